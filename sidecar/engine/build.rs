@@ -1,0 +1,50 @@
+//! Puts llama.cpp's shared libraries into a `llama` folder beside the binaries, where an installed app has them too.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+fn main() -> io::Result<()> {
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-env-changed=DEP_LLAMA_BACKENDS_DIR");
+    let backends = env::var("DEP_LLAMA_BACKENDS_DIR").expect("the feature `dynamic-backends` names its folder");
+    let backends = PathBuf::from(backends);
+    let libraries = backends.parent().expect("the backends have a folder of their own").join("lib");
+    let staged = binaries().join("llama");
+    println!("cargo:rerun-if-changed={}", staged.display());
+    fs::create_dir_all(&staged)?;
+    stage(&backends, &staged)?;
+    stage(&libraries, &staged)
+}
+
+/// The folder that cargo puts finished binaries in: `OUT_DIR` is `<it>/build/engine-<hash>/out`.
+fn binaries() -> PathBuf {
+    let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
+    out.ancestors().nth(3).expect("OUT_DIR lies three folders below the binaries").to_path_buf()
+}
+
+/// Copies the shared libraries under the names that the loader asks for: `libllama.so.0`, but not its other two names.
+fn stage(from: &Path, to: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(from)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if wanted(&name, from.ends_with("backends")) && stale(&path, &to.join(&name))? {
+            // Beside, then renamed: a program that runs keeps the file it has mapped.
+            let fresh = to.join(format!("{name}.new"));
+            fs::copy(&path, &fresh)?;
+            fs::rename(&fresh, to.join(&name))?;
+        }
+    }
+    Ok(())
+}
+
+fn wanted(name: &str, backend: bool) -> bool {
+    match name.split_once(".so") {
+        Some((_, version)) => backend || version.matches('.').count() == 1,
+        None => name.ends_with(".dylib") || name.ends_with(".dll"),
+    }
+}
+
+fn stale(source: &Path, copy: &Path) -> io::Result<bool> {
+    let Ok(old) = fs::metadata(copy) else { return Ok(true) };
+    Ok(old.len() != fs::metadata(source)?.len() || fs::read(copy)? != fs::read(source)?)
+}

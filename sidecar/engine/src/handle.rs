@@ -1,0 +1,165 @@
+//! The handle that callers hold: submit a request, read its answer, watch the model's state.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+
+use crate::{Error, Event, Request, State};
+
+/// Events of a request beside its tokens: the start, the end, and the steps in which the longest prompt is read.
+const MOST_OTHER_EVENTS: usize = 2048;
+
+/// A model behind a mailbox. Clones share the same model; its thread ends when the last one is dropped.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    mailbox: mpsc::Sender<Job>,
+    state: watch::Receiver<State>,
+    places: Places,
+}
+
+/// How full the queue is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// Requests that wait for their turn.
+    pub waiting: usize,
+    /// Requests that the model works on.
+    pub active: usize,
+    /// Requests that may be in the house at a time, waiting and active together.
+    pub capacity: usize,
+}
+
+impl Engine {
+    /// The handle, and what the engine's thread needs for its side of it. `capacity` requests may be in the house at a time.
+    pub(crate) fn open(capacity: usize, state: State) -> (Self, Inside) {
+        let (mailbox, jobs) = mpsc::channel(capacity);
+        let (report, state) = watch::channel(state);
+        let places = Places { free: Arc::new(Semaphore::new(capacity)), active: Arc::default(), capacity };
+        (Self { mailbox, state, places }, Inside { jobs, report })
+    }
+
+    /// An engine without a model: every request is refused with [`Error::Absent`].
+    #[must_use]
+    pub fn absent() -> Self {
+        Self::open(1, State::Absent).0
+    }
+
+    /// What the engine is doing with its model just now.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state.borrow().clone()
+    }
+
+    /// The state as it changes.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<State> {
+        self.state.clone()
+    }
+
+    /// How full the queue is just now.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        let active = self.places.active.load(Ordering::Relaxed);
+        let taken = self.places.capacity - self.places.free.available_permits();
+        Load { waiting: taken.saturating_sub(active), active, capacity: self.places.capacity }
+    }
+
+    /// Puts a request into the queue.
+    ///
+    /// # Errors
+    /// At once, if the model is not ready or the queue is full. What is wrong with the request itself is the answer's first
+    /// event, since only the model can count its tokens.
+    pub fn submit(&self, request: Request) -> Result<Answer, Error> {
+        match &*self.state.borrow() {
+            State::Absent => return Err(Error::Absent),
+            State::Loading { .. } => return Err(Error::Loading),
+            State::Failed { message } => return Err(Error::Failed(message.clone())),
+            State::Ready(_) => {}
+        }
+        let place = Arc::clone(&self.places.free).try_acquire_owned().map_err(|_| Error::Overloaded)?;
+        // Room for every event the request can cause: the model's thread never waits for a slow reader.
+        let (events, receiver) = mpsc::channel(request.max_tokens as usize + MOST_OTHER_EVENTS);
+        let place = Place { _permit: place, active: Arc::clone(&self.places.active), counted: false };
+        self.mailbox.try_send(Job { request, reply: Reply { events, place } }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Error::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => Error::Stopped,
+        })?;
+        Ok(Answer { events: receiver })
+    }
+}
+
+/// A running generation. Dropping it stops the model at its next step.
+#[derive(Debug)]
+pub struct Answer {
+    events: mpsc::Receiver<Result<Event, Error>>,
+}
+
+impl Answer {
+    /// The next event, or `None` after [`Event::Done`] or an error.
+    pub async fn next(&mut self) -> Option<Result<Event, Error>> {
+        self.events.recv().await
+    }
+}
+
+/// The engine thread's side of a handle.
+pub(crate) struct Inside {
+    pub jobs: mpsc::Receiver<Job>,
+    pub report: watch::Sender<State>,
+}
+
+/// A request on its way to the model, with the way back to its caller.
+pub(crate) struct Job {
+    pub request: Request,
+    pub reply: Reply,
+}
+
+/// The way back to the caller, and the caller's place in the queue, which is free again when this is dropped.
+pub(crate) struct Reply {
+    events: mpsc::Sender<Result<Event, Error>>,
+    place: Place,
+}
+
+impl Reply {
+    /// Sends an event. Nobody may be there to read it any more, which [`Reply::is_abandoned`] tells.
+    pub fn send(&self, event: Result<Event, Error>) {
+        // Full cannot be: the channel has room for all that a request can cause.
+        let _ = self.events.try_send(event);
+    }
+
+    /// Whether the caller has gone.
+    pub fn is_abandoned(&self) -> bool {
+        self.events.is_closed()
+    }
+
+    /// Resolves when the caller has gone.
+    pub async fn abandoned(&self) {
+        self.events.closed().await;
+    }
+
+    /// Counts the request as one that the model works on.
+    pub fn activate(&mut self) {
+        self.place.counted = true;
+        self.place.active.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Places {
+    free: Arc<Semaphore>,
+    active: Arc<AtomicUsize>,
+    capacity: usize,
+}
+
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    active: Arc<AtomicUsize>,
+    counted: bool,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.counted {
+            self.active.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! A model behind a handle: [`Engine`] takes a [`Request`], gives back an [`Answer`] that streams, and stops when it is dropped.
+//!
+//! The model itself lives on one thread that owns it; nobody locks it. A handle is cheap to clone and knows three things: the
+//! thread's mailbox, its [`State`], and how many places the queue has left.
+
+mod handle;
+mod llama;
+mod request;
+mod scripted;
+mod template;
+mod utf8;
+
+pub mod prefix;
+
+pub use handle::{Answer, Engine, Load};
+pub use llama::{Options, default_backends};
+pub use request::{Event, Finish, Keep, Message, Request, Role, Sampling, Summary};
+pub use scripted::{End, Script, ScriptedAnswer};
+
+use std::path::PathBuf;
+
+/// What the engine is doing with its model.
+#[derive(Debug, Clone, PartialEq)]
+pub enum State {
+    /// There is no model to load.
+    Absent,
+    /// The model is being read; `progress` goes from 0 to 1.
+    Loading {
+        /// Share of the file that is in place, 0 to 1.
+        progress: f32,
+    },
+    /// Requests are answered.
+    Ready(Model),
+    /// The model could not be loaded, or its thread died.
+    Failed {
+        /// What was being done, to what, and what helps.
+        message: String,
+    },
+}
+
+/// Facts about a loaded model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Model {
+    /// The file's name without its ending.
+    pub name: String,
+    /// Bytes of weights.
+    pub size_bytes: u64,
+    /// Tokens that one conversation may hold, prompt and answer together.
+    pub context: u32,
+    /// Where it runs, such as `CPU (AMD EPYC, AVX512)`.
+    pub device: String,
+}
+
+/// Why a request was not answered, or not to its end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// No model is there to answer.
+    #[error("no model is loaded")]
+    Absent,
+    /// The model is not in memory yet.
+    #[error("the model is still loading")]
+    Loading,
+    /// The model could not be loaded.
+    #[error("{0}")]
+    Failed(String),
+    /// Every place in the queue is taken.
+    #[error("too many requests wait for the model")]
+    Overloaded,
+    /// The prompt does not fit, even without what may be left out.
+    #[error("the prompt has {tokens} tokens, and the model holds {limit}")]
+    ContextTooLong {
+        /// Tokens of the prompt.
+        tokens: usize,
+        /// Tokens that fit, with room for an answer kept free.
+        limit: usize,
+    },
+    /// llama.cpp reported an error in the middle of the work.
+    #[error("could not go on with the answer: {0}")]
+    Broken(String),
+    /// The engine's thread has ended.
+    #[error("the engine has stopped")]
+    Stopped,
+}
+
+/// Why a model file could not be loaded; becomes [`State::Failed`].
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LoadError {
+    #[error("could not open model `{path}`: {source}", path = path.display())]
+    Open { path: PathBuf, source: std::io::Error },
+    #[error("could not open model `{path}`: it is not a GGUF file; choose another file or download it again", path = path.display())]
+    NotGguf { path: PathBuf },
+    #[error("could not load model `{path}`: {reason}; the file may be damaged or too new, download it again or choose another", path = path.display())]
+    Refused { path: PathBuf, reason: String },
+    #[error("could not load model `{path}`: no CPU or GPU backend was found in `{folder}`; install HAPA again", path = path.display(), folder = folder.display())]
+    NoBackend { path: PathBuf, folder: PathBuf },
+    #[error("could not make room for {context} tokens: {reason}; choose a smaller model or context")]
+    Context { context: u32, reason: String },
+}

@@ -1,0 +1,116 @@
+//! Bringing a model into memory: backends, weights, context.
+
+use std::fs::File;
+use std::io::Read;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use llama_cpp_2::context::LlamaContext;
+use llama_cpp_2::context::params::LlamaContextParams;
+use llama_cpp_2::llama_backend::{LlamaBackend, load_backends_from_path};
+use llama_cpp_2::model::LlamaModel;
+use llama_cpp_2::model::params::LlamaModelParams;
+use llama_cpp_2::{
+    LlamaBackendDeviceType, LogOptions, list_llama_ggml_backend_devices, send_logs_to_tracing,
+};
+use tokio::sync::watch;
+
+use super::{Options, PREFILL_STEP};
+use crate::template::Template;
+use crate::{LoadError, Model, State};
+
+/// The folder with llama.cpp's backends: `llama` beside the program, or one folder up, where cargo puts test programs.
+#[must_use]
+pub fn default_backends() -> PathBuf {
+    let beside = std::env::current_exe().unwrap_or_default();
+    let folders = beside.ancestors().skip(1).take(2).map(|folder| folder.join("llama"));
+    folders.into_iter().find(|folder| folder.is_dir()).unwrap_or_else(|| beside.with_file_name("llama"))
+}
+
+/// A model in memory, and what is known about it.
+pub(super) struct Loaded {
+    pub model: LlamaModel,
+    pub facts: Model,
+    backend: &'static LlamaBackend,
+    threads: i32,
+}
+
+/// Reads the model, reporting progress.
+pub(super) fn model(options: &Options, report: &watch::Sender<State>) -> Result<Loaded, LoadError> {
+    let path = &options.model;
+    check_magic(path)?;
+    let backend = backend(&options.backends);
+    let devices = list_llama_ggml_backend_devices();
+    if devices.is_empty() {
+        return Err(LoadError::NoBackend { path: path.clone(), folder: options.backends.clone() });
+    }
+    let progress = report.clone();
+    let params = LlamaModelParams::default().with_progress_callback(move |progress_now| {
+        progress.send_replace(State::Loading { progress: progress_now });
+        // Nobody holds a handle any more: stop loading.
+        !progress.is_closed()
+    });
+    let model = LlamaModel::load_from_file(backend, path, &params)
+        .map_err(|error| LoadError::Refused { path: path.clone(), reason: error.to_string() })?;
+    let device = devices
+        .iter()
+        .find(|device| matches!(device.device_type, LlamaBackendDeviceType::Gpu | LlamaBackendDeviceType::IntegratedGpu))
+        .or(devices.first())
+        .map(|device| format!("{} ({})", device.name, device.description.trim()))
+        .unwrap_or_default();
+    let facts = Model {
+        name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        size_bytes: model.size(),
+        context: options.context.min(model.n_ctx_train()),
+        device,
+    };
+    // One thread a core; a second thread on the same core only takes its cache away.
+    let cores = num_cpus::get_physical().min(num_cpus::get());
+    Ok(Loaded { model, facts, backend, threads: i32::try_from(cores).unwrap_or(1) })
+}
+
+impl Loaded {
+    /// The working memory for one conversation.
+    pub fn context(&self) -> Result<LlamaContext<'_>, LoadError> {
+        let step = u32::try_from(PREFILL_STEP).expect("a step is small");
+        let params = LlamaContextParams::default()
+            .with_n_ctx(NonZeroU32::new(self.facts.context))
+            .with_n_batch(step)
+            .with_n_ubatch(step)
+            .with_n_threads(self.threads)
+            .with_n_threads_batch(self.threads)
+            .with_no_perf(true);
+        self.model
+            .new_context(self.backend, params)
+            .map_err(|error| LoadError::Context { context: self.facts.context, reason: error.to_string() })
+    }
+
+    /// The model's own chat template.
+    pub fn template(&self) -> Template {
+        let source = self.model.chat_template(None).ok().and_then(|template| template.to_string().ok());
+        let vocab = self.model.vocab();
+        let text = |token| vocab.text(token).map(|text| text.to_string_lossy().into_owned()).unwrap_or_default();
+        Template::new(source, text(vocab.bos()), text(vocab.eos()))
+    }
+}
+
+/// llama.cpp, initialised once a process, with the best of its backends for this machine.
+fn backend(folder: &Path) -> &'static LlamaBackend {
+    static BACKEND: OnceLock<LlamaBackend> = OnceLock::new();
+    BACKEND.get_or_init(|| {
+        send_logs_to_tracing(LogOptions::default());
+        load_backends_from_path(folder);
+        LlamaBackend::init().expect("only here, and only once")
+    })
+}
+
+/// Refuses what is no model file at all, with a sentence that helps more than llama.cpp's.
+fn check_magic(path: &Path) -> Result<(), LoadError> {
+    let mut magic = [0; 4];
+    let mut file = File::open(path).map_err(|source| LoadError::Open { path: path.to_owned(), source })?;
+    match file.read_exact(&mut magic) {
+        Ok(()) if magic == *b"GGUF" => Ok(()),
+        _ => Err(LoadError::NotGguf { path: path.to_owned() }),
+    }
+}

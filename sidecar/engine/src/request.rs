@@ -1,0 +1,129 @@
+//! What is asked of the engine, and the events that come back.
+
+use std::time::Duration;
+
+/// One generation: what was said so far, and how to go on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// The conversation, oldest first; the last message is the one to answer.
+    pub messages: Vec<Message>,
+    /// How the next token is chosen.
+    pub sampling: Sampling,
+    /// The answer ends after this many tokens.
+    pub max_tokens: u32,
+}
+
+/// One turn of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Who said it.
+    pub role: Role,
+    /// What was said, as text; never read as the model's control tokens.
+    pub content: String,
+    /// Whether it may be left out where the context is too small.
+    pub keep: Keep,
+}
+
+impl Message {
+    /// A message that is never left out.
+    pub fn new(role: Role, content: impl Into<String>) -> Self {
+        Self { role, content: content.into(), keep: Keep::Always }
+    }
+
+    /// A message that gives way, oldest first, where room is short.
+    pub fn if_room(role: Role, content: impl Into<String>) -> Self {
+        Self { role, content: content.into(), keep: Keep::IfRoom }
+    }
+}
+
+/// Who said a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The instructions that stand above the conversation.
+    System,
+    /// The person who asks.
+    User,
+    /// The model.
+    Assistant,
+}
+
+impl Role {
+    /// The word that chat templates use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::User => "user",
+            Self::Assistant => "assistant",
+        }
+    }
+}
+
+/// Whether a message may be left out of a prompt that is too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// The request fails rather than lose it.
+    Always,
+    /// It is dropped where room is short, and the answer says so.
+    IfRoom,
+}
+
+/// How the next token is chosen.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sampling {
+    /// 0 takes the likeliest token each time; 2 is wild.
+    pub temperature: f32,
+    /// Only the likeliest tokens that together have this probability are drawn from, 0 to 1.
+    pub top_p: f32,
+    /// The same seed, prompt and model give the same answer.
+    pub seed: u32,
+}
+
+/// What a request yields, in this order: one `Started`, any number of `Reading` and then of `Text`, one `Done`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The prompt was accepted and waits for its turn, or is being read.
+    Started {
+        /// Tokens of the prompt.
+        prompt_tokens: usize,
+        /// Tokens that prompt and answer may have together.
+        limit: usize,
+        /// How many of the messages marked [`Keep::IfRoom`] were left out.
+        dropped: usize,
+    },
+    /// The model reads the prompt; this many of its tokens are in memory.
+    Reading {
+        /// Tokens read so far, those reused from memory included.
+        tokens: usize,
+    },
+    /// The next piece of the answer: whole characters, never half of one.
+    Text(String),
+    /// The end.
+    Done(Summary),
+}
+
+/// How a generation went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Summary {
+    /// Why it ended.
+    pub finish: Finish,
+    /// Tokens of the prompt.
+    pub prompt_tokens: usize,
+    /// Prompt tokens that were already in memory from an earlier request.
+    pub reused_tokens: usize,
+    /// Tokens of the answer.
+    pub completion_tokens: usize,
+    /// Time spent on reading the prompt.
+    pub prefill: Duration,
+    /// Time from the first token of the answer to its last.
+    pub decode: Duration,
+}
+
+/// Why an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finish {
+    /// The model had said all.
+    Stop,
+    /// `max_tokens` or the context was used up.
+    Length,
+}

@@ -1,0 +1,122 @@
+//! A stand-in for the model that says given words, so that tests of everything else need no model.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::handle::{Job, Reply};
+use crate::{Engine, Error, Event, Finish, Model, State, Summary};
+
+/// What the stand-in says, to whom. Tests write it as JSON.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Script {
+    /// The model's name, `scripted` if empty.
+    pub model: String,
+    /// The load never ends.
+    pub load: Option<Loading>,
+    /// Requests that may be in the house at a time; 32 if absent.
+    pub capacity: Option<usize>,
+    /// The first answer whose `when` is part of the last message is given.
+    pub answers: Vec<ScriptedAnswer>,
+}
+
+/// How a scripted model loads, where not at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Loading {
+    /// It stays at 42 %.
+    Never,
+    /// The file turns out to be damaged.
+    Fails,
+}
+
+/// One scripted answer.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ScriptedAnswer {
+    /// A part of the question; absent, every question.
+    pub when: Option<String>,
+    /// The pieces of the answer, one event each.
+    pub pieces: Vec<String>,
+    /// What follows the last piece.
+    pub end: End,
+}
+
+/// How a scripted answer ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// As a finished answer.
+    #[default]
+    Stop,
+    /// As one cut by its length.
+    Length,
+    /// Not at all: it waits until the caller has gone.
+    Hang,
+    /// With an error.
+    Fail,
+    /// With the death of the process.
+    Crash,
+}
+
+/// Tokens that prompt and answer may have together; one word counts as one token.
+const CONTEXT: usize = 4096;
+
+impl Engine {
+    /// An engine that follows `script`. Must be called within a tokio runtime.
+    #[must_use]
+    pub fn scripted(script: Script) -> Self {
+        let state = match script.load {
+            Some(Loading::Never) => State::Loading { progress: 0.42 },
+            Some(Loading::Fails) => State::Failed { message: "could not load model `scripted`: it ends 3 MB early".into() },
+            None => State::Ready(Model {
+                name: if script.model.is_empty() { "scripted".into() } else { script.model.clone() },
+                size_bytes: 0,
+                context: u32::try_from(CONTEXT).expect("fits"),
+                device: "script".into(),
+            }),
+        };
+        let (engine, mut inside) = Self::open(script.capacity.unwrap_or(32), state);
+        tokio::spawn(async move {
+            while let Some(Job { request, mut reply }) = inside.jobs.recv().await {
+                reply.activate();
+                let question = request.messages.last().map(|message| message.content.clone()).unwrap_or_default();
+                let prompt_tokens =
+                    request.messages.iter().map(|message| message.content.split_whitespace().count()).sum();
+                let fits = |answer: &&ScriptedAnswer| answer.when.as_ref().is_none_or(|part| question.contains(part));
+                let answer = script.answers.iter().find(fits).cloned().unwrap_or_default();
+                tokio::spawn(async move { say(answer, prompt_tokens, request.max_tokens as usize, reply).await });
+            }
+            drop(inside.report);
+        });
+        engine
+    }
+}
+
+async fn say(answer: ScriptedAnswer, prompt_tokens: usize, max_tokens: usize, reply: Reply) {
+    if prompt_tokens >= CONTEXT {
+        reply.send(Err(Error::ContextTooLong { tokens: prompt_tokens, limit: CONTEXT }));
+        return;
+    }
+    reply.send(Ok(Event::Started { prompt_tokens, limit: CONTEXT, dropped: 0 }));
+    let pieces = &answer.pieces[..answer.pieces.len().min(max_tokens)];
+    for piece in pieces {
+        reply.send(Ok(Event::Text(piece.clone())));
+        tokio::task::yield_now().await;
+    }
+    let cut = pieces.len() < answer.pieces.len();
+    match answer.end {
+        End::Hang if !cut => reply.abandoned().await,
+        End::Fail if !cut => reply.send(Err(Error::Broken("the script says so".into()))),
+        End::Crash if !cut => std::process::abort(),
+        end => reply.send(Ok(Event::Done(Summary {
+            finish: if cut || end == End::Length { Finish::Length } else { Finish::Stop },
+            prompt_tokens,
+            reused_tokens: 0,
+            completion_tokens: pieces.len(),
+            prefill: Duration::from_millis(10),
+            decode: Duration::from_millis(10 * pieces.len() as u64),
+        }))),
+    }
+}
