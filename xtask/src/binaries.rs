@@ -1,0 +1,35 @@
+//! Building the workspace's programs in the one profile that both commands share.
+
+use std::fs;
+
+use crate::console;
+use crate::places::Places;
+use crate::problem::Result;
+use crate::process::{cargo, succeed};
+
+/// The desktop app's program.
+pub const DESKTOP: &str = "desktop";
+
+/// Builds the programs of these names.
+///
+/// The whole workspace is selected each time, and only the wanted programs are built. Cargo settles features over the selected
+/// packages, also those of llama.cpp's build script: a narrower selection would build llama.cpp again for ten minutes.
+pub fn build(places: &Places, names: &[&str]) -> Result<()> {
+    if !llama_was_built(places) {
+        console::note("llama.cpp is built now, once for this machine: about 10 minutes on two cores");
+    }
+    let mut cargo = cargo(places);
+    cargo.args(["build", "--workspace"]);
+    for name in names {
+        cargo.args(["--bin", name]);
+    }
+    succeed(&mut cargo)
+}
+
+/// Whether a build of llama.cpp has come to its end in the target folder: cargo writes `output` then.
+fn llama_was_built(places: &Places) -> bool {
+    let Ok(scripts) = fs::read_dir(places.target.join("debug").join("build")) else { return false };
+    scripts.flatten().any(|script| {
+        script.file_name().to_string_lossy().starts_with("llama-cpp-sys-2-") && script.path().join("output").is_file()
+    })
+}

@@ -1,0 +1,41 @@
+//! The repository's two commands: `cargo xtask run` and `cargo xtask test`.
+
+mod binaries;
+mod console;
+mod places;
+mod problem;
+mod process;
+mod run;
+mod setup;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::places::Places;
+
+/// Sets up what HAPA needs on this machine, then runs or tests it.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+enum Arguments {
+    /// Set everything up and open HAPA; without a display, serve its API instead
+    Run(run::Options),
+    /// Set everything up and run every check and test
+    Test,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = Places::find().and_then(|places| match arguments {
+        Arguments::Run(options) => run::run(&places, &options),
+        Arguments::Test => test::test(&places),
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            console::problem(&problem);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Starting other programs, each with its failure told in one sentence.
+
+use std::env;
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::places::Places;
+use crate::problem::{Problem, Result, While};
+
+/// A command without the variables that `cargo run` set for us. They describe the package `xtask`; build scripts that
+/// watch them would run again, llama.cpp's among them, each time cargo is called by hand and by us in turn.
+pub fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+/// Cargo in the checkout, with the shared target folder.
+pub fn cargo(places: &Places) -> Command {
+    cargo_under(&[], places)
+}
+
+/// Cargo started by `wrapper`, a program and its arguments.
+pub fn cargo_under(wrapper: &[&str], places: &Places) -> Command {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = match wrapper {
+        [] => command(cargo),
+        [program, arguments @ ..] => {
+            let mut command = command(program);
+            command.args(arguments).arg(cargo);
+            command
+        }
+    };
+    command.current_dir(&places.checkout).env("CARGO_TARGET_DIR", &places.target);
+    command
+}
+
+/// npm in the front end's folder.
+pub fn npm(places: &Places) -> Command {
+    let mut npm = command(if cfg!(windows) { "npm.cmd" } else { "npm" });
+    npm.current_dir(places.ui());
+    npm
+}
+
+/// Runs to the end with our own streams; anything but success is a problem.
+pub fn succeed(command: &mut Command) -> Result<()> {
+    let line = line(command);
+    let status = command.status().while_trying(format_args!("run `{line}`"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(Problem::new(format!("`{line}` failed ({status}); its output above says why")))
+    }
+}
+
+/// Runs to the end unseen. What it wrote to stdout comes back on success, the last line of its stderr as the problem.
+pub fn read(command: &mut Command) -> Result<String> {
+    let line = line(command);
+    let output = command.stdin(Stdio::null()).output().while_trying(format_args!("run `{line}`"))?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(Problem::new(format!("`{line}` failed: {}", last_line(&output.stderr).unwrap_or("it did not say why"))))
+    }
+}
+
+/// Whether a program of this name is on the PATH.
+pub fn on_path(program: &str) -> bool {
+    let file = Path::new(program).with_extension(env::consts::EXE_EXTENSION);
+    env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(&file).is_file()))
+}
+
+/// The last line that is not blank.
+pub fn last_line(output: &[u8]) -> Option<&str> {
+    str::from_utf8(output).ok()?.lines().map(str::trim).rfind(|line| !line.is_empty())
+}
+
+/// The command as it would be typed, without the program's folder.
+pub fn line(command: &Command) -> String {
+    let program = Path::new(command.get_program()).file_name().unwrap_or_default();
+    std::iter::once(program).chain(command.get_args()).map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrapped_cargo_comes_after_the_wrapper_and_its_arguments() {
+        let folder = std::path::PathBuf::from("/somewhere");
+        let places = Places { checkout: folder.clone(), cache: folder.clone(), target: folder.clone(), data: folder };
+        let wrapped = cargo_under(&["dbus-run-session", "--"], &places);
+        let words: Vec<_> = wrapped.get_args().map(|word| Path::new(word).file_stem().unwrap_or(word)).collect();
+        assert_eq!(
+            (wrapped.get_program(), words),
+            ("dbus-run-session".as_ref(), vec!["--".as_ref(), "cargo".as_ref()])
+        );
+    }
+
+    #[test]
+    fn a_command_is_shown_as_it_would_be_typed() {
+        let mut cargo = Command::new("/opt/rust/bin/cargo");
+        cargo.args(["build", "--workspace"]);
+        assert_eq!(line(&cargo), "cargo build --workspace");
+    }
+
+    #[test]
+    fn the_last_line_is_the_one_that_says_why() {
+        assert_eq!(last_line(b"looking\nERROR: no such package\n\n"), Some("ERROR: no such package"));
+        assert_eq!(last_line(b"\n"), None);
+    }
+}

@@ -1,0 +1,65 @@
+//! What must be there before HAPA can be built, run or tested. Every step is cheap once it is done.
+
+mod apt;
+mod driver;
+mod model;
+mod packages;
+mod stamp;
+mod tools;
+mod web;
+
+use std::fs::{self, File, TryLockError};
+use std::path::PathBuf;
+
+use crate::console;
+use crate::places::Places;
+use crate::problem::{Problem, Result, While};
+
+/// The API without a window: a compiler and a model.
+pub fn for_serving(places: &Places) -> Result<()> {
+    tools::require(&[tools::PYTHON])?;
+    apt::install(&[packages::BUILD])?;
+    model::default(places)
+}
+
+/// The app: what serving needs, the web view and the front end.
+pub fn for_window(places: &Places) -> Result<()> {
+    tools::require(&[tools::NODE, tools::NPM, tools::PYTHON])?;
+    apt::install(&[packages::BUILD, packages::WINDOW])?;
+    web::install(places)?;
+    web::build(places)?;
+    model::default(places)
+}
+
+/// The tests: a window without a display, the driver that types into it, and the small model.
+pub fn for_tests(places: &Places) -> Result<Tested> {
+    tools::require(&[tools::NODE, tools::NPM, tools::PYTHON, tools::RUSTFMT, tools::CLIPPY])?;
+    apt::install(&[packages::BUILD, packages::WINDOW, packages::TESTS])?;
+    web::install(places)?;
+    web::build(places)?;
+    driver::install(places)?;
+    Ok(Tested { model: model::small(places)? })
+}
+
+/// What the tests are told about the machine.
+pub struct Tested {
+    /// The small real model.
+    pub model: PathBuf,
+}
+
+/// Keeps a second `cargo xtask` out until the file is dropped, or this process ends in whatever way.
+pub fn lock(places: &Places) -> Result<File> {
+    let path = places.cache.join("setup.lock");
+    let trying = || format!("lock `{}`", path.display());
+    fs::create_dir_all(&places.cache).while_trying(format_args!("create `{}`", places.cache.display()))?;
+    let file = File::create(&path).while_trying(trying())?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            console::step("Waiting", "for another `cargo xtask` to finish its setup");
+            file.lock().while_trying(trying())?;
+        }
+        Err(TryLockError::Error(error)) => return Err(Problem::new(format!("could not {}: {error}", trying()))),
+    }
+    Ok(file)
+}

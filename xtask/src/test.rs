@@ -1,0 +1,188 @@
+//! `cargo xtask test`: every check and every test, the cheap ones first, until one fails.
+
+use std::env;
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, IsTerminal, Write, stdout};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::binaries::{self, DESKTOP};
+use crate::console;
+use crate::places::Places;
+use crate::problem::{Problem, Result, While};
+use crate::process::{self, cargo, cargo_under, npm, succeed};
+use crate::setup::{self, Tested};
+
+/// Sets everything up, takes each step in turn and ends with a table of what each took.
+pub fn test(places: &Places) -> Result<()> {
+    let start = Instant::now();
+    let tested = {
+        let _lock = setup::lock(places)?;
+        setup::for_tests(places)?
+    };
+    let mut report = vec![("setup", start.elapsed(), Outcome::Passed)];
+    let mut result = Ok(());
+    for step in STEPS {
+        if result.is_err() {
+            report.push((step.name, Duration::ZERO, Outcome::NotRun));
+            continue;
+        }
+        console::step("Testing", step.name);
+        let start = Instant::now();
+        result = (step.run)(places, &tested);
+        let outcome = if result.is_ok() { Outcome::Passed } else { Outcome::Failed };
+        report.push((step.name, start.elapsed(), outcome));
+    }
+    print_report(&report, start.elapsed());
+    result
+}
+
+/// A check with its name in the report.
+struct Step {
+    name: &'static str,
+    run: fn(&Places, &Tested) -> Result<()>,
+}
+
+const STEPS: &[Step] = &[
+    Step { name: "Rust format", run: |places, _| succeed(cargo(places).args(["fmt", "--all", "--check"])) },
+    Step { name: "UI types", run: |places, _| succeed(npm(places).args(["run", "--silent", "check"])) },
+    Step { name: "UI lint", run: |places, _| succeed(npm(places).args(["run", "--silent", "lint"])) },
+    Step { name: "UI tests", run: |places, _| succeed(npm(places).args(["run", "--silent", "test"])) },
+    Step {
+        name: "API types",
+        run: |places, _| succeed(npm(places).args(["run", "--silent", "schema", "--", "--check"])),
+    },
+    Step { name: "Rust lint", run: |places, _| succeed(&mut clippy(places)) },
+    Step { name: "programs", run: |places, _| binaries::build(places, &[handshake::BINARY, DESKTOP]) },
+    Step { name: "Rust tests", run: rust_tests },
+];
+
+fn clippy(places: &Places) -> Command {
+    let mut clippy = cargo(places);
+    clippy.args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]);
+    clippy
+}
+
+/// Compiles first, so that the display and the session bus are there for the tests alone.
+fn rust_tests(places: &Places, tested: &Tested) -> Result<()> {
+    succeed(cargo(places).args(["test", "--workspace", "--no-run"]))?;
+    let mut tests = cargo_under(if cfg!(target_os = "linux") { APART } else { &[] }, places);
+    tests.args(["test", "--workspace"]);
+    for name in SETTINGS {
+        tests.env_remove(name);
+    }
+    tests.env("HAPA_TEST_MODEL", &tested.model).env("PATH", path_with(places.tools().join("bin"))?);
+    // Windows open on the display of the wrapper, not on a Wayland session that happens to be there.
+    tests.env_remove("WAYLAND_DISPLAY").env("GDK_BACKEND", "x11");
+    // Snapshots are compared here and never written.
+    tests.env("INSTA_UPDATE", "no");
+    count(&mut tests)
+}
+
+/// A display and a session bus of the tests' own, where windows disturb nobody and find no other HAPA.
+const APART: &[&str] =
+    &["dbus-run-session", "--", "xvfb-run", "--auto-servernum", "--server-args=-screen 0 1280x800x24"];
+
+/// What a developer may have set for their own HAPA; the tests set what they need.
+const SETTINGS: &[&str] = &[
+    "HAPA_DATA_DIR",
+    "HAPA_MODEL",
+    "HAPA_SCRIPT",
+    "HAPA_SIDECAR",
+    "HOST",
+    "PORT",
+    "DATABASE_URL",
+    "CORS_ORIGINS",
+    "LOG_LEVEL",
+];
+
+fn path_with(folder: PathBuf) -> Result<OsString> {
+    let rest = env::var_os("PATH").unwrap_or_default();
+    env::join_paths(std::iter::once(folder).chain(env::split_paths(&rest)))
+        .map_err(|error| Problem::new(format!("could not put the test tools on the PATH: {error}")))
+}
+
+/// Passes the output of `cargo test` on and adds up what its many binaries report.
+fn count(tests: &mut Command) -> Result<()> {
+    if stdout().is_terminal() {
+        tests.env("CARGO_TERM_COLOR", "always");
+    }
+    let line = process::line(tests);
+    let trying = || format!("run `{line}`");
+    let mut child = tests.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().while_trying(trying())?;
+    let output = child.stdout.take().expect("stdout is piped");
+    let mut count = Count::default();
+    for line in BufReader::new(output).lines() {
+        let line = line.while_trying(trying())?;
+        writeln!(stdout(), "{line}").while_trying("print the tests' output")?;
+        count.add(&line);
+    }
+    let status = child.wait().while_trying(trying())?;
+    println!("\nTests: {} passed, {} failed, {} skipped", count.passed, count.failed, count.ignored);
+    if !status.success() {
+        Err(Problem::new("Rust tests failed; they are named above"))
+    } else if count.passed == 0 {
+        Err(Problem::new("no Rust test ran, so nothing is proven"))
+    } else {
+        Ok(())
+    }
+}
+
+/// Tests counted over all test binaries.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Count {
+    passed: u32,
+    failed: u32,
+    ignored: u32,
+}
+
+impl Count {
+    /// Adds a line like `test result: ok. 12 passed; 0 failed; 1 ignored; …`; other lines count nothing.
+    fn add(&mut self, line: &str) {
+        let Some((_, figures)) = line.split_once("test result: ").and_then(|(_, rest)| rest.split_once(". ")) else {
+            return;
+        };
+        for figure in figures.split("; ") {
+            match figure.split_once(' ').map(|(number, what)| (number.parse::<u32>(), what)) {
+                Some((Ok(number), "passed")) => self.passed += number,
+                Some((Ok(number), "failed")) => self.failed += number,
+                Some((Ok(number), "ignored")) => self.ignored += number,
+                _ => {}
+            }
+        }
+    }
+}
+
+enum Outcome {
+    Passed,
+    Failed,
+    NotRun,
+}
+
+fn print_report(report: &[(&str, Duration, Outcome)], total: Duration) {
+    eprintln!();
+    for (name, took, outcome) in report {
+        let result = match outcome {
+            Outcome::Passed => "ok".to_owned(),
+            Outcome::Failed => console::red("failed"),
+            Outcome::NotRun => "not run".to_owned(),
+        };
+        eprintln!("{name:>12}  {:>7.1} s  {result}", took.as_secs_f64());
+    }
+    eprintln!("{:>12}  {:>7.1} s", "total", total.as_secs_f64());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_results_of_all_test_binaries_are_added_up() {
+        let mut count = Count::default();
+        count.add("running 3 tests");
+        count.add("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s");
+        count.add("test result: \x1b[31mFAILED\x1b[0m. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1s");
+        assert_eq!(count, Count { passed: 15, failed: 2, ignored: 1 });
+    }
+}
