@@ -32,8 +32,11 @@ pub const BUILD: &[Package] = &[
 /// Compiling and showing the window.
 pub const WINDOW: &[Package] = &[
     Package { name: "pkg-config", why: "to find the window's libraries", proof: Proof::Program("pkg-config") },
-    Package { name: "libgtk-3-dev", why: "for the window", proof: Proof::Library("gtk+-3.0") },
-    Package { name: "libwebkit2gtk-4.1-dev", why: "for the web view in it", proof: Proof::Library("webkit2gtk-4.1") },
+    Package {
+        name: "libwebkit2gtk-4.1-dev",
+        why: "for the window and the web view in it",
+        proof: Proof::Library("webkit2gtk-4.1"),
+    },
     Package { name: "fonts-noto-cjk", why: "to show Korean", proof: Proof::None },
 ];
 
