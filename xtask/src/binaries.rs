@@ -15,15 +15,20 @@ pub const DESKTOP: &str = "desktop";
 /// The whole workspace is selected each time, and only the wanted programs are built. Cargo settles features over the selected
 /// packages, also those of llama.cpp's build script: a narrower selection would build llama.cpp again for ten minutes.
 pub fn build(places: &Places, names: &[&str]) -> Result<()> {
-    if !llama_was_built(places) {
-        console::note("llama.cpp is built now, once for this machine: about 10 minutes on two cores");
-    }
+    announce_llama(places);
     let mut cargo = cargo(places);
     cargo.args(["build", "--workspace"]);
     for name in names {
         cargo.args(["--bin", name]);
     }
     succeed(&mut cargo)
+}
+
+/// Tells, before the first build, why it takes so long.
+pub fn announce_llama(places: &Places) {
+    if !llama_was_built(places) {
+        console::note("llama.cpp is built now, once for this machine: about 10 minutes on two cores");
+    }
 }
 
 /// Whether a build of llama.cpp has come to its end in the target folder: cargo writes `output` then.

@@ -53,15 +53,14 @@ const STEPS: &[Step] = &[
         name: "API types",
         run: |places, _| succeed(npm(places).args(["run", "--silent", "schema", "--", "--check"])),
     },
-    Step { name: "Rust lint", run: |places, _| succeed(&mut clippy(places)) },
+    Step { name: "Rust lint", run: |places, _| rust_lint(places) },
     Step { name: "programs", run: |places, _| binaries::build(places, &[handshake::BINARY, DESKTOP]) },
     Step { name: "Rust tests", run: rust_tests },
 ];
 
-fn clippy(places: &Places) -> Command {
-    let mut clippy = cargo(places);
-    clippy.args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]);
-    clippy
+fn rust_lint(places: &Places) -> Result<()> {
+    binaries::announce_llama(places);
+    succeed(cargo(places).args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))
 }
 
 /// Compiles first, so that the display and the session bus are there for the tests alone.
@@ -161,16 +160,17 @@ enum Outcome {
 }
 
 fn print_report(report: &[(&str, Duration, Outcome)], total: Duration) {
+    let line =
+        |name: &str, took: Duration, result: &str| eprintln!("{name:>12}  {:>7.1} s  {result}", took.as_secs_f64());
     eprintln!();
     for (name, took, outcome) in report {
-        let result = match outcome {
-            Outcome::Passed => "ok".to_owned(),
-            Outcome::Failed => console::red("failed"),
-            Outcome::NotRun => "not run".to_owned(),
-        };
-        eprintln!("{name:>12}  {:>7.1} s  {result}", took.as_secs_f64());
+        match outcome {
+            Outcome::Passed => line(name, *took, "ok"),
+            Outcome::Failed => line(name, *took, &console::red("failed")),
+            Outcome::NotRun => eprintln!("{name:>12}            not run"),
+        }
     }
-    eprintln!("{:>12}  {:>7.1} s", "total", total.as_secs_f64());
+    line("total", total, "");
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::problem::{Problem, Result, While};
 
 /// Puts the default model into HAPA's data folder, unless the user has chosen another with `HAPA_MODEL`.
 pub fn default(places: &Places) -> Result<()> {
-    if let Some(chosen) = env::var_os("HAPA_MODEL") {
+    if let Some(chosen) = env::var_os("HAPA_MODEL").filter(|path| !path.is_empty()) {
         console::step("Using", format_args!("model `{}`", chosen.display()));
         return Ok(());
     }
