@@ -37,6 +37,7 @@ pub const WINDOW: &[Package] = &[
         why: "for the window and the web view in it",
         proof: Proof::Library("webkit2gtk-4.1"),
     },
+    Package { name: "libdbus-1-dev", why: "to talk to the desktop", proof: Proof::Library("dbus-1") },
     Package { name: "fonts-noto-cjk", why: "to show Korean", proof: Proof::None },
 ];
 
