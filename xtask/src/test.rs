@@ -92,6 +92,7 @@ const SETTINGS: &[&str] = &[
     "HOST",
     "PORT",
     "DATABASE_URL",
+    "REQUEST_TIMEOUT",
     "CORS_ORIGINS",
     "LOG_LEVEL",
 ];
