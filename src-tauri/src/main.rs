@@ -1,0 +1,77 @@
+//! HAPA's window: one process that shows the front end and keeps the sidecar running.
+#![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
+
+mod commands;
+mod supervisor;
+mod window;
+
+use std::process::ExitCode;
+
+use supervisor::{Patience, Program, Supervisor};
+use tauri::{App, AppHandle, Manager, RunEvent};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(EnvFilter::builder().with_default_directive(tracing::Level::INFO.into()).from_env_lossy())
+        .init();
+    window::avoid_known_blanks();
+    let app = tauri::Builder::default()
+        // First, so that a second start ends before it begins anything.
+        .plugin(tauri_plugin_single_instance::init(|app, _arguments, _folder| window::show(app)))
+        .invoke_handler(commands::handler())
+        .setup(|app| Ok(open(app)?))
+        .build(tauri::tauri_build_context!());
+    match app {
+        Ok(app) => ExitCode::from(u8::try_from(app.run_return(on_event)).unwrap_or(1)),
+        Err(error) => {
+            tracing::error!("could not open HAPA's window: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn open(app: &App) -> tauri::Result<()> {
+    let supervisor = Supervisor::start(Program::sidecar()?, Patience::default())?;
+    commands::report_changes(app.handle(), &supervisor);
+    app.manage(supervisor);
+    end_on_signals(app.handle().clone());
+    window::open(app)
+}
+
+fn on_event(app: &AppHandle, event: RunEvent) {
+    if matches!(event, RunEvent::Exit) {
+        end(app);
+    }
+}
+
+/// Ends what runs beside the window.
+fn end(app: &AppHandle) {
+    // From here on a new start opens a new window, while the sidecar of this one may still save its answers.
+    tauri_plugin_single_instance::destroy(app);
+    if let Some(supervisor) = app.try_state::<Supervisor>() {
+        supervisor.stop();
+    }
+}
+
+/// Being asked to end by the system or a terminal closes the window like its close button.
+#[cfg(unix)]
+fn end_on_signals(app: AppHandle) {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    tauri::async_runtime::spawn(async move {
+        let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
+        let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else { return };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = hangup.recv() => {}
+        }
+        app.exit(0);
+    });
+}
+
+/// Windows ends a program with a window by closing the window.
+#[cfg(not(unix))]
+fn end_on_signals(_app: AppHandle) {}

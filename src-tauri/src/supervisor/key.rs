@@ -1,0 +1,46 @@
+//! The key of one launch, by which the sidecar knows the window.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// A fresh secret: `hapa_` and 256 random bits in hex. It travels over the sidecar's stdin and to the window, nowhere else.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Key(String);
+
+impl Key {
+    /// A key that nobody has seen.
+    pub fn random() -> Self {
+        let mut bits = [0; 32];
+        getrandom::fill(&mut bits).expect("an operating system has random numbers");
+        Self(format!("hapa_{}", hex::encode(bits)))
+    }
+
+    /// The secret itself.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Hides the secret, so that no log can hold it.
+impl fmt::Debug for Key {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Key(hapa_…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_has_the_documented_form_and_is_not_printed() {
+        let key = Key::random();
+        let digits = key.reveal().strip_prefix("hapa_").unwrap();
+        assert_eq!(digits.len(), 64);
+        assert!(digits.chars().all(|digit| matches!(digit, '0'..='9' | 'a'..='f')));
+        assert!(!format!("{key:?}").contains(digits));
+        assert_ne!(key, Key::random());
+    }
+}
