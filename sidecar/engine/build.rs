@@ -13,7 +13,22 @@ fn main() -> io::Result<()> {
     println!("cargo:rerun-if-changed={}", staged.display());
     fs::create_dir_all(&staged)?;
     stage(&backends, &staged)?;
-    stage(&libraries, &staged)
+    stage(&libraries, &staged)?;
+    remove_broken_links(&binaries())
+}
+
+/// llama-cpp-sys-2 leaves links beside the binaries whose targets are not there, and fails over them when it is built again.
+/// Can go when <https://github.com/utilityai/llama-cpp-rs> checks for the link rather than for its target.
+fn remove_broken_links(binaries: &Path) -> io::Result<()> {
+    for folder in ["", "deps", "examples"].map(|name| binaries.join(name)).iter().filter(|folder| folder.is_dir()) {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_symlink() && !path.exists() {
+                fs::remove_file(path)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The folder that cargo puts finished binaries in: `OUT_DIR` is `<it>/build/engine-<hash>/out`.

@@ -69,7 +69,9 @@ impl Engine {
     pub fn scripted(script: Script) -> Self {
         let state = match script.load {
             Some(Loading::Never) => State::Loading { progress: 0.42 },
-            Some(Loading::Fails) => State::Failed { message: "could not load model `scripted`: it ends 3 MB early".into() },
+            Some(Loading::Fails) => {
+                State::Failed { message: "could not load model `scripted`: it ends 3 MB early".into() }
+            }
             None => State::Ready(Model {
                 name: if script.model.is_empty() { "scripted".into() } else { script.model.clone() },
                 size_bytes: 0,

@@ -11,9 +11,7 @@ use llama_cpp_2::context::params::LlamaContextParams;
 use llama_cpp_2::llama_backend::{LlamaBackend, load_backends_from_path};
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
-use llama_cpp_2::{
-    LlamaBackendDeviceType, LogOptions, list_llama_ggml_backend_devices, send_logs_to_tracing,
-};
+use llama_cpp_2::{LlamaBackendDeviceType, LogOptions, list_llama_ggml_backend_devices, send_logs_to_tracing};
 use tokio::sync::watch;
 
 use super::{Options, PREFILL_STEP};
@@ -55,7 +53,9 @@ pub(super) fn model(options: &Options, report: &watch::Sender<State>) -> Result<
         .map_err(|error| LoadError::Refused { path: path.clone(), reason: error.to_string() })?;
     let device = devices
         .iter()
-        .find(|device| matches!(device.device_type, LlamaBackendDeviceType::Gpu | LlamaBackendDeviceType::IntegratedGpu))
+        .find(|device| {
+            matches!(device.device_type, LlamaBackendDeviceType::Gpu | LlamaBackendDeviceType::IntegratedGpu)
+        })
         .or(devices.first())
         .map(|device| format!("{} ({})", device.name, device.description.trim()))
         .unwrap_or_default();
