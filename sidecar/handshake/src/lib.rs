@@ -60,7 +60,9 @@ impl Exit {
     /// The meaning of an exit code, or `None` for a crash.
     #[must_use]
     pub fn from_code(code: i32) -> Option<Self> {
-        [Self::Done, Self::Usage, Self::PortTaken, Self::Store, Self::Config].into_iter().find(|exit| exit.code() == code)
+        [Self::Done, Self::Usage, Self::PortTaken, Self::Store, Self::Config]
+            .into_iter()
+            .find(|exit| exit.code() == code)
     }
 
     /// The number given to the operating system.

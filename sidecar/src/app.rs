@@ -1,0 +1,39 @@
+//! The handles that a request may use.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use engine::Engine;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::keys::Keys;
+use crate::store::Store;
+use crate::system::Sample;
+
+/// All that the API works with. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// The model.
+    pub engine: Engine,
+    /// What is kept on disk.
+    pub store: Store,
+    /// Who may ask.
+    pub keys: Keys,
+    /// The latest look at the machine.
+    pub system: watch::Receiver<Sample>,
+    /// Web origins whose pages may use the API.
+    pub origins: Arc<[String]>,
+    /// A generation ends when no token comes for so long.
+    pub idle_timeout: Duration,
+    /// When the process started.
+    pub started: Instant,
+    /// Cancelled when the process is to end.
+    pub shutdown: CancellationToken,
+    /// Generations that still write to the store.
+    pub work: TaskTracker,
+}
+
+/// The version of HAPA and of its API.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

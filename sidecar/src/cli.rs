@@ -1,0 +1,105 @@
+//! The command line: what can be said to `hapa`.
+
+mod client;
+mod generate;
+mod serve;
+mod status;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Config;
+use crate::http;
+use crate::serve::StartError;
+use handshake::Exit;
+
+/// Writes, completes, checks and explains code, with the model on your own machine.
+#[derive(Debug, Parser)]
+#[command(name = "hapa", version, arg_required_else_help = true, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hapa generate \"리스트에서 중복 제거하는 함수 만들어줘\"
+  hapa generate --code-only \"read a CSV file into dicts\" > read.py
+  hapa generate --code app.py \"이 코드의 버그를 찾아줘\"
+  hapa serve --port 8000";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the API on this machine, until Ctrl-C
+    Serve(ServeArgs),
+    /// Have code written, streamed to the terminal
+    Generate(GenerateArgs),
+    /// Show whether HAPA runs, where, and with which model
+    Status,
+    /// Print the API's description, as served on /api/openapi.json
+    #[command(hide = true)]
+    Openapi,
+}
+
+/// Arguments of `hapa serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Listen on this port and no other [default: 8000, or the next that is free]
+    #[arg(long)]
+    port: Option<u16>,
+    /// Talk to the desktop app on stdin and stdout, and end with it
+    #[arg(long, hide = true)]
+    supervised: bool,
+}
+
+/// Arguments of `hapa generate`.
+#[derive(Debug, Args)]
+pub struct GenerateArgs {
+    /// What to write, in Korean or English
+    question: String,
+    /// The programming language of the answer
+    #[arg(short, long, default_value = "python")]
+    language: String,
+    /// A file that the question is about, or - for stdin
+    #[arg(short, long, value_name = "FILE")]
+    code: Option<PathBuf>,
+    /// Print the code alone, without fences and explanation
+    #[arg(long)]
+    code_only: bool,
+    /// End the answer after so many tokens
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    max_tokens: Option<u32>,
+    /// 0 takes the likeliest word each time, 2 is wild
+    #[arg(long, value_name = "T")]
+    temperature: Option<f32>,
+    /// The same seed, question and model give the same answer
+    #[arg(long, value_name = "N")]
+    seed: Option<u32>,
+}
+
+impl Cli {
+    /// Does what was asked for.
+    pub async fn run(self) -> ExitCode {
+        let result = match self.command {
+            Command::Serve(args) => serve::run(args).await,
+            Command::Generate(args) => generate::run(args).await,
+            Command::Status => status::run().await,
+            Command::Openapi => {
+                let document = http::openapi().to_pretty_json().expect("the description has string keys");
+                println!("{document}");
+                Ok(ExitCode::SUCCESS)
+            }
+        };
+        result.unwrap_or_else(|error| {
+            eprintln!("hapa: {error}");
+            ExitCode::from(error.exit as u8)
+        })
+    }
+}
+
+/// The configuration of this process.
+fn config() -> Result<Config, StartError> {
+    Config::from_env().map_err(|error| StartError::new(Exit::Config, error.to_string()))
+}

@@ -1,0 +1,154 @@
+//! HAPA's own API as a client: the running sidecar if there is one, otherwise one inside this process for as long as it is needed.
+
+use std::net::Ipv4Addr;
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt, stream};
+use handshake::Exit;
+use reqwest::{Method, RequestBuilder, Response};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::serve::{House, StartError, running};
+
+/// A connection to the API, with the installation's own key.
+pub(super) struct Client {
+    http: reqwest::Client,
+    address: String,
+    key: String,
+    /// Ends the sidecar inside this process, if there is one.
+    _inside: Option<tokio_util::sync::DropGuard>,
+}
+
+/// The states of a model, as `GET /health/detailed` tells them.
+#[derive(Debug, Deserialize)]
+pub(super) struct Details {
+    pub version: String,
+    pub model: ModelDetails,
+    pub backend: BackendDetails,
+    pub queue: QueueDetails,
+    pub uptime_seconds: f64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ModelDetails {
+    pub state: String,
+    pub name: Option<String>,
+    pub progress: Option<f32>,
+    pub message: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct BackendDetails {
+    pub device: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct QueueDetails {
+    pub waiting: usize,
+    pub active: usize,
+}
+
+/// One event of a stream.
+#[derive(Debug, Deserialize)]
+pub(super) struct Event {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub content: String,
+    pub metadata: Option<Value>,
+}
+
+impl Client {
+    /// A client of the sidecar that runs on this data folder, if one does.
+    pub fn running(config: &Config) -> Option<Self> {
+        let found = running(&config.data)?;
+        let key = std::fs::read_to_string(config.key_file()).ok()?.trim().to_owned();
+        Some(Self::new(format!("http://{}:{}", config.host, found.port), key, None))
+    }
+
+    /// A client of a sidecar inside this process, on a port of its own.
+    pub async fn inside(config: &Config) -> Result<Self, StartError> {
+        let shutdown = CancellationToken::new();
+        let house = House::open(config, None, shutdown.clone()).await?;
+        let unbound =
+            |error: std::io::Error| StartError::new(Exit::PortTaken, format!("could not open a port: {error}"));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(unbound)?;
+        let address = format!("http://{}", listener.local_addr().map_err(unbound)?);
+        let key = house.key.reveal().to_owned();
+        tokio::spawn(house.serve(listener));
+        Ok(Self::new(address, key, Some(shutdown.drop_guard())))
+    }
+
+    fn new(address: String, key: String, inside: Option<tokio_util::sync::DropGuard>) -> Self {
+        // This machine talks to itself: whatever proxy is set is not for this.
+        let http = reqwest::Client::builder().no_proxy().build().expect("a client without TLS can always be made");
+        Self { http, address, key, _inside: inside }
+    }
+
+    /// Where the API is.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// What the API tells of itself.
+    pub async fn details(&self) -> Result<Details, String> {
+        let request = self.request(Method::GET, "/health/detailed").timeout(Duration::from_secs(5));
+        let response = accepted(request.send().await).await?;
+        response.json().await.map_err(|error| error.to_string())
+    }
+
+    /// Asks for code, as a stream of events.
+    pub async fn generate(&self, body: &Value) -> Result<Pin<Box<dyn Stream<Item = Result<Event, String>>>>, String> {
+        let request = self.request(Method::POST, "/api/v1/generate-code-streaming").json(body);
+        let response = accepted(request.send().await).await?;
+        Ok(Box::pin(events(response)))
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let language = if wants_english() { "en" } else { "ko" };
+        self.http
+            .request(method, format!("{}{path}", self.address))
+            .header("X-API-Key", &self.key)
+            .header("Accept-Language", language)
+    }
+}
+
+/// Whether the terminal's language is not Korean; then messages are in English, as the rest of the command line is.
+fn wants_english() -> bool {
+    crate::config::locale().is_none_or(|locale| !locale.starts_with("ko"))
+}
+
+/// The response, or the API's own words for why there is none.
+async fn accepted(result: reqwest::Result<Response>) -> Result<Response, String> {
+    let response = result.map_err(|error| format!("HAPA does not answer: {error}"))?;
+    if response.status().is_success() {
+        return Ok(response);
+    }
+    let status = response.status();
+    let body: Value = response.json().await.unwrap_or_default();
+    Err(body["error_message"].as_str().map_or_else(|| format!("HAPA answered with {status}"), str::to_owned))
+}
+
+/// The frames of an event stream.
+fn events(response: Response) -> impl Stream<Item = Result<Event, String>> {
+    let chunks = response.bytes_stream().boxed();
+    stream::unfold((chunks, Vec::new()), |(mut chunks, mut buffer): (_, Vec<u8>)| async move {
+        loop {
+            if let Some(end) = buffer.windows(2).position(|pair| pair == b"\n\n") {
+                let frame: Vec<u8> = buffer.drain(..end + 2).collect();
+                let json = frame.strip_prefix(b"data: ").unwrap_or(&frame);
+                let event =
+                    serde_json::from_slice(json).map_err(|error| format!("HAPA sent what is no event: {error}"));
+                return Some((event, (chunks, buffer)));
+            }
+            match chunks.next().await? {
+                Ok(bytes) => buffer.extend_from_slice(&bytes),
+                Err(error) => return Some((Err(format!("the answer broke off: {error}")), (chunks, Vec::new()))),
+            }
+        }
+    })
+}

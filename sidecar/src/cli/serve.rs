@@ -1,0 +1,90 @@
+//! `hapa serve`: serves the API, for people in a terminal or under the desktop app.
+
+use std::io::{self, BufRead, Write};
+use std::process::ExitCode;
+
+use handshake::{Exit, Launch, Report};
+use tokio_util::sync::CancellationToken;
+
+use super::ServeArgs;
+use crate::app::VERSION;
+use crate::keys::Key;
+use crate::serve::{House, StartError, bind};
+use crate::telemetry;
+
+pub(super) async fn run(args: ServeArgs) -> Result<ExitCode, StartError> {
+    let mut config = super::config()?;
+    config.port = args.port.or(config.port);
+    telemetry_for(&config)?;
+    let shutdown = CancellationToken::new();
+    let window = if args.supervised { Some(launched(shutdown.clone())?) } else { None };
+    end_on_signal(shutdown.clone())?;
+    let house = House::open(&config, window.as_ref(), shutdown).await?;
+    let listener = bind(&config).await?;
+    let port = listener.local_addr().map_err(|error| StartError::new(Exit::PortTaken, error.to_string()))?.port();
+    tracing::info!(port, "serving on http://{}:{port}", config.host);
+    let text = if args.supervised {
+        handshake::line(&Report::Ready { port, version: VERSION.into() })
+    } else {
+        welcome(&format!("http://{}:{port}", config.host), &house.key)
+    };
+    // Nobody may read it; the API is served all the same.
+    let _ = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
+    house
+        .serve(listener)
+        .await
+        .map_err(|error| StartError::new(Exit::PortTaken, format!("could not serve: {error}")))?;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn telemetry_for(config: &crate::config::Config) -> Result<(), StartError> {
+    telemetry::start(config).map_err(|error| {
+        StartError::new(Exit::Store, format!("could not write a log in `{}`: {error}", config.data.display()))
+    })
+}
+
+/// What a person in a terminal wants to know first.
+fn welcome(address: &str, key: &Key) -> String {
+    let (key, question) = (key.reveal(), "리스트에서 중복 제거하는 함수 만들어줘");
+    format!(
+        "HAPA {VERSION} serves {address}\n\
+         API key: {key}\n\n\
+         Try it:\n  \
+         curl -s {address}/api/v1/generate-code -H 'X-API-Key: {key}' -H 'Content-Type: application/json' -d '{{\"user_question\": \"{question}\"}}'\n\n\
+         Ctrl-C ends it.\n"
+    )
+}
+
+/// Reads the window's key from the desktop app, and ends this process when the app does: its end of stdin closes with it, and on
+/// Linux the kernel sends a signal besides.
+fn launched(shutdown: CancellationToken) -> Result<Key, StartError> {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
+    let usage = |problem: &str| StartError::new(Exit::Usage, format!("--supervised is for the desktop app: {problem}"));
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line).map_err(|error| usage(&error.to_string()))?;
+    let Launch::Launch { key } = serde_json::from_str(&line).map_err(|_| usage("no launch line came on stdin"))?;
+    let key = Key::parse(&key).ok_or_else(|| usage("the launch line has no key"))?;
+    // A thread of its own: reading stdin cannot be cancelled, and must not hold up the runtime's end.
+    std::thread::spawn(move || {
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        shutdown.cancel();
+    });
+    Ok(key)
+}
+
+/// Ends the process in order on Ctrl-C or a request to terminate.
+fn end_on_signal(shutdown: CancellationToken) -> Result<(), StartError> {
+    #[cfg(unix)]
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        .map_err(|error| StartError::new(Exit::Store, format!("could not listen for signals: {error}")))?;
+    tokio::spawn(async move {
+        #[cfg(unix)]
+        tokio::select! { _ = tokio::signal::ctrl_c() => {}, _ = terminate.recv() => {} }
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
+        shutdown.cancel();
+    });
+    Ok(())
+}

@@ -1,0 +1,173 @@
+//! Turning a question into code: check it, lay out the prompt, ask the model, split its answer, keep both.
+
+pub mod ask;
+pub mod profile;
+pub mod prompt;
+mod record;
+pub mod split;
+
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+
+pub use self::ask::Ask;
+use self::record::Recording;
+pub use self::split::Opened;
+use crate::app::App;
+use crate::error::{Error, Invalid, Message};
+use crate::store::{Finish, NewMessage};
+
+/// Where the answers come from.
+pub const LOCAL: &str = "local";
+
+/// An accepted question. Dropping it stops the model at its next step; what was said so far is kept.
+#[derive(Debug)]
+pub struct Generation {
+    /// What the caller is told first.
+    pub start: Start,
+    /// What follows; the last one is [`Event::Done`] or [`Event::Failed`].
+    pub events: mpsc::Receiver<Event>,
+}
+
+/// What is known when the model has accepted the prompt.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// The conversation that the question became part of.
+    pub conversation_id: String,
+    /// The question's own id.
+    pub message_id: String,
+    /// The model that answers.
+    pub model: String,
+}
+
+/// What a generation yields.
+#[derive(Debug)]
+pub enum Event {
+    /// The next piece of code. `opens` tells of a new block.
+    Code {
+        /// The text, never empty.
+        text: String,
+        /// The block that begins with this piece.
+        opens: Option<Opened>,
+    },
+    /// The next piece of explanation, markdown.
+    Explanation(String),
+    /// The answer is whole.
+    Done(Box<Outcome>),
+    /// The answer breaks off.
+    Failed(Error),
+}
+
+/// A finished answer.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The whole answer, markdown.
+    pub answer: String,
+    /// The code in it.
+    pub generated_code: String,
+    /// The rest of it.
+    pub explanation: String,
+    /// Why it ended.
+    pub finish: Finish,
+    /// Tokens of the prompt.
+    pub prompt_tokens: usize,
+    /// Tokens of the answer.
+    pub completion_tokens: usize,
+    /// Tokens that prompt and answer may have together.
+    pub limit: usize,
+    /// What was left out of the prompt, in words of the API.
+    pub dropped: Vec<String>,
+    /// Seconds from the question to the last token.
+    pub processing_time: f64,
+    /// Seconds from the question to the first token.
+    pub time_to_first_token: Option<f64>,
+    /// Speed of the answer once it had begun.
+    pub tokens_per_second: Option<f64>,
+}
+
+/// Longest title of a conversation, in characters.
+const TITLE: usize = 80;
+
+impl App {
+    /// Asks the model. Comes back when the prompt was accepted, with the answer still to come.
+    ///
+    /// # Errors
+    /// What is wrong with the question, or why the model cannot take it.
+    pub async fn generate(&self, owner: &str, ask: Ask) -> Result<Generation, Error> {
+        if self.shutdown.is_cancelled() {
+            return Err(Error::Stopping);
+        }
+        let asked = Instant::now();
+        let earlier = self.earlier(owner, &ask).await?;
+        let mut answer = self.engine.submit(prompt::request(&ask, &earlier))?;
+        let engine::State::Ready(model) = self.engine.state() else { return Err(engine::Error::Stopped.into()) };
+        let (limit, dropped) = match answer.next().await {
+            Some(Ok(engine::Event::Started { limit, dropped, .. })) => (limit, dropped),
+            Some(Err(error)) => return Err(error.into()),
+            Some(Ok(_)) | None => return Err(engine::Error::Stopped.into()),
+        };
+        let conversation_id = match &ask.conversation_id {
+            Some(id) => id.clone(),
+            None => self.store.start_conversation(owner, &title(&ask.question)).await?,
+        };
+        let message = NewMessage {
+            conversation_id: &conversation_id,
+            owner,
+            question: &ask.question,
+            code_context: ask.code_context.as_deref(),
+            language: &ask.language,
+            model: &model.name,
+            backend: LOCAL,
+            replaces: ask.replaces.as_deref(),
+        };
+        let message_id = self.store.add_message(message).await?;
+        let start = Start { conversation_id, message_id: message_id.clone(), model: model.name };
+        let recording = Recording::new(self.clone(), message_id, &ask.language, asked, limit, dropped);
+        let (events, receiver) = mpsc::channel(64);
+        self.work.spawn(recording.run(answer, events));
+        Ok(Generation { start, events: receiver })
+    }
+
+    /// The thread so far, up to the message that is replaced, if one is.
+    async fn earlier(&self, owner: &str, ask: &Ask) -> Result<Vec<crate::store::Message>, Error> {
+        let Some(id) = &ask.conversation_id else { return Ok(Vec::new()) };
+        let unknown = |field: &str, what: Message| Error::Invalid(Invalid::field(field, what));
+        if self.store.conversation(owner, id).await?.is_none() {
+            return Err(unknown("conversation_id", Message::new("없는 대화입니다", "there is no such conversation")));
+        }
+        let mut thread = self.store.thread(id).await?;
+        if let Some(replaced) = &ask.replaces {
+            if !self.store.has_message(id, replaced).await? {
+                return Err(unknown(
+                    "replaces",
+                    Message::new("이 대화에 없는 메시지입니다", "this conversation has no such message"),
+                ));
+            }
+            thread.retain(|message| message.id < *replaced);
+        }
+        Ok(thread)
+    }
+}
+
+/// The first line of a question, shortened at a word.
+fn title(question: &str) -> String {
+    let line = question.trim().lines().next().unwrap_or_default().trim();
+    if line.chars().count() <= TITLE {
+        return line.to_owned();
+    }
+    let cut: String = line.chars().take(TITLE).collect();
+    let whole = cut.rsplit_once(' ').map_or(cut.as_str(), |(words, _)| words);
+    format!("{whole}…")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::title;
+
+    #[test]
+    fn a_title_is_the_first_line_and_ends_at_a_word() {
+        assert_eq!(title("  중복 제거\n자세히"), "중복 제거");
+        let long = title(&"가나다 ".repeat(60));
+        assert!(long.chars().count() <= 81 && long.ends_with("가나다…"), "{long}");
+    }
+}

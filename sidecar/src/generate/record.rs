@@ -1,0 +1,175 @@
+//! Carrying an answer from the model to the caller, and keeping it on the way: every second while it grows, and at its end.
+
+use std::time::{Duration, Instant};
+
+use engine::{Answer, Summary};
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::split::{Piece, Splitter};
+use super::{Event, Outcome};
+use crate::app::App;
+use crate::error::Error;
+use crate::store::{Finish, Progress};
+
+/// How often a growing answer is written to disk: a crash costs no more than this.
+const SAVE_EVERY: Duration = Duration::from_secs(1);
+
+pub(super) struct Recording {
+    app: App,
+    message_id: String,
+    asked: Instant,
+    limit: usize,
+    dropped: usize,
+    answer: String,
+    splitter: Splitter,
+    first_token: Option<Instant>,
+    saved: usize,
+}
+
+/// Why the loop ended.
+enum End {
+    Finished(Summary),
+    Broken(Error),
+    CallerLeft,
+    Stopping,
+}
+
+impl Recording {
+    pub fn new(app: App, message_id: String, language: &str, asked: Instant, limit: usize, dropped: usize) -> Self {
+        let splitter = Splitter::new(language);
+        Self { app, message_id, asked, limit, dropped, answer: String::new(), splitter, first_token: None, saved: 0 }
+    }
+
+    /// Forwards events until the answer ends or the caller leaves; then writes what came of it.
+    pub async fn run(mut self, mut answer: Answer, events: mpsc::Sender<Event>) {
+        let end = self.forward(&mut answer, &events).await;
+        // The model stops here at the latest, before the disk is asked for anything.
+        drop(answer);
+        let last = match end {
+            End::Finished(summary) => Some(self.finished(&summary, &events).await),
+            End::Broken(error) => {
+                self.save(Some(Finish::Failed)).await;
+                Some(Event::Failed(error))
+            }
+            End::Stopping => {
+                self.save(Some(Finish::Interrupted)).await;
+                Some(Event::Failed(Error::Stopping))
+            }
+            End::CallerLeft => {
+                self.save(Some(Finish::Cancelled)).await;
+                None
+            }
+        };
+        if let Some(last) = last {
+            // The caller may have left just now; the answer is kept all the same.
+            let _ = events.send(last).await;
+        }
+    }
+
+    async fn forward(&mut self, answer: &mut Answer, events: &mpsc::Sender<Event>) -> End {
+        let mut save = interval(SAVE_EVERY);
+        save.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let stopping = self.app.shutdown.clone();
+        // Waiting for a turn is no idleness; the clock runs from the first sign of work.
+        let mut working = false;
+        loop {
+            let idle = if working { self.app.idle_timeout } else { Duration::MAX };
+            tokio::select! {
+                () = events.closed() => return End::CallerLeft,
+                () = stopping.cancelled() => return End::Stopping,
+                _ = save.tick() => if self.answer.len() > self.saved { self.save(None).await },
+                event = timeout(idle, answer.next()) => {
+                    working = true;
+                    match event {
+                        Err(_) => return End::Broken(Error::Stalled { seconds: idle.as_secs() }),
+                        Ok(None) => return End::Broken(engine::Error::Stopped.into()),
+                        Ok(Some(Err(error))) => return End::Broken(error.into()),
+                        Ok(Some(Ok(engine::Event::Done(summary)))) => return End::Finished(summary),
+                        Ok(Some(Ok(engine::Event::Started { .. } | engine::Event::Reading { .. }))) => {}
+                        Ok(Some(Ok(engine::Event::Text(text)))) => {
+                            self.first_token.get_or_insert_with(Instant::now);
+                            self.answer.push_str(&text);
+                            let pieces = self.splitter.push(&text);
+                            if send(pieces, events).await.is_err() {
+                                return End::CallerLeft;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    async fn finished(&mut self, summary: &Summary, events: &mpsc::Sender<Event>) -> Event {
+        // Left or not: what follows concerns the record too.
+        let _ = send(self.splitter.finish(), events).await;
+        let finish = match summary.finish {
+            engine::Finish::Stop => Finish::Stop,
+            engine::Finish::Length => Finish::Length,
+        };
+        let mut progress = self.progress(Some(finish));
+        progress.prompt_tokens = i64::try_from(summary.prompt_tokens).unwrap_or(i64::MAX);
+        progress.completion_tokens = i64::try_from(summary.completion_tokens).unwrap_or(i64::MAX);
+        progress.tokens_per_second = speed(summary);
+        self.write(&progress).await;
+        Event::Done(Box::new(Outcome {
+            answer: progress.answer,
+            generated_code: progress.generated_code,
+            explanation: progress.explanation,
+            finish,
+            prompt_tokens: summary.prompt_tokens,
+            completion_tokens: summary.completion_tokens,
+            limit: self.limit,
+            dropped: if self.dropped > 0 { vec![format!("{} earlier messages", self.dropped)] } else { Vec::new() },
+            processing_time: self.asked.elapsed().as_secs_f64(),
+            time_to_first_token: self.first_token.map(|first| (first - self.asked).as_secs_f64()),
+            tokens_per_second: progress.tokens_per_second,
+        }))
+    }
+
+    async fn save(&mut self, finish: Option<Finish>) {
+        if finish.is_some() {
+            // What the splitter still holds belongs to the record, though nobody listens any more.
+            self.splitter.finish();
+        }
+        let progress = self.progress(finish);
+        self.write(&progress).await;
+    }
+
+    async fn write(&mut self, progress: &Progress) {
+        self.saved = progress.answer.len();
+        if let Err(error) = self.app.store.update_message(&self.message_id, progress).await {
+            tracing::error!(%error, message = %self.message_id, "could not keep an answer");
+        }
+    }
+
+    fn progress(&self, finish: Option<Finish>) -> Progress {
+        Progress {
+            answer: self.answer.clone(),
+            generated_code: self.splitter.code().to_owned(),
+            explanation: self.splitter.explanation().to_owned(),
+            finish,
+            duration_ms: i64::try_from(self.asked.elapsed().as_millis()).unwrap_or(i64::MAX),
+            ..Progress::default()
+        }
+    }
+}
+
+async fn send(pieces: Vec<Piece>, events: &mpsc::Sender<Event>) -> Result<(), mpsc::error::SendError<Event>> {
+    for piece in pieces {
+        let event = match piece {
+            Piece::Code { text, opens } => Event::Code { text, opens },
+            Piece::Explanation(text) => Event::Explanation(text),
+        };
+        events.send(event).await?;
+    }
+    Ok(())
+}
+
+/// Tokens per second between the first token and the last; the first one's time is the prompt's.
+#[expect(clippy::cast_precision_loss, reason = "a count of tokens is small")]
+fn speed(summary: &Summary) -> Option<f64> {
+    let seconds = summary.decode.as_secs_f64();
+    (summary.completion_tokens > 1 && seconds > 0.0).then(|| (summary.completion_tokens - 1) as f64 / seconds)
+}

@@ -1,0 +1,112 @@
+//! What can be asked: every route with the permission it needs, then the layers each request passes.
+
+mod body;
+mod conversations;
+mod generate;
+mod guard;
+mod health;
+mod history;
+mod language;
+mod problem;
+mod request_id;
+mod sse;
+
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::get;
+use axum::{Json, Router};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::CorsLayer;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::keys::Permission;
+
+/// The largest body that is read, in bytes: room for the longest question with the longest code, every character escaped.
+pub const BODY_LIMIT: usize = 1024 * 1024;
+
+/// The API, ready to be served.
+#[must_use]
+pub fn router(app: App) -> Router {
+    let (router, document) = routes(&app).split_for_parts();
+    let origins: Vec<HeaderValue> = app.origins.iter().filter_map(|origin| origin.parse().ok()).collect();
+    let cors = CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_headers([
+            header::ACCEPT_LANGUAGE,
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            HeaderName::from_static("x-api-key"),
+        ])
+        .expose_headers([HeaderName::from_static("x-request-id"), header::RETRY_AFTER]);
+    router
+        .route("/api/openapi.json", get(async || Json(document)))
+        .fallback(problem::not_found)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(cors)
+        .layer(from_fn_with_state(app.clone(), guard::known_host_and_origin))
+        .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(from_fn(request_id::stamp))
+        .with_state(app)
+}
+
+/// The API's description, as served on `/api/openapi.json`.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    open_routes()
+        .merge(OpenApiRouter::new().routes(routes!(health::health_detailed)))
+        .merge(generation_routes())
+        .merge(history_routes())
+        .into_openapi()
+}
+
+fn routes(app: &App) -> OpenApiRouter<App> {
+    let needs = |permission| from_fn_with_state((app.clone(), permission), guard::permitted);
+    open_routes()
+        .merge(OpenApiRouter::new().routes(routes!(health::health_detailed)).route_layer(needs(Permission::Admin)))
+        .merge(generation_routes().route_layer(needs(Permission::CodeGeneration)))
+        .merge(history_routes().route_layer(needs(Permission::History)))
+}
+
+fn open_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Document::openapi()).routes(routes!(health::health))
+}
+
+fn generation_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(generate::generate_code)).routes(routes!(generate::generate_code_streaming))
+}
+
+fn history_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(history::history))
+        .routes(routes!(conversations::conversations))
+        .routes(routes!(conversations::conversation, conversations::delete_conversation))
+}
+
+/// The head of the API's description.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "HAPA", description = "A coding assistant on your own machine.", license(name = "MIT", identifier = "MIT")),
+    components(schemas(crate::error::Problem, crate::error::Reason)),
+    modifiers(&Keys),
+    security(("api_key" = []), ("bearer" = []))
+)]
+struct Document;
+
+/// The two ways to send a key.
+struct Keys;
+
+impl Modify for Keys {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        components
+            .add_security_scheme("api_key", SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key"))));
+        components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    }
+}

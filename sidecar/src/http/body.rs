@@ -1,0 +1,95 @@
+//! Request bodies and queries as typed values; whatever is wrong with them becomes an error in the contract's shape.
+
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::http::header;
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use super::problem::Rejection;
+use super::{BODY_LIMIT, language};
+use crate::error::{Error, Invalid, Message};
+
+/// A body of JSON.
+#[derive(Debug)]
+pub struct Body<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Rejection;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Rejection> {
+        let language = language::of(request.headers());
+        read(request, state).await.map(Self).map_err(language.rejection())
+    }
+}
+
+async fn read<T: DeserializeOwned, S: Send + Sync>(request: Request, state: &S) -> Result<T, Error> {
+    let declared =
+        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if essence != "application/json" && !(essence.starts_with("application/") && essence.ends_with("+json")) {
+        return Err(Error::NotJson);
+    }
+    let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection {
+        BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
+            Error::TooLarge { limit: BODY_LIMIT }
+        }
+        other => Error::BadRequest(other.body_text()),
+    })?;
+    parse(&bytes)
+}
+
+/// JSON text as a value: text that is no JSON is a bad request, JSON that does not fit names the field.
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    let reader = &mut serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut *reader).map_err(|error| {
+        let path = error.path().to_string();
+        let inner = error.into_inner();
+        if inner.is_data() {
+            Error::Invalid(unfit(&path, &inner.to_string()))
+        } else {
+            Error::BadRequest(inner.to_string())
+        }
+    })?;
+    reader.end().map_err(|error| Error::BadRequest(error.to_string()))?;
+    Ok(value)
+}
+
+/// The problem with a field whose value has the wrong type or is missing, from serde's words for it.
+fn unfit(path: &str, problem: &str) -> Invalid {
+    let problem = problem.split(" at line ").next().unwrap_or(problem);
+    let missing = problem.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+    match missing {
+        Some(field) => {
+            let path = if path == "." { field.to_owned() } else { format!("{path}.{field}") };
+            Invalid::field(path, Message::new("필수 항목입니다", "is required"))
+        }
+        None => Invalid::field(
+            path,
+            Message::new(format!("올바르지 않은 값입니다: {problem}"), format!("is not valid: {problem}")),
+        ),
+    }
+}
+
+/// Parameters of the address.
+#[derive(Debug)]
+pub struct Parameters<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
+        let language = language::of(&parts.headers);
+        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
+            .map_err(|rejection| language.rejection()(Error::BadRequest(rejection.body_text())))?;
+        let query = Query::<T>::try_from_uri(&parts.uri);
+        query.map(|Query(value)| Self(value)).map_err(|rejection| {
+            // Which parameter it was is in the message only; name the first one that the message quotes.
+            let text = rejection.body_text();
+            let path = pairs.iter().map(|(name, _)| name).find(|name| text.contains(name.as_str()));
+            let problem = text.rsplit(": ").next().unwrap_or_default().to_owned();
+            language.rejection()(Error::Invalid(unfit(path.map_or(".", String::as_str), &problem)))
+        })
+    }
+}

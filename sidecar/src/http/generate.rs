@@ -1,0 +1,190 @@
+//! `POST /api/v1/generate-code` and its streaming form.
+
+use axum::Extension;
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::body::Body;
+use super::problem::Rejection;
+use super::request_id::RequestId;
+use super::sse;
+use crate::app::App;
+use crate::error::{Error, Language, Problem};
+use crate::generate::ask::GenerateRequest;
+use crate::generate::{Ask, Event, LOCAL, Outcome, Start};
+use crate::keys::Caller;
+use crate::store::Finish;
+
+/// Writes code that answers a question, and waits until it is whole.
+#[utoipa::path(
+    post, path = "/api/v1/generate-code", tag = "generation", request_body = GenerateRequest,
+    responses(
+        (status = 200, description = "The code, and what there is to say about it", body = GenerateResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+        (status = "5XX", description = "The request could not be answered", body = Problem),
+    )
+)]
+pub async fn generate_code(
+    State(app): State<App>,
+    caller: Caller,
+    language: Language,
+    Extension(RequestId(request_id)): Extension<RequestId>,
+    Body(request): Body<GenerateRequest>,
+) -> Result<Json<GenerateResponse>, Rejection> {
+    let ask = Ask::try_from(request).map_err(language.rejection())?;
+    let mut generation = app.generate(&caller.owner, ask).await.map_err(language.rejection())?;
+    loop {
+        match generation.events.recv().await {
+            Some(Event::Done(outcome)) => {
+                let additions = Additions::new(&generation.start, &outcome, &request_id);
+                let Outcome { generated_code, explanation, .. } = *outcome;
+                return Ok(Json(GenerateResponse { generated_code, explanation, status: "success", additions }));
+            }
+            Some(Event::Failed(error)) => return Err(language.rejection()(error)),
+            Some(Event::Code { .. } | Event::Explanation(_)) => {}
+            None => {
+                let error = Error::Internal("the task of a generation ended without a word".into());
+                return Err(language.rejection()(error));
+            }
+        }
+    }
+}
+
+/// Writes code that answers a question, piece by piece, as server-sent events.
+#[utoipa::path(
+    post, path = "/api/v1/generate-code-streaming", tag = "generation", request_body = GenerateRequest,
+    responses(
+        (status = 200, description = "Events: one `start`, then `explanation`, `code` and `token`, then one `done` or `error`",
+         content_type = "text/event-stream", body = sse::Frame),
+        (status = "4XX", description = "The request was refused", body = Problem),
+        (status = "5XX", description = "The request could not be answered", body = Problem),
+    )
+)]
+pub async fn generate_code_streaming(
+    State(app): State<App>,
+    caller: Caller,
+    language: Language,
+    Extension(RequestId(request_id)): Extension<RequestId>,
+    Body(request): Body<GenerateRequest>,
+) -> Result<Response, Rejection> {
+    let ask = Ask::try_from(request).map_err(language.rejection())?;
+    let generation = app.generate(&caller.owner, ask).await.map_err(language.rejection())?;
+    Ok(sse::response(generation, request_id, language))
+}
+
+/// The answer to a question.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct GenerateResponse {
+    /// Code alone, without fences.
+    pub generated_code: String,
+    /// What there is to say about it, in the question's language; markdown.
+    pub explanation: String,
+    /// Always `success`.
+    #[schema(example = "success")]
+    pub status: &'static str,
+    /// What else is known.
+    #[serde(flatten)]
+    pub additions: Additions,
+}
+
+/// What the first event of a stream tells.
+#[derive(Debug, Serialize)]
+pub struct StartMetadata<'a> {
+    request_id: &'a str,
+    conversation_id: &'a str,
+    message_id: &'a str,
+    model_used: &'a str,
+    backend: &'a str,
+}
+
+impl<'a> StartMetadata<'a> {
+    /// Of an accepted question.
+    pub fn new(start: &'a Start, request_id: &'a str) -> Self {
+        Self {
+            request_id,
+            conversation_id: &start.conversation_id,
+            message_id: &start.message_id,
+            model_used: &start.model,
+            backend: LOCAL,
+        }
+    }
+}
+
+/// What is told of every finished answer, beside the answer.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Additions {
+    /// The id of the request, also in the header `X-Request-ID`.
+    request_id: String,
+    /// The model that answered.
+    model_used: String,
+    /// Where it ran: `local` or `remote`.
+    backend: &'static str,
+    /// Whether the answer comes from the cache.
+    cached: bool,
+    /// What it cost.
+    token_usage: TokenUsage,
+    /// Seconds from the question to the last token.
+    processing_time: f64,
+    /// Why the answer ended: `stop`, `length` or `cancelled`.
+    finish_reason: Finish,
+    /// How much of the model's window was used, and what did not fit.
+    context: Context,
+    /// The conversation that the question became part of.
+    conversation_id: String,
+    /// The question's own id.
+    message_id: String,
+    /// Tokens per second, once the answer had begun.
+    tokens_per_second: Option<f64>,
+    /// Seconds from the question to the first token.
+    time_to_first_token: Option<f64>,
+    /// The whole answer, markdown.
+    answer: String,
+}
+
+/// Tokens of a request.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TokenUsage {
+    prompt_tokens: usize,
+    completion_tokens: usize,
+    total_tokens: usize,
+}
+
+/// The model's window.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Context {
+    /// Tokens in use.
+    used: usize,
+    /// Tokens there are.
+    limit: usize,
+    /// What was left out of the prompt for want of room; never the question itself.
+    dropped: Vec<String>,
+}
+
+impl Additions {
+    /// Of a finished answer.
+    pub fn new(start: &Start, outcome: &Outcome, request_id: &str) -> Self {
+        let total_tokens = outcome.prompt_tokens + outcome.completion_tokens;
+        Self {
+            request_id: request_id.to_owned(),
+            model_used: start.model.clone(),
+            backend: LOCAL,
+            cached: false,
+            token_usage: TokenUsage {
+                prompt_tokens: outcome.prompt_tokens,
+                completion_tokens: outcome.completion_tokens,
+                total_tokens,
+            },
+            processing_time: outcome.processing_time,
+            finish_reason: outcome.finish,
+            context: Context { used: total_tokens, limit: outcome.limit, dropped: outcome.dropped.clone() },
+            conversation_id: start.conversation_id.clone(),
+            message_id: start.message_id.clone(),
+            tokens_per_second: outcome.tokens_per_second,
+            time_to_first_token: outcome.time_to_first_token,
+            answer: outcome.answer.clone(),
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! `GET /health`: whether HAPA can be asked, in short for anybody and in detail for its owner.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use engine::State as ModelState;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::app::{App, VERSION};
+use crate::error::Problem;
+
+/// How HAPA is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Questions are answered.
+    Healthy,
+    /// The API answers, but no model does yet.
+    Degraded,
+    /// The database does not answer.
+    Unhealthy,
+}
+
+/// HAPA's health, without anything private.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HealthResponse {
+    status: Status,
+    #[schema(example = "0.4.0")]
+    version: &'static str,
+    /// RFC 3339.
+    timestamp: String,
+    system_info: SystemInfo,
+    environment_validation: EnvironmentValidation,
+}
+
+/// How busy the machine is, in percent.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SystemInfo {
+    cpu_usage: f32,
+    memory_usage: f32,
+    disk_usage: f32,
+}
+
+/// What is wrong with the installation, counted.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EnvironmentValidation {
+    status: Status,
+    issues: Issues,
+}
+
+/// Problems by weight.
+#[derive(Debug, Clone, Copy, Default, Serialize, ToSchema)]
+pub struct Issues {
+    /// HAPA cannot work.
+    critical: u32,
+    /// Something that was asked for does not work.
+    errors: u32,
+    /// Something could be better.
+    warnings: u32,
+}
+
+/// Tells how HAPA is, to anybody.
+#[utoipa::path(
+    get, path = "/health", tag = "system", security(()),
+    responses(
+        (status = 200, description = "The API answers", body = HealthResponse),
+        (status = 503, description = "The database does not answer", body = HealthResponse),
+    )
+)]
+pub async fn health(State(app): State<App>) -> (StatusCode, Json<HealthResponse>) {
+    let sample = *app.system.borrow();
+    let state = app.engine.state();
+    let status = status(&app, &state);
+    let issues = Issues {
+        critical: u32::from(!sample.store_answers),
+        errors: u32::from(matches!(state, ModelState::Failed { .. })),
+        warnings: u32::from(matches!(state, ModelState::Absent)),
+    };
+    let code = if status == Status::Unhealthy { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let validation = match issues {
+        Issues { critical: 1.., .. } => Status::Unhealthy,
+        Issues { errors: 1.., .. } => Status::Degraded,
+        Issues { .. } => Status::Healthy,
+    };
+    let response = HealthResponse {
+        status,
+        version: VERSION,
+        timestamp: jiff::Timestamp::now().to_string(),
+        system_info: SystemInfo {
+            cpu_usage: tenth(sample.cpu),
+            memory_usage: tenth(sample.memory),
+            disk_usage: tenth(sample.disk),
+        },
+        environment_validation: EnvironmentValidation { status: validation, issues },
+    };
+    (code, Json(response))
+}
+
+fn status(app: &App, state: &ModelState) -> Status {
+    match state {
+        _ if !app.system.borrow().store_answers => Status::Unhealthy,
+        ModelState::Ready(_) => Status::Healthy,
+        ModelState::Absent | ModelState::Loading { .. } | ModelState::Failed { .. } => Status::Degraded,
+    }
+}
+
+fn tenth(value: f32) -> f32 {
+    (value * 10.0).round() / 10.0
+}
+
+/// How HAPA is, for its owner.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DetailedHealthResponse {
+    status: Status,
+    version: &'static str,
+    model: ModelHealth,
+    backend: BackendHealth,
+    queue: QueueHealth,
+    /// Seconds since the process started.
+    uptime_seconds: f64,
+}
+
+/// The model, and what it is doing.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub struct ModelHealth {
+    /// `absent`, `loading`, `ready` or `failed`.
+    state: &'static str,
+    /// The model file's name without its ending.
+    name: Option<String>,
+    /// While it loads, the share that is in memory, 0 to 1.
+    progress: Option<f32>,
+    /// Bytes of weights.
+    size_bytes: Option<u64>,
+    /// Tokens that question and answer may have together.
+    context: Option<u32>,
+    /// Why it failed.
+    message: Option<String>,
+}
+
+/// Where the model runs.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BackendHealth {
+    /// The device; null while nothing is loaded.
+    device: Option<String>,
+}
+
+/// Requests in the house.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct QueueHealth {
+    /// Requests that wait for their turn.
+    waiting: usize,
+    /// Requests that the model works on.
+    active: usize,
+    /// Requests that may wait or be worked on at a time.
+    capacity: usize,
+}
+
+/// Tells how HAPA is in detail: the model, the device, the queue.
+#[utoipa::path(
+    get, path = "/health/detailed", tag = "system",
+    responses(
+        (status = 200, description = "The details", body = DetailedHealthResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn health_detailed(State(app): State<App>) -> Json<DetailedHealthResponse> {
+    let state = app.engine.state();
+    let status = status(&app, &state);
+    let device = if let ModelState::Ready(model) = &state { Some(model.device.clone()) } else { None };
+    let model = match state {
+        ModelState::Absent => ModelHealth { state: "absent", ..Default::default() },
+        ModelState::Loading { progress } => {
+            ModelHealth { state: "loading", progress: Some(progress), ..Default::default() }
+        }
+        ModelState::Failed { message } => ModelHealth { state: "failed", message: Some(message), ..Default::default() },
+        ModelState::Ready(model) => ModelHealth {
+            state: "ready",
+            name: Some(model.name),
+            size_bytes: Some(model.size_bytes),
+            context: Some(model.context),
+            ..Default::default()
+        },
+    };
+    let load = app.engine.load();
+    Json(DetailedHealthResponse {
+        status,
+        version: VERSION,
+        model,
+        backend: BackendHealth { device },
+        queue: QueueHealth { waiting: load.waiting, active: load.active, capacity: load.capacity },
+        uptime_seconds: app.started.elapsed().as_secs_f64(),
+    })
+}

@@ -1,0 +1,163 @@
+//! `GET /api/v1/user/history`: what was asked and answered.
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::body::Parameters;
+use super::problem::Rejection;
+use crate::app::App;
+use crate::error::{Error, Invalid, Language, Message, Problem};
+use crate::keys::Caller;
+use crate::store::{self, Query, timestamp};
+
+/// Which part of the history to show.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct HistoryParameters {
+    /// At most so many, 1 to 100; 10 if absent.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<i64>,
+    /// Leaving out so many of the newest.
+    #[param(minimum = 0)]
+    offset: Option<i64>,
+    /// With this text in the question or the answer.
+    search: Option<String>,
+    /// In this programming language.
+    language: Option<String>,
+    /// Not before this time, RFC 3339.
+    from: Option<String>,
+    /// Before this time, RFC 3339.
+    to: Option<String>,
+}
+
+/// A page of the history, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HistoryResponse {
+    /// Always `success`.
+    #[schema(example = "success")]
+    status: &'static str,
+    items: Vec<HistoryItem>,
+    /// How many there are in all.
+    total_count: i64,
+    /// Whether there are more after these.
+    has_more: bool,
+}
+
+/// A question with its answer.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HistoryItem {
+    id: String,
+    question: String,
+    /// The whole answer, markdown, as far as it came.
+    response: String,
+    /// When it was asked, RFC 3339.
+    timestamp: String,
+    /// Whether the answer came to its end.
+    success: bool,
+    /// Seconds from the question to the end of the answer.
+    duration: f64,
+    /// Tokens of prompt and answer.
+    tokens: i64,
+    language: String,
+    conversation_id: String,
+    /// 1 to 5, where it was rated.
+    rating: Option<i64>,
+    model_used: String,
+    /// Where the model ran: `local` or `remote`.
+    backend: String,
+    /// Tokens per second, once the answer had begun.
+    tokens_per_second: Option<f64>,
+    /// `stop`, `length`, `cancelled`, `interrupted` or `failed`; null while the model works.
+    finish_reason: Option<String>,
+    generated_code: String,
+    explanation: String,
+}
+
+impl From<store::Message> for HistoryItem {
+    #[expect(clippy::cast_precision_loss, reason = "a duration in milliseconds is far below 2^52")]
+    fn from(message: store::Message) -> Self {
+        Self {
+            success: matches!(message.finish.as_deref(), Some("stop" | "length")),
+            timestamp: timestamp(message.created_at),
+            duration: message.duration_ms as f64 / 1000.0,
+            tokens: message.prompt_tokens + message.completion_tokens,
+            id: message.id,
+            question: message.question,
+            response: message.answer,
+            language: message.language,
+            conversation_id: message.conversation_id,
+            rating: None,
+            model_used: message.model,
+            backend: message.backend,
+            tokens_per_second: message.tokens_per_second,
+            finish_reason: message.finish,
+            generated_code: message.generated_code,
+            explanation: message.explanation,
+        }
+    }
+}
+
+/// Shows what this key's user asked, newest first.
+#[utoipa::path(
+    get, path = "/api/v1/user/history", tag = "history", params(HistoryParameters),
+    responses(
+        (status = 200, description = "A page of the history", body = HistoryResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn history(
+    State(app): State<App>,
+    caller: Caller,
+    language: Language,
+    Parameters(parameters): Parameters<HistoryParameters>,
+) -> Result<Json<HistoryResponse>, Rejection> {
+    let query = query(parameters).map_err(language.rejection())?;
+    let found = app.store.history(&caller.owner, &query).await;
+    let (messages, total_count) = found.map_err(language.rejection())?;
+    let items: Vec<HistoryItem> = messages.into_iter().map(HistoryItem::from).collect();
+    let has_more = has_more(query.offset, items.len(), total_count);
+    Ok(Json(HistoryResponse { status: "success", items, total_count, has_more }))
+}
+
+/// Whether there are more after a page.
+pub fn has_more(offset: i64, shown: usize, total: i64) -> bool {
+    i64::try_from(shown).is_ok_and(|shown| offset.saturating_add(shown) < total)
+}
+
+fn query(parameters: HistoryParameters) -> Result<Query, Error> {
+    let mut invalid = Invalid::default();
+    let (limit, offset) = page(&mut invalid, parameters.limit, parameters.offset, 10);
+    let mut time = |name: &str, value: Option<String>| {
+        let parsed = value.map(|value| value.parse::<jiff::Timestamp>());
+        match parsed {
+            Some(Err(_)) => {
+                let example = "2024-12-28T10:00:00Z";
+                invalid.add(
+                    name,
+                    Message::new(format!("{example} 형식이어야 합니다"), format!("must look like {example}")),
+                );
+                None
+            }
+            Some(Ok(time)) => Some(time.as_millisecond()),
+            None => None,
+        }
+    };
+    let (from, to) = (time("from", parameters.from), time("to", parameters.to));
+    invalid.into_result()?;
+    let named = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
+    Ok(Query { limit, offset, search: named(parameters.search), language: named(parameters.language), from, to })
+}
+
+/// The bounds of a page; what is outside of them is noted.
+pub fn page(invalid: &mut Invalid, limit: Option<i64>, offset: Option<i64>, usual: i64) -> (i64, i64) {
+    let (limit, offset) = (limit.unwrap_or(usual), offset.unwrap_or(0));
+    if !(1..=100).contains(&limit) {
+        invalid.add("limit", Message::new("1에서 100 사이여야 합니다", "must be from 1 to 100"));
+    }
+    if offset < 0 {
+        invalid.add("offset", Message::new("0 이상이어야 합니다", "must not be negative"));
+    }
+    (limit, offset)
+}

@@ -1,0 +1,119 @@
+//! A generation as server-sent events: frames of exactly `data: <JSON on one line>` and an empty line, each flushed at once.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::generate::{Additions, StartMetadata};
+use super::problem;
+use crate::error::Language;
+use crate::generate::{Event, Generation};
+
+/// A pause in the stream that asks for a sign of life.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// The kinds of events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The question was accepted.
+    Start,
+    /// A sign of life; its content is empty.
+    Token,
+    /// A piece of the code.
+    Code,
+    /// A piece of the explanation.
+    Explanation,
+    /// The answer is whole.
+    Done,
+    /// The answer breaks off.
+    Error,
+}
+
+/// One event of a stream.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Frame {
+    /// What kind of event it is.
+    #[serde(rename = "type")]
+    kind: Kind,
+    /// The text of the piece.
+    content: String,
+    /// Counts the events of a stream from 0 without gaps.
+    sequence: u64,
+    /// When it was sent, RFC 3339.
+    timestamp: String,
+    /// For `start` and `done`, what is known of the answer; for `error`, the error's body; for the first `code` piece of a
+    /// block, the block's number and language; otherwise null.
+    #[schema(value_type = Option<std::collections::BTreeMap<String, Value>>)]
+    metadata: Option<Value>,
+}
+
+/// Where a stream is.
+enum State {
+    Begin(Generation),
+    Middle(Generation, u64),
+    End,
+}
+
+/// The response that streams `generation`. When the client goes away, the body is dropped and with it the generation.
+pub fn response(generation: Generation, request_id: String, language: Language) -> Response {
+    let frames = stream::unfold(State::Begin(generation), move |state| {
+        let request_id = request_id.clone();
+        async move {
+            match state {
+                State::Begin(generation) => {
+                    let start = StartMetadata::new(&generation.start, &request_id);
+                    let bytes = frame(Kind::Start, String::new(), 0, Some(json(&start)));
+                    Some((bytes, State::Middle(generation, 1)))
+                }
+                State::Middle(mut generation, sequence) => {
+                    let (kind, content, metadata) = next(&mut generation, &request_id, language).await;
+                    let last = matches!(kind, Kind::Done | Kind::Error);
+                    let state = if last { State::End } else { State::Middle(generation, sequence + 1) };
+                    Some((frame(kind, content, sequence, metadata), state))
+                }
+                State::End => None,
+            }
+        }
+    });
+    let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache")];
+    (headers, Body::from_stream(frames)).into_response()
+}
+
+async fn next(generation: &mut Generation, request_id: &str, language: Language) -> (Kind, String, Option<Value>) {
+    let Ok(event) = tokio::time::timeout(SILENCE, generation.events.recv()).await else {
+        return (Kind::Token, String::new(), None);
+    };
+    match event {
+        Some(Event::Code { text, opens }) => (Kind::Code, text, opens.as_ref().map(json)),
+        Some(Event::Explanation(text)) => (Kind::Explanation, text, None),
+        Some(Event::Done(outcome)) => {
+            let additions = Additions::new(&generation.start, &outcome, request_id);
+            (Kind::Done, String::new(), Some(json(&additions)))
+        }
+        Some(Event::Failed(error)) => (Kind::Error, String::new(), Some(json(&problem::report(&error, language)))),
+        // The recording always says how it ended, unless it died.
+        None => {
+            let error = crate::error::Error::Internal("the task of a generation ended without a word".into());
+            (Kind::Error, String::new(), Some(json(&problem::report(&error, language))))
+        }
+    }
+}
+
+fn frame(kind: Kind, content: String, sequence: u64, metadata: Option<Value>) -> Result<Bytes, Infallible> {
+    let timestamp = jiff::Timestamp::now().to_string();
+    let frame = Frame { kind, content, sequence, timestamp, metadata };
+    let line = serde_json::to_string(&frame).expect("a frame has string keys and finite numbers");
+    Ok(Bytes::from(format!("data: {line}\n\n")))
+}
+
+fn json<T: Serialize>(value: &T) -> Value {
+    serde_json::to_value(value).expect("these types have string keys and finite numbers")
+}

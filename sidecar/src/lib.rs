@@ -1,0 +1,16 @@
+//! HAPA's sidecar: an API server on localhost that runs a model, keeps the history and answers the window, editors and scripts alike.
+//!
+//! Read [`http`] for what can be asked, [`generate`] for how a question becomes code, and `main.rs` for how it is put together.
+
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod error;
+pub mod generate;
+pub mod http;
+pub mod keys;
+pub mod models;
+pub mod serve;
+pub mod store;
+pub mod system;
+pub mod telemetry;

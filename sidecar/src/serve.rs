@@ -1,0 +1,200 @@
+//! A process that serves the API: it takes the data folder for itself, binds a port, and ends when it is told to.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::serve::ListenerExt;
+use handshake::{DEFAULT_PORT, Discovery, Exit};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::app::{App, VERSION};
+use crate::config::Config;
+use crate::keys::{Key, Keys, installation_key};
+use crate::store::Store;
+use crate::{http, models, system};
+
+/// How long open requests may take to end when the process does.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// How long to wait for an earlier process on the same data folder to end.
+const PATIENCE: Duration = Duration::from_secs(6);
+
+/// Why the process could not start.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct StartError {
+    /// The exit code that says so to the desktop app.
+    pub exit: Exit,
+    message: String,
+}
+
+impl StartError {
+    /// An error that ends the process with `exit`.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into() }
+    }
+}
+
+/// Everything that a serving process holds on to.
+#[derive(Debug)]
+pub struct House {
+    /// What requests work with.
+    pub app: App,
+    /// The installation's own key, for programs of this user on this machine.
+    pub key: Key,
+    lock: DataLock,
+}
+
+impl House {
+    /// Opens the data folder and the store, and starts to load the model. `window` is the desktop app's key of this launch.
+    ///
+    /// # Errors
+    /// When the folder or the database cannot be used, or another HAPA uses them.
+    pub async fn open(config: &Config, window: Option<&Key>, shutdown: CancellationToken) -> Result<Self, StartError> {
+        let store_problem = |message: String| StartError::new(Exit::Store, message);
+        private_folder(&config.data).map_err(|error| {
+            store_problem(format!("could not make the data folder `{}`: {error}", config.data.display()))
+        })?;
+        let lock = DataLock::take(&config.data).await?;
+        let _ = fs::create_dir_all(config.models());
+        let store = Store::open(&config.database).await.map_err(|error| store_problem(error.to_string()))?;
+        let key =
+            installation_key(&store, &config.key_file()).await.map_err(|error| store_problem(error.to_string()))?;
+        let engine = models::start(config).map_err(|error| StartError::new(Exit::Config, error))?;
+        let app = App {
+            engine,
+            keys: Keys::new(store.clone(), window),
+            system: system::watch(store.clone(), config.data.clone(), shutdown.clone()).await,
+            store,
+            origins: origins(config),
+            idle_timeout: config.request_timeout,
+            started: Instant::now(),
+            shutdown,
+            work: TaskTracker::new(),
+        };
+        Ok(Self { app, key, lock })
+    }
+
+    /// Serves the API until the shutdown token is cancelled, and then until open work is done, within a deadline.
+    ///
+    /// # Errors
+    /// When the listener fails.
+    pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
+        let address = listener.local_addr()?;
+        self.lock.announce(address)?;
+        let shutdown = self.app.shutdown.clone();
+        let router = http::router(self.app.clone());
+        // A token that waits for a full packet is a token late.
+        let listener = listener.tap_io(|stream| {
+            let _ = stream.set_nodelay(true);
+        });
+        let server = axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+        let deadline = async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(DRAIN).await;
+        };
+        tokio::select! {
+            ended = server.into_future() => ended?,
+            () = deadline => tracing::warn!("some requests did not end in time"),
+        }
+        self.app.work.close();
+        let _ = tokio::time::timeout(DRAIN, self.app.work.wait()).await;
+        self.app.store.close().await;
+        Ok(())
+    }
+}
+
+/// The window's own pages, and those that the user trusts.
+fn origins(config: &Config) -> Arc<[String]> {
+    let own = ["tauri://localhost", "http://tauri.localhost", "https://tauri.localhost"].map(str::to_owned);
+    own.into_iter().chain(config.cors_origins.iter().cloned()).collect()
+}
+
+/// Binds the port that was asked for; otherwise the documented one, or the next that is free.
+///
+/// # Errors
+/// When the port that was asked for is taken, or none is free.
+pub async fn bind(config: &Config) -> Result<TcpListener, StartError> {
+    if let Some(port) = config.port {
+        return TcpListener::bind((config.host, port)).await.map_err(|error| {
+            let help = "choose another with PORT or --port, or end the program that has it";
+            StartError::new(Exit::PortTaken, format!("could not listen on port {port}: {error}; {help}"))
+        });
+    }
+    for port in (DEFAULT_PORT..DEFAULT_PORT + 100).chain([0]) {
+        if let Ok(listener) = TcpListener::bind((config.host, port)).await {
+            return Ok(listener);
+        }
+    }
+    Err(StartError::new(Exit::PortTaken, format!("could not listen on any port of {}", config.host)))
+}
+
+/// The data folder, taken by this process alone for as long as this lives.
+#[derive(Debug)]
+struct DataLock {
+    data: PathBuf,
+    _file: File,
+}
+
+impl DataLock {
+    async fn take(data: &Path) -> Result<Self, StartError> {
+        let path = data.join("lock");
+        let problem =
+            |error: io::Error| StartError::new(Exit::Store, format!("could not open `{}`: {error}", path.display()));
+        let file = File::options().create(true).append(true).open(&path).map_err(problem)?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self { data: data.to_owned(), _file: file }),
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                Err(TryLockError::WouldBlock) => {
+                    let message =
+                        format!("another HAPA already uses `{}`; `hapa status` shows where it is", data.display());
+                    return Err(StartError::new(Exit::Store, message));
+                }
+                Err(TryLockError::Error(error)) => return Err(problem(error)),
+            }
+        }
+    }
+
+    /// Writes down where the API is, for editors and for `hapa status`.
+    fn announce(&self, address: SocketAddr) -> io::Result<()> {
+        let found = Discovery { port: address.port(), pid: std::process::id(), version: VERSION.into() };
+        let fresh = self.data.join("sidecar.json.new");
+        fs::write(&fresh, handshake::line(&found))?;
+        fs::rename(fresh, Discovery::path(&self.data))
+    }
+}
+
+impl Drop for DataLock {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(Discovery::path(&self.data));
+    }
+}
+
+/// The HAPA that serves this data folder now, if one does. A file left by a crash is not believed: its port may be anybody's.
+#[must_use]
+pub fn running(data: &Path) -> Option<Discovery> {
+    let file = File::options().append(true).open(data.join("lock")).ok()?;
+    if file.try_lock().is_ok() {
+        return None;
+    }
+    serde_json::from_str(&fs::read_to_string(Discovery::path(data)).ok()?).ok()
+}
+
+/// Makes a folder that only its owner can read.
+fn private_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}

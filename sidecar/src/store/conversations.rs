@@ -1,0 +1,81 @@
+//! The table of conversations.
+
+use super::{Store, id, now};
+
+/// A thread of questions and answers.
+#[derive(Debug, Clone)]
+pub struct Conversation {
+    /// Its id.
+    pub id: String,
+    /// The beginning of its first question.
+    pub title: String,
+    /// Milliseconds since 1970.
+    pub created_at: i64,
+    /// Milliseconds since 1970.
+    pub updated_at: i64,
+    /// Messages that are part of the thread now.
+    pub message_count: i64,
+}
+
+impl Store {
+    /// Starts a conversation and gives back its id.
+    pub(crate) async fn start_conversation(&self, owner: &str, title: &str) -> sqlx::Result<String> {
+        let (id, now) = (id(), now());
+        sqlx::query!(
+            "INSERT INTO conversations (id, owner, title, created_at, updated_at) VALUES (?, ?, ?, ?, ?)",
+            id,
+            owner,
+            title,
+            now,
+            now
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(id)
+    }
+
+    /// One conversation of `owner`.
+    pub(crate) async fn conversation(&self, owner: &str, id: &str) -> sqlx::Result<Option<Conversation>> {
+        sqlx::query_as!(
+            Conversation,
+            r#"SELECT id, title, created_at, updated_at,
+                      (SELECT count(*) FROM messages WHERE conversation_id = conversations.id AND superseded = 0) AS "message_count!: i64"
+               FROM conversations WHERE owner = ? AND id = ?"#,
+            owner,
+            id
+        )
+        .fetch_optional(&self.pool)
+        .await
+    }
+
+    /// Conversations of `owner`, the latest first, and how many there are in all.
+    pub(crate) async fn conversations(
+        &self,
+        owner: &str,
+        limit: i64,
+        offset: i64,
+    ) -> sqlx::Result<(Vec<Conversation>, i64)> {
+        let items = sqlx::query_as!(
+            Conversation,
+            r#"SELECT id, title, created_at, updated_at,
+                      (SELECT count(*) FROM messages WHERE conversation_id = conversations.id AND superseded = 0) AS "message_count!: i64"
+               FROM conversations WHERE owner = ? ORDER BY updated_at DESC, id DESC LIMIT ? OFFSET ?"#,
+            owner,
+            limit,
+            offset
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let total = sqlx::query_scalar!("SELECT count(*) FROM conversations WHERE owner = ?", owner)
+            .fetch_one(&self.pool)
+            .await?;
+        Ok((items, total))
+    }
+
+    /// Deletes a conversation with all its messages. `false` if `owner` has none by this id.
+    pub(crate) async fn delete_conversation(&self, owner: &str, id: &str) -> sqlx::Result<bool> {
+        let done =
+            sqlx::query!("DELETE FROM conversations WHERE owner = ? AND id = ?", owner, id).execute(&self.pool).await?;
+        Ok(done.rows_affected() > 0)
+    }
+}

@@ -1,0 +1,64 @@
+//! How the machine and the database are doing, measured in the background so that asking costs nothing.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sysinfo::{Disks, System};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::store::Store;
+
+/// How often a sample is taken.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// One look at the machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Sample {
+    /// Percent of all cores, 0 to 100.
+    pub cpu: f32,
+    /// Percent of memory in use, 0 to 100.
+    pub memory: f32,
+    /// Percent of the data folder's disk in use, 0 to 100.
+    pub disk: f32,
+    /// Whether the database answered.
+    pub store_answers: bool,
+}
+
+/// Takes samples until `shutdown`; the first one is there when this returns.
+pub async fn watch(store: Store, data: PathBuf, shutdown: CancellationToken) -> watch::Receiver<Sample> {
+    let mut system = System::new().ok();
+    let (report, samples) = watch::channel(sample(&mut system, &store, &data).await);
+    tokio::spawn(async move {
+        while shutdown.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_some() {
+            report.send_replace(sample(&mut system, &store, &data).await);
+        }
+    });
+    samples
+}
+
+/// A sample, with zeros for what this system does not tell.
+async fn sample(system: &mut Option<System>, store: &Store, data: &Path) -> Sample {
+    let answer = tokio::time::timeout(Duration::from_secs(2), store.answers()).await;
+    let mut sample = Sample { disk: disk_usage(data), store_answers: answer.unwrap_or(false), ..Sample::default() };
+    if let Some(system) = system {
+        system.refresh_cpu_usage();
+        system.refresh_memory();
+        sample.cpu = system.global_cpu_usage();
+        sample.memory = percent(system.used_memory(), system.total_memory());
+    }
+    sample
+}
+
+/// Use of the disk that holds `folder`: of all mount points above it, the nearest.
+fn disk_usage(folder: &Path) -> f32 {
+    let Ok(disks) = Disks::new_with_refreshed_list() else { return 0.0 };
+    let holder = disks.iter().filter(|disk| folder.starts_with(disk.mount_point()));
+    let nearest = holder.max_by_key(|disk| disk.mount_point().components().count());
+    nearest.map_or(0.0, |disk| percent(disk.total_space() - disk.available_space(), disk.total_space()))
+}
+
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a percentage needs three digits")]
+fn percent(part: u64, whole: u64) -> f32 {
+    if whole == 0 { 0.0 } else { (part as f64 / whole as f64 * 100.0) as f32 }
+}
