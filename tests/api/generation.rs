@@ -1,0 +1,147 @@
+//! Questions and their answers, plain and streamed.
+
+use serde_json::{Value, json};
+use tests::server::Server;
+use tests::stream::{Frames, joined};
+
+const CODE: &str = "def remove_duplicates(lst):\n    return list(dict.fromkeys(lst))";
+const EXPLANATION: &str = "리스트에서 중복을 제거합니다.\n\n순서가 유지됩니다.";
+
+#[tokio::test]
+async fn the_documented_question_gets_code_and_explanation_apart() {
+    let server = Server::start().await;
+    let (status, body) =
+        server.post("/api/v1/generate-code", &json!({"user_question": "리스트에서 중복 제거하는 함수 만들어줘"})).await;
+    assert_eq!(status, 200);
+    assert_eq!(
+        (&body["generated_code"], &body["explanation"], &body["status"]),
+        (&json!(CODE), &json!(EXPLANATION), &json!("success"))
+    );
+    assert_eq!(
+        (&body["model_used"], &body["backend"], &body["cached"]),
+        (&json!("scripted"), &json!("local"), &json!(false))
+    );
+    assert_eq!(body["finish_reason"], "stop");
+    let usage = &body["token_usage"];
+    assert_eq!(usage["completion_tokens"], 10);
+    assert_eq!(usage["total_tokens"], usage["prompt_tokens"].as_u64().unwrap() + 10);
+    assert_eq!((&body["context"]["limit"], &body["context"]["dropped"]), (&json!(4096), &json!([])));
+    assert!(body["processing_time"].as_f64().unwrap() >= 0.0);
+}
+
+#[tokio::test]
+async fn a_stream_joins_to_what_the_plain_endpoint_says() {
+    let server = Server::start().await;
+    let events = Frames::new(server.ask(&json!({"user_question": "중복 제거"})).await).rest().await;
+    let kinds: Vec<&str> = events.iter().filter_map(|event| event["type"].as_str()).collect();
+    assert_eq!((kinds.first(), kinds.last()), (Some(&"start"), Some(&"done")));
+    assert_eq!(kinds.iter().filter(|kind| ["done", "error"].contains(kind)).count(), 1);
+    assert_eq!((joined(&events, "code"), joined(&events, "explanation")), (CODE.to_owned(), EXPLANATION.to_owned()));
+    assert!(events.iter().all(|event| event["timestamp"].is_string()));
+    let opening: Vec<&Value> =
+        events.iter().filter(|event| event["type"] == "code" && !event["metadata"].is_null()).collect();
+    assert_eq!(opening.len(), 1);
+    assert_eq!(opening[0]["metadata"], json!({"block": 0, "language": "python"}));
+    let done = &events.last().unwrap()["metadata"];
+    assert_eq!((&done["finish_reason"], &done["model_used"]), (&json!("stop"), &json!("scripted")));
+    assert!(done["answer"].as_str().unwrap().contains("```python"));
+}
+
+#[tokio::test]
+async fn pieces_go_out_as_they_are_made() {
+    let server = Server::start().await;
+    let mut frames = Frames::new(server.ask(&json!({"user_question": "forever"})).await);
+    assert_eq!(frames.next().await.unwrap()["type"], "start");
+    // The answer never ends, and its first lines are here.
+    assert_eq!(frames.next_of("code").await["content"], "while True:");
+    assert_eq!(frames.next_of("code").await["content"], "\n    pass");
+}
+
+#[tokio::test]
+async fn an_answer_without_code_is_all_explanation() {
+    let server = Server::start().await;
+    let (status, body) = server.post("/api/v1/generate-code", &json!({"user_question": "words"})).await;
+    assert_eq!((status, &body["generated_code"], &body["explanation"]), (200, &json!(""), &json!("말로만 답합니다.")));
+}
+
+#[tokio::test]
+async fn an_answer_that_was_cut_says_so() {
+    let server = Server::start().await;
+    let (_, body) = server.post("/api/v1/generate-code", &json!({"user_question": "cut"})).await;
+    assert_eq!((&body["generated_code"], &body["finish_reason"]), (&json!("x = 1"), &json!("length")));
+    let (_, body) = server.post("/api/v1/generate-code", &json!({"user_question": "중복", "max_tokens": 1})).await;
+    assert_eq!((&body["explanation"], &body["finish_reason"]), (&json!("리스트에서"), &json!("length")));
+}
+
+#[tokio::test]
+async fn a_failure_in_the_middle_ends_the_stream_with_one_error() {
+    let server = Server::start().await;
+    let events = Frames::new(server.ask(&json!({"user_question": "break"})).await).rest().await;
+    let last = events.last().unwrap();
+    assert_eq!((&last["type"], &last["metadata"]["error_code"]), (&json!("error"), &json!("INTERNAL_SERVER_ERROR")));
+    assert!(last["metadata"]["error_details"]["incident_id"].as_str().unwrap().starts_with("INC-"));
+    assert!(!last.to_string().contains("script"), "what went wrong inside is for the log");
+    let (status, body) = server.post("/api/v1/generate-code", &json!({"user_question": "break"})).await;
+    assert_eq!((status, &body["error_code"]), (500, &json!("INTERNAL_SERVER_ERROR")));
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_frees_its_place() {
+    let server = Server::start().await;
+    let mut frames = Frames::new(server.ask(&json!({"user_question": "forever"})).await);
+    frames.next_of("code").await;
+    assert_eq!(server.get("/health/detailed").await["queue"]["active"], 1);
+    drop(frames);
+    server.idle().await;
+}
+
+#[tokio::test]
+async fn a_full_queue_is_told_before_any_stream_begins() {
+    let server = Server::with_script(&json!({"capacity": 2, "answers": [{"pieces": ["x"], "end": "hang"}]})).await;
+    let question = json!({"user_question": "forever"});
+    let (first, second) = (server.ask(&question).await, server.ask(&question).await);
+    for path in ["/api/v1/generate-code", "/api/v1/generate-code-streaming"] {
+        let (status, body) = server.post(path, &question).await;
+        assert_eq!((status, &body["error_details"]["reason"]), (503, &json!("overloaded")), "{path}");
+    }
+    drop((first, second));
+    server.idle().await;
+    Frames::new(server.ask(&question).await).next_of("explanation").await;
+}
+
+#[tokio::test]
+async fn a_question_that_does_not_fit_is_a_problem_not_a_stream() {
+    let server = Server::start().await;
+    let question = json!({"user_question": "x", "code_context": "a ".repeat(5000)});
+    let (status, body) = server.post("/api/v1/generate-code-streaming", &question).await;
+    assert_eq!(
+        (status, &body["error_details"]["reason"], &body["error_details"]["limit"]),
+        (422, &json!("context_too_long"), &json!(4096))
+    );
+    assert_eq!(server.get("/api/v1/user/history").await["total_count"], 0);
+}
+
+#[tokio::test]
+async fn a_model_that_says_nothing_more_is_given_up() {
+    let data = tests::process::data_with(&tests::script());
+    let server = Server::on(data, |config| config.request_timeout = std::time::Duration::from_millis(200)).await;
+    let events = Frames::new(server.ask(&json!({"user_question": "forever"})).await).rest().await;
+    assert_eq!(events.last().unwrap()["metadata"]["error_code"], "SERVICE_UNAVAILABLE");
+    server.idle().await;
+}
+
+#[tokio::test]
+async fn stopping_ends_open_streams_with_an_error_and_keeps_what_was_said() {
+    let server = Server::start().await;
+    let mut frames = Frames::new(server.ask(&json!({"user_question": "forever"})).await);
+    frames.next_of("code").await;
+    let address = server.address.clone();
+    let (data, events) = tokio::join!(server.stop(), frames.rest());
+    assert_eq!(events.last().unwrap()["metadata"]["error_code"], "SERVICE_UNAVAILABLE", "{address}");
+    let server = Server::on(data, |_| {}).await;
+    let item = &server.get("/api/v1/user/history").await["items"][0];
+    assert_eq!(
+        (&item["finish_reason"], &item["generated_code"]),
+        (&json!("interrupted"), &json!("while True:\n    pass"))
+    );
+}

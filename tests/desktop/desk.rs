@@ -1,0 +1,80 @@
+//! A place for one test's window: a display, a session bus and folders of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tests::{PATIENCE, process};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::timeout;
+
+/// Everything that a window needs and nothing that a user of this machine has.
+pub struct Desk {
+    home: TempDir,
+    display: String,
+    bus: String,
+    sidecar: Option<PathBuf>,
+    _servers: [Child; 2],
+}
+
+impl Desk {
+    /// A desk on which the sidecar answers as `script` says.
+    pub async fn new(script: &Value) -> Self {
+        let home = process::data_with(script);
+        // Both choose a free name by themselves and tell it on stdout.
+        let mut screen = Command::new("Xvfb");
+        screen.args(["-displayfd", "1", "-screen", "0", "1280x800x24", "-nolisten", "tcp", "-noreset"]);
+        let (screen, number) = first_line(screen).await;
+        let mut bus = Command::new("dbus-daemon");
+        bus.args(["--session", "--nofork", "--nopidfile", "--print-address=1"]);
+        let (bus, address) = first_line(bus).await;
+        Self { home, display: format!(":{number}"), bus: address, sidecar: None, _servers: [screen, bus] }
+    }
+
+    /// Lets this program stand in for `hapa`.
+    pub fn with_sidecar(mut self, program: PathBuf) -> Self {
+        self.sidecar = Some(program);
+        self
+    }
+
+    /// HAPA's data folder.
+    pub fn data(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// A program on this desk. It ends with the test.
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        let home = self.home.path();
+        command.env_clear();
+        // What programs need to be found, and to find their libraries.
+        command.envs(std::env::vars_os().filter(|(name, _)| name == "PATH" || name == "LD_LIBRARY_PATH"));
+        command.env("HOME", home).env("XDG_RUNTIME_DIR", home).env("LANG", "ko_KR.UTF-8").env("LANGUAGE", "ko");
+        command.env("DISPLAY", &self.display).env("GDK_BACKEND", "x11").env("DBUS_SESSION_BUS_ADDRESS", &self.bus);
+        command.env("HAPA_DATA_DIR", home).env("HAPA_SCRIPT", home.join("script.json"));
+        command.envs(self.sidecar.iter().map(|program| ("HAPA_SIDECAR", program)));
+        // The display has no GPU, and nobody here reads the screen aloud.
+        command.env("WEBKIT_DISABLE_COMPOSITING_MODE", "1").env("WEBKIT_DISABLE_DMABUF_RENDERER", "1");
+        command.env("NO_AT_BRIDGE", "1").env("GIO_USE_VFS", "local");
+        command.stdin(Stdio::null()).kill_on_drop(true);
+        command
+    }
+}
+
+/// Starts a server and waits for the first line that it prints.
+async fn first_line(mut server: Command) -> (Child, String) {
+    let name = server.as_std().get_program().to_string_lossy().into_owned();
+    let server = server.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true).spawn();
+    let mut server = server.unwrap_or_else(|error| panic!("could not start `{name}`: {error}"));
+    let mut stdout = BufReader::new(server.stdout.take().expect("it is a pipe"));
+    let line = timeout(PATIENCE, read_line(&mut stdout)).await;
+    (server, line.unwrap_or_else(|_| panic!("`{name}` says nothing")))
+}
+
+async fn read_line(stdout: &mut BufReader<ChildStdout>) -> String {
+    let mut line = String::new();
+    stdout.read_line(&mut line).await.expect("stdout can be read");
+    line.trim().to_owned()
+}

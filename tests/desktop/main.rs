@@ -1,0 +1,154 @@
+//! The window, opened for real: a question becomes code, and what happens to it when processes die.
+#![cfg(target_os = "linux")]
+
+mod desk;
+mod sidecar;
+mod window;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tests::{eventually, process};
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::timeout;
+
+use desk::Desk;
+use window::Window;
+
+#[tokio::test]
+async fn a_korean_question_becomes_code_in_the_window() {
+    let _turn = turn().await;
+    let window = Window::open(&Desk::new(&script()).await).await;
+    window.ask("리스트에서 중복 제거하는 함수 만들어줘").await;
+    window.shows("code-block", &["def unique(items):", "return list(dict.fromkeys(items))"]).await;
+    let answer = window.latest_answer("done").await;
+    let text = answer.text().await.unwrap();
+    assert!(text.contains("순서를 지키며 중복을 제거합니다."), "{text}");
+    window.shows("answer-meta", &["scripted"]).await;
+}
+
+#[tokio::test]
+async fn a_stopped_answer_keeps_what_was_written_and_the_next_question_is_answered() {
+    let _turn = turn().await;
+    let window = Window::open(&Desk::new(&script()).await).await;
+    window.ask("loop forever").await;
+    window.shows("code-block", &["while True:"]).await;
+    window.click("stop").await;
+    let answer = window.latest_answer("stopped").await;
+    assert!(answer.text().await.unwrap().contains("while True:"));
+    window.ask("리스트에서 중복 제거하는 함수 만들어줘").await;
+    window.latest_answer("done").await;
+}
+
+#[tokio::test]
+async fn a_killed_sidecar_comes_back_and_the_window_says_so_and_goes_on() {
+    let _turn = turn().await;
+    let desk = Desk::new(&script()).await;
+    let window = Window::open(&desk).await;
+    window.ask("loop forever").await;
+    window.shows("code-block", &["while True:"]).await;
+    let first = sidecar::running(&desk).await;
+    window.look_out_for("sidecar-banner").await;
+    sidecar::kill_at_once(first.pid);
+    window.latest_answer("interrupted").await;
+    window.seen().await;
+    let second = sidecar::running(&desk).await;
+    assert_ne!(second.pid, first.pid);
+    window.ask("리스트에서 중복 제거하는 함수 만들어줘").await;
+    window.latest_answer("done").await;
+    assert!(!window.has("sidecar-banner").await);
+}
+
+#[tokio::test]
+async fn earlier_conversations_are_there_after_a_restart() {
+    let _turn = turn().await;
+    let desk = Desk::new(&script()).await;
+    let window = Window::open(&desk).await;
+    window.ask("리스트에서 중복 제거하는 함수 만들어줘").await;
+    window.latest_answer("done").await;
+    let first = sidecar::running(&desk).await;
+    window.close().await;
+    gone(first.pid).await;
+
+    let window = Window::open(&desk).await;
+    window.shows("conversation-list", &["리스트에서 중복 제거하는 함수"]).await;
+}
+
+#[tokio::test]
+async fn a_killed_window_leaves_no_sidecar_and_a_free_port() {
+    let _turn = turn().await;
+    let desk = Desk::new(&script()).await;
+    let window = Window::open(&desk).await;
+    // Also while the model writes.
+    window.ask("loop forever").await;
+    window.shows("code-block", &["while True:"]).await;
+    let sidecar = sidecar::running(&desk).await;
+    let start = Instant::now();
+    sidecar::kill_at_once(sidecar::parent(sidecar.pid));
+    gone(sidecar.pid).await;
+    assert!(sidecar::is_free(sidecar.port));
+    assert!(start.elapsed() < Duration::from_secs(2), "it took {:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn a_second_start_shows_the_first_window() {
+    let _turn = turn().await;
+    let desk = Desk::new(&script()).await;
+    let window = Window::open(&desk).await;
+    let sidecar = sidecar::running(&desk).await;
+    let mut second = desk.command(process::program("desktop")).spawn().unwrap();
+    let status = timeout(tests::PATIENCE, second.wait()).await.expect("the second start ends").unwrap();
+    assert!(status.success(), "{status}");
+    assert_eq!(sidecar::running(&desk).await, sidecar);
+    window.ask("리스트에서 중복 제거하는 함수 만들어줘").await;
+    window.latest_answer("done").await;
+}
+
+#[tokio::test]
+async fn a_sidecar_that_gives_up_says_why_until_the_user_starts_it_again() {
+    let _turn = turn().await;
+    let desk = Desk::new(&script()).await;
+    // As if the user had set a wrong port, and mended it later.
+    let mended = desk.data().join("mended");
+    let hapa = desk.data().join("hapa");
+    let real = process::program("hapa");
+    let wrapper = format!(
+        "#!/bin/sh\n[ -e '{}' ] || export PORT=notanumber\nexec '{}' \"$@\"\n",
+        mended.display(),
+        real.display()
+    );
+    fs::write(&hapa, wrapper).unwrap();
+    fs::set_permissions(&hapa, fs::Permissions::from_mode(0o755)).unwrap();
+    let window = Window::open(&desk.with_sidecar(hapa)).await;
+    window.shows("sidecar-banner", &["PORT", "notanumber"]).await;
+    fs::write(mended, "").unwrap();
+    window.click("restart-sidecar").await;
+    window.ask("리스트에서 중복 제거하는 함수 만들어줘").await;
+    window.latest_answer("done").await;
+}
+
+/// What the scripted model answers.
+fn script() -> Value {
+    json!({
+        "model": "scripted",
+        "answers": [
+            {"when": "중복", "pieces": ["순서를 ", "지키며 ", "중복을 ", "제거합니다.\n\n", "```python\n", "def unique(items):\n",
+                                        "    return ", "list(dict.fromkeys(items))\n", "```\n"], "end": "stop"},
+            {"when": "forever", "pieces": ["```python\n", "while True:\n", "    pass\n"], "end": "hang"},
+            {"pieces": ["hello"], "end": "stop"}
+        ]
+    })
+}
+
+/// Waits until a process has ended.
+async fn gone(pid: u32) {
+    eventually("the process ends", || async { (!sidecar::lives(pid)).then_some(()) }).await;
+}
+
+/// Windows are heavy, so they open one after the other, and each test's deadlines are about its own.
+async fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::const_new(());
+    TURN.lock().await
+}

@@ -1,0 +1,134 @@
+//! HAPA's window, seen and used as a user does: through what it shows, its fields and its buttons.
+
+use std::net::TcpListener;
+use std::process::Stdio;
+
+use fantoccini::elements::Element;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Map, Value, json};
+use tests::{eventually, process};
+use tokio::process::Child;
+
+use crate::desk::Desk;
+
+/// An open window.
+pub struct Window {
+    page: Client,
+    driver: Child,
+}
+
+impl Window {
+    /// Opens the app on a desk and waits for its question field.
+    pub async fn open(desk: &Desk) -> Self {
+        let [port, native] = free_ports();
+        let mut driver = desk.command("tauri-driver");
+        driver.args(["--port", &port.to_string(), "--native-port", &native.to_string()]).stdout(Stdio::null());
+        let driver = driver.spawn().expect("tauri-driver is on the PATH: `cargo xtask test` installs it");
+        for port in [native, port] {
+            let address = ("127.0.0.1", port);
+            eventually("the driver listens", || async { tokio::net::TcpStream::connect(address).await.ok() }).await;
+        }
+        let app = json!({"tauri:options": {"application": process::program("desktop")}, "browserName": "wry"});
+        let app: Map<String, Value> = serde_json::from_value(app).expect("capabilities are an object");
+        let driver_url = format!("http://127.0.0.1:{port}");
+        let page = ClientBuilder::new(HttpConnector::new()).capabilities(app).connect(&driver_url).await;
+        let window = Self { page: page.expect("the window opens"), driver };
+        window.find("question").await;
+        window
+    }
+
+    /// The first element with this `data-testid`, as soon as there is one.
+    pub async fn find(&self, name: &str) -> Element {
+        self.select(&hook(name)).await
+    }
+
+    /// The first element that a CSS selector finds, as soon as there is one.
+    pub async fn select(&self, selector: &str) -> Element {
+        eventually(&format!("`{selector}` is shown"), || async {
+            let element = self.page.find(Locator::Css(selector)).await.ok()?;
+            element.is_displayed().await.ok()?.then_some(element)
+        })
+        .await
+    }
+
+    /// Types a question and sends it.
+    pub async fn ask(&self, question: &str) {
+        eventually(&format!("`{question}` is sent"), || async {
+            let field = self.find("question").await;
+            field.clear().await.ok()?;
+            field.send_keys(question).await.ok()?;
+            self.page.find(Locator::Css(&hook("send"))).await.ok()?.click().await.ok()
+        })
+        .await;
+    }
+
+    /// The latest answer in this state, as soon as it is in it.
+    pub async fn latest_answer(&self, state: &str) -> Element {
+        eventually(&format!("the latest answer is {state}"), || async {
+            let latest = self.page.find_all(Locator::Css(&hook("answer"))).await.ok()?.pop()?;
+            (latest.attr("data-state").await.ok()??.as_str() == state).then_some(latest)
+        })
+        .await
+    }
+
+    /// Clicks, as soon as it can be clicked.
+    pub async fn click(&self, name: &str) {
+        eventually(&format!("`{name}` can be clicked"), || async {
+            self.page.find(Locator::Css(&hook(name))).await.ok()?.click().await.ok()
+        })
+        .await;
+    }
+
+    /// Waits until an element's text has all of these in it.
+    pub async fn shows(&self, name: &str, words: &[&str]) {
+        eventually(&format!("`{name}` shows {words:?}"), || async {
+            let text = self.page.find(Locator::Css(&hook(name))).await.ok()?.text().await.ok()?;
+            words.iter().all(|word| text.contains(word)).then_some(())
+        })
+        .await;
+    }
+
+    /// Whether an element with this `data-testid` is there now.
+    pub async fn has(&self, name: &str) -> bool {
+        self.page.find(Locator::Css(&hook(name))).await.is_ok()
+    }
+
+    /// Makes the page remember, from now on, whether an element appears, however shortly.
+    pub async fn look_out_for(&self, name: &str) {
+        let script = "const [selector] = arguments;
+            window.lookOut = new MutationObserver(() => {
+                const found = document.querySelector(selector);
+                if (found) window.seen = found.textContent;
+            });
+            window.lookOut.observe(document, { childList: true, subtree: true, characterData: true });";
+        self.page.execute(script, vec![hook(name).into()]).await.expect("the script runs");
+    }
+
+    /// What the element said that [`Window::look_out_for`] looks out for, as soon as it has appeared.
+    pub async fn seen(&self) -> String {
+        eventually("the element appears", || async {
+            let seen = self.page.execute("return window.seen ?? null;", Vec::new()).await.ok()?;
+            seen.as_str().map(str::to_owned)
+        })
+        .await
+    }
+
+    /// Closes the window in order.
+    pub async fn close(mut self) {
+        self.page.close().await.expect("the window closes");
+        self.driver.start_kill().expect("the driver is still there");
+        let _ = self.driver.wait().await;
+    }
+}
+
+fn hook(name: &str) -> String {
+    format!("[data-testid=\"{name}\"]")
+}
+
+/// Two ports that nobody listens on now.
+fn free_ports() -> [u16; 2] {
+    // Both at once, so that they differ.
+    let listeners = [(); 2].map(|()| TcpListener::bind(("127.0.0.1", 0)).expect("there are free ports"));
+    listeners.map(|listener| listener.local_addr().expect("it is bound").port())
+}

@@ -1,0 +1,163 @@
+//! A real model, small: SmolLM2-135M-Instruct, whose file `cargo xtask test` names in `HAPA_TEST_MODEL`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use engine::{Engine, Error, Event, Finish, Message, Options, Request, Role, Sampling, State, Summary};
+use serde_json::json;
+use tests::PATIENCE;
+use tests::server::Server;
+use tests::stream::{Frames, joined};
+use tokio::time::timeout;
+
+fn model() -> PathBuf {
+    std::env::var_os("HAPA_TEST_MODEL").expect("`cargo xtask test` names the model file in HAPA_TEST_MODEL").into()
+}
+
+async fn engine() -> Engine {
+    let engine = Engine::start(options(model()));
+    let mut state = engine.watch();
+    let state = timeout(PATIENCE, state.wait_for(|state| !matches!(state, State::Loading { .. }))).await;
+    let state = state.expect("it loads in time").expect("the engine lives").clone();
+    assert!(matches!(state, State::Ready(_)), "{state:?}");
+    engine
+}
+
+fn options(model: PathBuf) -> Options {
+    Options { model, backends: engine::default_backends(), context: 2048, capacity: 4 }
+}
+
+fn request(question: &str, max_tokens: u32) -> Request {
+    let messages = vec![Message::new(Role::System, "You write Python."), Message::new(Role::User, question)];
+    Request { messages, sampling: Sampling { temperature: 0.0, top_p: 1.0, seed: 7 }, max_tokens }
+}
+
+async fn answer(engine: &Engine, request: Request) -> Result<(String, Summary), Error> {
+    let mut answer = engine.submit(request)?;
+    let mut text = String::new();
+    while let Some(event) = timeout(PATIENCE, answer.next()).await.expect("the model goes on") {
+        match event? {
+            Event::Text(piece) => text += &piece,
+            Event::Done(summary) => return Ok((text, summary)),
+            Event::Started { .. } | Event::Reading { .. } => {}
+        }
+    }
+    panic!("the answer ended without a summary")
+}
+
+#[tokio::test]
+async fn greedy_answers_are_the_same_with_and_without_a_reused_prefix() {
+    let engine = engine().await;
+    let (first, cold) = answer(&engine, request("Write a function that adds two numbers.", 40)).await.unwrap();
+    let (again, warm) = answer(&engine, request("Write a function that adds two numbers.", 40)).await.unwrap();
+    assert!(!first.trim().is_empty());
+    assert_eq!((first, cold.reused_tokens), (again, 0));
+    assert_eq!(warm.reused_tokens, warm.prompt_tokens - 1);
+    let (_, other) = answer(&engine, request("Write a loop.", 5)).await.unwrap();
+    assert!(other.reused_tokens > 5, "the instructions are shared: {other:?}");
+}
+
+#[tokio::test]
+async fn a_seed_makes_a_warm_answer_repeatable() {
+    let engine = engine().await;
+    let mut wild = request("Tell me about lists.", 24);
+    wild.sampling = Sampling { temperature: 1.0, top_p: 0.95, seed: 42 };
+    let (first, _) = answer(&engine, wild.clone()).await.unwrap();
+    let (again, _) = answer(&engine, wild).await.unwrap();
+    assert_eq!(first, again);
+}
+
+#[tokio::test]
+async fn an_answer_ends_at_its_limit() {
+    let (_, summary) = answer(&engine().await, request("Count from one to one hundred.", 5)).await.unwrap();
+    assert_eq!((summary.finish, summary.completion_tokens), (Finish::Length, 5));
+}
+
+#[tokio::test]
+async fn korean_comes_through_whole() {
+    let mut korean = request("다음 문장을 그대로 따라 하세요: 안녕하세요 파이썬", 48);
+    korean.messages.remove(0);
+    let (text, _) = answer(&engine().await, korean).await.unwrap();
+    assert!(!text.contains('\u{fffd}'), "{text}");
+}
+
+#[tokio::test]
+async fn a_caller_who_leaves_stops_the_model_at_its_next_step() {
+    let engine = engine().await;
+    let long = "x = 1\n".repeat(300);
+    for events in [0, 1, 2, 4] {
+        let mut running = engine.submit(request(&long, 1000)).unwrap();
+        for _ in 0..events {
+            running.next().await.unwrap().unwrap();
+        }
+        drop(running);
+        // The next request gets its turn at once: nothing of the thousand tokens is waited for.
+        let next = timeout(Duration::from_secs(10), answer(&engine, request("Hi", 1))).await;
+        next.expect("the model was free").unwrap();
+        assert_eq!((engine.load().active, engine.load().waiting), (0, 0));
+    }
+}
+
+#[tokio::test]
+async fn requests_wait_in_a_bounded_queue() {
+    let engine = engine().await;
+    let running: Vec<_> = (0..4).map(|_| engine.submit(request("Count to one hundred.", 200)).unwrap()).collect();
+    assert_eq!(engine.submit(request("One more", 1)).unwrap_err(), Error::Overloaded);
+    drop(running);
+    tests::eventually("a place is free", async || engine.submit(request("One more", 1)).ok()).await;
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_left_out_oldest_first_or_refused() {
+    let engine = engine().await;
+    let old = "old ".repeat(900);
+    let mut thread = request("Hi", 1);
+    for role in [Role::User, Role::Assistant, Role::User, Role::Assistant] {
+        thread.messages.insert(thread.messages.len() - 1, Message::if_room(role, &old));
+    }
+    let mut running = engine.submit(thread).unwrap();
+    let Some(Ok(Event::Started { dropped, prompt_tokens, limit })) = running.next().await else {
+        panic!("it is accepted")
+    };
+    assert!((2..=4).contains(&dropped) && prompt_tokens < limit, "{dropped} {prompt_tokens}");
+    drop(running);
+    let error = answer(&engine, request(&"old ".repeat(3000), 1)).await.unwrap_err();
+    assert!(matches!(error, Error::ContextTooLong { tokens, limit } if tokens > limit), "{error:?}");
+}
+
+#[tokio::test]
+async fn files_that_are_no_model_are_refused_with_what_helps() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = std::fs::read(model()).unwrap();
+    for (name, bytes, expected) in [
+        ("empty.gguf", &whole[..0], "not a GGUF file"),
+        ("page.gguf", b"<html>404</html>".as_slice(), "not a GGUF file"),
+        ("short.gguf", &whole[..whole.len() / 2], "download it again"),
+    ] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let engine = Engine::start(options(path));
+        let mut state = engine.watch();
+        let state = timeout(PATIENCE, state.wait_for(|state| matches!(state, State::Failed { .. }))).await;
+        let State::Failed { message } = state.expect("it fails in time").expect("it says so").clone() else {
+            unreachable!()
+        };
+        assert!(message.contains(expected) && message.contains(name), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_question_over_http_is_answered_by_the_model() {
+    let server = Server::with_model(model()).await;
+    tests::eventually("the model is loaded", async || {
+        (server.get("/health").await["status"] == "healthy").then_some(())
+    })
+    .await;
+    let body =
+        json!({"user_question": "Write a Python function that adds two numbers.", "max_tokens": 64, "temperature": 0});
+    let events = Frames::new(server.ask(&body).await).rest().await;
+    let done = &events.last().unwrap()["metadata"];
+    assert_eq!(done["model_used"], model().file_stem().unwrap().to_str().unwrap());
+    assert!(done["tokens_per_second"].as_f64().unwrap() > 0.0);
+    assert!(!(joined(&events, "code") + &joined(&events, "explanation")).is_empty());
+}

@@ -1,0 +1,81 @@
+//! The command line, as typed in a terminal.
+
+use std::process::Output;
+
+use tests::process::{Supervised, data_with, finished, hapa};
+use tests::script;
+
+fn said(output: &Output) -> (String, String, Option<i32>) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (text(&output.stdout), text(&output.stderr), output.status.code())
+}
+
+const ANSWER: &str = "리스트에서 중복을 제거합니다.\n\n```python\ndef remove_duplicates(lst):\n    return list(dict.fromkeys(lst))\n```\n\n순서가 유지됩니다.\n";
+
+#[tokio::test]
+async fn the_version_and_the_help_read_well() {
+    let data = tempfile::tempdir().unwrap();
+    let (out, _, code) = said(&finished(hapa(data.path(), &["--version"])).await);
+    assert_eq!((out.as_str(), code), ("hapa 0.4.0\n", Some(0)));
+    let (out, _, code) = said(&finished(hapa(data.path(), &["--help"])).await);
+    for part in ["generate", "serve", "status", "Examples:", "중복 제거"] {
+        assert!(out.contains(part), "{part} in {out}");
+    }
+    assert_eq!(code, Some(0));
+    let (_, _, code) = said(&finished(hapa(data.path(), &["dance"])).await);
+    assert_eq!(code, Some(2));
+}
+
+#[tokio::test]
+async fn generate_works_without_a_running_hapa_and_leaves_none_behind() {
+    let data = data_with(&script());
+    let (out, err, code) =
+        said(&finished(hapa(data.path(), &["generate", "리스트에서 중복 제거하는 함수 만들어줘"])).await);
+    assert_eq!((out.as_str(), code), (ANSWER, Some(0)), "{err}");
+    let (out, _, code) = said(&finished(hapa(data.path(), &["status"])).await);
+    assert_eq!((out.as_str(), code), ("HAPA is not running. Start the app, or `hapa serve`.\n", Some(1)));
+}
+
+#[tokio::test]
+async fn generate_asks_the_running_hapa_whose_history_then_has_it() {
+    let data = data_with(&script());
+    let mut serving = Supervised::start(data.path(), &[]).await;
+    let address = serving.ready().await;
+    let (out, err, code) = said(&finished(hapa(data.path(), &["generate", "--code-only", "중복 제거"])).await);
+    assert_eq!(
+        (out.as_str(), code),
+        ("def remove_duplicates(lst):\n    return list(dict.fromkeys(lst))\n", Some(0)),
+        "{err}"
+    );
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let history = client.get(format!("{address}/api/v1/user/history")).header("X-API-Key", &serving.key);
+    let history: serde_json::Value = history.send().await.unwrap().json().await.unwrap();
+    assert_eq!(history["items"][0]["question"], "중복 제거");
+    let (out, _, code) = said(&finished(hapa(data.path(), &["status"])).await);
+    assert!(out.contains(&address) && out.contains("scripted"), "{out}");
+    assert_eq!(code, Some(0));
+}
+
+#[tokio::test]
+async fn generate_says_what_is_wrong() {
+    let data = data_with(&script());
+    for (arguments, problem, expected) in [
+        (vec!["generate", ""], "some fields have invalid values", 1),
+        (vec!["generate", "break"], "something went wrong inside HAPA", 1),
+        (vec!["generate", "--code", "no-such-file.py", "x"], "could not read `no-such-file.py`", 2),
+        (vec!["generate", "--max-tokens", "0", "x"], "--max-tokens", 2),
+    ] {
+        let (_, err, code) = said(&finished(hapa(data.path(), &arguments)).await);
+        assert!(err.contains(problem), "{arguments:?}: {err}");
+        assert_eq!(code, Some(expected), "{arguments:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_stale_discovery_file_is_not_believed() {
+    let data = data_with(&script());
+    let stale = handshake::Discovery { port: 9, pid: 1, version: "0.0.1".into() };
+    std::fs::write(handshake::Discovery::path(data.path()), handshake::line(&stale)).unwrap();
+    let (out, _, code) = said(&finished(hapa(data.path(), &["status"])).await);
+    assert_eq!((out.contains("not running"), code), (true, Some(1)), "{out}");
+}

@@ -1,0 +1,156 @@
+//! Starting and ending, as the desktop app and the operating system see it.
+
+use std::net::TcpListener;
+
+use nix::sys::signal::Signal;
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+use tests::process::{Supervised, data_with, finished, hapa};
+use tests::{eventually, script};
+
+fn client() -> Client {
+    Client::builder().no_proxy().build().unwrap()
+}
+
+async fn history(address: &str, key: &str) -> Value {
+    let request = client().request(Method::GET, format!("{address}/api/v1/user/history")).header("X-API-Key", key);
+    request.send().await.unwrap().json().await.unwrap()
+}
+
+fn question(address: &str, key: &str, text: &str) -> reqwest::RequestBuilder {
+    let request = client().post(format!("{address}/api/v1/generate-code-streaming")).header("X-API-Key", key);
+    request.json(&json!({ "user_question": text }))
+}
+
+#[tokio::test]
+async fn it_is_ready_accepts_the_windows_key_and_ends_when_its_stdin_does() {
+    let data = data_with(&script());
+    let mut hapa = Supervised::start(data.path(), &[]).await;
+    let address = hapa.ready().await;
+    assert_eq!(history(&address, &hapa.key).await["total_count"], 0);
+    drop(hapa.stdin.take());
+    assert_eq!(hapa.ended().await.code(), Some(0));
+    assert!(client().get(format!("{address}/health")).send().await.is_err(), "the port is free");
+}
+
+#[tokio::test]
+async fn it_ends_in_order_when_asked_to_terminate() {
+    let data = data_with(&script());
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let mut hapa = Supervised::start(data.path(), &[]).await;
+        hapa.ready().await;
+        hapa.signal(signal);
+        assert_eq!(hapa.ended().await.code(), Some(0), "{signal}");
+    }
+}
+
+#[tokio::test]
+async fn it_is_ready_while_the_model_still_loads() {
+    let data = data_with(&json!({"load": "never"}));
+    let mut hapa = Supervised::start(data.path(), &[]).await;
+    let address = hapa.ready().await;
+    let health: Value = client().get(format!("{address}/health")).send().await.unwrap().json().await.unwrap();
+    assert_eq!(health["status"], "degraded");
+}
+
+#[tokio::test]
+async fn a_taken_port_is_passed_over_unless_it_was_asked_for() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let data = data_with(&script());
+    let mut pinned = Supervised::start(data.path(), &["--port", &port.to_string()]).await;
+    assert_eq!(pinned.ended().await.code(), Some(69));
+    let said = pinned.stderr().await;
+    assert!(said.contains(&format!("port {port}")) && said.contains("--port"), "{said}");
+    // Whoever has 8000, two can be served.
+    let other = data_with(&script());
+    let (mut first, mut second) =
+        (Supervised::start(data.path(), &[]).await, Supervised::start(other.path(), &[]).await);
+    assert_ne!(first.ready().await, second.ready().await);
+}
+
+#[tokio::test]
+async fn a_setting_that_cannot_be_used_ends_it_with_its_name() {
+    let data = data_with(&script());
+    for (variable, value) in [("PORT", "eighty"), ("HOST", "0.0.0.0"), ("HOST", "example.com"), ("CORS_ORIGINS", "*")] {
+        let mut command = hapa(data.path(), &["serve"]);
+        command.env(variable, value);
+        let output = finished(command).await;
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(78), "{variable}={value}");
+        assert!(said.contains(&format!("{variable} is `")), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_data_folder_belongs_to_one_process_and_is_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let parent = tempfile::tempdir().unwrap();
+    let data = parent.path().join("new");
+    let mut first = Supervised::start(&data, &[]).await;
+    first.ready().await;
+    let mut second = Supervised::start(&data, &[]).await;
+    assert_eq!(second.ended().await.code(), Some(74));
+    assert!(second.stderr().await.contains("another HAPA"));
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&data), mode(&data.join("api.key"))), (0o700, 0o600));
+}
+
+#[tokio::test]
+async fn what_was_said_before_a_kill_is_there_after_it() {
+    let data = data_with(&script());
+    let mut hapa = Supervised::start(data.path(), &[]).await;
+    let address = hapa.ready().await;
+    let mut stream = question(&address, &hapa.key, "forever").send().await.unwrap();
+    stream.chunk().await.unwrap();
+    eventually("the answer is on disk", async || {
+        let items = history(&address, &hapa.key).await;
+        (items["items"][0]["generated_code"].as_str()? == "while True:\n    pass").then_some(())
+    })
+    .await;
+    hapa.signal(Signal::SIGKILL);
+    hapa.ended().await;
+    let mut again = Supervised::start(data.path(), &[]).await;
+    let address = again.ready().await;
+    let item = &history(&address, &again.key).await["items"][0];
+    assert_eq!((&item["question"], &item["finish_reason"]), (&json!("forever"), &json!("interrupted")));
+    assert_eq!(item["generated_code"], "while True:\n    pass");
+}
+
+#[tokio::test]
+async fn a_crash_in_the_engine_costs_no_question() {
+    let data = data_with(&script());
+    let mut hapa = Supervised::start(data.path(), &[]).await;
+    let address = hapa.ready().await;
+    // The connection dies with the process, before or after the first bytes.
+    let _ = question(&address, &hapa.key, "crash").send().await;
+    assert_eq!(hapa.ended().await.code(), None, "a signal ended it");
+    let mut again = Supervised::start(data.path(), &[]).await;
+    let address = again.ready().await;
+    let history = history(&address, &again.key).await;
+    // The engine may die before the question was accepted; then the window still has it.
+    if history["total_count"] == 1 {
+        assert_eq!(
+            (&history["items"][0]["question"], &history["items"][0]["finish_reason"]),
+            (&json!("crash"), &json!("interrupted"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn no_key_is_ever_written_to_a_log() {
+    let data = data_with(&script());
+    let mut command = hapa(data.path(), &["serve", "--supervised"]);
+    command.env("LOG_LEVEL", "trace");
+    let mut hapa = Supervised::start_with(command).await;
+    let address = hapa.ready().await;
+    question(&address, &hapa.key, "중복 제거 카나리아").send().await.unwrap().text().await.unwrap();
+    let installed = std::fs::read_to_string(data.path().join("api.key")).unwrap();
+    history(&address, installed.trim()).await;
+    drop(hapa.stdin.take());
+    hapa.ended().await;
+    let log = std::fs::read_to_string(data.path().join("logs/app.log")).unwrap() + &hapa.stderr().await;
+    for secret in [hapa.key.as_str(), installed.trim(), "카나리아"] {
+        assert!(!log.contains(secret), "{secret}");
+    }
+}

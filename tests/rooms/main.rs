@@ -1,0 +1,82 @@
+//! The rules of the house that can be read off its files: each dependency has one home, each file says what it is.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the repository").to_owned()
+}
+
+/// Files below `folder` with one of these endings, as paths from the root.
+fn files(folder: &str, endings: &[&str]) -> Vec<(String, String)> {
+    let (root, mut found, mut open) = (root(), Vec::new(), vec![root().join(folder)]);
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(&folder).unwrap_or_else(|_| panic!("{} is a folder", folder.display())) {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() {
+                if !["node_modules", "dist", "gen", "target"].contains(&name.as_str()) {
+                    open.push(path);
+                }
+            } else if endings.iter().any(|ending| name.ends_with(ending)) {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push((path.strip_prefix(&root).unwrap().to_string_lossy().replace('\\', "/"), text));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "there are files in {folder}");
+    found
+}
+
+#[test]
+fn a_dependency_has_one_home() {
+    let sources = files("sidecar", &[".rs"]);
+    for (dependency, homes) in [
+        ("axum", &["sidecar/src/http", "sidecar/src/serve.rs"][..]),
+        ("utoipa_axum", &["sidecar/src/http"]),
+        ("tower_http", &["sidecar/src/http"]),
+        ("sqlx", &["sidecar/src/store", "sidecar/src/error.rs"]),
+        ("sysinfo", &["sidecar/src/system.rs"]),
+        ("reqwest", &["sidecar/src/cli/client.rs"]),
+        ("clap", &["sidecar/src/cli.rs", "sidecar/src/main.rs"]),
+        ("llama_cpp_2", &["sidecar/engine/src/llama"]),
+        ("minijinja", &["sidecar/engine/src/template.rs"]),
+        ("std::env::var", &["sidecar/src/config.rs", "build.rs"]),
+        ("tracing_subscriber", &["sidecar/src/telemetry.rs"]),
+    ] {
+        for (path, text) in &sources {
+            let at_home = homes.iter().any(|home| path.starts_with(home) || path.ends_with(home));
+            let used = text.contains(&format!("{dependency}::")) || text.contains(&format!("{dependency}("));
+            assert!(at_home || !used, "`{dependency}` is used in {path}, and its home is {homes:?}");
+        }
+    }
+}
+
+#[test]
+fn the_desktop_knows_no_route_no_table_and_no_model() {
+    for (path, text) in files("src-tauri", &[".rs", "Cargo.toml"]) {
+        for foreign in ["/api/v1", "sqlx", "reqwest", "llama", "axum"] {
+            assert!(!text.contains(foreign), "`{foreign}` in {path}");
+        }
+    }
+}
+
+#[test]
+fn only_the_host_imports_tauri_in_the_window() {
+    for (path, text) in files("ui/src", &[".ts", ".svelte"]) {
+        let host = path == "ui/src/host.ts" || path.starts_with("ui/src/host/");
+        assert!(host || !text.contains("@tauri-apps/"), "{path} imports Tauri; only ui/src/host.ts may");
+    }
+}
+
+#[test]
+fn every_rust_file_opens_by_saying_what_it_is() {
+    for folder in ["sidecar", "src-tauri", "tests", "xtask"] {
+        for (path, text) in files(folder, &[".rs"]) {
+            let text = text
+                .trim_start_matches("#![cfg_attr(not(debug_assertions), windows_subsystem = \"windows\")]")
+                .trim_start();
+            assert!(text.starts_with("//! "), "{path} begins with a sentence that says what it is");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! What the black-box tests share: HAPA inside the test's own process, and HAPA as a program.
+
+pub mod process;
+pub mod server;
+pub mod stream;
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// The longest that anything is waited for. Only a failing test ever waits so long.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits until `condition` gives something.
+///
+/// # Panics
+/// When it does not in time; `what` is in the message.
+pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut condition: impl FnMut() -> F) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = condition().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "did not happen in time: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// The script that most tests follow.
+#[must_use]
+pub fn script() -> Value {
+    json!({
+        "model": "scripted",
+        "answers": [
+            {"when": "forever", "pieces": ["```python\n", "while True:\n", "    pass\n"], "end": "hang"},
+            {"when": "crash", "pieces": ["곧 ", "멈춥니다. ```"], "end": "crash"},
+            {"when": "break", "pieces": ["시작 "], "end": "fail"},
+            {"when": "cut", "pieces": ["```python\n", "x = 1"], "end": "length"},
+            {"when": "words", "pieces": ["말로만 ", "답합니다."]},
+            {"pieces": ["리스트에서 ", "중복을 ", "제거합니다.\n\n", "```python\n", "def remove_duplicates(lst):\n",
+                        "    return ", "list(dict.fromkeys(lst))\n", "```\n", "\n순서가 ", "유지됩니다."]},
+        ]
+    })
+}

@@ -1,0 +1,147 @@
+//! HAPA as a program: the real `hapa`, started, asked, stopped and killed.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Output, Stdio};
+use std::time::Duration;
+
+use handshake::{Launch, Report};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::timeout;
+
+use crate::PATIENCE;
+
+/// A program of this build, found beside the test program.
+///
+/// # Panics
+/// When it was not built.
+#[must_use]
+pub fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows where it is");
+    let folder = test.ancestors().nth(2).expect("it lies in <target>/debug/deps");
+    let program = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    assert!(
+        program.is_file(),
+        "`{}` is not there: build the workspace first, as `cargo xtask test` does",
+        program.display()
+    );
+    program
+}
+
+/// `hapa` with arguments, on a data folder, following the script in it, and with nothing else from the outside.
+#[must_use]
+pub fn hapa(data: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program("hapa"));
+    for (name, _) in std::env::vars() {
+        if name.starts_with("HAPA_")
+            || ["HOST", "PORT", "DATABASE_URL", "CORS_ORIGINS", "LOG_LEVEL", "REQUEST_TIMEOUT"].contains(&name.as_str())
+        {
+            command.env_remove(name);
+        }
+    }
+    command.args(arguments).env("HAPA_DATA_DIR", data).env("LC_ALL", "en_US.UTF-8").kill_on_drop(true);
+    let script = data.join("script.json");
+    if script.is_file() {
+        command.env("HAPA_SCRIPT", script);
+    }
+    command
+}
+
+/// A data folder with a script in it.
+#[must_use]
+pub fn data_with(script: &serde_json::Value) -> tempfile::TempDir {
+    let data = tempfile::tempdir().expect("a temporary folder can be made");
+    let mut file = std::fs::File::create(data.path().join("script.json")).expect("it can be written to");
+    file.write_all(script.to_string().as_bytes()).expect("there is room");
+    data
+}
+
+/// Runs a command to its end.
+///
+/// # Panics
+/// When it does not end in time.
+pub async fn finished(mut command: Command) -> Output {
+    let output = command.stdin(Stdio::null()).output();
+    timeout(PATIENCE, output).await.expect("it ends in time").expect("it can be started")
+}
+
+/// `hapa serve --supervised`, as the desktop app starts it.
+pub struct Supervised {
+    /// The process.
+    pub child: Child,
+    /// The lifeline: drop it and the process ends.
+    pub stdin: Option<ChildStdin>,
+    /// The key of this launch.
+    pub key: String,
+    stdout: Lines<BufReader<ChildStdout>>,
+}
+
+impl Supervised {
+    /// Starts it and hands it a key.
+    pub async fn start(data: &Path, arguments: &[&str]) -> Self {
+        Self::start_with(hapa(data, &[&["serve", "--supervised"], arguments].concat())).await
+    }
+
+    /// Starts a command of the test's own and hands it a key.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub async fn start_with(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it can be started");
+        let key = format!("hapa_{}", "5".repeat(64));
+        let mut stdin = child.stdin.take().expect("it is a pipe");
+        let line = handshake::line(&Launch::Launch { key: key.clone() });
+        // A process that gives up at once may never read it.
+        let _ = tokio::io::AsyncWriteExt::write_all(&mut stdin, line.as_bytes()).await;
+        let stdout = BufReader::new(child.stdout.take().expect("it is a pipe")).lines();
+        Self { child, stdin: Some(stdin), key, stdout }
+    }
+
+    /// The address, once it says that it is ready.
+    ///
+    /// # Panics
+    /// When it does not in time.
+    pub async fn ready(&mut self) -> String {
+        let line = timeout(PATIENCE, self.stdout.next_line()).await.expect("it is ready in time");
+        let line = line.expect("stdout can be read").expect("it says something before it ends");
+        let Report::Ready { port, .. } = serde_json::from_str(&line).expect("the first line is the ready line");
+        format!("http://127.0.0.1:{port}")
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Panics
+    /// When it has ended already.
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id().expect("it still runs")).expect("a process id");
+        kill(Pid::from_raw(pid), signal).expect("the process can be signalled");
+    }
+
+    /// How it ended.
+    ///
+    /// # Panics
+    /// When it does not in time.
+    pub async fn ended(&mut self) -> ExitStatus {
+        timeout(PATIENCE, self.child.wait()).await.expect("it ends in time").expect("it can be waited for")
+    }
+
+    /// What it wrote to stderr, after it ended.
+    ///
+    /// # Panics
+    /// When stderr cannot be read.
+    pub async fn stderr(&mut self) -> String {
+        let mut text = String::new();
+        let mut stderr = self.child.stderr.take().expect("it is a pipe");
+        let read = tokio::io::AsyncReadExt::read_to_string(&mut stderr, &mut text);
+        timeout(Duration::from_secs(5), read).await.expect("stderr ends").expect("it is text");
+        text
+    }
+}
