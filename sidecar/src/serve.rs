@@ -58,9 +58,7 @@ impl House {
     /// When the folder or the database cannot be used, or another HAPA uses them.
     pub async fn open(config: &Config, window: Option<&Key>, shutdown: CancellationToken) -> Result<Self, StartError> {
         let store_problem = |message: String| StartError::new(Exit::Store, message);
-        private_folder(&config.data).map_err(|error| {
-            store_problem(format!("could not make the data folder `{}`: {error}", config.data.display()))
-        })?;
+        make_data_folder(config)?;
         let lock = DataLock::take(&config.data).await?;
         let _ = fs::create_dir_all(config.models());
         let store = Store::open(&config.database).await.map_err(|error| store_problem(error.to_string()))?;
@@ -190,7 +188,17 @@ pub fn running(data: &Path) -> Option<Discovery> {
     serde_json::from_str(&fs::read_to_string(Discovery::path(data)).ok()?).ok()
 }
 
-/// Makes a folder that only its owner can read.
+/// Makes the data folder, which only its owner can read.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn make_data_folder(config: &Config) -> Result<(), StartError> {
+    private_folder(&config.data).map_err(|error| {
+        let message = format!("could not make the data folder `{}`: {error}", config.data.display());
+        StartError::new(Exit::Store, message)
+    })
+}
+
 fn private_folder(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);

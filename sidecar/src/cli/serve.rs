@@ -9,12 +9,13 @@ use tokio_util::sync::CancellationToken;
 use super::ServeArgs;
 use crate::app::VERSION;
 use crate::keys::Key;
-use crate::serve::{House, StartError, bind};
+use crate::serve::{House, StartError, bind, make_data_folder};
 use crate::telemetry;
 
 pub(super) async fn run(args: ServeArgs) -> Result<ExitCode, StartError> {
     let mut config = super::config()?;
     config.port = args.port.or(config.port);
+    make_data_folder(&config)?;
     telemetry_for(&config)?;
     let shutdown = CancellationToken::new();
     let window = if args.supervised { Some(launched(shutdown.clone())?) } else { None };
