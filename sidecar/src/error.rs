@@ -219,8 +219,6 @@ impl Error {
         }
         .filter(|_| self.parts(Language::English, "").0 == ErrorCode::ServiceUnavailable)
     }
-
-    #[expect(clippy::too_many_lines, reason = "a table: one row for each kind of error")]
     fn parts(&self, language: Language, incident: &str) -> (ErrorCode, Message, Option<Value>) {
         let reason = |reason: Reason| Some(json!({ "reason": reason }));
         match self {

@@ -30,7 +30,6 @@ use crate::keys::Permission;
 pub const BODY_LIMIT: usize = 1024 * 1024;
 
 /// The API, ready to be served.
-#[must_use]
 pub fn router(app: App) -> Router {
     let (router, document) = routes(&app).split_for_parts();
     let origins: Vec<HeaderValue> = app.origins.iter().filter_map(|origin| origin.parse().ok()).collect();

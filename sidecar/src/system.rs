@@ -57,8 +57,6 @@ fn disk_usage(folder: &Path) -> f32 {
     let nearest = holder.max_by_key(|disk| disk.mount_point().components().count());
     nearest.map_or(0.0, |disk| percent(disk.total_space() - disk.available_space(), disk.total_space()))
 }
-
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a percentage needs three digits")]
 fn percent(part: u64, whole: u64) -> f32 {
     if whole == 0 { 0.0 } else { (part as f64 / whole as f64 * 100.0) as f32 }
 }

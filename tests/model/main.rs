@@ -1,5 +1,7 @@
 //! A real model, small: SmolLM2-135M-Instruct, whose file `cargo xtask test` names in `HAPA_TEST_MODEL`.
 
+#![allow(clippy::unwrap_used, reason = "what cannot be unwrapped has failed the test")]
+
 use std::path::PathBuf;
 use std::time::Duration;
 

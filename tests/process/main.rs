@@ -1,4 +1,6 @@
 //! The real `hapa`: how it starts, says that it is ready, survives crashes, and ends.
 
+#![allow(clippy::unwrap_used, reason = "what cannot be unwrapped has failed the test")]
+
 mod commands;
 mod lifecycle;

@@ -140,7 +140,7 @@ impl Printer {
                 let mut text = event.content.as_str();
                 if let Some(language) = event.metadata.as_ref().and_then(|opened| opened["language"].as_str()) {
                     text = text.trim_start_matches('\n');
-                    write!(out, "{}```{language}\n", self.between())?;
+                    writeln!(out, "{}```{language}", self.between())?;
                     self.place = Place::Code;
                 }
                 write!(out, "{text}")?;

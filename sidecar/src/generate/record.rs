@@ -168,7 +168,6 @@ async fn send(pieces: Vec<Piece>, events: &mpsc::Sender<Event>) -> Result<(), mp
 }
 
 /// Tokens per second between the first token and the last; the first one's time is the prompt's.
-#[expect(clippy::cast_precision_loss, reason = "a count of tokens is small")]
 fn speed(summary: &Summary) -> Option<f64> {
     let seconds = summary.decode.as_secs_f64();
     (summary.completion_tokens > 1 && seconds > 0.0).then(|| (summary.completion_tokens - 1) as f64 / seconds)

@@ -25,10 +25,9 @@ pub async fn known_host_and_origin(State(app): State<App>, request: Request, nex
     if !is_this_machine(&host) {
         return Rejection { error: Error::ForeignOrigin(host), language }.into_response();
     }
-    if let Some(origin) = headers.get(header::ORIGIN).map(text) {
-        if !app.origins.contains(&origin) {
-            return Rejection { error: Error::ForeignOrigin(origin), language }.into_response();
-        }
+    let origin = headers.get(header::ORIGIN).map(text);
+    if let Some(origin) = origin.filter(|origin| !app.origins.contains(origin)) {
+        return Rejection { error: Error::ForeignOrigin(origin), language }.into_response();
     }
     next.run(request).await
 }

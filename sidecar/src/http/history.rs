@@ -76,7 +76,6 @@ pub struct HistoryItem {
 }
 
 impl From<store::Message> for HistoryItem {
-    #[expect(clippy::cast_precision_loss, reason = "a duration in milliseconds is far below 2^52")]
     fn from(message: store::Message) -> Self {
         Self {
             success: matches!(message.finish.as_deref(), Some("stop" | "length")),
