@@ -1,0 +1,35 @@
+// Server-sent events out of a stream of bytes, wherever the bytes were cut.
+
+/** Yields the data of each event. Ends with the stream; what was not ended by an empty line is no event. */
+export async function* events(stream: ReadableStream<Uint8Array>): AsyncGenerator<string, void, undefined> {
+  const reader = stream.getReader();
+  const decoder = new TextDecoder();
+  let rest = '';
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      // A character or a line ending may be in two chunks: the decoder keeps the one, a trailing CR waits for the other.
+      const text = rest + decoder.decode(value, { stream: true });
+      const held = text.endsWith('\r') ? '\r' : '';
+      const frames = text.slice(0, text.length - held.length).replaceAll('\r\n', '\n').replaceAll('\r', '\n').split('\n\n');
+      rest = (frames.pop() ?? '') + held;
+      for (const frame of frames) {
+        const data = dataOf(frame);
+        if (data !== undefined) yield data;
+      }
+    }
+  } finally {
+    // Reached by `return` and `throw` too: whoever stops listening also hangs up.
+    await reader.cancel().catch(() => undefined);
+  }
+}
+
+/** The joined `data:` lines of one event; undefined where there are none, as in a comment. */
+function dataOf(frame: string): string | undefined {
+  const lines = frame
+    .split('\n')
+    .filter((line) => line === 'data' || line.startsWith('data:'))
+    .map((line) => line.slice('data:'.length).replace(/^ /, ''));
+  return lines.length > 0 ? lines.join('\n') : undefined;
+}

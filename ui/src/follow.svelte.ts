@@ -1,0 +1,34 @@
+// Staying at the end of something that grows, as long as the user is there.
+
+/** So near to the end, in pixels, counts as being there. */
+const NEAR = 32;
+
+/** Attach `container` to what scrolls; its first child is what grows. */
+export class Follower {
+  /** Whether the end is in sight. */
+  atEnd = $state(true);
+  #node: HTMLElement | undefined;
+
+  readonly container = (node: HTMLElement): (() => void) => {
+    this.#node = node;
+    const look = () => (this.atEnd = node.scrollHeight - node.scrollTop - node.clientHeight < NEAR);
+    const growth = new ResizeObserver(() => {
+      if (this.atEnd) this.toEnd();
+      else look();
+    });
+    node.addEventListener('scroll', look, { passive: true });
+    growth.observe(node);
+    if (node.firstElementChild) growth.observe(node.firstElementChild);
+    this.toEnd();
+    return () => {
+      growth.disconnect();
+      node.removeEventListener('scroll', look);
+    };
+  };
+
+  /** Goes to the end, and stays there. */
+  toEnd(): void {
+    this.atEnd = true;
+    if (this.#node) this.#node.scrollTop = this.#node.scrollHeight;
+  }
+}

@@ -1,0 +1,77 @@
+// Code as lines of coloured pieces. A line that has not changed stays the same object, so that it is not drawn again.
+import bash from 'highlight.js/lib/languages/bash';
+import c from 'highlight.js/lib/languages/c';
+import cpp from 'highlight.js/lib/languages/cpp';
+import csharp from 'highlight.js/lib/languages/csharp';
+import css from 'highlight.js/lib/languages/css';
+import diff from 'highlight.js/lib/languages/diff';
+import go from 'highlight.js/lib/languages/go';
+import ini from 'highlight.js/lib/languages/ini';
+import java from 'highlight.js/lib/languages/java';
+import javascript from 'highlight.js/lib/languages/javascript';
+import json from 'highlight.js/lib/languages/json';
+import kotlin from 'highlight.js/lib/languages/kotlin';
+import python from 'highlight.js/lib/languages/python';
+import rust from 'highlight.js/lib/languages/rust';
+import shell from 'highlight.js/lib/languages/shell';
+import sql from 'highlight.js/lib/languages/sql';
+import typescript from 'highlight.js/lib/languages/typescript';
+import xml from 'highlight.js/lib/languages/xml';
+import yaml from 'highlight.js/lib/languages/yaml';
+import { createLowlight } from 'lowlight';
+
+/** A piece of a line; `kind` is what the piece is in the language, as class names. */
+export interface Piece {
+  text: string;
+  kind: string | undefined;
+}
+
+export interface Line {
+  /** Equal lines have equal keys. */
+  key: string;
+  pieces: readonly Piece[];
+}
+
+const lowlight = createLowlight({
+  bash, c, cpp, csharp, css, diff, go, ini, java, javascript, json, kotlin, python, rust, shell, sql, typescript, xml, yaml,
+});
+lowlight.registerAlias({ ini: ['toml'], python: ['python3'], shell: ['console'] });
+
+/** The lines of `code`, each with its line ending; plain where the language is not known. */
+export function highlight(code: string, language: string, before: readonly Line[] = []): readonly Line[] {
+  const pieces = lowlight.registered(language) ? flat(lowlight.highlight(language, code).children as Node[]) : [{ text: code, kind: undefined }];
+  return lines(pieces).map((line, index) => {
+    const key = JSON.stringify(line);
+    const old = before[index];
+    return old?.key === key ? old : { key, pieces: line };
+  });
+}
+
+/** A highlighter that remembers the lines it made last. */
+export function highlighter(): (code: string, language: string) => readonly Line[] {
+  let before: readonly Line[] = [];
+  return (code, language) => (before = highlight(code, language, before));
+}
+
+/** As much of the highlighter's tree as is used here. */
+type Node = { type: 'text'; value: string } | { type: 'element'; properties: { className?: string[] }; children: Node[] };
+
+/** The leaves of the tree, each with the innermost kind. */
+function flat(nodes: readonly Node[], kind?: string): Piece[] {
+  return nodes.flatMap((node) =>
+    node.type === 'text' ? [{ text: node.value, kind }] : flat(node.children, node.properties.className?.join(' ') ?? kind),
+  );
+}
+
+function lines(pieces: readonly Piece[]): Piece[][] {
+  const lines: Piece[][] = [[]];
+  for (const { text, kind } of pieces) {
+    const parts = text.split(/(?<=\n)/);
+    for (const part of parts) {
+      if (part !== '') lines.at(-1)?.push({ text: part, kind });
+      if (part.endsWith('\n')) lines.push([]);
+    }
+  }
+  if (lines.at(-1)?.length === 0) lines.pop();
+  return lines;
+}

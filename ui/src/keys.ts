@@ -1,0 +1,19 @@
+// What keys mean.
+
+/** Whether a key press belongs to an input method that is composing a character, as for Korean: it is no command then. */
+export function isComposing(event: KeyboardEvent): boolean {
+  // 229 covers WebKit, which ends the composition before it tells of the key that ended it.
+  return event.isComposing || event.keyCode === 229;
+}
+
+/** Enter alone: the text is meant to go out. */
+export function isSend(event: KeyboardEvent): boolean {
+  const modified = event.shiftKey || event.altKey;
+  return event.key === 'Enter' && !modified && !isComposing(event);
+}
+
+/** Ctrl, or Command on a Mac, with one letter; `event.code` so that it works on a Korean layout too. */
+export function isShortcut(event: KeyboardEvent, letter: string): boolean {
+  const command = event.ctrlKey || event.metaKey;
+  return command && !event.altKey && !event.shiftKey && event.code === `Key${letter.toUpperCase()}`;
+}

@@ -1,0 +1,45 @@
+// The window's state as a whole, for the components below it.
+import { createContext } from 'svelte';
+
+import type { Host } from '../host';
+import { Conversations } from './conversations.svelte';
+import { Draft } from './draft.svelte';
+import { Model } from './model.svelte';
+import { Preferences } from './preferences.svelte';
+import { Sidecar } from './sidecar.svelte';
+
+/** What a window is made of. */
+export interface Surroundings {
+  host: Host;
+  fetch: typeof globalThis.fetch;
+  storage: Storage;
+  /** The system's language, such as `ko-KR`. */
+  language: string;
+}
+
+/** One of each. */
+export class App {
+  readonly preferences: Preferences;
+  readonly draft: Draft;
+  readonly sidecar: Sidecar;
+  readonly model = new Model();
+  readonly conversations: Conversations;
+
+  constructor({ host, fetch, storage, language }: Surroundings) {
+    this.preferences = new Preferences(storage, language);
+    this.draft = new Draft(storage);
+    this.sidecar = new Sidecar(host, fetch, () => this.preferences.spoken);
+    this.conversations = new Conversations({ sidecar: this.sidecar, model: this.model }, this.draft);
+  }
+
+  /** Follows the sidecar from now on; each new one is asked for its model and its conversations. */
+  start(): Promise<void> {
+    return this.sidecar.follow((api) => {
+      void this.model.follow(api);
+      void this.conversations.refresh(api);
+    });
+  }
+}
+
+/** The state of the window that a component is in. */
+export const [useApp, provideApp] = createContext<App>();

@@ -1,0 +1,121 @@
+// The conversations: those the API keeps, and the one on the screen.
+import type { Api, ConversationItem } from '../api/client';
+import { isAbort } from '../api/client';
+import type { Draft } from './draft.svelte';
+import type { Backend } from './generation.svelte';
+import { Thread, type Surroundings } from './thread.svelte';
+
+export type { ConversationItem };
+
+/** How many are asked for at a time. */
+const PAGE = 50;
+
+/** The list on the left, and which of it is open. */
+export class Conversations {
+  /** The latest first; undefined until the API has told. */
+  items = $state.raw<ConversationItem[]>();
+  hasMore = $state(false);
+  /** Whether the list could not be read. */
+  failed = $state(false);
+  /** The conversation on the screen. */
+  thread: Thread = $state.raw() as Thread;
+  /** The one that is being fetched, or that could not be. */
+  opening = $state<{ id: string; failed: boolean }>();
+
+  readonly #surroundings: Surroundings;
+  /** Threads that the API does not have as they are, also off the screen: one is being answered, or could not be sent. */
+  #alive = $state.raw<readonly Thread[]>([]);
+  #looking = new AbortController();
+
+  constructor(backend: Backend, draft: Draft) {
+    this.#surroundings = {
+      ...backend,
+      onchange: (thread) => {
+        this.#changed(thread);
+        draft.unsent(thread, thread.unsent);
+      },
+      onkept: () => void this.refresh(),
+    };
+    this.thread = new Thread(this.#surroundings);
+  }
+
+  /** Whether an answer of this conversation is being written. */
+  isRunning(id: string): boolean {
+    return this.#alive.some((thread) => thread.id === id && thread.running);
+  }
+
+  /** Conversations that the API does not know yet, the latest first. */
+  get unsent(): readonly Thread[] {
+    return this.#alive.filter((thread) => thread.id === undefined);
+  }
+
+  /** Reads the list again, as far as it was read. */
+  async refresh(api?: Api): Promise<void> {
+    const shown = Math.min(Math.max(this.items?.length ?? 0, PAGE), 100);
+    await this.#read(0, shown, [], api);
+  }
+
+  /** Reads the next page. */
+  async more(): Promise<void> {
+    const known = this.items ?? [];
+    await this.#read(known.length, PAGE, known);
+  }
+
+  /** Begins a new conversation. */
+  startNew(): void {
+    this.show(new Thread(this.#surroundings));
+  }
+
+  /** Opens a conversation of the list. */
+  async open(id: string): Promise<void> {
+    const alive = this.#alive.find((thread) => thread.id === id);
+    if (alive) return this.show(alive);
+    if (this.thread.id === id && !this.opening) return;
+    this.#looking.abort();
+    const { signal } = (this.#looking = new AbortController());
+    this.opening = { id, failed: false };
+    try {
+      const api = await this.#surroundings.sidecar.api(signal);
+      const conversation = await api.conversation(id, signal);
+      if (!signal.aborted) this.show(Thread.of(conversation, this.#surroundings));
+    } catch (error) {
+      if (!signal.aborted && !isAbort(error)) this.opening = { id, failed: true };
+    }
+  }
+
+  /** Deletes a conversation with all its messages. Throws if the API did not. */
+  async delete(id: string): Promise<void> {
+    for (const thread of this.#alive) if (thread.id === id) thread.stop();
+    const api = await this.#surroundings.sidecar.api(AbortSignal.timeout(10_000));
+    await api.deleteConversation(id);
+    this.items = this.items?.filter((item) => item.id !== id);
+    if (this.thread.id === id) this.startNew();
+  }
+
+  /** Puts a thread on the screen. */
+  show(thread: Thread): void {
+    this.#looking.abort();
+    this.opening = undefined;
+    this.thread = thread;
+  }
+
+  #changed(thread: Thread): void {
+    const others = this.#alive.filter((other) => other !== thread);
+    const isAlive = thread.running !== undefined || thread.unsent.length > 0;
+    this.#alive = isAlive ? [thread, ...others] : others;
+  }
+
+  async #read(offset: number, limit: number, before: ConversationItem[], api?: Api): Promise<void> {
+    try {
+      api ??= await this.#surroundings.sidecar.api(AbortSignal.timeout(10_000));
+      const page = await api.conversations({ limit, offset });
+      const known = new Set(before.map((item) => item.id));
+      this.items = [...before, ...page.items.filter((item) => !known.has(item.id))];
+      this.hasMore = page.has_more;
+      this.failed = false;
+    } catch {
+      // A list that is a little old is better than none.
+      this.failed = this.items === undefined || offset > 0;
+    }
+  }
+}

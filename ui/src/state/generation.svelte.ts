@@ -1,0 +1,188 @@
+// One answer: being waited for, being written, or there.
+import type { Api, Frame, GenerateRequest, HistoryItem } from '../api/client';
+import { BrokenOff, Problem, Unreachable } from '../api/problem';
+import { Assembly } from '../answer';
+import { pause, type Model } from './model.svelte';
+import { SidecarFailed, type Sidecar } from './sidecar.svelte';
+
+export type AnswerState = 'waiting' | 'streaming' | 'done' | 'stopped' | 'interrupted' | 'failed';
+
+/** What a waiting answer waits for: the sidecar, the model, a free place in the queue, or the first word. */
+export type Waiting = 'sidecar' | 'model' | 'turn' | 'word';
+
+/** What a generation needs of the house. */
+export interface Backend {
+  sidecar: Pick<Sidecar, 'api'>;
+  model: Pick<Model, 'settled'>;
+}
+
+/** How often a question is put again to an API that has too much to do. */
+const TURNS = 6;
+
+/** An answer. A new one waits to be started; `Generation.of` makes those of earlier days. */
+export class Generation {
+  state = $state<AnswerState>('waiting');
+  waitingFor = $state<Waiting>('word');
+  /** The answer so far, markdown. */
+  text = $state('');
+  /** Ids that the API gave; undefined until it has accepted the question. */
+  messageId = $state<string>();
+  conversationId = $state<string>();
+  model = $state('');
+  backend = $state('');
+  tokensPerSecond = $state<number>();
+  /** Seconds from the question to the last token. */
+  seconds = $state<number>();
+  /** Whether the answer was cut by its length limit. */
+  cut = $state(false);
+  /** Whether earlier messages were left out of the prompt for want of room. */
+  shortened = $state(false);
+  /** What went wrong, if the answer failed. */
+  error = $state.raw<Error>();
+
+  #stopping = new AbortController();
+
+  /** The answer of a message in the history. */
+  static of(item: HistoryItem): Generation {
+    const generation = new Generation();
+    generation.state = stateOf(item.finish_reason ?? undefined);
+    generation.text = item.response;
+    generation.messageId = item.id;
+    generation.conversationId = item.conversation_id;
+    generation.model = item.model_used;
+    generation.backend = item.backend;
+    generation.tokensPerSecond = item.tokens_per_second ?? undefined;
+    generation.seconds = item.duration;
+    generation.cut = item.finish_reason === 'length';
+    return generation;
+  }
+
+  /** Whether there is more to come. */
+  get running(): boolean {
+    return this.state === 'waiting' || this.state === 'streaming';
+  }
+
+  /** Asks, waits for what has to be waited for, and follows the answer to its end. Never throws: see `state` and `error`. */
+  async start(backend: Backend, request: GenerateRequest, onaccepted: () => void): Promise<void> {
+    const { signal } = this.#stopping;
+    try {
+      for (let turn = 1; ; turn += 1) {
+        this.waitingFor = 'sidecar';
+        const api = await backend.sidecar.api(signal);
+        this.waitingFor = 'word';
+        try {
+          return await this.#follow(api, request, onaccepted, signal);
+        } catch (error) {
+          if (!(error instanceof Problem) || this.messageId) throw error;
+          await this.#untilAskable(error, turn, api, backend, signal);
+        }
+      }
+    } catch (error) {
+      this.#end(error, signal.aborted);
+    }
+  }
+
+  /** Hangs up; what was written stays. */
+  stop(): void {
+    this.#stopping.abort(new DOMException('stopped', 'AbortError'));
+  }
+
+  /** Waits where waiting helps; throws `problem` again where it does not. */
+  async #untilAskable(problem: Problem, turn: number, api: Api, backend: Backend, signal: AbortSignal): Promise<void> {
+    if (problem.code === 'model_loading') {
+      this.waitingFor = 'model';
+      const state = await backend.model.settled(api, signal);
+      if (state === 'ready') return;
+    } else if (problem.code === 'overloaded' && turn < TURNS) {
+      this.waitingFor = 'turn';
+      await pause((problem.retryAfter ?? 5) * 1000, signal);
+      signal.throwIfAborted();
+      return;
+    }
+    throw problem;
+  }
+
+  async #follow(api: Api, request: GenerateRequest, onaccepted: () => void, signal: AbortSignal): Promise<void> {
+    const assembly = new Assembly();
+    // As often as the screen is drawn, and no more.
+    let frame: number | undefined;
+    const show = () => {
+      frame = undefined;
+      this.text = assembly.text;
+    };
+    try {
+      for await (const event of api.generateCodeStreaming(request, signal)) {
+        if (event.type === 'start') {
+          this.#take(event);
+          onaccepted();
+        } else if (event.type === 'done') {
+          this.#take(event);
+          const answer = event.metadata?.['answer'];
+          this.text = typeof answer === 'string' ? answer : assembly.text;
+          this.state = event.metadata?.['finish_reason'] === 'cancelled' ? 'stopped' : 'done';
+          return;
+        } else if (event.content !== '') {
+          if (event.type === 'code') assembly.code(event.content, languageOf(event));
+          else assembly.explanation(event.content);
+          this.state = 'streaming';
+          frame ??= requestAnimationFrame(show);
+        }
+      }
+    } catch (error) {
+      this.text = assembly.text;
+      throw error;
+    } finally {
+      if (frame !== undefined) cancelAnimationFrame(frame);
+    }
+  }
+
+  #take({ metadata }: Frame): void {
+    const string = (name: string) => (typeof metadata?.[name] === 'string' ? metadata[name] : undefined);
+    const number = (name: string) => (typeof metadata?.[name] === 'number' ? metadata[name] : undefined);
+    this.messageId = string('message_id') ?? this.messageId;
+    this.conversationId = string('conversation_id') ?? this.conversationId;
+    this.model = string('model_used') ?? this.model;
+    this.backend = string('backend') ?? this.backend;
+    this.tokensPerSecond = number('tokens_per_second');
+    this.seconds = number('processing_time');
+    this.cut = string('finish_reason') === 'length';
+    const context = metadata?.['context'] as { dropped?: unknown[] } | undefined;
+    this.shortened = (context?.dropped?.length ?? 0) > 0;
+  }
+
+  #end(error: unknown, stopped: boolean): void {
+    if (stopped) {
+      this.state = 'stopped';
+    } else if (error instanceof BrokenOff || (error instanceof Unreachable && this.messageId)) {
+      this.state = 'interrupted';
+    } else {
+      this.state = 'failed';
+      this.error = error instanceof Error ? error : new Error(String(error));
+    }
+  }
+}
+
+/** Whether an error means that the sidecar, not the question, is the trouble. */
+export function isOutage(error: Error | undefined): boolean {
+  return error instanceof Unreachable || error instanceof SidecarFailed;
+}
+
+/** An answer without an end is still being written for somebody, or was when its window went away. */
+function stateOf(finish: string | undefined): AnswerState {
+  switch (finish) {
+    case 'stop':
+    case 'length':
+      return 'done';
+    case 'cancelled':
+      return 'stopped';
+    case 'failed':
+      return 'failed';
+    default:
+      return 'interrupted';
+  }
+}
+
+function languageOf(event: Frame): string | undefined {
+  const language = event.metadata?.['language'];
+  return typeof language === 'string' ? language : undefined;
+}

@@ -1,0 +1,93 @@
+// What the user chose about the window: language, theme, the language of code, the list on the left.
+import { en } from '../messages/en';
+import { ko, type Messages } from '../messages/ko';
+
+export const languages = ['system', 'ko', 'en'] as const;
+export const themes = ['system', 'light', 'dark'] as const;
+/** Programming languages that code can be asked for in, as the API names them. */
+export const codeLanguages = ['python', 'javascript', 'typescript', 'java', 'go', 'rust', 'c', 'cpp', 'sql', 'bash'] as const;
+
+export type LanguageChoice = (typeof languages)[number];
+export type ThemeChoice = (typeof themes)[number];
+export type CodeLanguage = (typeof codeLanguages)[number];
+
+/** Choices, kept in `storage`. `system` follows what the browser says. */
+export class Preferences {
+  readonly #storage: Storage;
+  #systemLanguage = $state('');
+  #language = $state<LanguageChoice>('system');
+  #theme = $state<ThemeChoice>('system');
+  #codeLanguage = $state<CodeLanguage>('python');
+  #listShown = $state(true);
+
+  constructor(storage: Storage, systemLanguage: string) {
+    this.#storage = storage;
+    this.#systemLanguage = systemLanguage;
+    this.#language = this.#kept('language', languages, 'system');
+    this.#theme = this.#kept('theme', themes, 'system');
+    this.#codeLanguage = this.#kept('codeLanguage', codeLanguages, 'python');
+    this.#listShown = this.#kept('list', ['shown', 'hidden'], 'shown') === 'shown';
+  }
+
+  /** The language that the window speaks. */
+  get spoken(): 'ko' | 'en' {
+    if (this.#language !== 'system') return this.#language;
+    return this.#systemLanguage.toLowerCase().startsWith('ko') ? 'ko' : 'en';
+  }
+
+  /** Everything that the window says. */
+  get messages(): Messages {
+    return this.spoken === 'ko' ? ko : en;
+  }
+
+  /** The system's language has changed. */
+  systemLanguageIs(language: string): void {
+    this.#systemLanguage = language;
+  }
+
+  get language(): LanguageChoice {
+    return this.#language;
+  }
+
+  set language(choice: LanguageChoice) {
+    this.#language = choice;
+    this.#keep('language', choice);
+  }
+
+  get theme(): ThemeChoice {
+    return this.#theme;
+  }
+
+  set theme(choice: ThemeChoice) {
+    this.#theme = choice;
+    this.#keep('theme', choice);
+  }
+
+  get codeLanguage(): CodeLanguage {
+    return this.#codeLanguage;
+  }
+
+  set codeLanguage(choice: CodeLanguage) {
+    this.#codeLanguage = choice;
+    this.#keep('codeLanguage', choice);
+  }
+
+  /** Whether the list of conversations is shown. */
+  get listShown(): boolean {
+    return this.#listShown;
+  }
+
+  set listShown(shown: boolean) {
+    this.#listShown = shown;
+    this.#keep('list', shown ? 'shown' : 'hidden');
+  }
+
+  #kept<T extends string>(name: string, choices: readonly T[], otherwise: T): T {
+    const kept = this.#storage.getItem(`hapa.${name}`);
+    return choices.find((choice) => choice === kept) ?? otherwise;
+  }
+
+  #keep(name: string, choice: string): void {
+    this.#storage.setItem(`hapa.${name}`, choice);
+  }
+}

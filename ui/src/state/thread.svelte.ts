@@ -1,0 +1,121 @@
+// A conversation on the screen: its messages, and the verbs on them.
+import type { Conversation, GenerateRequest, HistoryItem } from '../api/client';
+import { Generation, type Backend } from './generation.svelte';
+
+/** A question with its answer. */
+export class Message {
+  readonly question: string;
+  /** The programming language that code is wanted in. */
+  readonly language: string;
+  answer: Generation = $state.raw(new Generation());
+  /** The message whose place this takes when the API accepts it, and what the screen showed before. */
+  readonly replaces: string | undefined;
+  readonly replaced: readonly Message[];
+
+  constructor(question: string, language: string, instead: { replaces?: string | undefined; replaced?: readonly Message[] } = {}) {
+    this.question = question;
+    this.language = language;
+    this.replaces = instead.replaces;
+    this.replaced = instead.replaced ?? [];
+  }
+
+  static of(item: HistoryItem): Message {
+    const message = new Message(item.question, item.language);
+    message.answer = Generation.of(item);
+    return message;
+  }
+
+  /** Whether the API has it. */
+  get accepted(): boolean {
+    return this.answer.messageId !== undefined;
+  }
+}
+
+/** What a thread needs of the house, and whom it tells. */
+export interface Surroundings extends Backend {
+  /** Questions were added, accepted, answered or taken back. */
+  onchange(thread: Thread): void;
+  /** The API has something new to show in its list. */
+  onkept(): void;
+}
+
+/** A conversation. A new one has no id until its first question is accepted. */
+export class Thread {
+  id = $state<string>();
+  messages = $state<Message[]>([]);
+  readonly #surroundings: Surroundings;
+
+  constructor(surroundings: Surroundings) {
+    this.#surroundings = surroundings;
+  }
+
+  /** The thread of a conversation that the API has. */
+  static of(conversation: Conversation, surroundings: Surroundings): Thread {
+    const thread = new Thread(surroundings);
+    thread.id = conversation.id;
+    thread.messages = conversation.messages.map((item) => Message.of(item));
+    return thread;
+  }
+
+  /** The message whose answer is waited for or written, if there is one. */
+  get running(): Message | undefined {
+    return this.messages.findLast((message) => message.answer.running);
+  }
+
+  /** Questions that the API does not have yet. */
+  get unsent(): string[] {
+    return this.messages.filter((message) => !message.accepted).map((message) => message.question);
+  }
+
+  /** Asks a new question. */
+  ask(question: string, language: string): Promise<void> {
+    return this.#run(new Message(question, language));
+  }
+
+  /** Asks the question of `message` again; its answer and all later messages give way. */
+  askAgain(message: Message): Promise<void> {
+    return this.edit(message, message.question);
+  }
+
+  /** Asks `question` in place of `message`, which gives way with all later ones. */
+  edit(message: Message, question: string, language = message.language): Promise<void> {
+    const index = this.messages.indexOf(message);
+    if (index < 0) return Promise.resolve();
+    this.stop();
+    const given = this.messages.slice(index);
+    this.messages = this.messages.slice(0, index);
+    const instead = message.accepted
+      ? { replaces: message.answer.messageId, replaced: given }
+      : { replaces: message.replaces, replaced: message.replaced };
+    return this.#run(new Message(question, language, instead));
+  }
+
+  /** Takes back a question that the API never accepted. What it was to replace is there again. */
+  discard(message: Message): void {
+    const index = this.messages.indexOf(message);
+    if (index < 0 || message.accepted) return;
+    message.answer.stop();
+    this.messages = [...this.messages.slice(0, index), ...message.replaced];
+    this.#surroundings.onchange(this);
+  }
+
+  /** Stops the answer that is being written. */
+  stop(): void {
+    this.running?.answer.stop();
+  }
+
+  async #run(message: Message): Promise<void> {
+    this.messages = [...this.messages, message];
+    this.#surroundings.onchange(this);
+    const request: GenerateRequest = { user_question: message.question, language: message.language };
+    if (this.id !== undefined) request.conversation_id = this.id;
+    if (message.replaces !== undefined) request.replaces = message.replaces;
+    await message.answer.start(this.#surroundings, request, () => {
+      this.id = message.answer.conversationId ?? this.id;
+      this.#surroundings.onchange(this);
+      this.#surroundings.onkept();
+    });
+    this.#surroundings.onchange(this);
+    if (message.accepted) this.#surroundings.onkept();
+  }
+}
