@@ -10,6 +10,8 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
+use crate::screen::Screen;
+
 /// Everything that a window needs and nothing that a user of this machine has.
 pub struct Desk {
     home: TempDir,
@@ -34,14 +36,18 @@ impl Desk {
     }
 
     /// Lets this program stand in for `hapa`.
-    pub fn with_sidecar(mut self, program: PathBuf) -> Self {
+    pub fn let_stand_in(&mut self, program: PathBuf) {
         self.sidecar = Some(program);
-        self
     }
 
     /// HAPA's data folder.
     pub fn data(&self) -> &Path {
         self.home.path()
+    }
+
+    /// Its display.
+    pub fn screen(&self) -> Screen {
+        Screen::of(&self.display)
     }
 
     /// A program on this desk. It ends with the test.
@@ -51,7 +57,7 @@ impl Desk {
         command.env_clear();
         // What programs need to be found, and to find their libraries.
         command.envs(std::env::vars_os().filter(|(name, _)| name == "PATH" || name == "LD_LIBRARY_PATH"));
-        command.env("HOME", home).env("XDG_RUNTIME_DIR", home).env("LANG", "ko_KR.UTF-8").env("LANGUAGE", "ko");
+        command.env("HOME", home).env("XDG_RUNTIME_DIR", home).env("LANG", "C.UTF-8");
         command.env("DISPLAY", &self.display).env("GDK_BACKEND", "x11").env("DBUS_SESSION_BUS_ADDRESS", &self.bus);
         command.env("HAPA_DATA_DIR", home).env("HAPA_SCRIPT", home.join("script.json"));
         command.envs(self.sidecar.iter().map(|program| ("HAPA_SIDECAR", program)));

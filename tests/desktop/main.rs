@@ -2,15 +2,19 @@
 #![cfg(target_os = "linux")]
 
 mod desk;
+mod screen;
 mod sidecar;
 mod window;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tests::{eventually, process};
+use tokio::process::Child;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::timeout;
 
@@ -20,7 +24,8 @@ use window::Window;
 #[tokio::test]
 async fn a_korean_question_becomes_code_in_the_window() {
     let _turn = turn().await;
-    let window = Window::open(&Desk::new(&script()).await).await;
+    let desk = Desk::new(&script()).await;
+    let window = Window::open(&desk).await;
     window.ask("리스트에서 중복 제거하는 함수 만들어줘").await;
     window.shows("code-block", &["def unique(items):", "return list(dict.fromkeys(items))"]).await;
     let answer = window.latest_answer("done").await;
@@ -32,7 +37,8 @@ async fn a_korean_question_becomes_code_in_the_window() {
 #[tokio::test]
 async fn a_stopped_answer_keeps_what_was_written_and_the_next_question_is_answered() {
     let _turn = turn().await;
-    let window = Window::open(&Desk::new(&script()).await).await;
+    let desk = Desk::new(&script()).await;
+    let window = Window::open(&desk).await;
     window.ask("loop forever").await;
     window.shows("code-block", &["while True:"]).await;
     window.click("stop").await;
@@ -51,7 +57,7 @@ async fn a_killed_sidecar_comes_back_and_the_window_says_so_and_goes_on() {
     window.shows("code-block", &["while True:"]).await;
     let first = sidecar::running(&desk).await;
     window.look_out_for("sidecar-banner").await;
-    sidecar::kill_at_once(first.pid);
+    sidecar::signal(first.pid, Signal::SIGKILL);
     window.latest_answer("interrupted").await;
     window.seen().await;
     let second = sidecar::running(&desk).await;
@@ -86,10 +92,36 @@ async fn a_killed_window_leaves_no_sidecar_and_a_free_port() {
     window.shows("code-block", &["while True:"]).await;
     let sidecar = sidecar::running(&desk).await;
     let start = Instant::now();
-    sidecar::kill_at_once(sidecar::parent(sidecar.pid));
+    sidecar::signal(sidecar::parent(sidecar.pid), Signal::SIGKILL);
     gone(sidecar.pid).await;
     assert!(sidecar::is_free(sidecar.port));
     assert!(start.elapsed() < Duration::from_secs(2), "it took {:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn closing_the_window_ends_everything_in_order() {
+    let _turn = turn().await;
+    let desk = Desk::new(&script()).await;
+    let mut app = desk.command(process::program("desktop")).spawn().unwrap();
+    let sidecar = sidecar::running(&desk).await;
+    let screen = desk.screen();
+    screen.close(screen.window().await);
+    assert!(ended(&mut app).await.success());
+    assert!(!sidecar::lives(sidecar.pid));
+    assert!(sidecar::is_free(sidecar.port));
+}
+
+#[tokio::test]
+async fn a_window_that_the_system_asks_to_end_ends_everything_in_order() {
+    let _turn = turn().await;
+    let desk = Desk::new(&script()).await;
+    let mut app = desk.command(process::program("desktop")).spawn().unwrap();
+    let sidecar = sidecar::running(&desk).await;
+    desk.screen().window().await;
+    sidecar::signal(app.id().unwrap(), Signal::SIGTERM);
+    assert!(ended(&mut app).await.success());
+    assert!(!sidecar::lives(sidecar.pid));
+    assert!(sidecar::is_free(sidecar.port));
 }
 
 #[tokio::test]
@@ -98,9 +130,12 @@ async fn a_second_start_shows_the_first_window() {
     let desk = Desk::new(&script()).await;
     let window = Window::open(&desk).await;
     let sidecar = sidecar::running(&desk).await;
+    let screen = desk.screen();
+    let first = screen.window().await;
+    screen.hide(first).await;
     let mut second = desk.command(process::program("desktop")).spawn().unwrap();
-    let status = timeout(tests::PATIENCE, second.wait()).await.expect("the second start ends").unwrap();
-    assert!(status.success(), "{status}");
+    assert!(ended(&mut second).await.success());
+    assert_eq!(screen.window().await, first);
     assert_eq!(sidecar::running(&desk).await, sidecar);
     window.ask("리스트에서 중복 제거하는 함수 만들어줘").await;
     window.latest_answer("done").await;
@@ -109,7 +144,7 @@ async fn a_second_start_shows_the_first_window() {
 #[tokio::test]
 async fn a_sidecar_that_gives_up_says_why_until_the_user_starts_it_again() {
     let _turn = turn().await;
-    let desk = Desk::new(&script()).await;
+    let mut desk = Desk::new(&script()).await;
     // As if the user had set a wrong port, and mended it later.
     let mended = desk.data().join("mended");
     let hapa = desk.data().join("hapa");
@@ -121,7 +156,8 @@ async fn a_sidecar_that_gives_up_says_why_until_the_user_starts_it_again() {
     );
     fs::write(&hapa, wrapper).unwrap();
     fs::set_permissions(&hapa, fs::Permissions::from_mode(0o755)).unwrap();
-    let window = Window::open(&desk.with_sidecar(hapa)).await;
+    desk.let_stand_in(hapa);
+    let window = Window::open(&desk).await;
     window.shows("sidecar-banner", &["PORT", "notanumber"]).await;
     fs::write(mended, "").unwrap();
     window.click("restart-sidecar").await;
@@ -145,6 +181,11 @@ fn script() -> Value {
 /// Waits until a process has ended.
 async fn gone(pid: u32) {
     eventually("the process ends", || async { (!sidecar::lives(pid)).then_some(()) }).await;
+}
+
+/// How a process ended.
+async fn ended(process: &mut Child) -> ExitStatus {
+    timeout(tests::PATIENCE, process.wait()).await.expect("the process ends").expect("it can be waited for")
 }
 
 /// Windows are heavy, so they open one after the other, and each test's deadlines are about its own.

@@ -31,9 +31,9 @@ pub fn parent(pid: u32) -> u32 {
     line.trim().parse().expect("a process id")
 }
 
-/// Ends a process as the kernel does when memory is short.
-pub fn kill_at_once(pid: u32) {
-    kill(Pid::from_raw(pid.try_into().expect("a process id")), Signal::SIGKILL).expect("the process lives");
+/// Sends a signal to a process.
+pub fn signal(pid: u32, signal: Signal) {
+    kill(Pid::from_raw(pid.try_into().expect("a process id")), signal).expect("the process lives");
 }
 
 /// Whether a program could listen on this port now.

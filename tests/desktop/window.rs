@@ -6,6 +6,8 @@ use std::process::Stdio;
 use fantoccini::elements::Element;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use serde_json::{Map, Value, json};
 use tests::{eventually, process};
 use tokio::process::Child;
@@ -15,7 +17,7 @@ use crate::desk::Desk;
 /// An open window.
 pub struct Window {
     page: Client,
-    driver: Child,
+    _driver: Driver,
 }
 
 impl Window {
@@ -24,7 +26,8 @@ impl Window {
         let [port, native] = free_ports();
         let mut driver = desk.command("tauri-driver");
         driver.args(["--port", &port.to_string(), "--native-port", &native.to_string()]).stdout(Stdio::null());
-        let driver = driver.spawn().expect("tauri-driver is on the PATH: `cargo xtask test` installs it");
+        driver.process_group(0);
+        let driver = Driver(driver.spawn().expect("tauri-driver is on the PATH: `cargo xtask test` installs it"));
         for port in [native, port] {
             let address = ("127.0.0.1", port);
             eventually("the driver listens", || async { tokio::net::TcpStream::connect(address).await.ok() }).await;
@@ -33,7 +36,7 @@ impl Window {
         let app: Map<String, Value> = serde_json::from_value(app).expect("capabilities are an object");
         let driver_url = format!("http://127.0.0.1:{port}");
         let page = ClientBuilder::new(HttpConnector::new()).capabilities(app).connect(&driver_url).await;
-        let window = Self { page: page.expect("the window opens"), driver };
+        let window = Self { page: page.expect("the window opens"), _driver: driver };
         window.find("question").await;
         window
     }
@@ -115,10 +118,19 @@ impl Window {
     }
 
     /// Closes the window in order.
-    pub async fn close(mut self) {
+    pub async fn close(self) {
         self.page.close().await.expect("the window closes");
-        self.driver.start_kill().expect("the driver is still there");
-        let _ = self.driver.wait().await;
+    }
+}
+
+/// The driver and what it started, which end with it.
+struct Driver(Child);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let group = self.0.id().and_then(|pid| i32::try_from(pid).ok());
+        // What has ended already needs no signal.
+        let _ = group.map(|group| killpg(Pid::from_raw(group), Signal::SIGKILL));
     }
 }
 
