@@ -11,7 +11,7 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 
 pub use self::ask::Ask;
-use self::record::Recording;
+use self::record::{Accepted, Recording};
 pub use self::split::Opened;
 use crate::app::App;
 use crate::error::{Error, Invalid, Message};
@@ -101,8 +101,8 @@ impl App {
         let earlier = self.earlier(owner, &ask).await?;
         let mut answer = self.engine.submit(prompt::request(&ask, &earlier))?;
         let engine::State::Ready(model) = self.engine.state() else { return Err(engine::Error::Stopped.into()) };
-        let (limit, dropped) = match answer.next().await {
-            Some(Ok(engine::Event::Started { limit, dropped, .. })) => (limit, dropped),
+        let (prompt_tokens, limit, dropped) = match answer.next().await {
+            Some(Ok(engine::Event::Started { prompt_tokens, limit, dropped })) => (prompt_tokens, limit, dropped),
             Some(Err(error)) => return Err(error.into()),
             Some(Ok(_)) | None => return Err(engine::Error::Stopped.into()),
         };
@@ -122,7 +122,8 @@ impl App {
         };
         let message_id = self.store.add_message(message).await?;
         let start = Start { conversation_id, message_id: message_id.clone(), model: model.name };
-        let recording = Recording::new(self.clone(), message_id, &ask.language, asked, limit, dropped);
+        let accepted = Accepted { message_id, asked, prompt_tokens, limit, dropped };
+        let recording = Recording::new(self.clone(), accepted, &ask.language);
         let (events, receiver) = mpsc::channel(64);
         self.work.spawn(recording.run(answer, events));
         Ok(Generation { start, events: receiver })

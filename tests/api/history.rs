@@ -73,6 +73,7 @@ async fn a_stopped_answer_keeps_what_was_said() {
     .await;
     assert_eq!((&item["finish_reason"], &item["success"]), (&json!("cancelled"), &json!(false)));
     assert!(item["generated_code"].as_str().unwrap().starts_with("while True:"));
+    assert!(item["tokens"].as_u64().unwrap() >= 2, "what was made is counted: {item}");
 }
 
 #[tokio::test]

@@ -21,7 +21,8 @@ async fn engine() -> Engine {
     let mut state = engine.watch();
     let state = timeout(PATIENCE, state.wait_for(|state| !matches!(state, State::Loading { .. }))).await;
     let state = state.expect("it loads in time").expect("the engine lives").clone();
-    assert!(matches!(state, State::Ready(_)), "{state:?}");
+    let State::Ready(model) = state else { panic!("{state:?}") };
+    assert!(model.device.starts_with("CPU (") && model.device.contains(", "), "a variant was picked: {}", model.device);
     engine
 }
 

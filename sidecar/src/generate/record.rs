@@ -15,15 +15,28 @@ use crate::store::{Finish, Progress};
 /// How often a growing answer is written to disk: a crash costs no more than this.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
 
+/// A question that the model has accepted.
+pub(super) struct Accepted {
+    pub message_id: String,
+    pub asked: Instant,
+    /// Tokens of the prompt.
+    pub prompt_tokens: usize,
+    /// Tokens that prompt and answer may have together.
+    pub limit: usize,
+    /// Earlier messages that were left out of the prompt.
+    pub dropped: usize,
+}
+
 pub(super) struct Recording {
     app: App,
-    message_id: String,
-    asked: Instant,
-    limit: usize,
-    dropped: usize,
+    accepted: Accepted,
     answer: String,
     splitter: Splitter,
+    /// When the first and the latest token came, and how many there were.
     first_token: Option<Instant>,
+    last_token: Option<Instant>,
+    tokens: usize,
+    /// Bytes of the answer that are on disk.
     saved: usize,
 }
 
@@ -36,9 +49,10 @@ enum End {
 }
 
 impl Recording {
-    pub fn new(app: App, message_id: String, language: &str, asked: Instant, limit: usize, dropped: usize) -> Self {
-        let splitter = Splitter::new(language);
-        Self { app, message_id, asked, limit, dropped, answer: String::new(), splitter, first_token: None, saved: 0 }
+    /// Of an answer in the programming language `language`, which has not begun.
+    pub fn new(app: App, accepted: Accepted, language: &str) -> Self {
+        let (splitter, answer) = (Splitter::new(language), String::new());
+        Self { app, accepted, answer, splitter, first_token: None, last_token: None, tokens: 0, saved: 0 }
     }
 
     /// Forwards events until the answer ends or the caller leaves; then writes what came of it.
@@ -88,7 +102,9 @@ impl Recording {
                         Ok(Some(Ok(engine::Event::Done(summary)))) => return End::Finished(summary),
                         Ok(Some(Ok(engine::Event::Started { .. } | engine::Event::Reading { .. }))) => {}
                         Ok(Some(Ok(engine::Event::Text(text)))) => {
-                            self.first_token.get_or_insert_with(Instant::now);
+                            self.last_token = Some(Instant::now());
+                            self.first_token = self.first_token.or(self.last_token);
+                            self.tokens += 1;
                             self.answer.push_str(&text);
                             let pieces = self.splitter.push(&text);
                             if send(pieces, events).await.is_err() {
@@ -109,9 +125,8 @@ impl Recording {
             engine::Finish::Length => Finish::Length,
         };
         let mut progress = self.progress(Some(finish));
-        progress.prompt_tokens = i64::try_from(summary.prompt_tokens).unwrap_or(i64::MAX);
-        progress.completion_tokens = i64::try_from(summary.completion_tokens).unwrap_or(i64::MAX);
-        progress.tokens_per_second = speed(summary);
+        progress.completion_tokens = count(summary.completion_tokens);
+        progress.tokens_per_second = speed(summary.completion_tokens, summary.decode);
         self.write(&progress).await;
         Event::Done(Box::new(Outcome {
             answer: progress.answer,
@@ -120,10 +135,14 @@ impl Recording {
             finish,
             prompt_tokens: summary.prompt_tokens,
             completion_tokens: summary.completion_tokens,
-            limit: self.limit,
-            dropped: if self.dropped > 0 { vec![format!("{} earlier messages", self.dropped)] } else { Vec::new() },
-            processing_time: self.asked.elapsed().as_secs_f64(),
-            time_to_first_token: self.first_token.map(|first| (first - self.asked).as_secs_f64()),
+            limit: self.accepted.limit,
+            dropped: if self.accepted.dropped > 0 {
+                vec![format!("{} earlier messages", self.accepted.dropped)]
+            } else {
+                Vec::new()
+            },
+            processing_time: self.accepted.asked.elapsed().as_secs_f64(),
+            time_to_first_token: self.first_token.map(|first| (first - self.accepted.asked).as_secs_f64()),
             tokens_per_second: progress.tokens_per_second,
         }))
     }
@@ -139,8 +158,8 @@ impl Recording {
 
     async fn write(&mut self, progress: &Progress) {
         self.saved = progress.answer.len();
-        if let Err(error) = self.app.store.update_message(&self.message_id, progress).await {
-            tracing::error!(%error, message = %self.message_id, "could not keep an answer");
+        if let Err(error) = self.app.store.update_message(&self.accepted.message_id, progress).await {
+            tracing::error!(%error, message = %self.accepted.message_id, "could not keep an answer");
         }
     }
 
@@ -150,8 +169,13 @@ impl Recording {
             generated_code: self.splitter.code().to_owned(),
             explanation: self.splitter.explanation().to_owned(),
             finish,
-            duration_ms: i64::try_from(self.asked.elapsed().as_millis()).unwrap_or(i64::MAX),
-            ..Progress::default()
+            prompt_tokens: count(self.accepted.prompt_tokens),
+            completion_tokens: count(self.tokens),
+            duration_ms: i64::try_from(self.accepted.asked.elapsed().as_millis()).unwrap_or(i64::MAX),
+            tokens_per_second: self
+                .first_token
+                .zip(self.last_token)
+                .and_then(|(first, last)| speed(self.tokens, last - first)),
         }
     }
 }
@@ -168,7 +192,11 @@ async fn send(pieces: Vec<Piece>, events: &mpsc::Sender<Event>) -> Result<(), mp
 }
 
 /// Tokens per second between the first token and the last; the first one's time is the prompt's.
-fn speed(summary: &Summary) -> Option<f64> {
-    let seconds = summary.decode.as_secs_f64();
-    (summary.completion_tokens > 1 && seconds > 0.0).then(|| (summary.completion_tokens - 1) as f64 / seconds)
+fn speed(tokens: usize, decode: Duration) -> Option<f64> {
+    let seconds = decode.as_secs_f64();
+    (tokens > 1 && seconds > 0.0).then(|| (tokens - 1) as f64 / seconds)
+}
+
+fn count(tokens: usize) -> i64 {
+    i64::try_from(tokens).unwrap_or(i64::MAX)
 }

@@ -11,7 +11,9 @@ use llama_cpp_2::context::params::LlamaContextParams;
 use llama_cpp_2::llama_backend::{LlamaBackend, load_backends_from_path};
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
-use llama_cpp_2::{LlamaBackendDeviceType, LogOptions, list_llama_ggml_backend_devices, send_logs_to_tracing};
+use llama_cpp_2::{
+    LlamaBackendDevice, LlamaBackendDeviceType, LogOptions, list_llama_ggml_backend_devices, send_logs_to_tracing,
+};
 use tokio::sync::watch;
 
 use super::{Options, PREFILL_STEP};
@@ -51,14 +53,7 @@ pub(super) fn model(options: &Options, report: &watch::Sender<State>) -> Result<
     });
     let model = LlamaModel::load_from_file(backend, path, &params)
         .map_err(|error| LoadError::Refused { path: path.clone(), reason: error.to_string() })?;
-    let device = devices
-        .iter()
-        .find(|device| {
-            matches!(device.device_type, LlamaBackendDeviceType::Gpu | LlamaBackendDeviceType::IntegratedGpu)
-        })
-        .or(devices.first())
-        .map(|device| format!("{} ({})", device.name, device.description.trim()))
-        .unwrap_or_default();
+    let device = device(&devices);
     let facts = Model {
         name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         size_bytes: model.size(),
@@ -93,6 +88,25 @@ impl Loaded {
         let text = |token| vocab.text(token).map(|text| text.to_string_lossy().into_owned()).unwrap_or_default();
         Template::new(source, text(vocab.bos()), text(vocab.eos()))
     }
+}
+
+/// Where the model runs, in words: the GPU if there is one, otherwise the processor and the variant of the code for it.
+fn device(devices: &[LlamaBackendDevice]) -> String {
+    let is_gpu = |device: &&LlamaBackendDevice| {
+        matches!(device.device_type, LlamaBackendDeviceType::Gpu | LlamaBackendDeviceType::IntegratedGpu)
+    };
+    let Some(device) = devices.iter().find(is_gpu).or(devices.first()) else { return String::new() };
+    let variant = if is_gpu(&device) { None } else { cpu_variant() };
+    let variant = variant.map(|variant| format!(", {variant}")).unwrap_or_default();
+    format!("{} ({}{variant})", device.name, device.description.trim())
+}
+
+/// The variant of the CPU backend that was picked for this machine, such as `zen4`: the name of the library that is mapped.
+/// llama.cpp itself only logs it.
+fn cpu_variant() -> Option<String> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let (_, rest) = maps.split_once("libggml-cpu-")?;
+    Some(rest.split_once(".so")?.0.to_owned())
 }
 
 /// llama.cpp, initialised once a process, with the best of its backends for this machine.
