@@ -101,9 +101,15 @@ impl House {
             ended = server.into_future() => ended?,
             () = deadline => tracing::warn!("some requests did not end in time"),
         }
-        self.app.work.close();
-        let _ = tokio::time::timeout(DRAIN, self.app.work.wait()).await;
-        self.app.store.close().await;
+        let Self { app, lock, .. } = self;
+        app.work.close();
+        let _ = tokio::time::timeout(DRAIN, app.work.wait()).await;
+        app.store.close().await;
+        let mut engine = app.engine.watch();
+        // With the last handle the engine's thread ends; a process that ends under its hands may crash.
+        drop(app);
+        let _ = tokio::time::timeout(DRAIN, async { while engine.changed().await.is_ok() {} }).await;
+        drop(lock);
         Ok(())
     }
 }
