@@ -7,13 +7,15 @@ const NEAR = 32;
 export class Follower {
   /** Whether the end is in sight. */
   atEnd = $state(true);
+  /** Whether the end is what the user wants to see at all. */
+  following = true;
   #node: HTMLElement | undefined;
 
   readonly container = (node: HTMLElement): (() => void) => {
     this.#node = node;
     const look = () => (this.atEnd = node.scrollHeight - node.scrollTop - node.clientHeight < NEAR);
     const growth = new ResizeObserver(() => {
-      if (this.atEnd) this.toEnd();
+      if (this.atEnd && this.following) this.toEnd();
       else look();
     });
     node.addEventListener('scroll', look, { passive: true });
@@ -29,6 +31,6 @@ export class Follower {
   /** Goes to the end, and stays there. */
   toEnd(): void {
     this.atEnd = true;
-    if (this.#node) this.#node.scrollTop = this.#node.scrollHeight;
+    if (this.#node && this.following) this.#node.scrollTop = this.#node.scrollHeight;
   }
 }

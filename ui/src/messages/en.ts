@@ -100,6 +100,8 @@ export const en: Messages = {
   sidecarStarting: 'Starting HAPA…',
   sidecarRestarting: 'HAPA’s engine is starting again',
   sidecarRestartingHelp: 'Your conversations are safe. An interrupted answer can be asked for again.',
+  sidecarRecovered: 'HAPA’s engine is running again',
+  sidecarRecoveredHelp: 'If an answer was interrupted, ask again.',
   sidecarFailed: 'HAPA’s engine has stopped',
   restart: 'Restart',
   lastLog: 'Last log lines',

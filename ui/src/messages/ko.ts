@@ -106,6 +106,8 @@ export const ko = {
   sidecarStarting: 'HAPA를 시작하고 있습니다…',
   sidecarRestarting: 'HAPA의 엔진을 다시 시작하고 있습니다',
   sidecarRestartingHelp: '대화는 그대로 있습니다. 끊긴 답은 다시 물을 수 있습니다.',
+  sidecarRecovered: 'HAPA의 엔진이 다시 시작되었습니다',
+  sidecarRecoveredHelp: '끊긴 답이 있으면 다시 물어보세요.',
   sidecarFailed: 'HAPA의 엔진이 멈췄습니다',
   restart: '다시 시작',
   lastLog: '마지막 기록',

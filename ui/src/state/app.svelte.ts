@@ -37,6 +37,7 @@ export class App {
     return this.sidecar.follow((api) => {
       void this.model.follow(api);
       void this.conversations.refresh(api);
+      if (this.conversations.thread.reading === 'failed') void this.conversations.thread.read();
     });
   }
 }

@@ -1,6 +1,5 @@
 // The conversations: those the API keeps, and the one on the screen.
 import type { Api, ConversationItem } from '../api/client';
-import { isAbort } from '../api/client';
 import type { Draft } from './draft.svelte';
 import type { Backend } from './generation.svelte';
 import { Thread, type Surroundings } from './thread.svelte';
@@ -19,13 +18,10 @@ export class Conversations {
   failed = $state(false);
   /** The conversation on the screen. */
   thread: Thread = $state.raw() as Thread;
-  /** The one that is being fetched, or that could not be. */
-  opening = $state<{ id: string; failed: boolean }>();
 
   readonly #surroundings: Surroundings;
   /** Threads that the API does not have as they are, also off the screen: one is being answered, or could not be sent. */
   #alive = $state.raw<readonly Thread[]>([]);
-  #looking = new AbortController();
 
   constructor(backend: Backend, draft: Draft) {
     this.#surroundings = {
@@ -70,17 +66,10 @@ export class Conversations {
   async open(id: string): Promise<void> {
     const alive = this.#alive.find((thread) => thread.id === id);
     if (alive) return this.show(alive);
-    if (this.thread.id === id && !this.opening) return;
-    this.#looking.abort();
-    const { signal } = (this.#looking = new AbortController());
-    this.opening = { id, failed: false };
-    try {
-      const api = await this.#surroundings.sidecar.api(signal);
-      const conversation = await api.conversation(id, signal);
-      if (!signal.aborted) this.show(Thread.of(conversation, this.#surroundings));
-    } catch (error) {
-      if (!signal.aborted && !isAbort(error)) this.opening = { id, failed: true };
-    }
+    if (this.thread.id === id && this.thread.reading !== 'failed') return;
+    const thread = new Thread(this.#surroundings, id);
+    this.show(thread);
+    await thread.read();
   }
 
   /** Deletes a conversation with all its messages. Throws if the API did not. */
@@ -94,8 +83,6 @@ export class Conversations {
 
   /** Puts a thread on the screen. */
   show(thread: Thread): void {
-    this.#looking.abort();
-    this.opening = undefined;
     this.thread = thread;
   }
 

@@ -6,11 +6,15 @@ import { Watched } from './watched.svelte';
 /** The sidecar was given up; only its user can start it again. */
 export class SidecarFailed extends Error {}
 
+/** How long it is said that the sidecar is back, in milliseconds. */
+const RECOVERED = 8000;
+
 /** Follows the host's reports. */
 export class Sidecar {
   readonly #status = new Watched<SidecarStatus>({ state: 'starting' });
   readonly #host: Host;
   readonly #connect: (baseUrl: string, key: string) => Api;
+  #recovered = $state(false);
   #connection: { to: string; api: Api } | undefined;
 
   /** `language` is the one that the API words its errors in. */
@@ -23,6 +27,11 @@ export class Sidecar {
     return this.#status.value;
   }
 
+  /** Whether it has just come back after it had ended. */
+  get recovered(): boolean {
+    return this.#recovered;
+  }
+
   /** Begins to follow; `onready` gets the API each time that there is a new one. */
   async follow(onready: (api: Api) => void): Promise<void> {
     let heard = false;
@@ -30,6 +39,7 @@ export class Sidecar {
       heard = true;
       const api = status.state === 'ready' ? this.#apiOf(status) : undefined;
       const isNew = api !== undefined && api !== this.#connection?.api;
+      if (isNew && this.#connection) this.#tellRecovered();
       if (status.state === 'ready' && api) this.#connection = { to: addressOf(status), api };
       this.#status.value = status;
       if (isNew) onready(api);
@@ -52,6 +62,11 @@ export class Sidecar {
   /** Starts it again. */
   async restart(): Promise<void> {
     await this.#host.restartSidecar();
+  }
+
+  #tellRecovered(): void {
+    this.#recovered = true;
+    setTimeout(() => (this.#recovered = false), RECOVERED);
   }
 
   #apiOf(status: Extract<SidecarStatus, { state: 'ready' }>): Api {

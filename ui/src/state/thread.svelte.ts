@@ -1,5 +1,5 @@
 // A conversation on the screen: its messages, and the verbs on them.
-import type { Conversation, GenerateRequest, HistoryItem } from '../api/client';
+import type { GenerateRequest, HistoryItem } from '../api/client';
 import { Generation, type Backend } from './generation.svelte';
 
 /** A question with its answer. */
@@ -39,22 +39,37 @@ export interface Surroundings extends Backend {
   onkept(): void;
 }
 
+/** How long is waited for a sidecar to read a conversation from, in milliseconds. */
+const PATIENCE = 10_000;
+
 /** A conversation. A new one has no id until its first question is accepted. */
 export class Thread {
   id = $state<string>();
   messages = $state<Message[]>([]);
+  /** Whether the messages that the API has are here. */
+  reading = $state<'done' | 'reading' | 'failed'>('done');
   readonly #surroundings: Surroundings;
 
-  constructor(surroundings: Surroundings) {
+  /** With an `id`, a conversation that the API has; its messages come with {@link read}. */
+  constructor(surroundings: Surroundings, id?: string) {
     this.#surroundings = surroundings;
+    this.id = id;
   }
 
-  /** The thread of a conversation that the API has. */
-  static of(conversation: Conversation, surroundings: Surroundings): Thread {
-    const thread = new Thread(surroundings);
-    thread.id = conversation.id;
-    thread.messages = conversation.messages.map((item) => Message.of(item));
-    return thread;
+  /** Reads the messages that the API has. What was asked here meanwhile stays. */
+  async read(): Promise<void> {
+    if (this.id === undefined || this.reading === 'reading') return;
+    this.reading = 'reading';
+    try {
+      const api = await this.#surroundings.sidecar.api(AbortSignal.timeout(PATIENCE));
+      const conversation = await api.conversation(this.id);
+      const here = this.messages.map((message) => message.answer.messageId);
+      const earlier = conversation.messages.filter((item) => !here.includes(item.id));
+      this.messages = [...earlier.map((item) => Message.of(item)), ...this.messages];
+      this.reading = 'done';
+    } catch {
+      this.reading = 'failed';
+    }
   }
 
   /** The message whose answer is waited for or written, if there is one. */

@@ -1,0 +1,86 @@
+import { expect, test, vi } from 'vitest';
+
+import { conversation, historyItem, refusal } from '../testing/api';
+import { house, ready } from '../testing/house';
+
+const until = (test: () => boolean) => vi.waitFor(() => expect(test()).toBe(true));
+
+test('earlier conversations are there when the sidecar is', async () => {
+  const { api, host, app } = await house({ status: { state: 'starting' } });
+  api.items = [conversation('b'), conversation('a')];
+  expect(app.conversations.items).toBeUndefined();
+  host.report(ready());
+  await until(() => app.conversations.items?.length === 2);
+});
+
+test('an opened conversation shows how each of its answers ended', async () => {
+  const { api, app } = await house();
+  const ends = ['stop', 'length', 'cancelled', 'interrupted', 'failed', null];
+  api.threads['c'] = ends.map((finish_reason, index) => historyItem(`m${index}`, { finish_reason }));
+  await app.conversations.open('c');
+  const { messages } = app.conversations.thread;
+  expect(messages.map(({ answer }) => answer.state)).toEqual(['done', 'done', 'stopped', 'interrupted', 'failed', 'interrupted']);
+  expect(messages.map(({ answer }) => answer.cut)).toEqual([false, true, false, false, false, false]);
+  expect(messages[0]?.answer).toMatchObject({ text: 'answer m0', model: 'scripted', backend: 'local', tokensPerSecond: 12, seconds: 1 });
+});
+
+test('a conversation that cannot be read says so, and is read when the sidecar is back', async () => {
+  const { api, host, app } = await house();
+  await app.conversations.open('c');
+  expect(app.conversations.thread).toMatchObject({ id: 'c', reading: 'failed' });
+  api.threads['c'] = [historyItem('m1')];
+  host.report(ready(1));
+  await until(() => app.conversations.thread.reading === 'done');
+  expect(app.conversations.thread.messages).toHaveLength(1);
+});
+
+test('an answer goes on being written off the screen', async () => {
+  const { api, app } = await house();
+  api.threads['old'] = [historyItem('m0')];
+  const stream = api.stream().start({ conversation_id: 'c1' }).explanation('반');
+  const asked = app.conversations.thread.ask('질문', 'python');
+  await until(() => app.conversations.isRunning('c1'));
+  await app.conversations.open('old');
+  expect(app.conversations.thread.id).toBe('old');
+  await app.conversations.open('c1');
+  expect(app.conversations.thread.messages[0]?.answer.running).toBe(true);
+  stream.explanation('쯤').done();
+  await asked;
+  expect(app.conversations.isRunning('c1')).toBe(false);
+  expect(app.conversations.thread.messages[0]?.answer.text).toBe('반쯤');
+});
+
+test('a new conversation joins the list when it is accepted', async () => {
+  const { api, app } = await house();
+  const stream = api.stream();
+  const asked = app.conversations.thread.ask('질문', 'python');
+  expect(app.conversations.unsent.map((thread) => thread.messages[0]?.question)).toEqual(['질문']);
+  api.items = [conversation('c1', '질문')];
+  stream.start({ conversation_id: 'c1' });
+  await until(() => app.conversations.items?.length === 1);
+  expect(app.conversations.unsent).toEqual([]);
+  stream.done();
+  await asked;
+});
+
+test('a question that could not be sent stays in reach, also after a new chat', async () => {
+  const { api, app } = await house();
+  api.answer(refusal(500, 'INTERNAL_SERVER_ERROR'));
+  await app.conversations.thread.ask('질문', 'python');
+  app.conversations.startNew();
+  const [thread] = app.conversations.unsent;
+  expect(thread?.messages[0]?.question).toBe('질문');
+  if (thread) app.conversations.show(thread);
+  expect(app.conversations.thread.messages).toHaveLength(1);
+});
+
+test('a deleted conversation leaves the list and the screen', async () => {
+  const { api, app } = await house();
+  api.items = [conversation('a'), conversation('b')];
+  api.threads['a'] = [historyItem('m1', { conversation_id: 'a' })];
+  await app.conversations.refresh();
+  await app.conversations.open('a');
+  await app.conversations.delete('a');
+  expect(app.conversations.items?.map(({ id }) => id)).toEqual(['b']);
+  expect(app.conversations.thread.id).toBeUndefined();
+});

@@ -1,0 +1,225 @@
+import { afterEach, expect, test, vi } from 'vitest';
+
+import { conversation, historyItem, refusal } from '../testing/api';
+import { house, ready } from '../testing/house';
+import type { Message } from './thread.svelte';
+
+afterEach(() => void vi.useRealTimers());
+
+/** What the screen shows of a thread. */
+const shown = (messages: readonly Message[]) => messages.map(({ question, answer }) => [question, answer.state, answer.text]);
+
+/** Waits for something that is about to be so. */
+const until = (test: () => boolean) => vi.waitFor(() => expect(test()).toBe(true));
+
+test('an answer is written as it comes', async () => {
+  const { api, app } = await house();
+  const thread = app.conversations.thread;
+  const stream = api.stream();
+  const asked = thread.ask('질문', 'python');
+  const [message] = thread.messages;
+  expect(message?.answer.state).toBe('waiting');
+  stream.start({ conversation_id: 'c1', message_id: 'm1' });
+  await until(() => thread.id === 'c1');
+  stream.explanation('이렇게 ');
+  await until(() => message?.answer.text === '이렇게 ');
+  expect(message?.answer.state).toBe('streaming');
+  stream.explanation('하면 됩니다.').done({ answer: '이렇게 하면 됩니다.', finish_reason: 'stop' });
+  await asked;
+  expect(message?.answer).toMatchObject({
+    state: 'done',
+    text: '이렇게 하면 됩니다.',
+    model: 'scripted',
+    backend: 'local',
+    tokensPerSecond: 20,
+    seconds: 1.5,
+    cut: false,
+    shortened: false,
+  });
+  expect(api.questions).toEqual([{ user_question: '질문', language: 'python' }]);
+});
+
+test('the next question goes to the same conversation', async () => {
+  const { api, app } = await house();
+  const thread = app.conversations.thread;
+  api.stream().start({ conversation_id: 'c1', message_id: 'm1' }).done();
+  await thread.ask('하나', 'python');
+  api.stream().start({ conversation_id: 'c1', message_id: 'm2' }).done();
+  await thread.ask('둘', 'go');
+  expect(api.questions[1]).toEqual({ user_question: '둘', language: 'go', conversation_id: 'c1' });
+});
+
+test('an answer that was cut by its length, or whose prompt was shortened, says so', async () => {
+  const { api, app } = await house();
+  api.stream().start().done({ finish_reason: 'length', context: { used: 9, limit: 9, dropped: ['2 earlier messages'] } });
+  await app.conversations.thread.ask('질문', 'python');
+  expect(app.conversations.thread.messages[0]?.answer).toMatchObject({ state: 'done', cut: true, shortened: true });
+});
+
+test('stopping hangs up and keeps what was written', async () => {
+  const { api, app } = await house();
+  const thread = app.conversations.thread;
+  const stream = api.stream().start().code('while True:\n', 'python');
+  const asked = thread.ask('질문', 'python');
+  await until(() => thread.messages[0]?.answer.state === 'streaming');
+  thread.stop();
+  await asked;
+  expect(stream.cancelled).toBe(true);
+  expect(thread.messages[0]?.answer.state).toBe('stopped');
+  expect(thread.messages[0]?.answer.text).toContain('while True:');
+  expect(thread.running).toBeUndefined();
+});
+
+test('a question can be stopped before it was accepted', async () => {
+  const { app } = await house();
+  const thread = app.conversations.thread;
+  const asked = thread.ask('질문', 'python');
+  thread.stop();
+  await asked;
+  expect(shown(thread.messages)).toEqual([['질문', 'stopped', '']]);
+});
+
+test('an answer whose sidecar crashes is interrupted, stays, and can be asked for again', async () => {
+  const { api, host, app } = await house();
+  const thread = app.conversations.thread;
+  const stream = api.stream().start({ message_id: 'm1' }).explanation('반쯤');
+  const asked = thread.ask('질문', 'python');
+  await until(() => thread.messages[0]?.answer.text === '반쯤');
+  stream.cut();
+  await asked;
+  expect(shown(thread.messages)).toEqual([['질문', 'interrupted', '반쯤']]);
+
+  host.report({ state: 'restarting', restarts: 1, retry_in_ms: 0, reason: 'crashed', log: [] });
+  const [message] = thread.messages;
+  const again = message ? thread.askAgain(message) : undefined;
+  expect(thread.messages[0]?.answer.waitingFor).toBe('sidecar');
+  api.stream().start({ message_id: 'm2' }).explanation('다').done();
+  host.report(ready(1));
+  await again;
+  expect(shown(thread.messages)).toEqual([['질문', 'done', '다']]);
+  expect(api.questions[1]).toMatchObject({ user_question: '질문', conversation_id: 'c', replaces: 'm1' });
+});
+
+test('an error in the middle keeps what was written', async () => {
+  const { api, app } = await house();
+  api.stream().start().explanation('반쯤').error('SERVICE_UNAVAILABLE', '모델이 답하지 않았습니다');
+  await app.conversations.thread.ask('질문', 'python');
+  const answer = app.conversations.thread.messages[0]?.answer;
+  expect(answer).toMatchObject({ state: 'failed', text: '반쯤' });
+  expect(answer?.error?.message).toBe('모델이 답하지 않았습니다');
+});
+
+test('a question waits for the model to load and is sent again by itself', async () => {
+  const { api, app } = await house();
+  api.model = { state: 'loading', progress: 0.4 };
+  api.answer(refusal(503, 'SERVICE_UNAVAILABLE', { reason: 'model_loading' }, { 'Retry-After': '2' }));
+  const thread = app.conversations.thread;
+  const asked = thread.ask('질문', 'python');
+  await until(() => thread.messages[0]?.answer.waitingFor === 'model' && app.model.state === 'loading');
+  expect(app.model.progress).toBe(0.4);
+  api.stream().start().explanation('답').done();
+  api.model = { state: 'ready', name: 'scripted' };
+  await asked;
+  expect(shown(thread.messages)).toEqual([['질문', 'done', '답']]);
+  expect(api.questions).toHaveLength(2);
+});
+
+test('a model that fails to load fails the question that waited for it', async () => {
+  const { api, app } = await house();
+  api.model = { state: 'loading', progress: 0.9 };
+  api.answer(refusal(503, 'SERVICE_UNAVAILABLE', { reason: 'model_loading' }));
+  const asked = app.conversations.thread.ask('질문', 'python');
+  api.model = { state: 'failed', message: 'it ends 3 MB early' };
+  await asked;
+  expect(app.conversations.thread.messages[0]?.answer.state).toBe('failed');
+  expect(app.model).toMatchObject({ state: 'failed', message: 'it ends 3 MB early' });
+});
+
+test('too much to do is waited for as long as the API asks, a limited number of times', async () => {
+  const { api, app } = await house();
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const overloaded = () => refusal(503, 'SERVICE_UNAVAILABLE', { reason: 'overloaded' }, { 'Retry-After': '3' });
+  for (let time = 0; time < 20; time += 1) api.answer(overloaded());
+  const asked = app.conversations.thread.ask('질문', 'python');
+  await vi.advanceTimersByTimeAsync(2900);
+  expect(api.questions).toHaveLength(1);
+  expect(app.conversations.thread.messages[0]?.answer.waitingFor).toBe('turn');
+  await vi.advanceTimersByTimeAsync(60_000);
+  await asked;
+  expect(api.questions).toHaveLength(6);
+  expect(app.conversations.thread.messages[0]?.answer.state).toBe('failed');
+});
+
+test('a question that is asked while the sidecar starts is sent when it is there', async () => {
+  const { api, host, app } = await house({ status: { state: 'starting' } });
+  api.stream().start().done({ answer: '답' });
+  const asked = app.conversations.thread.ask('질문', 'python');
+  expect(api.questions).toHaveLength(0);
+  host.report(ready());
+  await asked;
+  expect(app.conversations.thread.messages[0]?.answer.text).toBe('답');
+});
+
+test('a sidecar that is given up fails the question, which stays and is kept over a reload', async () => {
+  const { host, app } = await house({ status: { state: 'starting' } });
+  const asked = app.conversations.thread.ask('질문', 'python');
+  host.report({ state: 'failed', reason: 'crashes_too_often', log: ['panicked'] });
+  await asked;
+  expect(shown(app.conversations.thread.messages)).toEqual([['질문', 'failed', '']]);
+  expect(localStorage.getItem('hapa.unsent')).toBe('["질문"]');
+});
+
+test('an accepted question is not kept as unsent', async () => {
+  const { api, app } = await house();
+  const stream = api.stream();
+  const asked = app.conversations.thread.ask('질문', 'python');
+  expect(localStorage.getItem('hapa.unsent')).toBe('["질문"]');
+  stream.start().done();
+  await asked;
+  expect(localStorage.getItem('hapa.unsent')).toBe('[]');
+});
+
+test('an edited question takes the place of the old one and all that followed', async () => {
+  const { api, app } = await house();
+  api.items = [conversation('c')];
+  api.threads['c'] = [historyItem('m1'), historyItem('m2'), historyItem('m3')];
+  await app.conversations.open('c');
+  const thread = app.conversations.thread;
+  const second = thread.messages[1];
+  if (!second) throw new Error('the thread was not read');
+  api.stream().start({ message_id: 'm4' }).done({ answer: '새 답' });
+  await thread.edit(second, '고친 질문');
+  expect(shown(thread.messages)).toEqual([['question m1', 'done', 'answer m1'], ['고친 질문', 'done', '새 답']]);
+  expect(api.questions[0]).toEqual({ user_question: '고친 질문', language: 'python', conversation_id: 'c', replaces: 'm2' });
+});
+
+test('an edited question that is refused can be sent again, or taken back with nothing lost', async () => {
+  const { api, app } = await house();
+  api.threads['c'] = [historyItem('m1'), historyItem('m2')];
+  await app.conversations.open('c');
+  const thread = app.conversations.thread;
+  const at = (index: number) => thread.messages[index] as Message;
+  api.answer(refusal(422, 'VALIDATION_ERROR', { reason: 'context_too_long' }));
+  await thread.edit(at(0), '너무 긴 질문');
+  expect(shown(thread.messages)).toEqual([['너무 긴 질문', 'failed', '']]);
+
+  api.answer(refusal(500, 'INTERNAL_SERVER_ERROR'));
+  await thread.askAgain(at(0));
+  expect(api.questions[1]).toMatchObject({ user_question: '너무 긴 질문', replaces: 'm1' });
+
+  thread.discard(at(0));
+  expect(shown(thread.messages)).toEqual([['question m1', 'done', 'answer m1'], ['question m2', 'done', 'answer m2']]);
+});
+
+test('editing while an answer is written stops that answer', async () => {
+  const { api, app } = await house();
+  const thread = app.conversations.thread;
+  const first = api.stream().start({ message_id: 'm1' }).explanation('가');
+  const asked = thread.ask('하나', 'python');
+  await until(() => thread.messages[0]?.answer.state === 'streaming');
+  api.stream().start({ message_id: 'm2' }).done({ answer: '나' });
+  await Promise.all([asked, thread.edit(thread.messages[0] as Message, '둘')]);
+  expect(first.cancelled).toBe(true);
+  expect(api.questions[1]).toMatchObject({ user_question: '둘', replaces: 'm1' });
+  expect(shown(thread.messages)).toEqual([['둘', 'done', '나']]);
+});
