@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 
 use llama_cpp_2::context::LlamaContext;
+use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 use tokio::sync::watch;
@@ -16,7 +17,7 @@ use self::turn::Turn;
 use crate::handle::{Inside, Job};
 use crate::prefix;
 use crate::template::{Part, Template};
-use crate::{Engine, Error, Event, Keep, Message, State};
+use crate::{Engine, Error, Event, Keep, LoadError, Message, State};
 
 /// Which model to load, and how.
 #[derive(Debug, Clone)]
@@ -66,35 +67,30 @@ impl Drop for ReportDeath {
 }
 
 fn run(options: &Options, inside: Inside) {
-    let loaded = match load::model(options, &inside.report) {
-        Ok(loaded) => loaded,
-        Err(error) => {
-            tracing::error!(%error, "could not load the model");
-            inside.report.send_replace(State::Failed { message: error.to_string() });
-            return;
-        }
-    };
-    let context = match loaded.context() {
-        Ok(context) => context,
-        Err(error) => {
-            tracing::error!(%error, "could not make a context for the model");
-            inside.report.send_replace(State::Failed { message: error.to_string() });
-            return;
-        }
-    };
-    tracing::info!(model.name = %loaded.facts.name, device = %loaded.facts.device, "loaded model {}", loaded.facts.name);
     let report = inside.report.clone();
+    if let Err(error) = load_and_work(options, inside) {
+        tracing::error!(%error, "{error}");
+        report.send_replace(State::Failed { message: error.to_string() });
+    }
+}
+
+fn load_and_work(options: &Options, inside: Inside) -> Result<(), LoadError> {
+    let loaded = load::model(options, &inside.report)?;
+    let mut memory = Memory { context: loaded.context()?, tokens: Vec::new() };
+    memory.warm_up(&loaded)?;
+    let facts = &loaded.facts;
+    tracing::info!(model.name = %facts.name, device = %facts.device, "loaded model {}", facts.name);
+    inside.report.send_replace(State::Ready(facts.clone()));
     let worker = Worker {
         template: loaded.template(),
         model: &loaded.model,
-        limit: loaded.facts.context as usize,
-        memory: Memory { context, tokens: Vec::new() },
+        limit: facts.context as usize,
+        memory,
         waiting: VecDeque::new(),
         inside,
     };
-    report.send_replace(State::Ready(loaded.facts.clone()));
-    drop(report);
     worker.work();
+    Ok(())
 }
 
 /// The model's working memory: what llama.cpp's KV cache holds, and the tokens it stands for.
@@ -217,6 +213,17 @@ impl Worker<'_> {
 }
 
 impl Memory<'_> {
+    /// Reads one token and forgets it, so that the weights are in memory before the first question is.
+    fn warm_up(&mut self, loaded: &load::Loaded) -> Result<(), LoadError> {
+        let mut batch = LlamaBatch::new(1, 1);
+        batch.add(loaded.model.vocab().nl(), 0, &[0], true).expect("the batch was made for one token");
+        self.context
+            .decode(&mut batch)
+            .map_err(|error| LoadError::Context { context: loaded.facts.context, reason: error.to_string() })?;
+        self.keep(0);
+        Ok(())
+    }
+
     /// Forgets all but the first `count` tokens. Gives back how many are really kept: none, for models that cannot forget a part.
     fn keep(&mut self, count: usize) -> usize {
         let from = u32::try_from(count).expect("a context has fewer than 2^32 tokens");
