@@ -4,38 +4,6 @@
  */
 
 export interface paths {
-    "/health/detailed": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["health_detailed"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/generate-code-streaming": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["generate_code_streaming"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/conversations": {
         parameters: {
             query?: never;
@@ -43,6 +11,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** Lists conversations, the latest first. */
         get: operations["conversations"];
         put?: never;
         post?: never;
@@ -59,10 +28,97 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** Shows one conversation with its messages. */
         get: operations["conversation"];
         put?: never;
         post?: never;
+        /** Deletes a conversation with all its messages. */
         delete: operations["delete_conversation"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/generate-code": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Writes code that answers a question, and waits until it is whole. */
+        post: operations["generate_code"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/generate-code-streaming": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Writes code that answers a question, piece by piece, as server-sent events. */
+        post: operations["generate_code_streaming"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/user/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows what this key's user asked, newest first. */
+        get: operations["history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells how HAPA is, to anybody. */
+        get: operations["health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/health/detailed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells how HAPA is in detail: the model, the device, the queue. */
+        get: operations["health_detailed"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -72,105 +128,454 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        Problem: {
+        /** @description What is told of every finished answer, beside the answer. */
+        Additions: {
+            /** @description The whole answer, markdown. */
+            answer: string;
+            /** @description Where it ran: `local` or `remote`. */
+            backend: string;
+            /** @description Whether the answer comes from the cache. */
+            cached: boolean;
+            /** @description How much of the model's window was used, and what did not fit. */
+            context: components["schemas"]["Context"];
+            /** @description The conversation that the question became part of. */
+            conversation_id: string;
+            /** @description Why the answer ended: `stop`, `length` or `cancelled`. */
+            finish_reason: components["schemas"]["Finish"];
+            /** @description The question's own id. */
+            message_id: string;
+            /** @description The model that answered. */
+            model_used: string;
+            /**
+             * Format: double
+             * @description Seconds from the question to the last token.
+             */
+            processing_time: number;
+            /** @description The id of the request, also in the header `X-Request-ID`. */
+            request_id: string;
+            /**
+             * Format: double
+             * @description Seconds from the question to the first token.
+             */
+            time_to_first_token?: number | null;
+            /** @description What it cost. */
+            token_usage: components["schemas"]["TokenUsage"];
+            /**
+             * Format: double
+             * @description Tokens per second, once the answer had begun.
+             */
+            tokens_per_second?: number | null;
+        };
+        /** @description Where the model runs. */
+        BackendHealth: {
+            /** @description The device; null while nothing is loaded. */
+            device?: string | null;
+        };
+        /** @description The model's window. */
+        Context: {
+            /** @description What was left out of the prompt for want of room; never the question itself. */
+            dropped: string[];
+            /** @description Tokens there are. */
+            limit: number;
+            /** @description Tokens in use. */
+            used: number;
+        };
+        /** @description A conversation without its messages. */
+        ConversationItem: {
+            /** @description RFC 3339. */
+            created_at: string;
+            id: string;
+            /**
+             * Format: int64
+             * @description Messages that are part of the thread now.
+             */
+            message_count: number;
+            /** @description The beginning of its first question. */
+            title: string;
+            /** @description RFC 3339. */
+            updated_at: string;
+        };
+        /** @description A conversation with its messages. */
+        ConversationResponse: components["schemas"]["ConversationItem"] & {
+            /** @description The thread, oldest first. */
+            messages: components["schemas"]["HistoryItem"][];
+            /**
+             * @description Always `success`.
+             * @example success
+             */
             status: string;
-            error_message: string;
-            error_code: components["schemas"]["ErrorCode"];
-            error_details?: {
-                [key: string]: unknown;
-            } | null;
         };
-        /** @enum {string} */
+        /** @description A page of conversations, the latest first. */
+        ConversationsResponse: {
+            /** @description Whether there are more after these. */
+            has_more: boolean;
+            items: components["schemas"]["ConversationItem"][];
+            /**
+             * @description Always `success`.
+             * @example success
+             */
+            status: string;
+            /**
+             * Format: int64
+             * @description How many there are in all.
+             */
+            total_count: number;
+        };
+        /** @description How HAPA is, for its owner. */
+        DetailedHealthResponse: {
+            backend: components["schemas"]["BackendHealth"];
+            model: components["schemas"]["ModelHealth"];
+            queue: components["schemas"]["QueueHealth"];
+            status: components["schemas"]["Status"];
+            /**
+             * Format: double
+             * @description Seconds since the process started.
+             */
+            uptime_seconds: number;
+            version: string;
+        };
+        /** @description That something was done. */
+        DoneResponse: {
+            /** @description What was done, for a person. */
+            message: string;
+            /**
+             * @description Always `success`.
+             * @example success
+             */
+            status: string;
+        };
+        /** @description What is wrong with the installation, counted. */
+        EnvironmentValidation: {
+            issues: components["schemas"]["Issues"];
+            status: components["schemas"]["Status"];
+        };
+        /**
+         * @description The word for an error that clients branch on, one for each HTTP status.
+         * @enum {string}
+         */
         ErrorCode: "BAD_REQUEST" | "UNAUTHORIZED" | "FORBIDDEN" | "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "CONFLICT" | "PAYLOAD_TOO_LARGE" | "UNSUPPORTED_MEDIA_TYPE" | "VALIDATION_ERROR" | "TOO_MANY_REQUESTS" | "INTERNAL_SERVER_ERROR" | "BAD_GATEWAY" | "SERVICE_UNAVAILABLE";
-        /** @enum {string} */
-        Reason: "key_missing" | "key_unknown" | "key_expired" | "model_missing" | "model_loading" | "overloaded" | "context_too_long" | "remote_failed";
-        GenerateRequest: {
-            user_question: string;
-            code_context?: string | null;
-            language?: string | null;
-            conversation_id?: string | null;
-            replaces?: string | null;
-        };
-        /** @enum {string} */
-        Kind: "start" | "token" | "code" | "explanation" | "done" | "error";
+        /**
+         * @description How errors should be handled.
+         * @enum {string}
+         */
+        ErrorHandling: "minimal" | "basic" | "comprehensive" | "production_ready";
+        /**
+         * @description How much should be explained.
+         * @enum {string}
+         */
+        ExplanationStyle: "brief" | "standard" | "detailed" | "educational";
+        /**
+         * @description A feature of Python.
+         * @enum {string}
+         */
+        Feature: "type_hints" | "dataclasses" | "async_await" | "comprehensions" | "generators" | "decorators" | "context_managers" | "f_strings";
+        /**
+         * @description How an answer ended.
+         * @enum {string}
+         */
+        Finish: "stop" | "length" | "cancelled" | "interrupted" | "failed";
+        /** @description One event of a stream. */
         Frame: {
-            type: components["schemas"]["Kind"];
+            /** @description The text of the piece. */
             content: string;
-            /** Format: int64 */
-            sequence: number;
-            timestamp: string;
+            /**
+             * @description For `start` and `done`, what is known of the answer; for `error`, the error's body; for the first `code` piece of a
+             *     block, the block's number and language; otherwise null.
+             */
             metadata?: {
                 [key: string]: unknown;
             } | null;
-        };
-        HistoryItem: {
-            id: string;
-            question: string;
-            response: string;
+            /**
+             * Format: int64
+             * @description Counts the events of a stream from 0 without gaps.
+             */
+            sequence: number;
+            /** @description When it was sent, RFC 3339. */
             timestamp: string;
-            success: boolean;
-            /** Format: double */
-            duration: number;
-            /** Format: int64 */
-            tokens: number;
-            language: string;
-            conversation_id: string;
-            rating?: number | null;
-            model_used: string;
+            /** @description What kind of event it is. */
+            type: components["schemas"]["Kind"];
+        };
+        /** @description The body of `POST /api/v1/generate-code` and its streaming form. */
+        GenerateRequest: {
+            /** @description Code that the question is about: at most 50,000 characters. */
+            code_context?: string | null;
+            /** @description The conversation to go on with; a new one if absent. */
+            conversation_id?: string | null;
+            /** @description The file that is being worked on, for the model to know: at most 1,000 characters. */
+            file_path?: string | null;
+            /** @description Whether the code should have comments; the model's choice if absent. */
+            include_comments?: boolean | null;
+            /** @description Whether functions should have docstrings; the model's choice if absent. */
+            include_docstring?: boolean | null;
+            /** @description Whether the code should have type hints; the profile's choice if absent. */
+            include_type_hints?: boolean | null;
+            /**
+             * @description The programming language of the answer; `python` if absent.
+             * @example python
+             */
+            language?: string | null;
+            /**
+             * Format: int32
+             * @description The answer ends after so many tokens; 1024 if absent.
+             */
+            max_tokens?: number | null;
+            /** @description A message of that conversation whose place this question takes: it and all after it leave the thread. */
+            replaces?: string | null;
+            /**
+             * Format: int32
+             * @description The same seed, question and model give the same answer; a random one if absent.
+             */
+            seed?: number | null;
+            /**
+             * Format: float
+             * @description 0 takes the likeliest word each time, 2 is wild; 0.3 if absent.
+             */
+            temperature?: number | null;
+            /**
+             * Format: float
+             * @description Only the likeliest words that together have this probability are drawn from; 0.95 if absent.
+             */
+            top_p?: number | null;
+            user_profile?: components["schemas"]["Profile"] | null;
+            /**
+             * @description What to write, in Korean or English: 1 to 10,000 characters.
+             * @example 리스트에서 중복 제거하는 함수 만들어줘
+             */
+            user_question: string;
+        };
+        /** @description The answer to a question. */
+        GenerateResponse: components["schemas"]["Additions"] & {
+            /** @description What there is to say about it, in the question's language; markdown. */
+            explanation: string;
+            /** @description Code alone, without fences. */
+            generated_code: string;
+            /**
+             * @description Always `success`.
+             * @example success
+             */
+            status: string;
+        };
+        /** @description HAPA's health, without anything private. */
+        HealthResponse: {
+            environment_validation: components["schemas"]["EnvironmentValidation"];
+            status: components["schemas"]["Status"];
+            system_info: components["schemas"]["SystemInfo"];
+            /** @description RFC 3339. */
+            timestamp: string;
+            /** @example 0.4.0 */
+            version: string;
+        };
+        /** @description A question with its answer. */
+        HistoryItem: {
+            /** @description Where the model ran: `local` or `remote`. */
             backend: string;
-            tokens_per_second?: number | null;
+            conversation_id: string;
+            /**
+             * Format: double
+             * @description Seconds from the question to the end of the answer.
+             */
+            duration: number;
+            explanation: string;
+            /** @description `stop`, `length`, `cancelled`, `interrupted` or `failed`; null while the model works. */
             finish_reason?: string | null;
             generated_code: string;
-            explanation: string;
-        };
-        ConversationItem: {
             id: string;
-            title: string;
-            created_at: string;
-            updated_at: string;
-            /** Format: int64 */
-            message_count: number;
+            language: string;
+            model_used: string;
+            question: string;
+            /**
+             * Format: int64
+             * @description 1 to 5, where it was rated.
+             */
+            rating?: number | null;
+            /** @description The whole answer, markdown, as far as it came. */
+            response: string;
+            /** @description Whether the answer came to its end. */
+            success: boolean;
+            /** @description When it was asked, RFC 3339. */
+            timestamp: string;
+            /**
+             * Format: int64
+             * @description Tokens of prompt and answer.
+             */
+            tokens: number;
+            /**
+             * Format: double
+             * @description Tokens per second, once the answer had begun.
+             */
+            tokens_per_second?: number | null;
         };
-        ConversationsResponse: {
-            status: string;
-            items: components["schemas"]["ConversationItem"][];
-            /** Format: int64 */
-            total_count: number;
+        /** @description A page of the history, newest first. */
+        HistoryResponse: {
+            /** @description Whether there are more after these. */
             has_more: boolean;
-        };
-        ConversationResponse: components["schemas"]["ConversationItem"] & {
+            items: components["schemas"]["HistoryItem"][];
+            /**
+             * @description Always `success`.
+             * @example success
+             */
             status: string;
-            messages: components["schemas"]["HistoryItem"][];
+            /**
+             * Format: int64
+             * @description How many there are in all.
+             */
+            total_count: number;
         };
-        DoneResponse: {
-            status: string;
-            message: string;
+        /** @description Problems by weight. */
+        Issues: {
+            /**
+             * Format: int32
+             * @description HAPA cannot work.
+             */
+            critical: number;
+            /**
+             * Format: int32
+             * @description Something that was asked for does not work.
+             */
+            errors: number;
+            /**
+             * Format: int32
+             * @description Something could be better.
+             */
+            warnings: number;
         };
-        DetailedHealthResponse: {
-            status: string;
-            version: string;
-            model: components["schemas"]["ModelHealth"];
-            backend: {
-                device?: string | null;
-            };
-            queue: {
-                /** Format: int64 */
-                waiting: number;
-                /** Format: int64 */
-                active: number;
-                /** Format: int64 */
-                capacity: number;
-            };
-            /** Format: double */
-            uptime_seconds: number;
-        };
+        /**
+         * @description The kinds of events.
+         * @enum {string}
+         */
+        Kind: "start" | "token" | "code" | "explanation" | "done" | "error";
+        /** @description The model, and what it is doing. */
         ModelHealth: {
-            state: string;
-            name?: string | null;
-            progress?: number | null;
-            size_bytes?: number | null;
+            /**
+             * Format: int32
+             * @description Tokens that question and answer may have together.
+             */
             context?: number | null;
+            /** @description Why it failed. */
             message?: string | null;
+            /** @description The model file's name without its ending. */
+            name?: string | null;
+            /**
+             * Format: float
+             * @description While it loads, the share that is in memory, 0 to 1.
+             */
+            progress?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes of weights.
+             */
+            size_bytes?: number | null;
+            /** @description `absent`, `loading`, `ready` or `failed`. */
+            state: string;
+        };
+        /**
+         * @description How much structure the code should have.
+         * @enum {string}
+         */
+        OutputStructure: "minimal" | "standard" | "detailed" | "comprehensive";
+        /** @description The body of every error. */
+        Problem: {
+            /** @description What is wrong, for a program. */
+            error_code: components["schemas"]["ErrorCode"];
+            /** @description For a 422, field paths with their messages; otherwise what a client can act on, such as `reason`. Null if there is nothing. */
+            error_details?: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * @description What is wrong, for a person, in the language of `Accept-Language`.
+             * @example 입력값이 올바르지 않습니다
+             */
+            error_message: string;
+            /**
+             * @description Always `error`.
+             * @example error
+             */
+            status: string;
+        };
+        /** @description The profile of a user. Fields that are absent have their defaults. */
+        Profile: {
+            /**
+             * @description How much structure the code should have.
+             * @default standard
+             */
+            codeOutputStructure: components["schemas"]["OutputStructure"];
+            /**
+             * @description How errors should be handled.
+             * @default basic
+             */
+            errorHandlingPreference: components["schemas"]["ErrorHandling"];
+            /**
+             * @description How much should be explained.
+             * @default standard
+             */
+            explanationStyle: components["schemas"]["ExplanationStyle"];
+            /**
+             * @description Accepted for older clients, without effect.
+             * @default null
+             */
+            isOnboardingCompleted: boolean | null;
+            /**
+             * @description Which features of the language they like.
+             * @default [
+             *       "type_hints",
+             *       "f_strings"
+             *     ]
+             */
+            preferredLanguageFeatures: components["schemas"]["Feature"][];
+            /**
+             * @description What the code is for.
+             * @default general_purpose
+             */
+            projectContext: components["schemas"]["ProjectContext"];
+            /**
+             * @description How well they know Python.
+             * @default intermediate
+             */
+            pythonSkillLevel: components["schemas"]["SkillLevel"];
+        };
+        /**
+         * @description What the code is for.
+         * @enum {string}
+         */
+        ProjectContext: "web_development" | "data_science" | "automation" | "general_purpose" | "academic" | "enterprise";
+        /** @description Requests in the house. */
+        QueueHealth: {
+            /** @description Requests that the model works on. */
+            active: number;
+            /** @description Requests that may wait or be worked on at a time. */
+            capacity: number;
+            /** @description Requests that wait for their turn. */
+            waiting: number;
+        };
+        /**
+         * @description What more a client can act on: the values of `error_details.reason`.
+         * @enum {string}
+         */
+        Reason: "key_missing" | "key_unknown" | "key_expired" | "model_missing" | "model_loading" | "overloaded" | "context_too_long" | "remote_failed";
+        /**
+         * @description How well somebody knows Python.
+         * @enum {string}
+         */
+        SkillLevel: "beginner" | "intermediate" | "advanced" | "expert";
+        /**
+         * @description How HAPA is.
+         * @enum {string}
+         */
+        Status: "healthy" | "degraded" | "unhealthy";
+        /** @description How busy the machine is, in percent. */
+        SystemInfo: {
+            /** Format: float */
+            cpu_usage: number;
+            /** Format: float */
+            disk_usage: number;
+            /** Format: float */
+            memory_usage: number;
+        };
+        /** @description Tokens of a request. */
+        TokenUsage: {
+            completion_tokens: number;
+            prompt_tokens: number;
+            total_tokens: number;
         };
     };
     responses: never;
@@ -181,26 +586,137 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    health_detailed: {
+    conversations: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description At most so many, 1 to 100; 50 if absent. */
+                limit?: number;
+                /** @description Leaving out so many of the latest. */
+                offset?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description A page of conversations */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DetailedHealthResponse"];
+                    "application/json": components["schemas"]["ConversationsResponse"];
                 };
             };
-            /** @description ok */
+            /** @description The request was refused */
             "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    conversation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The conversation's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The conversation */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversationResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_conversation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The conversation's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DoneResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    generate_code: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GenerateRequest"];
+            };
+        };
+        responses: {
+            /** @description The code, and what there is to say about it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GenerateResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request could not be answered */
+            "5XX": {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -223,7 +739,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description events */
+            /** @description Events: one `start`, then `explanation`, `code` and `token`, then one `done` or `error` */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -232,7 +748,7 @@ export interface operations {
                     "text/event-stream": components["schemas"]["Frame"];
                 };
             };
-            /** @description ok */
+            /** @description The request was refused */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -241,7 +757,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description ok */
+            /** @description The request could not be answered */
             "5XX": {
                 headers: {
                     [name: string]: unknown;
@@ -252,11 +768,21 @@ export interface operations {
             };
         };
     };
-    conversations: {
+    history: {
         parameters: {
             query?: {
-                limit?: number | null;
-                offset?: number | null;
+                /** @description At most so many, 1 to 100; 10 if absent. */
+                limit?: number;
+                /** @description Leaving out so many of the newest. */
+                offset?: number;
+                /** @description With this text in the question or the answer. */
+                search?: string;
+                /** @description In this programming language. */
+                language?: string;
+                /** @description Not before this time, RFC 3339. */
+                from?: string;
+                /** @description Before this time, RFC 3339. */
+                to?: string;
             };
             header?: never;
             path?: never;
@@ -264,16 +790,16 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description A page of the history */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ConversationsResponse"];
+                    "application/json": components["schemas"]["HistoryResponse"];
                 };
             };
-            /** @description ok */
+            /** @description The request was refused */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -284,58 +810,54 @@ export interface operations {
             };
         };
     };
-    conversation: {
+    health: {
         parameters: {
             query?: never;
             header?: never;
-            path: {
-                id: string;
-            };
+            path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description The API answers */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ConversationResponse"];
+                    "application/json": components["schemas"]["HealthResponse"];
                 };
             };
-            /** @description ok */
-            "4XX": {
+            /** @description The database does not answer */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["HealthResponse"];
                 };
             };
         };
     };
-    delete_conversation: {
+    health_detailed: {
         parameters: {
             query?: never;
             header?: never;
-            path: {
-                id: string;
-            };
+            path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description The details */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DoneResponse"];
+                    "application/json": components["schemas"]["DetailedHealthResponse"];
                 };
             };
-            /** @description ok */
+            /** @description The request was refused */
             "4XX": {
                 headers: {
                     [name: string]: unknown;

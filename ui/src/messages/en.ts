@@ -66,6 +66,7 @@ export const en: Messages = {
   cut: 'Ended at the length limit',
   interrupted: 'Interrupted while it was being written',
   failed: 'No answer came',
+  unfinished: 'The answer could not be finished',
   emptyAnswer: 'The model said nothing. Try asking again.',
   shortened: 'The conversation is long; its beginning was left out for this answer',
   unreachable: 'HAPA does not answer. Your question is kept; send it again.',

@@ -69,6 +69,7 @@ export const ko = {
   cut: '길이 제한에서 끝났습니다',
   interrupted: '답을 쓰던 중에 끊겼습니다',
   failed: '답하지 못했습니다',
+  unfinished: '답을 끝까지 쓰지 못했습니다',
   emptyAnswer: '모델이 아무 말도 하지 않았습니다. 다시 물어보세요.',
   shortened: '대화가 길어 앞부분은 빼고 답했습니다',
   unreachable: 'HAPA에 닿지 않습니다. 질문은 그대로 있으니 다시 보내 보세요.',
