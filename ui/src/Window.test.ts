@@ -114,7 +114,8 @@ test('the window says that the sidecar is starting again, that it failed, and th
   await user.click(screen.getByTestId('restart-sidecar'));
   expect(host.restarted).toBe(1);
   host.report(ready(1));
-  await waitFor(() => expect(screen.getByTestId('sidecar-banner').textContent).toContain('다시 시작되었습니다'));
+  await waitFor(() => expect(screen.getByTestId('sidecar-recovered').textContent).toContain('다시 시작되었습니다'));
+  expect(screen.queryByTestId('sidecar-banner')).toBeNull();
 });
 
 test('the model is named when it is ready, and its absence says what to do', async () => {
