@@ -6,7 +6,7 @@ use std::process::Stdio;
 use fantoccini::elements::Element;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Map, Value, json};
 use tests::{eventually, process};
@@ -26,7 +26,7 @@ impl Window {
         let [port, native] = free_ports();
         let mut driver = desk.command("tauri-driver");
         driver.args(["--port", &port.to_string(), "--native-port", &native.to_string()]).stdout(Stdio::null());
-        driver.process_group(0);
+        driver.kill_on_drop(false);
         let driver = Driver(driver.spawn().expect("tauri-driver is on the PATH: `cargo xtask test` installs it"));
         for port in [native, port] {
             let address = ("127.0.0.1", port);
@@ -92,11 +92,6 @@ impl Window {
         .await;
     }
 
-    /// Whether an element with this `data-testid` is there now.
-    pub async fn has(&self, name: &str) -> bool {
-        self.page.find(Locator::Css(&hook(name))).await.is_ok()
-    }
-
     /// Makes the page remember, from now on, whether an element appears, however shortly.
     pub async fn look_out_for(&self, name: &str) {
         let script = "const [selector] = arguments;
@@ -116,21 +111,16 @@ impl Window {
         })
         .await
     }
-
-    /// Closes the window in order.
-    pub async fn close(self) {
-        self.page.close().await.expect("the window closes");
-    }
 }
 
-/// The driver and what it started, which end with it.
+/// The driver, which ends WebKit's own driver when it is asked to end. The window goes with its desk's display.
 struct Driver(Child);
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        let group = self.0.id().and_then(|pid| i32::try_from(pid).ok());
+        let pid = self.0.id().and_then(|pid| i32::try_from(pid).ok());
         // What has ended already needs no signal.
-        let _ = group.map(|group| killpg(Pid::from_raw(group), Signal::SIGKILL));
+        let _ = pid.map(|pid| kill(Pid::from_raw(pid), Signal::SIGTERM));
     }
 }
 
