@@ -80,10 +80,10 @@ fn is_ours(url: &Url) -> bool {
     embedded || (cfg!(dev) && url.host_str() == Some("localhost"))
 }
 
-/// What is seen before the first view, and behind it while the window is resized: `--background` of the front end.
+/// What is seen before the first view, and behind it while the window is resized: `--page` of the front end.
 fn background(theme: Theme) -> Color {
     match theme {
-        Theme::Dark => Color(0x16, 0x18, 0x1d, 0xff),
-        _ => Color(0xff, 0xff, 0xff, 0xff),
+        Theme::Dark => Color(0x18, 0x17, 0x15, 0xff),
+        _ => Color(0xfa, 0xf9, 0xf7, 0xff),
     }
 }
