@@ -56,7 +56,7 @@ const hostile = [
   '<![CDATA[<script>alert(1)</script>]]>',
 ];
 
-const ALLOWED = 'div,p,h3,h4,h5,h6,ul,ol,li,blockquote,table,thead,tbody,tr,th,td,hr,br,strong,em,del,code,pre,span,figure,figcaption,button,svg,path,input';
+const ALLOWED = 'div,p,h3,h4,ul,ol,li,blockquote,table,thead,tbody,tr,th,td,hr,br,strong,em,del,code,pre,span,figure,figcaption,button,svg,path,input';
 
 test.each(hostile)('nothing of %j becomes more than words', async (text) => {
   for (const growing of [false, true]) {
@@ -85,7 +85,7 @@ test('a line break is one, also in a table', async () => {
 
 test('markdown looks like what it means', async () => {
   const container = await shown('## 제목\n\n1. 하나\n2. **둘** `코드`\n\n3. 셋\n\n~~x~~\n\n- [x] 끝\n\n| a |\n|:-:|\n| 1 |');
-  expect(container.querySelector('h4')?.textContent).toBe('제목');
+  expect(container.querySelector('h3.depth-2')?.textContent).toBe('제목');
   expect(container.querySelectorAll('ol > li')).toHaveLength(3);
   expect(container.querySelector('li strong')?.textContent).toBe('둘');
   expect(container.querySelector('li code')?.textContent).toBe('코드');
