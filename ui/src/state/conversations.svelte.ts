@@ -2,7 +2,7 @@
 import type { Api, ConversationItem } from '../api/client';
 import type { Draft } from './draft.svelte';
 import type { Backend } from './generation.svelte';
-import { Thread, type Surroundings } from './thread.svelte';
+import { PATIENCE, Thread, type Surroundings } from './thread.svelte';
 
 export type { ConversationItem };
 
@@ -45,16 +45,25 @@ export class Conversations {
     return this.#alive.filter((thread) => thread.id === undefined);
   }
 
-  /** Reads the list again, as far as it was read. */
+  /** Reads the beginning of the list again; what was read beyond it stays. */
   async refresh(api?: Api): Promise<void> {
-    const shown = Math.min(Math.max(this.items?.length ?? 0, PAGE), 100);
-    await this.#read(0, shown, [], api);
+    await this.#read(0, ({ items, has_more }) => {
+      const end = items.at(-1)?.updated_at ?? '';
+      const isBeyond = (item: ConversationItem) => has_more && item.updated_at <= end;
+      const beyond = without(this.items ?? [], items).filter(isBeyond);
+      // Whether there is more after what is beyond, the last page read has told.
+      if (beyond.length === 0) this.hasMore = has_more;
+      this.items = [...items, ...beyond];
+    }, api);
   }
 
   /** Reads the next page. */
   async more(): Promise<void> {
     const known = this.items ?? [];
-    await this.#read(known.length, PAGE, known);
+    await this.#read(known.length, ({ items, has_more }) => {
+      this.items = [...known, ...without(items, known)];
+      this.hasMore = has_more;
+    });
   }
 
   /** Begins a new conversation. */
@@ -75,7 +84,7 @@ export class Conversations {
   /** Deletes a conversation with all its messages. Throws if the API did not. */
   async delete(id: string): Promise<void> {
     for (const thread of this.#alive) if (thread.id === id) thread.stop();
-    const api = await this.#surroundings.sidecar.api(AbortSignal.timeout(10_000));
+    const api = await this.#surroundings.sidecar.api(AbortSignal.timeout(PATIENCE));
     await api.deleteConversation(id);
     this.items = this.items?.filter((item) => item.id !== id);
     if (this.thread.id === id) this.startNew();
@@ -92,17 +101,22 @@ export class Conversations {
     this.#alive = isAlive ? [thread, ...others] : others;
   }
 
-  async #read(offset: number, limit: number, before: ConversationItem[], api?: Api): Promise<void> {
+  async #read(offset: number, take: (page: Page) => void, api?: Api): Promise<void> {
     try {
-      api ??= await this.#surroundings.sidecar.api(AbortSignal.timeout(10_000));
-      const page = await api.conversations({ limit, offset });
-      const known = new Set(before.map((item) => item.id));
-      this.items = [...before, ...page.items.filter((item) => !known.has(item.id))];
-      this.hasMore = page.has_more;
+      api ??= await this.#surroundings.sidecar.api(AbortSignal.timeout(PATIENCE));
+      take(await api.conversations({ limit: PAGE, offset }));
       this.failed = false;
     } catch {
       // A list that is a little old is better than none.
       this.failed = this.items === undefined || offset > 0;
     }
   }
+}
+
+type Page = Awaited<ReturnType<Api['conversations']>>;
+
+/** Those items that are not among `others`. */
+function without(items: readonly ConversationItem[], others: readonly ConversationItem[]): ConversationItem[] {
+  const ids = new Set(others.map(({ id }) => id));
+  return items.filter(({ id }) => !ids.has(id));
 }

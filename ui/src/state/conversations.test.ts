@@ -84,3 +84,33 @@ test('a deleted conversation leaves the list and the screen', async () => {
   expect(app.conversations.items?.map(({ id }) => id)).toEqual(['b']);
   expect(app.conversations.thread.id).toBeUndefined();
 });
+
+test('a long list is read page by page, and keeps what was read when its beginning changes', async () => {
+  const { api, app } = await house();
+  const dated = (number: number) => ({ ...conversation(`c${number}`), updated_at: new Date(number * 60_000).toISOString() });
+  api.items = Array.from({ length: 120 }, (_, index) => dated(120 - index));
+  await app.conversations.refresh();
+  expect(app.conversations).toMatchObject({ items: { length: 50 }, hasMore: true });
+  await app.conversations.more();
+  await app.conversations.more();
+  expect(app.conversations).toMatchObject({ items: { length: 120 }, hasMore: false });
+
+  // One is new, one was used again, one was deleted elsewhere.
+  const used = { ...dated(7), updated_at: dated(122).updated_at };
+  api.items = [used, dated(121), ...api.items.filter(({ id }) => id !== 'c7' && id !== 'c119')];
+  await app.conversations.refresh();
+  expect(app.conversations.items?.map(({ id }) => id)).toEqual(api.items.map(({ id }) => id));
+  expect(app.conversations.hasMore).toBe(false);
+});
+
+test('a list that cannot be read says so only where there is nothing to show', async () => {
+  const { api, app } = await house();
+  api.items = [conversation('a')];
+  await app.conversations.refresh();
+  const nobody = { ...api, conversations: () => Promise.reject(new TypeError('failed to fetch')) };
+  await app.conversations.refresh(nobody as never);
+  expect(app.conversations).toMatchObject({ failed: false, items: { length: 1 } });
+  app.conversations.items = undefined;
+  await app.conversations.refresh(nobody as never);
+  expect(app.conversations.failed).toBe(true);
+});

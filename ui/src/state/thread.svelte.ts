@@ -39,8 +39,8 @@ export interface Surroundings extends Backend {
   onkept(): void;
 }
 
-/** How long is waited for a sidecar to read a conversation from, in milliseconds. */
-const PATIENCE = 10_000;
+/** How long is waited for a sidecar to read from, in milliseconds. */
+export const PATIENCE = 10_000;
 
 /** A conversation. A new one has no id until its first question is accepted. */
 export class Thread {

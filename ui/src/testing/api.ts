@@ -21,7 +21,7 @@ export class FakeApi {
 
   readonly fetch = async (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
     const request = new Request(input, init);
-    const { pathname } = new URL(request.url);
+    const { pathname, searchParams } = new URL(request.url);
     const text = await request.text();
     request.signal.throwIfAborted();
     const body = text === '' ? undefined : (JSON.parse(text) as Record<string, unknown>);
@@ -29,7 +29,10 @@ export class FakeApi {
     if (pathname === '/health/detailed') return Response.json(this.#health());
     if (pathname === '/api/v1/generate-code-streaming') return this.#answer(request.signal);
     if (pathname === '/api/v1/conversations') {
-      return Response.json({ status: 'success', items: this.items, total_count: this.items.length, has_more: false });
+      const [offset, limit] = [Number(searchParams.get('offset')), Number(searchParams.get('limit'))];
+      const items = this.items.slice(offset, offset + limit);
+      const total_count = this.items.length;
+      return Response.json({ status: 'success', items, total_count, has_more: offset + items.length < total_count });
     }
     const id = pathname.replace('/api/v1/conversations/', '');
     if (request.method === 'DELETE') {

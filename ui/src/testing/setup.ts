@@ -1,5 +1,12 @@
 // What the test's stand-in for a browser lacks.
-import { beforeEach } from 'vitest';
+import { configure } from '@testing-library/svelte';
+import { beforeEach, vi } from 'vitest';
+
+// A busy machine is slow, and no test waits for something that is not to come.
+const PATIENT = { timeout: 10_000 };
+configure({ asyncUtilTimeout: PATIENT.timeout });
+const { waitFor } = vi;
+vi.waitFor = (callback, options) => waitFor(callback, options ?? PATIENT);
 
 beforeEach(() => {
   globalThis.ResizeObserver ??= class {
