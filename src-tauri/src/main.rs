@@ -22,7 +22,7 @@ fn main() -> ExitCode {
         .plugin(tauri_plugin_single_instance::init(|app, _arguments, _folder| window::show(app)))
         .invoke_handler(commands::handler())
         .setup(|app| Ok(open(app)?))
-        .build(tauri::tauri_build_context!());
+        .build(context());
     match app {
         Ok(app) => ExitCode::from(u8::try_from(app.run_return(on_event)).unwrap_or(1)),
         Err(error) => {
@@ -30,6 +30,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The configuration and the front end, as `build.rs` embedded them.
+#[expect(clippy::unwrap_used, reason = "tauri-build writes this code")]
+fn context() -> tauri::Context {
+    tauri::tauri_build_context!()
 }
 
 fn open(app: &App) -> tauri::Result<()> {

@@ -8,7 +8,7 @@ mod key;
 mod log;
 mod policy;
 mod program;
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests;
 
 use std::io;

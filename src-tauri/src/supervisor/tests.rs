@@ -1,4 +1,5 @@
 //! The supervisor with small shell scripts as sidecars, in real processes and real time.
+#![cfg(unix)]
 
 use std::fs;
 use std::path::Path;
