@@ -2,8 +2,8 @@
 #![cfg(target_os = "linux")]
 
 mod desk;
+mod processes;
 mod screen;
-mod sidecar;
 mod window;
 
 use std::fs;
@@ -59,12 +59,12 @@ async fn a_killed_sidecar_comes_back_and_the_window_says_so_and_goes_on() {
     let window = Window::open(&desk).await;
     window.ask("loop forever").await;
     window.shows("code-block", &["while True:"]).await;
-    let first = sidecar::running(&desk).await;
+    let first = processes::sidecar(&desk).await;
     window.look_out_for("sidecar-banner").await;
-    sidecar::signal(first.pid, Signal::SIGKILL);
+    processes::signal(first.pid, Signal::SIGKILL);
     window.latest_answer("interrupted").await;
     window.seen().await;
-    let second = sidecar::running(&desk).await;
+    let second = processes::sidecar(&desk).await;
     assert_ne!(second.pid, first.pid);
     window.ask("리스트에서 중복 제거하는 함수 만들어줘").await;
     window.latest_answer("done").await;
@@ -77,7 +77,7 @@ async fn earlier_conversations_are_there_after_a_restart() {
     let window = Window::open(&desk).await;
     window.ask("리스트에서 중복 제거하는 함수 만들어줘").await;
     window.latest_answer("done").await;
-    let first = sidecar::running(&desk).await;
+    let first = processes::sidecar(&desk).await;
     let screen = desk.screen();
     screen.close(screen.window().await);
     gone(first.pid).await;
@@ -97,11 +97,11 @@ async fn a_killed_window_leaves_no_sidecar_and_a_free_port() {
     // Also while the model writes.
     window.ask("loop forever").await;
     window.shows("code-block", &["while True:"]).await;
-    let sidecar = sidecar::running(&desk).await;
+    let sidecar = processes::sidecar(&desk).await;
     let start = Instant::now();
-    sidecar::signal(sidecar::parent(sidecar.pid), Signal::SIGKILL);
+    processes::signal(processes::parent(sidecar.pid), Signal::SIGKILL);
     gone(sidecar.pid).await;
-    assert!(sidecar::is_free(sidecar.port));
+    assert!(processes::is_free(sidecar.port));
     assert!(start.elapsed() < Duration::from_secs(2), "it took {:?}", start.elapsed());
 }
 
@@ -110,12 +110,12 @@ async fn closing_the_window_ends_everything_in_order() {
     let _turn = turn().await;
     let desk = Desk::new(&script()).await;
     let mut app = desk.command(process::program("desktop")).spawn().unwrap();
-    let sidecar = sidecar::running(&desk).await;
+    let sidecar = processes::sidecar(&desk).await;
     let screen = desk.screen();
     screen.close(screen.window().await);
     assert!(ended(&mut app).await.success());
-    assert!(!sidecar::lives(sidecar.pid));
-    assert!(sidecar::is_free(sidecar.port));
+    assert!(!processes::lives(sidecar.pid));
+    assert!(processes::is_free(sidecar.port));
 }
 
 #[tokio::test]
@@ -123,12 +123,26 @@ async fn a_window_that_the_system_asks_to_end_ends_everything_in_order() {
     let _turn = turn().await;
     let desk = Desk::new(&script()).await;
     let mut app = desk.command(process::program("desktop")).spawn().unwrap();
-    let sidecar = sidecar::running(&desk).await;
+    let sidecar = processes::sidecar(&desk).await;
     desk.screen().window().await;
-    sidecar::signal(app.id().unwrap(), Signal::SIGTERM);
+    processes::signal(app.id().unwrap(), Signal::SIGTERM);
     assert!(ended(&mut app).await.success());
-    assert!(!sidecar::lives(sidecar.pid));
-    assert!(sidecar::is_free(sidecar.port));
+    assert!(!processes::lives(sidecar.pid));
+    assert!(processes::is_free(sidecar.port));
+}
+
+#[tokio::test]
+async fn a_page_that_dies_is_drawn_again_in_the_same_window() {
+    let _turn = turn().await;
+    let desk = Desk::new(&script()).await;
+    let app = desk.command(process::program("desktop")).spawn().unwrap();
+    let screen = desk.screen();
+    let window = screen.window().await;
+    let app_id = app.id().unwrap();
+    let page = processes::page(app_id, None).await;
+    processes::signal(page, Signal::SIGKILL);
+    processes::page(app_id, Some(page)).await;
+    assert_eq!(screen.window().await, window);
 }
 
 #[tokio::test]
@@ -136,14 +150,14 @@ async fn a_second_start_shows_the_first_window() {
     let _turn = turn().await;
     let desk = Desk::new(&script()).await;
     let window = Window::open(&desk).await;
-    let sidecar = sidecar::running(&desk).await;
+    let sidecar = processes::sidecar(&desk).await;
     let screen = desk.screen();
     let first = screen.window().await;
     screen.hide(first).await;
     let mut second = desk.command(process::program("desktop")).spawn().unwrap();
     assert!(ended(&mut second).await.success());
     assert_eq!(screen.window().await, first);
-    assert_eq!(sidecar::running(&desk).await, sidecar);
+    assert_eq!(processes::sidecar(&desk).await, sidecar);
     window.ask("리스트에서 중복 제거하는 함수 만들어줘").await;
     window.latest_answer("done").await;
 }
@@ -172,6 +186,25 @@ async fn a_sidecar_that_gives_up_says_why_until_the_user_starts_it_again() {
     window.latest_answer("done").await;
 }
 
+#[tokio::test]
+async fn a_page_gets_no_file_no_program_and_no_other_computer() {
+    let _turn = turn().await;
+    let desk = Desk::new(&script()).await;
+    let window = Window::open(&desk).await;
+    for command in ["plugin:path|resolve_directory", "plugin:event|emit", "plugin:window|close", "plugin:app|version"] {
+        let answer = window.call(command).await;
+        assert!(answer.contains("not allowed"), "{command}: {answer}");
+    }
+    assert_eq!(window.call("sidecar_status").await, "allowed");
+    let port = processes::sidecar(&desk).await.port;
+    assert_eq!(window.fetch(&format!("http://127.0.0.1:{port}/health")).await, "allowed");
+    for address in ["https://example.com/", &format!("http://localhost:{port}/health"), "file:///etc/hostname"] {
+        assert_eq!(window.fetch(address).await, "connect-src", "{address}");
+    }
+    let api = window.evaluate("return typeof window.__TAURI__;").await;
+    assert_eq!(api, "undefined");
+}
+
 /// What the scripted model answers.
 fn script() -> Value {
     json!({
@@ -187,7 +220,7 @@ fn script() -> Value {
 
 /// The latest question and its answer, as another client of the API sees them.
 async fn latest_in_history(desk: &Desk) -> Option<Value> {
-    let port = sidecar::running(desk).await.port;
+    let port = processes::sidecar(desk).await.port;
     let key = fs::read_to_string(desk.data().join("api.key")).ok()?;
     let history = format!("http://127.0.0.1:{port}/api/v1/user/history?limit=1");
     let answer = reqwest::Client::new().get(history).header("X-API-Key", key.trim()).send().await.ok()?;
@@ -196,7 +229,7 @@ async fn latest_in_history(desk: &Desk) -> Option<Value> {
 
 /// Waits until a process has ended.
 async fn gone(pid: u32) {
-    eventually("the process ends", || async { (!sidecar::lives(pid)).then_some(()) }).await;
+    eventually("the process ends", || async { (!processes::lives(pid)).then_some(()) }).await;
 }
 
 /// How a process ended.

@@ -92,6 +92,26 @@ impl Window {
         .await;
     }
 
+    /// What the desktop says when the page calls a command: `allowed`, or why not.
+    pub async fn call(&self, command: &str) -> String {
+        let script = "const [command, done] = arguments;
+            window.__TAURI_INTERNALS__.invoke(command).then(() => done('allowed'), (error) => done(String(error)));";
+        self.ask_page(script, command).await
+    }
+
+    /// What becomes of a request by the page: `allowed`, or the rule of its policy that forbids it.
+    pub async fn fetch(&self, address: &str) -> String {
+        let script = "const [address, done] = arguments;
+            document.addEventListener('securitypolicyviolation', (event) => done(event.effectiveDirective), { once: true });
+            fetch(address, { mode: 'no-cors' }).then(() => done('allowed'), () => {});";
+        self.ask_page(script, address).await
+    }
+
+    /// What a script in the page returns.
+    pub async fn evaluate(&self, script: &str) -> Value {
+        self.page.execute(script, Vec::new()).await.expect("the script runs")
+    }
+
     /// Makes the page remember, from now on, whether an element appears, however shortly.
     pub async fn look_out_for(&self, name: &str) {
         let script = "const [selector] = arguments;
@@ -110,6 +130,12 @@ impl Window {
             seen.as_str().map(str::to_owned)
         })
         .await
+    }
+
+    /// Runs a script with one argument, which answers with a text when it is ready.
+    async fn ask_page(&self, script: &str, argument: &str) -> String {
+        let answer = self.page.execute_async(script, vec![argument.into()]).await;
+        answer.expect("the script answers").as_str().expect("the answer is a text").to_owned()
     }
 }
 

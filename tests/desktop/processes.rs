@@ -1,4 +1,4 @@
-//! The sidecar behind a window, found as other programs find it: by its file in the data folder.
+//! The processes behind a window. The sidecar is found as other programs find it: by its file in the data folder.
 
 use std::fs;
 use std::net::TcpListener;
@@ -11,7 +11,7 @@ use tests::eventually;
 use crate::desk::Desk;
 
 /// The sidecar that runs on a desk.
-pub async fn running(desk: &Desk) -> Discovery {
+pub async fn sidecar(desk: &Desk) -> Discovery {
     eventually("the sidecar can be found", || async {
         let found: Discovery = serde_json::from_slice(&fs::read(Discovery::path(desk.data())).ok()?).ok()?;
         lives(found.pid).then_some(found)
@@ -26,9 +26,26 @@ pub fn lives(pid: u32) -> bool {
 
 /// The process that started this one.
 pub fn parent(pid: u32) -> u32 {
-    let status = status(pid).expect("the process lives");
-    let line = status.lines().find_map(|line| line.strip_prefix("PPid:")).expect("Linux tells a process's parent");
-    line.trim().parse().expect("a process id")
+    status(pid).and_then(|status| parent_of(&status)).expect("the process lives")
+}
+
+fn parent_of(status: &str) -> Option<u32> {
+    status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
+}
+
+/// The process that draws the page of this app's window, as soon as there is one other than `before`.
+pub async fn page(app: u32, before: Option<u32>) -> u32 {
+    eventually("the page is drawn", || async {
+        let processes = fs::read_dir("/proc").ok()?.flatten();
+        let mut pids = processes.filter_map(|process| process.file_name().to_str()?.parse().ok());
+        pids.find(|pid| Some(*pid) != before && draws_for(*pid, app))
+    })
+    .await
+}
+
+fn draws_for(pid: u32, app: u32) -> bool {
+    // Linux shortens names to 15 characters.
+    status(pid).is_some_and(|status| status.starts_with("Name:\tWebKitWebProces\n") && parent_of(&status) == Some(app))
 }
 
 /// Sends a signal to a process.
