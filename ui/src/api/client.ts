@@ -59,19 +59,22 @@ export function connect(baseUrl: string, key: string, fetch: typeof globalThis.f
      * Throws {@link Problem} where the API refuses or gives up, {@link Unreachable} or {@link BrokenOff} where the line fails.
      */
     async *generateCodeStreaming(body: GenerateRequest, signal: AbortSignal): AsyncGenerator<Frame, void, undefined> {
-      const silence = new AbortController();
-      const either = AbortSignal.any([signal, silence.signal]);
-      const options = { body, signal: either, parseAs: 'stream' } as const;
+      // Not `AbortSignal.any`: WebKit may collect the joined signal while the stream that follows it is still read.
+      const line = new AbortController();
+      const hangUp = () => line.abort(signal.reason);
+      signal.addEventListener('abort', hangUp, { once: true });
+      if (signal.aborted) hangUp();
+      const options = { body, signal: line.signal, parseAs: 'stream' } as const;
       const stream = whole(await client.POST('/api/v1/generate-code-streaming', options));
       if (!stream) throw new BrokenOff();
       let timer: ReturnType<typeof setTimeout> | undefined;
       const listen = () => {
         clearTimeout(timer);
-        timer = setTimeout(() => silence.abort(), SILENCE);
+        timer = setTimeout(() => line.abort(), SILENCE);
       };
       try {
         listen();
-        for await (const data of events(stream)) {
+        for await (const data of events(stream, line.signal)) {
           listen();
           const frame = JSON.parse(data) as Frame;
           if (frame.type === 'error') throw new Problem(frame.metadata);
@@ -83,6 +86,7 @@ export function connect(baseUrl: string, key: string, fetch: typeof globalThis.f
         throw new BrokenOff(error);
       } finally {
         clearTimeout(timer);
+        signal.removeEventListener('abort', hangUp);
       }
       throw new BrokenOff();
     },

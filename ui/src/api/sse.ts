@@ -1,13 +1,19 @@
 // Server-sent events out of a stream of bytes, wherever the bytes were cut.
 
-/** Yields the data of each event. Ends with the stream; what was not ended by an empty line is no event. */
-export async function* events(stream: ReadableStream<Uint8Array>): AsyncGenerator<string, void, undefined> {
+/**
+ * Yields the data of each event. Ends with the stream; what was not ended by an empty line is no event.
+ * Throws the reason of `signal` when it is aborted, also where the stream itself does not hear of it.
+ */
+export async function* events(stream: ReadableStream<Uint8Array>, signal: AbortSignal): AsyncGenerator<string, void, undefined> {
   const reader = stream.getReader();
+  const hangUp = () => void reader.cancel().catch(() => undefined);
+  signal.addEventListener('abort', hangUp, { once: true });
   const decoder = new TextDecoder();
   let rest = '';
   try {
     for (;;) {
       const { done, value } = await reader.read();
+      signal.throwIfAborted();
       if (done) return;
       // A character or a line ending may be in two chunks: the decoder keeps the one, a trailing CR waits for the other.
       const text = rest + decoder.decode(value, { stream: true });
@@ -20,6 +26,7 @@ export async function* events(stream: ReadableStream<Uint8Array>): AsyncGenerato
       }
     }
   } finally {
+    signal.removeEventListener('abort', hangUp);
     // Reached by `return` and `throw` too: whoever stops listening also hangs up.
     await reader.cancel().catch(() => undefined);
   }
