@@ -5,9 +5,10 @@ pub mod server;
 pub mod stream;
 
 use std::future::Future;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 /// The longest that anything is waited for. Only a failing test ever waits so long.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -17,14 +18,15 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// # Panics
 /// When it does not in time; `what` is in the message.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut condition: impl FnMut() -> F) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = condition().await {
-            return found;
+    let until = async {
+        loop {
+            if let Some(found) = condition().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        assert!(Instant::now() < deadline, "did not happen in time: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    };
+    timeout(PATIENCE, until).await.unwrap_or_else(|_| panic!("did not happen in time: {what}"))
 }
 
 /// The script that most tests follow.
