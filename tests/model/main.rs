@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use engine::{Engine, Error, Event, Finish, Message, Options, Request, Role, Sampling, State, Summary};
-use serde_json::json;
-use tests::PATIENCE;
+use serde_json::{Value, json};
 use tests::server::Server;
 use tests::stream::{Frames, joined};
+use tests::{PATIENCE, process};
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::timeout;
 
 fn model() -> PathBuf {
@@ -24,6 +25,12 @@ async fn engine() -> Engine {
     let State::Ready(model) = state else { panic!("{state:?}") };
     assert!(model.device.starts_with("CPU (") && model.device.contains(", "), "a variant was picked: {}", model.device);
     engine
+}
+
+/// Models use every core: one at a time is faster, and none waits for another.
+async fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::const_new(());
+    TURN.lock().await
 }
 
 fn options(model: PathBuf) -> Options {
@@ -50,6 +57,7 @@ async fn answer(engine: &Engine, request: Request) -> Result<(String, Summary), 
 
 #[tokio::test]
 async fn greedy_answers_are_the_same_with_and_without_a_reused_prefix() {
+    let _turn = turn().await;
     let engine = engine().await;
     let (first, cold) = answer(&engine, request("Write a function that adds two numbers.", 40)).await.unwrap();
     let (again, warm) = answer(&engine, request("Write a function that adds two numbers.", 40)).await.unwrap();
@@ -62,6 +70,7 @@ async fn greedy_answers_are_the_same_with_and_without_a_reused_prefix() {
 
 #[tokio::test]
 async fn a_seed_makes_a_warm_answer_repeatable() {
+    let _turn = turn().await;
     let engine = engine().await;
     let mut wild = request("Tell me about lists.", 24);
     wild.sampling = Sampling { temperature: 1.0, top_p: 0.95, seed: 42 };
@@ -72,12 +81,14 @@ async fn a_seed_makes_a_warm_answer_repeatable() {
 
 #[tokio::test]
 async fn an_answer_ends_at_its_limit() {
+    let _turn = turn().await;
     let (_, summary) = answer(&engine().await, request("Count from one to one hundred.", 5)).await.unwrap();
     assert_eq!((summary.finish, summary.completion_tokens), (Finish::Length, 5));
 }
 
 #[tokio::test]
 async fn korean_comes_through_whole() {
+    let _turn = turn().await;
     let mut korean = request("다음 문장을 그대로 따라 하세요: 안녕하세요 파이썬", 48);
     korean.messages.remove(0);
     let (text, _) = answer(&engine().await, korean).await.unwrap();
@@ -86,6 +97,7 @@ async fn korean_comes_through_whole() {
 
 #[tokio::test]
 async fn a_caller_who_leaves_stops_the_model_at_its_next_step() {
+    let _turn = turn().await;
     let engine = engine().await;
     let long = "x = 1\n".repeat(300);
     for events in [0, 1, 2, 4] {
@@ -104,6 +116,7 @@ async fn a_caller_who_leaves_stops_the_model_at_its_next_step() {
 
 #[tokio::test]
 async fn requests_wait_in_a_bounded_queue() {
+    let _turn = turn().await;
     let engine = engine().await;
     let running: Vec<_> = (0..4).map(|_| engine.submit(request("Count to one hundred.", 200)).unwrap()).collect();
     assert_eq!(engine.submit(request("One more", 1)).unwrap_err(), Error::Overloaded);
@@ -113,6 +126,7 @@ async fn requests_wait_in_a_bounded_queue() {
 
 #[tokio::test]
 async fn what_does_not_fit_is_left_out_oldest_first_or_refused() {
+    let _turn = turn().await;
     let engine = engine().await;
     let old = "old ".repeat(900);
     let mut thread = request("Hi", 1);
@@ -130,7 +144,38 @@ async fn what_does_not_fit_is_left_out_oldest_first_or_refused() {
 }
 
 #[tokio::test]
+async fn a_process_with_a_model_ends_at_once_also_in_the_middle_of_an_answer() {
+    let _turn = turn().await;
+    let data = tempfile::tempdir().unwrap();
+    for question in [None, Some("Count from one to one thousand.")] {
+        let mut command = process::hapa(data.path(), &["serve", "--supervised"]);
+        command.env("HAPA_MODEL", model());
+        let mut hapa = process::Supervised::start_with(command).await;
+        let address = hapa.ready().await;
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        tests::eventually("the model is loaded", async || {
+            let health: Value = client.get(format!("{address}/health")).send().await.ok()?.json().await.ok()?;
+            (health["status"] == "healthy").then_some(())
+        })
+        .await;
+        let mut answer = None;
+        if let Some(question) = question {
+            let request =
+                client.post(format!("{address}/api/v1/generate-code-streaming")).header("X-API-Key", &hapa.key);
+            let mut response = request.json(&json!({ "user_question": question })).send().await.unwrap();
+            response.chunk().await.unwrap();
+            answer = Some(response);
+        }
+        drop(hapa.stdin.take());
+        let ended = timeout(Duration::from_secs(2), hapa.ended()).await.expect("it ends within two seconds");
+        assert_eq!(ended.code(), Some(0));
+        drop(answer);
+    }
+}
+
+#[tokio::test]
 async fn files_that_are_no_model_are_refused_with_what_helps() {
+    let _turn = turn().await;
     let folder = tempfile::tempdir().unwrap();
     let whole = std::fs::read(model()).unwrap();
     for (name, bytes, expected) in [
@@ -152,6 +197,7 @@ async fn files_that_are_no_model_are_refused_with_what_helps() {
 
 #[tokio::test]
 async fn a_question_over_http_is_answered_by_the_model() {
+    let _turn = turn().await;
     let server = Server::with_model(model()).await;
     tests::eventually("the model is loaded", async || {
         (server.get("/health").await["status"] == "healthy").then_some(())

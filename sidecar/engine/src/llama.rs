@@ -48,9 +48,8 @@ impl Engine {
         std::thread::Builder::new()
             .name("engine".into())
             .spawn(move || {
-                let death = ReportDeath(inside.report.clone());
+                let _death = ReportDeath(inside.report.clone());
                 run(&options, inside);
-                std::mem::forget(death);
             })
             .expect("the system can start one more thread");
         engine
@@ -62,7 +61,9 @@ struct ReportDeath(watch::Sender<State>);
 
 impl Drop for ReportDeath {
     fn drop(&mut self) {
-        self.0.send_replace(State::Failed { message: "the engine stopped unexpectedly; restart HAPA".into() });
+        if std::thread::panicking() {
+            self.0.send_replace(State::Failed { message: "the engine stopped unexpectedly; restart HAPA".into() });
+        }
     }
 }
 
