@@ -82,6 +82,7 @@ pub struct GenerateArgs {
 impl Cli {
     /// Does what was asked for.
     pub async fn run(self) -> ExitCode {
+        keep_files_private();
         let result = match self.command {
             Command::Serve(args) => serve::run(args).await,
             Command::Generate(args) => generate::run(args).await,
@@ -97,6 +98,12 @@ impl Cli {
             ExitCode::from(error.exit as u8)
         })
     }
+}
+
+/// Makes every file of this process readable by its owner alone: questions, answers and keys are nobody else's business.
+fn keep_files_private() {
+    #[cfg(unix)]
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
 }
 
 /// The configuration of this process.

@@ -1,6 +1,9 @@
 //! The command line, as typed in a terminal.
 
-use std::process::Output;
+use std::process::{Output, Stdio};
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::time::timeout;
 
 use tests::process::{Supervised, data_with, finished, hapa};
 use tests::script;
@@ -69,6 +72,27 @@ async fn generate_says_what_is_wrong() {
         assert!(err.contains(problem), "{arguments:?}: {err}");
         assert_eq!(code, Some(expected), "{arguments:?}");
     }
+}
+
+#[tokio::test]
+async fn serve_tells_people_the_address_a_key_and_a_line_to_try() {
+    let data = data_with(&script());
+    let mut command = hapa(data.path(), &["serve"]);
+    let mut serving = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(serving.stdout.take().unwrap()).lines();
+    let mut said = Vec::new();
+    while said.last().is_none_or(|line: &String| !line.contains("curl")) {
+        said.push(timeout(tests::PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap());
+    }
+    let address = said[0].strip_prefix("HAPA 0.4.0 serves ").unwrap();
+    let key = said[1].strip_prefix("API key: ").unwrap();
+    let line = said.last().unwrap();
+    assert!(line.contains(&format!("{address}/api/v1/generate-code -H 'X-API-Key: {key}'")), "{line}");
+    let body = line.split("-d '").nth(1).unwrap().trim_end_matches('\'').to_owned();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let request = client.post(format!("{address}/api/v1/generate-code")).header("X-API-Key", key);
+    let answer = request.header("Content-Type", "application/json").body(body).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
 }
 
 #[tokio::test]

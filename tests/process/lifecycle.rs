@@ -93,7 +93,10 @@ async fn a_data_folder_belongs_to_one_process_and_is_private() {
     assert_eq!(second.ended().await.code(), Some(74));
     assert!(second.stderr().await.contains("another HAPA"));
     let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!((mode(&data), mode(&data.join("api.key"))), (0o700, 0o600));
+    assert_eq!(mode(&data), 0o700);
+    for file in ["api.key", "hapa.db", "logs/app.log"] {
+        assert_eq!(mode(&data.join(file)), 0o600, "{file}");
+    }
 }
 
 #[tokio::test]

@@ -52,7 +52,7 @@ fn welcome(address: &str, key: &Key) -> String {
         "HAPA {VERSION} serves {address}\n\
          API key: {key}\n\n\
          Try it:\n  \
-         curl -s {address}/api/v1/generate-code -H 'X-API-Key: {key}' -H 'Content-Type: application/json' -d '{{\"user_question\": \"{question}\"}}'\n\n\
+         curl -s --retry 9 {address}/api/v1/generate-code -H 'X-API-Key: {key}' -H 'Content-Type: application/json' -d '{{\"user_question\": \"{question}\"}}'\n\n\
          Ctrl-C ends it.\n"
     )
 }
