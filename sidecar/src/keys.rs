@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::error::{Error, KeyProblem};
-use crate::store::Store;
+use crate::store::{NewKey, Store};
 
 /// What a key may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,7 +172,10 @@ pub async fn installation_key(store: &Store, file: &Path) -> Result<Key, Error> 
         }
     };
     let permissions = Permission::ALL.map(Permission::as_str).join(",");
-    store.add_key(&key.hash(), "installation", LOCAL_OWNER, &permissions).await?;
+    let (hash, name) = (key.hash(), "installation");
+    store
+        .add_key(NewKey { hash: &hash, name, owner: LOCAL_OWNER, permissions: &permissions, expires_at: None })
+        .await?;
     Ok(key)
 }
 
@@ -182,4 +185,33 @@ fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     writeln!(options.open(file)?, "{text}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_key_opens_what_it_permits_until_it_expires() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("hapa.db")).await.unwrap();
+        let keys = Keys::new(store.clone(), None);
+        let now = crate::store::now();
+        for (expires_at, lives) in [(None, true), (Some(now + 60_000), true), (Some(now), false)] {
+            let key = Key::generate().unwrap();
+            let (hash, permissions) = (key.hash(), "code_completion,history");
+            store.add_key(NewKey { hash: &hash, name: "editor", owner: "me", permissions, expires_at }).await.unwrap();
+            let caller = keys.caller(Some(key.reveal())).await;
+            if lives {
+                let caller = caller.unwrap();
+                assert_eq!(caller.owner, "me");
+                assert!(caller.require(Permission::History).is_ok());
+                for missing in [Permission::CodeGeneration, Permission::Feedback, Permission::Admin] {
+                    assert!(matches!(caller.require(missing), Err(Error::Forbidden(_))), "{missing}");
+                }
+            } else {
+                assert!(matches!(caller, Err(Error::Key(KeyProblem::Expired))), "{caller:?}");
+            }
+        }
+    }
 }

@@ -11,7 +11,7 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 pub use self::conversations::Conversation;
-pub use self::keys::StoredKey;
+pub use self::keys::{NewKey, StoredKey};
 pub use self::messages::{Finish, Message, NewMessage, Progress, Query};
 
 /// A handle to the database. Clones share it.

@@ -15,6 +15,21 @@ pub struct StoredKey {
     pub revoked_at: Option<i64>,
 }
 
+/// A key to be kept.
+#[derive(Debug, Clone, Copy)]
+pub struct NewKey<'a> {
+    /// SHA-256 of the whole key, lower-case hex.
+    pub hash: &'a str,
+    /// What its owner calls it.
+    pub name: &'a str,
+    /// Whose history its requests belong to.
+    pub owner: &'a str,
+    /// Names of permissions, separated by commas.
+    pub permissions: &'a str,
+    /// When it ends, in milliseconds since 1970; never, if absent.
+    pub expires_at: Option<i64>,
+}
+
 impl Store {
     /// The key with this hash.
     pub(crate) async fn key(&self, hash: &str) -> sqlx::Result<Option<StoredKey>> {
@@ -23,18 +38,19 @@ impl Store {
             .await
     }
 
-    /// Adds a key that does not expire. One that is there already stays as it is.
-    pub(crate) async fn add_key(&self, hash: &str, name: &str, owner: &str, permissions: &str) -> sqlx::Result<()> {
+    /// Adds a key. One that is there already stays as it is.
+    pub(crate) async fn add_key(&self, key: NewKey<'_>) -> sqlx::Result<()> {
         let (id, now) = (id(), now());
         sqlx::query!(
-            "INSERT INTO keys (id, hash, name, owner, permissions, created_at) VALUES (?, ?, ?, ?, ?, ?)
+            "INSERT INTO keys (id, hash, name, owner, permissions, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT (hash) DO NOTHING",
             id,
-            hash,
-            name,
-            owner,
-            permissions,
-            now
+            key.hash,
+            key.name,
+            key.owner,
+            key.permissions,
+            now,
+            key.expires_at
         )
         .execute(&self.pool)
         .await?;
