@@ -58,23 +58,27 @@ pub fn router(app: App) -> Router {
 /// The API's description, as served on `/api/openapi.json`.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    open_routes()
-        .merge(OpenApiRouter::new().routes(routes!(health::health_detailed)))
-        .merge(generation_routes())
-        .merge(history_routes())
-        .into_openapi()
+    grouped(|routes, _| routes).into_openapi()
 }
 
 fn routes(app: &App) -> OpenApiRouter<App> {
-    let needs = |permission| from_fn_with_state((app.clone(), permission), guard::permitted);
+    grouped(|routes, permission| routes.route_layer(from_fn_with_state((app.clone(), permission), guard::permitted)))
+}
+
+/// All routes. Each group that needs a permission is passed through `guarded` with it.
+fn grouped(guarded: impl Fn(OpenApiRouter<App>, Permission) -> OpenApiRouter<App>) -> OpenApiRouter<App> {
     open_routes()
-        .merge(OpenApiRouter::new().routes(routes!(health::health_detailed)).route_layer(needs(Permission::Admin)))
-        .merge(generation_routes().route_layer(needs(Permission::CodeGeneration)))
-        .merge(history_routes().route_layer(needs(Permission::History)))
+        .merge(guarded(admin_routes(), Permission::Admin))
+        .merge(guarded(generation_routes(), Permission::CodeGeneration))
+        .merge(guarded(history_routes(), Permission::History))
 }
 
 fn open_routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Document::openapi()).routes(routes!(health::health))
+}
+
+fn admin_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(health::health_detailed))
 }
 
 fn generation_routes() -> OpenApiRouter<App> {
