@@ -138,7 +138,7 @@ impl App {
         }
         let mut thread = self.store.thread(id).await?;
         if let Some(replaced) = &ask.replaces {
-            if !self.store.has_message(id, replaced).await? {
+            if !thread.iter().any(|message| message.id == *replaced) {
                 return Err(unknown(
                     "replaces",
                     Message::new("이 대화에 없는 메시지입니다", "this conversation has no such message"),

@@ -192,18 +192,6 @@ impl Store {
         Ok(())
     }
 
-    /// Whether `id` is a message of this conversation's thread.
-    pub(crate) async fn has_message(&self, conversation_id: &str, id: &str) -> sqlx::Result<bool> {
-        let found = sqlx::query_scalar!(
-            "SELECT count(*) FROM messages WHERE conversation_id = ? AND id = ? AND superseded = 0",
-            conversation_id,
-            id
-        )
-        .fetch_one(&self.pool)
-        .await?;
-        Ok(found > 0)
-    }
-
     /// The thread of a conversation, oldest first.
     pub(crate) async fn thread(&self, conversation_id: &str) -> sqlx::Result<Vec<Message>> {
         sqlx::query_as!(
