@@ -26,7 +26,16 @@ pub struct Generation {
     /// What the caller is told first.
     pub start: Start,
     /// What follows; the last one is [`Event::Done`] or [`Event::Failed`].
-    pub events: mpsc::Receiver<Event>,
+    events: mpsc::Receiver<Event>,
+}
+
+impl Generation {
+    /// The next event. Nothing follows [`Event::Done`] and [`Event::Failed`], so it must not be asked for then.
+    pub async fn next(&mut self) -> Event {
+        // The recording always says how it ended, unless it died.
+        let died = || Event::Failed(Error::Internal("the task of a generation ended without a word".into()));
+        self.events.recv().await.unwrap_or_else(died)
+    }
 }
 
 /// What is known when the model has accepted the prompt.

@@ -12,7 +12,7 @@ use super::problem::Rejection;
 use super::request_id::RequestId;
 use super::sse;
 use crate::app::App;
-use crate::error::{Error, Language, Problem};
+use crate::error::{Language, Problem};
 use crate::generate::ask::GenerateRequest;
 use crate::generate::{Ask, Event, LOCAL, Outcome, Start};
 use crate::keys::Caller;
@@ -37,18 +37,14 @@ pub async fn generate_code(
     let ask = Ask::try_from(request).map_err(language.rejection())?;
     let mut generation = app.generate(&caller.owner, ask).await.map_err(language.rejection())?;
     loop {
-        match generation.events.recv().await {
-            Some(Event::Done(outcome)) => {
+        match generation.next().await {
+            Event::Done(outcome) => {
                 let additions = Additions::new(&generation.start, &outcome, &request_id);
                 let Outcome { generated_code, explanation, .. } = *outcome;
                 return Ok(Json(GenerateResponse { generated_code, explanation, status: "success", additions }));
             }
-            Some(Event::Failed(error)) => return Err(language.rejection()(error)),
-            Some(Event::Code { .. } | Event::Explanation(_)) => {}
-            None => {
-                let error = Error::Internal("the task of a generation ended without a word".into());
-                return Err(language.rejection()(error));
-            }
+            Event::Failed(error) => return Err(language.rejection()(error)),
+            Event::Code { .. } | Event::Explanation(_) => {}
         }
     }
 }

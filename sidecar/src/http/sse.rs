@@ -88,22 +88,17 @@ pub fn response(generation: Generation, request_id: String, language: Language) 
 }
 
 async fn next(generation: &mut Generation, request_id: &str, language: Language) -> (Kind, String, Option<Value>) {
-    let Ok(event) = tokio::time::timeout(SILENCE, generation.events.recv()).await else {
+    let Ok(event) = tokio::time::timeout(SILENCE, generation.next()).await else {
         return (Kind::Token, String::new(), None);
     };
     match event {
-        Some(Event::Code { text, opens }) => (Kind::Code, text, opens.as_ref().map(json)),
-        Some(Event::Explanation(text)) => (Kind::Explanation, text, None),
-        Some(Event::Done(outcome)) => {
+        Event::Code { text, opens } => (Kind::Code, text, opens.as_ref().map(json)),
+        Event::Explanation(text) => (Kind::Explanation, text, None),
+        Event::Done(outcome) => {
             let additions = Additions::new(&generation.start, &outcome, request_id);
             (Kind::Done, String::new(), Some(json(&additions)))
         }
-        Some(Event::Failed(error)) => (Kind::Error, String::new(), Some(json(&problem::report(&error, language)))),
-        // The recording always says how it ended, unless it died.
-        None => {
-            let error = crate::error::Error::Internal("the task of a generation ended without a word".into());
-            (Kind::Error, String::new(), Some(json(&problem::report(&error, language))))
-        }
+        Event::Failed(error) => (Kind::Error, String::new(), Some(json(&problem::report(&error, language)))),
     }
 }
 
