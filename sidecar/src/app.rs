@@ -1,7 +1,7 @@
 //! The handles that a request may use.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use engine::Engine;
 use tokio::sync::watch;
@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::keys::Keys;
+use crate::settings;
 use crate::store::Store;
 use crate::system::Sample;
 
@@ -25,8 +26,8 @@ pub struct App {
     pub system: watch::Receiver<Sample>,
     /// Web origins whose pages may use the API.
     pub origins: Arc<[String]>,
-    /// A generation ends when no token comes for so long.
-    pub idle_timeout: Duration,
+    /// What the user has chosen.
+    pub settings: settings::Handle,
     /// When the process started.
     pub started: Instant,
     /// Cancelled when the process is to end.

@@ -1,82 +1,171 @@
 //! The facts of this process, from its environment and command line. The only reader of the environment.
 
+mod reader;
+mod variables;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use self::reader::Reader;
+pub use self::reader::{ConfigError, Problem};
+pub use self::variables::{VARIABLES, Variable, unknown};
+use crate::settings::Fixed;
+
 /// What this process was told when it was started.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// What kind of installation this is.
+    pub environment: Environment,
+    /// More is logged.
+    pub debug: bool,
     /// The folder for everything HAPA keeps.
     pub data: PathBuf,
-    /// The address to listen on; loopback only.
+    /// The address to listen on; others than loopback need TLS or trust, and a key of their own.
     pub host: IpAddr,
     /// The port that was asked for, if any; otherwise the documented one or the next that is free.
     pub port: Option<u16>,
+    /// What the kept hashes of keys depend on; made and kept in the data folder if absent.
+    pub secret_key: Option<Secret>,
+    /// Days until a new key ends.
+    pub api_key_expiry_days: u32,
+    /// Whether the demo key may exist.
+    pub demo_key: bool,
+    /// The remote backend's key.
+    pub remote_key: Option<Secret>,
+    /// The remote backend's address.
+    pub remote_endpoint: Option<String>,
     /// The database's file.
     pub database: PathBuf,
     /// The model file that was asked for, if any.
     pub model: Option<PathBuf>,
     /// A script to follow instead of a model, in debug builds.
     pub script: Option<PathBuf>,
+    /// Threads that answer requests; the model has its own.
+    pub workers: usize,
     /// Web origins, beside the window's own, whose pages may use the API.
     pub cors_origins: Vec<String>,
-    /// A generation ends when no token comes for so long.
-    pub request_timeout: Duration,
-    /// Which log lines are written, as in `info` or `debug,sqlx=warn`.
-    pub log_level: String,
+    /// The certificate and its key, PEM files, if the API is served over TLS.
+    pub tls: Option<TlsFiles>,
+    /// A second port that serves `/metrics` and nothing else, if any.
+    pub metrics_port: Option<u16>,
+    /// How often the machine, the database and the remote backend are looked at.
+    pub health_check_interval: Duration,
+    /// Whether responses carry the headers that keep browsers careful.
+    pub security_headers: bool,
+    /// Whether requests that change something must be what no foreign web page can send.
+    pub csrf_protection: bool,
+    /// Whether the log is cut into files of `log_max_size`.
+    pub log_rotation: bool,
+    /// Bytes after which a new log file begins.
+    pub log_max_size: u64,
+    /// Where models are downloaded from.
+    pub hf_endpoint: String,
+    /// Settings that the environment decides.
+    pub settings: Fixed,
 }
 
-/// A setting that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("{variable} is `{value}`: {problem}")]
-pub struct ConfigError {
-    variable: &'static str,
-    value: String,
-    problem: String,
+/// What kind of installation this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Environment {
+    /// On a developer's own machine: a demo key may exist.
+    Development,
+    /// For use.
+    Production,
+}
+
+/// Where certificate and key are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate with those that vouch for it, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+}
+
+/// A text that is never written to logs.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself, for the one place that needs it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
 }
 
 impl Config {
     /// Reads the environment of this process.
     ///
     /// # Errors
-    /// The first variable with a value that cannot be used.
+    /// Every variable with a value that cannot be used.
     pub fn from_env() -> Result<Self, ConfigError> {
-        Self::read(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        Self::read(|name| std::env::var(name).ok())
     }
 
-    /// Reads variables from `lookup`.
+    /// A configuration for `data` with nothing set.
+    ///
+    /// # Panics
+    /// Never: the defaults are valid.
+    #[must_use]
+    pub fn for_data(data: PathBuf) -> Self {
+        let data = data.to_string_lossy().into_owned();
+        Self::read(|name| (name == handshake::DATA_VARIABLE).then(|| data.clone())).expect("the defaults are valid")
+    }
+
+    /// Reads variables from `lookup`. One that is empty counts as absent.
     ///
     /// # Errors
-    /// The first variable with a value that cannot be used.
-    pub fn read(lookup: impl Fn(&'static str) -> Option<String>) -> Result<Self, ConfigError> {
-        let data = handshake::data_folder(lookup(handshake::DATA_VARIABLE).map(PathBuf::from)).ok_or_else(|| {
-            error(
-                handshake::DATA_VARIABLE,
-                String::new(),
-                "this system has no home folder; name a folder for HAPA's data",
-            )
-        })?;
-        let database = match lookup("DATABASE_URL") {
-            None => data.join("hapa.db"),
-            Some(url) => match url.strip_prefix("sqlite:") {
-                Some(path) => PathBuf::from(path.trim_start_matches("//")),
-                None => return Err(error("DATABASE_URL", url, "only sqlite:<path> is supported")),
-            },
+    /// Every variable with a value that cannot be used.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(&lookup);
+        let data = reader.data_folder();
+        let environment = match reader.one_of("ENVIRONMENT", &["development", "production"]) {
+            Some("development") => Environment::Development,
+            _ => Environment::Production,
         };
-        Ok(Self {
-            host: host(lookup("HOST"))?,
-            port: parsed("PORT", lookup("PORT"), "a port is a number from 1 to 65535")?,
-            model: lookup("HAPA_MODEL").map(PathBuf::from),
-            script: lookup("HAPA_SCRIPT").map(PathBuf::from).filter(|_| cfg!(debug_assertions)),
-            cors_origins: origins(lookup("CORS_ORIGINS"))?,
-            request_timeout: Duration::from_secs(
-                parsed("REQUEST_TIMEOUT", lookup("REQUEST_TIMEOUT"), "it is a number of seconds")?.unwrap_or(30),
-            ),
-            log_level: lookup("LOG_LEVEL").unwrap_or_else(|| "info".into()).to_lowercase(),
+        let metrics = reader.flag("ENABLE_METRICS").unwrap_or(false);
+        let metrics_port = reader.number("METRICS_PORT", 1..=u16::MAX).unwrap_or(9090);
+        let config = Self {
+            environment,
+            debug: reader.flag("DEBUG").unwrap_or(false),
+            host: reader.host().unwrap_or(Ipv4Addr::LOCALHOST.into()),
+            port: reader.number("PORT", 1..=u16::MAX),
+            secret_key: reader.secret("SECRET_KEY", 32),
+            api_key_expiry_days: reader.number("API_KEY_EXPIRY_DAYS", 1..=3650).unwrap_or(90),
+            demo_key: reader.flag("ENABLE_DEMO_API_KEY").unwrap_or(true) && environment == Environment::Development,
+            remote_key: reader.secret("AI_MODEL_API_KEY", 1),
+            remote_endpoint: reader.url("AI_MODEL_ENDPOINT"),
+            database: reader.database().unwrap_or_else(|| data.join("hapa.db")),
+            model: reader.text("HAPA_MODEL").map(PathBuf::from),
+            script: reader.text("HAPA_SCRIPT").map(PathBuf::from).filter(|_| cfg!(debug_assertions)),
+            workers: reader.number("MAX_WORKERS", 1..=64).unwrap_or(4),
+            cors_origins: reader.origins("CORS_ORIGINS"),
+            tls: reader.tls(),
+            metrics_port: metrics.then_some(metrics_port),
+            health_check_interval: Duration::from_secs(reader.number("HEALTH_CHECK_INTERVAL", 1..=3600).unwrap_or(60)),
+            security_headers: reader.flag("ENABLE_SECURITY_HEADERS").unwrap_or(true),
+            csrf_protection: reader.flag("ENABLE_CSRF_PROTECTION").unwrap_or(true),
+            log_rotation: reader.flag("LOG_FILE_ROTATION").unwrap_or(true),
+            log_max_size: reader.size("LOG_MAX_SIZE").unwrap_or(50_000_000),
+            hf_endpoint: reader.url("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".into()),
+            settings: reader.fixed(),
             data,
-            database,
-        })
+        };
+        reader.finish(config)
     }
 
     /// The folder that model files are looked for in.
@@ -90,6 +179,24 @@ impl Config {
     pub fn key_file(&self) -> PathBuf {
         self.data.join("api.key")
     }
+
+    /// The file with the secret that hashes of keys depend on.
+    #[must_use]
+    pub fn secret_file(&self) -> PathBuf {
+        self.data.join("secret.key")
+    }
+
+    /// Where log lines go.
+    #[must_use]
+    pub fn log_file(&self) -> PathBuf {
+        self.data.join("logs").join("app.log")
+    }
+}
+
+/// The names of all variables of this process, for finding misspelt ones.
+#[must_use]
+pub fn names() -> Vec<String> {
+    std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect()
 }
 
 /// The language of the terminal, such as `ko_KR.UTF-8`.
@@ -100,44 +207,12 @@ pub fn locale() -> Option<String> {
         .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
 }
 
-fn error(variable: &'static str, value: impl Into<String>, problem: impl Into<String>) -> ConfigError {
-    ConfigError { variable, value: value.into(), problem: problem.into() }
-}
-
-fn parsed<T: std::str::FromStr>(
-    variable: &'static str,
-    value: Option<String>,
-    problem: &str,
-) -> Result<Option<T>, ConfigError> {
-    value.map(|value| value.parse().map_err(|_| error(variable, value, problem))).transpose()
-}
-
-fn host(value: Option<String>) -> Result<IpAddr, ConfigError> {
-    let Some(value) = value.filter(|value| value != "localhost") else { return Ok(Ipv4Addr::LOCALHOST.into()) };
-    let address: IpAddr = value.parse().map_err(|_| error("HOST", value.clone(), "it is not an IP address"))?;
-    if address.is_loopback() {
-        Ok(address)
-    } else {
-        Err(error("HOST", value, "this version serves this machine only; use 127.0.0.1"))
-    }
-}
-
-fn origins(value: Option<String>) -> Result<Vec<String>, ConfigError> {
-    let Some(value) = value else { return Ok(Vec::new()) };
-    let origins: Vec<String> = serde_json::from_str(&value)
-        .map_err(|_| error("CORS_ORIGINS", value.clone(), "it is a JSON list, such as [\"http://localhost:5173\"]"))?;
-    match origins.iter().find(|origin| origin.contains('*') || !origin.contains("://")) {
-        Some(origin) => Err(error("CORS_ORIGINS", origin, "name each origin whole, such as http://localhost:5173")),
-        None => Ok(origins),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn read(variables: &[(&str, &str)]) -> Result<Config, String> {
-        let lookup = |name: &'static str| {
+        let lookup = |name: &str| {
             let given = variables.iter().find(|(variable, _)| *variable == name);
             given.map(|(_, value)| (*value).to_owned()).or((name == "HAPA_DATA_DIR").then(|| "/data".to_owned()))
         };
@@ -150,20 +225,71 @@ mod tests {
         assert_eq!(config.host, IpAddr::from([127, 0, 0, 1]));
         assert_eq!(config.port, None);
         assert_eq!(config.database, PathBuf::from("/data/hapa.db"));
+        assert!(config.security_headers && config.csrf_protection && config.metrics_port.is_none());
+        assert!(!config.demo_key, "a demo key is for development");
     }
 
     #[test]
     fn an_invalid_value_is_reported_by_name() {
         for (variable, value, problem) in [
-            ("PORT", "eighty", "PORT is `eighty`: a port is a number from 1 to 65535"),
-            ("PORT", "70000", "PORT is `70000`: a port is a number from 1 to 65535"),
-            ("HOST", "0.0.0.0", "HOST is `0.0.0.0`: this version serves this machine only; use 127.0.0.1"),
-            ("CORS_ORIGINS", "*", "CORS_ORIGINS is `*`: it is a JSON list, such as [\"http://localhost:5173\"]"),
-            ("CORS_ORIGINS", "[\"*\"]", "CORS_ORIGINS is `*`: name each origin whole, such as http://localhost:5173"),
-            ("DATABASE_URL", "postgres://x", "DATABASE_URL is `postgres://x`: only sqlite:<path> is supported"),
-            ("REQUEST_TIMEOUT", "-1", "REQUEST_TIMEOUT is `-1`: it is a number of seconds"),
+            ("PORT", "eighty", "PORT is `eighty`: it must be a whole number from 1 to 65535"),
+            ("PORT", "70000", "PORT is `70000`: it must be a whole number from 1 to 65535"),
+            ("HOST", "everywhere", "HOST is `everywhere`: it must be an IP address, such as 127.0.0.1"),
+            ("CORS_ORIGINS", "*", "CORS_ORIGINS is `*`: it must be a JSON list, such as [\"http://localhost:5173\"]"),
+            (
+                "CORS_ORIGINS",
+                "[\"*\"]",
+                "CORS_ORIGINS is `[\"*\"]`: each origin must be named whole, such as http://localhost:5173",
+            ),
+            ("DATABASE_URL", "postgres://x", "DATABASE_URL is `postgres://x`: it must be sqlite:<path>"),
+            ("REQUEST_TIMEOUT", "-1", "REQUEST_TIMEOUT is `-1`: it must be a whole number from 1 to 3600"),
+            ("DEBUG", "maybe", "DEBUG is `maybe`: it must be true or false"),
+            ("ENVIRONMENT", "staging", "ENVIRONMENT is `staging`: it must be one of development, production"),
+            ("LOG_MAX_SIZE", "lots", "LOG_MAX_SIZE is `lots`: it must be a size from 1KB to 10GB, such as 50MB"),
+            ("SECRET_KEY", "short", "SECRET_KEY is too short: it must have at least 32 characters"),
+            ("SSL_ENABLED", "true", "SSL_ENABLED is `true`: SSL_CERT_PATH and SSL_KEY_PATH must name PEM files"),
         ] {
             assert_eq!(read(&[(variable, value)]).unwrap_err(), problem);
         }
+    }
+
+    #[test]
+    fn all_invalid_values_are_reported_at_once() {
+        let problems = read(&[("PORT", "x"), ("DEBUG", "y"), ("CACHE_TTL", "z")]).unwrap_err();
+        assert_eq!(problems.lines().count(), 3, "{problems}");
+    }
+
+    #[test]
+    fn each_variable_of_the_table_is_read_and_each_that_is_read_is_in_the_table() {
+        let asked = std::cell::RefCell::new(std::collections::BTreeSet::new());
+        let lookup = |name: &str| {
+            asked.borrow_mut().insert(name.to_owned());
+            (name == "HAPA_DATA_DIR").then(|| "/data".to_owned())
+        };
+        Config::read(lookup).unwrap();
+        let table: std::collections::BTreeSet<String> =
+            VARIABLES.iter().map(|variable| variable.name.to_owned()).collect();
+        // These two are read by the desktop app.
+        let elsewhere = ["HAPA_SIDECAR"].map(str::to_owned).into();
+        assert_eq!(asked.into_inner(), &table - &elsewhere);
+    }
+
+    #[test]
+    fn a_misspelt_variable_is_noticed() {
+        let names = ["RATE_LIMT_ENABLED", "HAPA_MODELS", "HOME", "PATH", "PORT", "SHOST"].map(str::to_owned);
+        assert_eq!(
+            unknown(&names),
+            [
+                "RATE_LIMT_ENABLED is not a variable of HAPA; did you mean RATE_LIMIT_ENABLED?",
+                "HAPA_MODELS is not a variable of HAPA; did you mean HAPA_MODEL?",
+            ]
+        );
+    }
+
+    #[test]
+    fn secrets_are_not_printed() {
+        let config = read(&[("SECRET_KEY", &"k".repeat(40)), ("AI_MODEL_API_KEY", "sk-canary")]).unwrap();
+        let text = format!("{config:?}");
+        assert!(!text.contains("kkkk") && !text.contains("canary"), "{text}");
     }
 }

@@ -11,6 +11,7 @@ pub mod http;
 pub mod keys;
 pub mod models;
 pub mod serve;
+pub mod settings;
 pub mod store;
 pub mod system;
 pub mod telemetry;

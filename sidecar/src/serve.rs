@@ -17,7 +17,7 @@ use crate::app::{App, VERSION};
 use crate::config::Config;
 use crate::keys::{Key, Keys, installation_key};
 use crate::store::Store;
-use crate::{http, models, system};
+use crate::{http, models, settings, system};
 
 /// How long connections may stay open when the process ends. Streams end by themselves at once; what is left is a browser's
 /// connection that never carried a request.
@@ -68,6 +68,8 @@ impl House {
         let store = Store::open(&config.database).await.map_err(|error| store_problem(error.to_string()))?;
         let key =
             installation_key(&store, &config.key_file()).await.map_err(|error| store_problem(error.to_string()))?;
+        let settings = settings::Handle::open(store.clone(), config.settings.clone());
+        let settings = settings.await.map_err(|error| store_problem(error.to_string()))?;
         let engine = models::start(config).map_err(|error| StartError::new(Exit::Config, error))?;
         let app = App {
             engine,
@@ -75,7 +77,7 @@ impl House {
             system: system::watch(store.clone(), config.data.clone(), shutdown.clone()).await,
             store,
             origins: origins(config),
-            idle_timeout: config.request_timeout,
+            settings,
             started: Instant::now(),
             shutdown,
             work: TaskTracker::new(),

@@ -3,6 +3,7 @@
 mod conversations;
 mod keys;
 mod messages;
+mod settings;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -124,7 +124,7 @@ async fn a_question_that_does_not_fit_is_a_problem_not_a_stream() {
 #[tokio::test]
 async fn a_model_that_says_nothing_more_is_given_up() {
     let data = tests::process::data_with(&tests::script());
-    let server = Server::on(data, |config| config.request_timeout = std::time::Duration::from_millis(200)).await;
+    let server = Server::on(data, |config| config.settings.request_timeout = Some(1)).await;
     let events = Frames::new(server.ask(&json!({"user_question": "forever"})).await).rest().await;
     assert_eq!(events.last().unwrap()["metadata"]["error_code"], "SERVICE_UNAVAILABLE");
     server.idle().await;

@@ -1,8 +1,7 @@
 //! HAPA inside the test's own process, with the scripted engine, asked over HTTP.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
@@ -50,17 +49,9 @@ impl Server {
     /// HAPA on an existing data folder, its configuration changed by `change`.
     pub async fn on(data: TempDir, change: impl FnOnce(&mut Config)) -> Self {
         let folder = data.path().to_owned();
-        let mut config = Config {
-            host: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            port: None,
-            database: folder.join("hapa.db"),
-            model: None,
-            script: Some(folder.join("script.json")),
-            cors_origins: vec!["http://trusted.example".into()],
-            request_timeout: Duration::from_secs(30),
-            log_level: "warn".into(),
-            data: folder,
-        };
+        let mut config = Config::for_data(folder.clone());
+        config.script = Some(folder.join("script.json"));
+        config.cors_origins = vec!["http://trusted.example".into()];
         change(&mut config);
         let shutdown = CancellationToken::new();
         let house = House::open(&config, None, shutdown.clone()).await.expect("a new data folder can be opened");

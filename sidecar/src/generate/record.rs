@@ -88,7 +88,8 @@ impl Recording {
         // Waiting for a turn is no idleness; the clock runs from the first sign of work.
         let mut working = false;
         loop {
-            let idle = if working { self.app.idle_timeout } else { Duration::MAX };
+            let patience = Duration::from_secs(self.app.settings.current().request_timeout.into());
+            let idle = if working { patience } else { Duration::MAX };
             tokio::select! {
                 () = events.closed() => return End::CallerLeft,
                 () = stopping.cancelled() => return End::Stopping,

@@ -1,0 +1,199 @@
+//! What the user has chosen: one table of settings with their bounds, kept in the database, in force as soon as they change.
+//!
+//! A variable of the environment that is set for this process wins over what is kept, and cannot be changed from inside.
+
+mod value;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Mutex, watch};
+use utoipa::ToSchema;
+
+use self::value::{Bounds, Value};
+pub use self::value::{Change, LogLevel};
+use crate::config::Problem;
+use crate::error::{Error, Invalid, Message};
+use crate::store::Store;
+
+/// The table of settings: name, type, default, bounds, and the variable of the environment that decides it, if there is one.
+macro_rules! settings {
+    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:expr, $($variable:literal)?
+        $(in $least:tt ..= $most:tt)?;)*) => {
+        /// What is in force.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+        pub struct Settings { $($(#[doc = $doc])+ $(#[schema(minimum = $least, maximum = $most)])? pub $name: $type,)* }
+
+        /// What to change. Absent fields stay; null brings the default back.
+        #[derive(Debug, Default, Deserialize, ToSchema)]
+        pub struct Patch {
+            $($(#[doc = $doc])+ #[serde(default)] #[schema(value_type = Option<$type> $(, minimum = $least, maximum = $most)?)] pub $name: Change<$type>,)*
+        }
+
+        /// What the environment decides.
+        #[derive(Debug, Clone, Default, PartialEq, Eq)]
+        pub struct Fixed { $($(#[doc = $doc])+ pub $name: Option<$type>,)* }
+
+        impl Default for Settings {
+            fn default() -> Self { Self { $($name: $default,)* } }
+        }
+
+        impl Fixed {
+            /// The settings that variables of the environment decide, and what is wrong with others.
+            #[must_use]
+            pub fn read(lookup: &dyn Fn(&str) -> Option<String>) -> (Self, Vec<Problem>) {
+                let mut problems = Vec::new();
+                let fixed = Self { $($name: value::read(
+                    None$(.or(Some($variable)))?, Bounds(None$(.or(Some(($least, $most))))?), lookup, &mut problems),)* };
+                (fixed, problems)
+            }
+
+            /// The names of the settings that the environment decides, each with its variable.
+            #[must_use]
+            pub fn variables(&self) -> BTreeMap<&'static str, &'static str> {
+                let mut variables = BTreeMap::new();
+                $($(if self.$name.is_some() { variables.insert(stringify!($name), $variable); })?)*
+                variables
+            }
+
+            fn apply(&self, settings: &mut Settings) {
+                $(if let Some(value) = &self.$name { settings.$name = value.clone(); })*
+            }
+        }
+
+        impl Patch {
+            fn check(&self, fixed: &Fixed) -> Invalid {
+                let mut invalid = Invalid::default();
+                $({
+                    if let Change::To(value) = &self.$name
+                        && let Some(problem) = value.problem(Bounds(None$(.or(Some(($least, $most))))?)) {
+                        invalid.add(stringify!($name), problem);
+                    }
+                    if fixed.$name.is_some() && !matches!(self.$name, Change::Keep) {
+                        let variable = ""$(.to_owned() + $variable)?;
+                        invalid.add(stringify!($name), Message::new(
+                            format!("환경 변수 {variable}(으)로 정해져 있어 여기서 바꿀 수 없습니다"),
+                            format!("is set by {variable} in the environment and cannot be changed here"),
+                        ));
+                    }
+                })*
+                invalid
+            }
+
+            /// The changes as the database keeps them: JSON, or nothing for the default.
+            fn changes(&self) -> Vec<(&'static str, Option<String>)> {
+                let mut changes = Vec::new();
+                $(match &self.$name {
+                    Change::Keep => {}
+                    Change::Reset => changes.push((stringify!($name), None)),
+                    Change::To(value) => changes.push((stringify!($name), Some(value::json(value)))),
+                })*
+                changes
+            }
+        }
+
+        impl Settings {
+            /// The defaults, with what the database keeps instead. What it keeps that is not valid any more is left out.
+            fn kept(rows: &[(String, String)]) -> Self {
+                let mut settings = Self::default();
+                for (name, json) in rows {
+                    match name.as_str() {
+                        $(stringify!($name) => match serde_json::from_str::<$type>(json) {
+                            Ok(value) if value.problem(Bounds(None$(.or(Some(($least, $most))))?)).is_none() => settings.$name = value,
+                            _ => tracing::warn!("the setting {name} is kept with a value that is not valid; its default counts"),
+                        },)*
+                        _ => tracing::debug!("the setting {name} is kept, and this version does not know it"),
+                    }
+                }
+                settings
+            }
+        }
+    };
+}
+
+settings! {
+    /// Seconds that a finished answer can be given again; 0 turns the cache off.
+    cache_ttl: u32 = 1800, "CACHE_TTL" in 0..=2_592_000;
+    /// Answers in the cache at most; 0 turns the cache off.
+    cache_size: u32 = 1000, "MAX_CACHE_SIZE" in 0..=100_000;
+    /// A generation ends when no token comes for so many seconds.
+    request_timeout: u32 = 30, "REQUEST_TIMEOUT" in 1..=3600;
+    /// Whether requests are limited. The app's own key never is.
+    rate_limit_enabled: bool = true, "RATE_LIMIT_ENABLED";
+    /// Requests of a key in a window.
+    rate_limit: u32 = 100, "DEFAULT_RATE_LIMIT" in 1..=1_000_000;
+    /// Generations of a key in a window.
+    rate_limit_generation: u32 = 50, in 1..=1_000_000;
+    /// Completions of a key in a window; null for any number.
+    rate_limit_completion: Option<u32> = None, in 1..=1_000_000;
+    /// Streams that a key may have open at a time.
+    rate_limit_streams: u32 = 10, in 1..=1000;
+    /// Requests from one address in a day.
+    rate_limit_per_address: u32 = 1000, in 1..=10_000_000;
+    /// Minutes of a window.
+    rate_limit_window_minutes: u32 = 60, "RATE_LIMIT_WINDOW_MINUTES" in 1..=1440;
+    /// Days that the history is kept; null for ever.
+    history_retention_days: Option<u32> = None, "HISTORY_RETENTION_DAYS" in 1..=36_500;
+    /// Which log lines are written, such as `info` or `info,sqlx=warn`.
+    log_level: LogLevel = LogLevel::default(), "LOG_LEVEL";
+}
+
+/// A handle to the settings. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    store: Store,
+    fixed: Arc<Fixed>,
+    current: Arc<watch::Sender<Arc<Settings>>>,
+    /// One change at a time, so that what is in force is what was written last.
+    changing: Arc<Mutex<()>>,
+}
+
+impl Handle {
+    /// Reads what is kept.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn open(store: Store, fixed: Fixed) -> Result<Self, Error> {
+        let settings = in_force(&store, &fixed).await?;
+        let current = Arc::new(watch::Sender::new(Arc::new(settings)));
+        Ok(Self { store, fixed: Arc::new(fixed), current, changing: Arc::default() })
+    }
+
+    /// What is in force now.
+    #[must_use]
+    pub fn current(&self) -> Arc<Settings> {
+        self.current.borrow().clone()
+    }
+
+    /// What is in force, as it changes.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Arc<Settings>> {
+        self.current.subscribe()
+    }
+
+    /// What the environment decides.
+    #[must_use]
+    pub fn fixed(&self) -> &Fixed {
+        &self.fixed
+    }
+
+    /// Changes settings, keeps them, and puts them in force.
+    ///
+    /// # Errors
+    /// Values out of bounds, or decided by the environment; then nothing is changed.
+    pub async fn change(&self, patch: &Patch) -> Result<Arc<Settings>, Error> {
+        patch.check(&self.fixed).into_result()?;
+        let _turn = self.changing.lock().await;
+        self.store.save_settings(&patch.changes()).await?;
+        let settings = Arc::new(in_force(&self.store, &self.fixed).await?);
+        self.current.send_replace(Arc::clone(&settings));
+        Ok(settings)
+    }
+}
+
+async fn in_force(store: &Store, fixed: &Fixed) -> Result<Settings, Error> {
+    let mut settings = Settings::kept(&store.settings().await?);
+    fixed.apply(&mut settings);
+    Ok(settings)
+}

@@ -1,0 +1,132 @@
+//! The types that a setting can have: how each is read from text, and when it is out of bounds.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+
+use crate::config::Problem;
+use crate::error::Message;
+use crate::telemetry;
+
+/// A field of a patch: absent, null, or a value.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Change<T> {
+    /// The field is absent: what is in force stays.
+    #[default]
+    Keep,
+    /// It is null: the default comes back.
+    Reset,
+    /// It has a value.
+    To(T),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Change<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::deserialize(deserializer)?.map_or(Self::Reset, Self::To))
+    }
+}
+
+/// The least and the greatest number that is accepted, where there are such.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds(pub Option<(u32, u32)>);
+
+/// A type that a setting can have.
+pub trait Value: Serialize + DeserializeOwned {
+    /// Reads it as a variable of the environment has it.
+    fn parse(text: &str) -> Option<Self>;
+
+    /// What is wrong with it.
+    fn problem(&self, bounds: Bounds) -> Option<Message>;
+}
+
+impl Value for bool {
+    fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" => Some(true),
+            "false" | "0" | "no" | "off" => Some(false),
+            _ => None,
+        }
+    }
+
+    fn problem(&self, _: Bounds) -> Option<Message> {
+        None
+    }
+}
+
+impl Value for u32 {
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn problem(&self, Bounds(bounds): Bounds) -> Option<Message> {
+        let (least, most) = bounds?;
+        (!(least..=most).contains(self)).then(|| {
+            Message::new(format!("{least}에서 {most} 사이여야 합니다"), format!("must be from {least} to {most}"))
+        })
+    }
+}
+
+impl Value for Option<u32> {
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok().map(Some)
+    }
+
+    fn problem(&self, bounds: Bounds) -> Option<Message> {
+        self.as_ref()?.problem(bounds)
+    }
+}
+
+/// Which log lines are written: a level, also by room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(transparent)]
+#[schema(max_length = 200, example = "info")]
+pub struct LogLevel(pub String);
+
+impl Default for LogLevel {
+    fn default() -> Self {
+        Self("info".into())
+    }
+}
+
+impl Value for LogLevel {
+    fn parse(text: &str) -> Option<Self> {
+        let level = Self(text.to_lowercase());
+        level.problem(Bounds(None)).is_none().then_some(level)
+    }
+
+    fn problem(&self, _: Bounds) -> Option<Message> {
+        (self.0.len() > 200 || !telemetry::is_filter(&self.0)).then(|| {
+            Message::new(
+                "error, warn, info, debug, trace 중 하나이거나 `info,sqlx=warn` 같은 형식이어야 합니다",
+                "must be error, warn, info, debug or trace, or look like `info,sqlx=warn`",
+            )
+        })
+    }
+}
+
+/// The value that a variable of the environment gives to a setting, if it is set.
+pub fn read<T: Value>(
+    variable: Option<&'static str>,
+    bounds: Bounds,
+    lookup: &dyn Fn(&str) -> Option<String>,
+    problems: &mut Vec<Problem>,
+) -> Option<T> {
+    let variable = variable?;
+    let text = lookup(variable).filter(|text| !text.trim().is_empty())?;
+    let parsed = T::parse(text.trim());
+    if let Some(value) = parsed.filter(|value| value.problem(bounds).is_none()) {
+        return Some(value);
+    }
+    let problem = match bounds.0 {
+        Some((least, most)) => format!("it must be a whole number from {least} to {most}"),
+        None if T::parse("true").is_some() => "it must be true or false".into(),
+        None => "it must be error, warn, info, debug or trace, or look like `info,sqlx=warn`".into(),
+    };
+    problems.push(Problem { variable: variable.into(), value: Some(text), problem });
+    None
+}
+
+/// A value as the database keeps it.
+pub fn json<T: Value>(value: &T) -> String {
+    serde_json::to_string(value).expect("settings are plain values")
+}
