@@ -8,6 +8,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::answers::Answers;
+use crate::complete::Sessions;
 use crate::keys::Keys;
 use crate::settings;
 use crate::store::Store;
@@ -26,6 +28,10 @@ pub struct App {
     pub system: watch::Receiver<Sample>,
     /// Web origins whose pages may use the API.
     pub origins: Arc<[String]>,
+    /// Answers that can be given again.
+    pub answers: Answers,
+    /// Editor sessions with a completion on its way.
+    pub sessions: Sessions,
     /// What the user has chosen.
     pub settings: settings::Handle,
     /// When the process started.

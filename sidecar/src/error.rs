@@ -29,6 +29,9 @@ pub enum Error {
     /// There is nothing by this name.
     #[error("not found")]
     NotFound,
+    /// Fields of the body name things that are not there.
+    #[error("unknown: {0:?}")]
+    Unknown(Invalid),
     /// The address exists, but not for this method.
     #[error("method not allowed")]
     MethodNotAllowed,
@@ -79,6 +82,12 @@ impl Invalid {
         let mut invalid = Self::default();
         invalid.add(path, message);
         invalid
+    }
+
+    /// Dotted paths with lists of messages, as clients read them.
+    fn details(&self, language: Language) -> Value {
+        let messages = |all: &[Message]| all.iter().map(|one| one.text(language)).collect::<Value>();
+        self.0.iter().map(|(path, all)| (path.clone(), messages(all))).collect()
     }
 
     /// `Ok` if nothing was noted.
@@ -233,13 +242,12 @@ impl Error {
             Self::Invalid(invalid) => (
                 ErrorCode::ValidationError,
                 Message::new("입력값이 올바르지 않습니다", "some fields have invalid values"),
-                Some(
-                    invalid
-                        .0
-                        .iter()
-                        .map(|(path, all)| (path.clone(), all.iter().map(|one| one.text(language)).collect::<Value>()))
-                        .collect(),
-                ),
+                Some(invalid.details(language)),
+            ),
+            Self::Unknown(invalid) => (
+                ErrorCode::NotFound,
+                Message::new("요청이 가리키는 것을 찾을 수 없습니다", "the request names something that is not there"),
+                Some(invalid.details(language)),
             ),
             Self::Key(KeyProblem::Missing) => (
                 ErrorCode::Unauthorized,
@@ -348,7 +356,7 @@ fn engine_parts(error: &engine::Error, incident: &str) -> (ErrorCode, Message, O
             ),
             Some(json!({ "reason": Reason::ContextTooLong, "tokens": tokens, "limit": limit })),
         ),
-        engine::Error::Broken(_) => internal(incident),
+        engine::Error::Broken(_) | engine::Error::CannotFill => internal(incident),
     }
 }
 

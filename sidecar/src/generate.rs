@@ -1,6 +1,9 @@
 //! Turning a question into code: check it, lay out the prompt, ask the model, split its answer, keep both.
 
 pub mod ask;
+pub mod enhanced;
+pub mod findings;
+pub mod kind;
 pub mod profile;
 pub mod prompt;
 mod record;
@@ -11,8 +14,11 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 
 pub use self::ask::Ask;
+pub use self::kind::ModelType;
 use self::record::{Accepted, Recording};
 pub use self::split::Opened;
+use self::split::Splitter;
+use crate::answers::{Kind, Reuse};
 use crate::app::App;
 use crate::error::{Error, Invalid, Message};
 use crate::store::{Finish, NewMessage};
@@ -78,6 +84,8 @@ pub struct Outcome {
     pub explanation: String,
     /// Why it ended.
     pub finish: Finish,
+    /// Whether it was made for an earlier question, or for somebody else who asked the same.
+    pub cached: bool,
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
     /// Tokens of the answer.
@@ -108,8 +116,12 @@ impl App {
         }
         let asked = Instant::now();
         let earlier = self.earlier(owner, &ask).await?;
-        let mut answer = self.engine.submit(prompt::request(&ask, &earlier))?;
-        let engine::State::Ready(model) = self.engine.state() else { return Err(engine::Error::Stopped.into()) };
+        let profile = self.profile(owner).await?.with(ask.profile.clone());
+        let model = self.engine.model()?;
+        let request = prompt::request(&ask, &profile, &earlier);
+        let reuse = if ask.use_cache { Reuse::Allowed } else { Reuse::Refused };
+        let key = prompt::key(&request, &ask, &model);
+        let mut answer = self.answers.ask(Kind::Generation, key, reuse, || self.engine.submit(request))?;
         let (prompt_tokens, limit, dropped) = match answer.next().await {
             Some(Ok(engine::Event::Started { prompt_tokens, limit, dropped })) => (prompt_tokens, limit, dropped),
             Some(Err(error)) => return Err(error.into()),
@@ -132,7 +144,7 @@ impl App {
         let message_id = self.store.add_message(message).await?;
         let start = Start { conversation_id, message_id: message_id.clone(), model: model.name };
         let accepted = Accepted { message_id, asked, prompt_tokens, limit, dropped };
-        let recording = Recording::new(self.clone(), accepted, &ask.language);
+        let recording = Recording::new(self.clone(), accepted, Splitter::of(ask.kind.shape(), &ask.language));
         let (events, receiver) = mpsc::channel(64);
         self.work.spawn(recording.run(answer, events));
         Ok(Generation { start, events: receiver })
@@ -141,7 +153,7 @@ impl App {
     /// The thread so far, up to the message that is replaced, if one is.
     async fn earlier(&self, owner: &str, ask: &Ask) -> Result<Vec<crate::store::Message>, Error> {
         let Some(id) = &ask.conversation_id else { return Ok(Vec::new()) };
-        let unknown = |field: &str, what: Message| Error::Invalid(Invalid::field(field, what));
+        let unknown = |field: &str, what: Message| Error::Unknown(Invalid::field(field, what));
         if self.store.conversation(owner, id).await?.is_none() {
             return Err(unknown("conversation_id", Message::new("없는 대화입니다", "there is no such conversation")));
         }

@@ -1,6 +1,8 @@
 //! What can be asked: every route with the permission it needs, then the layers each request passes.
 
+mod aliases;
 mod body;
+mod cache;
 mod conversations;
 mod generate;
 mod guard;
@@ -9,13 +11,17 @@ mod history;
 mod language;
 mod problem;
 mod request_id;
+mod settings;
 mod sse;
+mod users;
 
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use axum::{Json, Router};
+use tower::Layer;
+use tower::util::MapRequestLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::CorsLayer;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
@@ -43,7 +49,7 @@ pub fn router(app: App) -> Router {
             HeaderName::from_static("x-api-key"),
         ])
         .expose_headers([HeaderName::from_static("x-request-id"), header::RETRY_AFTER]);
-    router
+    let router = router
         .route("/api/openapi.json", get(async || Json(document)))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
@@ -52,7 +58,9 @@ pub fn router(app: App) -> Router {
         .layer(from_fn_with_state(app.clone(), guard::known_host_and_origin))
         .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(from_fn(request_id::stamp))
-        .with_state(app)
+        .with_state(app);
+    // Names are resolved before the router looks at them.
+    Router::new().fallback_service(MapRequestLayer::new(aliases::resolve).layer(router))
 }
 
 /// The API's description, as served on `/api/openapi.json`.
@@ -78,11 +86,18 @@ fn open_routes() -> OpenApiRouter<App> {
 }
 
 fn admin_routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(health::health_detailed))
+    OpenApiRouter::new()
+        .routes(routes!(health::health_detailed))
+        .routes(routes!(settings::settings, settings::change_settings))
+        .routes(routes!(cache::cache_stats))
+        .routes(routes!(cache::clear_cache))
 }
 
 fn generation_routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(generate::generate_code)).routes(routes!(generate::generate_code_streaming))
+    OpenApiRouter::new()
+        .routes(routes!(generate::generate_code))
+        .routes(routes!(generate::generate_code_streaming))
+        .routes(routes!(users::profile, users::save_profile))
 }
 
 fn history_routes() -> OpenApiRouter<App> {

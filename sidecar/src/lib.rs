@@ -2,8 +2,11 @@
 //!
 //! Read [`http`] for what can be asked, [`generate`] for how a question becomes code, and `main.rs` for how it is put together.
 
+pub mod answers;
 pub mod app;
+pub mod bounds;
 pub mod cli;
+pub mod complete;
 pub mod config;
 pub mod error;
 pub mod generate;
@@ -15,3 +18,4 @@ pub mod settings;
 pub mod store;
 pub mod system;
 pub mod telemetry;
+pub mod users;

@@ -13,7 +13,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::answers::Answers;
 use crate::app::{App, VERSION};
+use crate::complete::Sessions;
 use crate::config::Config;
 use crate::keys::{Key, Keys, installation_key};
 use crate::store::Store;
@@ -77,6 +79,8 @@ impl House {
             system: system::watch(store.clone(), config.data.clone(), shutdown.clone()).await,
             store,
             origins: origins(config),
+            answers: Answers::new(settings.clone()),
+            sessions: Sessions::default(),
             settings,
             started: Instant::now(),
             shutdown,

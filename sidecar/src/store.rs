@@ -1,5 +1,6 @@
 //! Everything that outlives the process, in one SQLite file.
 
+mod completions;
 mod conversations;
 mod keys;
 mod messages;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
+pub use self::completions::Fate;
 pub use self::conversations::Conversation;
 pub use self::keys::{NewKey, StoredKey};
 pub use self::messages::{Finish, Message, NewMessage, Progress, Query};
@@ -60,6 +62,11 @@ impl Store {
     /// Whether the database answers.
     pub async fn answers(&self) -> bool {
         sqlx::query("SELECT 1").execute(&self.pool).await.is_ok()
+    }
+
+    /// Gives back the memory that the database uses for speed.
+    pub(crate) async fn release_memory(&self) -> sqlx::Result<()> {
+        sqlx::query("PRAGMA shrink_memory").execute(&self.pool).await.map(|_| ())
     }
 
     /// Writes all that is pending into the file.

@@ -99,7 +99,8 @@ async fn a_client_that_leaves_frees_its_place() {
 async fn a_full_queue_is_told_before_any_stream_begins() {
     let server = Server::with_script(&json!({"capacity": 2, "answers": [{"pieces": ["x"], "end": "hang"}]})).await;
     let question = json!({"user_question": "forever"});
-    let (first, second) = (server.ask(&question).await, server.ask(&question).await);
+    let (first, second) =
+        (server.ask(&json!({"user_question": "one"})).await, server.ask(&json!({"user_question": "two"})).await);
     for path in ["/api/v1/generate-code", "/api/v1/generate-code-streaming"] {
         let (status, body) = server.post(path, &question).await;
         assert_eq!((status, &body["error_details"]["reason"]), (503, &json!("overloaded")), "{path}");

@@ -122,13 +122,13 @@ async fn an_edited_question_takes_the_place_of_the_old_one_and_of_what_followed(
 async fn unknown_conversations_and_messages_are_named() {
     let server = Server::start().await;
     let real = ask(&server, json!({"user_question": "x"})).await["conversation_id"].clone();
-    for (body, field) in [
-        (json!({"user_question": "x", "conversation_id": "none"}), "conversation_id"),
-        (json!({"user_question": "x", "conversation_id": real, "replaces": "none"}), "replaces"),
-        (json!({"user_question": "x", "replaces": "none"}), "replaces"),
+    for (body, field, expected) in [
+        (json!({"user_question": "x", "conversation_id": "none"}), "conversation_id", 404),
+        (json!({"user_question": "x", "conversation_id": real, "replaces": "none"}), "replaces", 404),
+        (json!({"user_question": "x", "replaces": "none"}), "replaces", 422),
     ] {
         let (status, body) = server.post("/api/v1/generate-code", &body).await;
-        assert_eq!(status, 422);
+        assert_eq!(status, expected);
         assert!(body["error_details"][field][0].is_string(), "{body}");
     }
     let response = server.request(Method::GET, "/api/v1/conversations/none").send().await.unwrap();

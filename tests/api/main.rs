@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "what cannot be unwrapped has failed the test")]
 
+mod cache;
 mod errors;
 mod generation;
 mod guard;
 mod health;
 mod history;
 mod openapi;
+mod settings;

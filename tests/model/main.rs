@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use engine::{Engine, Error, Event, Finish, Message, Options, Request, Role, Sampling, State, Summary};
+use engine::{Engine, Error, Event, Finish, Message, Options, Prompt, Request, Role, Sampling, State, Summary};
 use serde_json::{Value, json};
 use tests::server::Server;
 use tests::stream::{Frames, joined};
@@ -38,8 +38,12 @@ fn options(model: PathBuf) -> Options {
 }
 
 fn request(question: &str, max_tokens: u32) -> Request {
-    let messages = vec![Message::new(Role::System, "You write Python."), Message::new(Role::User, question)];
-    Request { messages, sampling: Sampling { temperature: 0.0, top_p: 1.0, seed: 7 }, max_tokens }
+    chat(vec![Message::new(Role::System, "You write Python."), Message::new(Role::User, question)], max_tokens)
+}
+
+fn chat(messages: Vec<Message>, max_tokens: u32) -> Request {
+    let sampling = Sampling { temperature: 0.0, top_p: 1.0, seed: 7 };
+    Request { prompt: Prompt::Chat(messages), sampling, max_tokens, probabilities: false }
 }
 
 async fn answer(engine: &Engine, request: Request) -> Result<(String, Summary), Error> {
@@ -47,7 +51,7 @@ async fn answer(engine: &Engine, request: Request) -> Result<(String, Summary), 
     let mut text = String::new();
     while let Some(event) = timeout(PATIENCE, answer.next()).await.expect("the model goes on") {
         match event? {
-            Event::Text(piece) => text += &piece,
+            Event::Text { text: piece, .. } => text += &piece,
             Event::Done(summary) => return Ok((text, summary)),
             Event::Started { .. } | Event::Reading { .. } => {}
         }
@@ -89,8 +93,7 @@ async fn an_answer_ends_at_its_limit() {
 #[tokio::test]
 async fn korean_comes_through_whole() {
     let _turn = turn().await;
-    let mut korean = request("다음 문장을 그대로 따라 하세요: 안녕하세요 파이썬", 48);
-    korean.messages.remove(0);
+    let korean = chat(vec![Message::new(Role::User, "다음 문장을 그대로 따라 하세요: 안녕하세요 파이썬")], 48);
     let (text, _) = answer(&engine().await, korean).await.unwrap();
     assert!(!text.contains('\u{fffd}'), "{text}");
 }
@@ -129,11 +132,11 @@ async fn what_does_not_fit_is_left_out_oldest_first_or_refused() {
     let _turn = turn().await;
     let engine = engine().await;
     let old = "old ".repeat(900);
-    let mut thread = request("Hi", 1);
-    for role in [Role::User, Role::Assistant, Role::User, Role::Assistant] {
-        thread.messages.insert(thread.messages.len() - 1, Message::if_room(role, &old));
-    }
-    let mut running = engine.submit(thread).unwrap();
+    let roles = [Role::User, Role::Assistant, Role::User, Role::Assistant];
+    let mut thread = vec![Message::new(Role::System, "You write Python.")];
+    thread.extend(roles.map(|role| Message::if_room(role, &old)));
+    thread.push(Message::new(Role::User, "Hi"));
+    let mut running = engine.submit(chat(thread, 1)).unwrap();
     let Some(Ok(Event::Started { dropped, prompt_tokens, limit })) = running.next().await else {
         panic!("it is accepted")
     };

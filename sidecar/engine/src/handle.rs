@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
-use crate::{Error, Event, Request, State};
+use crate::{Error, Event, Model, Request, State};
 
 /// Events of a request beside its tokens: the start, the end, and the steps in which the longest prompt is read.
 const MOST_OTHER_EVENTS: usize = 2048;
@@ -50,6 +50,19 @@ impl Engine {
         self.state.borrow().clone()
     }
 
+    /// The model that answers.
+    ///
+    /// # Errors
+    /// Why none does.
+    pub fn model(&self) -> Result<Model, Error> {
+        match &*self.state.borrow() {
+            State::Absent => Err(Error::Absent),
+            State::Loading { .. } => Err(Error::Loading),
+            State::Failed { message } => Err(Error::Failed(message.clone())),
+            State::Ready(model) => Ok(model.clone()),
+        }
+    }
+
     /// The state as it changes.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<State> {
@@ -70,12 +83,7 @@ impl Engine {
     /// At once, if the model is not ready or the queue is full. What is wrong with the request itself is the answer's first
     /// event, since only the model can count its tokens.
     pub fn submit(&self, request: Request) -> Result<Answer, Error> {
-        match &*self.state.borrow() {
-            State::Absent => return Err(Error::Absent),
-            State::Loading { .. } => return Err(Error::Loading),
-            State::Failed { message } => return Err(Error::Failed(message.clone())),
-            State::Ready(_) => {}
-        }
+        self.model()?;
         let place = Arc::clone(&self.places.free).try_acquire_owned().map_err(|_| Error::Overloaded)?;
         // Room for every event the request can cause: the model's thread never waits for a slow reader.
         let (events, receiver) = mpsc::channel(request.max_tokens as usize + MOST_OTHER_EVENTS);

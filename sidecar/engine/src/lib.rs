@@ -14,7 +14,7 @@ pub mod prefix;
 
 pub use handle::{Answer, Engine, Load};
 pub use llama::{Options, default_backends};
-pub use request::{Event, Finish, Keep, Message, Request, Role, Sampling, Summary};
+pub use request::{Event, Finish, Keep, Message, Prompt, Request, Role, Sampling, Summary};
 pub use scripted::{End, Script, ScriptedAnswer};
 
 use std::path::PathBuf;
@@ -49,6 +49,8 @@ pub struct Model {
     pub context: u32,
     /// Where it runs, such as `CPU (AMD EPYC, AVX512)`.
     pub device: String,
+    /// Whether it can fill a gap in a text, which [`Prompt::Fill`] asks for.
+    pub fills: bool,
 }
 
 /// Why a request was not answered, or not to its end.
@@ -74,6 +76,9 @@ pub enum Error {
         /// Tokens that fit, with room for an answer kept free.
         limit: usize,
     },
+    /// The model was not trained to fill gaps.
+    #[error("this model cannot fill a gap in a text")]
+    CannotFill,
     /// llama.cpp reported an error in the middle of the work.
     #[error("could not go on with the answer: {0}")]
     Broken(String),

@@ -17,7 +17,7 @@ use self::turn::Turn;
 use crate::handle::{Inside, Job};
 use crate::prefix;
 use crate::template::{Part, Template};
-use crate::{Engine, Error, Event, Keep, LoadError, Message, State};
+use crate::{Engine, Error, Event, Keep, LoadError, Message, Prompt, State};
 
 /// Which model to load, and how.
 #[derive(Debug, Clone)]
@@ -151,7 +151,11 @@ impl Worker<'_> {
         if job.reply.is_abandoned() {
             return;
         }
-        match self.prompt(&job.request.messages) {
+        let prompt = match &job.request.prompt {
+            Prompt::Chat(messages) => self.chat(messages),
+            Prompt::Fill { prefix, suffix } => self.fill(prefix, suffix),
+        };
+        match prompt {
             Ok((prompt, dropped)) => {
                 let prompt_tokens = prompt.len();
                 job.reply.send(Ok(Event::Started { prompt_tokens, limit: self.limit, dropped }));
@@ -162,7 +166,7 @@ impl Worker<'_> {
     }
 
     /// The prompt's tokens, without as many of the messages that may be left out as needed, oldest first.
-    fn prompt(&self, messages: &[Message]) -> Result<(Vec<LlamaToken>, usize), Error> {
+    fn chat(&self, messages: &[Message]) -> Result<(Vec<LlamaToken>, usize), Error> {
         let limit = self.limit.saturating_sub(ANSWER_ROOM);
         let optional = messages.iter().filter(|message| message.keep == Keep::IfRoom).count();
         let mut fewest = Err(Error::Stopped);
@@ -184,6 +188,30 @@ impl Worker<'_> {
             fewest = Err(Error::ContextTooLong { tokens: tokens.len(), limit });
         }
         fewest
+    }
+
+    /// The tokens of a text with a gap, between the marks that the model was trained with. Where it is too long, three quarters
+    /// of the room go to what stands before the gap.
+    fn fill(&self, prefix: &str, suffix: &str) -> Result<(Vec<LlamaToken>, usize), Error> {
+        let vocab = self.model.vocab();
+        let Some([before, after, gap]) = load::fill_marks(self.model) else { return Err(Error::CannotFill) };
+        let text = |text: &str| {
+            let mut tokens = Vec::new();
+            vocab.tokenize_into(text.as_bytes(), &mut tokens, false, false);
+            tokens
+        };
+        let (prefix, suffix) = (text(prefix), text(suffix));
+        let room = self.limit.saturating_sub(ANSWER_ROOM + 4);
+        let suffix_kept = suffix.len().min((room / 4).max(room.saturating_sub(prefix.len())));
+        let prefix_kept = prefix.len().min(room - suffix_kept);
+        let dropped = usize::from(prefix_kept < prefix.len()) + usize::from(suffix_kept < suffix.len());
+        let bos = vocab.should_add_bos().then(|| vocab.bos());
+        let mut tokens: Vec<LlamaToken> = bos.into_iter().chain([before]).collect();
+        tokens.extend_from_slice(&prefix[prefix.len() - prefix_kept..]);
+        tokens.push(after);
+        tokens.extend_from_slice(&suffix[..suffix_kept]);
+        tokens.push(gap);
+        Ok((tokens, dropped))
     }
 
     fn tokenize(&self, messages: &[Message]) -> Result<Vec<LlamaToken>, Error> {

@@ -2,15 +2,31 @@
 
 use std::time::Duration;
 
-/// One generation: what was said so far, and how to go on.
+/// One generation: what is there, and how to go on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
-    /// The conversation, oldest first; the last message is the one to answer.
-    pub messages: Vec<Message>,
+    /// What is there.
+    pub prompt: Prompt,
     /// How the next token is chosen.
     pub sampling: Sampling,
     /// The answer ends after this many tokens.
     pub max_tokens: u32,
+    /// Whether each piece of the answer tells its probability, which costs a look at the whole vocabulary.
+    pub probabilities: bool,
+}
+
+/// What the model is to go on with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Prompt {
+    /// A conversation, oldest message first; the last one is to be answered.
+    Chat(Vec<Message>),
+    /// Text with a gap, to be filled by models that were trained for it; see [`crate::Model::fills`].
+    Fill {
+        /// What stands before the gap. Where room is short, its beginning is left out.
+        prefix: String,
+        /// What stands after the gap. Where room is short, its end is left out.
+        suffix: String,
+    },
 }
 
 /// One turn of a conversation.
@@ -88,7 +104,7 @@ pub enum Event {
         prompt_tokens: usize,
         /// Tokens that prompt and answer may have together.
         limit: usize,
-        /// How many of the messages marked [`Keep::IfRoom`] were left out.
+        /// How many of the messages marked [`Keep::IfRoom`] were left out, or how many ends of a text with a gap were cut.
         dropped: usize,
     },
     /// The model reads the prompt; this many of its tokens are in memory.
@@ -96,8 +112,14 @@ pub enum Event {
         /// Tokens read so far, those reused from memory included.
         tokens: usize,
     },
-    /// The next piece of the answer: whole characters, never half of one.
-    Text(String),
+    /// The next piece of the answer.
+    Text {
+        /// Whole characters, never half of one.
+        text: String,
+        /// The natural logarithm of the probability that the model gave this token, before any sampling, where
+        /// the request asks for it.
+        log_probability: Option<f32>,
+    },
     /// The end.
     Done(Summary),
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::handle::{Job, Reply};
-use crate::{Engine, Error, Event, Finish, Model, State, Summary};
+use crate::{Engine, Error, Event, Finish, Model, Prompt, Request, State, Summary};
 
 /// What the stand-in says, to whom. Tests write it as JSON.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -15,6 +15,8 @@ pub struct Script {
     pub model: String,
     /// The load never ends.
     pub load: Option<Loading>,
+    /// Whether the stand-in can fill gaps; if not, it is asked in words.
+    pub fills: bool,
     /// Requests that may be in the house at a time; 32 if absent.
     pub capacity: Option<usize>,
     /// The first answer whose `when` is part of the last message is given.
@@ -39,6 +41,8 @@ pub struct ScriptedAnswer {
     pub when: Option<String>,
     /// The pieces of the answer, one event each.
     pub pieces: Vec<String>,
+    /// The probability of each piece, where probabilities are told; 0.9 if absent.
+    pub probability: Option<f32>,
     /// What follows the last piece.
     pub end: End,
 }
@@ -77,18 +81,17 @@ impl Engine {
                 size_bytes: 0,
                 context: u32::try_from(CONTEXT).expect("fits"),
                 device: "script".into(),
+                fills: script.fills,
             }),
         };
         let (engine, mut inside) = Self::open(script.capacity.unwrap_or(32), state);
         tokio::spawn(async move {
             while let Some(Job { request, mut reply }) = inside.jobs.recv().await {
                 reply.activate();
-                let question = request.messages.last().map(|message| message.content.clone()).unwrap_or_default();
-                let prompt_tokens =
-                    request.messages.iter().map(|message| message.content.split_whitespace().count()).sum();
+                let (question, prompt_tokens) = heard(&request.prompt);
                 let fits = |answer: &&ScriptedAnswer| answer.when.as_ref().is_none_or(|part| question.contains(part));
                 let answer = script.answers.iter().find(fits).cloned().unwrap_or_default();
-                tokio::spawn(async move { say(answer, prompt_tokens, request.max_tokens as usize, reply).await });
+                tokio::spawn(async move { say(answer, prompt_tokens, &request, reply).await });
             }
             drop(inside.report);
         });
@@ -96,7 +99,21 @@ impl Engine {
     }
 }
 
-async fn say(answer: ScriptedAnswer, prompt_tokens: usize, max_tokens: usize, reply: Reply) {
+/// What the stand-in listens for, and how many words it was told in all.
+fn heard(prompt: &Prompt) -> (String, usize) {
+    let words = |text: &str| text.split_whitespace().count();
+    match prompt {
+        Prompt::Chat(messages) => {
+            let last = messages.last().map(|message| message.content.clone()).unwrap_or_default();
+            (last, messages.iter().map(|message| words(&message.content)).sum())
+        }
+        Prompt::Fill { prefix, suffix } => (prefix.clone(), words(prefix) + words(suffix)),
+    }
+}
+
+async fn say(answer: ScriptedAnswer, prompt_tokens: usize, request: &Request, reply: Reply) {
+    let max_tokens = request.max_tokens as usize;
+    let log_probability = request.probabilities.then(|| answer.probability.unwrap_or(0.9).ln());
     if prompt_tokens >= CONTEXT {
         reply.send(Err(Error::ContextTooLong { tokens: prompt_tokens, limit: CONTEXT }));
         return;
@@ -104,7 +121,7 @@ async fn say(answer: ScriptedAnswer, prompt_tokens: usize, max_tokens: usize, re
     reply.send(Ok(Event::Started { prompt_tokens, limit: CONTEXT, dropped: 0 }));
     let pieces = &answer.pieces[..answer.pieces.len().min(max_tokens)];
     for piece in pieces {
-        reply.send(Ok(Event::Text(piece.clone())));
+        reply.send(Ok(Event::Text { text: piece.clone(), log_probability }));
         tokio::task::yield_now().await;
     }
     let cut = pieces.len() < answer.pieces.len();

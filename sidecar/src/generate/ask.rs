@@ -3,7 +3,8 @@
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::profile::Profile;
+use super::kind::ModelType;
+use super::profile::{CodeStyle, Detail, ProfileFields};
 use super::split;
 use crate::error::{Error, Invalid, Message};
 
@@ -11,7 +12,7 @@ use crate::error::{Error, Invalid, Message};
 #[derive(Debug, Default, Deserialize, ToSchema)]
 pub struct GenerateRequest {
     /// What to write, in Korean or English: 1 to 10,000 characters.
-    #[schema(min_length = 1, max_length = 10000, example = "리스트에서 중복 제거하는 함수 만들어줘")]
+    #[schema(min_length = 1, max_length = 10000, pattern = r"\S", example = "리스트에서 중복 제거하는 함수 만들어줘")]
     pub user_question: String,
     /// Code that the question is about: at most 50,000 characters.
     #[schema(max_length = 50000)]
@@ -22,9 +23,13 @@ pub struct GenerateRequest {
     /// The file that is being worked on, for the model to know: at most 1,000 characters.
     #[schema(max_length = 1000)]
     pub file_path: Option<String>,
-    /// Who asks, and how they like their answers.
-    #[serde(alias = "userProfile")]
-    pub user_profile: Option<Profile>,
+    /// Who asks, and how they like their answers; what it does not name comes from the saved profile.
+    pub user_profile: Option<ProfileFields>,
+    /// Another name of `user_profile`, which counts where both are there.
+    #[serde(rename = "userProfile")]
+    pub user_profile_camel: Option<ProfileFields>,
+    /// What to do; `code_generation` if absent.
+    pub model_type: Option<ModelType>,
     /// 0 takes the likeliest word each time, 2 is wild; 0.3 if absent.
     #[schema(minimum = 0, maximum = 2)]
     pub temperature: Option<f32>,
@@ -46,11 +51,17 @@ pub struct GenerateRequest {
     pub replaces: Option<String>,
     /// The same seed, question and model give the same answer; a random one if absent.
     pub seed: Option<u32>,
+    /// Whether an earlier answer to the same question may be given again; true if absent, unless the question `replaces` one.
+    pub use_cache: Option<bool>,
+    /// Accepted for older clients: which endpoint is asked decides whether the answer is streamed.
+    pub stream: Option<bool>,
 }
 
 /// A question whose every part is within its bounds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ask {
+    /// What to do.
+    pub kind: ModelType,
     /// What to write.
     pub question: String,
     /// Code that the question is about.
@@ -59,8 +70,8 @@ pub struct Ask {
     pub language: String,
     /// The file that is being worked on.
     pub file_path: Option<String>,
-    /// Who asks.
-    pub profile: Profile,
+    /// What the request says of who asks.
+    pub profile: ProfileFields,
     /// 0 to 2.
     pub temperature: f32,
     /// 0 to 1.
@@ -73,12 +84,14 @@ pub struct Ask {
     pub conversation_id: Option<String>,
     /// The message whose place this takes.
     pub replaces: Option<String>,
-    /// What the dice begin with.
-    pub seed: u32,
+    /// What the dice begin with, if the caller chose it.
+    pub seed: Option<u32>,
+    /// Whether an earlier answer may be given again.
+    pub use_cache: bool,
 }
 
-/// What the code should have (`true`), should not have (`false`), or may have.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// What the code should have (`true`), should not have (`false`), or may have; and how it should be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wishes {
     /// Comments.
     pub comments: Option<bool>,
@@ -86,6 +99,12 @@ pub struct Wishes {
     pub docstrings: Option<bool>,
     /// Type hints.
     pub type_hints: Option<bool>,
+    /// What the code should be above all.
+    pub style: CodeStyle,
+    /// How much to explain, where it differs from the profile.
+    pub detail: Detail,
+    /// The project that the code belongs to, in the words of who asks.
+    pub project: Option<String>,
 }
 
 impl TryFrom<GenerateRequest> for Ask {
@@ -93,37 +112,26 @@ impl TryFrom<GenerateRequest> for Ask {
 
     fn try_from(request: GenerateRequest) -> Result<Self, Error> {
         let mut invalid = Invalid::default();
-        if request.user_question.trim().is_empty() {
-            invalid.add("user_question", Message::new("비어 있을 수 없습니다", "must not be empty"));
-        }
-        let longest = |invalid: &mut Invalid, path: &str, text: Option<&str>, limit: usize| {
-            if text.is_some_and(|text| text.chars().count() > limit) {
-                invalid.add(
-                    path,
-                    Message::new(
-                        format!("최대 {limit}자까지 가능합니다"),
-                        format!("must have at most {limit} characters"),
-                    ),
-                );
-            }
-        };
-        longest(&mut invalid, "user_question", Some(&request.user_question), 10_000);
-        longest(&mut invalid, "code_context", request.code_context.as_deref(), 50_000);
-        longest(&mut invalid, "file_path", request.file_path.as_deref(), 1000);
-        longest(&mut invalid, "language", request.language.as_deref(), 32);
-        let temperature = within(&mut invalid, "temperature", request.temperature, 0.0, 2.0).unwrap_or(0.3);
-        let top_p = within(&mut invalid, "top_p", request.top_p, 0.0, 1.0).unwrap_or(0.95);
-        let max_tokens = within(&mut invalid, "max_tokens", request.max_tokens, 1, 4096).unwrap_or(1024);
+        invalid.not_blank("user_question", &request.user_question);
+        invalid.at_most("user_question", Some(&request.user_question), 10_000);
+        invalid.at_most("code_context", request.code_context.as_deref(), 50_000);
+        invalid.at_most("file_path", request.file_path.as_deref(), 1000);
+        invalid.at_most("language", request.language.as_deref(), 32);
+        let temperature = invalid.within("temperature", request.temperature, 0.0, 2.0).unwrap_or(0.3);
+        let top_p = invalid.within("top_p", request.top_p, 0.0, 1.0).unwrap_or(0.95);
+        let max_tokens = invalid.within("max_tokens", request.max_tokens, 1, 4096).unwrap_or(1024);
+        let profile = profile(&mut invalid, request.user_profile, request.user_profile_camel);
         if request.replaces.is_some() && request.conversation_id.is_none() {
             invalid.add("replaces", Message::new("conversation_id가 필요합니다", "needs a conversation_id"));
         }
         invalid.into_result()?;
         Ok(Self {
+            kind: request.model_type.unwrap_or_default(),
             question: request.user_question,
-            code_context: request.code_context.filter(|code| !code.trim().is_empty()),
+            code_context: given(request.code_context),
             language: split::canonical(request.language.as_deref().unwrap_or("python")),
-            file_path: request.file_path.filter(|path| !path.trim().is_empty()),
-            profile: request.user_profile.unwrap_or_default(),
+            file_path: given(request.file_path),
+            profile,
             temperature,
             top_p,
             max_tokens,
@@ -131,27 +139,32 @@ impl TryFrom<GenerateRequest> for Ask {
                 comments: request.include_comments,
                 docstrings: request.include_docstring,
                 type_hints: request.include_type_hints,
+                ..Wishes::default()
             },
             conversation_id: request.conversation_id,
+            // Who asks again wants another answer.
+            use_cache: request.use_cache.unwrap_or(request.replaces.is_none()),
             replaces: request.replaces,
-            seed: request.seed.unwrap_or_else(|| getrandom::u32().unwrap_or(0)),
+            seed: request.seed,
         })
     }
 }
 
-/// Notes a value that is outside its bounds.
-fn within<T: PartialOrd + std::fmt::Display + Copy>(
+/// A text that says something.
+pub(super) fn given(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.trim().is_empty())
+}
+
+/// The profile of a request, under whichever of its two names it came.
+pub(super) fn profile(
     invalid: &mut Invalid,
-    path: &str,
-    value: Option<T>,
-    least: T,
-    most: T,
-) -> Option<T> {
-    if value.is_some_and(|value| !(least..=most).contains(&value)) {
-        invalid.add(
-            path,
-            Message::new(format!("{least}에서 {most} 사이여야 합니다"), format!("must be from {least} to {most}")),
-        );
+    snake: Option<ProfileFields>,
+    camel: Option<ProfileFields>,
+) -> ProfileFields {
+    let name = if snake.is_some() { "user_profile" } else { "userProfile" };
+    let fields = snake.or(camel).unwrap_or_default();
+    if fields.is_too_long() {
+        invalid.at_most_items(&format!("{name}.preferredLanguageFeatures"), usize::MAX, 8);
     }
-    value
+    fields
 }

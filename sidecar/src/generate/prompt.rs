@@ -1,18 +1,21 @@
 //! The prompt: what the model is told about its task, the conversation so far, and the question.
 
-use engine::{Message, Request, Role, Sampling};
+use engine::{Message, Model, Prompt, Request, Role, Sampling};
 
 use super::ask::Ask;
-use super::profile::{Feature, Profile};
+use super::kind::{ModelType, Shape};
+use super::profile::Profile;
+use crate::answers::Key;
+use crate::error::Language;
 use crate::store;
 
 /// Earlier turns of a conversation that are shown to the model at most.
 const EARLIER_TURNS: usize = 20;
 
-/// The request for an answer to `ask`, given the thread so far.
+/// The request for an answer to `ask` by somebody with this profile, given the thread so far.
 #[must_use]
-pub fn request(ask: &Ask, earlier: &[store::Message]) -> Request {
-    let mut messages = vec![Message::new(Role::System, system(ask))];
+pub fn request(ask: &Ask, profile: &Profile, earlier: &[store::Message]) -> Request {
+    let mut messages = vec![Message::new(Role::System, system(ask, profile))];
     let said = earlier.iter().filter(|message| !message.answer.is_empty());
     let skipped = said.clone().count().saturating_sub(EARLIER_TURNS);
     for message in said.skip(skipped) {
@@ -20,57 +23,68 @@ pub fn request(ask: &Ask, earlier: &[store::Message]) -> Request {
         messages.push(Message::if_room(Role::Assistant, &message.answer));
     }
     messages.push(Message::new(Role::User, question(ask)));
-    let sampling = Sampling { temperature: ask.temperature, top_p: ask.top_p, seed: ask.seed };
-    Request { messages, sampling, max_tokens: ask.max_tokens }
+    let seed = ask.seed.unwrap_or_else(|| getrandom::u32().unwrap_or(0));
+    let sampling = Sampling { temperature: ask.temperature, top_p: ask.top_p, seed };
+    Request { prompt: Prompt::Chat(messages), sampling, max_tokens: ask.max_tokens, probabilities: false }
+}
+
+/// Everything that changes the answer to a question. A seed counts where the caller chose it; otherwise any answer will do.
+#[must_use]
+pub fn key(request: &Request, ask: &Ask, model: &Model) -> Key {
+    let size = model.size_bytes.to_string();
+    let Sampling { temperature, top_p, .. } = request.sampling;
+    let how = format!("{temperature} {top_p} {} {:?} {:?}", request.max_tokens, ask.seed, ask.kind);
+    let mut parts = vec![model.name.as_str(), &size, &ask.language, &how];
+    if let Prompt::Chat(messages) = &request.prompt {
+        parts.extend(messages.iter().flat_map(|message| [message.role.as_str(), &message.content]));
+    }
+    Key::of(parts)
 }
 
 /// The instructions, in the language of the question, which small models then answer in. They depend on nothing else but the
 /// settings, so that their place in the model's memory is shared by all questions.
-fn system(ask: &Ask) -> String {
-    let language = display_name(&ask.language);
-    let mut sentences = vec![if is_korean(&ask.question) {
-        format!(
-            "당신은 {language} 프로그래밍 도우미 HAPA입니다. 질문에 맞는 정확하고 바로 실행되는 {language} 코드를 마크다운 코드 블록 하나로 쓰고, \
-             그 다음에 한국어로 짧게 설명하세요."
-        )
-    } else {
-        format!(
-            "You are HAPA, a {language} programming assistant. Write correct {language} code that runs as it is, in one markdown \
-             code block, then explain it briefly in the language of the question."
-        )
+fn system(ask: &Ask, profile: &Profile) -> String {
+    let spoken = spoken(&ask.question);
+    let name = display_name(&ask.language);
+    let mut sentences = vec![match spoken {
+        Language::Korean => format!("당신은 {name} 프로그래밍 도우미 HAPA입니다."),
+        Language::English => format!("You are HAPA, a {name} programming assistant."),
     }];
-    sentences.extend(profile(&ask.profile, &ask.language));
-    let wish = |wish: Option<bool>, what: &str| {
-        wish.map(|yes| format!("{} {what}.", if yes { "Write" } else { "Do not write" }))
-    };
-    sentences.extend(wish(ask.wishes.comments, "comments in the code"));
-    sentences.extend(wish(ask.wishes.docstrings, "docstrings"));
-    sentences.extend(wish(ask.wishes.type_hints, "type hints"));
+    sentences.push(ask.kind.instructions(spoken, &name));
+    sentences.extend(profile.sentences(spoken, &ask.language));
+    sentences.extend(wishes(ask, spoken));
     sentences.join(" ")
 }
 
-fn profile(profile: &Profile, language: &str) -> Vec<String> {
-    let mut sentences: Vec<String> = [
-        profile.python_skill_level.sentence(),
-        profile.code_output_structure.sentence(),
-        profile.explanation_style.sentence(),
-        profile.project_context.sentence(),
-        profile.error_handling_preference.sentence(),
-    ]
-    .into_iter()
-    .filter(|sentence| !sentence.is_empty())
-    .map(str::to_owned)
-    .collect();
-    let features: Vec<&str> = profile.preferred_language_features.iter().copied().map(Feature::sentence).collect();
-    if language == "python" && profile.preferred_language_features != Profile::default().preferred_language_features {
-        sentences.push(format!("Where they fit, use {}.", features.join(", ")));
+fn wishes(ask: &Ask, spoken: Language) -> Vec<String> {
+    let wishes = &ask.wishes;
+    let mut sentences = vec![wishes.style.sentence(spoken).to_owned(), wishes.detail.sentence(spoken).to_owned()];
+    if ask.kind.shape() == Shape::CodeAndWords {
+        for (wish, ko, en) in [
+            (wishes.comments, "주석", "comments in the code"),
+            (wishes.docstrings, "docstring", "docstrings"),
+            (wishes.type_hints, "타입 힌트", "type hints"),
+        ] {
+            sentences.extend(wish.map(|yes| match (spoken, yes) {
+                (Language::Korean, true) => format!("{ko}을(를) 쓰세요."),
+                (Language::Korean, false) => format!("{ko}을(를) 쓰지 마세요."),
+                (Language::English, true) => format!("Write {en}."),
+                (Language::English, false) => format!("Do not write {en}."),
+            }));
+        }
     }
+    sentences.extend(wishes.project.as_ref().map(|project| match spoken {
+        Language::Korean => format!("프로젝트: {project}"),
+        Language::English => format!("The project: {project}"),
+    }));
+    sentences.retain(|sentence| !sentence.is_empty());
     sentences
 }
 
-/// Korean is what has Hangul in it, whatever English names stand beside it.
-fn is_korean(question: &str) -> bool {
-    question.chars().any(is_hangul)
+/// The language of a question. Korean is what has Hangul in it, whatever English names stand beside it.
+#[must_use]
+pub fn spoken(question: &str) -> Language {
+    if question.chars().any(is_hangul) { Language::Korean } else { Language::English }
 }
 
 fn is_hangul(character: char) -> bool {
@@ -81,11 +95,18 @@ fn question(ask: &Ask) -> String {
     let Some(code) = &ask.code_context else { return ask.question.clone() };
     let path = ask.file_path.as_ref().map(|path| format!(" of `{path}`")).unwrap_or_default();
     let fence = fence_for(code);
+    let code = if ask.kind == ModelType::CodeReview { numbered(code) } else { code.clone() };
     format!(
         "The code{path}:\n\n{fence}{language}\n{code}\n{fence}\n\n{question}",
         language = ask.language,
         question = ask.question
     )
+}
+
+/// Code with the number of each line before it.
+fn numbered(code: &str) -> String {
+    let lines: Vec<String> = code.lines().enumerate().map(|(index, line)| format!("{:>3} {line}", index + 1)).collect();
+    lines.join("\n")
 }
 
 /// A fence that is longer than any in the code.
@@ -110,11 +131,22 @@ fn display_name(language: &str) -> String {
 mod tests {
     use super::*;
     use crate::generate::ask::GenerateRequest;
+    use crate::generate::enhanced::EnhancedRequest;
+
+    fn contents(ask: &Ask) -> Vec<String> {
+        let profile = Profile::default().with(ask.profile.clone());
+        let Prompt::Chat(messages) = request(ask, &profile, &[]).prompt else { panic!("questions are chats") };
+        messages.into_iter().map(|message| message.content).collect()
+    }
 
     fn messages(body: &str) -> Vec<String> {
-        let request_body: GenerateRequest = serde_json::from_str(body).unwrap();
-        let ask = Ask::try_from(request_body).unwrap();
-        request(&ask, &[]).messages.into_iter().map(|message| message.content).collect()
+        let request: GenerateRequest = serde_json::from_str(body).unwrap();
+        contents(&Ask::try_from(request).unwrap())
+    }
+
+    fn enhanced(body: &str) -> Vec<String> {
+        let request: EnhancedRequest = serde_json::from_str(body).unwrap();
+        contents(&Ask::try_from(request).unwrap())
     }
 
     #[test]
@@ -139,5 +171,40 @@ mod tests {
     fn code_with_fences_in_it_stays_in_one_block() {
         let body = r#"{"user_question": "fix it", "code_context": "x = '```'", "file_path": "a.py"}"#;
         assert_eq!(messages(body)[1], "The code of `a.py`:\n\n````python\nx = '```'\n````\n\nfix it");
+    }
+
+    #[test]
+    fn each_field_of_the_enhanced_form_reaches_the_model() {
+        for (field, expected) in [
+            (r#""programming_level": "beginner""#, "new to programming"),
+            (r#""explanation_detail": "comprehensive""#, "Explain every part"),
+            (r#""explanation_detail": "minimal""#, "one sentence"),
+            (r#""explanation_detail": "detailed""#, "why it is written"),
+            (r#""code_style": "clean""#, "clean code"),
+            (r#""code_style": "performance""#, "fastest"),
+            (r#""code_style": "readable""#, "easy to read"),
+            (r#""include_comments": true"#, "Write comments"),
+            (r#""include_docstring": false"#, "Do not write docstrings"),
+            (r#""include_type_hints": true"#, "Write type hints"),
+            (r#""project_context": "a shop""#, "The project: a shop"),
+            (r#""language": "go""#, "Go programming"),
+            (r#""model_type": "unit_test_generation""#, "pytest"),
+        ] {
+            let system = enhanced(&format!(r#"{{"prompt": "x", {field}}}"#))[0].clone();
+            assert!(system.contains(expected), "{field}: {system}");
+            assert!(!enhanced(r#"{"prompt": "x"}"#)[0].contains(expected), "{field} makes the difference");
+        }
+    }
+
+    #[test]
+    fn a_review_shows_the_numbers_of_the_lines() {
+        let body = r#"{"prompt": "검토해줘", "context": "a = 1\nb = 2", "model_type": "code_review"}"#;
+        assert!(enhanced(body)[1].contains("  1 a = 1\n  2 b = 2"), "{}", enhanced(body)[1]);
+    }
+
+    #[test]
+    fn both_names_of_prompt_and_context_are_read() {
+        let body = r#"{"user_question": "fix", "code_context": "a = 1"}"#;
+        assert_eq!(enhanced(body)[1], enhanced(r#"{"prompt": "fix", "context": "a = 1"}"#)[1]);
     }
 }

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use engine::{Answer, Summary};
+use engine::Summary;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::split::{Piece, Splitter};
 use super::{Event, Outcome};
+use crate::answers::{Listener, Origin};
 use crate::app::App;
 use crate::error::Error;
 use crate::store::{Finish, Progress};
@@ -49,19 +50,20 @@ enum End {
 }
 
 impl Recording {
-    /// Of an answer in the programming language `language`, which has not begun.
-    pub fn new(app: App, accepted: Accepted, language: &str) -> Self {
-        let (splitter, answer) = (Splitter::new(language), String::new());
+    /// Of an answer that has not begun, and is taken apart by `splitter`.
+    pub fn new(app: App, accepted: Accepted, splitter: Splitter) -> Self {
+        let answer = String::new();
         Self { app, accepted, answer, splitter, first_token: None, last_token: None, tokens: 0, saved: 0 }
     }
 
     /// Forwards events until the answer ends or the caller leaves; then writes what came of it.
-    pub async fn run(mut self, mut answer: Answer, events: mpsc::Sender<Event>) {
+    pub async fn run(mut self, mut answer: Listener, events: mpsc::Sender<Event>) {
         let end = self.forward(&mut answer, &events).await;
         // The model stops here at the latest, before the disk is asked for anything.
+        let origin = answer.origin;
         drop(answer);
         let last = match end {
-            End::Finished(summary) => Some(self.finished(&summary, &events).await),
+            End::Finished(summary) => Some(self.finished(&summary, origin, &events).await),
             End::Broken(error) => {
                 self.save(Some(Finish::Failed)).await;
                 Some(Event::Failed(error))
@@ -81,7 +83,7 @@ impl Recording {
         }
     }
 
-    async fn forward(&mut self, answer: &mut Answer, events: &mpsc::Sender<Event>) -> End {
+    async fn forward(&mut self, answer: &mut Listener, events: &mpsc::Sender<Event>) -> End {
         let mut save = interval(SAVE_EVERY);
         save.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let stopping = self.app.shutdown.clone();
@@ -102,7 +104,7 @@ impl Recording {
                         Ok(Some(Err(error))) => return End::Broken(error.into()),
                         Ok(Some(Ok(engine::Event::Done(summary)))) => return End::Finished(summary),
                         Ok(Some(Ok(engine::Event::Started { .. } | engine::Event::Reading { .. }))) => {}
-                        Ok(Some(Ok(engine::Event::Text(text)))) => {
+                        Ok(Some(Ok(engine::Event::Text { text, .. }))) => {
                             self.last_token = Some(Instant::now());
                             self.first_token = self.first_token.or(self.last_token);
                             self.tokens += 1;
@@ -118,7 +120,7 @@ impl Recording {
         }
     }
 
-    async fn finished(&mut self, summary: &Summary, events: &mpsc::Sender<Event>) -> Event {
+    async fn finished(&mut self, summary: &Summary, origin: Origin, events: &mpsc::Sender<Event>) -> Event {
         // Left or not: what follows concerns the record too.
         let _ = send(self.splitter.finish(), events).await;
         let finish = match summary.finish {
@@ -127,13 +129,16 @@ impl Recording {
         };
         let mut progress = self.progress(Some(finish));
         progress.completion_tokens = count(summary.completion_tokens);
-        progress.tokens_per_second = speed(summary.completion_tokens, summary.decode);
+        // The speed of an answer that was made for somebody else says nothing.
+        progress.tokens_per_second =
+            (origin == Origin::Model).then(|| speed(summary.completion_tokens, summary.decode)).flatten();
         self.write(&progress).await;
         Event::Done(Box::new(Outcome {
             answer: progress.answer,
             generated_code: progress.generated_code,
             explanation: progress.explanation,
             finish,
+            cached: origin != Origin::Model,
             prompt_tokens: summary.prompt_tokens,
             completion_tokens: summary.completion_tokens,
             limit: self.accepted.limit,

@@ -6,6 +6,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::kind::Shape;
+
 /// A piece of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
@@ -34,6 +36,8 @@ pub struct Opened {
 pub struct Splitter {
     /// The language that was asked for.
     wanted: String,
+    /// Whether every block belongs to the words.
+    words_only: bool,
     /// The language that the answer's first block turned out to be in.
     found: Option<String>,
     place: Place,
@@ -74,6 +78,7 @@ impl Splitter {
     pub fn new(wanted: &str) -> Self {
         Self {
             wanted: canonical(wanted),
+            words_only: false,
             found: None,
             place: Place::Prose,
             held: String::new(),
@@ -83,6 +88,12 @@ impl Splitter {
             blocks: 0,
             opening: None,
         }
+    }
+
+    /// A splitter for an answer of this shape: only where code is asked for are blocks of code apart from the words.
+    #[must_use]
+    pub fn of(shape: Shape, wanted: &str) -> Self {
+        Self { words_only: shape != Shape::CodeAndWords, ..Self::new(wanted) }
     }
 
     /// Takes the next text of the answer and gives back what is clear by now.
@@ -177,6 +188,9 @@ impl Splitter {
     /// Whether a block is part of the code: one in the language asked for, and the first one in any language if it is a
     /// program at all, with those that follow it in the same language.
     fn is_code(&self, language: &str) -> bool {
+        if self.words_only {
+            return false;
+        }
         match &self.found {
             Some(found) => !language.is_empty() && (language == found || language == self.wanted),
             None => language == self.wanted || !ASIDES.contains(&language),

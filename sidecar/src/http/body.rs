@@ -1,6 +1,6 @@
 //! Request bodies and queries as typed values; whatever is wrong with them becomes an error in the contract's shape.
 
-use axum::body::Bytes;
+use axum::body::{Bytes, HttpBody};
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::header;
@@ -38,6 +38,21 @@ async fn read<T: DeserializeOwned, S: Send + Sync>(request: Request, state: &S) 
         other => Error::BadRequest(other.body_text()),
     })?;
     parse(&bytes)
+}
+
+/// A body of JSON that may also be absent; then every field has its default.
+#[derive(Debug)]
+pub struct OptionalBody<T>(pub T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalBody<T> {
+    type Rejection = Rejection;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Rejection> {
+        let language = language::of(request.headers());
+        let absent = !request.headers().contains_key(header::CONTENT_TYPE) && request.body().is_end_stream();
+        let value = if absent { Ok(T::default()) } else { read(request, state).await };
+        value.map(Self).map_err(language.rejection())
+    }
 }
 
 /// JSON text as a value: text that is no JSON is a bad request, JSON that does not fit names the field.

@@ -167,7 +167,7 @@ impl Additions {
             request_id: request_id.to_owned(),
             model_used: start.model.clone(),
             backend: LOCAL,
-            cached: false,
+            cached: outcome.cached,
             token_usage: TokenUsage {
                 prompt_tokens: outcome.prompt_tokens,
                 completion_tokens: outcome.completion_tokens,

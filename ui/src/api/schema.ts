@@ -4,6 +4,40 @@
  */
 
 export interface paths {
+    "/api/v1/cache/clear": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Forgets answers that could be given again. The history stays. */
+        delete: operations["clear_cache"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cache/stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows how the cache does. */
+        get: operations["cache_stats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/conversations": {
         parameters: {
             query?: never;
@@ -73,6 +107,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows the settings. */
+        get: operations["settings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Changes settings. They are kept, and in force at once; null brings a default back. */
+        patch: operations["change_settings"];
+        trace?: never;
+    };
     "/api/v1/user/history": {
         parameters: {
             query?: never;
@@ -83,6 +135,24 @@ export interface paths {
         /** Shows what this key's user asked, newest first. */
         get: operations["history"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/profile": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows the profile of this key's user. */
+        get: operations["profile"];
+        /** Saves the profile of this key's user, for all questions that do not say otherwise. Absent fields have their defaults. */
+        put: operations["save_profile"];
         post?: never;
         delete?: never;
         options?: never;
@@ -170,6 +240,92 @@ export interface components {
         BackendHealth: {
             /** @description The device; null while nothing is loaded. */
             device?: string | null;
+        };
+        /** @description The cache in figures, since the process started. */
+        CacheFigures: {
+            /**
+             * Format: int64
+             * @description Of those, answers to questions.
+             */
+            code_generation: number;
+            /**
+             * Format: int64
+             * @description Of those, completions.
+             */
+            completion: number;
+            /**
+             * Format: int64
+             * @description Answers that are kept now.
+             */
+            entries: number;
+            /**
+             * Format: double
+             * @description The share of hits, 0 to 1.
+             */
+            hit_rate: number;
+            /**
+             * Format: int64
+             * @description Questions and completions that were answered without the model.
+             */
+            hits: number;
+            /**
+             * Format: int32
+             * @description Answers of each kind that are kept at most.
+             */
+            max_entries: number;
+            /**
+             * Format: int64
+             * @description Questions and completions that were put to the model.
+             */
+            misses: number;
+            /**
+             * Format: int64
+             * @description Of those, how many waited for an answer that the model was making for somebody else.
+             */
+            shared: number;
+            /**
+             * Format: int32
+             * @description Seconds that an answer is kept.
+             */
+            ttl_seconds: number;
+        };
+        /** @description How the cache does. */
+        CacheStatsResponse: components["schemas"]["CacheFigures"] & {
+            /**
+             * @description Always `success`.
+             * @example success
+             */
+            status: string;
+        };
+        /**
+         * @description Which part of the cache to forget.
+         * @enum {string}
+         */
+        CacheType: "all" | "code_generation" | "completion";
+        /** @description What to forget, in the address or in the body; the body counts where both say something. */
+        ClearRequest: {
+            cache_type?: components["schemas"]["CacheType"] | null;
+            /** @description False forgets nothing, for clients that ask their user first. */
+            confirm?: boolean | null;
+        };
+        /** @description What was forgotten. */
+        ClearResponse: {
+            /** @description Whether answers of the model were forgotten. */
+            ai_cache_cleared: boolean;
+            /**
+             * Format: int64
+             * @description How many answers there were.
+             */
+            entries_cleared: number;
+            /** @description What was done, for a person. */
+            message: string;
+            /**
+             * @description Always `success`.
+             * @example success
+             */
+            status: string;
+            /** @description Whether the memory that the database uses for speed was given back. */
+            system_cache_cleared: boolean;
         };
         /** @description The model's window. */
         Context: {
@@ -319,6 +475,7 @@ export interface components {
              * @description The answer ends after so many tokens; 1024 if absent.
              */
             max_tokens?: number | null;
+            model_type?: components["schemas"]["ModelType"] | null;
             /** @description A message of that conversation whose place this question takes: it and all after it leave the thread. */
             replaces?: string | null;
             /**
@@ -326,6 +483,8 @@ export interface components {
              * @description The same seed, question and model give the same answer; a random one if absent.
              */
             seed?: number | null;
+            /** @description Accepted for older clients: which endpoint is asked decides whether the answer is streamed. */
+            stream?: boolean | null;
             /**
              * Format: float
              * @description 0 takes the likeliest word each time, 2 is wild; 0.3 if absent.
@@ -336,7 +495,10 @@ export interface components {
              * @description Only the likeliest words that together have this probability are drawn from; 0.95 if absent.
              */
             top_p?: number | null;
-            user_profile?: components["schemas"]["Profile"] | null;
+            /** @description Whether an earlier answer to the same question may be given again; true if absent, unless the question `replaces` one. */
+            use_cache?: boolean | null;
+            userProfile?: components["schemas"]["ProfileFields"] | null;
+            user_profile?: components["schemas"]["ProfileFields"] | null;
             /**
              * @description What to write, in Korean or English: 1 to 10,000 characters.
              * @example 리스트에서 중복 제거하는 함수 만들어줘
@@ -444,6 +606,11 @@ export interface components {
          * @enum {string}
          */
         Kind: "start" | "token" | "code" | "explanation" | "done" | "error";
+        /**
+         * @description Which log lines are written: a level, also by room.
+         * @example info
+         */
+        LogLevel: string;
         /** @description The model, and what it is doing. */
         ModelHealth: {
             /**
@@ -469,10 +636,71 @@ export interface components {
             state: string;
         };
         /**
+         * @description A kind of task.
+         * @enum {string}
+         */
+        ModelType: "code_completion" | "code_generation" | "code_explanation" | "code_review" | "bug_fix" | "code_optimization" | "unit_test_generation" | "documentation";
+        /**
          * @description How much structure the code should have.
          * @enum {string}
          */
         OutputStructure: "minimal" | "standard" | "detailed" | "comprehensive";
+        /** @description What to change. Absent fields stay; null brings the default back. */
+        Patch: {
+            /**
+             * Format: int32
+             * @description Answers in the cache at most; 0 turns the cache off.
+             */
+            cache_size?: number | null;
+            /**
+             * Format: int32
+             * @description Seconds that a finished answer can be given again; 0 turns the cache off.
+             */
+            cache_ttl?: number | null;
+            /**
+             * Format: int32
+             * @description Days that the history is kept; null for ever.
+             */
+            history_retention_days?: number | null;
+            log_level?: components["schemas"]["LogLevel"] | null;
+            /**
+             * Format: int32
+             * @description Requests of a key in a window.
+             */
+            rate_limit?: number | null;
+            /**
+             * Format: int32
+             * @description Completions of a key in a window; null for any number.
+             */
+            rate_limit_completion?: number | null;
+            /** @description Whether requests are limited. The app's own key never is. */
+            rate_limit_enabled?: boolean | null;
+            /**
+             * Format: int32
+             * @description Generations of a key in a window.
+             */
+            rate_limit_generation?: number | null;
+            /**
+             * Format: int32
+             * @description Requests from one address in a day.
+             */
+            rate_limit_per_address?: number | null;
+            /**
+             * Format: int32
+             * @description Streams that a key may have open at a time.
+             */
+            rate_limit_streams?: number | null;
+            /**
+             * Format: int32
+             * @description Minutes of a window.
+             */
+            rate_limit_window_minutes?: number | null;
+            /**
+             * Format: int32
+             * @description A generation ends when no token comes for so many seconds.
+             */
+            request_timeout?: number | null;
+        };
         /** @description The body of every error. */
         Problem: {
             /** @description What is wrong, for a program. */
@@ -533,6 +761,26 @@ export interface components {
              */
             pythonSkillLevel: components["schemas"]["SkillLevel"];
         };
+        /** @description The parts of a profile that a request names; the rest comes from the saved one. */
+        ProfileFields: {
+            codeOutputStructure?: components["schemas"]["OutputStructure"] | null;
+            errorHandlingPreference?: components["schemas"]["ErrorHandling"] | null;
+            explanationStyle?: components["schemas"]["ExplanationStyle"] | null;
+            /** @description Accepted for older clients, without effect on answers. */
+            isOnboardingCompleted?: boolean | null;
+            /** @description Which features of the language they like; at most 8. */
+            preferredLanguageFeatures?: components["schemas"]["Feature"][] | null;
+            projectContext?: components["schemas"]["ProjectContext"] | null;
+            pythonSkillLevel?: components["schemas"]["SkillLevel"] | null;
+        };
+        /** @description A saved profile. */
+        ProfileResponse: components["schemas"]["Profile"] & {
+            /**
+             * @description Always `success`.
+             * @example success
+             */
+            status: string;
+        };
         /**
          * @description What the code is for.
          * @enum {string}
@@ -552,6 +800,76 @@ export interface components {
          * @enum {string}
          */
         Reason: "key_missing" | "key_unknown" | "key_expired" | "model_missing" | "model_loading" | "overloaded" | "context_too_long" | "remote_failed";
+        /** @description What is in force. */
+        Settings: {
+            /**
+             * Format: int32
+             * @description Answers in the cache at most; 0 turns the cache off.
+             */
+            cache_size: number;
+            /**
+             * Format: int32
+             * @description Seconds that a finished answer can be given again; 0 turns the cache off.
+             */
+            cache_ttl: number;
+            /**
+             * Format: int32
+             * @description Days that the history is kept; null for ever.
+             */
+            history_retention_days?: number | null;
+            /** @description Which log lines are written, such as `info` or `info,sqlx=warn`. */
+            log_level: components["schemas"]["LogLevel"];
+            /**
+             * Format: int32
+             * @description Requests of a key in a window.
+             */
+            rate_limit: number;
+            /**
+             * Format: int32
+             * @description Completions of a key in a window; null for any number.
+             */
+            rate_limit_completion?: number | null;
+            /** @description Whether requests are limited. The app's own key never is. */
+            rate_limit_enabled: boolean;
+            /**
+             * Format: int32
+             * @description Generations of a key in a window.
+             */
+            rate_limit_generation: number;
+            /**
+             * Format: int32
+             * @description Requests from one address in a day.
+             */
+            rate_limit_per_address: number;
+            /**
+             * Format: int32
+             * @description Streams that a key may have open at a time.
+             */
+            rate_limit_streams: number;
+            /**
+             * Format: int32
+             * @description Minutes of a window.
+             */
+            rate_limit_window_minutes: number;
+            /**
+             * Format: int32
+             * @description A generation ends when no token comes for so many seconds.
+             */
+            request_timeout: number;
+        };
+        /** @description The settings that are in force. */
+        SettingsResponse: {
+            /** @description Settings that a variable of the environment decides, each with that variable. They cannot be changed here. */
+            from_environment: {
+                [key: string]: string;
+            };
+            settings: components["schemas"]["Settings"];
+            /**
+             * @description Always `success`.
+             * @example success
+             */
+            status: string;
+        };
         /**
          * @description How well somebody knows Python.
          * @enum {string}
@@ -586,6 +904,73 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    clear_cache: {
+        parameters: {
+            query?: {
+                /** @description Which part; `all` if absent. */
+                cache_type?: "all" | "code_generation" | "completion";
+                /** @description False forgets nothing, for clients that ask their user first. */
+                confirm?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ClearRequest"] | null;
+            };
+        };
+        responses: {
+            /** @description What was forgotten */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClearResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cache_stats: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The figures */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CacheStatsResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     conversations: {
         parameters: {
             query?: {
@@ -768,6 +1153,68 @@ export interface operations {
             };
         };
     };
+    settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The settings that are in force */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Patch"];
+            };
+        };
+        responses: {
+            /** @description The settings that are in force now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     history: {
         parameters: {
             query?: {
@@ -797,6 +1244,68 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HistoryResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    profile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The profile; the default one where none was saved */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProfileResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    save_profile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProfileFields"];
+            };
+        };
+        responses: {
+            /** @description The profile as it was saved */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProfileResponse"];
                 };
             };
             /** @description The request was refused */

@@ -11,6 +11,7 @@ use llama_cpp_2::context::params::LlamaContextParams;
 use llama_cpp_2::llama_backend::{LlamaBackend, load_backends_from_path};
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
+use llama_cpp_2::token::LlamaToken;
 use llama_cpp_2::{
     LlamaBackendDevice, LlamaBackendDeviceType, LogOptions, list_llama_ggml_backend_devices, send_logs_to_tracing,
 };
@@ -59,6 +60,7 @@ pub(super) fn model(options: &Options, report: &watch::Sender<State>) -> Result<
         size_bytes: model.size(),
         context: options.context.min(model.n_ctx_train()),
         device,
+        fills: fill_marks(&model).is_some(),
     };
     // One thread a core; a second thread on the same core only takes its cache away.
     let cores = num_cpus::get_physical().min(num_cpus::get());
@@ -88,6 +90,14 @@ impl Loaded {
         let text = |token| vocab.text(token).map(|text| text.to_string_lossy().into_owned()).unwrap_or_default();
         Template::new(source, text(vocab.bos()), text(vocab.eos()))
     }
+}
+
+/// The tokens that a model which can fill gaps knows: before the text, after it, and where the gap is.
+pub fn fill_marks(model: &LlamaModel) -> Option<[LlamaToken; 3]> {
+    let vocab = model.vocab();
+    let marks = [vocab.fim_pre(), vocab.fim_suf(), vocab.fim_mid()];
+    // llama.cpp's word for a token that the model does not have is -1.
+    marks.iter().all(|mark| mark.0 >= 0).then_some(marks)
 }
 
 /// Where the model runs, in words: the GPU if there is one, otherwise the processor and the variant of the code for it.

@@ -54,7 +54,9 @@ impl Turn {
         self.answer.push(token);
         let text = self.decoder.push(&model.vocab().token_to_piece(token, false, None));
         if !text.is_empty() {
-            self.job.reply.send(Ok(Event::Text(text)));
+            let log_probability =
+                self.job.request.probabilities.then(|| log_probability(memory.context.get_logits_ith(-1), token));
+            self.job.reply.send(Ok(Event::Text { text, log_probability }));
         }
         let full = memory.tokens.len() + 1 >= limit;
         if full || self.answer.len() >= self.job.request.max_tokens as usize {
@@ -86,7 +88,7 @@ impl Turn {
     fn finish(&mut self, finish: Finish) {
         let rest = self.decoder.finish();
         if !rest.is_empty() {
-            self.job.reply.send(Ok(Event::Text(rest)));
+            self.job.reply.send(Ok(Event::Text { text: rest, log_probability: None }));
         }
         let prefill = self.prefill.unwrap_or_default();
         self.job.reply.send(Ok(Event::Done(Summary {
@@ -98,6 +100,16 @@ impl Turn {
             decode: self.started.elapsed().saturating_sub(prefill),
         })));
     }
+}
+
+/// The natural logarithm of a token's probability: its logit, less the logarithm of the sum of all exponentials, computed
+/// from the greatest logit so that nothing overflows.
+fn log_probability(logits: &[f32], token: LlamaToken) -> f32 {
+    let chosen =
+        usize::try_from(token.0).ok().and_then(|index| logits.get(index)).copied().unwrap_or(f32::NEG_INFINITY);
+    let greatest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f32 = logits.iter().map(|logit| (logit - greatest).exp()).sum();
+    chosen - greatest - sum.ln()
 }
 
 /// llama.cpp's chain for these settings. Only the 40 likeliest tokens are ever looked at, which costs nothing in quality and

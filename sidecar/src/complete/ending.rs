@@ -1,0 +1,139 @@
+//! Where a completion ends: at the end of the line, or of the block that the cursor is in, and before what follows the cursor already.
+
+/// The place where a completion is to end.
+#[derive(Debug, Clone)]
+pub struct Ending {
+    several_lines: bool,
+    /// Columns that the cursor's line is indented by.
+    indent: usize,
+}
+
+impl Ending {
+    /// For a completion after `prefix`.
+    #[must_use]
+    pub fn new(prefix: &str, several_lines: bool) -> Self {
+        let line = prefix.rsplit('\n').next().unwrap_or_default();
+        Self { several_lines, indent: indent(line) }
+    }
+
+    /// The length in bytes at which `text`, as far as it has come, is to be cut. `None` while it may go on.
+    #[must_use]
+    pub fn of(&self, text: &str) -> Option<usize> {
+        let mut start = 0;
+        for (number, line) in text.split_inclusive('\n').enumerate() {
+            let whole = line.ends_with('\n');
+            let blank = line.trim().is_empty();
+            if number > 0 && !blank && self.leaves_block(line, whole) {
+                return Some(text[..start].trim_end().len());
+            }
+            if !self.several_lines && whole && !text[..start + line.len()].trim().is_empty() {
+                return Some(text[..start + line.len()].trim_end().len());
+            }
+            start += line.len();
+            if number > 0 && whole && !blank && indent(line) <= self.indent && closes(line) {
+                return Some(text[..start].trim_end().len());
+            }
+        }
+        None
+    }
+
+    /// Whether a line belongs to something after the block: it is indented no further than the cursor's line, and neither
+    /// closes a bracket nor goes on with the same statement.
+    fn leaves_block(&self, line: &str, whole: bool) -> bool {
+        if indent(line) > self.indent || closes(line) {
+            return false;
+        }
+        let word = line.trim_start();
+        let goes_on = ["else", "elif", "except", "finally", "catch", "case", "default"];
+        // A word that has only begun may become one of these.
+        !goes_on.iter().any(|other| word.starts_with(other) || (!whole && other.starts_with(word)))
+    }
+}
+
+fn closes(line: &str) -> bool {
+    line.trim_start().starts_with(['}', ')', ']'])
+}
+
+fn indent(line: &str) -> usize {
+    line.chars().take_while(|character| character.is_whitespace() && *character != '\n').count()
+}
+
+/// `text` without what the text after the cursor begins with.
+#[must_use]
+pub fn without_repetition<'a>(text: &'a str, suffix: &str) -> &'a str {
+    let text = text.trim_end();
+    let rest = suffix.trim_start();
+    if rest.is_empty() {
+        return text;
+    }
+    let starts = text.char_indices().map(|(start, _)| start);
+    for start in starts {
+        let tail = &text[start..];
+        let closing = matches!(tail, ")" | "]" | "}" | "\"" | "'" | ":" | ";" | ",");
+        if rest.starts_with(tail) && (tail.chars().count() > 1 || closing) {
+            return text[..start].trim_end_matches([' ', '\n']);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(prefix: &str, several_lines: bool, text: &str) -> String {
+        let end = Ending::new(prefix, several_lines).of(text).unwrap_or(text.len());
+        text[..end].to_owned()
+    }
+
+    #[test]
+    fn a_block_ends_where_the_code_is_no_further_indented() {
+        for (prefix, text, expected) in [
+            (
+                "def fibonacci(",
+                "n):\n    if n <= 1:\n        return n\n    return fibonacci(n-1)\n\nprint(fibonacci(5))\n",
+                "n):\n    if n <= 1:\n        return n\n    return fibonacci(n-1)",
+            ),
+            ("x = ", "1\ny = 2\n", "1"),
+            ("for a in b:\n", "    print(a)\n    c()\nd()\n", "    print(a)"),
+            ("if a:\n    b()\n", "else:\n    c()\nd()\n", "else:\n    c()"),
+            ("    value = [", "\n        1,\n    ]\n    return", "\n        1,\n    ]"),
+            ("fn f() {", "\n    g();\n}\n\nfn h() {", "\n    g();\n}"),
+            ("try:\n    a()\n", "except E:\n    b()\n\nc()", "except E:\n    b()"),
+        ] {
+            if prefix.ends_with(":\n") && expected == "    print(a)" {
+                // The cursor's line is empty: everything that is indented belongs to the block.
+                assert_eq!(cut(prefix, true, text), "    print(a)\n    c()");
+                continue;
+            }
+            assert_eq!(cut(prefix, true, text), expected, "{prefix:?}");
+        }
+    }
+
+    #[test]
+    fn one_line_ends_with_the_line() {
+        assert_eq!(cut("x = ", false, "1 + 2\ny = 3"), "1 + 2");
+        assert_eq!(cut("if a:", false, "\n    b()\n    c()"), "\n    b()");
+        assert_eq!(Ending::new("x = ", false).of("1 + 2"), None, "the line may go on");
+    }
+
+    #[test]
+    fn a_word_that_may_still_become_else_is_waited_for() {
+        let ending = Ending::new("if a:\n    b()\n", true);
+        assert_eq!(ending.of("c()\ne"), None);
+        assert_eq!(ending.of("c()\nend = 1\n"), Some(3));
+    }
+
+    #[test]
+    fn what_follows_the_cursor_is_not_repeated() {
+        for (text, suffix, expected) in [
+            ("a, b)", ")\n", "a, b"),
+            ("a + b\nreturn c", "\nreturn c\n", "a + b"),
+            ("value", "", "value"),
+            ("x", "x = 1", "x"),
+            ("    return 1", "    return 1\n", ""),
+        ] {
+            assert_eq!(without_repetition(text, suffix).trim(), expected.trim(), "{text:?} before {suffix:?}");
+        }
+    }
+}

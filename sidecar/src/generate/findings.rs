@@ -1,0 +1,104 @@
+//! A review in words, taken apart into findings: each with the line of code that it is about.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Something that a review found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Finding {
+    /// The line of the submitted code, from 1; null where the review names none that exists.
+    pub line: Option<u32>,
+    /// What is wrong.
+    pub message: String,
+    /// How to put it right, where the review says so.
+    pub suggestion: Option<String>,
+}
+
+/// At most so many findings are taken from a review.
+const MOST: usize = 100;
+
+/// The findings in `review`, for code of `lines` lines.
+#[must_use]
+pub fn parse(review: &str, lines: u32) -> Vec<Finding> {
+    review.lines().filter_map(|line| finding(line, lines)).take(MOST).collect()
+}
+
+fn finding(line: &str, lines: u32) -> Option<Finding> {
+    let item = line.trim().trim_start_matches(['-', '*', '•', '`', ' ']);
+    let item =
+        item.trim_start_matches(|character: char| character.is_ascii_digit()).trim_start_matches(['.', ')', ' ']);
+    let (number, rest) = numbered(item.trim_start_matches(['*', '`'])).or_else(|| numbered(line.trim()))?;
+    let text = rest.trim_start_matches(['*', '`', ':', '：', ' ', '-', ')', ']']).trim_end_matches(['`']).trim();
+    if text.is_empty() {
+        return None;
+    }
+    let (message, suggestion) = match text.split_once('→').or_else(|| text.split_once("->")) {
+        Some((message, suggestion)) => (message.trim(), Some(suggestion.trim())),
+        None => (text, None),
+    };
+    Some(Finding {
+        line: number.filter(|number| (1..=lines).contains(number)),
+        message: message.to_owned(),
+        suggestion: suggestion.filter(|text| !text.is_empty()).map(str::to_owned),
+    })
+}
+
+/// The line number that an item begins with, as `줄 3`, `3번째 줄`, `3행`, `Line 3` or `L3`, and what follows it.
+fn numbered(item: &str) -> Option<(Option<u32>, &str)> {
+    let lower = item.to_ascii_lowercase();
+    for word in ["줄", "행", "라인", "lines", "line", "l"] {
+        if lower.starts_with(word) {
+            let rest = item[word.len()..].trim_start_matches([' ', '#', '*', '`']);
+            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+            if digits > 0 {
+                // Of a range, the first line counts.
+                let after = rest[digits..].trim_start_matches(|character: char| {
+                    matches!(character, '-' | '–' | '~') || character.is_ascii_digit()
+                });
+                return Some((rest[..digits].parse().ok(), after));
+            }
+        }
+    }
+    let digits = item.bytes().take_while(u8::is_ascii_digit).count();
+    let after = item[digits..].trim_start();
+    let unit = ["번째 줄", "번 줄", "번 라인", "줄", "행"].into_iter().find(|unit| after.starts_with(unit))?;
+    (digits > 0).then(|| (item[..digits].parse().ok(), &after[unit.len()..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn findings_are_read_from_the_forms_that_models_write() {
+        for (text, line, message, suggestion) in [
+            (
+                "- 줄 3: 0으로 나눌 수 있습니다 → 먼저 검사하세요",
+                Some(3),
+                "0으로 나눌 수 있습니다",
+                Some("먼저 검사하세요"),
+            ),
+            ("- Line 2: unused import -> remove it", Some(2), "unused import", Some("remove it")),
+            ("* **Line 4:** shadowed name", Some(4), "shadowed name", None),
+            ("1. 줄 5: 느립니다", Some(5), "느립니다", None),
+            ("3번째 줄: 이름이 모호합니다", Some(3), "이름이 모호합니다", None),
+            ("L7-9: too long", Some(7), "too long", None),
+            ("- Line 99: not there", None, "not there", None),
+        ] {
+            let found = parse(text, 10);
+            assert_eq!(
+                found,
+                [Finding { line, message: message.into(), suggestion: suggestion.map(Into::into) }],
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn words_without_a_line_number_are_no_findings() {
+        for text in ["문제 없음", "No problems", "The code is fine.", "- looks good", "", "10 functions", "Line up"]
+        {
+            assert_eq!(parse(text, 10), [], "{text}");
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Other names of routes, from the original server: a request to one of them is a request to the documented route.
+
+use axum::extract::Request;
+use axum::http::Uri;
+use axum::http::uri::PathAndQuery;
+
+/// Each other name with the documented one.
+pub const ALIASES: &[(&str, &str)] = &[
+    ("/api/v1/code/generate", "/api/v1/generate-code"),
+    ("/api/v1/code/stream-generate", "/api/v1/generate-code-streaming"),
+    ("/api/v1/code/complete", "/api/v1/complete-code"),
+    ("/api/v1/validation/validate", "/api/v1/validate-code"),
+    ("/api/v1/feedback/submit", "/api/v1/submit-feedback"),
+    ("/api/v1/health", "/health"),
+    ("/openapi.json", "/api/openapi.json"),
+];
+
+/// The request with the documented name, before any route is looked for, so that nothing else knows of the other names.
+pub fn resolve<B>(mut request: Request<B>) -> Request<B> {
+    let path = request.uri().path();
+    if let Some((_, documented)) = ALIASES.iter().find(|(alias, _)| *alias == path) {
+        let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+        let mut parts = request.uri().clone().into_parts();
+        parts.path_and_query = PathAndQuery::try_from(format!("{documented}{query}")).ok();
+        if let Ok(uri) = Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+    }
+    request
+}

@@ -1,0 +1,62 @@
+//! `/api/v1/settings`: what the user has chosen.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::body::Body;
+use super::problem::Rejection;
+use crate::app::App;
+use crate::error::{Language, Problem};
+use crate::settings::{Patch, Settings};
+
+/// The settings that are in force.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SettingsResponse {
+    /// Always `success`.
+    #[schema(example = "success")]
+    status: &'static str,
+    #[schema(value_type = Settings)]
+    settings: Arc<Settings>,
+    /// Settings that a variable of the environment decides, each with that variable. They cannot be changed here.
+    from_environment: BTreeMap<&'static str, &'static str>,
+}
+
+impl SettingsResponse {
+    fn new(app: &App, settings: Arc<Settings>) -> Json<Self> {
+        Json(Self { status: "success", settings, from_environment: app.settings.fixed().variables() })
+    }
+}
+
+/// Shows the settings.
+#[utoipa::path(
+    get, path = "/api/v1/settings", tag = "settings",
+    responses(
+        (status = 200, description = "The settings that are in force", body = SettingsResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn settings(State(app): State<App>) -> Json<SettingsResponse> {
+    SettingsResponse::new(&app, app.settings.current())
+}
+
+/// Changes settings. They are kept, and in force at once; null brings a default back.
+#[utoipa::path(
+    patch, path = "/api/v1/settings", tag = "settings", request_body = Patch,
+    responses(
+        (status = 200, description = "The settings that are in force now", body = SettingsResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn change_settings(
+    State(app): State<App>,
+    language: Language,
+    Body(patch): Body<Patch>,
+) -> Result<Json<SettingsResponse>, Rejection> {
+    let settings = app.settings.change(&patch).await.map_err(language.rejection())?;
+    Ok(SettingsResponse::new(&app, settings))
+}
