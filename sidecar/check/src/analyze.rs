@@ -1,0 +1,150 @@
+//! Analyzing: how code is built, in figures and by name, and what to do about it.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::finding::{Area, Finding};
+use crate::words::Words;
+
+/// What an analysis is about: it selects issues and recommendations, the figures are always there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AnalysisType {
+    /// What is slower than it needs to be.
+    Performance,
+    /// What is more tangled than it needs to be.
+    Complexity,
+    /// What is risky to run.
+    Security,
+    /// What is likely a mistake, outdated or untidy.
+    Quality,
+    /// How it is divided into parts.
+    Structure,
+    /// Everything.
+    #[default]
+    All,
+}
+
+/// What analyzing found.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Analysis {
+    /// What it was about.
+    pub analysis_type: AnalysisType,
+    /// The result in one or two sentences.
+    pub summary: String,
+    /// What was found, in the order of the text; at most 200.
+    #[schema(max_items = 200)]
+    pub issues: Vec<Finding>,
+    /// The code in figures.
+    pub metrics: Metrics,
+    /// Functions and methods in the order of the text; at most 500.
+    #[schema(max_items = 500)]
+    pub functions: Vec<Function>,
+    /// Classes and what other languages have in their place; at most 500.
+    #[schema(max_items = 500)]
+    pub classes: Vec<Class>,
+    /// What is imported; at most 500.
+    #[schema(max_items = 500)]
+    pub imports: Vec<Import>,
+    /// What to do next, the most urgent first.
+    pub recommendations: Vec<String>,
+    /// What was asked for and could not be checked: for this language, or because the code is not well formed.
+    pub not_checked: Vec<Area>,
+}
+
+/// Code in figures. What could not be counted for a language is null.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
+pub struct Metrics {
+    /// Lines in all.
+    #[schema(minimum = 0)]
+    pub lines: usize,
+    /// Lines with code on them.
+    #[schema(minimum = 0)]
+    pub code_lines: Option<usize>,
+    /// Lines with a comment on them, beside code or alone.
+    #[schema(minimum = 0)]
+    pub comment_lines: Option<usize>,
+    /// Functions and methods.
+    #[schema(minimum = 0)]
+    pub functions: Option<usize>,
+    /// Classes and what other languages have in their place.
+    #[schema(minimum = 0)]
+    pub classes: Option<usize>,
+    /// Imported modules.
+    #[schema(minimum = 0)]
+    pub imports: Option<usize>,
+    /// The deepest nesting of branches and loops within a function or at the top.
+    #[schema(minimum = 0)]
+    pub max_nesting: Option<usize>,
+    /// McCabe's number of the whole: one, and one more for each point where the way parts.
+    #[schema(minimum = 1)]
+    pub cyclomatic_complexity: Option<usize>,
+    /// 0 (hard to keep up) to 100 (easy).
+    #[schema(minimum = 0, maximum = 100)]
+    pub maintainability_index: Option<f64>,
+}
+
+/// A function or method.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Function {
+    /// Its name; with its class before a dot for a method, and `<anonymous>` where it has none.
+    pub name: String,
+    /// The line where it begins, from 1.
+    #[schema(minimum = 1)]
+    pub line: u32,
+    /// Its last line.
+    #[schema(minimum = 1)]
+    pub end_line: u32,
+    /// How many parameters it has, `self` included.
+    #[schema(minimum = 0)]
+    pub parameters: usize,
+    /// McCabe's number: one, and one more for each point where the way parts.
+    #[schema(minimum = 1)]
+    pub complexity: usize,
+    /// How its work could grow with its input, judged by nested loops alone, such as `O(n)`. Null where that cannot be told.
+    #[schema(example = "O(n)")]
+    pub big_o_hint: Option<String>,
+}
+
+/// A class, or what another language has in its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Class {
+    /// Its name.
+    pub name: String,
+    /// The line where it begins, from 1.
+    #[schema(minimum = 1)]
+    pub line: u32,
+    /// Its last line.
+    #[schema(minimum = 1)]
+    pub end_line: u32,
+    /// How many functions are directly in it.
+    #[schema(minimum = 0)]
+    pub methods: usize,
+}
+
+/// Something imported.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Import {
+    /// What is imported from, as written.
+    pub module: String,
+    /// The line, from 1.
+    #[schema(minimum = 1)]
+    pub line: u32,
+}
+
+/// Takes code apart. Takes tens of milliseconds at most for code of usual shape; never panics.
+#[must_use]
+pub fn analyze(code: &str, language: &str, analysis_type: AnalysisType, words: Words) -> Analysis {
+    let _ = (language, words);
+    Analysis {
+        analysis_type,
+        summary: String::new(),
+        issues: Vec::new(),
+        metrics: Metrics { lines: code.lines().count(), ..Metrics::default() },
+        functions: Vec::new(),
+        classes: Vec::new(),
+        imports: Vec::new(),
+        recommendations: Vec::new(),
+        not_checked: vec![Area::Syntax],
+    }
+}

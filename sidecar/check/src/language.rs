@@ -1,0 +1,36 @@
+//! Which programming languages there are for us, by the names that clients use.
+
+/// A programming language that can be read here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names say it all")]
+pub enum Language {
+    Python,
+    JavaScript,
+    TypeScript,
+    /// TypeScript with elements in angle brackets.
+    Tsx,
+    Java,
+    Go,
+    Rust,
+    C,
+    Cpp,
+}
+
+impl Language {
+    /// The language of this name, in any case and with blanks around. `None` for one that is not read here, such as SQL or Bash.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name.trim().to_lowercase().as_str() {
+            "python" | "python3" | "py" => Self::Python,
+            "javascript" | "js" | "jsx" | "javascriptreact" | "mjs" | "cjs" | "node" => Self::JavaScript,
+            "typescript" | "ts" | "mts" | "cts" => Self::TypeScript,
+            "tsx" | "typescriptreact" => Self::Tsx,
+            "java" => Self::Java,
+            "go" | "golang" => Self::Go,
+            "rust" | "rs" => Self::Rust,
+            "c" | "h" => Self::C,
+            "cpp" | "c++" | "cc" | "cxx" | "hpp" => Self::Cpp,
+            _ => return None,
+        })
+    }
+}
