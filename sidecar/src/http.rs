@@ -3,7 +3,9 @@
 mod aliases;
 mod body;
 mod cache;
+mod complete;
 mod conversations;
+mod enhanced;
 mod generate;
 mod guard;
 mod health;
@@ -78,6 +80,7 @@ fn grouped(guarded: impl Fn(OpenApiRouter<App>, Permission) -> OpenApiRouter<App
     open_routes()
         .merge(guarded(admin_routes(), Permission::Admin))
         .merge(guarded(generation_routes(), Permission::CodeGeneration))
+        .merge(guarded(completion_routes(), Permission::CodeCompletion))
         .merge(guarded(history_routes(), Permission::History))
 }
 
@@ -97,7 +100,13 @@ fn generation_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(generate::generate_code))
         .routes(routes!(generate::generate_code_streaming))
+        .routes(routes!(enhanced::enhanced_generate))
+        .routes(routes!(enhanced::enhanced_stream_generate))
         .routes(routes!(users::profile, users::save_profile))
+}
+
+fn completion_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(complete::complete_code)).routes(routes!(complete::completion_event))
 }
 
 fn history_routes() -> OpenApiRouter<App> {

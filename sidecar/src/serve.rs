@@ -31,6 +31,9 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// How long to wait for an earlier process on the same data folder to end.
 const PATIENCE: Duration = Duration::from_secs(6);
 
+/// How long it is kept what became of completions.
+const COMPLETIONS_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 /// Why the process could not start.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
@@ -70,6 +73,8 @@ impl House {
         let store = Store::open(&config.database).await.map_err(|error| store_problem(error.to_string()))?;
         let key =
             installation_key(&store, &config.key_file()).await.map_err(|error| store_problem(error.to_string()))?;
+        let long_ago = crate::store::now() - COMPLETIONS_KEPT.as_millis() as i64;
+        store.prune_completions(long_ago).await.map_err(|error| store_problem(error.to_string()))?;
         let settings = settings::Handle::open(store.clone(), config.settings.clone());
         let settings = settings.await.map_err(|error| store_problem(error.to_string()))?;
         let engine = models::start(config).map_err(|error| StartError::new(Exit::Config, error))?;

@@ -81,9 +81,9 @@ pub struct ConversationResponse {
 pub struct DoneResponse {
     /// Always `success`.
     #[schema(example = "success")]
-    status: &'static str,
+    pub(super) status: &'static str,
     /// What was done, for a person.
-    message: String,
+    pub(super) message: String,
 }
 
 /// Lists conversations, the latest first.

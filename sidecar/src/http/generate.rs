@@ -120,13 +120,11 @@ pub struct Additions {
     backend: &'static str,
     /// Whether the answer comes from the cache.
     cached: bool,
-    /// What it cost.
     token_usage: TokenUsage,
     /// Seconds from the question to the last token.
     processing_time: f64,
     /// Why the answer ended: `stop`, `length` or `cancelled`.
     finish_reason: Finish,
-    /// How much of the model's window was used, and what did not fit.
     context: Context,
     /// The conversation that the question became part of.
     conversation_id: String,
@@ -140,23 +138,23 @@ pub struct Additions {
     answer: String,
 }
 
-/// Tokens of a request.
+/// What an answer cost, in tokens.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TokenUsage {
-    prompt_tokens: usize,
-    completion_tokens: usize,
-    total_tokens: usize,
+    pub(super) prompt_tokens: usize,
+    pub(super) completion_tokens: usize,
+    pub(super) total_tokens: usize,
 }
 
-/// The model's window.
+/// How much of the model's window was used, and what did not fit.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Context {
     /// Tokens in use.
-    used: usize,
+    pub(super) used: usize,
     /// Tokens there are.
-    limit: usize,
+    pub(super) limit: usize,
     /// What was left out of the prompt for want of room; never the question itself.
-    dropped: Vec<String>,
+    pub(super) dropped: Vec<String>,
 }
 
 impl Additions {

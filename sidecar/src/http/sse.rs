@@ -12,9 +12,9 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::generate::{Additions, StartMetadata};
-use super::problem;
+use super::{enhanced, problem};
 use crate::error::Language;
-use crate::generate::{Event, Generation};
+use crate::generate::{Ask, Event, Generation};
 
 /// A pause in the stream that asks for a sign of life.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -57,15 +57,24 @@ pub struct Frame {
 
 /// Where a stream is.
 enum State {
-    Begin(Generation),
-    Middle(Generation, u64),
+    Begin(Box<Generation>),
+    Middle(Box<Generation>, u64),
     End,
 }
 
 /// The response that streams `generation`. When the client goes away, the body is dropped and with it the generation.
 pub fn response(generation: Generation, request_id: String, language: Language) -> Response {
-    let frames = stream::unfold(State::Begin(generation), move |state| {
-        let request_id = request_id.clone();
+    stream(generation, None, request_id, language)
+}
+
+/// The response that streams `generation`, an answer to `ask`, and at its end tells what is known of its code.
+pub fn reviewed(generation: Generation, ask: Ask, request_id: String, language: Language) -> Response {
+    stream(generation, Some(ask), request_id, language)
+}
+
+fn stream(generation: Generation, ask: Option<Ask>, request_id: String, language: Language) -> Response {
+    let frames = stream::unfold(State::Begin(Box::new(generation)), move |state| {
+        let (request_id, ask) = (request_id.clone(), ask.clone());
         async move {
             match state {
                 State::Begin(generation) => {
@@ -74,7 +83,7 @@ pub fn response(generation: Generation, request_id: String, language: Language) 
                     Some((bytes, State::Middle(generation, 1)))
                 }
                 State::Middle(mut generation, sequence) => {
-                    let (kind, content, metadata) = next(&mut generation, &request_id, language).await;
+                    let (kind, content, metadata) = next(&mut generation, ask, &request_id, language).await;
                     let last = matches!(kind, Kind::Done | Kind::Error);
                     let state = if last { State::End } else { State::Middle(generation, sequence + 1) };
                     Some((frame(kind, content, sequence, metadata), state))
@@ -87,7 +96,12 @@ pub fn response(generation: Generation, request_id: String, language: Language) 
     (headers, Body::from_stream(frames)).into_response()
 }
 
-async fn next(generation: &mut Generation, request_id: &str, language: Language) -> (Kind, String, Option<Value>) {
+async fn next(
+    generation: &mut Generation,
+    ask: Option<Ask>,
+    request_id: &str,
+    language: Language,
+) -> (Kind, String, Option<Value>) {
     let Ok(event) = tokio::time::timeout(SILENCE, generation.next()).await else {
         return (Kind::Token, String::new(), None);
     };
@@ -95,8 +109,12 @@ async fn next(generation: &mut Generation, request_id: &str, language: Language)
         Event::Code { text, opens } => (Kind::Code, text, opens.as_ref().map(json)),
         Event::Explanation(text) => (Kind::Explanation, text, None),
         Event::Done(outcome) => {
-            let additions = Additions::new(&generation.start, &outcome, request_id);
-            (Kind::Done, String::new(), Some(json(&additions)))
+            let mut metadata = json(&Additions::new(&generation.start, &outcome, request_id));
+            if let Some(ask) = ask {
+                let (review, _) = enhanced::review(ask, *outcome).await;
+                merge(&mut metadata, json(&review));
+            }
+            (Kind::Done, String::new(), Some(metadata))
         }
         Event::Failed(error) => (Kind::Error, String::new(), Some(json(&problem::report(&error, language)))),
     }
@@ -107,6 +125,13 @@ fn frame(kind: Kind, content: String, sequence: u64, metadata: Option<Value>) ->
     let frame = Frame { kind, content, sequence, timestamp, metadata };
     let line = serde_json::to_string(&frame).expect("a frame has string keys and finite numbers");
     Ok(Bytes::from(format!("data: {line}\n\n")))
+}
+
+/// Adds the fields of one object to another.
+fn merge(object: &mut Value, more: Value) {
+    if let (Value::Object(object), Value::Object(more)) = (object, more) {
+        object.extend(more);
+    }
 }
 
 fn json<T: Serialize>(value: &T) -> Value {

@@ -1,0 +1,33 @@
+//! A client that knows the OpenAPI document and nothing else: schemathesis asks every operation what it can think of, and checks
+//! each answer against the document.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use super::Program;
+
+/// The longest that the whole run may take.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+#[tokio::test]
+async fn schemathesis_finds_nothing() {
+    let packages = std::env::var_os("HAPA_TEST_SCHEMATHESIS")
+        .expect("`cargo xtask test` names the folder with schemathesis in HAPA_TEST_SCHEMATHESIS");
+    let program = Program::start().await;
+    let configuration = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("contract/schemathesis.toml");
+    let scratch = tempfile::tempdir().unwrap();
+    let mut run = Command::new("python3");
+    run.args(["-m", "schemathesis.cli", "--config-file"]).arg(configuration);
+    run.arg("run").arg(format!("{}/api/openapi.json", program.address));
+    run.arg("--header").arg(format!("X-API-Key: {}", program.process.key));
+    run.env("PYTHONPATH", packages).current_dir(scratch.path()).stdin(Stdio::null()).kill_on_drop(true);
+    let output = timeout(PATIENCE, run.output()).await.expect("it ends in time").expect("python3 can be started");
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("generated"), "it did generate requests: {said}");
+    program.stop().await;
+}
