@@ -4,10 +4,17 @@
 //! function here panic or overflow the stack. All of it is work for the processor: call it where blocking is allowed.
 //! Python is read with Ruff's crates, seven other languages with tree-sitter; see [`Language`] for what is known about which.
 
+mod advice;
 mod analyze;
+mod deep;
 mod describe;
 mod finding;
 mod language;
+mod metrics;
+mod position;
+mod python;
+mod score;
+mod tree;
 mod validate;
 mod words;
 

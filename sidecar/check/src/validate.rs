@@ -1,10 +1,15 @@
 //! Validating: is the code well formed, what is risky, slow or untidy in it, and what is that worth.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::finding::{Area, Finding};
+use crate::finding::{Area, Finding, Severity};
+use crate::language::Language;
+use crate::python::Report;
 use crate::words::Words;
+use crate::{advice, python, score, tree};
 
 /// Code to be validated, and what is wanted of it.
 #[derive(Debug, Clone, Copy)]
@@ -101,26 +106,100 @@ pub enum ExecutionSafety {
     Dangerous,
 }
 
+/// Findings of a kind beyond these are counted, not listed.
+const MOST: usize = 200;
+
+/// How long tree-sitter may read; only code of hostile shape takes so long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Checks code as a client asks for it. Takes tens of milliseconds at most for code of usual shape; never panics.
+///
+/// | `kind` | looks at |
+/// |---|---|
+/// | `syntax`, `all` | syntax, security, performance; `all` also style |
+/// | `security`, `performance`, `style` | syntax, and that |
+///
+/// `security` and `performance` of the submission switch theirs off in any case.
 #[must_use]
 pub fn validate(submission: &Submission<'_>) -> Validation {
-    let _ = submission;
+    let Submission { words, .. } = *submission;
+    let code = submission.code.strip_prefix('\u{feff}').unwrap_or(submission.code);
+    let wanted = submission.wanted();
+    // What running it could do is always judged, where security may be looked at.
+    let looked_at = [&wanted[..], if submission.security { &[Area::Security] } else { &[] }].concat();
+    let (mut report, checked) = match Language::named(submission.language) {
+        Some(Language::Python) => python(code, &looked_at, words),
+        Some(language) => other(language, code, words),
+        None => (Report::default(), Vec::new()),
+    };
+    let execution_safety = score::safety(&report, checked.contains(&Area::Security));
+    if !wanted.contains(&Area::Security) {
+        report.security.clear();
+    }
+    let counted = [&report.syntax, &report.security, &report.performance, &report.style];
+    let serious = counted.iter().any(|list| list.iter().any(|finding| finding.severity >= Severity::Warning));
+    let is_valid = report.syntax.is_empty() && !(submission.strict && serious);
+    let code_quality_score = if checked.is_empty() { score::UNKNOWN } else { score::score(&report) };
+    let not_checked: Vec<Area> = wanted.into_iter().filter(|area| !checked.contains(area)).collect();
+    let recommendations = advice::on_validation(&report, &not_checked, execution_safety, submission);
+    let mut omitted = 0;
+    for list in [&mut report.security, &mut report.performance, &mut report.style] {
+        omitted += list.len().saturating_sub(MOST);
+        list.truncate(MOST);
+    }
     Validation {
-        is_valid: true,
-        syntax_errors: Vec::new(),
-        security_issues: Vec::new(),
-        performance_warnings: Vec::new(),
-        style_issues: Vec::new(),
-        code_quality_score: 5.0,
-        recommendations: Vec::new(),
-        execution_safety: ExecutionSafety::Warning,
-        not_checked: vec![Area::Syntax, Area::Security, Area::Performance],
-        omitted: 0,
+        is_valid,
+        syntax_errors: report.syntax,
+        security_issues: report.security,
+        performance_warnings: report.performance,
+        style_issues: report.style,
+        code_quality_score,
+        recommendations,
+        execution_safety,
+        not_checked,
+        omitted,
+    }
+}
+
+impl Submission<'_> {
+    /// What is to be looked at.
+    fn wanted(&self) -> Vec<Area> {
+        let (security, performance, style) = match self.kind {
+            Kind::Syntax => (true, true, false),
+            Kind::Security => (true, false, false),
+            Kind::Performance => (false, true, false),
+            Kind::Style => (false, false, true),
+            Kind::All => (true, true, true),
+        };
+        let areas = [
+            (Area::Syntax, true),
+            (Area::Security, security && self.security),
+            (Area::Performance, performance && self.performance),
+            (Area::Style, style),
+        ];
+        areas.into_iter().filter_map(|(area, wanted)| wanted.then_some(area)).collect()
+    }
+}
+
+/// What there is to say about Python, and what was looked at.
+pub(crate) fn python(code: &str, wanted: &[Area], words: Words) -> (Report, Vec<Area>) {
+    match python::look(code, wanted, words) {
+        Some(report) if report.rules_applied => (report, wanted.to_vec()),
+        Some(report) => (report, vec![Area::Syntax]),
+        None => (Report::default(), Vec::new()),
+    }
+}
+
+/// What there is to say about code in another language: whether it is well formed.
+fn other(language: Language, code: &str, words: Words) -> (Report, Vec<Area>) {
+    match tree::parse(language, code, PATIENCE) {
+        Some(tree) => (Report { syntax: tree::errors(&tree, code, words), ..Report::default() }, vec![Area::Syntax]),
+        None => (Report::default(), Vec::new()),
     }
 }
 
 /// Whether this is well-formed Python. About a millisecond for a hundred lines; never panics.
 #[must_use]
 pub fn python_syntax_ok(code: &str) -> bool {
-    validate(&Submission::new(code, "python")).syntax_errors.is_empty()
+    python::well_formed(code.strip_prefix('\u{feff}').unwrap_or(code))
 }

@@ -1,0 +1,178 @@
+//! Input that wants to overflow the stack, to panic, or to take for ever.
+
+use std::time::{Duration, Instant};
+
+use check::{AnalysisType, Kind, LONGEST, Submission, Words, analyze, describe, python_syntax_ok, validate};
+
+const LANGUAGES: [&str; 11] =
+    ["python", "javascript", "typescript", "tsx", "java", "go", "rust", "c", "cpp", "sql", "bash"];
+
+/// Long enough for a busy machine; what it forbids is minutes.
+const BOUND: Duration = Duration::from_secs(20);
+
+#[test]
+fn nesting_as_deep_as_the_text_is_long_is_survived() {
+    let nested = |open: &str| open.repeat(LONGEST / open.len());
+    let closed = |open: &str, inside: &str, close: &str| {
+        let count = (LONGEST - inside.len()) / (open.len() + close.len());
+        format!("{}{inside}{}", open.repeat(count), close.repeat(count))
+    };
+    let blocks: String = (0..300).map(|depth| format!("{}if x:\n", " ".repeat(depth))).collect();
+    let texts = [
+        nested("("),
+        nested("["),
+        nested("{"),
+        nested("{("),
+        nested("f\"{"),
+        nested("-"),
+        nested("not "),
+        nested("lambda:"),
+        nested("await "),
+        nested("x if x else "),
+        nested("1+"),
+        nested("a."),
+        nested("a("),
+        nested("x["),
+        nested("a<b>"),
+        nested("1**"),
+        nested("if(x)"),
+        nested("<a>"),
+        nested("/*"),
+        nested("'''"),
+        nested("\\\n"),
+        nested("@a\n"),
+        nested("else "),
+        nested("fn f(){"),
+        nested("class A{"),
+        nested("=>"),
+        nested("x=>"),
+        nested(": "),
+        nested("*"),
+        nested("&"),
+        closed("(", "1", ")"),
+        closed("[", "", "]"),
+        closed("f(", "1", ")"),
+        closed("-", "1", ""),
+        closed("1+", "1", ""),
+        closed("x.", "y", ""),
+        closed("not ", "x", ""),
+        closed("lambda:", "1", ""),
+        closed("", "x", "()"),
+        closed("", "x", "[0]"),
+        closed("{1:", "1", "}"),
+        closed("f'{", "1", "}'"),
+        closed("x=", "1", ""),
+        closed("1 if 1 else ", "1", ""),
+        closed("{", "", "}"),
+        closed("a and ", "b", ""),
+        closed("a<", "b", ""),
+        format!("{blocks}{}pass\n", " ".repeat(300)),
+        format!("match x:\n case {}", nested("[")),
+    ];
+    for text in &texts {
+        for language in LANGUAGES {
+            let start = Instant::now();
+            let found = validate(&Submission { kind: Kind::All, ..Submission::new(text, language) });
+            assert!(found.syntax_errors.len() <= 100);
+            let analysis = analyze(text, language, AnalysisType::All, Words::Korean);
+            assert!(analysis.issues.len() <= 200);
+            assert!(!describe(text, language, text).label.is_empty());
+            let head = text.chars().take(12).collect::<String>();
+            assert!(start.elapsed() < BOUND, "{head:?} as {language} took {:?}", start.elapsed());
+            if start.elapsed() > Duration::from_millis(1500) {
+                eprintln!("{head:?} as {language} took {:?}", start.elapsed());
+            }
+        }
+        python_syntax_ok(text);
+    }
+}
+
+#[test]
+fn odd_texts_are_survived_in_every_language() {
+    let texts = [
+        "",
+        " ",
+        "\n",
+        "\r",
+        "\r\n",
+        "\t",
+        "\0",
+        "\0\0\0",
+        "\u{feff}",
+        "\u{feff}\u{feff}x",
+        "\u{2028}",
+        "가",
+        "👩‍👩‍👧‍👦 = 1",
+        "\u{202e}x",
+        "x = '\0'",
+        "\\",
+        "'",
+        "\"\"\"",
+        "f'",
+        "f'{",
+        "f'{x!",
+        "#",
+        "# noqa",
+        "# ruff: noqa: ",
+        "#!\n",
+        "%",
+        "$",
+        "`",
+        "\u{7f}",
+        "0x",
+        "1e",
+        "0b2",
+        "\\N{",
+        "'\\N{'",
+        "'\\x'",
+        "b'가'",
+        "rb'",
+        "u'",
+        "t'{x}'",
+        "async",
+        "match",
+        "type X = ",
+        "x: ",
+        "del",
+        "lambda",
+        "import",
+        "from . import",
+        "class",
+        "def",
+        "@",
+        "...",
+        "*",
+        "**",
+        ":=",
+        "->",
+        "!",
+        "a\u{c}b",
+        "if x:\n\tif y:\n        z",
+    ];
+    for text in texts {
+        for language in LANGUAGES {
+            let found = validate(&Submission { kind: Kind::All, ..Submission::new(text, language) });
+            for finding in found.syntax_errors.iter().chain(&found.style_issues) {
+                assert!(finding.line >= 1 && finding.column >= 1, "{text:?}: {finding:?}");
+                assert!(
+                    (finding.end_line, finding.end_column) >= (finding.line, finding.column),
+                    "{text:?}: {finding:?}"
+                );
+            }
+            analyze(text, language, AnalysisType::All, Words::English);
+            describe(text, language, text);
+        }
+    }
+}
+
+#[test]
+fn a_megabyte_is_survived() {
+    for text in ["x = 1\n".repeat(170_000), "가".repeat(340_000), format!("x = '{}'\n", "a".repeat(1_000_000))] {
+        for language in ["python", "javascript", "c"] {
+            let start = Instant::now();
+            let found = validate(&Submission { kind: Kind::All, ..Submission::new(&text, language) });
+            assert!(found.style_issues.iter().all(|finding| finding.source_line.chars().count() <= 200));
+            assert!(start.elapsed() < BOUND, "{language} took {:?}", start.elapsed());
+        }
+    }
+}
