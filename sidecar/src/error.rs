@@ -47,6 +47,9 @@ pub enum Error {
     /// The model cannot take the request.
     #[error(transparent)]
     Engine(#[from] engine::Error),
+    /// Too many requests wait for the processor.
+    #[error("too many requests wait for the processor")]
+    Busy,
     /// HAPA is ending.
     #[error("HAPA is stopping")]
     Stopping,
@@ -222,7 +225,7 @@ impl Error {
     pub fn retry_after(&self) -> Option<u32> {
         match self {
             Self::Engine(engine::Error::Loading) => Some(2),
-            Self::Engine(engine::Error::Overloaded) => Some(5),
+            Self::Engine(engine::Error::Overloaded) | Self::Busy => Some(5),
             Self::Engine(_) | Self::Stopping | Self::Stalled { .. } => Some(30),
             _ => None,
         }
@@ -308,6 +311,11 @@ impl Error {
                 None,
             ),
             Self::Engine(error) => engine_parts(error, incident),
+            Self::Busy => (
+                ErrorCode::ServiceUnavailable,
+                Message::new("대기 중인 검사 요청이 너무 많습니다", "too many requests wait to be checked"),
+                reason(Reason::Overloaded),
+            ),
             Self::Stopping => {
                 (ErrorCode::ServiceUnavailable, Message::new("HAPA가 종료되는 중입니다", "HAPA is stopping"), None)
             }

@@ -3,6 +3,7 @@
 mod aliases;
 mod body;
 mod cache;
+mod check;
 mod complete;
 mod conversations;
 mod enhanced;
@@ -21,7 +22,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use tower::Layer;
 use tower::util::MapRequestLayer;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -103,6 +104,17 @@ fn generation_routes() -> OpenApiRouter<App> {
         .routes(routes!(enhanced::enhanced_generate))
         .routes(routes!(enhanced::enhanced_stream_generate))
         .routes(routes!(users::profile, users::save_profile))
+        .routes(routes!(check::validate_code))
+        .routes(routes!(check::analyze_code))
+        .merge(batch_routes())
+}
+
+/// Routes whose bodies may be larger than the others'.
+fn batch_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(check::validate_code_batch))
+        .layer(Extension(body::Limit(check::BATCH_BODY_LIMIT)))
+        .layer(DefaultBodyLimit::max(check::BATCH_BODY_LIMIT))
 }
 
 fn completion_routes() -> OpenApiRouter<App> {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what cannot be unwrapped has failed the test")]
 
 mod cache;
+mod check;
 mod errors;
 mod generation;
 mod guard;

@@ -43,6 +43,13 @@ fn a_dependency_has_one_home() {
         ("clap", &["sidecar/src/cli.rs", "sidecar/src/main.rs"]),
         ("llama_cpp_2", &["sidecar/engine/src/llama"]),
         ("minijinja", &["sidecar/engine/src/template.rs"]),
+        ("ruff_db", &["sidecar/check/src/python"]),
+        ("ruff_diagnostics", &["sidecar/check/src/python"]),
+        ("ruff_linter", &["sidecar/check/src/python"]),
+        ("ruff_python_ast", &["sidecar/check/src/python"]),
+        ("ruff_python_parser", &["sidecar/check/src/python"]),
+        ("ruff_text_size", &["sidecar/check/src/python"]),
+        ("tree_sitter", &["sidecar/check/src/tree"]),
         ("std::env::var", &["sidecar/src/config.rs", "build.rs"]),
         ("tracing_subscriber", &["sidecar/src/telemetry.rs"]),
     ] {

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use tree_sitter::Tree;
 use utoipa::ToSchema;
 
 use crate::language::Language;
-use crate::tree::{self, Grammar, Role, Step, walk};
+use crate::tree::{self, Grammar, Role, Step, Tree, walk};
 
 /// What there is to say about an inserted piece of code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]

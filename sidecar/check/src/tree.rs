@@ -10,7 +10,7 @@ mod shape;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use tree_sitter::{Node, ParseOptions, Parser, Tree};
+use tree_sitter::{Node, ParseOptions, Parser};
 
 use crate::language::Language;
 
@@ -18,6 +18,7 @@ pub(crate) use errors::errors;
 pub(crate) use grammar::{Grammar, Role};
 pub(crate) use leaves::{Leaves, leaves};
 pub(crate) use shape::{Shape, shape};
+pub(crate) use tree_sitter::Tree;
 
 /// Reads code as a tree. `None` if that is not done in `time`, which happens to code of hostile shape only.
 pub(crate) fn parse(language: Language, code: &str, time: Duration) -> Option<Tree> {

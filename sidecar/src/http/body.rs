@@ -11,6 +11,10 @@ use super::problem::Rejection;
 use super::{BODY_LIMIT, language};
 use crate::error::{Error, Invalid, Message};
 
+/// The largest body that a route reads, in bytes, where that is not [`BODY_LIMIT`]: for the message, beside axum's own limit.
+#[derive(Debug, Clone, Copy)]
+pub struct Limit(pub usize);
+
 /// A body of JSON.
 #[derive(Debug)]
 pub struct Body<T>(pub T);
@@ -31,10 +35,9 @@ async fn read<T: DeserializeOwned, S: Send + Sync>(request: Request, state: &S) 
     if essence != "application/json" && !(essence.starts_with("application/") && essence.ends_with("+json")) {
         return Err(Error::NotJson);
     }
+    let limit = request.extensions().get().map_or(BODY_LIMIT, |Limit(limit)| *limit);
     let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection {
-        BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
-            Error::TooLarge { limit: BODY_LIMIT }
-        }
+        BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => Error::TooLarge { limit },
         other => Error::BadRequest(other.body_text()),
     })?;
     parse(&bytes)
