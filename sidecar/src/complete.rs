@@ -111,8 +111,9 @@ impl App {
             completions.take(heard, &cursor);
         }
         completions.suggestions.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
-        let lengths = completions.suggestions.iter().map(|one| i64::try_from(one.code.chars().count()).unwrap_or(0));
-        let ids = self.store.add_completions(owner, &cursor.language, lengths).await?;
+        let lengths: Vec<i64> =
+            completions.suggestions.iter().map(|one| i64::try_from(one.code.chars().count()).unwrap_or(0)).collect();
+        let ids = self.store.add_completions(owner, &cursor.language, &lengths).await?;
         for (suggestion, id) in completions.suggestions.iter_mut().zip(ids) {
             suggestion.id = id;
         }

@@ -4,6 +4,7 @@
 
 mod cache;
 mod check;
+mod completion;
 mod errors;
 mod generation;
 mod guard;

@@ -35,12 +35,8 @@ pub fn program(name: &str) -> PathBuf {
 #[must_use]
 pub fn hapa(data: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(program("hapa"));
-    for (name, _) in std::env::vars() {
-        if name.starts_with("HAPA_")
-            || ["HOST", "PORT", "DATABASE_URL", "CORS_ORIGINS", "LOG_LEVEL", "REQUEST_TIMEOUT"].contains(&name.as_str())
-        {
-            command.env_remove(name);
-        }
+    for variable in sidecar::config::VARIABLES {
+        command.env_remove(variable.name);
     }
     command.args(arguments).env("HAPA_DATA_DIR", data).env("LC_ALL", "en_US.UTF-8").kill_on_drop(true);
     let script = data.join("script.json");

@@ -1,5 +1,6 @@
-//! The repository's two commands: `cargo xtask run` and `cargo xtask test`.
+//! The repository's commands: `cargo xtask run`, `cargo xtask test`, and what those who develop HAPA need besides.
 
+mod bench;
 mod binaries;
 mod console;
 mod places;
@@ -23,6 +24,8 @@ enum Arguments {
     Run(run::Options),
     /// Set everything up and run every check and test
     Test,
+    /// Measure HAPA beside others on this machine
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
     let done = Places::find().and_then(|places| match arguments {
         Arguments::Run(options) => run::run(&places, &options),
         Arguments::Test => test::test(&places),
+        Arguments::Bench(options) => bench::bench(&places, &options),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,

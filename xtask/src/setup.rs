@@ -4,6 +4,7 @@ mod apt;
 mod driver;
 mod model;
 mod packages;
+pub mod python;
 mod stamp;
 mod tools;
 mod web;
@@ -38,11 +39,13 @@ pub fn for_tests(places: &Places) -> Result<Tested> {
     web::install(places)?;
     web::build(places)?;
     driver::install(places)?;
-    Ok(Tested { model: model::small(places)? })
+    Ok(Tested { schemathesis: python::install(places, &python::SCHEMATHESIS)?, model: model::small(places)? })
 }
 
 /// What the tests are told about the machine.
 pub struct Tested {
+    /// The folder of schemathesis.
+    pub schemathesis: PathBuf,
     /// The small real model.
     pub model: PathBuf,
 }

@@ -19,7 +19,7 @@ impl Store {
         &self,
         owner: &str,
         language: &str,
-        lengths: impl IntoIterator<Item = i64>,
+        lengths: &[i64],
     ) -> sqlx::Result<Vec<String>> {
         let (mut ids, now) = (Vec::new(), now());
         let mut transaction = self.pool.begin().await?;

@@ -4,6 +4,29 @@
  */
 
 export interface paths {
+    "/api/v1/analyze-code": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes code apart: figures, functions, classes, imports, and what there is to improve. It is read and never run.
+         * @description `analysis_type` selects issues and recommendations; the rest is always there. Issues of ours: HAPA101 a complexity above 10,
+         *     HAPA102 nested more than 4 deep, HAPA103 a function of more than 60 lines, HAPA104 more than 6 parameters, HAPA105 a class with more than 20
+         *     methods, HAPA106 more than 2 loops inside one another. The maintainability index is Coleman and Oman's (1994) without its term
+         *     for comments, scaled to 0 to 100: (171 - 5.2 ln V - 0.23 G - 16.2 ln L) / 1.71 with Halstead's volume V, McCabe's number G and L lines of code.
+         */
+        post: operations["analyze_code"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/cache/clear": {
         parameters: {
             query?: never;
@@ -32,6 +55,74 @@ export interface paths {
         get: operations["cache_stats"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/code/enhanced-generate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Does what the model type says: writes, completes, explains, reviews, corrects, speeds up, tests or documents code. */
+        post: operations["enhanced_generate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/code/enhanced-stream-generate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Does what the model type says, piece by piece, as server-sent events. The last one also has what is known of the code. */
+        post: operations["enhanced_stream_generate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/complete-code": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Completes the code before the cursor. */
+        post: operations["complete_code"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/completions/{id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tells what became of a completion. This is kept on this machine only. */
+        post: operations["completion_event"];
         delete?: never;
         options?: never;
         head?: never;
@@ -160,6 +251,69 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/validate-code": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Checks code: is it well formed, what is risky, slow or untidy in it. It is read and never run.
+         * @description `validation_type` selects what is looked at; syntax always is:
+         *
+         *     | `validation_type` | also |
+         *     |---|---|
+         *     | `syntax` (default) | security and performance |
+         *     | `security` | security |
+         *     | `performance` | performance |
+         *     | `style` | style |
+         *     | `all` | security, performance and style |
+         *
+         *     `security_check` and `performance_check` switch theirs off in any case. Python is checked by Ruff's stable rules with its
+         *     defaults: security by S; performance by PERF and C901; style by F, E, W, B, C4, SIM, RET, PIE, PLE, PLW, A, ASYNC and UP. `noqa`
+         *     comments are honoured except for security. JavaScript, TypeScript, Java, Go, Rust, C and C++ have their syntax checked; what else
+         *     was asked for is named in `not_checked`, as is everything for any other language.
+         *
+         *     `code_quality_score` is 10 less, for each finding, by its severity:
+         *
+         *     | | error | warning | info | at most |
+         *     |---|---|---|---|---|
+         *     | syntax | 4 | | | 8 |
+         *     | security | 3 | 1 | 0.2 | 6 |
+         *     | performance | 1 | 0.5 | 0.1 | 3 |
+         *     | style | 1 | 0.3 | 0.1 | 4 |
+         *
+         *     and 5 where nothing could be checked. `execution_safety` is `dangerous` with one of S102, S301, S302, S307, S506, S602, S604, S605,
+         *     S609, S612, HAPA001 (runs a command), HAPA002 (runs code that comes as data) or HAPA003 (deletes or changes a folder of the system or
+         *     the user), and `warning` with any other security finding above `info`, or where security was not checked.
+         */
+        post: operations["validate_code"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/validate-code/batch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Checks up to ten pieces of code, each as `validate-code` does. */
+        post: operations["validate_code_batch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health": {
         parameters: {
             query?: never;
@@ -206,7 +360,6 @@ export interface components {
             backend: string;
             /** @description Whether the answer comes from the cache. */
             cached: boolean;
-            /** @description How much of the model's window was used, and what did not fit. */
             context: components["schemas"]["Context"];
             /** @description The conversation that the question became part of. */
             conversation_id: string;
@@ -228,7 +381,6 @@ export interface components {
              * @description Seconds from the question to the first token.
              */
             time_to_first_token?: number | null;
-            /** @description What it cost. */
             token_usage: components["schemas"]["TokenUsage"];
             /**
              * Format: double
@@ -236,6 +388,65 @@ export interface components {
              */
             tokens_per_second?: number | null;
         };
+        /** @description What analyzing found. */
+        Analysis: {
+            /** @description What it was about. */
+            analysis_type: components["schemas"]["AnalysisType"];
+            /** @description Classes and what other languages have in their place; at most 500. */
+            classes: components["schemas"]["Class"][];
+            /** @description Functions and methods in the order of the text; at most 500. */
+            functions: components["schemas"]["Function"][];
+            /** @description What is imported; at most 500. */
+            imports: components["schemas"]["Import"][];
+            /** @description What was found, in the order of the text; at most 200. */
+            issues: components["schemas"]["Finding"][];
+            /** @description The code in figures. */
+            metrics: components["schemas"]["Metrics"];
+            /** @description What was asked for and could not be checked: for this language, or because the code is not well formed. */
+            not_checked: components["schemas"]["Area"][];
+            /** @description What to do next, the most urgent first. */
+            recommendations: string[];
+            /** @description The result in one or two sentences. */
+            summary: string;
+        };
+        /**
+         * @description What an analysis is about: it selects issues and recommendations, the figures are always there.
+         * @enum {string}
+         */
+        AnalysisType: "performance" | "complexity" | "security" | "quality" | "structure" | "all";
+        /** @description Code to be taken apart. */
+        AnalyzeRequest: {
+            analysis_type?: components["schemas"]["AnalysisType"] | null;
+            /**
+             * @description The code: 1 to 50,000 characters, not blank.
+             * @example def add(a, b):
+             *         return a + b
+             */
+            code: string;
+            /**
+             * @description Its programming language; `python` if absent.
+             * @example python
+             */
+            language?: string | null;
+        };
+        /** @description Code taken apart. */
+        AnalyzeResponse: components["schemas"]["Analysis"] & {
+            /**
+             * @description Always `success`.
+             * @example success
+             */
+            status: string;
+        };
+        /**
+         * @description Whether a fix may be made without looking.
+         * @enum {string}
+         */
+        Applicability: "safe" | "unsafe" | "display";
+        /**
+         * @description What can be checked about code.
+         * @enum {string}
+         */
+        Area: "syntax" | "security" | "performance" | "style";
         /** @description Where the model runs. */
         BackendHealth: {
             /** @description The device; null while nothing is loaded. */
@@ -302,6 +513,28 @@ export interface components {
          * @enum {string}
          */
         CacheType: "all" | "code_generation" | "completion";
+        /**
+         * @description What a completion makes or goes on with.
+         * @enum {string}
+         */
+        Category: "function" | "class" | "variable" | "import" | "method" | "property" | "keyword";
+        /** @description A class, or what another language has in its place. */
+        Class: {
+            /**
+             * Format: int32
+             * @description Its last line.
+             */
+            end_line: number;
+            /**
+             * Format: int32
+             * @description The line where it begins, from 1.
+             */
+            line: number;
+            /** @description How many functions are directly in it. */
+            methods: number;
+            /** @description Its name. */
+            name: string;
+        };
         /** @description What to forget, in the address or in the body; the body counts where both say something. */
         ClearRequest: {
             cache_type?: components["schemas"]["CacheType"] | null;
@@ -327,7 +560,119 @@ export interface components {
             /** @description Whether the memory that the database uses for speed was given back. */
             system_cache_cleared: boolean;
         };
-        /** @description The model's window. */
+        /**
+         * @description What the code of the enhanced endpoints should be above all.
+         * @enum {string}
+         */
+        CodeStyle: "clean" | "performance" | "readable" | "pythonic";
+        /** @description The body of `POST /api/v1/complete-code`. */
+        CompleteRequest: {
+            /** @description Anything that helps, such as what the project is: at most 50,000 characters. */
+            context?: string | null;
+            /**
+             * Format: int64
+             * @description Where the cursor is, for information only: the completion goes after `prefix`.
+             * @example 13
+             */
+            cursor_position?: number | null;
+            /** @description The file that is being edited: at most 1,000 characters. */
+            file_path?: string | null;
+            /** @description Other open files or recent edits, the most useful first: at most 20. */
+            files?: components["schemas"]["OpenFile"][] | null;
+            /**
+             * @description The programming language; `python` if absent.
+             * @example python
+             */
+            language?: string | null;
+            /**
+             * Format: int32
+             * @description How many different completions are wanted at most; 1 if absent.
+             */
+            max_suggestions?: number | null;
+            multiline?: components["schemas"]["Multiline"] | null;
+            /**
+             * @description All the text before the cursor: 1 to 50,000 characters. Indentation counts.
+             * @example def fibonacci(
+             */
+            prefix: string;
+            /** @description The editor session: a newer request of a session ends the older one. */
+            session_id?: string | null;
+            /** @description The text after the cursor: at most 50,000 characters. */
+            suffix?: string | null;
+            /** @description What was typed to ask for this, such as `.`: at most 10 characters. */
+            trigger_character?: string | null;
+            /** @description Whether an earlier completion of the same text may be given again; true if absent. */
+            use_cache?: boolean | null;
+        };
+        /** @description What can be inserted at the cursor. */
+        CompleteResponse: {
+            /** @description Where it ran: `local` or `remote`. */
+            backend: string;
+            /** @description Whether all completions come from the cache. */
+            cached: boolean;
+            /** @description The surest first; empty where the model has nothing to say. */
+            completions: components["schemas"]["CompletionItem"][];
+            context: components["schemas"]["Context"];
+            context_analysis: components["schemas"]["ContextAnalysis"];
+            /** @description `stop`, or `cancelled` where a newer request of the same session took this one's place. */
+            finish_reason: components["schemas"]["Finish"];
+            /** @description The model that answered. */
+            model_used: string;
+            /**
+             * Format: double
+             * @description Seconds from the request to its end.
+             */
+            processing_time: number;
+            /** @description The id of the request, also in the header `X-Request-ID`. */
+            request_id: string;
+            /**
+             * @description Always `success`.
+             * @example success
+             */
+            status: string;
+            token_usage: components["schemas"]["TokenUsage"];
+            /** @description How many there are. */
+            total_suggestions: number;
+        };
+        /** @description What became of a completion. */
+        CompletionEvent: {
+            /**
+             * Format: int64
+             * @description Of an accepted completion, how many characters were taken; all of them if absent.
+             */
+            accepted_characters?: number | null;
+            event: components["schemas"]["EventKind"];
+        };
+        /** @description One completion. */
+        CompletionItem: {
+            category: components["schemas"]["Category"];
+            /** @description What to insert at the cursor, and nothing that is there already. */
+            code: string;
+            complexity: components["schemas"]["Complexity"];
+            /**
+             * Format: double
+             * @description How sure the model is: the geometric mean of the probabilities of its tokens.
+             */
+            confidence: number;
+            /** @description What it is, in a sentence. */
+            description: string;
+            /** @description Its first line. */
+            detail: string;
+            /** @description The same as `description`, for older clients. */
+            explanation: string;
+            /** @description Its id, for telling what became of it. */
+            id: string;
+            /** @description The same as `code`, for older clients. */
+            insertion_text: string;
+            /** @description A few words for a list. */
+            label: string;
+        };
+        /**
+         * @description How involved a completion is.
+         * @enum {string}
+         */
+        Complexity: "simple" | "moderate" | "complex";
+        /** @description How much of the model's window was used, and what did not fit. */
         Context: {
             /** @description What was left out of the prompt for want of room; never the question itself. */
             dropped: string[];
@@ -335,6 +680,14 @@ export interface components {
             limit: number;
             /** @description Tokens in use. */
             used: number;
+        };
+        /** @description What was understood of the place. */
+        ContextAnalysis: {
+            language: string;
+            /** @description `fim` where the model was trained to fill gaps, `chat` where it was asked in words. */
+            method: string;
+            /** @description Whether a completion could have several lines. */
+            multiline: boolean;
         };
         /** @description A conversation without its messages. */
         ConversationItem: {
@@ -377,6 +730,11 @@ export interface components {
              */
             total_count: number;
         };
+        /**
+         * @description How much the enhanced endpoints explain.
+         * @enum {string}
+         */
+        Detail: "minimal" | "standard" | "detailed" | "comprehensive";
         /** @description How HAPA is, for its owner. */
         DetailedHealthResponse: {
             backend: components["schemas"]["BackendHealth"];
@@ -400,6 +758,110 @@ export interface components {
              */
             status: string;
         };
+        /** @description Text to put in place of other text. Positions as in a finding. */
+        Edit: {
+            /** @description The new text; empty to delete. */
+            content: string;
+            /**
+             * Format: int32
+             * @description The column after the old text.
+             */
+            end_column: number;
+            /**
+             * Format: int32
+             * @description The line where the old text ends.
+             */
+            end_line: number;
+            /**
+             * Format: int32
+             * @description The column where the old text begins, in characters from 1.
+             */
+            start_column: number;
+            /**
+             * Format: int32
+             * @description The line where the old text begins, from 1.
+             */
+            start_line: number;
+        };
+        /** @description The body of `POST /api/v1/code/enhanced-generate` and its streaming form. */
+        EnhancedRequest: {
+            /** @description Another name of `context`, which counts where both are there. */
+            code_context?: string | null;
+            code_style?: components["schemas"]["CodeStyle"] | null;
+            /** @description The code that it is about: at most 50,000 characters. */
+            context?: string | null;
+            /** @description The conversation to go on with; a new one if absent. */
+            conversation_id?: string | null;
+            explanation_detail?: components["schemas"]["Detail"] | null;
+            /** @description The file that is being worked on: at most 1,000 characters. */
+            file_path?: string | null;
+            /** @description Whether the code should have comments; the model's choice if absent. */
+            include_comments?: boolean | null;
+            /** @description Whether functions should have docstrings; the model's choice if absent. */
+            include_docstring?: boolean | null;
+            /** @description Whether the code should have type hints; the profile's choice if absent. */
+            include_type_hints?: boolean | null;
+            /**
+             * @description The programming language; `python` if absent.
+             * @example python
+             */
+            language?: string | null;
+            /**
+             * Format: int32
+             * @description The answer ends after so many tokens; 1024 if absent.
+             */
+            max_tokens?: number | null;
+            model_type?: components["schemas"]["ModelType"] | null;
+            programming_level?: components["schemas"]["SkillLevel"] | null;
+            /** @description The project that the code belongs to, in a few words: at most 500 characters. */
+            project_context?: string | null;
+            /**
+             * @description What to do, in Korean or English: 1 to 10,000 characters. One of `prompt` and `user_question` is required.
+             * @example 이 함수의 버그를 고쳐줘
+             */
+            prompt?: string | null;
+            /**
+             * Format: int32
+             * @description The same seed, question and model give the same answer; a random one if absent.
+             */
+            seed?: number | null;
+            /** @description Accepted for older clients: which endpoint is asked decides whether the answer is streamed. */
+            stream?: boolean | null;
+            /**
+             * Format: float
+             * @description 0 takes the likeliest word each time, 2 is wild; 0.3 if absent.
+             */
+            temperature?: number | null;
+            /**
+             * Format: float
+             * @description Only the likeliest words that together have this probability are drawn from; 0.95 if absent.
+             */
+            top_p?: number | null;
+            /** @description Whether an earlier answer to the same question may be given again; true if absent. */
+            use_cache?: boolean | null;
+            userProfile?: components["schemas"]["ProfileFields"] | null;
+            user_profile?: components["schemas"]["ProfileFields"] | null;
+            /** @description Another name of `prompt`, which counts where both are there. */
+            user_question?: string | null;
+        };
+        /** @description The answer to an enhanced question. */
+        EnhancedResponse: components["schemas"]["Review"] & components["schemas"]["Additions"] & {
+            /** @description Always null here. */
+            error_message?: string | null;
+            /** @description What there is to say, in the question's language; markdown. */
+            explanation: string;
+            /** @description Code alone, without fences; empty for an explanation and a review. */
+            generated_code: string;
+            /**
+             * @description Always `success`.
+             * @example success
+             */
+            status: string;
+            /** @description Always true; what fails is answered with an error. */
+            success: boolean;
+            /** @description When the answer was whole, RFC 3339. */
+            timestamp: string;
+        };
         /** @description What is wrong with the installation, counted. */
         EnvironmentValidation: {
             issues: components["schemas"]["Issues"];
@@ -416,6 +878,16 @@ export interface components {
          */
         ErrorHandling: "minimal" | "basic" | "comprehensive" | "production_ready";
         /**
+         * @description The kinds of events.
+         * @enum {string}
+         */
+        EventKind: "shown" | "accepted" | "rejected";
+        /**
+         * @description What running the code could do, as far as reading it tells.
+         * @enum {string}
+         */
+        ExecutionSafety: "safe" | "warning" | "dangerous";
+        /**
          * @description How much should be explained.
          * @enum {string}
          */
@@ -426,10 +898,57 @@ export interface components {
          */
         Feature: "type_hints" | "dataclasses" | "async_await" | "comprehensions" | "generators" | "decorators" | "context_managers" | "f_strings";
         /**
+         * @description What was found at one place. Lines and columns count from 1, columns in characters; the end is the column after the last.
+         *     A byte order mark at the beginning is not counted.
+         */
+        Finding: {
+            /**
+             * @description Ruff's code of the rule, such as `S307`; `invalid-syntax` for a syntax error; ours begin with `HAPA`.
+             * @example S307
+             */
+            code: string;
+            /**
+             * Format: int32
+             * @description The column where it begins, in characters from 1.
+             */
+            column: number;
+            /**
+             * Format: int32
+             * @description The column after its last character.
+             */
+            end_column: number;
+            /**
+             * Format: int32
+             * @description The line where it ends.
+             */
+            end_line: number;
+            fix?: components["schemas"]["Fix"] | null;
+            /**
+             * Format: int32
+             * @description The line where it begins, from 1.
+             */
+            line: number;
+            /** @description What is wrong, for a person. Ruff's sentences are in English. */
+            message: string;
+            /** @description How bad it is. */
+            severity: components["schemas"]["Severity"];
+            /** @description The text of the line where it begins, at most 200 characters of it. */
+            source_line: string;
+        };
+        /**
          * @description How an answer ended.
          * @enum {string}
          */
         Finish: "stop" | "length" | "cancelled" | "interrupted" | "failed";
+        /** @description A change that puts a finding right. */
+        Fix: {
+            /** @description Whether it may be made without looking. */
+            applicability: components["schemas"]["Applicability"];
+            /** @description The parts of the change. They do not overlap, and are in the order of the text. */
+            edits: components["schemas"]["Edit"][];
+            /** @description What the change does, for a person. */
+            message: string;
+        };
         /** @description One event of a stream. */
         Frame: {
             /** @description The text of the piece. */
@@ -450,6 +969,30 @@ export interface components {
             timestamp: string;
             /** @description What kind of event it is. */
             type: components["schemas"]["Kind"];
+        };
+        /** @description A function or method. */
+        Function: {
+            /**
+             * @description How its work could grow with its input, judged by nested loops alone, such as `O(n)`. Null where that cannot be told.
+             * @example O(n)
+             */
+            big_o_hint?: string | null;
+            /** @description McCabe's number: one, and one more for each point where the way parts. */
+            complexity: number;
+            /**
+             * Format: int32
+             * @description Its last line.
+             */
+            end_line: number;
+            /**
+             * Format: int32
+             * @description The line where it begins, from 1.
+             */
+            line: number;
+            /** @description Its name; with its class before a dot for a method. One without a name counts to what it is in. */
+            name: string;
+            /** @description How many parameters it has, `self` included where it is written. */
+            parameters: number;
         };
         /** @description The body of `POST /api/v1/generate-code` and its streaming form. */
         GenerateRequest: {
@@ -583,6 +1126,16 @@ export interface components {
              */
             total_count: number;
         };
+        /** @description Something imported. */
+        Import: {
+            /**
+             * Format: int32
+             * @description The line, from 1.
+             */
+            line: number;
+            /** @description What is imported from, as written. */
+            module: string;
+        };
         /** @description Problems by weight. */
         Issues: {
             /**
@@ -602,15 +1155,39 @@ export interface components {
             warnings: number;
         };
         /**
-         * @description The kinds of events.
+         * @description Which findings are wanted. Syntax is always checked.
          * @enum {string}
          */
-        Kind: "start" | "token" | "code" | "explanation" | "done" | "error";
+        Kind: "syntax" | "security" | "performance" | "style" | "all";
         /**
          * @description Which log lines are written: a level, also by room.
          * @example info
          */
         LogLevel: string;
+        /** @description Code in figures. What could not be counted for a language is null. */
+        Metrics: {
+            /** @description Classes and what other languages have in their place. */
+            classes?: number | null;
+            /** @description Lines with code on them. */
+            code_lines?: number | null;
+            /** @description Lines with a comment on them, beside code or alone. */
+            comment_lines?: number | null;
+            /** @description McCabe's number of the whole: one, and one more for each point where the way parts. */
+            cyclomatic_complexity?: number | null;
+            /** @description Functions and methods. */
+            functions?: number | null;
+            /** @description Imported modules. */
+            imports?: number | null;
+            /** @description Lines in all. */
+            lines: number;
+            /**
+             * Format: double
+             * @description 0 (hard to keep up) to 100 (easy).
+             */
+            maintainability_index?: number | null;
+            /** @description The deepest nesting of branches and loops within a function or at the top. */
+            max_nesting?: number | null;
+        };
         /** @description The model, and what it is doing. */
         ModelHealth: {
             /**
@@ -640,6 +1217,18 @@ export interface components {
          * @enum {string}
          */
         ModelType: "code_completion" | "code_generation" | "code_explanation" | "code_review" | "bug_fix" | "code_optimization" | "unit_test_generation" | "documentation";
+        /**
+         * @description Whether a completion may have several lines.
+         * @enum {string}
+         */
+        Multiline: "auto" | "always" | "never";
+        /** @description A file that is open in the editor. */
+        OpenFile: {
+            /** @description Its text, or the part that matters: at most 20,000 characters. */
+            content: string;
+            /** @description Its path: at most 1,000 characters. */
+            path: string;
+        };
         /**
          * @description How much structure the code should have.
          * @enum {string}
@@ -800,6 +1389,32 @@ export interface components {
          * @enum {string}
          */
         Reason: "key_missing" | "key_unknown" | "key_expired" | "model_missing" | "model_loading" | "overloaded" | "context_too_long" | "remote_failed";
+        /** @description What is known of an answer after reading it; in a stream, part of the last event. */
+        Review: {
+            /** @description What a review found, line by line; null for everything else. */
+            findings?: components["schemas"]["Finding"][] | null;
+            /**
+             * Format: double
+             * @description The quality of the code, 0 to 1, as `validate-code` scores it; null without code.
+             */
+            quality_score?: number | null;
+            security_info: components["schemas"]["SecurityInfo"];
+        };
+        /** @description What the generated code would do. It is reported, never blocked. */
+        SecurityInfo: {
+            /** @description Whether the generated code was checked: false without code, and for languages whose security is not checked. */
+            code_validated: boolean;
+            /** @description Whether the request was within its bounds; always true here. */
+            input_validated: boolean;
+            /**
+             * Format: double
+             * @description 1 where nothing was found, 0.5 where something deserves a look, 0 where running the code could do harm; null where
+             *     nothing was checked.
+             */
+            safety_score?: number | null;
+            /** @description Whether running the code could do harm. */
+            threat_detected: boolean;
+        };
         /** @description What is in force. */
         Settings: {
             /**
@@ -871,6 +1486,11 @@ export interface components {
             status: string;
         };
         /**
+         * @description How bad a finding is.
+         * @enum {string}
+         */
+        Severity: "info" | "warning" | "error";
+        /**
          * @description How well somebody knows Python.
          * @enum {string}
          */
@@ -889,11 +1509,82 @@ export interface components {
             /** Format: float */
             memory_usage: number;
         };
-        /** @description Tokens of a request. */
+        /** @description What an answer cost, in tokens. */
         TokenUsage: {
             completion_tokens: number;
             prompt_tokens: number;
             total_tokens: number;
+        };
+        /** @description Several pieces of code to be checked. */
+        ValidateBatchRequest: {
+            /** @description The pieces, 1 to 10. `requests` is another name for this field. */
+            items: components["schemas"]["ValidateRequest"][];
+        };
+        /** @description What was found in several pieces of code. */
+        ValidateBatchResponse: {
+            /** @description One for each piece, in their order. */
+            results: components["schemas"]["ValidateResponse"][];
+            /**
+             * @description Always `success`.
+             * @example success
+             */
+            status: string;
+            /** @description How many there are. */
+            total_count: number;
+        };
+        /** @description Code to be checked. */
+        ValidateRequest: {
+            /**
+             * @description The code: 1 to 50,000 characters, not blank.
+             * @example print('안녕하세요')
+             */
+            code: string;
+            /**
+             * @description Its programming language; `python` if absent.
+             * @example python
+             */
+            language?: string | null;
+            /** @description Whether performance is looked at; true if absent. */
+            performance_check?: boolean | null;
+            /** @description Whether security is looked at; true if absent. */
+            security_check?: boolean | null;
+            /** @description Whether warnings make the code invalid, too; false if absent. */
+            strict_mode?: boolean | null;
+            validation_type?: components["schemas"]["Kind"] | null;
+        };
+        /** @description What was found in a piece of code. */
+        ValidateResponse: components["schemas"]["Validation"] & {
+            /**
+             * @description Always `success`: that the code has errors is a success of checking.
+             * @example success
+             */
+            status: string;
+        };
+        /** @description What validating found. */
+        Validation: {
+            /**
+             * Format: double
+             * @description 0 to 10, by a documented table of costs. 5 where nothing could be checked.
+             */
+            code_quality_score: number;
+            /** @description What running the code could do. */
+            execution_safety: components["schemas"]["ExecutionSafety"];
+            /** @description Whether there is no syntax error and, with `strict_mode`, no other error or warning among what was asked for. */
+            is_valid: boolean;
+            /** @description What was asked for and could not be checked: for this language, or because the code is not well formed. */
+            not_checked: components["schemas"]["Area"][];
+            /** @description How many findings were left out because a list was full. */
+            omitted: number;
+            /** @description What is slower or more tangled than it needs to be; at most 200. */
+            performance_warnings: components["schemas"]["Finding"][];
+            /** @description What to do next, the most urgent first. */
+            recommendations: string[];
+            /** @description What is risky to run; at most 200. `noqa` comments do not hide these. */
+            security_issues: components["schemas"]["Finding"][];
+            /** @description What is likely a mistake, outdated or untidy; at most 200. */
+            style_issues: components["schemas"]["Finding"][];
+            /** @description Where the code is not well formed, in the order of the text; at most 100. */
+            syntax_errors: components["schemas"]["Finding"][];
         };
     };
     responses: never;
@@ -904,6 +1595,48 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    analyze_code: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AnalyzeRequest"];
+            };
+        };
+        responses: {
+            /** @description What was found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnalyzeResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request could not be answered */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     clear_cache: {
         parameters: {
             query?: {
@@ -958,6 +1691,168 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CacheStatsResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    enhanced_generate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EnhancedRequest"];
+            };
+        };
+        responses: {
+            /** @description The answer, and what is known of its code */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnhancedResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request could not be answered */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    enhanced_stream_generate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EnhancedRequest"];
+            };
+        };
+        responses: {
+            /** @description Events: one `start`, then `explanation`, `code` and `token`, then one `done` or `error` */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["Frame"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request could not be answered */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    complete_code: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CompleteRequest"];
+            };
+        };
+        responses: {
+            /** @description What can be inserted */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CompleteResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request could not be answered */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    completion_event: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The completion's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CompletionEvent"];
+            };
+        };
+        responses: {
+            /** @description It is noted */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DoneResponse"];
                 };
             };
             /** @description The request was refused */
@@ -1310,6 +2205,90 @@ export interface operations {
             };
             /** @description The request was refused */
             "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    validate_code: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ValidateRequest"];
+            };
+        };
+        responses: {
+            /** @description What was found, also where the code has errors */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ValidateResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request could not be answered */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    validate_code_batch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ValidateBatchRequest"];
+            };
+        };
+        responses: {
+            /** @description What was found, in the order of the items */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ValidateBatchResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request could not be answered */
+            "5XX": {
                 headers: {
                     [name: string]: unknown;
                 };

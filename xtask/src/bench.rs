@@ -1,0 +1,37 @@
+//! `cargo xtask bench`: sets up what a benchmark is measured against, and runs it.
+
+use clap::Args;
+
+use crate::binaries;
+use crate::places::Places;
+use crate::problem::Result;
+use crate::process::{cargo, succeed};
+use crate::setup::{self, python};
+
+/// Which benchmarks to run.
+#[derive(Args)]
+pub struct Options {
+    /// Names of programs in tests/bench; all of them, if none is given
+    names: Vec<String>,
+}
+
+/// All benchmarks, in the order in which they run.
+const ALL: &[&str] = &["cached", "history", "validate"];
+
+/// Runs benchmarks in the profile in which HAPA is run and tested, so that nothing is built a second time for them.
+pub fn bench(places: &Places, options: &Options) -> Result<()> {
+    let fastapi = {
+        let _lock = setup::lock(places)?;
+        setup::for_serving(places)?;
+        python::install(places, &python::FASTAPI)?
+    };
+    binaries::build(places, &[handshake::BINARY])?;
+    let names =
+        if options.names.is_empty() { ALL.iter().map(ToString::to_string).collect() } else { options.names.clone() };
+    for name in names {
+        let mut bench = cargo(places);
+        bench.args(["bench", "--workspace", "--profile", "dev", "--bench", &name]).env("HAPA_BENCH_PYTHON", &fastapi);
+        succeed(&mut bench)?;
+    }
+    Ok(())
+}
