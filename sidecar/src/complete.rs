@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 pub use self::ask::Cursor;
-use self::ending::{Ending, without_repetition};
+use self::ending::{Ending, after_indent, open_indent, without_repetition};
 use self::prompt::Laid;
 pub use self::sessions::Sessions;
 use crate::answers::{Kind, Listener, Origin, Reuse};
@@ -134,6 +134,7 @@ impl App {
         let mut answer = self.answers.ask(Kind::Completion, key, reuse, || self.engine.submit(request))?;
         let (mut heard, mut events) = (Heard::new(answer.origin), Vec::new());
         let ending = Ending::new(&cursor.prefix, cursor.several_lines);
+        let indent = open_indent(&cursor.prefix);
         while let Some(event) = self.next(&mut answer, newer).await? {
             events.push(event.clone());
             match event {
@@ -145,9 +146,10 @@ impl App {
                 }
                 Event::Text { text, log_probability } => {
                     heard.add(&text, log_probability);
-                    let end = if method == Method::Fill { ending.of(&heard.text) } else { None };
+                    let text = after_indent(&heard.text, indent);
+                    let end = if method == Method::Fill { ending.of(text) } else { None };
                     if let Some(end) = end {
-                        heard.text.truncate(end);
+                        heard.text = text[..end].to_owned();
                         if answer.origin == Origin::Model {
                             events.push(Event::Done(heard.summary()));
                             self.answers.keep(Kind::Completion, key, events);
@@ -156,9 +158,10 @@ impl App {
                     }
                 }
                 Event::Done(_) => {
-                    if method == Method::Chat {
-                        heard.text = said(&heard.text, cursor, &ending);
-                    }
+                    heard.text = match method {
+                        Method::Fill => after_indent(&heard.text, indent).to_owned(),
+                        Method::Chat => said(&heard.text, cursor, &ending),
+                    };
                     return Ok(Some(heard));
                 }
             }

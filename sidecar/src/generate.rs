@@ -14,6 +14,7 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 
 pub use self::ask::Ask;
+use self::findings::Finding;
 pub use self::kind::ModelType;
 use self::record::{Accepted, Recording};
 pub use self::split::Opened;
@@ -118,7 +119,8 @@ impl App {
         let earlier = self.earlier(owner, &ask).await?;
         let profile = self.profile(owner).await?.with(ask.profile.clone());
         let model = self.engine.model()?;
-        let request = prompt::request(&ask, &profile, &earlier);
+        let facts = facts(&ask).await;
+        let request = prompt::request(&ask, &profile, &earlier, &facts);
         let reuse = if ask.use_cache { Reuse::Allowed } else { Reuse::Refused };
         let key = prompt::key(&request, &ask, &model);
         let mut answer = self.answers.ask(Kind::Generation, key, reuse, || self.engine.submit(request))?;
@@ -152,8 +154,15 @@ impl App {
 
     /// The thread so far, up to the message that is replaced, if one is.
     async fn earlier(&self, owner: &str, ask: &Ask) -> Result<Vec<crate::store::Message>, Error> {
-        let Some(id) = &ask.conversation_id else { return Ok(Vec::new()) };
         let unknown = |field: &str, what: Message| Error::Unknown(Invalid::field(field, what));
+        let Some(id) = &ask.conversation_id else {
+            return match ask.replaces {
+                Some(_) => {
+                    Err(unknown("replaces", Message::new("conversation_id가 필요합니다", "needs a conversation_id")))
+                }
+                None => Ok(Vec::new()),
+            };
+        };
         if self.store.conversation(owner, id).await?.is_none() {
             return Err(unknown("conversation_id", Message::new("없는 대화입니다", "there is no such conversation")));
         }
@@ -169,6 +178,14 @@ impl App {
         }
         Ok(thread)
     }
+}
+
+/// What reading the code tells, for the kinds of task that build on it.
+async fn facts(ask: &Ask) -> Vec<Finding> {
+    let Some(code) = ask.code_context.clone().filter(|_| ask.kind.wants_facts()) else { return Vec::new() };
+    let language = ask.language.clone();
+    let facts = tokio::task::spawn_blocking(move || findings::facts(&code, &language));
+    facts.await.expect("checking code does not panic, and is not cancelled")
 }
 
 /// The first line of a question, shortened at a word.

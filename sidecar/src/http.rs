@@ -11,6 +11,7 @@ mod generate;
 mod guard;
 mod health;
 mod history;
+mod json;
 mod language;
 mod problem;
 mod request_id;
@@ -132,7 +133,7 @@ fn history_routes() -> OpenApiRouter<App> {
 #[derive(OpenApi)]
 #[openapi(
     info(title = "HAPA", description = "A coding assistant on your own machine.", license(name = "MIT", identifier = "MIT")),
-    components(schemas(crate::error::Problem, crate::error::Reason)),
+    components(schemas(crate::error::Problem, crate::error::Reason, sse::Frame)),
     modifiers(&Keys),
     security(("api_key" = []), ("bearer" = []))
 )]

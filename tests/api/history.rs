@@ -125,7 +125,7 @@ async fn unknown_conversations_and_messages_are_named() {
     for (body, field, expected) in [
         (json!({"user_question": "x", "conversation_id": "none"}), "conversation_id", 404),
         (json!({"user_question": "x", "conversation_id": real, "replaces": "none"}), "replaces", 404),
-        (json!({"user_question": "x", "replaces": "none"}), "replaces", 422),
+        (json!({"user_question": "x", "replaces": "none"}), "replaces", 404),
     ] {
         let (status, body) = server.post("/api/v1/generate-code", &body).await;
         assert_eq!(status, expected);

@@ -93,7 +93,7 @@ async fn the_enhanced_form_with_every_field() {
     );
     assert_eq!(
         body["findings"],
-        json!([{"line": 2, "message": "0으로 나눌 수 있습니다", "suggestion": "먼저 검사하세요"}])
+        json!([{"line": 2, "source": "model", "message": "0으로 나눌 수 있습니다", "suggestion": "먼저 검사하세요"}])
     );
     let body = program.post("/api/v1/code/enhanced-generate", json!({"user_question": "위험한 코드"})).await;
     assert_eq!(body["status"], "success", "what the code would do is reported, not blocked");

@@ -89,3 +89,27 @@ fn every_rust_file_opens_by_saying_what_it_is() {
         }
     }
 }
+
+#[test]
+fn each_schema_of_the_description_has_a_name_of_its_own() {
+    let mut seen: std::collections::BTreeMap<String, String> = std::collections::BTreeMap::new();
+    for (path, text) in files("sidecar", &[".rs"]) {
+        for item in text.split("#[derive(").skip(1) {
+            let (derives, rest) = item.split_once(")]").expect("a derive ends");
+            if !derives.contains("ToSchema") {
+                continue;
+            }
+            let (head, _) = rest.split_once('{').expect("a type has a body");
+            let alias = head
+                .split_once("#[schema(as = ")
+                .and_then(|(_, rest)| rest.split_once([',', ')']))
+                .map(|(name, _)| name);
+            let own = head.rsplit("pub ").next().and_then(|kind| kind.split_whitespace().nth(1));
+            let name = alias.or(own).expect("a type has a name").trim_end_matches(['(', ';']).to_owned();
+            if let Some(other) = seen.insert(name.clone(), path.clone()) {
+                panic!("two schemas are called `{name}`, in {other} and {path}: one would describe both");
+            }
+        }
+    }
+    assert!(seen.len() > 20, "{seen:?}");
+}

@@ -49,6 +49,7 @@ impl<'a> Submission<'a> {
 /// Which findings are wanted. Syntax is always checked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ValidationType)]
 pub enum Kind {
     /// Syntax, security and performance: what a client sees that asks for nothing.
     #[default]

@@ -58,6 +58,22 @@ fn indent(line: &str) -> usize {
     line.chars().take_while(|character| character.is_whitespace() && *character != '\n').count()
 }
 
+/// The white space before the cursor, where there is nothing else on its line.
+///
+/// Models continue from the end of a line better than from inside its indentation, so it is theirs to write again.
+#[must_use]
+pub fn open_indent(prefix: &str) -> &str {
+    let line = &prefix[prefix.rfind('\n').map_or(0, |newline| newline + 1)..];
+    if prefix.contains('\n') && line.chars().all(|character| matches!(character, ' ' | '\t')) { line } else { "" }
+}
+
+/// `text` without the indentation that stands before the cursor already.
+#[must_use]
+pub fn after_indent<'a>(text: &'a str, indent: &str) -> &'a str {
+    let common = text.bytes().zip(indent.bytes()).take_while(|(a, b)| a == b).count();
+    &text[common..]
+}
+
 /// `text` without what the text after the cursor begins with.
 #[must_use]
 pub fn without_repetition<'a>(text: &'a str, suffix: &str) -> &'a str {
@@ -122,6 +138,20 @@ mod tests {
         let ending = Ending::new("if a:\n    b()\n", true);
         assert_eq!(ending.of("c()\ne"), None);
         assert_eq!(ending.of("c()\nend = 1\n"), Some(3));
+    }
+
+    #[test]
+    fn indentation_that_is_there_is_not_written_again() {
+        for (prefix, text, expected) in [
+            ("def f():\n    ", "    return 1", "return 1"),
+            ("def f():\n    ", "return 1", "return 1"),
+            ("def f():\n    ", "        return 1", "    return 1"),
+            ("def f():\n\t", "\treturn 1", "return 1"),
+            ("    ", "    x", "    x"),
+            ("x = ", " 1", " 1"),
+        ] {
+            assert_eq!(after_indent(text, open_indent(prefix)), expected, "{prefix:?}");
+        }
     }
 
     #[test]

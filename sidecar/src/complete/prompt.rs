@@ -3,6 +3,7 @@
 use engine::{Message, Model, Prompt, Request, Role, Sampling};
 
 use super::ask::Cursor;
+use super::ending::open_indent;
 use crate::answers::Key;
 
 /// Characters before the cursor that the model is shown; what is further away hardly matters, and is slow to read.
@@ -31,11 +32,12 @@ pub struct Laid {
 /// The request for suggestion `number`, from 0. The first is the likeliest; others are drawn.
 #[must_use]
 pub fn request(cursor: &Cursor, model: &Model, number: u32) -> Laid {
-    let prefix = ending(&cursor.prefix, BEFORE);
+    let closed = &cursor.prefix[..cursor.prefix.len() - open_indent(&cursor.prefix).len()];
+    let prefix = ending(closed, BEFORE);
     let suffix = beginning(&cursor.suffix, AFTER);
     let around = around(cursor);
     let dropped = [
-        (prefix.len() < cursor.prefix.len(), "prefix"),
+        (prefix.len() < closed.len(), "prefix"),
         (suffix.len() < cursor.suffix.len(), "suffix"),
         (around.chars().count() > AROUND, "files"),
     ];

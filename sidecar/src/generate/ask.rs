@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::kind::ModelType;
 use super::profile::{CodeStyle, Detail, ProfileFields};
 use super::split;
-use crate::error::{Error, Invalid, Message};
+use crate::error::{Error, Invalid};
 
 /// The body of `POST /api/v1/generate-code` and its streaming form.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -50,6 +50,7 @@ pub struct GenerateRequest {
     /// A message of that conversation whose place this question takes: it and all after it leave the thread.
     pub replaces: Option<String>,
     /// The same seed, question and model give the same answer; a random one if absent.
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 4_294_967_295_i64)]
     pub seed: Option<u32>,
     /// Whether an earlier answer to the same question may be given again; true if absent, unless the question `replaces` one.
     pub use_cache: Option<bool>,
@@ -121,9 +122,6 @@ impl TryFrom<GenerateRequest> for Ask {
         let top_p = invalid.within("top_p", request.top_p, 0.0, 1.0).unwrap_or(0.95);
         let max_tokens = invalid.within("max_tokens", request.max_tokens, 1, 4096).unwrap_or(1024);
         let profile = profile(&mut invalid, request.user_profile, request.user_profile_camel);
-        if request.replaces.is_some() && request.conversation_id.is_none() {
-            invalid.add("replaces", Message::new("conversation_id가 필요합니다", "needs a conversation_id"));
-        }
         invalid.into_result()?;
         Ok(Self {
             kind: request.model_type.unwrap_or_default(),

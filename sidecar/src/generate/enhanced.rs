@@ -12,17 +12,17 @@ use crate::error::{Error, Invalid, Message};
 /// The body of `POST /api/v1/code/enhanced-generate` and its streaming form.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 pub struct EnhancedRequest {
-    /// What to do, in Korean or English: 1 to 10,000 characters. One of `prompt` and `user_question` is required.
-    #[schema(min_length = 1, max_length = 10000, pattern = r"\S", example = "이 함수의 버그를 고쳐줘")]
+    /// What to do, in Korean or English: 1 to 10,000 characters. Older clients may call it `user_question`.
+    #[schema(required, value_type = String, min_length = 1, max_length = 10000, pattern = r"\S", example = "이 함수의 버그를 고쳐줘")]
     pub prompt: Option<String>,
     /// Another name of `prompt`, which counts where both are there.
-    #[schema(min_length = 1, max_length = 10000, pattern = r"\S")]
+    #[schema(ignore)]
     pub user_question: Option<String>,
-    /// The code that it is about: at most 50,000 characters.
+    /// The code that it is about: at most 50,000 characters. Older clients may call it `code_context`.
     #[schema(max_length = 50000)]
     pub context: Option<String>,
     /// Another name of `context`, which counts where both are there.
-    #[schema(max_length = 50000)]
+    #[schema(ignore)]
     pub code_context: Option<String>,
     /// What to do; `code_generation` if absent.
     pub model_type: Option<ModelType>,
@@ -64,6 +64,7 @@ pub struct EnhancedRequest {
     /// The conversation to go on with; a new one if absent.
     pub conversation_id: Option<String>,
     /// The same seed, question and model give the same answer; a random one if absent.
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 4_294_967_295_i64)]
     pub seed: Option<u32>,
     /// Whether an earlier answer to the same question may be given again; true if absent.
     pub use_cache: Option<bool>,

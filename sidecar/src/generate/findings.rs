@@ -1,26 +1,64 @@
 //! A review in words, taken apart into findings: each with the line of code that it is about.
 
+use check::{Kind, Severity, Submission};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+/// Who found something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The checks of `validate-code`, which read the code.
+    Check,
+    /// The model, which may be mistaken.
+    Model,
+}
+
 /// Something that a review found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ReviewFinding)]
 pub struct Finding {
     /// The line of the submitted code, from 1; null where the review names none that exists.
     pub line: Option<u32>,
+    /// Who found it.
+    pub source: Source,
     /// What is wrong.
     pub message: String,
     /// How to put it right, where the review says so.
     pub suggestion: Option<String>,
 }
 
-/// At most so many findings are taken from a review.
+/// At most so many findings are taken from each source.
 const MOST: usize = 100;
+
+/// What reading the code finds, without any model: errors, then what is risky, slow and untidy. Work for the processor.
+#[must_use]
+pub fn facts(code: &str, language: &str) -> Vec<Finding> {
+    let found = check::validate(&Submission { kind: Kind::All, ..Submission::new(code, language) });
+    let lists = [found.syntax_errors, found.security_issues, found.performance_warnings, found.style_issues];
+    let worth_saying = lists.into_iter().flatten().filter(|finding| finding.severity > Severity::Info);
+    let facts = worth_saying.map(|finding| Finding {
+        line: Some(finding.line),
+        source: Source::Check,
+        message: finding.message,
+        suggestion: finding.fix.map(|fix| fix.message),
+    });
+    facts.take(MOST).collect()
+}
 
 /// The findings in `review`, for code of `lines` lines.
 #[must_use]
 pub fn parse(review: &str, lines: u32) -> Vec<Finding> {
-    review.lines().filter_map(|line| finding(line, lines)).take(MOST).collect()
+    review.lines().filter_map(|line| finding(line, lines)).filter(says_something).take(MOST).collect()
+}
+
+/// Whether a finding is more than the news that there is none.
+fn says_something(finding: &Finding) -> bool {
+    let nothing = |text: &str| {
+        let text = text.to_lowercase();
+        ["no problem", "no issue", "문제 없음", "문제없음", "문제가 없"].iter().any(|words| text.contains(words))
+    };
+    !nothing(&finding.message) && !finding.suggestion.as_deref().is_some_and(nothing)
 }
 
 fn finding(line: &str, lines: u32) -> Option<Finding> {
@@ -38,6 +76,7 @@ fn finding(line: &str, lines: u32) -> Option<Finding> {
     };
     Some(Finding {
         line: number.filter(|number| (1..=lines).contains(number)),
+        source: Source::Model,
         message: message.to_owned(),
         suggestion: suggestion.filter(|text| !text.is_empty()).map(str::to_owned),
     })
@@ -88,7 +127,12 @@ mod tests {
             let found = parse(text, 10);
             assert_eq!(
                 found,
-                [Finding { line, message: message.into(), suggestion: suggestion.map(Into::into) }],
+                [Finding {
+                    line,
+                    source: Source::Model,
+                    message: message.into(),
+                    suggestion: suggestion.map(Into::into)
+                }],
                 "{text}"
             );
         }
@@ -96,8 +140,17 @@ mod tests {
 
     #[test]
     fn words_without_a_line_number_are_no_findings() {
-        for text in ["문제 없음", "No problems", "The code is fine.", "- looks good", "", "10 functions", "Line up"]
-        {
+        for text in [
+            "문제 없음",
+            "No problems",
+            "The code is fine.",
+            "- looks good",
+            "",
+            "10 functions",
+            "Line up",
+            "Line 1: import os → No problems",
+            "- 줄 2: 문제 없음",
+        ] {
             assert_eq!(parse(text, 10), [], "{text}");
         }
     }

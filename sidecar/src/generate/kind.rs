@@ -77,6 +77,12 @@ impl ModelType {
         }
     }
 
+    /// Whether what can be found out about the code by reading it belongs into the prompt.
+    #[must_use]
+    pub fn wants_facts(self) -> bool {
+        matches!(self, Self::CodeReview | Self::BugFix)
+    }
+
     /// The instructions to the model, for code in `programming_language`, a name as people write it.
     #[must_use]
     pub fn instructions(self, language: Language, programming_language: &str) -> String {

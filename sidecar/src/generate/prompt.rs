@@ -3,6 +3,7 @@
 use engine::{Message, Model, Prompt, Request, Role, Sampling};
 
 use super::ask::Ask;
+use super::findings::Finding;
 use super::kind::{ModelType, Shape};
 use super::profile::Profile;
 use crate::answers::Key;
@@ -12,9 +13,12 @@ use crate::store;
 /// Earlier turns of a conversation that are shown to the model at most.
 const EARLIER_TURNS: usize = 20;
 
-/// The request for an answer to `ask` by somebody with this profile, given the thread so far.
+/// Facts about the code that the model is told at most.
+const MOST_FACTS: usize = 8;
+
+/// The request for an answer to `ask` by somebody with this profile, given the thread so far and what is known of the code.
 #[must_use]
-pub fn request(ask: &Ask, profile: &Profile, earlier: &[store::Message]) -> Request {
+pub fn request(ask: &Ask, profile: &Profile, earlier: &[store::Message], facts: &[Finding]) -> Request {
     let mut messages = vec![Message::new(Role::System, system(ask, profile))];
     let said = earlier.iter().filter(|message| !message.answer.is_empty());
     let skipped = said.clone().count().saturating_sub(EARLIER_TURNS);
@@ -22,7 +26,7 @@ pub fn request(ask: &Ask, profile: &Profile, earlier: &[store::Message]) -> Requ
         messages.push(Message::if_room(Role::User, &message.question));
         messages.push(Message::if_room(Role::Assistant, &message.answer));
     }
-    messages.push(Message::new(Role::User, question(ask)));
+    messages.push(Message::new(Role::User, question(ask, facts)));
     let seed = ask.seed.unwrap_or_else(|| getrandom::u32().unwrap_or(0));
     let sampling = Sampling { temperature: ask.temperature, top_p: ask.top_p, seed };
     Request { prompt: Prompt::Chat(messages), sampling, max_tokens: ask.max_tokens, probabilities: false }
@@ -91,16 +95,26 @@ fn is_hangul(character: char) -> bool {
     matches!(character, '가'..='힣' | 'ㄱ'..='ㆎ' | 'ᄀ'..='ᇿ')
 }
 
-fn question(ask: &Ask) -> String {
+fn question(ask: &Ask, facts: &[Finding]) -> String {
     let Some(code) = &ask.code_context else { return ask.question.clone() };
     let path = ask.file_path.as_ref().map(|path| format!(" of `{path}`")).unwrap_or_default();
     let fence = fence_for(code);
     let code = if ask.kind == ModelType::CodeReview { numbered(code) } else { code.clone() };
     format!(
-        "The code{path}:\n\n{fence}{language}\n{code}\n{fence}\n\n{question}",
+        "The code{path}:\n\n{fence}{language}\n{code}\n{fence}\n\n{known}{question}",
         language = ask.language,
+        known = known(facts),
         question = ask.question
     )
+}
+
+/// What is known of the code, for the model to build on.
+fn known(facts: &[Finding]) -> String {
+    if facts.is_empty() {
+        return String::new();
+    }
+    let line = |fact: &Finding| format!("- Line {}: {}\n", fact.line.unwrap_or(1), fact.message);
+    format!("A static check found:\n{}\n", facts.iter().take(MOST_FACTS).map(line).collect::<String>())
 }
 
 /// Code with the number of each line before it.
@@ -135,7 +149,7 @@ mod tests {
 
     fn contents(ask: &Ask) -> Vec<String> {
         let profile = Profile::default().with(ask.profile.clone());
-        let Prompt::Chat(messages) = request(ask, &profile, &[]).prompt else { panic!("questions are chats") };
+        let Prompt::Chat(messages) = request(ask, &profile, &[], &[]).prompt else { panic!("questions are chats") };
         messages.into_iter().map(|message| message.content).collect()
     }
 

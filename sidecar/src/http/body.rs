@@ -7,6 +7,7 @@ use axum::http::header;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
+use super::json::Json;
 use super::problem::Rejection;
 use super::{BODY_LIMIT, language};
 use crate::error::{Error, Invalid, Message};
@@ -60,18 +61,11 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalB
 
 /// JSON text as a value: text that is no JSON is a bad request, JSON that does not fit names the field.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    let reader = &mut serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut *reader).map_err(|error| {
+    let value = serde_json::from_slice(bytes).map_err(|error| Error::BadRequest(error.to_string()))?;
+    serde_path_to_error::deserialize(Json(value)).map_err(|error| {
         let path = error.path().to_string();
-        let inner = error.into_inner();
-        if inner.is_data() {
-            Error::Invalid(unfit(&path, &inner.to_string()))
-        } else {
-            Error::BadRequest(inner.to_string())
-        }
-    })?;
-    reader.end().map_err(|error| Error::BadRequest(error.to_string()))?;
-    Ok(value)
+        Error::Invalid(unfit(&path, &error.into_inner().to_string()))
+    })
 }
 
 /// The problem with a field whose value has the wrong type or is missing, from serde's words for it.

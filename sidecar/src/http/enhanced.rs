@@ -48,7 +48,7 @@ pub struct Review {
     #[schema(minimum = 0, maximum = 1)]
     quality_score: Option<f64>,
     security_info: SecurityInfo,
-    /// What a review found, line by line; null for everything else.
+    /// What a review found, line by line, first by reading the code and then by the model; null for everything else.
     findings: Option<Vec<Finding>>,
 }
 
@@ -76,7 +76,12 @@ impl Review {
         Self {
             quality_score: validation.as_ref().map(|validation| validation.code_quality_score / 10.0),
             security_info: SecurityInfo::of(validation.as_ref()),
-            findings: (ask.kind == ModelType::CodeReview).then(|| findings::parse(&outcome.explanation, lines)),
+            findings: (ask.kind == ModelType::CodeReview).then(|| {
+                let code = ask.code_context.as_deref().unwrap_or_default();
+                let mut found = findings::facts(code, &ask.language);
+                found.extend(findings::parse(&outcome.explanation, lines));
+                found
+            }),
         }
     }
 }
@@ -155,7 +160,7 @@ impl EnhancedResponse {
     post, path = "/api/v1/code/enhanced-stream-generate", tag = "generation", request_body = EnhancedRequest,
     responses(
         (status = 200, description = "Events: one `start`, then `explanation`, `code` and `token`, then one `done` or `error`",
-         content_type = "text/event-stream", body = sse::Frame),
+         content_type = "text/event-stream", body = sse::EventStream),
         (status = "4XX", description = "The request was refused", body = Problem),
         (status = "5XX", description = "The request could not be answered", body = Problem),
     )

@@ -54,7 +54,7 @@ pub async fn generate_code(
     post, path = "/api/v1/generate-code-streaming", tag = "generation", request_body = GenerateRequest,
     responses(
         (status = 200, description = "Events: one `start`, then `explanation`, `code` and `token`, then one `done` or `error`",
-         content_type = "text/event-stream", body = sse::Frame),
+         content_type = "text/event-stream", body = sse::EventStream),
         (status = "4XX", description = "The request was refused", body = Problem),
         (status = "5XX", description = "The request could not be answered", body = Problem),
     )

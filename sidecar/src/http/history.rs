@@ -27,8 +27,10 @@ pub struct HistoryParameters {
     /// In this programming language.
     language: Option<String>,
     /// Not before this time, RFC 3339.
+    #[param(format = DateTime)]
     from: Option<String>,
     /// Before this time, RFC 3339.
+    #[param(format = DateTime)]
     to: Option<String>,
 }
 

@@ -22,6 +22,7 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// The kinds of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = FrameType)]
 pub enum Kind {
     /// The question was accepted.
     Start,
@@ -53,6 +54,15 @@ pub struct Frame {
     /// block, the block's number and language; otherwise null.
     #[schema(value_type = Option<std::collections::BTreeMap<String, Value>>)]
     metadata: Option<Value>,
+}
+
+/// A stream of events as its parser sees it: each event has data, and nothing else.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "it only describes what `frame` writes")]
+pub struct EventStream {
+    /// One event: a `Frame` as JSON on one line.
+    #[schema(content_media_type = "application/json")]
+    data: String,
 }
 
 /// Where a stream is.
