@@ -10,7 +10,7 @@ use crate::python::Report;
 use crate::tree::{Grammar, Shape};
 use crate::validate::{PATIENCE, python};
 use crate::words::Words;
-use crate::{advice, metrics, tree};
+use crate::{advice, deep, metrics, tree};
 
 mod remarks;
 
@@ -150,21 +150,12 @@ pub fn analyze(code: &str, language: &str, analysis_type: AnalysisType, words: W
     let lines = &Lines::new(code);
     let named = Language::named(language);
     let wanted = analysis_type.areas();
-    let tree = named.and_then(|language| Some((language, tree::parse(language, code, PATIENCE)?)));
-    let (metrics, shape) = match &tree {
-        Some((language, tree)) => {
-            let grammar = Grammar::of(*language);
-            let shape = tree::shape(tree, grammar, code);
-            (metrics::metrics(lines.count(), &tree::leaves(tree, grammar, code, lines.count()), &shape), shape)
-        }
-        None => (Metrics { lines: lines.count(), ..Metrics::default() }, Shape::default()),
-    };
-    let (report, checked) = match &tree {
-        Some((Language::Python, _)) => python(code, &wanted, words),
-        Some((_, tree)) => {
-            (Report { syntax: tree::errors(tree, code, words), ..Report::default() }, vec![Area::Syntax])
-        }
-        None => (Report::default(), Vec::new()),
+    let built = named.and_then(|language| deep::run(|| built(language, code, lines.count(), words)).flatten());
+    let read = built.is_some();
+    let Built { metrics, shape, syntax } = built.unwrap_or_else(|| Built::nothing(lines.count()));
+    let (report, checked) = match named {
+        Some(Language::Python) if read => python(code, &wanted, words),
+        _ => (Report { syntax, ..Report::default() }, if read { vec![Area::Syntax] } else { Vec::new() }),
     };
     let not_checked: Vec<Area> = wanted.into_iter().filter(|area| !checked.contains(area)).collect();
     let shapely = remarks::remarks(&shape, lines, analysis_type, words);
@@ -188,6 +179,29 @@ pub fn analyze(code: &str, language: &str, analysis_type: AnalysisType, words: W
     let summary = remarks::summary(&metrics, issues.len(), words);
     let Shape { functions, classes, imports, .. } = shape;
     Analysis { analysis_type, summary, issues, metrics, functions, classes, imports, recommendations, not_checked }
+}
+
+/// What a tree tells.
+struct Built {
+    metrics: Metrics,
+    shape: Shape,
+    syntax: Vec<Finding>,
+}
+
+impl Built {
+    /// Of a text whose language is not read.
+    fn nothing(lines: usize) -> Self {
+        Self { metrics: Metrics { lines, ..Metrics::default() }, shape: Shape::default(), syntax: Vec::new() }
+    }
+}
+
+/// Needs the stack of [`deep::run`]: tree-sitter goes as deep as hostile text is long. `None` if it took too long.
+fn built(language: Language, code: &str, lines: usize, words: Words) -> Option<Built> {
+    let tree = tree::parse(language, code, PATIENCE)?;
+    let grammar = Grammar::of(language);
+    let shape = tree::shape(&tree, grammar, code);
+    let metrics = metrics::metrics(lines, &tree::leaves(&tree, grammar, code, lines), &shape);
+    Some(Built { metrics, shape, syntax: tree::errors(&tree, code, words) })
 }
 
 impl AnalysisType {

@@ -51,11 +51,12 @@ pub enum Complexity {
     Complex,
 }
 
-/// So much of the text before the cursor is read, in bytes: enough to see the function and the class around it.
-const BEFORE: usize = 8_000;
+/// So much of the text before the cursor is read whole, in bytes. Of what is above it, only the lines that it is inside of.
+const BEFORE: usize = 800;
 
-/// So much of the inserted text is read, in bytes.
-const INSERTED: usize = 8_000;
+/// So much of the inserted text is read for its category, in bytes. All together is little enough for tree-sitter to be quick, and
+/// for the stack of an ordinary thread, in which it goes as deep as hostile text is long.
+const INSERTED: usize = 1_000;
 
 /// The longest label, in characters.
 const LABEL: usize = 60;
@@ -67,11 +68,10 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// A fraction of a millisecond for fifty lines; never panics.
 #[must_use]
 pub fn describe(code: &str, language: &str, before: &str) -> Description {
-    let code = &code[..code.floor_char_boundary(INSERTED)];
     let before = tail(before);
-    let text = format!("{before}{code}");
+    let text = format!("{before}{}", &code[..code.floor_char_boundary(INSERTED)]);
     let blank = code.len() - code.trim_start().len();
-    let start = before.len() + blank;
+    let start = text.len().min(before.len() + blank);
     // The line that is gone on with, from its first word.
     let line_start = text[..start].rfind('\n').map_or(0, |end| end + 1);
     let head = text[line_start..].lines().next().unwrap_or_default().trim();
@@ -89,10 +89,27 @@ pub fn describe(code: &str, language: &str, before: &str) -> Description {
     }
 }
 
-/// The end of the text before the cursor, from the beginning of a line.
-fn tail(before: &str) -> &str {
-    let cut = &before[before.ceil_char_boundary(before.len().saturating_sub(BEFORE))..];
-    if cut.len() == before.len() { cut } else { cut.split_once('\n').map_or(cut, |(_, rest)| rest) }
+/// How far above the lines are looked for that the cursor is inside of, in bytes, and how many are kept.
+const ABOVE: usize = 20_000;
+const MOST_ABOVE: usize = 6;
+
+/// The end of the text before the cursor, below the lines above it that are indented less: the function and the class around it.
+fn tail(before: &str) -> String {
+    let cut = before.ceil_char_boundary(before.len().saturating_sub(BEFORE));
+    let start = if cut == 0 { 0 } else { before[cut..].find('\n').map_or(cut, |end| cut + end + 1) };
+    let (above, end) = before.split_at(start);
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let mut least = end.lines().find(|line| !line.trim().is_empty()).map_or(0, indent);
+    let above = &above[above.ceil_char_boundary(above.len().saturating_sub(ABOVE))..];
+    let mut around = Vec::new();
+    for line in above.lines().rev() {
+        let opens = !line.trim().is_empty() && !line.trim_start().starts_with(['}', ')', ']', '#', '/', '*']);
+        if opens && indent(line) < least && line.len() <= 120 && around.len() < MOST_ABOVE {
+            least = indent(line);
+            around.push(line);
+        }
+    }
+    around.iter().rev().flat_map(|line| [*line, "\n"]).chain([end]).collect()
 }
 
 /// The category by the outermost statement on the line that is gone on with. `None` where the tree has only an error there.
@@ -275,6 +292,22 @@ fn label(head: &str, code: &str) -> String {
 mod tests {
     use super::*;
 
+    /// A class whose first line is more than a screen above.
+    const FAR_ABOVE: &str = concat!(
+        "class A:\n    def a(self):\n",
+        "        first = 'this line is here to be long and to be in between, as lines of code are'\n",
+        "        second = 'this line is here to be long and to be in between, as lines of code are'\n",
+        "        third = 'this line is here to be long and to be in between, as lines of code are'\n",
+        "        fourth = 'this line is here to be long and to be in between, as lines of code are'\n",
+        "        fifth = 'this line is here to be long and to be in between, as lines of code are'\n",
+        "        sixth = 'this line is here to be long and to be in between, as lines of code are'\n",
+        "        seventh = 'this line is here to be long and to be in between, as lines of code are'\n",
+        "        eighth = 'this line is here to be long and to be in between, as lines of code are'\n",
+        "        ninth = 'this line is here to be long and to be in between, as lines of code are'\n",
+        "        tenth = 'this line is here to be long and to be in between, as lines of code are'\n",
+        "        return first\n\n    ",
+    );
+
     #[test]
     fn the_category_follows_from_what_is_inserted_and_where() {
         use Category::{Class, Function, Import, Keyword, Method, Property, Variable};
@@ -310,6 +343,7 @@ mod tests {
             ("rust", "impl A {\n    fn add(", "&self) -> i32 {\n        1\n    }\n}", Method),
             ("c", "#include ", "<stdio.h>\n", Import),
             ("cpp", "class A", " {\n public:\n  int x;\n};", Class),
+            ("python", FAR_ABOVE, "def b(self):\n        pass", Method),
             ("sql", "", "SELECT * FROM users", Keyword),
             ("bash", "", "x=1", Variable),
         ] {

@@ -1,7 +1,7 @@
 //! Python, read with Ruff's own parser and rules: what is wrong with it, what is risky, slow or untidy, and how to put it right.
 
 mod calls;
-mod depth;
+mod extent;
 mod rules;
 
 use std::ops::Range;
@@ -31,10 +31,6 @@ const VERSION: PythonVersion = PythonVersion::PY314;
 /// Syntax errors beyond these say nothing new.
 const MOST_SYNTAX_ERRORS: usize = 100;
 
-/// Expressions and statements that are nested deeper are not looked at by rules, which would overflow the stack or never end.
-/// Python itself gives up far sooner.
-const DEEPEST: usize = 500;
-
 /// A fix whose new text is longer, in bytes, is left out.
 const LONGEST_FIX: usize = 10_000;
 
@@ -45,7 +41,7 @@ pub(crate) struct Report {
     pub security: Vec<Finding>,
     pub performance: Vec<Finding>,
     pub style: Vec<Finding>,
-    /// Whether the rules were applied: not to code with syntax errors, nor to code that is nested too deep.
+    /// Whether the rules were applied: not to code with syntax errors, nor to code of hostile shape.
     pub rules_applied: bool,
 }
 
@@ -69,8 +65,8 @@ fn report(code: &str, wanted: &[Area], words: Words) -> Report {
     let parsed = parse(code);
     let mut report = Report::default();
     let wants = |area| wanted.contains(&area);
-    let shallow = depth::of(parsed.syntax()) <= DEEPEST;
-    if parsed.has_valid_syntax() && shallow {
+    let usual = extent::is_usual(parsed.syntax());
+    if parsed.has_valid_syntax() && usual {
         let pass = Pass::new(code, &parsed);
         let always = if wants(Area::Security) { &*rules::SECURITY } else { &*rules::SYNTAX };
         for diagnostic in pass.run(always, Noqa::Disabled) {
@@ -93,11 +89,13 @@ fn report(code: &str, wanted: &[Area], words: Words) -> Report {
             report.syntax.push(lines.finding(bytes(error.range()), rules::INVALID, message, Severity::Error));
         }
     }
-    if wants(Area::Security) && shallow {
+    if wants(Area::Security) {
         calls::add(&mut report.security, parsed.syntax(), lines, words);
     }
     for list in [&mut report.syntax, &mut report.security, &mut report.performance, &mut report.style] {
         list.sort_by(|a, b| (a.line, a.column, &a.code).cmp(&(b.line, b.column, &b.code)));
+        // Some mistakes are found by two rules that say the same.
+        list.dedup();
     }
     report.syntax.truncate(MOST_SYNTAX_ERRORS);
     report
@@ -155,9 +153,9 @@ impl<'a> Pass<'a> {
         Self { code, parsed, source, indexer: Indexer::from_tokens(parsed.tokens(), code) }
     }
 
-    /// Applies the rules of `settings`. The path is a name for messages; nothing is read from it.
+    /// Applies the rules of `settings`. The path is a name only, and nobody else's; nothing is read from it.
     fn run(&self, settings: &LinterSettings, noqa: Noqa) -> Vec<Diagnostic> {
-        let path = Path::new("code.py");
+        let path = Path::new("submission.py");
         let (locator, tokens) = (Locator::new(self.code), self.parsed.tokens());
         let stylist = Stylist::from_tokens(tokens, self.code);
         let flags = directives::Flags::from_settings(settings);

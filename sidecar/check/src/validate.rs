@@ -9,7 +9,7 @@ use crate::finding::{Area, Finding, Severity};
 use crate::language::Language;
 use crate::python::Report;
 use crate::words::Words;
-use crate::{advice, python, score, tree};
+use crate::{advice, deep, python, score, tree};
 
 /// Code to be validated, and what is wanted of it.
 #[derive(Debug, Clone, Copy)]
@@ -193,8 +193,9 @@ pub(crate) fn python(code: &str, wanted: &[Area], words: Words) -> (Report, Vec<
 
 /// What there is to say about code in another language: whether it is well formed.
 fn other(language: Language, code: &str, words: Words) -> (Report, Vec<Area>) {
-    match tree::parse(language, code, PATIENCE) {
-        Some(tree) => (Report { syntax: tree::errors(&tree, code, words), ..Report::default() }, vec![Area::Syntax]),
+    let errors = deep::run(|| tree::parse(language, code, PATIENCE).map(|tree| tree::errors(&tree, code, words)));
+    match errors.flatten() {
+        Some(syntax) => (Report { syntax, ..Report::default() }, vec![Area::Syntax]),
         None => (Report::default(), Vec::new()),
     }
 }

@@ -48,8 +48,8 @@ fn the_score_is_ten_less_what_the_findings_cost() {
         ("password = 'hunter2'\n", 9.0), // one warning about security
         ("eval(x)\n", 6.0),              // one danger, one undefined name
         ("import os\n", 9.7),            // one warning about style
-        ("x = )\n", 6.0),                // one syntax error
-        ("x = )\ny = )\nz = )\n", 2.0),  // no more than eight for syntax
+        ("break\n", 6.0),                // one syntax error
+        ("x = )\ny = )\n", 2.0),         // no more than eight for syntax
     ] {
         assert!(
             (everything(code, "python").code_quality_score - score).abs() < 1e-9,
