@@ -10,8 +10,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::answers::Answers;
 use crate::complete::Sessions;
+use crate::incidents::Incidents;
 use crate::keys::Keys;
+use crate::metrics::Metrics;
 use crate::settings;
+use crate::stats::Stats;
 use crate::store::Store;
 use crate::system::Sample;
 
@@ -32,6 +35,12 @@ pub struct App {
     pub answers: Answers,
     /// Editor sessions with a completion on its way.
     pub sessions: Sessions,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// How long requests took.
+    pub stats: Stats,
+    /// Errors that were answered.
+    pub incidents: Incidents,
     /// What the user has chosen.
     pub settings: settings::Handle,
     /// When the process started.

@@ -18,7 +18,9 @@ pub use self::sessions::Sessions;
 use crate::answers::{Kind, Listener, Origin, Reuse};
 use crate::app::App;
 use crate::error::Error;
+use crate::generate::ModelType;
 use crate::generate::split::Splitter;
+use crate::metrics::Answered;
 
 /// What can be inserted at a cursor.
 #[derive(Debug)]
@@ -108,6 +110,9 @@ impl App {
                 completions.cancelled = true;
                 break;
             };
+            if heard.origin == Origin::Model {
+                self.metrics.answered(&heard.answered(asked.elapsed()));
+            }
             completions.take(heard, &cursor);
         }
         completions.suggestions.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
@@ -216,6 +221,20 @@ impl Heard {
     fn confidence(&self) -> f64 {
         let (sum, count) = self.certainty;
         if count == 0 { 0.0 } else { (sum / count as f64).exp().clamp(0.0, 1.0) }
+    }
+
+    /// What is counted of it, `duration` after it was asked for.
+    fn answered(&self, duration: Duration) -> Answered {
+        Answered {
+            model_type: ModelType::CodeCompletion.as_str(),
+            success: true,
+            duration,
+            first_token: None,
+            tokens_per_second: None,
+            prompt_tokens: self.prompt_tokens as u64,
+            reused_tokens: 0,
+            completion_tokens: self.tokens as u64,
+        }
     }
 
     fn summary(&self) -> Summary {

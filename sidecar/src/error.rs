@@ -168,6 +168,28 @@ pub enum ErrorCode {
     ServiceUnavailable,
 }
 
+impl ErrorCode {
+    /// The word itself.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BadRequest => "BAD_REQUEST",
+            Self::Unauthorized => "UNAUTHORIZED",
+            Self::Forbidden => "FORBIDDEN",
+            Self::NotFound => "NOT_FOUND",
+            Self::MethodNotAllowed => "METHOD_NOT_ALLOWED",
+            Self::Conflict => "CONFLICT",
+            Self::PayloadTooLarge => "PAYLOAD_TOO_LARGE",
+            Self::UnsupportedMediaType => "UNSUPPORTED_MEDIA_TYPE",
+            Self::ValidationError => "VALIDATION_ERROR",
+            Self::TooManyRequests => "TOO_MANY_REQUESTS",
+            Self::InternalServerError => "INTERNAL_SERVER_ERROR",
+            Self::BadGateway => "BAD_GATEWAY",
+            Self::ServiceUnavailable => "SERVICE_UNAVAILABLE",
+        }
+    }
+}
+
 /// What more a client can act on: the values of `error_details.reason`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -204,6 +226,14 @@ pub struct Problem {
     /// For a 422, field paths with their messages; otherwise what a client can act on, such as `reason`. Null if there is nothing.
     #[schema(value_type = Option<std::collections::BTreeMap<String, Value>>)]
     pub error_details: Option<Value>,
+}
+
+impl Problem {
+    /// The id under which the error is in the log, if the body names one.
+    #[must_use]
+    pub fn incident_id(&self) -> Option<String> {
+        Some(self.error_details.as_ref()?.get("incident_id")?.as_str()?.to_owned())
+    }
 }
 
 impl Error {

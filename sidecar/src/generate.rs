@@ -145,7 +145,7 @@ impl App {
         };
         let message_id = self.store.add_message(message).await?;
         let start = Start { conversation_id, message_id: message_id.clone(), model: model.name };
-        let accepted = Accepted { message_id, asked, prompt_tokens, limit, dropped };
+        let accepted = Accepted { kind: ask.kind, message_id, asked, prompt_tokens, limit, dropped };
         let recording = Recording::new(self.clone(), accepted, Splitter::of(ask.kind.shape(), &ask.language));
         let (events, receiver) = mpsc::channel(64);
         self.work.spawn(recording.run(answer, events));

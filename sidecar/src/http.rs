@@ -7,16 +7,20 @@ mod check;
 mod complete;
 mod conversations;
 mod enhanced;
+mod errors;
 mod generate;
 mod guard;
 mod health;
 mod history;
 mod json;
 mod language;
+mod metrics;
+mod observe;
 mod problem;
 mod request_id;
 mod settings;
 mod sse;
+mod stats;
 mod users;
 
 use axum::extract::DefaultBodyLimit;
@@ -61,6 +65,7 @@ pub fn router(app: App) -> Router {
         .layer(cors)
         .layer(from_fn_with_state(app.clone(), guard::known_host_and_origin))
         .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(from_fn_with_state(app.clone(), observe::observe))
         .layer(from_fn(request_id::stamp))
         .with_state(app);
     // Names are resolved before the router looks at them.
@@ -87,7 +92,7 @@ fn grouped(guarded: impl Fn(OpenApiRouter<App>, Permission) -> OpenApiRouter<App
 }
 
 fn open_routes() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(Document::openapi()).routes(routes!(health::health))
+    OpenApiRouter::with_openapi(Document::openapi()).routes(routes!(health::health)).routes(routes!(metrics::metrics))
 }
 
 fn admin_routes() -> OpenApiRouter<App> {
@@ -96,6 +101,9 @@ fn admin_routes() -> OpenApiRouter<App> {
         .routes(routes!(settings::settings, settings::change_settings))
         .routes(routes!(cache::cache_stats))
         .routes(routes!(cache::clear_cache))
+        .routes(routes!(stats::stats))
+        .routes(routes!(errors::errors_dashboard))
+        .routes(routes!(errors::error_patterns))
 }
 
 fn generation_routes() -> OpenApiRouter<App> {

@@ -17,7 +17,10 @@ use crate::answers::Answers;
 use crate::app::{App, VERSION};
 use crate::complete::Sessions;
 use crate::config::Config;
+use crate::incidents::Incidents;
 use crate::keys::{Key, Keys, installation_key};
+use crate::metrics::Metrics;
+use crate::stats::Stats;
 use crate::store::Store;
 use crate::{http, models, settings, system};
 
@@ -78,7 +81,11 @@ impl House {
         let settings = settings::Handle::open(store.clone(), config.settings.clone());
         let settings = settings.await.map_err(|error| store_problem(error.to_string()))?;
         let engine = models::start(config).map_err(|error| StartError::new(Exit::Config, error))?;
+        let work = TaskTracker::new();
         let app = App {
+            metrics: Metrics::default(),
+            stats: Stats::default(),
+            incidents: Incidents::start(store.clone(), &work, shutdown.clone()),
             engine,
             keys: Keys::new(store.clone(), window),
             system: system::watch(store.clone(), config.data.clone(), shutdown.clone()).await,
@@ -89,7 +96,7 @@ impl House {
             settings,
             started: Instant::now(),
             shutdown,
-            work: TaskTracker::new(),
+            work,
         };
         Ok(Self { app, key, lock })
     }

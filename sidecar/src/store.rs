@@ -2,6 +2,7 @@
 
 mod completions;
 mod conversations;
+mod errors;
 mod keys;
 mod messages;
 mod settings;
@@ -14,8 +15,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 
 pub use self::completions::Fate;
 pub use self::conversations::Conversation;
+pub use self::errors::{Incident, Pattern};
 pub use self::keys::{NewKey, StoredKey};
-pub use self::messages::{Finish, Message, NewMessage, Progress, Query};
+pub use self::messages::{Finish, Message, NewMessage, Progress, Query, TokenTotals};
 
 /// A handle to the database. Clones share it.
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sysinfo::{Disks, System};
+use sysinfo::{Disks, ProcessRefreshKind, ProcessesToUpdate, System};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -19,8 +19,16 @@ pub struct Sample {
     pub cpu: f32,
     /// Percent of memory in use, 0 to 100.
     pub memory: f32,
+    /// Bytes of memory in use.
+    pub memory_bytes: u64,
     /// Percent of the data folder's disk in use, 0 to 100.
     pub disk: f32,
+    /// Bytes of that disk in use.
+    pub disk_bytes: u64,
+    /// Bytes of memory that this process holds.
+    pub process_memory: u64,
+    /// Percent of one core that this process uses.
+    pub process_cpu: f32,
     /// Whether the database answered.
     pub store_answers: bool,
 }
@@ -40,23 +48,34 @@ pub async fn watch(store: Store, data: PathBuf, shutdown: CancellationToken) -> 
 /// A sample, with zeros for what this system does not tell.
 async fn sample(system: &mut Option<System>, store: &Store, data: &Path) -> Sample {
     let answer = tokio::time::timeout(Duration::from_secs(2), store.answers()).await;
-    let mut sample = Sample { disk: disk_usage(data), store_answers: answer.unwrap_or(false), ..Sample::default() };
+    let (disk_bytes, disk_size) = disk_usage(data);
+    let disk = percent(disk_bytes, disk_size);
+    let mut sample = Sample { disk, disk_bytes, store_answers: answer.unwrap_or(false), ..Sample::default() };
     if let Some(system) = system {
         system.refresh_cpu_usage();
         system.refresh_memory();
         sample.cpu = system.global_cpu_usage();
+        sample.memory_bytes = system.used_memory();
         sample.memory = percent(system.used_memory(), system.total_memory());
+        if let Ok(pid) = sysinfo::get_current_pid() {
+            let what = ProcessRefreshKind::nothing().with_cpu().with_memory();
+            let _ = system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, what);
+            if let Some(process) = system.process(pid) {
+                (sample.process_memory, sample.process_cpu) = (process.memory(), process.cpu_usage());
+            }
+        }
     }
     sample
 }
 
-/// Use of the disk that holds `folder`: of all mount points above it, the nearest.
-fn disk_usage(folder: &Path) -> f32 {
-    let Ok(disks) = Disks::new_with_refreshed_list() else { return 0.0 };
+/// Bytes in use and in all on the disk that holds `folder`: of all mount points above it, the nearest.
+fn disk_usage(folder: &Path) -> (u64, u64) {
+    let Ok(disks) = Disks::new_with_refreshed_list() else { return (0, 0) };
     let holder = disks.iter().filter(|disk| folder.starts_with(disk.mount_point()));
     let nearest = holder.max_by_key(|disk| disk.mount_point().components().count());
-    nearest.map_or(0.0, |disk| percent(disk.total_space() - disk.available_space(), disk.total_space()))
+    nearest.map_or((0, 0), |disk| (disk.total_space() - disk.available_space(), disk.total_space()))
 }
+
 fn percent(part: u64, whole: u64) -> f32 {
     if whole == 0 { 0.0 } else { (part as f64 / whole as f64 * 100.0) as f32 }
 }

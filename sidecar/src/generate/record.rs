@@ -6,11 +6,13 @@ use engine::Summary;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use super::kind::ModelType;
 use super::split::{Piece, Splitter};
 use super::{Event, Outcome};
 use crate::answers::{Listener, Origin};
 use crate::app::App;
 use crate::error::Error;
+use crate::metrics::Answered;
 use crate::store::{Finish, Progress};
 
 /// How often a growing answer is written to disk: a crash costs no more than this.
@@ -18,6 +20,7 @@ const SAVE_EVERY: Duration = Duration::from_secs(1);
 
 /// A question that the model has accepted.
 pub(super) struct Accepted {
+    pub kind: ModelType,
     pub message_id: String,
     pub asked: Instant,
     /// Tokens of the prompt.
@@ -65,6 +68,7 @@ impl Recording {
         let last = match end {
             End::Finished(summary) => Some(self.finished(&summary, origin, &events).await),
             End::Broken(error) => {
+                self.count(false, 0);
                 self.save(Some(Finish::Failed)).await;
                 Some(Event::Failed(error))
             }
@@ -133,6 +137,9 @@ impl Recording {
         progress.tokens_per_second =
             (origin == Origin::Model).then(|| speed(summary.completion_tokens, summary.decode)).flatten();
         self.write(&progress).await;
+        if origin == Origin::Model {
+            self.count(true, summary.reused_tokens);
+        }
         Event::Done(Box::new(Outcome {
             answer: progress.answer,
             generated_code: progress.generated_code,
@@ -151,6 +158,21 @@ impl Recording {
             time_to_first_token: self.first_token.map(|first| (first - self.accepted.asked).as_secs_f64()),
             tokens_per_second: progress.tokens_per_second,
         }))
+    }
+
+    /// Counts this answer of the model.
+    fn count(&self, success: bool, reused_tokens: usize) {
+        let speed = self.first_token.zip(self.last_token).and_then(|(first, last)| speed(self.tokens, last - first));
+        self.app.metrics.answered(&Answered {
+            model_type: self.accepted.kind.as_str(),
+            success,
+            duration: self.accepted.asked.elapsed(),
+            first_token: self.first_token.map(|first| first - self.accepted.asked),
+            tokens_per_second: speed,
+            prompt_tokens: self.accepted.prompt_tokens as u64,
+            reused_tokens: reused_tokens as u64,
+            completion_tokens: self.tokens as u64,
+        });
     }
 
     async fn save(&mut self, finish: Option<Finish>) {

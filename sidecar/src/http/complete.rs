@@ -230,6 +230,11 @@ pub async fn completion_event(
     if !known {
         return Err(language.rejection()(Error::NotFound));
     }
+    app.metrics.completion(match event.event {
+        EventKind::Shown => "shown",
+        EventKind::Accepted => "accepted",
+        EventKind::Rejected => "rejected",
+    });
     let message = Message::new("기록했습니다", "it is noted");
     Ok(Json(DoneResponse { status: "success", message: message.text(language).into() }))
 }

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use crate::app::{App, VERSION};
 use crate::error::Problem;
+use crate::system::Sample;
 
 /// How HAPA is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -40,6 +41,13 @@ pub struct SystemInfo {
     cpu_usage: f32,
     memory_usage: f32,
     disk_usage: f32,
+}
+
+impl SystemInfo {
+    /// Of one look at the machine, to a tenth.
+    pub fn of(sample: &Sample) -> Self {
+        Self { cpu_usage: tenth(sample.cpu), memory_usage: tenth(sample.memory), disk_usage: tenth(sample.disk) }
+    }
 }
 
 /// What is wrong with the installation, counted.
@@ -87,11 +95,7 @@ pub async fn health(State(app): State<App>) -> (StatusCode, Json<HealthResponse>
         status,
         version: VERSION,
         timestamp: jiff::Timestamp::now().to_string(),
-        system_info: SystemInfo {
-            cpu_usage: tenth(sample.cpu),
-            memory_usage: tenth(sample.memory),
-            disk_usage: tenth(sample.disk),
-        },
+        system_info: SystemInfo::of(&sample),
         environment_validation: EnvironmentValidation { status: validation, issues },
     };
     (code, Json(response))
@@ -156,6 +160,14 @@ pub struct QueueHealth {
     capacity: usize,
 }
 
+impl QueueHealth {
+    /// As it is now.
+    pub fn of(app: &App) -> Self {
+        let load = app.engine.load();
+        Self { waiting: load.waiting, active: load.active, capacity: load.capacity }
+    }
+}
+
 /// Tells how HAPA is in detail: the model, the device, the queue.
 #[utoipa::path(
     get, path = "/health/detailed", tag = "system",
@@ -182,13 +194,12 @@ pub async fn health_detailed(State(app): State<App>) -> Json<DetailedHealthRespo
             ..Default::default()
         },
     };
-    let load = app.engine.load();
     Json(DetailedHealthResponse {
         status,
         version: VERSION,
         model,
         backend: BackendHealth { device },
-        queue: QueueHealth { waiting: load.waiting, active: load.active, capacity: load.capacity },
+        queue: QueueHealth::of(&app),
         uptime_seconds: app.started.elapsed().as_secs_f64(),
     })
 }

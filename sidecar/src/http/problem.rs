@@ -6,6 +6,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::observe::Failure;
 use crate::error::{Error, ErrorCode, Language, Problem};
 
 /// An error on its way to a client that reads `language`.
@@ -28,7 +29,10 @@ impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
         let retry_after = self.error.retry_after();
         let problem = report(&self.error, self.language);
+        let incident_id = problem.incident_id();
+        let failure = Failure { code: problem.error_code, incident_id };
         let mut response = (status(problem.error_code), Json(problem)).into_response();
+        response.extensions_mut().insert(failure);
         if let Some(seconds) = retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }

@@ -4,6 +4,7 @@ use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
+use tracing::Instrument;
 use uuid::Uuid;
 
 /// The id of a request, from its extensions.
@@ -21,12 +22,8 @@ pub async fn stamp(mut request: Request, next: Next) -> Response {
         request.headers().get(HEADER).and_then(|value| value.to_str().ok()).filter(plausible).map(str::to_owned);
     let id = given.unwrap_or_else(|| Uuid::new_v4().to_string());
     request.extensions_mut().insert(RequestId(id.clone()));
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let started = std::time::Instant::now();
-    let mut response = next.run(request).await;
-    let status = response.status().as_u16();
-    let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    tracing::debug!(%method, %path, status, duration_ms, request_id = %id, "{method} {path} {status}");
+    // Every line of the log that belongs to the request carries its id.
+    let mut response = next.run(request).instrument(tracing::info_span!("request", request_id = %id)).await;
     response.headers_mut().insert(HEADER, HeaderValue::from_str(&id).expect("an id has plain characters only"));
     response
 }

@@ -129,6 +129,17 @@ pub struct Query {
     pub to: Option<i64>,
 }
 
+/// What all answers together cost.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TokenTotals {
+    /// Tokens of prompts.
+    pub prompt: i64,
+    /// Tokens of answers.
+    pub completion: i64,
+    /// Mean speed of the latest 100 answers, in tokens per second.
+    pub speed: Option<f64>,
+}
+
 impl Store {
     /// Keeps a question before anything is answered, and gives back the message's id.
     pub(crate) async fn add_message(&self, new: NewMessage<'_>) -> sqlx::Result<String> {
@@ -190,6 +201,19 @@ impl Store {
     pub(super) async fn mark_interrupted(&self) -> sqlx::Result<()> {
         sqlx::query!("UPDATE messages SET finish = 'interrupted' WHERE finish IS NULL").execute(&self.pool).await?;
         Ok(())
+    }
+
+    /// What all answers together cost.
+    pub(crate) async fn token_totals(&self) -> sqlx::Result<TokenTotals> {
+        sqlx::query_as!(
+            TokenTotals,
+            r#"SELECT coalesce(sum(prompt_tokens), 0) AS "prompt!: i64", coalesce(sum(completion_tokens), 0) AS "completion!: i64",
+                      (SELECT avg(tokens_per_second) FROM (SELECT tokens_per_second FROM messages
+                       WHERE tokens_per_second IS NOT NULL ORDER BY id DESC LIMIT 100)) AS "speed: f64"
+               FROM messages"#
+        )
+        .fetch_one(&self.pool)
+        .await
     }
 
     /// The thread of a conversation, oldest first.

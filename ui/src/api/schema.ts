@@ -164,6 +164,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/errors/dashboard": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows what went wrong lately. */
+        get: operations["errors_dashboard"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/errors/patterns": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows errors by what they have in common. */
+        get: operations["error_patterns"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/generate-code": {
         parameters: {
             query?: never;
@@ -348,6 +382,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows all figures in Prometheus's text format. Open without a key: there are numbers in it, and no names. */
+        get: operations["metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows how HAPA does. */
+        get: operations["stats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -442,6 +510,19 @@ export interface components {
          * @enum {string}
          */
         Applicability: "safe" | "unsafe" | "display";
+        /** @description The process itself. */
+        ApplicationFigures: {
+            /**
+             * Format: float
+             * @description Percent of one core.
+             */
+            cpu_usage: number;
+            /**
+             * Format: int64
+             * @description Bytes of memory that the process holds, model included.
+             */
+            memory_bytes: number;
+        };
         /**
          * @description What can be checked about code.
          * @enum {string}
@@ -559,6 +640,12 @@ export interface components {
             status: string;
             /** @description Whether the memory that the database uses for speed was given back. */
             system_cache_cleared: boolean;
+        };
+        /** @description How often an error was answered. */
+        CodeCount: {
+            /** Format: int64 */
+            count: number;
+            error_code: string;
         };
         /**
          * @description What the code of the enhanced endpoints should be above all.
@@ -785,10 +872,8 @@ export interface components {
         };
         /** @description The body of `POST /api/v1/code/enhanced-generate` and its streaming form. */
         EnhancedRequest: {
-            /** @description Another name of `context`, which counts where both are there. */
-            code_context?: string | null;
             code_style?: components["schemas"]["CodeStyle"] | null;
-            /** @description The code that it is about: at most 50,000 characters. */
+            /** @description The code that it is about: at most 50,000 characters. Older clients may call it `code_context`. */
             context?: string | null;
             /** @description The conversation to go on with; a new one if absent. */
             conversation_id?: string | null;
@@ -816,12 +901,12 @@ export interface components {
             /** @description The project that the code belongs to, in a few words: at most 500 characters. */
             project_context?: string | null;
             /**
-             * @description What to do, in Korean or English: 1 to 10,000 characters. One of `prompt` and `user_question` is required.
+             * @description What to do, in Korean or English: 1 to 10,000 characters. Older clients may call it `user_question`.
              * @example 이 함수의 버그를 고쳐줘
              */
-            prompt?: string | null;
+            prompt: string;
             /**
-             * Format: int32
+             * Format: int64
              * @description The same seed, question and model give the same answer; a random one if absent.
              */
             seed?: number | null;
@@ -841,8 +926,6 @@ export interface components {
             use_cache?: boolean | null;
             userProfile?: components["schemas"]["ProfileFields"] | null;
             user_profile?: components["schemas"]["ProfileFields"] | null;
-            /** @description Another name of `prompt`, which counts where both are there. */
-            user_question?: string | null;
         };
         /** @description The answer to an enhanced question. */
         EnhancedResponse: components["schemas"]["Review"] & components["schemas"]["Additions"] & {
@@ -877,11 +960,52 @@ export interface components {
          * @enum {string}
          */
         ErrorHandling: "minimal" | "basic" | "comprehensive" | "production_ready";
+        /** @description Errors of one code on one endpoint. */
+        ErrorPattern: {
+            /** Format: int64 */
+            count: number;
+            /** @description The route's pattern. */
+            endpoint: string;
+            error_code: string;
+            /** @description RFC 3339. */
+            first_seen: string;
+            /** @description RFC 3339. */
+            last_seen: string;
+        };
+        /** @description What went wrong lately. */
+        ErrorsResponse: {
+            /**
+             * Format: double
+             * @description Errors of the last 24 hours for each request since the process started, 0 to 1.
+             */
+            error_rate: number;
+            /** Format: int64 */
+            errors_last_24h: number;
+            /** @description The latest errors that were our own fault, newest first; at most 20. */
+            recent_incidents: components["schemas"]["RecentIncident"][];
+            /**
+             * @description Always `success`.
+             * @example success
+             */
+            status: string;
+            /** @description The most frequent first. */
+            top_error_codes: components["schemas"]["CodeCount"][];
+            /**
+             * Format: int64
+             * @description Errors of the last 30 days. Refused keys and addresses that do not exist are not among them.
+             */
+            total_errors: number;
+        };
         /**
          * @description The kinds of events.
          * @enum {string}
          */
         EventKind: "shown" | "accepted" | "rejected";
+        /** @description A stream of events as its parser sees it: each event has data, and nothing else. */
+        EventStream: {
+            /** @description One event: a `Frame` as JSON on one line. */
+            data: string;
+        };
         /**
          * @description What running the code could do, as far as reading it tells.
          * @enum {string}
@@ -968,8 +1092,13 @@ export interface components {
             /** @description When it was sent, RFC 3339. */
             timestamp: string;
             /** @description What kind of event it is. */
-            type: components["schemas"]["Kind"];
+            type: components["schemas"]["FrameType"];
         };
+        /**
+         * @description The kinds of events.
+         * @enum {string}
+         */
+        FrameType: "start" | "token" | "code" | "explanation" | "done" | "error";
         /** @description A function or method. */
         Function: {
             /**
@@ -1022,7 +1151,7 @@ export interface components {
             /** @description A message of that conversation whose place this question takes: it and all after it leave the thread. */
             replaces?: string | null;
             /**
-             * Format: int32
+             * Format: int64
              * @description The same seed, question and model give the same answer; a random one if absent.
              */
             seed?: number | null;
@@ -1155,11 +1284,6 @@ export interface components {
             warnings: number;
         };
         /**
-         * @description Which findings are wanted. Syntax is always checked.
-         * @enum {string}
-         */
-        Kind: "syntax" | "security" | "performance" | "style" | "all";
-        /**
          * @description Which log lines are written: a level, also by room.
          * @example info
          */
@@ -1290,6 +1414,29 @@ export interface components {
              */
             request_timeout?: number | null;
         };
+        /** @description Errors by what they have in common. */
+        PatternsResponse: {
+            /** @description The most frequent first; at most 100. */
+            patterns: components["schemas"]["ErrorPattern"][];
+            period: components["schemas"]["Period"];
+            /**
+             * @description Always `success`.
+             * @example success
+             */
+            status: string;
+            /** Format: int64 */
+            total_errors: number;
+        };
+        /** @description The machine and the process. */
+        Performance: {
+            application: components["schemas"]["ApplicationFigures"];
+            system: components["schemas"]["SystemInfo"];
+        };
+        /**
+         * @description How far to look back.
+         * @enum {string}
+         */
+        Period: "1h" | "24h" | "7d" | "30d";
         /** @description The body of every error. */
         Problem: {
             /** @description What is wrong, for a program. */
@@ -1389,16 +1536,71 @@ export interface components {
          * @enum {string}
          */
         Reason: "key_missing" | "key_unknown" | "key_expired" | "model_missing" | "model_loading" | "overloaded" | "context_too_long" | "remote_failed";
+        /** @description An error that was our own fault. */
+        RecentIncident: {
+            /** @description The route's pattern. */
+            endpoint: string;
+            error_code: string;
+            /** @description The id under which it is in the log, if it is. */
+            incident_id?: string | null;
+            method: string;
+            request_id: string;
+            /** @description RFC 3339. */
+            timestamp: string;
+        };
+        /** @description How long requests took, in milliseconds. */
+        ResponseTimeFigures: {
+            /** Format: double */
+            average: number;
+            /**
+             * Format: int64
+             * @description Requests in the last 24 hours, to the hour.
+             */
+            last_24h_requests: number;
+            /** Format: double */
+            max: number;
+            /** Format: double */
+            min: number;
+            /**
+             * Format: double
+             * @description Half of the requests took no longer.
+             */
+            p50: number;
+            /**
+             * Format: double
+             * @description 95 % of the requests took no longer.
+             */
+            p95: number;
+            /**
+             * Format: int64
+             * @description Requests since the process started.
+             */
+            total_requests: number;
+        };
         /** @description What is known of an answer after reading it; in a stream, part of the last event. */
         Review: {
-            /** @description What a review found, line by line; null for everything else. */
-            findings?: components["schemas"]["Finding"][] | null;
+            /** @description What a review found, line by line, first by reading the code and then by the model; null for everything else. */
+            findings?: components["schemas"]["ReviewFinding"][] | null;
             /**
              * Format: double
              * @description The quality of the code, 0 to 1, as `validate-code` scores it; null without code.
              */
             quality_score?: number | null;
             security_info: components["schemas"]["SecurityInfo"];
+        };
+        /** @description Something that a review found. */
+        ReviewFinding: {
+            /**
+             * Format: int32
+             * @description The line of the submitted code, from 1; null where the review names none that exists.
+             */
+            line?: number | null;
+            /** @description What is wrong. */
+            message: string;
+            /** @description Who found it. */
+            source: components["schemas"]["Source"];
+            /** @description How to put it right, where the review says so. */
+            suggestion?: string | null;
         };
         /** @description What the generated code would do. It is reported, never blocked. */
         SecurityInfo: {
@@ -1496,6 +1698,24 @@ export interface components {
          */
         SkillLevel: "beginner" | "intermediate" | "advanced" | "expert";
         /**
+         * @description Who found something.
+         * @enum {string}
+         */
+        Source: "check" | "model";
+        /** @description How HAPA does. */
+        StatsResponse: {
+            cache: components["schemas"]["CacheFigures"];
+            performance: components["schemas"]["Performance"];
+            queue: components["schemas"]["QueueHealth"];
+            response_times: components["schemas"]["ResponseTimeFigures"];
+            tokens: components["schemas"]["TokenFigures"];
+            /**
+             * Format: double
+             * @description Seconds since the process started.
+             */
+            uptime: number;
+        };
+        /**
          * @description How HAPA is.
          * @enum {string}
          */
@@ -1508,6 +1728,20 @@ export interface components {
             disk_usage: number;
             /** Format: float */
             memory_usage: number;
+        };
+        /** @description What the history holds, in tokens. */
+        TokenFigures: {
+            /** Format: int64 */
+            completion_tokens: number;
+            /** Format: int64 */
+            prompt_tokens: number;
+            /**
+             * Format: double
+             * @description Mean speed of the latest 100 answers, in tokens per second; null before the first.
+             */
+            tokens_per_second?: number | null;
+            /** Format: int64 */
+            total_tokens: number;
         };
         /** @description What an answer cost, in tokens. */
         TokenUsage: {
@@ -1550,7 +1784,7 @@ export interface components {
             security_check?: boolean | null;
             /** @description Whether warnings make the code invalid, too; false if absent. */
             strict_mode?: boolean | null;
-            validation_type?: components["schemas"]["Kind"] | null;
+            validation_type?: components["schemas"]["ValidationType"] | null;
         };
         /** @description What was found in a piece of code. */
         ValidateResponse: components["schemas"]["Validation"] & {
@@ -1586,6 +1820,11 @@ export interface components {
             /** @description Where the code is not well formed, in the order of the text; at most 100. */
             syntax_errors: components["schemas"]["Finding"][];
         };
+        /**
+         * @description Which findings are wanted. Syntax is always checked.
+         * @enum {string}
+         */
+        ValidationType: "syntax" | "security" | "performance" | "style" | "all";
     };
     responses: never;
     parameters: never;
@@ -1765,7 +2004,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": components["schemas"]["Frame"];
+                    "text/event-stream": components["schemas"]["EventStream"];
                 };
             };
             /** @description The request was refused */
@@ -1964,6 +2203,67 @@ export interface operations {
             };
         };
     };
+    errors_dashboard: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The errors */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorsResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    error_patterns: {
+        parameters: {
+            query?: {
+                /** @description `7d` if absent. */
+                period?: "1h" | "24h" | "7d" | "30d";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The patterns */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PatternsResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     generate_code: {
         parameters: {
             query?: never;
@@ -2025,7 +2325,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": components["schemas"]["Frame"];
+                    "text/event-stream": components["schemas"]["EventStream"];
                 };
             };
             /** @description The request was refused */
@@ -2343,6 +2643,55 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DetailedHealthResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The figures */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain; version=0.0.4; charset=utf-8": string;
+                };
+            };
+        };
+    };
+    stats: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The figures */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StatsResponse"];
                 };
             };
             /** @description The request was refused */

@@ -1,0 +1,98 @@
+//! Every request is counted: how long it took, how it ended, under which route.
+
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use futures_util::StreamExt;
+
+use super::request_id::RequestId;
+use crate::app::App;
+use crate::error::ErrorCode;
+use crate::metrics::Metrics;
+use crate::store::{Incident, now};
+
+/// A request that takes longer than this until its response begins is marked in the log.
+const SLOW_MS: u64 = 2000;
+
+/// The error in a response, for those who count.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// The API's word for it.
+    pub code: ErrorCode,
+    /// The id under which it is in the log, if it is.
+    pub incident_id: Option<String>,
+}
+
+/// Counts a request, and logs it with its id.
+pub async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let method = request.method().as_str().to_owned();
+    let endpoint = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
+    let id = request.extensions().get::<RequestId>().map(|RequestId(id)| id.clone()).unwrap_or_default();
+    let open = Open::begin(&app.metrics);
+    let response = next.run(request).await;
+    let (duration, status) = (started.elapsed(), response.status().as_u16());
+    app.metrics.request(known(&method), &endpoint, status, duration);
+    app.stats.note(duration);
+    log(&method, &endpoint, status, u64::try_from(duration.as_millis()).unwrap_or(u64::MAX), &id);
+    if let Some(failure) = response.extensions().get::<Failure>() {
+        app.metrics.error(failure.code.as_str(), &endpoint);
+        // Strangers and misspelt addresses would fill the table.
+        if !matches!(status, 401 | 403 | 404 | 405) {
+            app.incidents.note(Incident {
+                at: now(),
+                code: failure.code.as_str().into(),
+                status: status.into(),
+                method,
+                endpoint,
+                incident_id: failure.incident_id.clone(),
+                request_id: id,
+            });
+        }
+    }
+    response.map(|body| {
+        // The response is open until its body has gone out.
+        Body::from_stream(body.into_data_stream().map(move |chunk| {
+            let _ = &open;
+            chunk
+        }))
+    })
+}
+
+fn log(method: &str, endpoint: &str, status: u16, duration_ms: u64, id: &str) {
+    let watching = matches!(endpoint, "/health" | "/metrics");
+    if duration_ms > SLOW_MS {
+        tracing::warn!(method, endpoint, status, duration_ms, request_id = id, "SLOW {method} {endpoint} {status}");
+    } else if watching {
+        tracing::debug!(method, endpoint, status, duration_ms, request_id = id, "{method} {endpoint} {status}");
+    } else {
+        tracing::info!(method, endpoint, status, duration_ms, request_id = id, "{method} {endpoint} {status}");
+    }
+}
+
+/// A method as a label: one word for all that nobody has heard of.
+fn known(method: &str) -> &str {
+    match method {
+        "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" | "HEAD" => method,
+        _ => "OTHER",
+    }
+}
+
+/// Counts a response as open while it lives.
+struct Open(Metrics);
+
+impl Open {
+    fn begin(metrics: &Metrics) -> Self {
+        metrics.change("hapa_active_connections", 1.0);
+        Self(metrics.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.change("hapa_active_connections", -1.0);
+    }
+}

@@ -1,0 +1,103 @@
+//! The table of errors that were answered.
+
+use super::{Store, id};
+
+/// An error that was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incident {
+    /// Milliseconds since 1970.
+    pub at: i64,
+    /// The API's word for it.
+    pub code: String,
+    /// The HTTP status.
+    pub status: i64,
+    /// The HTTP method.
+    pub method: String,
+    /// The route's pattern.
+    pub endpoint: String,
+    /// The id that the answer named, if it did.
+    pub incident_id: Option<String>,
+    /// The request's id.
+    pub request_id: String,
+}
+
+/// Errors of one code on one endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern {
+    /// The API's word for it.
+    pub code: String,
+    /// The route's pattern.
+    pub endpoint: String,
+    /// How many there were.
+    pub count: i64,
+    /// The first of them, in milliseconds since 1970.
+    pub first: i64,
+    /// The latest of them, in milliseconds since 1970.
+    pub last: i64,
+}
+
+impl Store {
+    /// Keeps errors, all or none.
+    pub(crate) async fn add_errors(&self, incidents: &[Incident]) -> sqlx::Result<()> {
+        let mut transaction = self.pool.begin().await?;
+        for incident in incidents {
+            let id = id();
+            sqlx::query!(
+                "INSERT INTO errors (id, at, code, status, method, endpoint, incident_id, request_id)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                id,
+                incident.at,
+                incident.code,
+                incident.status,
+                incident.method,
+                incident.endpoint,
+                incident.incident_id,
+                incident.request_id
+            )
+            .execute(&mut *transaction)
+            .await?;
+        }
+        transaction.commit().await
+    }
+
+    /// Forgets errors from before this time, and all but the latest `most`.
+    pub(crate) async fn prune_errors(&self, before: i64, most: i64) -> sqlx::Result<()> {
+        sqlx::query!(
+            "DELETE FROM errors WHERE at < ?1 OR at < (SELECT at FROM errors ORDER BY at DESC LIMIT 1 OFFSET ?2)",
+            before,
+            most
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// How many errors there were since this time.
+    pub(crate) async fn count_errors(&self, since: i64) -> sqlx::Result<i64> {
+        sqlx::query_scalar!("SELECT count(*) FROM errors WHERE at >= ?", since).fetch_one(&self.pool).await
+    }
+
+    /// The latest errors that are our own fault.
+    pub(crate) async fn recent_incidents(&self, limit: i64) -> sqlx::Result<Vec<Incident>> {
+        sqlx::query_as!(
+            Incident,
+            "SELECT at, code, status, method, endpoint, incident_id, request_id FROM errors
+             WHERE status >= 500 ORDER BY at DESC, id DESC LIMIT ?",
+            limit
+        )
+        .fetch_all(&self.pool)
+        .await
+    }
+
+    /// Errors since this time by code and endpoint, the most frequent first.
+    pub(crate) async fn error_patterns(&self, since: i64) -> sqlx::Result<Vec<Pattern>> {
+        sqlx::query_as!(
+            Pattern,
+            r#"SELECT code AS "code!", endpoint AS "endpoint!", count(*) AS "count!: i64", min(at) AS "first!: i64", max(at) AS "last!: i64"
+               FROM errors WHERE at >= ? GROUP BY code, endpoint ORDER BY 3 DESC, 5 DESC LIMIT 100"#,
+            since
+        )
+        .fetch_all(&self.pool)
+        .await
+    }
+}
