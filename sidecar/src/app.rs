@@ -10,8 +10,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::answers::Answers;
 use crate::complete::Sessions;
+use crate::http::Hosts;
 use crate::incidents::Incidents;
 use crate::keys::Keys;
+use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::settings;
 use crate::stats::Stats;
@@ -29,6 +31,14 @@ pub struct App {
     pub keys: Keys,
     /// The latest look at the machine.
     pub system: watch::Receiver<Sample>,
+    /// The host names that are answered to.
+    pub hosts: Hosts,
+    /// How much each caller may ask for.
+    pub limits: Limits,
+    /// Whether bodies must be what no foreign web page can send.
+    pub csrf_protection: bool,
+    /// Whether answers carry the headers that keep browsers careful.
+    pub security_headers: bool,
     /// Web origins whose pages may use the API.
     pub origins: Arc<[String]>,
     /// Answers that can be given again.

@@ -2,6 +2,7 @@
 
 mod client;
 mod generate;
+mod keys;
 mod serve;
 mod status;
 
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::Config;
 use crate::http;
+use crate::keys::Permission;
 use crate::serve::StartError;
 use handshake::Exit;
 
@@ -38,6 +40,8 @@ enum Command {
     Generate(GenerateArgs),
     /// Show whether HAPA runs, where, and with which model
     Status,
+    /// Make, list and revoke keys for programs that use the API
+    Keys(KeysArgs),
     /// Print the API's description, as served on /api/openapi.json
     #[command(hide = true)]
     Openapi,
@@ -79,6 +83,43 @@ pub struct GenerateArgs {
     seed: Option<u32>,
 }
 
+/// Arguments of `hapa keys`.
+#[derive(Debug, Args)]
+pub struct KeysArgs {
+    #[command(subcommand)]
+    command: KeyCommand,
+    /// Print JSON, for programs
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum KeyCommand {
+    /// Make a key, which is shown once
+    Create {
+        /// What you will call it, such as "VS Code"
+        name: String,
+        /// What it may be used for, separated by commas [default: all but admin]
+        #[arg(short, long, value_delimiter = ',', value_name = "PERMISSION", value_parser = Permission::ALL.map(Permission::as_str))]
+        permissions: Vec<String>,
+        /// Days until it ends [default: API_KEY_EXPIRY_DAYS, 90]
+        #[arg(short, long, value_parser = clap::value_parser!(u32).range(1..=3650))]
+        days: Option<u32>,
+        /// Whose history its requests belong to [default: yours]
+        #[arg(short, long)]
+        user: Option<String>,
+    },
+    /// List all keys
+    List,
+    /// Revoke a key by its id: from now on it opens nothing
+    Revoke {
+        /// The id that `hapa keys list` shows
+        id: String,
+    },
+    /// Make the demo key, with ENVIRONMENT=development only
+    Demo,
+}
+
 impl Cli {
     /// Does what was asked for.
     pub async fn run(self) -> ExitCode {
@@ -87,6 +128,7 @@ impl Cli {
             Command::Serve(args) => serve::run(args).await,
             Command::Generate(args) => generate::run(args).await,
             Command::Status => status::run().await,
+            Command::Keys(args) => keys::run(args).await,
             Command::Openapi => {
                 let document = http::openapi().to_pretty_json().expect("the description has string keys");
                 println!("{document}");

@@ -45,6 +45,8 @@ pub struct Config {
     pub workers: usize,
     /// Web origins, beside the window's own, whose pages may use the API.
     pub cors_origins: Vec<String>,
+    /// Host names, beside this machine's own, that the API answers to.
+    pub trusted_hosts: Vec<String>,
     /// The certificate and its key, PEM files, if the API is served over TLS.
     pub tls: Option<TlsFiles>,
     /// A second port that serves `/metrics` and nothing else, if any.
@@ -154,6 +156,7 @@ impl Config {
             script: reader.text("HAPA_SCRIPT").map(PathBuf::from).filter(|_| cfg!(debug_assertions)),
             workers: reader.number("MAX_WORKERS", 1..=64).unwrap_or(4),
             cors_origins: reader.origins("CORS_ORIGINS"),
+            trusted_hosts: reader.host_names("TRUSTED_HOSTS"),
             tls: reader.tls(),
             metrics_port: metrics.then_some(metrics_port),
             health_check_interval: Duration::from_secs(reader.number("HEALTH_CHECK_INTERVAL", 1..=3600).unwrap_or(60)),
@@ -240,6 +243,11 @@ mod tests {
                 "CORS_ORIGINS",
                 "[\"*\"]",
                 "CORS_ORIGINS is `[\"*\"]`: each origin must be named whole, such as http://localhost:5173",
+            ),
+            (
+                "TRUSTED_HOSTS",
+                "[\"a:80\"]",
+                "TRUSTED_HOSTS is `[\"a:80\"]`: it must be a JSON list of host names without ports, such as [\"hapa.example\"]",
             ),
             ("DATABASE_URL", "postgres://x", "DATABASE_URL is `postgres://x`: it must be sqlite:<path>"),
             ("REQUEST_TIMEOUT", "-1", "REQUEST_TIMEOUT is `-1`: it must be a whole number from 1 to 3600"),

@@ -32,6 +32,12 @@ pub enum Error {
     /// Fields of the body name things that are not there.
     #[error("unknown: {0:?}")]
     Unknown(Invalid),
+    /// What is asked for contradicts what is there.
+    #[error("conflict: {0:?}")]
+    Conflict(Message),
+    /// The key, or the address that it is used from, has used up what it may do for now.
+    #[error("limited: {0:?}")]
+    Limited(Limited),
     /// The address exists, but not for this method.
     #[error("method not allowed")]
     MethodNotAllowed,
@@ -148,6 +154,32 @@ pub enum KeyProblem {
     Expired,
 }
 
+/// Which limit is reached, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limited {
+    /// Which one it is.
+    pub limit: Limit,
+    /// How much of it there is in all.
+    pub most: u32,
+    /// Seconds until there is some of it again; at least 1.
+    pub retry_after: u32,
+}
+
+/// What is limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Requests of a key.
+    Requests,
+    /// Generations of a key.
+    Generations,
+    /// Completions of a key.
+    Completions,
+    /// Streams that a key has open.
+    Streams,
+    /// Requests from an address.
+    Address,
+}
+
 /// The word for an error that clients branch on, one for each HTTP status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -256,11 +288,13 @@ impl Error {
         match self {
             Self::Engine(engine::Error::Loading) => Some(2),
             Self::Engine(engine::Error::Overloaded) | Self::Busy => Some(5),
+            Self::Limited(limited) => return Some(limited.retry_after),
             Self::Engine(_) | Self::Stopping | Self::Stalled { .. } => Some(30),
             _ => None,
         }
         .filter(|_| self.parts(Language::English, "").0 == ErrorCode::ServiceUnavailable)
     }
+
     fn parts(&self, language: Language, incident: &str) -> (ErrorCode, Message, Option<Value>) {
         let reason = |reason: Reason| Some(json!({ "reason": reason }));
         match self {
@@ -319,6 +353,8 @@ impl Error {
             Self::NotFound => {
                 (ErrorCode::NotFound, Message::new("찾을 수 없습니다", "there is nothing here by that name"), None)
             }
+            Self::Conflict(message) => (ErrorCode::Conflict, message.clone(), None),
+            Self::Limited(limited) => (ErrorCode::TooManyRequests, limited.message(), None),
             Self::MethodNotAllowed => (
                 ErrorCode::MethodNotAllowed,
                 Message::new("이 주소에서 지원하지 않는 메서드입니다", "this address does not know that method"),
@@ -359,6 +395,33 @@ impl Error {
             ),
             Self::Internal(_) => internal(incident),
         }
+    }
+}
+
+impl Limited {
+    fn message(self) -> Message {
+        let Self { limit, most, retry_after } = self;
+        let (ko, en) = match limit {
+            Limit::Requests => (format!("이 키의 요청 한도({most}회)"), format!("this key's limit of {most} requests")),
+            Limit::Generations => {
+                (format!("이 키의 코드 생성 한도({most}회)"), format!("this key's limit of {most} generations"))
+            }
+            Limit::Completions => {
+                (format!("이 키의 자동 완성 한도({most}회)"), format!("this key's limit of {most} completions"))
+            }
+            Limit::Streams => (
+                format!("이 키가 동시에 열 수 있는 스트림 수({most}개)"),
+                format!("this key's limit of {most} open streams"),
+            ),
+            Limit::Address => (
+                format!("이 주소의 하루 요청 한도({most}회)"),
+                format!("this address's limit of {most} requests a day"),
+            ),
+        };
+        Message::new(
+            format!("{ko}를 모두 사용했습니다; {retry_after}초 뒤에 다시 시도하세요"),
+            format!("{en} is used up; try again in {retry_after} s"),
+        )
     }
 }
 

@@ -10,9 +10,12 @@ mod enhanced;
 mod errors;
 mod generate;
 mod guard;
+mod headers;
 mod health;
 mod history;
+mod hosts;
 mod json;
+mod keys;
 mod language;
 mod metrics;
 mod observe;
@@ -32,13 +35,19 @@ use tower::Layer;
 use tower::util::MapRequestLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::CorsLayer;
+use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use self::guard::Peer;
+pub use self::hosts::Hosts;
+
+use self::guard::Access;
 use crate::app::App;
 use crate::keys::Permission;
+use crate::limits::Kind;
 
 /// The largest body that is read, in bytes: room for the longest question with the longest code, every character escaped.
 pub const BODY_LIMIT: usize = 1024 * 1024;
@@ -56,49 +65,103 @@ pub fn router(app: App) -> Router {
             header::CONTENT_TYPE,
             HeaderName::from_static("x-api-key"),
         ])
-        .expose_headers([HeaderName::from_static("x-request-id"), header::RETRY_AFTER]);
-    let router = router
-        .route("/api/openapi.json", get(async || Json(document)))
+        .expose_headers(EXPOSED.map(HeaderName::from_static))
+        // A page elsewhere may only reach into this machine if it is one of the origins.
+        .allow_private_network(true);
+    let router = router.route("/api/openapi.json", get(async || Json(document)));
+    finished(router, cors, app)
+}
+
+/// `/metrics` alone, for a port of its own.
+pub fn metrics_router(app: App) -> Router {
+    let (router, _) = metrics_routes(&app).split_for_parts();
+    finished(router, CorsLayer::new(), app)
+}
+
+/// Routes with the layers that every request passes.
+fn finished(router: Router<App>, cors: CorsLayer, app: App) -> Router {
+    let mut router = router
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(cors)
         .layer(from_fn_with_state(app.clone(), guard::known_host_and_origin))
         .layer(CatchPanicLayer::custom(problem::panicked))
-        .layer(from_fn_with_state(app.clone(), observe::observe))
-        .layer(from_fn(request_id::stamp))
-        .with_state(app);
+        .layer(from_fn_with_state(app.clone(), observe::observe));
+    if app.security_headers {
+        router = router.layer(from_fn(headers::careful));
+    }
+    if !app.csrf_protection {
+        router = router.layer(Extension(body::AnyContentType));
+    }
+    let router = router.layer(from_fn(request_id::stamp)).with_state(app);
     // Names are resolved before the router looks at them.
     Router::new().fallback_service(MapRequestLayer::new(aliases::resolve).layer(router))
 }
 
+/// Headers that a page may read beside the usual ones.
+const EXPOSED: [&str; 5] = ["x-request-id", "retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"];
+
 /// The API's description, as served on `/api/openapi.json`.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    grouped(|routes, _| routes).into_openapi()
+    grouped(open_routes().routes(routes!(metrics::metrics)), |routes, _| routes).into_openapi()
 }
 
 fn routes(app: &App) -> OpenApiRouter<App> {
-    grouped(|routes, permission| routes.route_layer(from_fn_with_state((app.clone(), permission), guard::permitted)))
+    grouped(open_routes().merge(metrics_routes(app)), |routes, access| {
+        routes.route_layer(from_fn_with_state((app.clone(), access), guard::permitted))
+    })
 }
 
-/// All routes. Each group that needs a permission is passed through `guarded` with it.
-fn grouped(guarded: impl Fn(OpenApiRouter<App>, Permission) -> OpenApiRouter<App>) -> OpenApiRouter<App> {
-    open_routes()
-        .merge(guarded(admin_routes(), Permission::Admin))
-        .merge(guarded(generation_routes(), Permission::CodeGeneration))
-        .merge(guarded(completion_routes(), Permission::CodeCompletion))
-        .merge(guarded(history_routes(), Permission::History))
+/// All routes: those in `open`, and each group that needs a key, passed through `guarded` with what it asks of the key.
+fn grouped(
+    open: OpenApiRouter<App>,
+    guarded: impl Fn(OpenApiRouter<App>, Access) -> OpenApiRouter<App>,
+) -> OpenApiRouter<App> {
+    use Permission::{Admin, CodeCompletion, CodeGeneration, History};
+    [
+        (admin_routes(), Admin, Kind::Plain),
+        (generation_routes(), CodeGeneration, Kind::Generation),
+        (stream_routes(), CodeGeneration, Kind::Stream),
+        (check_routes(), CodeGeneration, Kind::Plain),
+        (completion_routes(), CodeCompletion, Kind::Completion),
+        (completion_event_routes(), CodeCompletion, Kind::Report),
+        (history_routes(), History, Kind::Plain),
+    ]
+    .into_iter()
+    .fold(open, |all, (routes, permission, kind)| {
+        all.merge(guarded(said(routes, permission), Access { permission, kind }))
+    })
+}
+
+/// The routes, with the permission that they need in their description.
+fn said(mut routes: OpenApiRouter<App>, permission: Permission) -> OpenApiRouter<App> {
+    for path in routes.get_openapi_mut().paths.paths.values_mut() {
+        let methods = [&mut path.get, &mut path.post, &mut path.put, &mut path.patch, &mut path.delete];
+        for operation in methods.into_iter().flatten() {
+            let named = Extensions::builder().add("x-permission", permission.as_str()).build();
+            operation.extensions.get_or_insert_default().merge(named);
+        }
+    }
+    routes
 }
 
 fn open_routes() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(Document::openapi()).routes(routes!(health::health)).routes(routes!(metrics::metrics))
+    OpenApiRouter::with_openapi(Document::openapi()).routes(routes!(health::health))
+}
+
+fn metrics_routes(app: &App) -> OpenApiRouter<App> {
+    let guarded = from_fn_with_state(app.clone(), guard::local_or_admin);
+    OpenApiRouter::new().routes(routes!(metrics::metrics)).route_layer(guarded)
 }
 
 fn admin_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(health::health_detailed))
         .routes(routes!(settings::settings, settings::change_settings))
+        .routes(routes!(keys::keys, keys::make_key))
+        .routes(routes!(keys::revoke_key))
         .routes(routes!(cache::cache_stats))
         .routes(routes!(cache::clear_cache))
         .routes(routes!(stats::stats))
@@ -107,11 +170,17 @@ fn admin_routes() -> OpenApiRouter<App> {
 }
 
 fn generation_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(generate::generate_code)).routes(routes!(enhanced::enhanced_generate))
+}
+
+fn stream_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(generate::generate_code))
         .routes(routes!(generate::generate_code_streaming))
-        .routes(routes!(enhanced::enhanced_generate))
         .routes(routes!(enhanced::enhanced_stream_generate))
+}
+
+fn check_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
         .routes(routes!(users::profile, users::save_profile))
         .routes(routes!(check::validate_code))
         .routes(routes!(check::analyze_code))
@@ -127,7 +196,11 @@ fn batch_routes() -> OpenApiRouter<App> {
 }
 
 fn completion_routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(complete::complete_code)).routes(routes!(complete::completion_event))
+    OpenApiRouter::new().routes(routes!(complete::complete_code))
+}
+
+fn completion_event_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(complete::completion_event))
 }
 
 fn history_routes() -> OpenApiRouter<App> {

@@ -13,6 +13,7 @@ pub mod generate;
 pub mod http;
 pub mod incidents;
 pub mod keys;
+pub mod limits;
 pub mod metrics;
 pub mod models;
 pub mod serve;

@@ -1,15 +1,17 @@
 //! A process that serves the API: it takes the data folder for itself, binds a port, and ends when it is told to.
 
+mod connections;
+mod listeners;
+mod tls;
+
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::serve::ListenerExt;
-use handshake::{DEFAULT_PORT, Discovery, Exit};
-use tokio::net::TcpListener;
+use engine::Engine;
+use handshake::{Discovery, Exit};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -18,15 +20,14 @@ use crate::app::{App, VERSION};
 use crate::complete::Sessions;
 use crate::config::Config;
 use crate::incidents::Incidents;
-use crate::keys::{Key, Keys, installation_key};
+use crate::keys::{Key, Keys, Pepper, key_in};
+use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::stats::Stats;
 use crate::store::Store;
 use crate::{http, models, settings, system};
 
-/// How long connections may stay open when the process ends. Streams end by themselves at once; what is left is a browser's
-/// connection that never carried a request.
-const HANG_UP: Duration = Duration::from_secs(1);
+pub use self::listeners::Listeners;
 
 /// How long answers may take to be written to disk when the process ends.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -53,6 +54,18 @@ impl StartError {
     }
 }
 
+/// What a process opens the data folder for.
+#[derive(Debug, Clone, Copy)]
+pub enum Purpose<'a> {
+    /// To serve the API with a model.
+    Serve {
+        /// The desktop app's key of this launch, if it started the process.
+        window: Option<&'a Key>,
+    },
+    /// To change what is kept, for which no model is needed.
+    Manage,
+}
+
 /// Everything that a serving process holds on to.
 #[derive(Debug)]
 pub struct House {
@@ -64,30 +77,37 @@ pub struct House {
 }
 
 impl House {
-    /// Opens the data folder and the store, and starts to load the model. `window` is the desktop app's key of this launch.
+    /// Opens the data folder and the store, and starts to load the model if there is a use for it.
     ///
     /// # Errors
     /// When the folder or the database cannot be used, or another HAPA uses them.
-    pub async fn open(config: &Config, window: Option<&Key>, shutdown: CancellationToken) -> Result<Self, StartError> {
+    pub async fn open(config: &Config, purpose: Purpose<'_>, shutdown: CancellationToken) -> Result<Self, StartError> {
         let store_problem = |message: String| StartError::new(Exit::Store, message);
         make_data_folder(config)?;
         let lock = DataLock::take(&config.data).await?;
         let _ = fs::create_dir_all(config.models());
         let store = Store::open(&config.database).await.map_err(|error| store_problem(error.to_string()))?;
-        let key =
-            installation_key(&store, &config.key_file()).await.map_err(|error| store_problem(error.to_string()))?;
+        let window = if let Purpose::Serve { window } = purpose { window } else { None };
+        let (keys, key) = keys(config, &store, window).await.map_err(|error| store_problem(error.to_string()))?;
         let long_ago = crate::store::now() - COMPLETIONS_KEPT.as_millis() as i64;
         store.prune_completions(long_ago).await.map_err(|error| store_problem(error.to_string()))?;
         let settings = settings::Handle::open(store.clone(), config.settings.clone());
         let settings = settings.await.map_err(|error| store_problem(error.to_string()))?;
-        let engine = models::start(config).map_err(|error| StartError::new(Exit::Config, error))?;
+        let engine = match purpose {
+            Purpose::Serve { .. } => models::start(config).map_err(|error| StartError::new(Exit::Config, error))?,
+            Purpose::Manage => Engine::absent(),
+        };
         let work = TaskTracker::new();
         let app = App {
             metrics: Metrics::default(),
             stats: Stats::default(),
             incidents: Incidents::start(store.clone(), &work, shutdown.clone()),
             engine,
-            keys: Keys::new(store.clone(), window),
+            keys,
+            hosts: http::Hosts::new(config.host, &config.trusted_hosts),
+            limits: Limits::new(settings.clone()),
+            csrf_protection: config.csrf_protection,
+            security_headers: config.security_headers,
             system: system::watch(store.clone(), config.data.clone(), shutdown.clone()).await,
             store,
             origins: origins(config),
@@ -101,28 +121,31 @@ impl House {
         Ok(Self { app, key, lock })
     }
 
+    /// Whether the API may be served on the configured address: beyond this machine only if somebody made a key for it.
+    ///
+    /// # Errors
+    /// When it may not; the message says what to do.
+    pub async fn may_listen(&self, config: &Config) -> Result<(), StartError> {
+        let refused = |message: String| StartError::new(Exit::Config, message);
+        let any = self.app.keys.any_made().await.map_err(|error| refused(error.to_string()))?;
+        if config.host.is_loopback() || any {
+            return Ok(());
+        }
+        Err(refused(format!(
+            "HOST is `{}`, which other machines can reach, and there is no key for them; make one with `hapa keys create`, \
+             or leave HOST out to serve this machine only",
+            config.host
+        )))
+    }
+
     /// Serves the API until the shutdown token is cancelled, and then until open work is done, within a deadline.
     ///
     /// # Errors
-    /// When the listener fails.
-    pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
-        let address = listener.local_addr()?;
-        self.lock.announce(address)?;
-        let shutdown = self.app.shutdown.clone();
-        let router = http::router(self.app.clone());
-        // A token that waits for a full packet is a token late.
-        let listener = listener.tap_io(|stream| {
-            let _ = stream.set_nodelay(true);
-        });
-        let server = axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
-        let deadline = async {
-            shutdown.cancelled().await;
-            tokio::time::sleep(HANG_UP).await;
-        };
-        tokio::select! {
-            ended = server.into_future() => ended?,
-            () = deadline => tracing::debug!("some connections were still open"),
-        }
+    /// When the place of the API cannot be written down.
+    pub async fn serve(self, listeners: impl Into<Listeners>) -> io::Result<()> {
+        let listeners = listeners.into();
+        self.lock.announce(listeners.own_port()?)?;
+        listeners.serve(&self.app).await;
         let Self { app, lock, .. } = self;
         app.work.close();
         let _ = tokio::time::timeout(DRAIN, app.work.wait()).await;
@@ -136,29 +159,19 @@ impl House {
     }
 }
 
+/// The keys that are accepted, and the installation's own among them.
+async fn keys(config: &Config, store: &Store, window: Option<&Key>) -> Result<(Keys, Key), crate::error::Error> {
+    let pepper = Pepper::open(config.secret_key.as_ref(), &config.secret_file())?;
+    let keys = Keys::new(store.clone(), pepper, config, window);
+    let key = key_in(&config.key_file())?;
+    keys.accept_installation_key(&key).await?;
+    Ok((keys, key))
+}
+
 /// The window's own pages, and those that the user trusts.
 fn origins(config: &Config) -> Arc<[String]> {
     let own = ["tauri://localhost", "http://tauri.localhost", "https://tauri.localhost"].map(str::to_owned);
     own.into_iter().chain(config.cors_origins.iter().cloned()).collect()
-}
-
-/// Binds the port that was asked for; otherwise the documented one, or the next that is free.
-///
-/// # Errors
-/// When the port that was asked for is taken, or none is free.
-pub async fn bind(config: &Config) -> Result<TcpListener, StartError> {
-    if let Some(port) = config.port {
-        return TcpListener::bind((config.host, port)).await.map_err(|error| {
-            let help = "choose another with PORT or --port, or end the program that has it";
-            StartError::new(Exit::PortTaken, format!("could not listen on port {port}: {error}; {help}"))
-        });
-    }
-    for port in (DEFAULT_PORT..DEFAULT_PORT + 100).chain([0]) {
-        if let Ok(listener) = TcpListener::bind((config.host, port)).await {
-            return Ok(listener);
-        }
-    }
-    Err(StartError::new(Exit::PortTaken, format!("could not listen on any port of {}", config.host)))
 }
 
 /// The data folder, taken by this process alone for as long as this lives.
@@ -192,8 +205,8 @@ impl DataLock {
     }
 
     /// Writes down where the API is, for editors and for `hapa status`.
-    fn announce(&self, address: SocketAddr) -> io::Result<()> {
-        let found = Discovery { port: address.port(), pid: std::process::id(), version: VERSION.into() };
+    fn announce(&self, port: u16) -> io::Result<()> {
+        let found = Discovery { port, pid: std::process::id(), version: VERSION.into() };
         let fresh = self.data.join("sidecar.json.new");
         fs::write(&fresh, handshake::line(&found))?;
         fs::rename(fresh, Discovery::path(&self.data))

@@ -13,15 +13,27 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::serve::{House, StartError, running};
+use crate::serve::{House, Purpose, StartError, running};
 
 /// A connection to the API, with the installation's own key.
 pub(super) struct Client {
     http: reqwest::Client,
     address: String,
     key: String,
-    /// Ends the sidecar inside this process, if there is one.
-    _inside: Option<tokio_util::sync::DropGuard>,
+    inside: Option<Inside>,
+}
+
+/// The sidecar inside this process.
+struct Inside {
+    /// Ends it.
+    shutdown: CancellationToken,
+    served: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
 }
 
 /// The states of a model, as `GET /health/detailed` tells them.
@@ -67,26 +79,34 @@ impl Client {
     pub fn running(config: &Config) -> Option<Self> {
         let found = running(&config.data)?;
         let key = std::fs::read_to_string(config.key_file()).ok()?.trim().to_owned();
-        Some(Self::new(format!("http://{}:{}", config.host, found.port), key, None))
+        Some(Self::new(format!("http://{}:{}", Ipv4Addr::LOCALHOST, found.port), key, None))
     }
 
     /// A client of a sidecar inside this process, on a port of its own.
-    pub async fn inside(config: &Config) -> Result<Self, StartError> {
+    pub async fn inside(config: &Config, purpose: Purpose<'_>) -> Result<Self, StartError> {
         let shutdown = CancellationToken::new();
-        let house = House::open(config, None, shutdown.clone()).await?;
+        let house = House::open(config, purpose, shutdown.clone()).await?;
         let unbound =
             |error: std::io::Error| StartError::new(Exit::PortTaken, format!("could not open a port: {error}"));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(unbound)?;
         let address = format!("http://{}", listener.local_addr().map_err(unbound)?);
         let key = house.key.reveal().to_owned();
-        tokio::spawn(house.serve(listener));
-        Ok(Self::new(address, key, Some(shutdown.drop_guard())))
+        let served = tokio::spawn(house.serve(listener));
+        Ok(Self::new(address, key, Some(Inside { shutdown, served })))
     }
 
-    fn new(address: String, key: String, inside: Option<tokio_util::sync::DropGuard>) -> Self {
+    /// Ends the sidecar inside this process in order, if there is one, so that all is written.
+    pub async fn close(mut self) {
+        if let Some(inside) = &mut self.inside {
+            inside.shutdown.cancel();
+            let _ = (&mut inside.served).await;
+        }
+    }
+
+    fn new(address: String, key: String, inside: Option<Inside>) -> Self {
         // This machine talks to itself: whatever proxy is set is not for this.
         let http = reqwest::Client::builder().no_proxy().build().expect("a client without TLS can always be made");
-        Self { http, address, key, _inside: inside }
+        Self { http, address, key, inside }
     }
 
     /// Where the API is.
@@ -106,6 +126,15 @@ impl Client {
         let request = self.request(Method::POST, "/api/v1/generate-code-streaming").json(body);
         let response = accepted(request.send().await).await?;
         Ok(Box::pin(events(response)))
+    }
+
+    /// What the API answers to a plain request.
+    pub async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, String> {
+        let mut request = self.request(method, path).timeout(Duration::from_secs(30));
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        accepted(request.send().await).await?.json().await.map_err(|error| error.to_string())
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::GenerateArgs;
 use super::client::{Client, Event};
-use crate::serve::StartError;
+use crate::serve::{Purpose, StartError};
 
 /// How often a model that is loading is asked how far it is.
 const POLL: Duration = Duration::from_millis(100);
@@ -21,7 +21,7 @@ pub(super) async fn run(args: GenerateArgs) -> Result<ExitCode, StartError> {
     let code = args.code.as_deref().map(read).transpose().map_err(|error| StartError::new(Exit::Usage, error))?;
     let client = match Client::running(&config) {
         Some(client) => client,
-        None => Client::inside(&config).await?,
+        None => Client::inside(&config, Purpose::Serve { window: None }).await?,
     };
     let body = body(&args, code);
     Ok(match answer(&client, &body, args.code_only).await {

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::ServeArgs;
 use crate::app::VERSION;
 use crate::keys::Key;
-use crate::serve::{House, StartError, bind, make_data_folder};
+use crate::serve::{House, Listeners, Purpose, StartError, make_data_folder};
 use crate::telemetry;
 
 pub(super) async fn run(args: ServeArgs) -> Result<ExitCode, StartError> {
@@ -20,19 +20,21 @@ pub(super) async fn run(args: ServeArgs) -> Result<ExitCode, StartError> {
     let shutdown = CancellationToken::new();
     let window = if args.supervised { Some(launched(shutdown.clone())?) } else { None };
     end_on_signal(shutdown.clone())?;
-    let house = House::open(&config, window.as_ref(), shutdown).await?;
-    let listener = bind(&config).await?;
-    let port = listener.local_addr().map_err(|error| StartError::new(Exit::PortTaken, error.to_string()))?.port();
-    tracing::info!(port, "serving on http://{}:{port}", config.host);
+    let house = House::open(&config, Purpose::Serve { window: window.as_ref() }, shutdown).await?;
+    house.may_listen(&config).await?;
+    let listeners = Listeners::bind(&config).await?;
+    let unknown = |error: io::Error| StartError::new(Exit::PortTaken, error.to_string());
+    let (address, port) = (listeners.address().map_err(unknown)?, listeners.own_port().map_err(unknown)?);
+    tracing::info!(port, "serving on {address}");
     let text = if args.supervised {
         handshake::line(&Report::Ready { port, version: VERSION.into() })
     } else {
-        welcome(&format!("http://{}:{port}", config.host), &house.key)
+        welcome(&address, &house.key)
     };
     // Nobody may read it; the API is served all the same.
     let _ = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
     house
-        .serve(listener)
+        .serve(listeners)
         .await
         .map_err(|error| StartError::new(Exit::PortTaken, format!("could not serve: {error}")))?;
     tracing::info!("stopped");

@@ -169,6 +169,21 @@ impl<'a> Reader<'a> {
         origins
     }
 
+    /// Names of hosts, without ports.
+    pub fn host_names(&mut self, name: &str) -> Vec<String> {
+        let Some(value) = self.text(name) else { return Vec::new() };
+        let plain = |host: &String| {
+            !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte))
+        };
+        match serde_json::from_str::<Vec<String>>(&value) {
+            Ok(names) if names.iter().all(plain) => names,
+            _ => {
+                let problem = "it must be a JSON list of host names without ports, such as [\"hapa.example\"]";
+                self.problem(name, value, problem).unwrap_or_default()
+            }
+        }
+    }
+
     pub fn tls(&mut self) -> Option<TlsFiles> {
         let certificate = self.text("SSL_CERT_PATH").map(PathBuf::from);
         let key = self.text("SSL_KEY_PATH").map(PathBuf::from);

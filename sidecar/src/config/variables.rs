@@ -41,6 +41,7 @@ pub const VARIABLES: &[Variable] = &[
     variable("DEFAULT_RATE_LIMIT", "100", "Requests of a key in a window, 1 to 1000000"),
     variable("RATE_LIMIT_WINDOW_MINUTES", "60", "Minutes of that window, 1 to 1440"),
     variable("CORS_ORIGINS", "none", "Web pages that may use the API: a JSON list of origins"),
+    variable("TRUSTED_HOSTS", "none", "Host names that the API answers to beside this machine's own: a JSON list"),
     variable("SSL_ENABLED", "false", "Whether the API is served over TLS"),
     variable("SSL_CERT_PATH", "none", "The certificate, a PEM file"),
     variable("SSL_KEY_PATH", "none", "The certificate's private key, a PEM file"),

@@ -2,9 +2,9 @@
 
 use axum::body::{Bytes, HttpBody};
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
-use axum::http::header;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
 
 use super::json::Json;
@@ -15,6 +15,17 @@ use crate::error::{Error, Invalid, Message};
 /// The largest body that a route reads, in bytes, where that is not [`BODY_LIMIT`]: for the message, beside axum's own limit.
 #[derive(Debug, Clone, Copy)]
 pub struct Limit(pub usize);
+
+/// Marks requests whose bodies are read as JSON whatever they are declared as.
+#[derive(Debug, Clone, Copy)]
+pub struct AnyContentType;
+
+/// Whether a body is declared as JSON. No web page can declare that of a form, so a foreign page cannot send one unasked.
+pub fn is_json(headers: &HeaderMap) -> bool {
+    let declared = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
 
 /// A body of JSON.
 #[derive(Debug)]
@@ -30,10 +41,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 }
 
 async fn read<T: DeserializeOwned, S: Send + Sync>(request: Request, state: &S) -> Result<T, Error> {
-    let declared =
-        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if essence != "application/json" && !(essence.starts_with("application/") && essence.ends_with("+json")) {
+    if !is_json(request.headers()) && request.extensions().get::<AnyContentType>().is_none() {
         return Err(Error::NotJson);
     }
     let limit = request.extensions().get().map_or(BODY_LIMIT, |Limit(limit)| *limit);
@@ -103,5 +111,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
             let problem = text.rsplit(": ").next().unwrap_or_default().to_owned();
             language.rejection()(Error::Invalid(unfit(path.map_or(".", String::as_str), &problem)))
         })
+    }
+}
+
+/// The id in the address.
+#[derive(Debug)]
+pub struct Id(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Rejection> {
+        let language = language::of(&parts.headers);
+        // What cannot be read as text is the id of nothing.
+        let found = Path::<String>::from_request_parts(parts, state).await;
+        found.map(|Path(id)| Self(id)).map_err(|_| language.rejection()(Error::NotFound))
     }
 }

@@ -1,12 +1,12 @@
 //! `POST /api/v1/complete-code`, and what became of completions.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::{Extension, Json};
 use check::{Category, Complexity};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::body::Body;
+use super::body::{Body, Id};
 use super::conversations::DoneResponse;
 use super::generate::{Context, TokenUsage};
 use super::problem::Rejection;
@@ -215,7 +215,7 @@ pub async fn completion_event(
     State(app): State<App>,
     caller: Caller,
     language: Language,
-    Path(id): Path<String>,
+    Id(id): Id,
     Body(event): Body<CompletionEvent>,
 ) -> Result<Json<DoneResponse>, Rejection> {
     let mut invalid = Invalid::default();

@@ -1,15 +1,15 @@
 //! `/api/v1/conversations`: threads of questions and answers.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::body::Parameters;
+use super::body::{Id, Parameters};
 use super::history::{HistoryItem, has_more, page};
 use super::problem::Rejection;
 use crate::app::App;
-use crate::error::{Error, Invalid, Language, Problem};
+use crate::error::{Error, Invalid, Language, Message, Problem};
 use crate::keys::Caller;
 use crate::store::{self, timestamp};
 
@@ -86,6 +86,13 @@ pub struct DoneResponse {
     pub(super) message: String,
 }
 
+impl DoneResponse {
+    /// Says what was done, in the client's language.
+    pub(super) fn new(language: Language, ko: &str, en: &str) -> Self {
+        Self { status: "success", message: Message::new(ko, en).text(language).to_owned() }
+    }
+}
+
 /// Lists conversations, the latest first.
 #[utoipa::path(
     get, path = "/api/v1/conversations", tag = "history", params(PageParameters),
@@ -122,7 +129,7 @@ pub async fn conversation(
     State(app): State<App>,
     caller: Caller,
     language: Language,
-    Path(id): Path<String>,
+    Id(id): Id,
 ) -> Result<Json<ConversationResponse>, Rejection> {
     let found = app.store.conversation(&caller.owner, &id).await.map_err(language.rejection())?;
     let conversation = found.ok_or(Error::NotFound).map_err(language.rejection())?.into();
@@ -143,15 +150,11 @@ pub async fn delete_conversation(
     State(app): State<App>,
     caller: Caller,
     language: Language,
-    Path(id): Path<String>,
+    Id(id): Id,
 ) -> Result<Json<DoneResponse>, Rejection> {
     let deleted = app.store.delete_conversation(&caller.owner, &id).await.map_err(language.rejection())?;
     if !deleted {
         return Err(language.rejection()(Error::NotFound));
     }
-    let message = match language {
-        Language::Korean => "대화를 삭제했습니다",
-        Language::English => "the conversation was deleted",
-    };
-    Ok(Json(DoneResponse { status: "success", message: message.into() }))
+    Ok(Json(DoneResponse::new(language, "대화를 삭제했습니다", "the conversation was deleted")))
 }

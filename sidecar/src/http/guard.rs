@@ -1,18 +1,42 @@
-//! Who is let in: requests that name this machine as their host, from no foreign web page, with a key that permits them.
+//! Who is let in: requests that name this machine as their host, from no foreign web page, with a key that permits them, within
+//! its limits.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
+use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
 
-use super::language;
 use super::problem::Rejection;
+use super::{body, language};
 use crate::app::App;
 use crate::error::{Error, KeyProblem};
 use crate::keys::{Caller, Permission};
+use crate::limits::{Kind, Place, Standing};
+
+/// Where a request comes from: the other end of its connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub IpAddr);
+
+impl Peer {
+    fn of(request: &Request) -> IpAddr {
+        // Nothing is known of a request that came over no connection, so nothing is granted.
+        request.extensions().get().map_or(Ipv6Addr::UNSPECIFIED.into(), |Self(address)| *address)
+    }
+}
+
+/// What a route asks of a key, and what its requests count as.
+#[derive(Debug, Clone, Copy)]
+pub struct Access {
+    /// What the key must permit.
+    pub permission: Permission,
+    /// What the limits take a request for.
+    pub kind: Kind,
+}
 
 /// Refuses what a web page elsewhere could send: a host name that is not this machine's, or an origin that is not trusted.
 pub async fn known_host_and_origin(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -22,7 +46,7 @@ pub async fn known_host_and_origin(State(app): State<App>, request: Request, nex
     // HTTP/2 sends the host as part of the address.
     let host = headers.get(header::HOST).map(text).or_else(|| request.uri().authority().map(ToString::to_string));
     let host = host.unwrap_or_default();
-    if !is_this_machine(&host) {
+    if !app.hosts.accepts(&host) {
         return Rejection { error: Error::ForeignOrigin(host), language }.into_response();
     }
     let origin = headers.get(header::ORIGIN).map(text);
@@ -32,39 +56,74 @@ pub async fn known_host_and_origin(State(app): State<App>, request: Request, nex
     next.run(request).await
 }
 
-/// Whether a `Host` header names this machine: a loopback address, `localhost` or a name below it.
-fn is_this_machine(host: &str) -> bool {
-    let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, _)) => address,
-        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
-    };
-    let name = name.to_ascii_lowercase();
-    match name.parse::<IpAddr>() {
-        Ok(address) => address.is_loopback(),
-        Err(_) => name == "localhost" || name.ends_with(".localhost"),
-    }
-}
-
-/// Lets requests pass whose key has the permission, and notes the caller for the handler.
-pub async fn permitted(
-    State((app, permission)): State<(App, Permission)>,
-    mut request: Request,
-    next: Next,
-) -> Response {
+/// Lets requests pass whose key has the permission and is within its limits, and notes the caller for the handler.
+pub async fn permitted(State((app, access)): State<(App, Access)>, mut request: Request, next: Next) -> Response {
     let language = language::of(request.headers());
-    match caller(&app, request.headers(), permission).await {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
-        }
-        Err(error) => Rejection { error, language }.into_response(),
+    let what =
+        What { peer: Peer::of(&request), declared: request.body().is_end_stream() || body::is_json(request.headers()) };
+    let (caller, standing, place) = match admit(&app, request.headers(), what, access).await {
+        Ok(admitted) => admitted,
+        Err(error) => return Rejection { error, language }.into_response(),
+    };
+    request.extensions_mut().insert(caller);
+    let mut response = next.run(request).await;
+    if let Some(standing) = standing {
+        standing.tell(response.headers_mut());
+    }
+    match place {
+        // The stream is open until its body has gone out or its client has.
+        Some(place) => response.map(|body| keep_with(body, place)),
+        None => response,
     }
 }
 
-async fn caller(app: &App, headers: &HeaderMap, permission: Permission) -> Result<Caller, Error> {
+/// What the checks look at beside headers.
+struct What {
+    peer: IpAddr,
+    /// Whether a body, if there is one, is declared as JSON.
+    declared: bool,
+}
+
+/// The checks in the contract's order: key, permission, limit, and then whether a body may be read at all.
+async fn admit(
+    app: &App,
+    headers: &HeaderMap,
+    what: What,
+    access: Access,
+) -> Result<(Caller, Option<Standing>, Option<Place>), Error> {
     let caller = app.keys.caller(sent_key(headers)).await?;
-    caller.require(permission)?;
-    Ok(caller)
+    caller.require(access.permission)?;
+    let standing = app.limits.count(&caller, what.peer, access.kind)?;
+    let place = if access.kind == Kind::Stream { app.limits.open_stream(&caller)? } else { None };
+    if app.csrf_protection && !what.declared {
+        return Err(Error::NotJson);
+    }
+    Ok((caller, standing, place))
+}
+
+/// Lets requests pass that come from this machine, and others with an admin's key.
+pub async fn local_or_admin(State(app): State<App>, request: Request, next: Next) -> Response {
+    if Peer::of(&request).is_loopback() {
+        return next.run(request).await;
+    }
+    permitted(State((app, Access { permission: Permission::Admin, kind: Kind::Plain })), request, next).await
+}
+
+impl Standing {
+    /// Says in the headers of an answer how the limits stand.
+    pub fn tell(self, headers: &mut HeaderMap) {
+        headers.insert("ratelimit-limit", self.limit.into());
+        headers.insert("ratelimit-remaining", self.remaining.into());
+        headers.insert("ratelimit-reset", self.reset.into());
+    }
+}
+
+/// The body, which holds on to `kept` until it is dropped.
+pub fn keep_with<T: Send + 'static>(body: Body, kept: T) -> Body {
+    Body::from_stream(body.into_data_stream().map(move |chunk| {
+        let _ = &kept;
+        chunk
+    }))
 }
 
 /// The key that was sent, by the one rule for all carriers: `X-API-Key` decides where it is present; otherwise a bearer token.
@@ -82,31 +141,5 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
         let language = language::of(&parts.headers);
         parts.extensions.get().cloned().ok_or(Rejection { error: Error::Key(KeyProblem::Missing), language })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_this_machine;
-
-    #[test]
-    fn only_names_of_this_machine_are_hosts() {
-        for host in
-            ["127.0.0.1:8000", "127.0.0.1", "localhost:8000", "LocalHost", "app.localhost:1", "[::1]:8000", "[::1]"]
-        {
-            assert!(is_this_machine(host), "{host}");
-        }
-        for host in [
-            "",
-            "evil.example:8000",
-            "localhost.evil.example",
-            "evillocalhost",
-            "192.168.0.2",
-            "0.0.0.0:8000",
-            "127.0.0.1.evil",
-            "[::2]:1",
-        ] {
-            assert!(!is_this_machine(host), "{host}");
-        }
     }
 }

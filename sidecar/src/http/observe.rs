@@ -2,12 +2,11 @@
 
 use std::time::Instant;
 
-use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use futures_util::StreamExt;
 
+use super::guard::keep_with;
 use super::request_id::RequestId;
 use crate::app::App;
 use crate::error::ErrorCode;
@@ -53,13 +52,8 @@ pub async fn observe(State(app): State<App>, request: Request, next: Next) -> Re
             });
         }
     }
-    response.map(|body| {
-        // The response is open until its body has gone out.
-        Body::from_stream(body.into_data_stream().map(move |chunk| {
-            let _ = &open;
-            chunk
-        }))
-    })
+    // The response is open until its body has gone out.
+    response.map(|body| keep_with(body, open))
 }
 
 fn log(method: &str, endpoint: &str, status: u16, duration_ms: u64, id: &str) {

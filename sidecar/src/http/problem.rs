@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::observe::Failure;
 use crate::error::{Error, ErrorCode, Language, Problem};
+use crate::limits::Standing;
 
 /// An error on its way to a client that reads `language`.
 #[derive(Debug)]
@@ -28,11 +29,15 @@ impl Language {
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
         let retry_after = self.error.retry_after();
+        let standing = Standing::refused(&self.error);
         let problem = report(&self.error, self.language);
         let incident_id = problem.incident_id();
         let failure = Failure { code: problem.error_code, incident_id };
         let mut response = (status(problem.error_code), Json(problem)).into_response();
         response.extensions_mut().insert(failure);
+        if let Some(standing) = standing {
+            standing.tell(response.headers_mut());
+        }
         if let Some(seconds) = retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }

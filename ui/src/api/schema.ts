@@ -232,6 +232,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists all keys, the latest first. */
+        get: operations["keys"];
+        put?: never;
+        /** Makes a key. It is shown once and kept as a hash. */
+        post: operations["make_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Revokes a key: from now on it opens nothing. */
+        delete: operations["revoke_key"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/settings": {
         parameters: {
             query?: never;
@@ -1283,6 +1318,75 @@ export interface components {
              */
             warnings: number;
         };
+        /** @description What is known of a key. The key itself is not kept. */
+        KeyItem: {
+            /** @description RFC 3339. */
+            created_at: string;
+            /** @description Whether its time is over. */
+            expired: boolean;
+            /** @description RFC 3339; null if it does not end. */
+            expires_at?: string | null;
+            /**
+             * @description The key's first characters.
+             * @example hapa_1a2b3c…
+             */
+            hint: string;
+            id: string;
+            kind: components["schemas"]["KeyKind"];
+            /** @description RFC 3339, to the minute; null if it was never used. */
+            last_used_at?: string | null;
+            name: string;
+            permissions: components["schemas"]["Permission"][];
+            /** @description Whose history its requests belong to. */
+            user: string;
+        };
+        /**
+         * @description What a key is for.
+         * @enum {string}
+         */
+        KeyKind: "made" | "demo" | "installation";
+        /** @description A key that is to be made. */
+        KeyRequest: {
+            /** @description Makes the demo key, which takes the place of the one before; in development only. */
+            demo?: boolean;
+            /**
+             * Format: int32
+             * @description Days until it ends; API_KEY_EXPIRY_DAYS if absent.
+             */
+            expires_in_days?: number | null;
+            /**
+             * @description What you will call it.
+             * @example VS Code
+             */
+            name: string;
+            /** @description What it may be used for; all but `admin` if absent. No key may do more than the one that makes it. */
+            permissions?: components["schemas"]["Permission"][] | null;
+            /** @description Whose history its requests belong to; yours if absent. Only the app's own user may name another. */
+            user?: string | null;
+        };
+        /** @description A key that was made. */
+        KeyResponse: components["schemas"]["KeyItem"] & {
+            /**
+             * @description The key itself, shown here and never again.
+             * @example hapa_00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff
+             */
+            key: string;
+            /**
+             * @description Always `success`.
+             * @example success
+             */
+            status: string;
+        };
+        /** @description All keys. */
+        KeysResponse: {
+            /** @description The latest first. */
+            keys: components["schemas"]["KeyItem"][];
+            /**
+             * @description Always `success`.
+             * @example success
+             */
+            status: string;
+        };
         /**
          * @description Which log lines are written: a level, also by room.
          * @example info
@@ -1437,6 +1541,11 @@ export interface components {
          * @enum {string}
          */
         Period: "1h" | "24h" | "7d" | "30d";
+        /**
+         * @description What a key may be used for.
+         * @enum {string}
+         */
+        Permission: "code_generation" | "code_completion" | "feedback" | "history" | "admin";
         /** @description The body of every error. */
         Problem: {
             /** @description What is wrong, for a program. */
@@ -2339,6 +2448,100 @@ export interface operations {
             };
             /** @description The request could not be answered */
             "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The keys */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeysResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    make_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeyRequest"];
+            };
+        };
+        responses: {
+            /** @description The key */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The key's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is revoked */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DoneResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
                 headers: {
                     [name: string]: unknown;
                 };

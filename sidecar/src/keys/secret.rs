@@ -1,0 +1,153 @@
+//! Keys as secrets: how one is made, what it looks like, and what is kept of it.
+
+use std::fmt;
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+use crate::config::Secret;
+use crate::error::Error;
+
+/// A secret that opens the API: `hapa_` and 64 lower-case hex digits, 256 random bits.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Key(String);
+
+impl Key {
+    /// A new one from the system's random numbers.
+    ///
+    /// # Errors
+    /// When the system has none to give.
+    pub fn generate() -> Result<Self, getrandom::Error> {
+        Ok(Self(format!("hapa_{}", random_hex()?)))
+    }
+
+    /// Reads a key as sent by a client. `None` if it does not look like one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix("hapa_")?;
+        let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        ((16..=128).contains(&digits.len()) && digits.bytes().all(hex)).then(|| Self(text.to_owned()))
+    }
+
+    /// The key itself, for the one place that shows or sends it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// Its first characters, enough for a person to tell it from others: 24 of its 256 bits.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        format!("{}…", &self.0["hapa_".len() - 5.."hapa_".len() + 6])
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(hapa_…)")
+    }
+}
+
+/// What the kept hashes of keys depend on, so that a stolen database opens nothing and fits no other installation.
+#[derive(Debug, Clone)]
+pub struct Pepper(Secret);
+
+impl Pepper {
+    /// The secret of the environment if there is one; otherwise that in `file`, which is made on first use and which only its
+    /// owner can read.
+    ///
+    /// # Errors
+    /// When the file can be neither read nor written.
+    pub fn open(given: Option<&Secret>, file: &Path) -> Result<Self, Error> {
+        if let Some(secret) = given {
+            return Ok(Self(secret.clone()));
+        }
+        let make = || random_hex().map_err(|error| problem("make", file, &error));
+        kept_or_made(file, |text| (text.len() >= 32).then(|| text.to_owned()), make).map(|text| Self(text.into()))
+    }
+
+    /// What is kept of a key: HMAC-SHA-256 (RFC 2104) under this secret, lower-case hex.
+    #[must_use]
+    pub fn hash(&self, key: &Key) -> String {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(self.0.reveal().as_bytes()).expect("HMAC takes secrets of any length");
+        mac.update(key.reveal().as_bytes());
+        hex::encode(mac.finalize().into_bytes())
+    }
+}
+
+/// The installation's own key, made on first use and kept in `file`, which only its owner can read.
+///
+/// # Errors
+/// When the file can be neither read nor written.
+pub fn key_in(file: &Path) -> Result<Key, Error> {
+    let make = || Key::generate().map(|key| key.0).map_err(|error| problem("make", file, &error));
+    let text = kept_or_made(file, |text| Key::parse(text).map(|key| key.0), make)?;
+    Ok(Key(text))
+}
+
+/// What `file` holds, if `usable`; otherwise what `make` gives, which is written there first.
+fn kept_or_made(
+    file: &Path,
+    usable: impl Fn(&str) -> Option<String>,
+    make: impl Fn() -> Result<String, Error>,
+) -> Result<String, Error> {
+    match std::fs::read_to_string(file) {
+        Ok(text) => {
+            if let Some(kept) = usable(text.trim()) {
+                return Ok(kept);
+            }
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(problem("read", file, &error)),
+    }
+    let made = make()?;
+    write_private(file, &made).map_err(|error| problem("write", file, &error))?;
+    Ok(made)
+}
+
+fn problem(what: &str, file: &Path, error: &dyn fmt::Display) -> Error {
+    Error::Internal(format!("could not {what} the key file `{}`: {error}", file.display()))
+}
+
+fn random_hex() -> Result<String, getrandom::Error> {
+    let mut bits = [0; 32];
+    getrandom::fill(&mut bits)?;
+    Ok(hex::encode(bits))
+}
+
+fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(file)?;
+    writeln!(file, "{text}")?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_a_key_depends_on_the_secret_and_cannot_be_read_back() {
+        let key = Key::generate().unwrap();
+        let pepper = |text: &str| Pepper(Secret::from(text.to_owned()));
+        let hash = pepper("a").hash(&key);
+        assert_eq!(hash, pepper("a").hash(&key));
+        assert_ne!(hash, pepper("b").hash(&key));
+        assert!(hash.len() == 64 && !hash.contains(&key.reveal()[5..]));
+        assert!(key.reveal().starts_with(key.hint().trim_end_matches('…')));
+    }
+
+    #[test]
+    fn the_hash_is_the_one_of_the_standard() {
+        // Computed by Python's hmac module.
+        let key = Key::parse("hapa_00112233445566778899aabbccddeeff").unwrap();
+        let hash = Pepper(Secret::from("Jefe".to_owned())).hash(&key);
+        assert_eq!(hash, "90273d36e55d6b69c5c6ba54b9cc968833387a66150219f60805840ec94c0e03");
+    }
+}

@@ -1,0 +1,131 @@
+//! Connections: each is accepted, encrypted where that is wanted, and served, within bounds on number and patience.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+use crate::http::Peer;
+
+/// Connections that may be open at a time; those beyond wait.
+const MOST: usize = 1024;
+
+/// How long a client may take to send the head of a request, or to shake hands.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The longest head of a request, in bytes.
+const HEAD: usize = 64 * 1024;
+
+/// How long a client that was refused may go on sending.
+const LINGER: Duration = Duration::from_secs(3);
+
+/// How long connections may stay open when the process ends. Streams end by themselves at once; what is left is a browser's
+/// connection that never carried a request.
+const HANG_UP: Duration = Duration::from_secs(1);
+
+/// Serves `router` on `listener`, over TLS if there is an acceptor for it, until `shutdown` is cancelled; then until open requests
+/// are answered, within a deadline.
+pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: Router, shutdown: CancellationToken) {
+    let (places, open) = (Arc::new(Semaphore::new(MOST)), TaskTracker::new());
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => break,
+            accepted = accept(&listener, &places) => accepted,
+        };
+        let Some((stream, peer, place)) = accepted else { continue };
+        let (tls, router, shutdown) = (tls.clone(), router.clone(), shutdown.clone());
+        open.spawn(async move {
+            match tls {
+                None => converse(stream, peer, router, shutdown).await,
+                Some(tls) => match tokio::time::timeout(PATIENCE, tls.accept(stream)).await {
+                    Ok(Ok(stream)) => converse(stream, peer, router, shutdown).await,
+                    Ok(Err(error)) => tracing::debug!(%error, "no handshake with {peer}: {error}"),
+                    Err(_) => tracing::debug!("no handshake with {peer} in time"),
+                },
+            }
+            drop(place);
+        });
+    }
+    // Nobody new is let in while the others finish.
+    drop(listener);
+    open.close();
+    if tokio::time::timeout(HANG_UP, open.wait()).await.is_err() {
+        tracing::debug!("some connections were still open");
+    }
+}
+
+type Place = tokio::sync::OwnedSemaphorePermit;
+
+/// The next connection, when there is a place for it. `None` if it failed, which is nobody's fault here.
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<(TcpStream, SocketAddr, Place)> {
+    let place = Arc::clone(places).acquire_owned().await.expect("nobody closes the semaphore");
+    match listener.accept().await {
+        Ok((stream, peer)) => {
+            // A token that waits for a full packet is a token late.
+            let _ = stream.set_nodelay(true);
+            Some((stream, peer, place))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "could not accept a connection: {error}");
+            // The process has no file handles left, most likely; others will be given back.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            None
+        }
+    }
+}
+
+async fn converse<S>(stream: S, peer: SocketAddr, router: Router, shutdown: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = router.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer.ip().to_canonical()));
+        request.map(axum::body::Body::new)
+    });
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(PATIENCE)
+        .max_buf_size(HEAD)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    let mut ending = false;
+    let served = loop {
+        tokio::select! {
+            served = poll_fn(|context| connection.poll_without_shutdown(context)) => break served,
+            () = shutdown.cancelled(), if !ending => {
+                ending = true;
+                Pin::new(&mut connection).graceful_shutdown();
+            }
+        }
+    };
+    match served {
+        Ok(()) => linger(connection.into_parts().io.into_inner()).await,
+        Err(error) => tracing::debug!(%error, "the connection to {peer} broke off: {error}"),
+    }
+}
+
+/// Ends a connection so that the last answer arrives: a client that still sends what nobody wants, such as a body that is too
+/// large, would otherwise find the connection broken and the answer lost.
+async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
+    let unwanted = async {
+        stream.shutdown().await?;
+        let mut buffer = vec![0; 64 * 1024];
+        while stream.read(&mut buffer).await? > 0 {}
+        std::io::Result::Ok(())
+    };
+    let _ = tokio::time::timeout(LINGER, unwanted).await;
+}
