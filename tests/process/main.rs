@@ -3,4 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "what cannot be unwrapped has failed the test")]
 
 mod commands;
+mod keys;
 mod lifecycle;
+mod serving;

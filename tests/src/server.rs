@@ -1,12 +1,12 @@
 //! HAPA inside the test's own process, with the scripted engine, asked over HTTP.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 use sidecar::config::Config;
-use sidecar::serve::House;
+use sidecar::serve::{House, Purpose};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -40,6 +40,20 @@ impl Server {
         Self::on(data, |_| {}).await
     }
 
+    /// HAPA with the usual script, its configuration changed by `change`.
+    pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let data = tempfile::tempdir().expect("a temporary folder can be made");
+        std::fs::write(data.path().join("script.json"), crate::script().to_string()).expect("it can be written to");
+        Self::on(data, change).await
+    }
+
+    /// HAPA on another address of this machine than loopback.
+    pub async fn listening(address: IpAddr) -> Self {
+        let data = tempfile::tempdir().expect("a temporary folder can be made");
+        std::fs::write(data.path().join("script.json"), crate::script().to_string()).expect("it can be written to");
+        Self::on(data, |config| config.host = address).await
+    }
+
     /// HAPA with a real model file.
     pub async fn with_model(model: PathBuf) -> Self {
         let data = tempfile::tempdir().expect("a temporary folder can be made");
@@ -54,9 +68,11 @@ impl Server {
         config.cors_origins = vec!["http://trusted.example".into()];
         change(&mut config);
         let shutdown = CancellationToken::new();
-        let house = House::open(&config, None, shutdown.clone()).await.expect("a new data folder can be opened");
+        let house = House::open(&config, Purpose::Serve { window: None }, shutdown.clone())
+            .await
+            .expect("a new data folder can be opened");
         let key = house.key.reveal().to_owned();
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("some port is free");
+        let listener = TcpListener::bind((config.host, 0)).await.expect("some port is free");
         let address = format!("http://{}", listener.local_addr().expect("it is bound"));
         let served = tokio::spawn(async move { house.serve(listener).await.expect("serving ends in order") });
         let client = Client::builder().no_proxy().build().expect("a plain client");
@@ -88,6 +104,19 @@ impl Server {
     /// Status and body of a POST with JSON.
     pub async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         json_of(self.request(Method::POST, path).json(body).send().await.expect("it answers")).await
+    }
+
+    /// A new key with what `wish` says, and its id.
+    pub async fn make_key(&self, wish: Value) -> (String, String) {
+        let (status, body) = self.post("/api/v1/keys", &wish).await;
+        assert_eq!(status, 200, "{body}");
+        let text = |name: &str| body[name].as_str().expect("it is a text").to_owned();
+        (text("key"), text("id"))
+    }
+
+    /// A request with another key than the installation's.
+    pub fn request_with(&self, key: &str, method: Method, path: &str) -> RequestBuilder {
+        self.bare(method, path).header("X-API-Key", key)
     }
 
     /// The open stream for a question.

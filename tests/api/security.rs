@@ -1,0 +1,142 @@
+//! What a web page, a stranger on the network and a careless client meet, with the settings as they come.
+
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+
+use reqwest::header::{HOST, ORIGIN};
+use reqwest::{Method, Response};
+use serde_json::json;
+use tests::server::{Server, json_of};
+
+/// The headers that keep browsers careful, S-7.
+fn is_careful(response: &Response) {
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+        ("referrer-policy", "no-referrer"),
+        ("cross-origin-resource-policy", "same-origin"),
+    ] {
+        assert_eq!(
+            response.headers().get(name).map(|found| found.to_str().unwrap()),
+            Some(value),
+            "{}",
+            response.url()
+        );
+    }
+    let policy = response.headers()["content-security-policy"].to_str().unwrap();
+    assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+    assert!(!policy.contains("unsafe"), "{policy}");
+}
+
+#[tokio::test]
+async fn every_answer_keeps_browsers_careful() {
+    let server = Server::start().await;
+    for path in ["/health", "/metrics", "/nothing", "/api/openapi.json", "/docs", "/api/v1/user/history"] {
+        is_careful(&server.request(Method::GET, path).send().await.unwrap());
+    }
+    let answer = server.ask(&json!({"user_question": "중복 제거"})).await;
+    is_careful(&answer);
+    let history = server.request(Method::GET, "/api/v1/user/history").send().await.unwrap();
+    assert_eq!(history.headers()["cache-control"], "no-store");
+    let foreign = server.request(Method::GET, "/health").header(HOST, "evil.example").send().await.unwrap();
+    assert_eq!(foreign.status(), 403);
+    is_careful(&foreign);
+
+    let server = Server::with(|config| config.security_headers = false).await;
+    let response = server.request(Method::GET, "/health").send().await.unwrap();
+    assert!(!response.headers().contains_key("x-frame-options"));
+}
+
+#[tokio::test]
+async fn what_a_web_form_can_send_changes_nothing() {
+    let server = Server::start().await;
+    let body = json!({"user_question": "중복 제거", "confirm": true, "name": "x"}).to_string();
+    for content_type in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""] {
+        for (method, path) in [
+            (Method::POST, "/api/v1/generate-code"),
+            (Method::POST, "/api/v1/keys"),
+            (Method::PUT, "/api/v1/users/profile"),
+            (Method::PATCH, "/api/v1/settings"),
+            (Method::DELETE, "/api/v1/cache/clear"),
+        ] {
+            let mut request = server.request(method.clone(), path).body(body.clone());
+            if !content_type.is_empty() {
+                request = request.header("Content-Type", content_type);
+            }
+            let (status, answer) = json_of(request.send().await.unwrap()).await;
+            assert_eq!((status, &answer["error_code"]), (415, &json!("UNSUPPORTED_MEDIA_TYPE")), "{method} {path}");
+        }
+    }
+    let server = Server::with(|config| config.csrf_protection = false).await;
+    let request = server.request(Method::POST, "/api/v1/generate-code").header("Content-Type", "text/plain");
+    assert_eq!(request.body(body).send().await.unwrap().status(), 200, "unless the user wants it so");
+}
+
+#[tokio::test]
+async fn a_page_may_reach_into_this_machine_only_from_a_trusted_origin() {
+    let server = Server::start().await;
+    let preflight = |origin: &'static str| {
+        let request = server.bare(Method::OPTIONS, "/api/v1/generate-code").header(ORIGIN, origin);
+        let request = request.header("Access-Control-Request-Method", "POST");
+        request.header("Access-Control-Request-Private-Network", "true").send()
+    };
+    let trusted = preflight("http://trusted.example").await.unwrap();
+    assert_eq!(trusted.headers()["access-control-allow-private-network"], "true");
+    assert_eq!(trusted.headers()["access-control-allow-origin"], "http://trusted.example");
+    let foreign = preflight("https://evil.example").await.unwrap();
+    assert_eq!(foreign.status(), 403);
+    for name in ["access-control-allow-private-network", "access-control-allow-origin"] {
+        assert!(!foreign.headers().contains_key(name), "{name}");
+    }
+    let any = server.request(Method::GET, "/health").send().await.unwrap();
+    assert!(!any.headers().contains_key("access-control-allow-credentials"));
+}
+
+#[tokio::test]
+async fn no_path_leads_out_of_the_api() {
+    let server = Server::start().await;
+    for id in [
+        "..%2F..%2Fetc%2Fpasswd",
+        "%2e%2e%2f%2e%2e%2fetc",
+        "C:%5CWindows",
+        "%5C%5Chost%5Cshare",
+        "x%00y",
+        "sha256:..%2F..%2Fx",
+        "'%20OR%201=1--",
+        "%ED%95%9C%EA%B8%80",
+        "%FF%FE",
+    ] {
+        for path in ["/api/v1/conversations/", "/api/v1/keys/", "/api/v1/user/history/"] {
+            for method in [Method::GET, Method::DELETE] {
+                let (status, body) =
+                    json_of(server.request(method, &format!("{path}{id}")).send().await.unwrap()).await;
+                assert!(matches!(status, 404 | 405), "{path}{id}: {status} {body}");
+                assert_eq!(body["status"], "error");
+            }
+        }
+    }
+}
+
+/// An address of this machine that others on its network can reach, if it is on one.
+fn network_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    // Nothing is sent: this only asks the system which address it would send from.
+    socket.connect("192.0.2.1:9").ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_loopback() && !address.is_unspecified()).then_some(address)
+}
+
+#[tokio::test]
+async fn figures_are_open_on_this_machine_and_for_an_admin_elsewhere() {
+    let server = Server::start().await;
+    assert_eq!(server.bare(Method::GET, "/metrics").send().await.unwrap().status(), 200);
+    let Some(address) = network_address() else { return };
+    let server = Server::listening(address).await;
+    let (user, _) = server.make_key(json!({"name": "user"})).await;
+    for (key, expected) in [(None, 401), (Some(&user), 403), (Some(&server.key), 200)] {
+        let mut request = server.bare(Method::GET, "/metrics");
+        if let Some(key) = key {
+            request = request.header("X-API-Key", key);
+        }
+        assert_eq!(request.send().await.unwrap().status(), expected);
+    }
+}

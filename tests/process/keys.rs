@@ -1,0 +1,126 @@
+//! `hapa keys`, with and without a running HAPA; and that no secret is anywhere it should not be.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tests::process::{Supervised, data_with, finished, hapa};
+use tests::script;
+
+async fn keys(data: &Path, arguments: &[&str]) -> (Value, String, Option<i32>) {
+    let output = finished(hapa(data, &[&["keys", "--json"], arguments].concat())).await;
+    let said = String::from_utf8(output.stderr).unwrap();
+    (serde_json::from_slice(&output.stdout).unwrap_or_default(), said, output.status.code())
+}
+
+#[tokio::test]
+async fn keys_are_made_listed_and_revoked_whether_hapa_runs_or_not() {
+    let data = data_with(&script());
+    let (made, said, code) = keys(data.path(), &["create", "before", "--permissions", "history"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(made["permissions"], json!(["history"]));
+    let mut serving = Supervised::start(data.path(), &[]).await;
+    let address = serving.ready().await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let history = |key: &Value| {
+        let request = client.get(format!("{address}/api/v1/user/history"));
+        request.header("X-API-Key", key.as_str().unwrap()).send()
+    };
+    assert_eq!(history(&made["key"]).await.unwrap().status(), 200);
+    let (second, ..) = keys(data.path(), &["create", "during", "--days", "7", "--user", "mina"]).await;
+    assert_eq!((&second["user"], history(&second["key"]).await.unwrap().status().as_u16()), (&json!("mina"), 200));
+    let (listed, ..) = keys(data.path(), &["list"]).await;
+    let names: Vec<&str> = listed["keys"].as_array().unwrap().iter().map(|key| key["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["during", "before", "installation"]);
+    let (_, _, code) = keys(data.path(), &["revoke", second["id"].as_str().unwrap()]).await;
+    assert_eq!((code, history(&second["key"]).await.unwrap().status().as_u16()), (Some(0), 401));
+    let (_, said, code) = keys(data.path(), &["revoke", "no-such-id"]).await;
+    assert!(said.contains("there is nothing here by that name"), "{said}");
+    assert_eq!(code, Some(2));
+}
+
+#[tokio::test]
+async fn people_see_the_key_once_and_a_list_without_it() {
+    let data = data_with(&script());
+    let output = finished(hapa(data.path(), &["keys", "create", "VS Code"])).await;
+    let said = String::from_utf8(output.stdout).unwrap();
+    let key = said.lines().next().unwrap();
+    assert!(key.starts_with("hapa_") && key.len() == 69 && said.contains("never again"), "{said}");
+    let listed = finished(hapa(data.path(), &["keys", "list"])).await;
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    assert!(listed.contains("VS Code") && listed.contains(&key[..11]) && !listed.contains(key), "{listed}");
+}
+
+#[tokio::test]
+async fn the_demo_key_is_for_development() {
+    let data = data_with(&script());
+    let (_, said, code) = keys(data.path(), &["demo"]).await;
+    assert!(said.contains("ENVIRONMENT=development"), "{said}");
+    assert_eq!(code, Some(2));
+    let mut command = hapa(data.path(), &["keys", "--json", "demo"]);
+    command.env("ENVIRONMENT", "development");
+    let output = finished(command).await;
+    let made: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&made["kind"], &made["permissions"].as_array().unwrap().len()), (&json!("demo"), &4));
+}
+
+/// Every file below a folder.
+fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+#[tokio::test]
+async fn no_secret_is_where_it_should_not_be() {
+    let (secret, remote) = ("canary-secret-0123456789abcdef-canary", "sk-canary-remote-key");
+    let data = data_with(&script());
+    let with = |arguments: &[&str]| {
+        let mut command = hapa(data.path(), arguments);
+        command
+            .env("SECRET_KEY", secret)
+            .env("AI_MODEL_API_KEY", remote)
+            .env("LOG_LEVEL", "trace")
+            .env("DEBUG", "true");
+        command
+    };
+    let mut serving = Supervised::start_with(with(&["serve", "--supervised"])).await;
+    let address = serving.ready().await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let made = finished(with(&["keys", "create", "--json", "canary"])).await;
+    let made: Value = serde_json::from_slice(&made.stdout).unwrap();
+    let key = made["key"].as_str().unwrap().to_owned();
+    let mut answers = String::new();
+    for (path, key) in [
+        ("/health", &key),
+        ("/metrics", &key),
+        ("/api/v1/user/history", &key),
+        ("/api/v1/user/history/export", &key),
+        ("/health/detailed", &serving.key),
+        ("/stats", &serving.key),
+        ("/api/v1/settings", &serving.key),
+        ("/api/v1/keys", &serving.key),
+        ("/api/v1/errors/dashboard", &serving.key),
+        ("/nothing", &key),
+        ("/api/v1/user/history?limit=0", &key),
+    ] {
+        let answer = client.get(format!("{address}{path}")).header("X-API-Key", key).send().await.unwrap();
+        answers += &answer.text().await.unwrap();
+    }
+    let question = json!({"user_question": "제 비밀 질문 canary-question"});
+    let request = client.post(format!("{address}/api/v1/generate-code")).header("X-API-Key", &key);
+    assert_eq!(request.json(&question).send().await.unwrap().status(), 200);
+    // A key sent the wrong way is a secret too.
+    client.get(format!("{address}/api/v1/user/history?api_key={key}")).send().await.unwrap();
+    serving.stdin = None;
+    serving.ended().await;
+    answers += &serving.stderr().await;
+    for canary in [secret, remote, &key, &serving.key] {
+        assert!(!answers.contains(canary), "{canary}");
+        for file in files(data.path()) {
+            let bytes = std::fs::read(&file).unwrap();
+            let found = bytes.windows(canary.len()).any(|window| window == canary.as_bytes());
+            assert!(!found, "{canary} is in {}", file.display());
+        }
+    }
+    let log = std::fs::read_to_string(data.path().join("logs/app.log")).unwrap();
+    assert!(log.contains("generate-code") && !log.contains("canary-question"), "questions are not in the log");
+}
