@@ -103,6 +103,9 @@ pub struct Outcome {
     pub tokens_per_second: Option<f64>,
 }
 
+/// Earlier messages of a conversation that the model is told at most; no context holds more.
+const REMEMBERED: i64 = 500;
+
 /// Longest title of a conversation, in characters.
 const TITLE: usize = 80;
 
@@ -166,17 +169,13 @@ impl App {
         if self.store.conversation(owner, id).await?.is_none() {
             return Err(unknown("conversation_id", Message::new("없는 대화입니다", "there is no such conversation")));
         }
-        let mut thread = self.store.thread(id).await?;
-        if let Some(replaced) = &ask.replaces {
-            if !thread.iter().any(|message| message.id == *replaced) {
-                return Err(unknown(
-                    "replaces",
-                    Message::new("이 대화에 없는 메시지입니다", "this conversation has no such message"),
-                ));
-            }
-            thread.retain(|message| message.id < *replaced);
+        if let Some(replaced) = &ask.replaces
+            && !self.store.in_thread(id, replaced).await?
+        {
+            let what = Message::new("이 대화에 없는 메시지입니다", "this conversation has no such message");
+            return Err(unknown("replaces", what));
         }
-        Ok(thread)
+        Ok(self.store.thread(id, ask.replaces.as_deref(), REMEMBERED).await?)
     }
 }
 

@@ -8,6 +8,7 @@ mod complete;
 mod conversations;
 mod enhanced;
 mod errors;
+mod feedback;
 mod generate;
 mod guard;
 mod headers;
@@ -24,6 +25,7 @@ mod request_id;
 mod settings;
 mod sse;
 mod stats;
+mod transfer;
 mod users;
 
 use axum::extract::DefaultBodyLimit;
@@ -119,7 +121,7 @@ fn grouped(
     open: OpenApiRouter<App>,
     guarded: impl Fn(OpenApiRouter<App>, Access) -> OpenApiRouter<App>,
 ) -> OpenApiRouter<App> {
-    use Permission::{Admin, CodeCompletion, CodeGeneration, History};
+    use Permission::{Admin, CodeCompletion, CodeGeneration, Feedback, History};
     [
         (admin_routes(), Admin, Kind::Plain),
         (generation_routes(), CodeGeneration, Kind::Generation),
@@ -127,6 +129,7 @@ fn grouped(
         (check_routes(), CodeGeneration, Kind::Plain),
         (completion_routes(), CodeCompletion, Kind::Completion),
         (completion_event_routes(), CodeCompletion, Kind::Report),
+        (feedback_routes(), Feedback, Kind::Plain),
         (history_routes(), History, Kind::Plain),
     ]
     .into_iter()
@@ -203,11 +206,34 @@ fn completion_event_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(complete::completion_event))
 }
 
+fn feedback_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(feedback::submit_feedback))
+        .routes(routes!(feedback::feedback_stats))
+        .routes(routes!(feedback::recent_feedback))
+        .routes(routes!(feedback::delete_feedback))
+}
+
 fn history_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(history::history))
-        .routes(routes!(conversations::conversations))
-        .routes(routes!(conversations::conversation, conversations::delete_conversation))
+        .routes(routes!(history::history, history::delete_history))
+        .routes(routes!(history::history_item, history::delete_history_item))
+        .routes(routes!(transfer::export_history))
+        .routes(routes!(conversations::conversations, conversations::start_conversation))
+        .routes(routes!(
+            conversations::conversation,
+            conversations::change_conversation,
+            conversations::delete_conversation
+        ))
+        .merge(import_routes())
+}
+
+/// Routes that take whole files.
+fn import_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(transfer::import_history))
+        .layer(Extension(body::Limit(transfer::IMPORT_BODY_LIMIT)))
+        .layer(DefaultBodyLimit::max(transfer::IMPORT_BODY_LIMIT))
 }
 
 /// The head of the API's description.

@@ -25,7 +25,7 @@ use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::stats::Stats;
 use crate::store::Store;
-use crate::{http, models, settings, system};
+use crate::{http, models, retention, settings, system};
 
 pub use self::listeners::Listeners;
 
@@ -98,6 +98,7 @@ impl House {
             Purpose::Manage => Engine::absent(),
         };
         let work = TaskTracker::new();
+        work.spawn(retention::watch(store.clone(), settings.clone(), shutdown.clone()));
         let app = App {
             metrics: Metrics::default(),
             stats: Stats::default(),

@@ -3,62 +3,45 @@
 mod completions;
 mod conversations;
 mod errors;
+mod feedback;
+mod history;
+mod import;
 mod keys;
 mod messages;
+mod open;
+mod search;
 mod settings;
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
 use sqlx::SqlitePool;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 pub use self::completions::Fate;
 pub use self::conversations::Conversation;
 pub use self::errors::{Incident, Pattern};
+pub use self::feedback::{Day, Feedback, NewFeedback};
+pub use self::history::Query;
+pub use self::import::{Imported, NewConversation};
 pub use self::keys::{NewKey, StoredKey};
-pub use self::messages::{Finish, Message, NewMessage, Progress, Query, TokenTotals};
+pub use self::messages::{Finish, Message, NewMessage, Progress, TokenTotals};
+pub use self::open::{OpenError, SetAside};
 
 /// A handle to the database. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: SqlitePool,
-}
-
-/// The database could not be opened.
-#[derive(Debug, thiserror::Error)]
-#[error("could not open the database `{}`: {reason}", path.display())]
-pub struct OpenError {
-    path: PathBuf,
-    reason: String,
+    set_aside: Option<SetAside>,
 }
 
 impl Store {
-    /// Opens the database in `file`, makes it if it is not there, and brings it up to date.
-    ///
-    /// Answers that a crash cut short are marked as interrupted; what had come of them is kept.
-    ///
-    /// # Errors
-    /// When the file cannot be opened or is no database of ours.
-    pub async fn open(file: &Path) -> Result<Self, OpenError> {
-        let problem = |reason: String| OpenError { path: file.to_owned(), reason };
-        let options = SqliteConnectOptions::new()
-            .filename(file)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Normal)
-            .foreign_keys(true)
-            .busy_timeout(Duration::from_secs(5));
-        let pool = SqlitePoolOptions::new()
-            .max_connections(4)
-            .acquire_timeout(Duration::from_secs(5))
-            .connect_with(options)
-            .await
-            .map_err(|error| problem(error.to_string()))?;
-        sqlx::migrate!("./migrations").run(&pool).await.map_err(|error| problem(error.to_string()))?;
-        let store = Self { pool };
-        store.mark_interrupted().await.map_err(|error| problem(error.to_string()))?;
-        Ok(store)
+    /// The damaged database whose place this one has taken, if there was one.
+    #[must_use]
+    pub fn set_aside(&self) -> Option<&SetAside> {
+        self.set_aside.as_ref()
+    }
+
+    /// Begins a transaction that will write. It waits for its turn now: one that reads first and finds that somebody else has
+    /// written meanwhile could only fail.
+    async fn write(&self) -> sqlx::Result<sqlx::SqliteTransaction<'static>> {
+        self.pool.begin_with("BEGIN IMMEDIATE").await
     }
 
     /// Whether the database answers.

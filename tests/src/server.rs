@@ -1,7 +1,7 @@
 //! HAPA inside the test's own process, with the scripted engine, asked over HTTP.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
@@ -77,6 +77,11 @@ impl Server {
         let served = tokio::spawn(async move { house.serve(listener).await.expect("serving ends in order") });
         let client = Client::builder().no_proxy().build().expect("a plain client");
         Self { address, key, client, data, shutdown, served }
+    }
+
+    /// Its data folder.
+    pub fn data(&self) -> &Path {
+        self.data.path()
     }
 
     /// Ends it in order, and gives back its data folder.

@@ -5,7 +5,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::body::{Id, Parameters};
+use super::body::{Body, Id, OptionalBody, Parameters};
 use super::history::{HistoryItem, has_more, page};
 use super::problem::Rejection;
 use crate::app::App;
@@ -25,7 +25,7 @@ pub struct PageParameters {
     offset: Option<i64>,
 }
 
-/// A page of conversations, the latest first.
+/// A page of conversations, pinned ones and then the latest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ConversationsResponse {
     /// Always `success`.
@@ -42,8 +42,10 @@ pub struct ConversationsResponse {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ConversationItem {
     id: String,
-    /// The beginning of its first question.
+    /// The beginning of its first question, or what it was renamed to.
     title: String,
+    /// Whether it stays at the top of the list.
+    pinned: bool,
     /// RFC 3339.
     created_at: String,
     /// RFC 3339.
@@ -57,6 +59,7 @@ impl From<store::Conversation> for ConversationItem {
         Self {
             id: conversation.id,
             title: conversation.title,
+            pinned: conversation.pinned,
             created_at: timestamp(conversation.created_at),
             updated_at: timestamp(conversation.updated_at),
             message_count: conversation.message_count,
@@ -72,8 +75,53 @@ pub struct ConversationResponse {
     status: &'static str,
     #[serde(flatten)]
     conversation: ConversationItem,
-    /// The thread, oldest first.
+    /// The newest part of the thread, oldest first.
     messages: Vec<HistoryItem>,
+    /// Whether there are earlier messages: ask again with `before` set to the id of the first one here.
+    has_more: bool,
+}
+
+/// Which part of a thread to show.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ThreadParameters {
+    /// At most so many messages, 1 to 1000; 1000 if absent.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<i64>,
+    /// Only those before the message with this id.
+    before: Option<String>,
+}
+
+/// A conversation that is to begin without a question.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub struct ConversationRequest {
+    /// What it is called.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S", nullable = true, example = "Flask 앱")]
+    title: Option<String>,
+}
+
+/// What to change of a conversation. Absent fields stay.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct ConversationChange {
+    /// What it is called from now on.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S", nullable = true, example = "Flask 앱")]
+    title: Option<String>,
+    /// Whether it stays at the top of the list.
+    #[serde(default)]
+    #[schema(nullable = true)]
+    pinned: Option<bool>,
+}
+
+/// A conversation that was made or changed.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ChangedConversation {
+    /// Always `success`.
+    #[schema(example = "success")]
+    status: &'static str,
+    #[serde(flatten)]
+    conversation: ConversationItem,
 }
 
 /// That something was done.
@@ -93,7 +141,7 @@ impl DoneResponse {
     }
 }
 
-/// Lists conversations, the latest first.
+/// Lists conversations, pinned ones and then the latest first.
 #[utoipa::path(
     get, path = "/api/v1/conversations", tag = "history", params(PageParameters),
     responses(
@@ -119,7 +167,8 @@ pub async fn conversations(
 
 /// Shows one conversation with its messages.
 #[utoipa::path(
-    get, path = "/api/v1/conversations/{id}", tag = "history", params(("id" = String, Path, description = "The conversation's id")),
+    get, path = "/api/v1/conversations/{id}", tag = "history",
+    params(("id" = String, Path, description = "The conversation's id"), ThreadParameters),
     responses(
         (status = 200, description = "The conversation", body = ConversationResponse),
         (status = "4XX", description = "The request was refused", body = Problem),
@@ -130,12 +179,81 @@ pub async fn conversation(
     caller: Caller,
     language: Language,
     Id(id): Id,
+    Parameters(parameters): Parameters<ThreadParameters>,
 ) -> Result<Json<ConversationResponse>, Rejection> {
+    let mut invalid = Invalid::default();
+    let limit = invalid.within("limit", parameters.limit, 1, 1000).unwrap_or(1000);
+    invalid.into_result().map_err(language.rejection())?;
     let found = app.store.conversation(&caller.owner, &id).await.map_err(language.rejection())?;
     let conversation = found.ok_or(Error::NotFound).map_err(language.rejection())?.into();
-    let thread = app.store.thread(&id).await.map_err(language.rejection())?;
-    let messages = thread.into_iter().map(HistoryItem::from).collect();
-    Ok(Json(ConversationResponse { status: "success", conversation, messages }))
+    // One more than asked for tells whether there are more.
+    let thread = app.store.thread(&id, parameters.before.as_deref(), limit + 1).await;
+    let mut messages: Vec<HistoryItem> =
+        thread.map_err(language.rejection())?.into_iter().map(HistoryItem::from).collect();
+    let has_more = i64::try_from(messages.len()).is_ok_and(|found| found > limit);
+    if has_more {
+        messages.remove(0);
+    }
+    Ok(Json(ConversationResponse { status: "success", conversation, messages, has_more }))
+}
+
+/// Begins a conversation without a question.
+#[utoipa::path(
+    post, path = "/api/v1/conversations", tag = "history", request_body = ConversationRequest,
+    responses(
+        (status = 200, description = "The conversation", body = ChangedConversation),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn start_conversation(
+    State(app): State<App>,
+    caller: Caller,
+    language: Language,
+    OptionalBody(request): OptionalBody<ConversationRequest>,
+) -> Result<Json<ChangedConversation>, Rejection> {
+    let title = title(request.title).map_err(language.rejection())?;
+    let unnamed = Message::new("새 대화", "New conversation");
+    let title = title.as_deref().unwrap_or_else(|| unnamed.text(language));
+    let id = app.store.start_conversation(&caller.owner, title).await.map_err(language.rejection())?;
+    changed(&app, &caller, &id).await.map_err(language.rejection())
+}
+
+/// Renames or pins a conversation.
+#[utoipa::path(
+    patch, path = "/api/v1/conversations/{id}", tag = "history", request_body = ConversationChange,
+    params(("id" = String, Path, description = "The conversation's id")),
+    responses(
+        (status = 200, description = "The conversation as it is now", body = ChangedConversation),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn change_conversation(
+    State(app): State<App>,
+    caller: Caller,
+    language: Language,
+    Id(id): Id,
+    Body(change): Body<ConversationChange>,
+) -> Result<Json<ChangedConversation>, Rejection> {
+    let title = title(change.title).map_err(language.rejection())?;
+    let found = app.store.change_conversation(&caller.owner, &id, title.as_deref(), change.pinned).await;
+    if !found.map_err(language.rejection())? {
+        return Err(language.rejection()(Error::NotFound));
+    }
+    changed(&app, &caller, &id).await.map_err(language.rejection())
+}
+
+fn title(title: Option<String>) -> Result<Option<String>, Error> {
+    let Some(title) = title else { return Ok(None) };
+    let mut invalid = Invalid::default();
+    invalid.not_blank("title", &title);
+    invalid.at_most("title", Some(&title), 200);
+    invalid.into_result()?;
+    Ok(Some(title.trim().to_owned()))
+}
+
+async fn changed(app: &App, caller: &Caller, id: &str) -> Result<Json<ChangedConversation>, Error> {
+    let conversation = app.store.conversation(&caller.owner, id).await?.ok_or(Error::NotFound)?.into();
+    Ok(Json(ChangedConversation { status: "success", conversation }))
 }
 
 /// Deletes a conversation with all its messages.

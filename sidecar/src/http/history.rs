@@ -5,7 +5,8 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::body::Parameters;
+use super::body::{Body, Id, Parameters};
+use super::conversations::DoneResponse;
 use super::problem::Rejection;
 use crate::app::App;
 use crate::error::{Error, Invalid, Language, Message, Problem};
@@ -22,7 +23,8 @@ pub struct HistoryParameters {
     /// Leaving out so many of the newest.
     #[param(minimum = 0)]
     offset: Option<i64>,
-    /// With this text in the question or the answer.
+    /// With all these words in the question or the answer, as parts of words too, in any case.
+    #[param(max_length = 200)]
     search: Option<String>,
     /// In this programming language.
     language: Option<String>,
@@ -75,6 +77,8 @@ pub struct HistoryItem {
     finish_reason: Option<String>,
     generated_code: String,
     explanation: String,
+    /// The code that the question was about.
+    code_context: Option<String>,
 }
 
 impl From<store::Message> for HistoryItem {
@@ -89,13 +93,14 @@ impl From<store::Message> for HistoryItem {
             response: message.answer,
             language: message.language,
             conversation_id: message.conversation_id,
-            rating: None,
+            rating: message.rating,
             model_used: message.model,
             backend: message.backend,
             tokens_per_second: message.tokens_per_second,
             finish_reason: message.finish,
             generated_code: message.generated_code,
             explanation: message.explanation,
+            code_context: message.code_context,
         }
     }
 }
@@ -122,6 +127,87 @@ pub async fn history(
     Ok(Json(HistoryResponse { status: "success", items, total_count, has_more }))
 }
 
+/// One message of the history.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HistoryItemResponse {
+    /// Always `success`.
+    #[schema(example = "success")]
+    status: &'static str,
+    #[serde(flatten)]
+    item: HistoryItem,
+}
+
+/// Shows one message.
+#[utoipa::path(
+    get, path = "/api/v1/user/history/{id}", tag = "history", params(("id" = String, Path, description = "The message's id")),
+    responses(
+        (status = 200, description = "The message", body = HistoryItemResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn history_item(
+    State(app): State<App>,
+    caller: Caller,
+    language: Language,
+    Id(id): Id,
+) -> Result<Json<HistoryItemResponse>, Rejection> {
+    let found = app.store.message(&caller.owner, &id).await.map_err(language.rejection())?;
+    let item = found.ok_or(Error::NotFound).map_err(language.rejection())?.into();
+    Ok(Json(HistoryItemResponse { status: "success", item }))
+}
+
+/// Deletes one message, and its conversation if nothing is left of it.
+#[utoipa::path(
+    delete, path = "/api/v1/user/history/{id}", tag = "history", params(("id" = String, Path, description = "The message's id")),
+    responses(
+        (status = 200, description = "It is gone", body = DoneResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn delete_history_item(
+    State(app): State<App>,
+    caller: Caller,
+    language: Language,
+    Id(id): Id,
+) -> Result<Json<DoneResponse>, Rejection> {
+    if !app.store.delete_message(&caller.owner, &id).await.map_err(language.rejection())? {
+        return Err(language.rejection()(Error::NotFound));
+    }
+    Ok(Json(DoneResponse::new(language, "기록을 삭제했습니다", "the message was deleted")))
+}
+
+/// That all is to be deleted.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct DeleteRequest {
+    /// Must be true.
+    confirm: bool,
+}
+
+/// Deletes all that this key's user asked and was answered.
+#[utoipa::path(
+    delete, path = "/api/v1/user/history", tag = "history", request_body = DeleteRequest,
+    responses(
+        (status = 200, description = "It is gone", body = DoneResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn delete_history(
+    State(app): State<App>,
+    caller: Caller,
+    language: Language,
+    Body(request): Body<DeleteRequest>,
+) -> Result<Json<DoneResponse>, Rejection> {
+    if !request.confirm {
+        let message = Message::new("삭제하려면 true여야 합니다", "must be true to delete all");
+        return Err(language.rejection()(Error::Invalid(Invalid::field("confirm", message))));
+    }
+    let deleted = app.store.delete_history(&caller.owner).await.map_err(language.rejection())?;
+    // Answers that can be given again are kept in memory only, but they are the user's too.
+    app.answers.clear(None);
+    let (ko, en) = (format!("기록 {deleted}개를 삭제했습니다"), format!("{deleted} messages were deleted"));
+    Ok(Json(DoneResponse::new(language, &ko, &en)))
+}
+
 /// Whether there are more after a page.
 pub fn has_more(offset: i64, shown: usize, total: i64) -> bool {
     i64::try_from(shown).is_ok_and(|shown| offset.saturating_add(shown) < total)
@@ -130,6 +216,7 @@ pub fn has_more(offset: i64, shown: usize, total: i64) -> bool {
 fn query(parameters: HistoryParameters) -> Result<Query, Error> {
     let mut invalid = Invalid::default();
     let (limit, offset) = page(&mut invalid, parameters.limit, parameters.offset, 10);
+    invalid.at_most("search", parameters.search.as_deref(), 200);
     let mut time = |name: &str, value: Option<String>| {
         let parsed = value.map(|value| value.parse::<jiff::Timestamp>());
         match parsed {

@@ -22,7 +22,7 @@ impl Store {
         lengths: &[i64],
     ) -> sqlx::Result<Vec<String>> {
         let (mut ids, now) = (Vec::new(), now());
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.write().await?;
         for characters in lengths {
             let id = id();
             sqlx::query!(

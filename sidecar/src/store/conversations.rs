@@ -9,6 +9,8 @@ pub struct Conversation {
     pub id: String,
     /// The beginning of its first question.
     pub title: String,
+    /// Whether it stays at the top.
+    pub pinned: bool,
     /// Milliseconds since 1970.
     pub created_at: i64,
     /// Milliseconds since 1970.
@@ -38,7 +40,7 @@ impl Store {
     pub(crate) async fn conversation(&self, owner: &str, id: &str) -> sqlx::Result<Option<Conversation>> {
         sqlx::query_as!(
             Conversation,
-            r#"SELECT id, title, created_at, updated_at,
+            r#"SELECT id, title, pinned AS "pinned: bool", created_at, updated_at,
                       (SELECT count(*) FROM messages WHERE conversation_id = conversations.id AND superseded = 0) AS "message_count!: i64"
                FROM conversations WHERE owner = ? AND id = ?"#,
             owner,
@@ -48,7 +50,7 @@ impl Store {
         .await
     }
 
-    /// Conversations of `owner`, the latest first, and how many there are in all.
+    /// Conversations of `owner`, pinned ones and then the latest first, and how many there are in all.
     pub(crate) async fn conversations(
         &self,
         owner: &str,
@@ -57,9 +59,9 @@ impl Store {
     ) -> sqlx::Result<(Vec<Conversation>, i64)> {
         let items = sqlx::query_as!(
             Conversation,
-            r#"SELECT id, title, created_at, updated_at,
+            r#"SELECT id, title, pinned AS "pinned: bool", created_at, updated_at,
                       (SELECT count(*) FROM messages WHERE conversation_id = conversations.id AND superseded = 0) AS "message_count!: i64"
-               FROM conversations WHERE owner = ? ORDER BY updated_at DESC, id DESC LIMIT ? OFFSET ?"#,
+               FROM conversations WHERE owner = ? ORDER BY pinned DESC, updated_at DESC, id DESC LIMIT ? OFFSET ?"#,
             owner,
             limit,
             offset
@@ -72,10 +74,29 @@ impl Store {
         Ok((items, total))
     }
 
+    /// Renames or pins a conversation. `false` if `owner` has none by this id.
+    pub(crate) async fn change_conversation(
+        &self,
+        owner: &str,
+        id: &str,
+        title: Option<&str>,
+        pinned: Option<bool>,
+    ) -> sqlx::Result<bool> {
+        let done = sqlx::query!(
+            "UPDATE conversations SET title = coalesce(?1, title), pinned = coalesce(?2, pinned) WHERE owner = ?3 AND id = ?4",
+            title,
+            pinned,
+            owner,
+            id
+        );
+        Ok(done.execute(&self.pool).await?.rows_affected() > 0)
+    }
+
     /// Deletes a conversation with all its messages. `false` if `owner` has none by this id.
     pub(crate) async fn delete_conversation(&self, owner: &str, id: &str) -> sqlx::Result<bool> {
         let done =
             sqlx::query!("DELETE FROM conversations WHERE owner = ? AND id = ?", owner, id).execute(&self.pool).await?;
+        self.forget_deleted().await?;
         Ok(done.rows_affected() > 0)
     }
 }

@@ -39,7 +39,7 @@ pub struct Pattern {
 impl Store {
     /// Keeps errors, all or none.
     pub(crate) async fn add_errors(&self, incidents: &[Incident]) -> sqlx::Result<()> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.write().await?;
         for incident in incidents {
             let id = id();
             sqlx::query!(

@@ -74,7 +74,7 @@ impl Store {
     /// Adds a key and gives it back. An installation or demo key takes the place of the one before.
     pub(crate) async fn add_key(&self, key: NewKey<'_>) -> sqlx::Result<StoredKey> {
         let (id, now) = (id(), now());
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.write().await?;
         if key.kind != "made" {
             sqlx::query!("DELETE FROM keys WHERE kind = ?", key.kind).execute(&mut *transaction).await?;
         }

@@ -1,9 +1,13 @@
 //! The table of messages: each question with its answer.
 
 use serde::{Deserialize, Serialize};
+use sqlx::SqliteConnection;
 use utoipa::ToSchema;
 
 use super::{Store, id, now};
+
+/// Messages that can be told apart within a millisecond.
+pub(super) const PER_MILLISECOND: i64 = 1000;
 
 /// How an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -44,6 +48,8 @@ pub struct Message {
     pub conversation_id: String,
     /// What was asked.
     pub question: String,
+    /// The code it was about.
+    pub code_context: Option<String>,
     /// The programming language asked for.
     pub language: String,
     /// The whole answer, markdown.
@@ -68,6 +74,10 @@ pub struct Message {
     pub tokens_per_second: Option<f64>,
     /// Milliseconds since 1970.
     pub created_at: i64,
+    /// Whether a later version of the question took its place in the thread.
+    pub superseded: bool,
+    /// What somebody thought of it, 1 to 5.
+    pub rating: Option<i64>,
 }
 
 /// A question that was just accepted.
@@ -112,23 +122,6 @@ pub struct Progress {
     pub tokens_per_second: Option<f64>,
 }
 
-/// Which messages of a history to give back.
-#[derive(Debug, Clone, Default)]
-pub struct Query {
-    /// At most so many.
-    pub limit: i64,
-    /// Leaving out so many of the newest.
-    pub offset: i64,
-    /// With this text in the question or the answer, in any case.
-    pub search: Option<String>,
-    /// In this programming language.
-    pub language: Option<String>,
-    /// Not before this time, in milliseconds since 1970.
-    pub from: Option<i64>,
-    /// Before this time, in milliseconds since 1970.
-    pub to: Option<i64>,
-}
-
 /// What all answers together cost.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TokenTotals {
@@ -144,19 +137,22 @@ impl Store {
     /// Keeps a question before anything is answered, and gives back the message's id.
     pub(crate) async fn add_message(&self, new: NewMessage<'_>) -> sqlx::Result<String> {
         let (id, now) = (id(), now());
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.write().await?;
         if let Some(replaced) = new.replaces {
             sqlx::query!(
-                "UPDATE messages SET superseded = 1 WHERE conversation_id = ?1 AND id >= ?2",
+                "UPDATE messages SET superseded = 1
+                 WHERE conversation_id = ?1 AND number >= (SELECT number FROM messages WHERE id = ?2)",
                 new.conversation_id,
                 replaced
             )
             .execute(&mut *transaction)
             .await?;
         }
+        let number = number(&mut transaction, now).await?;
         sqlx::query!(
-            "INSERT INTO messages (id, conversation_id, owner, question, code_context, language, model, backend, created_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO messages (number, id, conversation_id, owner, question, code_context, language, model, backend, created_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            number,
             id,
             new.conversation_id,
             new.owner,
@@ -197,78 +193,71 @@ impl Store {
         Ok(())
     }
 
-    /// Answers that no process works on any more were cut short.
-    pub(super) async fn mark_interrupted(&self) -> sqlx::Result<()> {
-        sqlx::query!("UPDATE messages SET finish = 'interrupted' WHERE finish IS NULL").execute(&self.pool).await?;
-        Ok(())
-    }
-
     /// What all answers together cost.
     pub(crate) async fn token_totals(&self) -> sqlx::Result<TokenTotals> {
         sqlx::query_as!(
             TokenTotals,
             r#"SELECT coalesce(sum(prompt_tokens), 0) AS "prompt!: i64", coalesce(sum(completion_tokens), 0) AS "completion!: i64",
                       (SELECT avg(tokens_per_second) FROM (SELECT tokens_per_second FROM messages
-                       WHERE tokens_per_second IS NOT NULL ORDER BY id DESC LIMIT 100)) AS "speed: f64"
+                       WHERE tokens_per_second IS NOT NULL ORDER BY number DESC LIMIT 100)) AS "speed: f64"
                FROM messages"#
         )
         .fetch_one(&self.pool)
         .await
     }
 
-    /// The thread of a conversation, oldest first.
-    pub(crate) async fn thread(&self, conversation_id: &str) -> sqlx::Result<Vec<Message>> {
-        sqlx::query_as!(
+    /// The newest messages of a conversation's thread, at most `limit` of them and all before the message `before`, if one is
+    /// named; oldest first.
+    pub(crate) async fn thread(
+        &self,
+        conversation_id: &str,
+        before: Option<&str>,
+        limit: i64,
+    ) -> sqlx::Result<Vec<Message>> {
+        let mut messages = sqlx::query_as!(
             Message,
-            "SELECT id, conversation_id, question, language, answer, generated_code, explanation, finish, model, backend,
-                    prompt_tokens, completion_tokens, duration_ms, tokens_per_second, created_at
-             FROM messages WHERE conversation_id = ? AND superseded = 0 ORDER BY id",
-            conversation_id
+            r#"SELECT id, conversation_id, question, code_context, language, answer, generated_code, explanation, finish, model,
+                      backend, prompt_tokens, completion_tokens, duration_ms, tokens_per_second, created_at, superseded AS "superseded: bool",
+                      (SELECT coalesce(rating, iif(kind = 'positive', 5, iif(kind = 'negative', 1, NULL))) FROM feedback
+                       WHERE message_id = messages.id ORDER BY feedback.id DESC LIMIT 1) AS "rating: i64"
+               FROM messages
+               WHERE conversation_id = ?1 AND superseded = 0
+                 AND (?2 IS NULL OR number < (SELECT number FROM messages WHERE id = ?2))
+               ORDER BY number DESC LIMIT ?3"#,
+            conversation_id,
+            before,
+            limit
         )
         .fetch_all(&self.pool)
-        .await
+        .await?;
+        messages.reverse();
+        Ok(messages)
     }
 
-    /// The history of `owner`, newest first, and how many messages the query finds in all.
-    pub(crate) async fn history(&self, owner: &str, query: &Query) -> sqlx::Result<(Vec<Message>, i64)> {
-        let pattern = query.search.as_ref().map(|text| format!("%{}%", escape_like(text)));
-        let items = sqlx::query_as!(
-            Message,
-            r"SELECT id, conversation_id, question, language, answer, generated_code, explanation, finish, model, backend,
-                     prompt_tokens, completion_tokens, duration_ms, tokens_per_second, created_at
-              FROM messages
-              WHERE owner = ?1 AND (?2 IS NULL OR language = ?2) AND (?3 IS NULL OR created_at >= ?3)
-                AND (?4 IS NULL OR created_at < ?4)
-                AND (?5 IS NULL OR question LIKE ?5 ESCAPE '\' OR answer LIKE ?5 ESCAPE '\')
-              ORDER BY created_at DESC, id DESC LIMIT ?6 OFFSET ?7",
-            owner,
-            query.language,
-            query.from,
-            query.to,
-            pattern,
-            query.limit,
-            query.offset
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        let total = sqlx::query_scalar!(
-            r"SELECT count(*) FROM messages
-              WHERE owner = ?1 AND (?2 IS NULL OR language = ?2) AND (?3 IS NULL OR created_at >= ?3)
-                AND (?4 IS NULL OR created_at < ?4)
-                AND (?5 IS NULL OR question LIKE ?5 ESCAPE '\' OR answer LIKE ?5 ESCAPE '\')",
-            owner,
-            query.language,
-            query.from,
-            query.to,
-            pattern
-        )
-        .fetch_one(&self.pool)
-        .await?;
-        Ok((items, total))
+    /// Whether a message is part of a conversation's thread now.
+    pub(crate) async fn in_thread(&self, conversation_id: &str, id: &str) -> sqlx::Result<bool> {
+        let found = sqlx::query_scalar!(
+            "SELECT 1 FROM messages WHERE conversation_id = ? AND id = ? AND superseded = 0",
+            conversation_id,
+            id
+        );
+        Ok(found.fetch_optional(&self.pool).await?.is_some())
     }
 }
 
-/// Text as itself inside a LIKE pattern.
-fn escape_like(text: &str) -> String {
-    text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_")
+/// A number for a message of this time, in milliseconds since 1970: free, and after all others of the same millisecond.
+pub(super) async fn number(connection: &mut SqliteConnection, time: i64) -> sqlx::Result<i64> {
+    let mut first = time.saturating_mul(PER_MILLISECOND);
+    loop {
+        let end = first + PER_MILLISECOND;
+        let latest =
+            sqlx::query_scalar!("SELECT max(number) FROM messages WHERE number >= ? AND number < ?", first, end)
+                .fetch_one(&mut *connection)
+                .await?;
+        match latest {
+            None => return Ok(first),
+            Some(latest) if latest + 1 < end => return Ok(latest + 1),
+            Some(_) => first = end,
+        }
+    }
 }

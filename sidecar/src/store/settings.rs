@@ -12,7 +12,7 @@ impl Store {
     /// Keeps values, and forgets those that are absent; all or none.
     pub(crate) async fn save_settings(&self, changes: &[(&str, Option<String>)]) -> sqlx::Result<()> {
         let now = now();
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.write().await?;
         for (name, value) in changes {
             match value {
                 Some(value) => {

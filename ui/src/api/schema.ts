@@ -136,10 +136,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists conversations, the latest first. */
+        /** Lists conversations, pinned ones and then the latest first. */
         get: operations["conversations"];
         put?: never;
-        post?: never;
+        /** Begins a conversation without a question. */
+        post: operations["start_conversation"];
         delete?: never;
         options?: never;
         head?: never;
@@ -161,7 +162,8 @@ export interface paths {
         delete: operations["delete_conversation"];
         options?: never;
         head?: never;
-        patch?: never;
+        /** Renames or pins a conversation. */
+        patch: operations["change_conversation"];
         trace?: never;
     };
     "/api/v1/errors/dashboard": {
@@ -193,6 +195,57 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/feedback/recent": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows what this key's user said last. */
+        get: operations["recent_feedback"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/feedback/stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows this key's user's feedback in figures. */
+        get: operations["feedback_stats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/feedback/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Deletes what was said. */
+        delete: operations["delete_feedback"];
         options?: never;
         head?: never;
         patch?: never;
@@ -285,6 +338,23 @@ export interface paths {
         patch: operations["change_settings"];
         trace?: never;
     };
+    "/api/v1/submit-feedback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Keeps what you think of an answer, on this machine only. */
+        post: operations["submit_feedback"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/user/history": {
         parameters: {
             query?: never;
@@ -296,7 +366,60 @@ export interface paths {
         get: operations["history"];
         put?: never;
         post?: never;
+        /** Deletes all that this key's user asked and was answered. */
+        delete: operations["delete_history"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/user/history/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Gives out all that this key's user asked and was answered, oldest first, as a file. */
+        get: operations["export_history"];
+        put?: never;
+        post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/user/history/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes in a file that `export` gave out. What is here already is never changed. */
+        post: operations["import_history"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/user/history/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows one message. */
+        get: operations["history_item"];
+        put?: never;
+        post?: never;
+        /** Deletes one message, and its conversation if nothing is left of it. */
+        delete: operations["delete_history_item"];
         options?: never;
         head?: never;
         patch?: never;
@@ -634,6 +757,14 @@ export interface components {
          * @enum {string}
          */
         Category: "function" | "class" | "variable" | "import" | "method" | "property" | "keyword";
+        /** @description A conversation that was made or changed. */
+        ChangedConversation: components["schemas"]["ConversationItem"] & {
+            /**
+             * @description Always `success`.
+             * @example success
+             */
+            status: string;
+        };
         /** @description A class, or what another language has in its place. */
         Class: {
             /**
@@ -811,6 +942,16 @@ export interface components {
             /** @description Whether a completion could have several lines. */
             multiline: boolean;
         };
+        /** @description What to change of a conversation. Absent fields stay. */
+        ConversationChange: {
+            /** @description Whether it stays at the top of the list. */
+            pinned?: boolean | null;
+            /**
+             * @description What it is called from now on.
+             * @example Flask 앱
+             */
+            title?: string | null;
+        };
         /** @description A conversation without its messages. */
         ConversationItem: {
             /** @description RFC 3339. */
@@ -821,14 +962,26 @@ export interface components {
              * @description Messages that are part of the thread now.
              */
             message_count: number;
-            /** @description The beginning of its first question. */
+            /** @description Whether it stays at the top of the list. */
+            pinned: boolean;
+            /** @description The beginning of its first question, or what it was renamed to. */
             title: string;
             /** @description RFC 3339. */
             updated_at: string;
         };
+        /** @description A conversation that is to begin without a question. */
+        ConversationRequest: {
+            /**
+             * @description What it is called.
+             * @example Flask 앱
+             */
+            title?: string | null;
+        };
         /** @description A conversation with its messages. */
         ConversationResponse: components["schemas"]["ConversationItem"] & {
-            /** @description The thread, oldest first. */
+            /** @description Whether there are earlier messages: ask again with `before` set to the id of the first one here. */
+            has_more: boolean;
+            /** @description The newest part of the thread, oldest first. */
             messages: components["schemas"]["HistoryItem"][];
             /**
              * @description Always `success`.
@@ -836,7 +989,7 @@ export interface components {
              */
             status: string;
         };
-        /** @description A page of conversations, the latest first. */
+        /** @description A page of conversations, pinned ones and then the latest first. */
         ConversationsResponse: {
             /** @description Whether there are more after these. */
             has_more: boolean;
@@ -851,6 +1004,11 @@ export interface components {
              * @description How many there are in all.
              */
             total_count: number;
+        };
+        /** @description That all is to be deleted. */
+        DeleteRequest: {
+            /** @description Must be true. */
+            confirm: boolean;
         };
         /**
          * @description How much the enhanced endpoints explain.
@@ -1056,6 +1214,109 @@ export interface components {
          * @enum {string}
          */
         Feature: "type_hints" | "dataclasses" | "async_await" | "comprehensions" | "generators" | "decorators" | "context_managers" | "f_strings";
+        /** @description Feedback of one day. */
+        FeedbackDay: {
+            /** Format: int64 */
+            count: number;
+            /**
+             * @description UTC.
+             * @example 2024-12-28
+             */
+            date: string;
+        };
+        /** @description What somebody thought of an answer. */
+        FeedbackItem: {
+            code_snippet: string;
+            comment: string;
+            id: string;
+            message_id?: string | null;
+            /** Format: int64 */
+            rating?: number | null;
+            /** @description RFC 3339. */
+            timestamp: string;
+            /** @description `positive`, `negative`, `suggestion` or `bug`. */
+            type: string;
+            user_question: string;
+        };
+        /** @description What somebody thinks of an answer. */
+        FeedbackRequest: {
+            /** @description The code it is about. */
+            code_snippet?: string | null;
+            /**
+             * @description What there is to say.
+             * @example 정확한 코드였습니다
+             */
+            comment?: string | null;
+            /**
+             * @description The message it is about. What was said of the same message before gives way.
+             * @example null
+             */
+            message_id?: string | null;
+            /**
+             * Format: int64
+             * @description 1 to 5; where it is absent, `positive` counts as 5 and `negative` as 1.
+             */
+            rating?: number | null;
+            /** @description What kind of feedback it is. */
+            type: components["schemas"]["FeedbackType"];
+            /** @description The question it is about. */
+            user_question?: string | null;
+        };
+        /** @description That feedback was kept. */
+        FeedbackResponse: {
+            /** @example fb_0198c5a0-0000-7000-8000-000000000000 */
+            feedback_id: string;
+            /** @description What was done, for a person. */
+            message: string;
+            /**
+             * @description Always `success`.
+             * @example success
+             */
+            status: string;
+            /** @description Always true. */
+            success: boolean;
+            /** @description RFC 3339. */
+            timestamp: string;
+        };
+        /** @description Feedback in figures. */
+        FeedbackStats: {
+            /**
+             * Format: double
+             * @description 1 to 5; null where nothing was rated.
+             */
+            average_rating?: number | null;
+            /**
+             * @description How often there was each type.
+             * @example {
+             *       "bug": 0,
+             *       "negative": 1,
+             *       "positive": 3,
+             *       "suggestion": 0
+             *     }
+             */
+            by_type: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int64
+             * @description How much there was in the last seven days.
+             */
+            last_7_days: number;
+            /** @description Days of the last 30 with feedback, the latest first. */
+            last_days: components["schemas"]["FeedbackDay"][];
+            /**
+             * @description Always `success`.
+             * @example success
+             */
+            status: string;
+            /** Format: int64 */
+            total_feedback: number;
+        };
+        /**
+         * @description What kind of feedback it is.
+         * @enum {string}
+         */
+        FeedbackType: "positive" | "negative" | "suggestion" | "bug";
         /**
          * @description What was found at one place. Lines and columns count from 1, columns in characters; the end is the column after the last.
          *     A byte order mark at the beginning is not counted.
@@ -1234,10 +1495,33 @@ export interface components {
             /** @example 0.4.0 */
             version: string;
         };
+        /** @description A history as a file. */
+        HistoryFile: {
+            /** @description Conversations: `id`, `title`, `pinned`, `created_at`, `updated_at`. */
+            conversations?: {
+                [key: string]: unknown;
+            }[];
+            /**
+             * @description Always `hapa-history`.
+             * @example hapa-history
+             */
+            format: string;
+            /** @description Messages: `id`, `conversation_id`, `timestamp`, `question`, `response` and what else `export` tells of them. */
+            messages: {
+                [key: string]: unknown;
+            }[];
+            /**
+             * Format: int32
+             * @description Always 1.
+             */
+            version: number;
+        };
         /** @description A question with its answer. */
         HistoryItem: {
             /** @description Where the model ran: `local` or `remote`. */
             backend: string;
+            /** @description The code that the question was about. */
+            code_context?: string | null;
             conversation_id: string;
             /**
              * Format: double
@@ -1274,6 +1558,14 @@ export interface components {
              */
             tokens_per_second?: number | null;
         };
+        /** @description One message of the history. */
+        HistoryItemResponse: components["schemas"]["HistoryItem"] & {
+            /**
+             * @description Always `success`.
+             * @example success
+             */
+            status: string;
+        };
         /** @description A page of the history, newest first. */
         HistoryResponse: {
             /** @description Whether there are more after these. */
@@ -1299,6 +1591,39 @@ export interface components {
             line: number;
             /** @description What is imported from, as written. */
             module: string;
+        };
+        /** @description What is wrong with a message of a file. */
+        ImportProblem: {
+            /** @description Its place among the file's messages, from 0. */
+            index: number;
+            problem: string;
+        };
+        /** @description What came of taking a file in. */
+        ImportResponse: {
+            /**
+             * Format: int64
+             * @description Messages that are here now and were not before.
+             */
+            imported: number;
+            /**
+             * Format: int64
+             * @description Messages that cannot be taken in.
+             */
+            invalid: number;
+            /** @description What was done, for a person. */
+            message: string;
+            /** @description What is wrong with the first 20 of those. */
+            problems: components["schemas"]["ImportProblem"][];
+            /**
+             * Format: int64
+             * @description Messages that were here before; they stay as they are.
+             */
+            skipped: number;
+            /**
+             * @description Always `success`.
+             * @example success
+             */
+            status: string;
         };
         /** @description Problems by weight. */
         Issues: {
@@ -1645,6 +1970,16 @@ export interface components {
          * @enum {string}
          */
         Reason: "key_missing" | "key_unknown" | "key_expired" | "model_missing" | "model_loading" | "overloaded" | "context_too_long" | "remote_failed";
+        /** @description The latest feedback. */
+        RecentFeedback: {
+            /** @description Newest first. */
+            items: components["schemas"]["FeedbackItem"][];
+            /**
+             * @description Always `success`.
+             * @example success
+             */
+            status: string;
+        };
         /** @description An error that was our own fault. */
         RecentIncident: {
             /** @description The route's pattern. */
@@ -2248,9 +2583,47 @@ export interface operations {
             };
         };
     };
-    conversation: {
+    start_conversation: {
         parameters: {
             query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConversationRequest"];
+            };
+        };
+        responses: {
+            /** @description The conversation */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangedConversation"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    conversation: {
+        parameters: {
+            query?: {
+                /** @description At most so many messages, 1 to 1000; 1000 if absent. */
+                limit?: number;
+                /** @description Only those before the message with this id. */
+                before?: string;
+            };
             header?: never;
             path: {
                 /** @description The conversation's id */
@@ -2312,6 +2685,42 @@ export interface operations {
             };
         };
     };
+    change_conversation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The conversation's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConversationChange"];
+            };
+        };
+        responses: {
+            /** @description The conversation as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangedConversation"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     errors_dashboard: {
         parameters: {
             query?: never;
@@ -2360,6 +2769,99 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PatternsResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    recent_feedback: {
+        parameters: {
+            query?: {
+                /** @description At most so much, 1 to 100; 10 if absent. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The feedback */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecentFeedback"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    feedback_stats: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The figures */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FeedbackStats"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_feedback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The feedback's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DoneResponse"];
                 };
             };
             /** @description The request was refused */
@@ -2613,6 +3115,39 @@ export interface operations {
             };
         };
     };
+    submit_feedback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FeedbackRequest"];
+            };
+        };
+        responses: {
+            /** @description It is kept */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FeedbackResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     history: {
         parameters: {
             query?: {
@@ -2620,7 +3155,7 @@ export interface operations {
                 limit?: number;
                 /** @description Leaving out so many of the newest. */
                 offset?: number;
-                /** @description With this text in the question or the answer. */
+                /** @description With all these words in the question or the answer, as parts of words too, in any case. */
                 search?: string;
                 /** @description In this programming language. */
                 language?: string;
@@ -2642,6 +3177,169 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HistoryResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_history: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeleteRequest"];
+            };
+        };
+        responses: {
+            /** @description It is gone */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DoneResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_history: {
+        parameters: {
+            query?: {
+                /** @description `json` if absent. */
+                format?: "json" | "markdown";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The history */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HistoryFile"];
+                    "text/markdown": string;
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    import_history: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HistoryFile"];
+            };
+        };
+        responses: {
+            /** @description What came of it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    history_item: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The message's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The message */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HistoryItemResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_history_item: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The message's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DoneResponse"];
                 };
             };
             /** @description The request was refused */

@@ -165,7 +165,7 @@ export function refusal(status: number, code: string, details: Record<string, un
 
 /** A conversation in the list. */
 export function conversation(id: string, title = id): ConversationItem {
-  return { id, title, created_at: '2024-12-28T10:00:00Z', updated_at: '2024-12-28T10:00:00Z', message_count: 1 };
+  return { id, title, created_at: '2024-12-28T10:00:00Z', updated_at: '2024-12-28T10:00:00Z', message_count: 1, pinned: false };
 }
 
 /** A message in the history. */

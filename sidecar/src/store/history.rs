@@ -1,0 +1,231 @@
+//! The history of an owner: a page of it, one message of it, and deleting any of it.
+
+use super::messages::{Message, PER_MILLISECOND};
+use super::{Store, search};
+
+/// Which messages of a history to give back.
+#[derive(Debug, Clone, Default)]
+pub struct Query {
+    /// At most so many.
+    pub limit: i64,
+    /// Leaving out so many of the newest.
+    pub offset: i64,
+    /// With all these words in the question or the answer, as parts of words too, in any case.
+    pub search: Option<String>,
+    /// In this programming language.
+    pub language: Option<String>,
+    /// Not before this time, in milliseconds since 1970.
+    pub from: Option<i64>,
+    /// Before this time, in milliseconds since 1970.
+    pub to: Option<i64>,
+}
+
+impl Query {
+    /// The numbers of the first message and of the one after the last.
+    fn numbers(&self) -> (i64, i64) {
+        let number = |time: i64| time.saturating_mul(PER_MILLISECOND);
+        (self.from.map_or(i64::MIN, number), self.to.map_or(i64::MAX, number))
+    }
+}
+
+impl Store {
+    /// The history of `owner`, newest first, and how many messages the query finds in all.
+    pub(crate) async fn history(&self, owner: &str, query: &Query) -> sqlx::Result<(Vec<Message>, i64)> {
+        let (numbers, total) = match &query.search {
+            None => (self.listed(owner, query).await?, self.count_listed(owner, query).await?),
+            Some(words) => match search::expression(&self.pool, words).await? {
+                Some(expression) => {
+                    let found = self.found(owner, query, &expression).await?;
+                    (found, self.count_found(owner, query, &expression).await?)
+                }
+                None => (Vec::new(), 0),
+            },
+        };
+        let mut messages = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            // One of them may have been deleted meanwhile.
+            messages.extend(self.message_by_number(number).await?);
+        }
+        Ok((messages, total))
+    }
+
+    async fn listed(&self, owner: &str, query: &Query) -> sqlx::Result<Vec<i64>> {
+        let (from, to) = query.numbers();
+        sqlx::query_scalar!(
+            "SELECT number FROM messages
+             WHERE owner = ?1 AND number >= ?2 AND number < ?3 AND (?4 IS NULL OR language = ?4)
+             ORDER BY number DESC LIMIT ?5 OFFSET ?6",
+            owner,
+            from,
+            to,
+            query.language,
+            query.limit,
+            query.offset
+        )
+        .fetch_all(&self.pool)
+        .await
+    }
+
+    async fn count_listed(&self, owner: &str, query: &Query) -> sqlx::Result<i64> {
+        if query.from.is_none() && query.to.is_none() {
+            return sqlx::query_scalar!(
+                r#"SELECT coalesce(sum(messages), 0) AS "count!: i64" FROM message_counts
+                   WHERE owner = ?1 AND (?2 IS NULL OR language = ?2)"#,
+                owner,
+                query.language
+            )
+            .fetch_one(&self.pool)
+            .await;
+        }
+        let (from, to) = query.numbers();
+        sqlx::query_scalar!(
+            "SELECT count(*) FROM messages
+             WHERE owner = ?1 AND number >= ?2 AND number < ?3 AND (?4 IS NULL OR language = ?4)",
+            owner,
+            from,
+            to,
+            query.language
+        )
+        .fetch_one(&self.pool)
+        .await
+    }
+
+    async fn found(&self, owner: &str, query: &Query, expression: &str) -> sqlx::Result<Vec<i64>> {
+        let (from, to) = query.numbers();
+        sqlx::query_scalar(
+            "SELECT heads.number FROM messages_text CROSS JOIN messages AS heads INDEXED BY messages_heads
+             ON heads.number = messages_text.rowid
+             WHERE messages_text MATCH ? AND messages_text.rowid >= ? AND messages_text.rowid < ?
+               AND heads.owner = ? AND (?5 IS NULL OR heads.language = ?5)
+             ORDER BY messages_text.rowid DESC LIMIT ?6 OFFSET ?7",
+        )
+        .bind(expression)
+        .bind(from)
+        .bind(to)
+        .bind(owner)
+        .bind(&query.language)
+        .bind(query.limit)
+        .bind(query.offset)
+        .fetch_all(&self.pool)
+        .await
+    }
+
+    async fn count_found(&self, owner: &str, query: &Query, expression: &str) -> sqlx::Result<i64> {
+        let (from, to) = query.numbers();
+        sqlx::query_scalar(
+            "SELECT count(*) FROM messages_text CROSS JOIN messages AS heads INDEXED BY messages_heads
+             ON heads.number = messages_text.rowid
+             WHERE messages_text MATCH ? AND messages_text.rowid >= ? AND messages_text.rowid < ?
+               AND heads.owner = ? AND (?5 IS NULL OR heads.language = ?5)",
+        )
+        .bind(expression)
+        .bind(from)
+        .bind(to)
+        .bind(owner)
+        .bind(&query.language)
+        .fetch_one(&self.pool)
+        .await
+    }
+
+    async fn message_by_number(&self, number: i64) -> sqlx::Result<Option<Message>> {
+        sqlx::query_as!(
+            Message,
+            r#"SELECT id, conversation_id, question, code_context, language, answer, generated_code, explanation, finish, model,
+                      backend, prompt_tokens, completion_tokens, duration_ms, tokens_per_second, created_at, superseded AS "superseded: bool",
+                      (SELECT coalesce(rating, iif(kind = 'positive', 5, iif(kind = 'negative', 1, NULL))) FROM feedback
+                       WHERE message_id = messages.id ORDER BY feedback.id DESC LIMIT 1) AS "rating: i64"
+               FROM messages WHERE number = ?"#,
+            number
+        )
+        .fetch_optional(&self.pool)
+        .await
+    }
+
+    /// One message of `owner`.
+    pub(crate) async fn message(&self, owner: &str, id: &str) -> sqlx::Result<Option<Message>> {
+        let number = sqlx::query_scalar!("SELECT number FROM messages WHERE owner = ? AND id = ?", owner, id);
+        match number.fetch_optional(&self.pool).await? {
+            Some(number) => self.message_by_number(number).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The oldest messages of `owner` with numbers above `after`, each with its number; for reading a whole history in pieces.
+    pub(crate) async fn messages_after(
+        &self,
+        owner: &str,
+        after: i64,
+        limit: i64,
+    ) -> sqlx::Result<Vec<(i64, Message)>> {
+        let numbers = sqlx::query_scalar!(
+            "SELECT number FROM messages WHERE owner = ? AND number > ? ORDER BY number LIMIT ?",
+            owner,
+            after,
+            limit
+        );
+        let mut messages = Vec::new();
+        for number in numbers.fetch_all(&self.pool).await? {
+            messages.extend(self.message_by_number(number).await?.map(|message| (number, message)));
+        }
+        Ok(messages)
+    }
+
+    /// Deletes one message of `owner`, and its conversation if nothing is left of it. `false` if there is none by this id.
+    pub(crate) async fn delete_message(&self, owner: &str, id: &str) -> sqlx::Result<bool> {
+        let mut transaction = self.write().await?;
+        let conversation =
+            sqlx::query_scalar!("DELETE FROM messages WHERE owner = ? AND id = ? RETURNING conversation_id", owner, id)
+                .fetch_optional(&mut *transaction)
+                .await?;
+        let Some(conversation) = conversation else { return Ok(false) };
+        sqlx::query!(
+            "DELETE FROM conversations WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM messages WHERE conversation_id = ?1)",
+            conversation
+        )
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        self.forget_deleted().await?;
+        Ok(true)
+    }
+
+    /// Deletes all that `owner` asked and was answered, and says how many messages that were.
+    pub(crate) async fn delete_history(&self, owner: &str) -> sqlx::Result<u64> {
+        let mut transaction = self.write().await?;
+        let deleted = sqlx::query!("DELETE FROM messages WHERE owner = ?", owner)
+            .execute(&mut *transaction)
+            .await?
+            .rows_affected();
+        sqlx::query!("DELETE FROM conversations WHERE owner = ?", owner).execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        self.forget_deleted().await?;
+        Ok(deleted)
+    }
+
+    /// Deletes what everybody asked before this time, in milliseconds since 1970, and conversations that nothing is left of.
+    pub(crate) async fn prune_history(&self, before: i64) -> sqlx::Result<u64> {
+        let number = before.saturating_mul(PER_MILLISECOND);
+        let mut transaction = self.write().await?;
+        let deleted = sqlx::query!("DELETE FROM messages WHERE number < ? AND finish IS NOT NULL", number)
+            .execute(&mut *transaction)
+            .await?
+            .rows_affected();
+        sqlx::query!(
+            "DELETE FROM conversations WHERE updated_at < ?
+             AND NOT EXISTS (SELECT 1 FROM messages WHERE conversation_id = conversations.id)",
+            before
+        )
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        if deleted > 0 {
+            self.forget_deleted().await?;
+        }
+        Ok(deleted)
+    }
+
+    /// Overwrites what was deleted where it may still lie: in the log of changes beside the database.
+    pub(super) async fn forget_deleted(&self) -> sqlx::Result<()> {
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.pool).await.map(|_| ())
+    }
+}
