@@ -6,6 +6,7 @@ mod cache;
 mod check;
 mod complete;
 mod conversations;
+mod docs;
 mod enhanced;
 mod errors;
 mod feedback;
@@ -70,7 +71,10 @@ pub fn router(app: App) -> Router {
         .expose_headers(EXPOSED.map(HeaderName::from_static))
         // A page elsewhere may only reach into this machine if it is one of the origins.
         .allow_private_network(true);
-    let router = router.route("/api/openapi.json", get(async || Json(document)));
+    let router = router
+        .route("/api/openapi.json", get(async || Json(document)))
+        .route("/docs", get(docs::docs))
+        .route("/docs/style.css", get(docs::style));
     finished(router, cors, app)
 }
 

@@ -5,6 +5,7 @@
 mod cache;
 mod check;
 mod completion;
+mod docs;
 mod errors;
 mod feedback;
 mod generation;

@@ -42,7 +42,7 @@ fn a_dependency_has_one_home() {
         ("reqwest", &["sidecar/src/cli/client.rs"]),
         ("clap", &["sidecar/src/cli.rs", "sidecar/src/main.rs"]),
         ("llama_cpp_2", &["sidecar/engine/src/llama"]),
-        ("minijinja", &["sidecar/engine/src/template.rs"]),
+        ("minijinja", &["sidecar/engine/src/template.rs", "sidecar/src/http/docs"]),
         ("ruff_db", &["sidecar/check/src/python"]),
         ("ruff_diagnostics", &["sidecar/check/src/python"]),
         ("ruff_linter", &["sidecar/check/src/python"]),

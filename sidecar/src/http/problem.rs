@@ -63,7 +63,8 @@ fn incident_id() -> String {
     format!("INC-{today}-{:08X}", getrandom::u32().unwrap_or_default())
 }
 
-fn status(code: ErrorCode) -> StatusCode {
+/// The status that an error's code is answered with.
+pub fn status(code: ErrorCode) -> StatusCode {
     match code {
         ErrorCode::BadRequest => StatusCode::BAD_REQUEST,
         ErrorCode::Unauthorized => StatusCode::UNAUTHORIZED,

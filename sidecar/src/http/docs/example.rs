@@ -1,0 +1,105 @@
+//! A request to copy: a small body from a schema's own examples, and the `curl` command that sends it.
+
+use serde_json::{Map, Value, json};
+
+use super::schema::Shape;
+
+/// Where HAPA listens unless told otherwise.
+const ADDRESS: &str = "http://127.0.0.1:8000";
+
+/// What a command is made of.
+pub struct Request<'a> {
+    /// In capitals.
+    pub method: &'a str,
+    /// With names in braces.
+    pub path: &'a str,
+    /// Whether it needs a key.
+    pub key: bool,
+    /// Whether the answer comes piece by piece.
+    pub streams: bool,
+    /// The fields of the body, if there is one.
+    pub body: Option<Vec<(&'a str, Value)>>,
+}
+
+impl Request<'_> {
+    /// The command for a shell.
+    pub fn curl(&self) -> String {
+        let unbuffered = if self.streams { "-N " } else { "" };
+        let usual = if self.body.is_some() { "POST" } else { "GET" };
+        let method = if self.method == usual { String::new() } else { format!("-X {} ", self.method) };
+        // Every second piece is a name that stood in braces.
+        let pieces = self.path.split(['{', '}']).enumerate();
+        let path: String = pieces.map(|(at, it)| if at % 2 == 1 { it.to_uppercase() } else { it.to_owned() }).collect();
+        let mut lines = vec![format!("curl {unbuffered}{method}{ADDRESS}{path}")];
+        if self.key {
+            lines.push("-H \"X-API-Key: $HAPA_KEY\"".to_owned());
+        }
+        if let Some(fields) = &self.body {
+            lines.push("-H \"Content-Type: application/json\"".to_owned());
+            lines.push(format!("-d @- <<'JSON'\n{}\nJSON", pretty(fields)));
+        }
+        lines.join(" \\\n  ")
+    }
+}
+
+/// The fields of an example body: what is required and what has an example; if that is nothing, what has a default.
+pub fn fields<'a>(shape: &Shape<'a>) -> Vec<(&'a str, Value)> {
+    let all: Vec<_> =
+        shape.properties().into_iter().map(|(name, needed, schema)| (name, needed, shape.to(schema))).collect();
+    let told = |shape: &Shape| shape.get("example").is_some();
+    let chosen: Vec<_> = all.iter().filter(|(_, needed, shape)| *needed || told(shape)).collect();
+    let chosen =
+        if chosen.is_empty() { all.iter().filter(|(_, _, shape)| default(shape).is_some()).collect() } else { chosen };
+    chosen.into_iter().map(|(name, _, shape)| (*name, value(shape))).collect()
+}
+
+/// A value that fits.
+fn value(shape: &Shape) -> Value {
+    let given = shape.get("example").cloned().or_else(|| default(shape)).or_else(|| shape.get("enum")?.get(0).cloned());
+    given.unwrap_or_else(|| match shape.kind().trim_end_matches(" | null") {
+        "boolean" => json!(true),
+        "integer" | "number" => shape.get("minimum").cloned().unwrap_or_else(|| json!(1)),
+        "string" if shape.get("format").is_some_and(|format| format == "date-time") => json!("2024-12-28T10:00:00Z"),
+        "string" => json!("예시"),
+        kind if kind.ends_with("[]") => shape.items().map(|items| json!([value(&items)])).unwrap_or_default(),
+        _ => Value::Object(
+            fields(shape).into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>(),
+        ),
+    })
+}
+
+fn default(shape: &Shape) -> Option<Value> {
+    shape.get("default").filter(|default| !default.is_null()).cloned()
+}
+
+/// An object on several lines, its fields in this order.
+fn pretty(fields: &[(&str, Value)]) -> String {
+    let lines = fields.iter().map(|(name, value)| {
+        let value = serde_json::to_string_pretty(value).expect("JSON values have string keys");
+        format!("  \"{name}\": {}", value.replace('\n', "\n  "))
+    });
+    format!("{{\n{}\n}}", lines.collect::<Vec<_>>().join(",\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_sends_what_the_schema_gives_as_an_example() {
+        let schema = json!({"type": "object", "required": ["question", "kind"], "properties": {
+            "question": {"type": "string", "example": "it's"},
+            "kind": {"enum": ["short", "long"]},
+            "seed": {"type": "integer"},
+            "file": {"type": "string", "example": "a.py"},
+        }});
+        let body = fields(&Shape::of(&schema, &Value::Null));
+        let request = Request { method: "POST", path: "/ask/{id}", key: true, streams: true, body: Some(body) };
+        assert_eq!(
+            request.curl(),
+            "curl -N http://127.0.0.1:8000/ask/ID \\\n  -H \"X-API-Key: $HAPA_KEY\" \\\n  \
+             -H \"Content-Type: application/json\" \\\n  -d @- <<'JSON'\n{\n  \"kind\": \"short\",\n  \
+             \"question\": \"it's\",\n  \"file\": \"a.py\"\n}\nJSON"
+        );
+    }
+}
