@@ -49,12 +49,12 @@ async fn what_a_client_has_to_know_of_a_request_is_on_the_page() {
     for expected in [
         "<code>user_question</code> <span class=\"required\">required</span>",
         "1–10,000 characters, not blank",
-        "user_profile.</span>pythonSkillLevel",
+        "user_profile.</span><wbr>pythonSkillLevel",
         "<code>educational</code>",
         "curl http://127.0.0.1:8000/api/v1/generate-code \\",
         "&quot;user_question&quot;: &quot;리스트에서 중복 제거하는 함수 만들어줘&quot;",
         "<code>generated_code</code>",
-        "token_usage.</span>total_tokens",
+        "token_usage.</span><wbr>total_tokens",
     ] {
         assert!(operation.contains(expected), "{expected} in {operation}");
     }
@@ -66,6 +66,37 @@ async fn what_a_client_has_to_know_of_a_request_is_on_the_page() {
         let row = format!("<code>{status}</code></th><td><code>{code}</code>");
         assert!(text.contains(&row), "{row}");
     }
+}
+
+#[tokio::test]
+async fn the_examples_are_requests_that_are_answered() {
+    let server = Server::start().await;
+    let text = page(&server, "/docs", "ko").await.text().await.unwrap();
+    let mut sent = 0;
+    for example in text.split("<pre tabindex=\"0\"><code>curl ").skip(1) {
+        let example = example.split("</code></pre>").next().unwrap();
+        let example = example.replace("&quot;", "\"").replace("&#x27;", "'").replace("&lt;", "<").replace("&amp;", "&");
+        let words: Vec<&str> = example.split_whitespace().collect();
+        let path = words.iter().find_map(|word| word.strip_prefix("http://127.0.0.1:8000")).unwrap();
+        let body = example.split_once("<<'JSON'").map(|(_, rest)| rest.strip_suffix("JSON").unwrap().to_owned());
+        let named = words.iter().position(|word| *word == "-X").map(|at| words[at + 1]);
+        let method = named.unwrap_or(if body.is_some() { "POST" } else { "GET" });
+        let keyed = example.contains("-H \"X-API-Key: $HAPA_KEY\"");
+        let mut request = server.bare(method.parse().unwrap(), path);
+        if keyed {
+            request = request.header("X-API-Key", &server.key);
+        }
+        if let Some(body) = body {
+            assert!(example.contains("-H \"Content-Type: application/json\""), "{example}");
+            request = request.header(CONTENT_TYPE, "application/json").body(body);
+            sent += 1;
+        }
+        // `ID` stands for something that this server does not have.
+        let expected = if path.contains("/ID") { 404 } else { 200 };
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), expected, "{example}\n{:?}", response.text().await);
+    }
+    assert!(sent >= 8, "{sent}");
 }
 
 #[tokio::test]

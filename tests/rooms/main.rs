@@ -43,6 +43,7 @@ fn a_dependency_has_one_home() {
         ("clap", &["sidecar/src/cli.rs", "sidecar/src/main.rs"]),
         ("llama_cpp_2", &["sidecar/engine/src/llama"]),
         ("minijinja", &["sidecar/engine/src/template.rs", "sidecar/src/http/docs"]),
+        ("pulldown_cmark", &["sidecar/src/http/docs/markdown.rs", "sidecar/src/generate/split.rs"]),
         ("ruff_db", &["sidecar/check/src/python"]),
         ("ruff_diagnostics", &["sidecar/check/src/python"]),
         ("ruff_linter", &["sidecar/check/src/python"]),

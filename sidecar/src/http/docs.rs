@@ -1,6 +1,7 @@
 //! `GET /docs`: the API's description as a page to read, without a key, a script or the network.
 
 mod example;
+mod markdown;
 mod page;
 mod schema;
 

@@ -42,15 +42,18 @@ impl Request<'_> {
     }
 }
 
-/// The fields of an example body: what is required and what has an example; if that is nothing, what has a default.
+/// The fields of an example body: what is required and what has an example; if that is nothing, what has a default, and if
+/// that is nothing either, a word of those that a field may be.
 pub fn fields<'a>(shape: &Shape<'a>) -> Vec<(&'a str, Value)> {
-    let all: Vec<_> =
-        shape.properties().into_iter().map(|(name, needed, schema)| (name, needed, shape.to(schema))).collect();
-    let told = |shape: &Shape| shape.get("example").is_some();
-    let chosen: Vec<_> = all.iter().filter(|(_, needed, shape)| *needed || told(shape)).collect();
-    let chosen =
-        if chosen.is_empty() { all.iter().filter(|(_, _, shape)| default(shape).is_some()).collect() } else { chosen };
-    chosen.into_iter().map(|(name, _, shape)| (*name, value(shape))).collect()
+    let properties = shape.properties().into_iter().map(|(name, required, schema)| (name, required, shape.to(schema)));
+    let all: Vec<_> = properties.collect();
+    let those = |chosen: &dyn Fn(bool, &Shape) -> bool, most: usize| -> Vec<(&'a str, Value)> {
+        let chosen = all.iter().filter(|(_, required, shape)| chosen(*required, shape));
+        chosen.take(most).map(|(name, _, shape)| (*name, value(shape))).collect()
+    };
+    let known = those(&|required, shape| required || shape.get("example").is_some(), usize::MAX);
+    let known = if known.is_empty() { those(&|_, shape| default(shape).is_some(), usize::MAX) } else { known };
+    if known.is_empty() { those(&|_, shape| shape.get("enum").is_some(), 1) } else { known }
 }
 
 /// A value that fits.

@@ -127,12 +127,12 @@ impl<'a> Shape<'a> {
     /// A row of a table for this shape.
     pub fn row(&self, path: &str, required: bool, language: Language) -> Value {
         let (parent, leaf) = path.rfind('.').map_or(("", path), |dot| path.split_at(dot + 1));
-        let inner = self.inner();
+        let (inner, kind) = (self.inner(), self.kind());
         let words =
             inner.0.as_ref().unwrap_or(self).get("enum").map(list).into_iter().flatten().filter_map(Json::as_str);
         let default = self.get("default").filter(|default| !default.is_null()).map(ToString::to_string);
         context! {
-            parent, leaf, required, kind => self.kind(), bounds => self.bounds(language), description => self.description(),
+            parent, leaf, required, nullable => self.nullable, kind => kind.trim_end_matches(" | null"), bounds => self.bounds(language), description => self.description(),
             words => words.map(str::to_owned).collect::<Vec<_>>(), default => default.unwrap_or_default(), same_as => "", place => "",
         }
     }
@@ -183,7 +183,8 @@ fn list(value: &Json) -> impl Iterator<Item = &Json> {
 
 /// A range such as `1–10,000`, `≥ 0` or `≤ 50`.
 fn range(least: Option<&Json>, most: Option<&Json>) -> Option<String> {
-    match (least.map(grouped), most.map(grouped)) {
+    let number = |bound: Option<&Json>| bound.and_then(Json::as_f64).map(grouped);
+    match (number(least), number(most)) {
         (Some(least), Some(most)) if least == most => Some(least),
         (Some(least), Some(most)) => Some(format!("{least}–{most}")),
         (Some(least), None) => Some(format!("≥ {least}")),
@@ -193,8 +194,7 @@ fn range(least: Option<&Json>, most: Option<&Json>) -> Option<String> {
 }
 
 /// A number with a comma before every third digit.
-fn grouped(number: &Json) -> String {
-    let number = number.as_f64().unwrap_or_default();
+pub fn grouped(number: f64) -> String {
     if number.fract() != 0.0 || number < 0.0 {
         return number.to_string();
     }
