@@ -238,11 +238,18 @@ mod tests {
         let text = |row: &Value, key: &str| row.get_attr(key).unwrap().to_string();
         let rows: Vec<String> = rows
             .iter()
-            .map(|row| ["parent", "leaf", "kind", "same_as"].map(|key| text(row, key)).join(" ").trim().to_owned())
+            .map(|row| {
+                ["parent", "leaf", "kind", "nullable", "same_as"].map(|key| text(row, key)).join(" ").trim().to_owned()
+            })
             .collect();
         assert_eq!(
             rows,
-            ["counts {…: integer}", "root object | null", "root. name string", "root. children[] object[] root"]
+            [
+                "counts {…: integer} false",
+                "root object true",
+                "root. name string false",
+                "root. children[] object[] false root"
+            ]
         );
     }
 }
