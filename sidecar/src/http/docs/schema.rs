@@ -245,10 +245,10 @@ mod tests {
         assert_eq!(
             rows,
             [
-                "counts {…: integer} false",
-                "root object true",
-                "root. name string false",
-                "root. children[] object[] false root"
+                "counts {…: integer} False",
+                "root object True",
+                "root. name string False",
+                "root. children[] object[] False root"
             ]
         );
     }
