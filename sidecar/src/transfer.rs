@@ -12,9 +12,6 @@ use crate::app::App;
 use crate::error::Error;
 use crate::store::{self, Imported, NewConversation, now, timestamp};
 
-/// What names the form of the file.
-pub const FORMAT: &str = "hapa-history";
-
 /// Messages that are read at a time.
 const PIECE: i64 = 100;
 
@@ -139,7 +136,7 @@ async fn piece(app: &App, owner: &str, form: Form, position: Position) -> Result
         }
         (Position::Head, Form::Json) => {
             let head = format!(
-                "{{\"format\":\"{FORMAT}\",\"version\":1,\"exported_at\":\"{}\",\"conversations\":[",
+                "{{\"format\":\"hapa-history\",\"version\":1,\"exported_at\":\"{}\",\"conversations\":[",
                 timestamp(now())
             );
             Ok(Some((head, Position::Conversations(0))))

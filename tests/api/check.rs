@@ -97,7 +97,7 @@ async fn ten_of_the_longest_pieces_fit_into_a_batch_and_more_is_too_large() {
         let request = server.request(Method::POST, path).header("content-type", "application/json").body(body);
         async move { json_of(request.send().await.unwrap()).await }
     };
-    let (status, body) = send(BATCH, format!("{{\"items\": [{}]}}", vec![item.as_str(); 10].join(","))).await;
+    let (status, body) = send(BATCH, format!("{{\"items\": [{}]}}", [item.as_str(); 10].join(","))).await;
     assert_eq!((status, &body["total_count"]), (200, &json!(10)), "{body}");
     assert_eq!(send(VALIDATE, item).await.0, 200);
     let (status, body) = send(BATCH, format!("{{\"items\": [], \"x\": \"{}\"}}", "x".repeat(9 << 20))).await;

@@ -34,7 +34,15 @@ fn files(folder: &str, endings: &[&str]) -> Vec<(String, String)> {
 fn a_dependency_has_one_home() {
     let sources = files("sidecar", &[".rs"]);
     for (dependency, homes) in [
-        ("axum", &["sidecar/src/http", "sidecar/src/serve.rs"][..]),
+        ("axum", &["sidecar/src/http", "sidecar/src/serve/"][..]),
+        ("hyper", &["sidecar/src/serve/"]),
+        ("hyper_util", &["sidecar/src/serve/"]),
+        ("tokio_rustls", &["sidecar/src/serve/"]),
+        ("governor", &["sidecar/src/limits.rs"]),
+        ("hmac", &["sidecar/src/keys/secret.rs"]),
+        ("moka", &["sidecar/src/answers.rs"]),
+        ("metrics_exporter_prometheus", &["sidecar/src/metrics.rs"]),
+        ("hdrhistogram", &["sidecar/src/stats.rs"]),
         ("utoipa_axum", &["sidecar/src/http"]),
         ("tower_http", &["sidecar/src/http"]),
         ("sqlx", &["sidecar/src/store", "sidecar/src/error.rs"]),

@@ -3,13 +3,13 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output, Stdio};
-use std::time::Duration;
 
 use handshake::{Launch, Report};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::PATIENCE;
@@ -73,6 +73,8 @@ pub struct Supervised {
     /// The key of this launch.
     pub key: String,
     stdout: Lines<BufReader<ChildStdout>>,
+    /// Reads along: a process whose stderr nobody reads stands still once the pipe is full.
+    stderr: Option<JoinHandle<String>>,
 }
 
 impl Supervised {
@@ -98,7 +100,13 @@ impl Supervised {
         // A process that gives up at once may never read it.
         let _ = tokio::io::AsyncWriteExt::write_all(&mut stdin, line.as_bytes()).await;
         let stdout = BufReader::new(child.stdout.take().expect("it is a pipe")).lines();
-        Self { child, stdin: Some(stdin), key, stdout }
+        let mut stderr = child.stderr.take().expect("it is a pipe");
+        let stderr = tokio::spawn(async move {
+            let mut bytes = Vec::new();
+            let _ = tokio::io::AsyncReadExt::read_to_end(&mut stderr, &mut bytes).await;
+            String::from_utf8_lossy(&bytes).into_owned()
+        });
+        Self { child, stdin: Some(stdin), key, stdout, stderr: Some(stderr) }
     }
 
     /// The address, once it says that it is ready.
@@ -134,10 +142,7 @@ impl Supervised {
     /// # Panics
     /// When stderr cannot be read.
     pub async fn stderr(&mut self) -> String {
-        let mut text = String::new();
-        let mut stderr = self.child.stderr.take().expect("it is a pipe");
-        let read = tokio::io::AsyncReadExt::read_to_string(&mut stderr, &mut text);
-        timeout(Duration::from_secs(5), read).await.expect("stderr ends").expect("it is text");
-        text
+        let stderr = self.stderr.take().expect("it is read once");
+        timeout(PATIENCE, stderr).await.expect("stderr ends").expect("it can be read")
     }
 }

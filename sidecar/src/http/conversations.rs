@@ -199,7 +199,7 @@ pub async fn conversation(
 
 /// Begins a conversation without a question.
 #[utoipa::path(
-    post, path = "/api/v1/conversations", tag = "history", request_body = ConversationRequest,
+    post, path = "/api/v1/conversations", tag = "history", request_body = Option<ConversationRequest>,
     responses(
         (status = 200, description = "The conversation", body = ChangedConversation),
         (status = "4XX", description = "The request was refused", body = Problem),
@@ -209,9 +209,9 @@ pub async fn start_conversation(
     State(app): State<App>,
     caller: Caller,
     language: Language,
-    OptionalBody(request): OptionalBody<ConversationRequest>,
+    OptionalBody(request): OptionalBody<Option<ConversationRequest>>,
 ) -> Result<Json<ChangedConversation>, Rejection> {
-    let title = title(request.title).map_err(language.rejection())?;
+    let title = title(request.unwrap_or_default().title).map_err(language.rejection())?;
     let unnamed = Message::new("새 대화", "New conversation");
     let title = title.as_deref().unwrap_or_else(|| unnamed.text(language));
     let id = app.store.start_conversation(&caller.owner, title).await.map_err(language.rejection())?;

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::{IntoParams, ToSchema};
 
 use super::body::{Body, Id, Parameters};
@@ -180,7 +181,13 @@ pub async fn delete_history_item(
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct DeleteRequest {
     /// Must be true.
+    #[schema(schema_with = confirmed)]
     confirm: bool,
+}
+
+/// The schema of a field that must be true.
+fn confirmed() -> utoipa::openapi::Object {
+    ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([true])).description(Some("Must be true.")).build()
 }
 
 /// Deletes all that this key's user asked and was answered.

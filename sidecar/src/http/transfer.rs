@@ -67,21 +67,27 @@ pub async fn export_history(
     (headers, ResponseBody::from_stream(pieces)).into_response()
 }
 
+/// What names the form of the file.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+pub enum FileFormat {
+    /// A history that HAPA gave out.
+    #[serde(rename = "hapa-history")]
+    History,
+}
+
 /// A history as a file.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 pub struct HistoryFile {
-    /// Always `hapa-history`.
-    #[schema(example = "hapa-history")]
-    format: String,
+    format: FileFormat,
     /// Always 1.
     #[schema(minimum = 1, maximum = 1)]
     version: u32,
     /// Conversations: `id`, `title`, `pinned`, `created_at`, `updated_at`.
     #[serde(default)]
-    #[schema(value_type = Vec<std::collections::BTreeMap<String, Value>>)]
+    #[schema(value_type = Vec<Value>)]
     conversations: Vec<Value>,
     /// Messages: `id`, `conversation_id`, `timestamp`, `question`, `response` and what else `export` tells of them.
-    #[schema(value_type = Vec<std::collections::BTreeMap<String, Value>>)]
+    #[schema(value_type = Vec<Value>)]
     messages: Vec<Value>,
 }
 
@@ -140,10 +146,6 @@ pub async fn import_history(
 
 fn check(file: &HistoryFile) -> Result<(), Error> {
     let mut invalid = Invalid::default();
-    if file.format != transfer::FORMAT {
-        let expected = transfer::FORMAT;
-        invalid.add("format", Message::new(format!("`{expected}`이어야 합니다"), format!("must be `{expected}`")));
-    }
     invalid.within("version", Some(file.version), 1, 1);
     invalid.into_result()
 }

@@ -79,7 +79,11 @@ impl Value for Option<u32> {
 /// Which log lines are written: a level, also by room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
-#[schema(max_length = 200, example = "info")]
+#[schema(
+    max_length = 200,
+    pattern = "^(off|error|warn|info|debug|trace)(,[a-z_][a-z0-9_:]*=(off|error|warn|info|debug|trace))*$",
+    example = "info"
+)]
 pub struct LogLevel(pub String);
 
 impl Default for LogLevel {
@@ -95,10 +99,18 @@ impl Value for LogLevel {
     }
 
     fn problem(&self, _: Bounds) -> Option<Message> {
-        (self.0.len() > 200 || !telemetry::is_filter(&self.0)).then(|| {
+        let level = |word: &str| matches!(word, "off" | "error" | "warn" | "info" | "debug" | "trace");
+        let room = |name: &str| {
+            name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
+                && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b':'))
+        };
+        let mut parts = self.0.split(',');
+        let fine = parts.next().is_some_and(level)
+            && parts.all(|part| part.split_once('=').is_some_and(|(name, word)| room(name) && level(word)));
+        (self.0.len() > 200 || !fine || !telemetry::is_filter(&self.0)).then(|| {
             Message::new(
-                "error, warn, info, debug, trace 중 하나이거나 `info,sqlx=warn` 같은 형식이어야 합니다",
-                "must be error, warn, info, debug or trace, or look like `info,sqlx=warn`",
+                "off, error, warn, info, debug, trace 중 하나이거나 `info,sqlx=warn` 같은 형식이어야 합니다",
+                "must be off, error, warn, info, debug or trace, or look like `info,sqlx=warn`",
             )
         })
     }
@@ -120,7 +132,7 @@ pub fn read<T: Value>(
     let problem = match bounds.0 {
         Some((least, most)) => format!("it must be a whole number from {least} to {most}"),
         None if T::parse("true").is_some() => "it must be true or false".into(),
-        None => "it must be error, warn, info, debug or trace, or look like `info,sqlx=warn`".into(),
+        None => "it must be off, error, warn, info, debug or trace, or look like `info,sqlx=warn`".into(),
     };
     problems.push(Problem { variable: variable.into(), value: Some(text), problem });
     None

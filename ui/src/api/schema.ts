@@ -1007,8 +1007,11 @@ export interface components {
         };
         /** @description That all is to be deleted. */
         DeleteRequest: {
-            /** @description Must be true. */
-            confirm: boolean;
+            /**
+             * @description Must be true.
+             * @enum {boolean}
+             */
+            confirm: true;
         };
         /**
          * @description How much the enhanced endpoints explain.
@@ -1318,6 +1321,11 @@ export interface components {
          */
         FeedbackType: "positive" | "negative" | "suggestion" | "bug";
         /**
+         * @description What names the form of the file.
+         * @enum {string}
+         */
+        FileFormat: "hapa-history";
+        /**
          * @description What was found at one place. Lines and columns count from 1, columns in characters; the end is the column after the last.
          *     A byte order mark at the beginning is not counted.
          */
@@ -1498,18 +1506,10 @@ export interface components {
         /** @description A history as a file. */
         HistoryFile: {
             /** @description Conversations: `id`, `title`, `pinned`, `created_at`, `updated_at`. */
-            conversations?: {
-                [key: string]: unknown;
-            }[];
-            /**
-             * @description Always `hapa-history`.
-             * @example hapa-history
-             */
-            format: string;
+            conversations?: unknown[];
+            format: components["schemas"]["FileFormat"];
             /** @description Messages: `id`, `conversation_id`, `timestamp`, `question`, `response` and what else `export` tells of them. */
-            messages: {
-                [key: string]: unknown;
-            }[];
+            messages: unknown[];
             /**
              * Format: int32
              * @description Always 1.
@@ -2590,9 +2590,9 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
-                "application/json": components["schemas"]["ConversationRequest"];
+                "application/json": components["schemas"]["ConversationRequest"] | null;
             };
         };
         responses: {

@@ -131,7 +131,7 @@ pub fn is_a_case(node: Node<'_>, code: &str) -> bool {
         "case_clause" => node.named_child(0),
         _ => None,
     });
-    first != "default" && !pattern.is_some_and(|pattern| code.get(pattern.byte_range()) == Some("_"))
+    first != "default" && pattern.is_none_or(|pattern| code.get(pattern.byte_range()) != Some("_"))
 }
 
 /// Whether a loop goes as often as the code says, whatever the input.
