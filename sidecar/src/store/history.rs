@@ -32,11 +32,10 @@ impl Store {
     /// The history of `owner`, newest first, and how many messages the query finds in all.
     pub(crate) async fn history(&self, owner: &str, query: &Query) -> sqlx::Result<(Vec<Message>, i64)> {
         let (numbers, total) = match &query.search {
-            None => (self.listed(owner, query).await?, self.count_listed(owner, query).await?),
+            None => tokio::try_join!(self.listed(owner, query), self.count_listed(owner, query))?,
             Some(words) => match search::expression(&self.pool, words).await? {
                 Some(expression) => {
-                    let found = self.found(owner, query, &expression).await?;
-                    (found, self.count_found(owner, query, &expression).await?)
+                    tokio::try_join!(self.found(owner, query, &expression), self.count_found(owner, query, &expression))?
                 }
                 None => (Vec::new(), 0),
             },

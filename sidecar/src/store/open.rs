@@ -89,6 +89,8 @@ async fn open(file: &Path) -> Result<Store, Unusable> {
         .foreign_keys(true)
         // What is deleted is overwritten.
         .pragma("secure_delete", "ON")
+        // Room for the indexes that a search walks through, in KiB.
+        .pragma("cache_size", "-16000")
         .busy_timeout(Duration::from_secs(5));
     check(file, &options).await?;
     let pool = SqlitePoolOptions::new()
