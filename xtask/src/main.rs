@@ -6,6 +6,7 @@ mod console;
 mod places;
 mod problem;
 mod process;
+mod queries;
 mod run;
 mod setup;
 mod test;
@@ -26,6 +27,8 @@ enum Arguments {
     Test,
     /// Measure HAPA beside others on this machine
     Bench(bench::Options),
+    /// Renew sidecar/.sqlx after a change of a query or a migration
+    Queries,
 }
 
 fn main() -> ExitCode {
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
         Arguments::Run(options) => run::run(&places, &options),
         Arguments::Test => test::test(&places),
         Arguments::Bench(options) => bench::bench(&places, &options),
+        Arguments::Queries => queries::queries(&places),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -34,9 +34,10 @@ impl Store {
         let (numbers, total) = match &query.search {
             None => tokio::try_join!(self.listed(owner, query), self.count_listed(owner, query))?,
             Some(words) => match search::expression(&self.pool, words).await? {
-                Some(expression) => {
-                    tokio::try_join!(self.found(owner, query, &expression), self.count_found(owner, query, &expression))?
-                }
+                Some(expression) => tokio::try_join!(
+                    self.found(owner, query, &expression),
+                    self.count_found(owner, query, &expression)
+                )?,
                 None => (Vec::new(), 0),
             },
         };

@@ -1,0 +1,51 @@
+//! `cargo xtask queries`: renews what the checked SQL queries are compiled against.
+
+use std::fs;
+use std::path::Path;
+
+use crate::places::Places;
+use crate::problem::{Result, While};
+use crate::process::{cargo, command, succeed};
+
+/// Makes a database from the migrations in the order of their numbers. Python's SQLite knows the full-text index that they use.
+const MIGRATE: &str = "
+import pathlib, sqlite3, sys
+database = sqlite3.connect(sys.argv[1])
+for migration in sorted(pathlib.Path(sys.argv[2]).glob('*.sql')):
+    database.executescript(migration.read_text(encoding='utf-8'))
+database.commit()
+";
+
+/// Checks every query against a database made from the migrations, and replaces `sidecar/.sqlx` by what came of it.
+pub fn queries(places: &Places) -> Result<()> {
+    let sidecar = places.checkout.join("sidecar");
+    let scratch = places.cache.join("queries");
+    let found = scratch.join("found");
+    if scratch.exists() {
+        fs::remove_dir_all(&scratch).while_trying(format_args!("empty `{}`", scratch.display()))?;
+    }
+    fs::create_dir_all(&found).while_trying(format_args!("create `{}`", found.display()))?;
+    let database = scratch.join("hapa.db");
+    succeed(command("python3").args(["-c", MIGRATE]).arg(&database).arg(sidecar.join("migrations")))?;
+    // Cargo does not see that the database is another one.
+    touch(&sidecar.join("src").join("store.rs"))?;
+    let mut check = cargo(places);
+    check.args(["check", "--workspace", "--lib"]).env("SQLX_OFFLINE", "false").env("SQLX_OFFLINE_DIR", &found);
+    check.env("DATABASE_URL", format!("sqlite://{}", database.display()));
+    succeed(&mut check)?;
+    let kept = sidecar.join(".sqlx");
+    fs::remove_dir_all(&kept).while_trying(format_args!("empty `{}`", kept.display()))?;
+    fs::create_dir_all(&kept).while_trying(format_args!("create `{}`", kept.display()))?;
+    for entry in fs::read_dir(&found).while_trying(format_args!("read `{}`", found.display()))? {
+        let file = entry.while_trying(format_args!("read `{}`", found.display()))?.path();
+        let name = file.file_name().expect("a file in a folder has a name");
+        fs::copy(&file, kept.join(name)).while_trying(format_args!("copy `{}`", file.display()))?;
+    }
+    fs::remove_dir_all(&scratch).while_trying(format_args!("empty `{}`", scratch.display()))
+}
+
+fn touch(file: &Path) -> Result<()> {
+    let now = std::time::SystemTime::now();
+    let opened = fs::File::options().append(true).open(file);
+    opened.and_then(|file| file.set_modified(now)).while_trying(format_args!("touch `{}`", file.display()))
+}
