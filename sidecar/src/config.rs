@@ -10,7 +10,7 @@ use std::time::Duration;
 use self::reader::Reader;
 pub use self::reader::{ConfigError, Problem};
 pub use self::variables::{VARIABLES, Variable, unknown};
-use crate::settings::Fixed;
+use crate::settings::{Fixed, LogLevel, Settings};
 
 /// What this process was told when it was started.
 #[derive(Debug, Clone)]
@@ -169,6 +169,13 @@ impl Config {
             data,
         };
         reader.finish(config)
+    }
+
+    /// The settings where neither the environment nor the user says otherwise.
+    #[must_use]
+    pub fn default_settings(&self) -> Settings {
+        let usual = Settings::default();
+        Settings { log_level: if self.debug { LogLevel("debug".into()) } else { usual.log_level }, ..usual }
     }
 
     /// The folder that model files are looked for in.

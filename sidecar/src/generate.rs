@@ -12,6 +12,7 @@ pub mod split;
 use std::time::Instant;
 
 use tokio::sync::mpsc;
+use tracing::Instrument;
 
 pub use self::ask::Ask;
 use self::findings::Finding;
@@ -151,7 +152,7 @@ impl App {
         let accepted = Accepted { kind: ask.kind, message_id, asked, prompt_tokens, limit, dropped };
         let recording = Recording::new(self.clone(), accepted, Splitter::of(ask.kind.shape(), &ask.language));
         let (events, receiver) = mpsc::channel(64);
-        self.work.spawn(recording.run(answer, events));
+        self.work.spawn(recording.run(answer, events).in_current_span());
         Ok(Generation { start, events: receiver })
     }
 

@@ -91,7 +91,7 @@ impl House {
         let (keys, key) = keys(config, &store, window).await.map_err(|error| store_problem(error.to_string()))?;
         let long_ago = crate::store::now() - COMPLETIONS_KEPT.as_millis() as i64;
         store.prune_completions(long_ago).await.map_err(|error| store_problem(error.to_string()))?;
-        let settings = settings::Handle::open(store.clone(), config.settings.clone());
+        let settings = settings::Handle::open(store.clone(), config.default_settings(), config.settings.clone());
         let settings = settings.await.map_err(|error| store_problem(error.to_string()))?;
         let engine = match purpose {
             Purpose::Serve { .. } => models::start(config).map_err(|error| StartError::new(Exit::Config, error))?,

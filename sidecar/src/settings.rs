@@ -95,8 +95,8 @@ macro_rules! settings {
 
         impl Settings {
             /// The defaults, with what the database keeps instead. What it keeps that is not valid any more is left out.
-            fn kept(rows: &[(String, String)]) -> Self {
-                let mut settings = Self::default();
+            fn kept(defaults: Self, rows: &[(String, String)]) -> Self {
+                let mut settings = defaults;
                 for (name, json) in rows {
                     match name.as_str() {
                         $(stringify!($name) => match serde_json::from_str::<$type>(json) {
@@ -143,6 +143,7 @@ settings! {
 #[derive(Debug, Clone)]
 pub struct Handle {
     store: Store,
+    defaults: Arc<Settings>,
     fixed: Arc<Fixed>,
     current: Arc<watch::Sender<Arc<Settings>>>,
     /// One change at a time, so that what is in force is what was written last.
@@ -150,14 +151,14 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Reads what is kept.
+    /// Reads what is kept. `defaults` count where nothing is.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn open(store: Store, fixed: Fixed) -> Result<Self, Error> {
-        let settings = in_force(&store, &fixed).await?;
+    pub async fn open(store: Store, defaults: Settings, fixed: Fixed) -> Result<Self, Error> {
+        let settings = in_force(&store, &defaults, &fixed).await?;
         let current = Arc::new(watch::Sender::new(Arc::new(settings)));
-        Ok(Self { store, fixed: Arc::new(fixed), current, changing: Arc::default() })
+        Ok(Self { store, defaults: Arc::new(defaults), fixed: Arc::new(fixed), current, changing: Arc::default() })
     }
 
     /// What is in force now.
@@ -186,14 +187,14 @@ impl Handle {
         patch.check(&self.fixed).into_result()?;
         let _turn = self.changing.lock().await;
         self.store.save_settings(&patch.changes()).await?;
-        let settings = Arc::new(in_force(&self.store, &self.fixed).await?);
+        let settings = Arc::new(in_force(&self.store, &self.defaults, &self.fixed).await?);
         self.current.send_replace(Arc::clone(&settings));
         Ok(settings)
     }
 }
 
-async fn in_force(store: &Store, fixed: &Fixed) -> Result<Settings, Error> {
-    let mut settings = Settings::kept(&store.settings().await?);
+async fn in_force(store: &Store, defaults: &Settings, fixed: &Fixed) -> Result<Settings, Error> {
+    let mut settings = Settings::kept(defaults.clone(), &store.settings().await?);
     fixed.apply(&mut settings);
     Ok(settings)
 }

@@ -5,4 +5,5 @@
 mod commands;
 mod keys;
 mod lifecycle;
+mod logs;
 mod serving;

@@ -60,7 +60,8 @@ fn a_dependency_has_one_home() {
         ("ruff_text_size", &["sidecar/check/src/python"]),
         ("tree_sitter", &["sidecar/check/src/tree"]),
         ("std::env::var", &["sidecar/src/config.rs", "build.rs"]),
-        ("tracing_subscriber", &["sidecar/src/telemetry.rs"]),
+        ("tracing_subscriber", &["sidecar/src/telemetry"]),
+        ("file_rotate", &["sidecar/src/telemetry"]),
     ] {
         for (path, text) in &sources {
             let at_home = homes.iter().any(|home| path.starts_with(home) || path.ends_with(home));

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::ServeArgs;
 use crate::app::VERSION;
+use crate::config;
 use crate::keys::Key;
 use crate::serve::{House, Listeners, Purpose, StartError, make_data_folder};
 use crate::telemetry;
@@ -16,11 +17,17 @@ pub(super) async fn run(args: ServeArgs) -> Result<ExitCode, StartError> {
     let mut config = super::config()?;
     config.port = args.port.or(config.port);
     make_data_folder(&config)?;
-    telemetry_for(&config)?;
+    let log = telemetry::start(&config).map_err(|error| {
+        StartError::new(Exit::Store, format!("could not write a log in `{}`: {error}", config.data.display()))
+    })?;
+    for problem in config::unknown(&config::names()) {
+        tracing::warn!("{problem}");
+    }
     let shutdown = CancellationToken::new();
     let window = if args.supervised { Some(launched(shutdown.clone())?) } else { None };
     end_on_signal(shutdown.clone())?;
     let house = House::open(&config, Purpose::Serve { window: window.as_ref() }, shutdown).await?;
+    log.follow(house.app.settings.watch());
     house.may_listen(&config).await?;
     let listeners = Listeners::bind(&config).await?;
     let unknown = |error: io::Error| StartError::new(Exit::PortTaken, error.to_string());
@@ -39,12 +46,6 @@ pub(super) async fn run(args: ServeArgs) -> Result<ExitCode, StartError> {
         .map_err(|error| StartError::new(Exit::PortTaken, format!("could not serve: {error}")))?;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
-}
-
-fn telemetry_for(config: &crate::config::Config) -> Result<(), StartError> {
-    telemetry::start(config).map_err(|error| {
-        StartError::new(Exit::Store, format!("could not write a log in `{}`: {error}", config.data.display()))
-    })
 }
 
 /// What a person in a terminal wants to know first.

@@ -187,7 +187,7 @@ impl Recording {
     async fn write(&mut self, progress: &Progress) {
         self.saved = progress.answer.len();
         if let Err(error) = self.app.store.update_message(&self.accepted.message_id, progress).await {
-            tracing::error!(%error, message = %self.accepted.message_id, "could not keep an answer");
+            tracing::error!(%error, message_id = %self.accepted.message_id, "could not keep an answer");
         }
     }
 

@@ -2,9 +2,11 @@
 
 use std::time::Instant;
 
+use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use futures_util::{StreamExt, stream};
 
 use super::guard::keep_with;
 use super::request_id::RequestId;
@@ -52,8 +54,15 @@ pub async fn observe(State(app): State<App>, request: Request, next: Next) -> Re
             });
         }
     }
-    // The response is open until its body has gone out.
-    response.map(|body| keep_with(body, open))
+    let span = tracing::Span::current();
+    // The response is open until its body has gone out, and what goes wrong on the way is logged with the request's id.
+    response.map(|body| keep_with(within(span, body), open))
+}
+
+/// A body whose lines in the log belong to `span`.
+fn within(span: tracing::Span, body: Body) -> Body {
+    let mut chunks = body.into_data_stream();
+    Body::from_stream(stream::poll_fn(move |context| span.in_scope(|| chunks.poll_next_unpin(context))))
 }
 
 fn log(method: &str, endpoint: &str, status: u16, duration_ms: u64, id: &str) {

@@ -22,8 +22,8 @@ pub async fn stamp(mut request: Request, next: Next) -> Response {
         request.headers().get(HEADER).and_then(|value| value.to_str().ok()).filter(plausible).map(str::to_owned);
     let id = given.unwrap_or_else(|| Uuid::new_v4().to_string());
     request.extensions_mut().insert(RequestId(id.clone()));
-    // Every line of the log that belongs to the request carries its id.
-    let mut response = next.run(request).instrument(tracing::info_span!("request", request_id = %id)).await;
+    // Every line of the log that belongs to the request carries its id, whatever the level: a span below it would be left out.
+    let mut response = next.run(request).instrument(tracing::error_span!("request", request_id = %id)).await;
     response.headers_mut().insert(HEADER, HeaderValue::from_str(&id).expect("an id has plain characters only"));
     response
 }
