@@ -122,13 +122,14 @@ enum KeyCommand {
 
 impl Cli {
     /// Does what was asked for.
-    pub async fn run(self) -> ExitCode {
+    #[must_use]
+    pub fn run(self) -> ExitCode {
         keep_files_private();
         let result = match self.command {
-            Command::Serve(args) => serve::run(args).await,
-            Command::Generate(args) => generate::run(args).await,
-            Command::Status => status::run().await,
-            Command::Keys(args) => keys::run(args).await,
+            Command::Serve(args) => configured(|config| serve::run(config, args)),
+            Command::Generate(args) => configured(|config| generate::run(config, args)),
+            Command::Status => configured(status::run),
+            Command::Keys(args) => configured(|config| keys::run(config, args)),
             Command::Openapi => {
                 let document = http::openapi().to_pretty_json().expect("the description has string keys");
                 println!("{document}");
@@ -148,7 +149,18 @@ fn keep_files_private() {
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
 }
 
-/// The configuration of this process.
-fn config() -> Result<Config, StartError> {
-    Config::from_env().map_err(|error| StartError::new(Exit::Config, error.to_string()))
+/// Does `command` with the configuration of this process, on as many threads as that says.
+fn configured<F: Future<Output = Result<ExitCode, StartError>>>(
+    command: impl FnOnce(Config) -> F,
+) -> Result<ExitCode, StartError> {
+    let config = Config::from_env().map_err(|error| StartError::new(Exit::Config, error.to_string()))?;
+    let threads = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.workers)
+        .thread_name("worker")
+        .enable_all()
+        .build();
+    let threads = threads.map_err(|error| {
+        StartError::new(Exit::Store, format!("could not start {} threads: {error}", config.workers))
+    })?;
+    threads.block_on(command(config))
 }

@@ -82,6 +82,24 @@ async fn a_setting_that_cannot_be_used_ends_it_with_its_name() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn as_many_threads_answer_as_were_asked_for() {
+    let mut counts = Vec::new();
+    for workers in ["1", "7"] {
+        let data = data_with(&script());
+        let mut command = hapa(data.path(), &["serve", "--supervised"]);
+        command.env("MAX_WORKERS", workers);
+        let mut hapa = Supervised::start_with(command).await;
+        hapa.ready().await;
+        let threads = std::fs::read_dir(format!("/proc/{}/task", hapa.child.id().unwrap())).unwrap();
+        let name =
+            |thread: std::io::Result<std::fs::DirEntry>| std::fs::read_to_string(thread.ok()?.path().join("comm")).ok();
+        counts.push(threads.filter_map(name).filter(|name| name == "worker\n").count());
+    }
+    assert_eq!(counts, [1, 7]);
+}
+
 #[tokio::test]
 async fn a_data_folder_belongs_to_one_process_and_is_private() {
     use std::os::unix::fs::PermissionsExt;

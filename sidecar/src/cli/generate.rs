@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 
 use super::GenerateArgs;
 use super::client::{Client, Event};
+use crate::config::Config;
 use crate::serve::{Purpose, StartError};
 
 /// How often a model that is loading is asked how far it is.
 const POLL: Duration = Duration::from_millis(100);
 
-pub(super) async fn run(args: GenerateArgs) -> Result<ExitCode, StartError> {
-    let config = super::config()?;
+pub(super) async fn run(config: Config, args: GenerateArgs) -> Result<ExitCode, StartError> {
     let code = args.code.as_deref().map(read).transpose().map_err(|error| StartError::new(Exit::Usage, error))?;
     let client = match Client::running(&config) {
         Some(client) => client,

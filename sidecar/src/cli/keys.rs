@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::client::Client;
 use super::{KeyCommand, KeysArgs};
+use crate::config::Config;
 use crate::serve::{Purpose, StartError};
 
-pub(super) async fn run(args: KeysArgs) -> Result<ExitCode, StartError> {
-    let config = super::config()?;
+pub(super) async fn run(config: Config, args: KeysArgs) -> Result<ExitCode, StartError> {
     let client = match Client::running(&config) {
         Some(client) => client,
         None => Client::inside(&config, Purpose::Manage).await?,

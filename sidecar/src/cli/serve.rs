@@ -8,13 +8,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::ServeArgs;
 use crate::app::VERSION;
-use crate::config;
+use crate::config::{self, Config};
 use crate::keys::Key;
 use crate::serve::{House, Listeners, Purpose, StartError, make_data_folder};
 use crate::telemetry;
 
-pub(super) async fn run(args: ServeArgs) -> Result<ExitCode, StartError> {
-    let mut config = super::config()?;
+pub(super) async fn run(mut config: Config, args: ServeArgs) -> Result<ExitCode, StartError> {
     config.port = args.port.or(config.port);
     make_data_folder(&config)?;
     let log = telemetry::start(&config).map_err(|error| {

@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use super::client::{Client, Details};
+use crate::config::Config;
 use crate::serve::StartError;
 
-pub(super) async fn run() -> Result<ExitCode, StartError> {
-    let config = super::config()?;
+pub(super) async fn run(config: Config) -> Result<ExitCode, StartError> {
     let Some(client) = Client::running(&config) else {
         println!("HAPA is not running. Start the app, or `hapa serve`.");
         return Ok(ExitCode::FAILURE);
