@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::http;
 use crate::keys::Permission;
 use crate::serve::StartError;
@@ -45,6 +45,9 @@ enum Command {
     /// Print the API's description, as served on /api/openapi.json
     #[command(hide = true)]
     Openapi,
+    /// Print the table of variables, as in CONFIGURATION.md
+    #[command(hide = true)]
+    Variables,
 }
 
 /// Arguments of `hapa serve`.
@@ -133,6 +136,10 @@ impl Cli {
             Command::Openapi => {
                 let document = http::openapi().to_pretty_json().expect("the description has string keys");
                 println!("{document}");
+                Ok(ExitCode::SUCCESS)
+            }
+            Command::Variables => {
+                print!("{}", config::page());
                 Ok(ExitCode::SUCCESS)
             }
         };

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use self::reader::Reader;
 pub use self::reader::{ConfigError, Problem};
-pub use self::variables::{VARIABLES, Variable, unknown};
+pub use self::variables::{VARIABLES, Variable, page, unknown};
 use crate::settings::{Fixed, LogLevel, Settings};
 
 /// What this process was told when it was started.

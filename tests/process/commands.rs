@@ -30,6 +30,23 @@ async fn the_version_and_the_help_read_well() {
 }
 
 #[tokio::test]
+async fn the_page_about_variables_is_what_the_program_says() {
+    let data = tempfile::tempdir().unwrap();
+    // It is printed also where a variable has a value that cannot be used.
+    let mut command = hapa(data.path(), &["variables"]);
+    command.env("PORT", "eighty");
+    let (out, err, code) = said(&finished(command).await);
+    assert_eq!(code, Some(0), "{err}");
+    for variable in sidecar::config::VARIABLES {
+        let row =
+            format!("| `{}` | {} | {} |\n", variable.name, variable.default, variable.meaning).replace('<', "&lt;");
+        assert!(out.contains(&row) && row.matches('|').count() == 4, "{row}");
+    }
+    let kept = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../CONFIGURATION.md")).unwrap();
+    assert!(out == kept, "the variables have changed: run `hapa variables > CONFIGURATION.md`");
+}
+
+#[tokio::test]
 async fn generate_works_without_a_running_hapa_and_leaves_none_behind() {
     let data = data_with(&script());
     let (out, err, code) =

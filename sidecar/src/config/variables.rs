@@ -65,6 +65,28 @@ pub const VARIABLES: &[Variable] = &[
     variable("HAPA_SIDECAR", "beside the app", "The program that the desktop app starts as its sidecar"),
 ];
 
+/// A page with all of them, in Markdown: `CONFIGURATION.md`.
+#[must_use]
+pub fn page() -> String {
+    let row = |variable: &Variable| {
+        // Markdown takes `<data folder>` for a tag.
+        let text = |text: &str| text.replace('<', "&lt;");
+        format!("| `{}` | {} | {} |\n", variable.name, text(variable.default), text(variable.meaning))
+    };
+    format!("{HEAD}{}", VARIABLES.iter().map(row).collect::<String>())
+}
+
+const HEAD: &str = "\
+<!-- Written by `hapa variables`; change sidecar/src/config/variables.rs instead. -->
+# Configuration
+
+These are all variables of the environment that HAPA reads when it starts; one that is empty counts as absent. Settings made
+in the window are kept in the database, and a variable that is set wins over them.
+
+| Variable | Default | Meaning |
+|---|---|---|
+";
+
 /// A sentence for each of `names` that looks like a variable of HAPA and is none.
 #[must_use]
 pub fn unknown(names: &[String]) -> Vec<String> {
