@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::answers::Answers;
 use crate::complete::Sessions;
+use crate::doctor::Report;
 use crate::http::Hosts;
 use crate::incidents::Incidents;
 use crate::keys::Keys;
@@ -31,6 +32,8 @@ pub struct App {
     pub keys: Keys,
     /// The latest look at the machine.
     pub system: watch::Receiver<Sample>,
+    /// The latest look at the installation.
+    pub checkup: watch::Receiver<Report>,
     /// The host names that are answered to.
     pub hosts: Hosts,
     /// How much each caller may ask for.

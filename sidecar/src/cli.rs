@@ -1,6 +1,7 @@
 //! The command line: what can be said to `hapa`.
 
 mod client;
+mod doctor;
 mod generate;
 mod keys;
 mod serve;
@@ -12,6 +13,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Config};
+use crate::error::Language;
 use crate::http;
 use crate::keys::Permission;
 use crate::serve::StartError;
@@ -40,6 +42,8 @@ enum Command {
     Generate(GenerateArgs),
     /// Show whether HAPA runs, where, and with which model
     Status,
+    /// Say what is wrong with this installation, and what helps
+    Doctor(DoctorArgs),
     /// Make, list and revoke keys for programs that use the API
     Keys(KeysArgs),
     /// Print the API's description, as served on /api/openapi.json
@@ -59,6 +63,14 @@ pub struct ServeArgs {
     /// Talk to the desktop app on stdin and stdout, and end with it
     #[arg(long, hide = true)]
     supervised: bool,
+}
+
+/// Arguments of `hapa doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Print JSON, for programs
+    #[arg(long)]
+    json: bool,
 }
 
 /// Arguments of `hapa generate`.
@@ -132,6 +144,7 @@ impl Cli {
             Command::Serve(args) => configured(|config| serve::run(config, args)),
             Command::Generate(args) => configured(|config| generate::run(config, args)),
             Command::Status => configured(status::run),
+            Command::Doctor(args) => configured(|config| doctor::run(config, args)),
             Command::Keys(args) => configured(|config| keys::run(config, args)),
             Command::Openapi => {
                 let document = http::openapi().to_pretty_json().expect("the description has string keys");
@@ -154,6 +167,11 @@ impl Cli {
 fn keep_files_private() {
     #[cfg(unix)]
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+}
+
+/// The terminal's language: Korean if that is what it is set to, and otherwise English, as the rest of the command line.
+fn language() -> Language {
+    if config::locale().is_some_and(|locale| locale.starts_with("ko")) { Language::Korean } else { Language::English }
 }
 
 /// Does `command` with the configuration of this process, on as many threads as that says.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use self::reader::Reader;
 pub use self::reader::{ConfigError, Problem};
-pub use self::variables::{VARIABLES, Variable, page, unknown};
+pub use self::variables::{Unknown, VARIABLES, Variable, page, unknown};
 use crate::settings::{Fixed, LogLevel, Settings};
 
 /// What this process was told when it was started.
@@ -292,8 +292,9 @@ mod tests {
     #[test]
     fn a_misspelt_variable_is_noticed() {
         let names = ["RATE_LIMT_ENABLED", "HAPA_MODELS", "HOME", "PATH", "PORT", "SHOST"].map(str::to_owned);
+        let sentences: Vec<String> = unknown(&names).iter().map(ToString::to_string).collect();
         assert_eq!(
-            unknown(&names),
+            sentences,
             [
                 "RATE_LIMT_ENABLED is not a variable of HAPA; did you mean RATE_LIMIT_ENABLED?",
                 "HAPA_MODELS is not a variable of HAPA; did you mean HAPA_MODEL?",

@@ -8,6 +8,7 @@ pub mod bounds;
 pub mod cli;
 pub mod complete;
 pub mod config;
+pub mod doctor;
 pub mod error;
 pub mod generate;
 pub mod http;

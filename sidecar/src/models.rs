@@ -27,11 +27,17 @@ pub fn start(config: &Config) -> Result<Engine, String> {
             serde_json::from_str(&text).map_err(|error| format!("could not read `{}`: {error}", script.display()))?;
         return Ok(Engine::scripted(script));
     }
-    let Some(model) = config.model.clone().or_else(|| pick(&config.models())) else {
+    let Some(model) = chosen(config) else {
         tracing::warn!("there is no model in `{}`", config.models().display());
         return Ok(Engine::absent());
     };
     Ok(Engine::start(Options { model, backends: engine::default_backends(), context: CONTEXT, capacity: CAPACITY }))
+}
+
+/// The model file to run: the one that was asked for, the default one, or the first one there is.
+#[must_use]
+pub fn chosen(config: &Config) -> Option<PathBuf> {
+    config.model.clone().or_else(|| pick(&config.models()))
 }
 
 /// The default model in `folder`, or the first one by name.

@@ -18,14 +18,14 @@ use tokio_util::task::TaskTracker;
 use crate::answers::Answers;
 use crate::app::{App, VERSION};
 use crate::complete::Sessions;
-use crate::config::Config;
+use crate::config::{Config, TlsFiles};
 use crate::incidents::Incidents;
 use crate::keys::{Key, Keys, Pepper, key_in};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::stats::Stats;
 use crate::store::Store;
-use crate::{http, models, retention, settings, system};
+use crate::{doctor, http, models, retention, settings, system};
 
 pub use self::listeners::Listeners;
 
@@ -99,7 +99,9 @@ impl House {
         };
         let work = TaskTracker::new();
         work.spawn(retention::watch(store.clone(), settings.clone(), shutdown.clone()));
+        let checkup = doctor::watch(config.clone(), engine.watch(), shutdown.clone()).await;
         let app = App {
+            checkup,
             metrics: Metrics::default(),
             stats: Stats::default(),
             incidents: Incidents::start(store.clone(), &work, shutdown.clone()),
@@ -228,6 +230,12 @@ pub fn running(data: &Path) -> Option<Discovery> {
         return None;
     }
     serde_json::from_str(&fs::read_to_string(Discovery::path(data)).ok()?).ok()
+}
+
+/// What is wrong with the certificate and its key, if anything is.
+#[must_use]
+pub fn certificate_problem(files: &TlsFiles) -> Option<String> {
+    tls::acceptor(files).err().map(|error| error.to_string())
 }
 
 /// Makes the data folder, which only its owner can read.

@@ -76,6 +76,29 @@ fn disk_usage(folder: &Path) -> (u64, u64) {
     nearest.map_or((0, 0), |disk| (disk.total_space() - disk.available_space(), disk.total_space()))
 }
 
+/// What the machine has room for; `None` where the system does not tell.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    /// Bytes that are free on the disk.
+    pub disk: Option<u64>,
+    /// Bytes of memory in all.
+    pub memory: Option<u64>,
+}
+
+/// Looks at the disk that holds `folder`, or will when the folder is made, and at the memory.
+#[must_use]
+pub fn room(folder: &Path) -> Room {
+    let absolute = std::path::absolute(folder).unwrap_or_default();
+    let there = absolute.ancestors().find_map(|folder| folder.canonicalize().ok()).unwrap_or_default();
+    let (used, whole) = disk_usage(&there);
+    let memory = System::new().ok().map(|mut system| {
+        system.refresh_memory();
+        system.total_memory()
+    });
+    let told = |size: &u64| *size > 0;
+    Room { disk: Some(whole).filter(told).map(|whole| whole - used), memory: memory.filter(told) }
+}
+
 fn percent(part: u64, whole: u64) -> f32 {
     if whole == 0 { 0.0 } else { (part as f64 / whole as f64 * 100.0) as f32 }
 }

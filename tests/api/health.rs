@@ -1,7 +1,10 @@
 //! `GET /health`, for anybody and for the owner.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::json;
+use tests::eventually;
 use tests::server::{Server, json_of};
 
 #[tokio::test]
@@ -60,4 +63,41 @@ async fn without_a_model_the_api_answers_and_says_what_to_do() {
     let (status, body) = server.post("/api/v1/generate-code", &json!({"user_question": "x"})).await;
     assert_eq!((status, &body["error_details"]["reason"]), (503, &json!("model_missing")));
     assert!(body["error_message"].as_str().unwrap().contains("models"));
+}
+
+#[tokio::test]
+async fn what_was_looked_at_is_listed_for_the_owner_in_both_languages() {
+    let server = Server::on(tests::folder(), |config| config.script = None).await;
+    let validation = server.get("/health").await["environment_validation"].clone();
+    let issues = json!({"critical": 0, "errors": 1, "warnings": 0});
+    assert_eq!(validation, json!({"status": "degraded", "issues": issues}));
+    for (language, message, help) in
+        [("ko", "모델이 없습니다", "GGUF 파일을"), ("en", "there is no model", "put a GGUF file")]
+    {
+        let request = server.request(Method::GET, "/health/detailed").header("Accept-Language", language);
+        let (_, body) = json_of(request.send().await.unwrap()).await;
+        let findings = body["findings"].as_array().unwrap();
+        let model = findings.iter().find(|finding| finding["id"] == "model").unwrap();
+        assert_eq!(model["severity"], "error");
+        let has = |field: &str, words: &str| model[field].as_str().unwrap().contains(words);
+        assert!(has("message", message) && has("help", help), "{model}");
+        let database = findings.iter().find(|finding| finding["id"] == "database").unwrap();
+        assert_eq!((&database["severity"], &database["help"]), (&json!("ok"), &json!(null)));
+        assert!(!findings.iter().any(|finding| finding["id"] == "port"), "its own port is no question");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_changes_in_the_installation_is_noticed_in_the_background() {
+    use std::os::unix::fs::PermissionsExt;
+    let data = tests::process::data_with(&tests::script());
+    let folder = data.path().to_owned();
+    let server = Server::on(data, |config| config.health_check_interval = Duration::from_millis(10)).await;
+    let warnings = async || server.get("/health").await["environment_validation"]["issues"]["warnings"].as_u64();
+    assert_eq!(warnings().await, Some(0));
+    for (mode, count) in [(0o755, 1), (0o700, 0)] {
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(mode)).unwrap();
+        eventually("it is counted", async || (warnings().await == Some(count)).then_some(())).await;
+    }
 }

@@ -21,7 +21,7 @@ async fn the_version_and_the_help_read_well() {
     let (out, _, code) = said(&finished(hapa(data.path(), &["--version"])).await);
     assert_eq!((out.as_str(), code), ("hapa 0.4.0\n", Some(0)));
     let (out, _, code) = said(&finished(hapa(data.path(), &["--help"])).await);
-    for part in ["generate", "serve", "status", "Examples:", "중복 제거"] {
+    for part in ["generate", "serve", "status", "doctor", "Examples:", "중복 제거"] {
         assert!(out.contains(part), "{part} in {out}");
     }
     assert_eq!(code, Some(0));

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what cannot be unwrapped has failed the test")]
 
 mod commands;
+mod doctor;
 mod keys;
 mod lifecycle;
 mod logs;

@@ -13,6 +13,18 @@ use tokio::time::timeout;
 /// The longest that anything is waited for. Only a failing test ever waits so long.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// A folder for a test alone, which nobody else can look into, as a data folder should be.
+///
+/// # Panics
+/// When it cannot be made.
+#[must_use]
+pub fn folder() -> tempfile::TempDir {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    builder.tempdir().expect("a temporary folder can be made")
+}
+
 /// Waits until `condition` gives something.
 ///
 /// # Panics

@@ -49,7 +49,7 @@ pub fn hapa(data: &Path, arguments: &[&str]) -> Command {
 /// A data folder with a script in it.
 #[must_use]
 pub fn data_with(script: &serde_json::Value) -> tempfile::TempDir {
-    let data = tempfile::tempdir().expect("a temporary folder can be made");
+    let data = crate::folder();
     let mut file = std::fs::File::create(data.path().join("script.json")).expect("it can be written to");
     file.write_all(script.to_string().as_bytes()).expect("there is room");
     data

@@ -35,28 +35,28 @@ impl Server {
 
     /// HAPA with a script of the test's own.
     pub async fn with_script(script: &Value) -> Self {
-        let data = tempfile::tempdir().expect("a temporary folder can be made");
+        let data = crate::folder();
         std::fs::write(data.path().join("script.json"), script.to_string()).expect("it can be written to");
         Self::on(data, |_| {}).await
     }
 
     /// HAPA with the usual script, its configuration changed by `change`.
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let data = tempfile::tempdir().expect("a temporary folder can be made");
+        let data = crate::folder();
         std::fs::write(data.path().join("script.json"), crate::script().to_string()).expect("it can be written to");
         Self::on(data, change).await
     }
 
     /// HAPA on another address of this machine than loopback.
     pub async fn listening(address: IpAddr) -> Self {
-        let data = tempfile::tempdir().expect("a temporary folder can be made");
+        let data = crate::folder();
         std::fs::write(data.path().join("script.json"), crate::script().to_string()).expect("it can be written to");
         Self::on(data, |config| config.host = address).await
     }
 
     /// HAPA with a real model file.
     pub async fn with_model(model: PathBuf) -> Self {
-        let data = tempfile::tempdir().expect("a temporary folder can be made");
+        let data = crate::folder();
         Self::on(data, |config| (config.script, config.model) = (None, Some(model))).await
     }
 

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::error::Language;
 use crate::serve::{House, Purpose, StartError, running};
 
 /// A connection to the API, with the installation's own key.
@@ -138,17 +139,12 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let language = if wants_english() { "en" } else { "ko" };
+        let language = if super::language() == Language::English { "en" } else { "ko" };
         self.http
             .request(method, format!("{}{path}", self.address))
             .header("X-API-Key", &self.key)
             .header("Accept-Language", language)
     }
-}
-
-/// Whether the terminal's language is not Korean; then messages are in English, as the rest of the command line is.
-fn wants_english() -> bool {
-    crate::config::locale().is_none_or(|locale| !locale.starts_with("ko"))
 }
 
 /// The response, or the API's own words for why there is none.

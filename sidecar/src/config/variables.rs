@@ -1,5 +1,7 @@
 //! Every variable of the environment that HAPA reads: its name, its default, and what it decides.
 
+use std::fmt;
+
 /// A variable of the environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Variable {
@@ -87,11 +89,27 @@ in the window are kept in the database, and a variable that is set wins over the
 |---|---|---|
 ";
 
-/// A sentence for each of `names` that looks like a variable of HAPA and is none.
+/// A variable that looks like one of HAPA's and is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unknown {
+    /// Its name.
+    pub name: String,
+    /// The variable that was meant, perhaps.
+    pub nearest: Option<&'static str>,
+}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is not a variable of HAPA", self.name)?;
+        self.nearest.map_or(Ok(()), |nearest| write!(f, "; did you mean {nearest}?"))
+    }
+}
+
+/// Those of `names` that look like variables of HAPA and are none.
 #[must_use]
-pub fn unknown(names: &[String]) -> Vec<String> {
+pub fn unknown(names: &[String]) -> Vec<Unknown> {
     let known = |name: &str| VARIABLES.iter().any(|variable| variable.name == name);
-    let mut sentences = Vec::new();
+    let mut found = Vec::new();
     for name in names.iter().filter(|name| !known(name)) {
         let nearest =
             VARIABLES.iter().map(|variable| (strsim::damerau_levenshtein(variable.name, name), variable.name));
@@ -99,9 +117,8 @@ pub fn unknown(names: &[String]) -> Vec<String> {
         // Short names such as HOST and PORT are near to many that belong to other programs.
         let misspelt = nearest.1.len() >= 8 && nearest.0 <= 2;
         if misspelt || name.starts_with("HAPA_") && !name.starts_with("HAPA_TEST_") {
-            let help = if nearest.0 <= 3 { format!("; did you mean {}?", nearest.1) } else { String::new() };
-            sentences.push(format!("{name} is not a variable of HAPA{help}"));
+            found.push(Unknown { name: name.clone(), nearest: (nearest.0 <= 3).then_some(nearest.1) });
         }
     }
-    sentences
+    found
 }

@@ -8,20 +8,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::{App, VERSION};
-use crate::error::Problem;
+use crate::doctor::{Issues, Status, Told};
+use crate::error::{Language, Problem};
 use crate::system::Sample;
-
-/// How HAPA is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// Questions are answered.
-    Healthy,
-    /// The API answers, but no model does yet.
-    Degraded,
-    /// The database does not answer.
-    Unhealthy,
-}
 
 /// HAPA's health, without anything private.
 #[derive(Debug, Serialize, ToSchema)]
@@ -57,17 +46,6 @@ pub struct EnvironmentValidation {
     issues: Issues,
 }
 
-/// Problems by weight.
-#[derive(Debug, Clone, Copy, Default, Serialize, ToSchema)]
-pub struct Issues {
-    /// HAPA cannot work.
-    critical: u32,
-    /// Something that was asked for does not work.
-    errors: u32,
-    /// Something could be better.
-    warnings: u32,
-}
-
 /// Tells how HAPA is, to anybody.
 #[utoipa::path(
     get, path = "/health", tag = "system", security(()),
@@ -80,23 +58,18 @@ pub async fn health(State(app): State<App>) -> (StatusCode, Json<HealthResponse>
     let sample = *app.system.borrow();
     let state = app.engine.state();
     let status = status(&app, &state);
-    let issues = Issues {
-        critical: u32::from(!sample.store_answers),
-        errors: u32::from(matches!(state, ModelState::Failed { .. })),
-        warnings: u32::from(matches!(state, ModelState::Absent)),
-    };
+    let mut issues = app.checkup.borrow().issues();
+    if !sample.store_answers {
+        // The file may look well from outside.
+        issues.critical = issues.critical.max(1);
+    }
     let code = if status == Status::Unhealthy { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    let validation = match issues {
-        Issues { critical: 1.., .. } => Status::Unhealthy,
-        Issues { errors: 1.., .. } => Status::Degraded,
-        Issues { .. } => Status::Healthy,
-    };
     let response = HealthResponse {
         status,
         version: VERSION,
         timestamp: jiff::Timestamp::now().to_string(),
         system_info: SystemInfo::of(&sample),
-        environment_validation: EnvironmentValidation { status: validation, issues },
+        environment_validation: EnvironmentValidation { status: issues.status(), issues },
     };
     (code, Json(response))
 }
@@ -121,6 +94,8 @@ pub struct DetailedHealthResponse {
     model: ModelHealth,
     backend: BackendHealth,
     queue: QueueHealth,
+    /// What was looked at in the installation, good things too, in the language of `Accept-Language`.
+    findings: Vec<Told>,
     /// Seconds since the process started.
     uptime_seconds: f64,
 }
@@ -176,7 +151,7 @@ impl QueueHealth {
         (status = "4XX", description = "The request was refused", body = Problem),
     )
 )]
-pub async fn health_detailed(State(app): State<App>) -> Json<DetailedHealthResponse> {
+pub async fn health_detailed(State(app): State<App>, language: Language) -> Json<DetailedHealthResponse> {
     let state = app.engine.state();
     let status = status(&app, &state);
     let device = if let ModelState::Ready(model) = &state { Some(model.device.clone()) } else { None };
@@ -200,6 +175,7 @@ pub async fn health_detailed(State(app): State<App>) -> Json<DetailedHealthRespo
         model,
         backend: BackendHealth { device },
         queue: QueueHealth::of(&app),
+        findings: app.checkup.borrow().told(language),
         uptime_seconds: app.started.elapsed().as_secs_f64(),
     })
 }

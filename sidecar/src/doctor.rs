@@ -1,0 +1,172 @@
+//! What is wrong with an installation, and what helps: the checks, without any printing.
+
+mod model;
+mod network;
+mod storage;
+mod watch;
+
+use std::time::Duration;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+pub use self::watch::watch;
+use crate::config::{self, Config};
+use crate::error::{Language, Message};
+use crate::system::{self, Room};
+
+/// How long the database may be read through where somebody waits for the result.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Looks at the whole installation, whether HAPA runs on it or not. Nothing is changed and nothing is held.
+pub async fn examine(config: &Config) -> Report {
+    let room = system::room(&config.data);
+    let mut findings = storage::findings(config, &room, PATIENCE).await;
+    findings.push(model::file(config, &room));
+    findings.push(model::backends());
+    findings.extend(network::ports(config));
+    findings.extend(surroundings(config));
+    Report { findings }
+}
+
+/// What was asked for and is not about files of HAPA's own.
+fn surroundings(config: &Config) -> Vec<Finding> {
+    let variables = config::unknown(&config::names()).into_iter().map(|unknown| {
+        let en = unknown.to_string();
+        let nearest = unknown.nearest.map(|nearest| format!(" ({nearest}?)")).unwrap_or_default();
+        let ko = format!("`{}`: HAPA가 모르는 환경 변수입니다{nearest}", unknown.name);
+        let help = Message::new("철자를 고치거나 지우세요", "correct its spelling, or remove it");
+        Finding::new("variable", Severity::Warning, Message::new(ko, en)).help(help)
+    });
+    network::wishes(config).into_iter().chain(variables).collect()
+}
+
+/// How much a finding weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = Weight)]
+pub enum Severity {
+    /// HAPA cannot work.
+    Critical,
+    /// Something that was asked for does not work.
+    Error,
+    /// Something could be better.
+    Warning,
+    /// Worth knowing.
+    Info,
+    /// As it should be.
+    Ok,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What was looked at, as one word for programs.
+    pub id: &'static str,
+    /// How much it weighs.
+    pub severity: Severity,
+    /// What was found.
+    pub message: Message,
+    /// What to do, where something is to be done.
+    pub help: Option<Message>,
+}
+
+impl Finding {
+    fn new(id: &'static str, severity: Severity, message: Message) -> Self {
+        Self { id, severity, message, help: None }
+    }
+
+    fn help(self, help: Message) -> Self {
+        Self { help: Some(help), ..self }
+    }
+}
+
+/// All that was found, in the order in which it was looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Good things too.
+    pub findings: Vec<Finding>,
+}
+
+/// Problems by weight.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Issues {
+    /// HAPA cannot work.
+    pub critical: u32,
+    /// Something that was asked for does not work.
+    pub errors: u32,
+    /// Something could be better.
+    pub warnings: u32,
+}
+
+/// How HAPA is, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Questions can be answered.
+    Healthy,
+    /// Something that was asked for does not work, such as the model; the API does.
+    Degraded,
+    /// HAPA cannot work, such as without its database.
+    Unhealthy,
+}
+
+impl Issues {
+    /// The worst of them in one word.
+    #[must_use]
+    pub fn status(self) -> Status {
+        match self {
+            Self { critical: 1.., .. } => Status::Unhealthy,
+            Self { errors: 1.., .. } => Status::Degraded,
+            Self { .. } => Status::Healthy,
+        }
+    }
+}
+
+/// A finding as it is told to people and programs.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = HealthFinding)]
+pub struct Told {
+    /// What was looked at.
+    #[schema(example = "model")]
+    id: &'static str,
+    severity: Severity,
+    /// What was found.
+    message: String,
+    /// What to do; null where nothing is to be done.
+    help: Option<String>,
+}
+
+impl Report {
+    /// The problems, counted.
+    #[must_use]
+    pub fn issues(&self) -> Issues {
+        let count = |severity| self.findings.iter().filter(|finding| finding.severity == severity).count();
+        let count = |severity| u32::try_from(count(severity)).unwrap_or(u32::MAX);
+        Issues {
+            critical: count(Severity::Critical),
+            errors: count(Severity::Error),
+            warnings: count(Severity::Warning),
+        }
+    }
+
+    /// All findings in one language.
+    #[must_use]
+    pub fn told(&self, language: Language) -> Vec<Told> {
+        let told = |finding: &Finding| Told {
+            id: finding.id,
+            severity: finding.severity,
+            message: finding.message.text(language).to_owned(),
+            help: finding.help.as_ref().map(|help| help.text(language).to_owned()),
+        };
+        self.findings.iter().map(told).collect()
+    }
+}
+
+/// A number of bytes for people, such as `491 MB`.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000_000 => format!("{} MB", bytes.div_ceil(1_000_000)),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}

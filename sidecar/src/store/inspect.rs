@@ -1,0 +1,130 @@
+//! A look at a database file that somebody may be using: nothing is changed, and nobody is kept waiting.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection};
+
+/// How a database file is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// There is none.
+    Absent,
+    /// It can be used. `whole` says whether all of it was looked at in the time that there was.
+    Sound {
+        /// Nothing was left out.
+        whole: bool,
+    },
+    /// A newer version of HAPA has written it.
+    TooNew,
+    /// It is no database, or parts of it are broken; with SQLite's own words.
+    Damaged(String),
+    /// It cannot be opened; with SQLite's own words.
+    Closed(String),
+}
+
+/// How long to wait for somebody who writes to the file.
+const BUSY: Duration = Duration::from_secs(1);
+
+/// Steps of SQLite between two looks at the clock: far below a millisecond.
+const STEPS: i32 = 1000;
+
+/// Looks at the database in `file`, for `patience` at most; with none, it is opened and not read through.
+pub async fn inspect(file: &Path, patience: Duration) -> Condition {
+    if !file.exists() {
+        return Condition::Absent;
+    }
+    match look(file, patience).await {
+        Ok(condition) => condition,
+        Err(error) => judge(&error),
+    }
+}
+
+async fn look(file: &Path, patience: Duration) -> sqlx::Result<Condition> {
+    let mut connection = open(file).await?;
+    let condition = read(&mut connection, patience).await;
+    let _ = connection.close().await;
+    condition
+}
+
+async fn open(file: &Path) -> sqlx::Result<SqliteConnection> {
+    // A file with a log beside it is in use, or was when its process died. Without one nobody writes, and SQLite need not leave
+    // files of its own beside it, as it would even to read.
+    let mut log = file.as_os_str().to_owned();
+    log.push("-wal");
+    let options = SqliteConnectOptions::new().filename(file).read_only(true).immutable(!Path::new(&log).exists());
+    options.busy_timeout(BUSY).disable_statement_logging().connect().await
+}
+
+async fn read(connection: &mut SqliteConnection, patience: Duration) -> sqlx::Result<Condition> {
+    const TABLE: &str = "SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'";
+    let begun: i64 = sqlx::query_scalar(TABLE).fetch_one(&mut *connection).await?;
+    if begun > 0 {
+        let version: Option<i64> =
+            sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(&mut *connection).await?;
+        let newest = sqlx::migrate!("./migrations").iter().map(|migration| migration.version).max();
+        if version > newest {
+            return Ok(Condition::TooNew);
+        }
+    }
+    if patience.is_zero() {
+        return Ok(Condition::Sound { whole: false });
+    }
+    let deadline = Instant::now() + patience;
+    connection.lock_handle().await?.set_progress_handler(STEPS, move || Instant::now() < deadline);
+    let words: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(connection).await?;
+    Ok(if words == "ok" { Condition::Sound { whole: true } } else { Condition::Damaged(words) })
+}
+
+/// What an error says about the file.
+fn judge(error: &sqlx::Error) -> Condition {
+    let problem = error.as_database_error();
+    let words = problem.map_or_else(|| error.to_string(), |problem| problem.message().to_owned());
+    let code = problem.and_then(|problem| problem.code()?.parse::<i32>().ok());
+    // The low byte is the kind: <https://www.sqlite.org/rescode.html>.
+    match code.map(|code| code & 0xff) {
+        // Busy, locked, interrupted.
+        Some(5 | 6 | 9) => Condition::Sound { whole: false },
+        // Corrupt, not a database.
+        Some(11 | 26) => Condition::Damaged(words),
+        _ => Condition::Closed(words),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+
+    #[tokio::test]
+    async fn a_database_of_a_newer_version_is_told_apart_in_use_and_at_rest() {
+        let parent = tempfile::tempdir().unwrap();
+        // Characters that mean something in an address.
+        let folder = parent.path().join("a b?c#d%20é");
+        std::fs::create_dir(&folder).unwrap();
+        let file = folder.join("hapa.db");
+        assert_eq!(inspect(&file, BUSY).await, Condition::Absent);
+        let store = Store::open(&file).await.unwrap();
+        assert_eq!(inspect(&file, BUSY).await, Condition::Sound { whole: true });
+        assert_eq!(inspect(&file, Duration::ZERO).await, Condition::Sound { whole: false });
+        sqlx::query("UPDATE _sqlx_migrations SET version = 9999 WHERE version = 1").execute(&store.pool).await.unwrap();
+        assert_eq!(inspect(&file, BUSY).await, Condition::TooNew);
+        store.close().await;
+        assert_eq!(inspect(&file, BUSY).await, Condition::TooNew);
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[tokio::test]
+    async fn a_large_database_is_not_read_to_its_end_when_time_is_short() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("hapa.db");
+        let store = Store::open(&file).await.unwrap();
+        let rows =
+            "CREATE TABLE many AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
+            SELECT i, hex(i) AS text FROM n";
+        sqlx::query(rows).execute(&store.pool).await.unwrap();
+        assert_eq!(inspect(&file, Duration::from_nanos(1)).await, Condition::Sound { whole: false });
+        assert_eq!(inspect(&file, BUSY * 30).await, Condition::Sound { whole: true });
+    }
+}
