@@ -140,8 +140,15 @@ async fn a_damaged_database_is_found() {
     assert_eq!((&report["status"], code), (&json!("unhealthy"), Some(1)));
     fs::write(&path, "hello").unwrap();
     says(&doctor(data.path(), &[]).await.0, "database", "critical", "is damaged: file is not a database");
-    fs::write(&path, &whole).unwrap();
-    says(&doctor(data.path(), &[]).await.0, "database", "ok", "is in order");
+    // The next start keeps it aside, which is told until somebody has looked.
+    let mut hapa = Supervised::start(data.path(), &[]).await;
+    let address = hapa.ready().await;
+    assert_eq!(health(&address).await["environment_validation"]["issues"]["warnings"], 1);
+    drop(hapa.stdin.take());
+    hapa.ended().await;
+    let report = doctor(data.path(), &[]).await.0;
+    says(&report, "database", "ok", "is in order");
+    says(&report, "set_aside", "warning", "it is kept as `hapa.db.corrupt-");
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
     says(&doctor(data.path(), &[]).await.0, "database", "critical", "cannot be opened");

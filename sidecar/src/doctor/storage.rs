@@ -20,6 +20,7 @@ pub async fn findings(config: &Config, room: &Room, patience: Duration) -> Vec<F
     findings.extend(permissions(&config.data));
     findings.push(disk(room));
     findings.push(database(&config.database, inspect(&config.database, patience).await));
+    findings.extend(set_aside(&config.database));
     findings
 }
 
@@ -131,15 +132,15 @@ fn database(file: &Path, condition: Condition) -> Finding {
             finding(Severity::Critical, "더 새로운 HAPA가 썼습니다", "was written by a newer version of HAPA").help(
                 Message::new(
                     "HAPA를 새 버전으로 올리거나 DATABASE_URL로 다른 파일을 정하세요",
-                    "install that version again, or name another file with DATABASE_URL",
+                    "update HAPA, or name another file with DATABASE_URL",
                 ),
             )
         }
         Condition::Damaged(words) => {
             finding(Severity::Critical, &format!("손상되었습니다 ({words})"), &format!("is damaged: {words}")).help(
                 Message::new(
-                    "HAPA를 끝내고 이 파일을 옮긴 뒤, 백업이 있으면 되돌리세요. 없으면 새로 만들어집니다",
-                    "end HAPA, move the file away, and put a copy back if you have one; otherwise a new one is made",
+                    "백업이 있으면 HAPA를 끝내고 되돌리세요. 없으면 다음 시작 때 이 파일을 옆으로 옮기고 새로 만듭니다",
+                    "if you have a copy, end HAPA and put it back; otherwise the next start keeps this file aside and makes a new one",
                 ),
             )
         }
@@ -151,4 +152,22 @@ fn database(file: &Path, condition: Condition) -> Finding {
                 ))
         }
     }
+}
+
+/// The damaged database that an earlier start kept beside the one in use, the newest if there are more.
+fn set_aside(database: &Path) -> Option<Finding> {
+    let beginning = format!("{}.corrupt-", database.file_name()?.to_string_lossy());
+    let names =
+        database.parent()?.read_dir().ok()?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    // Its `-wal` and `-shm` lie there too.
+    let name = names.filter(|name| name.starts_with(&beginning) && name.ends_with('Z')).max()?;
+    let message = Message::new(
+        format!("손상된 데이터베이스를 `{name}`(으)로 옮기고 새로 시작했습니다"),
+        format!("the database was damaged; it is kept as `{name}`, and a new one took its place"),
+    );
+    let help = Message::new(
+        "필요한 것을 되살렸거나 필요 없으면 그 파일을 지우세요",
+        "remove that file once you have rescued what you need from it",
+    );
+    Some(Finding::new("set_aside", Severity::Warning, message).help(help))
 }
