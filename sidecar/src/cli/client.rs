@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
 use handshake::Exit;
-use reqwest::{Method, RequestBuilder, Response};
+pub(super) use reqwest::Method;
+use reqwest::{RequestBuilder, Response};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::net::TcpListener;

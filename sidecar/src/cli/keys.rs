@@ -3,10 +3,9 @@
 use std::process::ExitCode;
 
 use handshake::Exit;
-use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::client::Client;
+use super::client::{Client, Method};
 use super::{KeyCommand, KeysArgs};
 use crate::config::Config;
 use crate::serve::{Purpose, StartError};
