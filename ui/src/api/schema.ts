@@ -1021,6 +1021,8 @@ export interface components {
         /** @description How HAPA is, for its owner. */
         DetailedHealthResponse: {
             backend: components["schemas"]["BackendHealth"];
+            /** @description What was looked at in the installation, good things too, in the language of `Accept-Language`. */
+            findings: components["schemas"]["HealthFinding"][];
             model: components["schemas"]["ModelHealth"];
             queue: components["schemas"]["QueueHealth"];
             status: components["schemas"]["Status"];
@@ -1492,6 +1494,19 @@ export interface components {
              * @example success
              */
             status: string;
+        };
+        /** @description A finding as it is told to people and programs. */
+        HealthFinding: {
+            /** @description What to do; null where nothing is to be done. */
+            help?: string | null;
+            /**
+             * @description What was looked at.
+             * @example model
+             */
+            id: string;
+            /** @description What was found. */
+            message: string;
+            severity: components["schemas"]["Weight"];
         };
         /** @description HAPA's health, without anything private. */
         HealthResponse: {
@@ -2160,7 +2175,7 @@ export interface components {
             uptime: number;
         };
         /**
-         * @description How HAPA is.
+         * @description How HAPA is, in one word.
          * @enum {string}
          */
         Status: "healthy" | "degraded" | "unhealthy";
@@ -2269,6 +2284,11 @@ export interface components {
          * @enum {string}
          */
         ValidationType: "syntax" | "security" | "performance" | "style" | "all";
+        /**
+         * @description How much a finding weighs.
+         * @enum {string}
+         */
+        Weight: "critical" | "error" | "warning" | "info" | "ok";
     };
     responses: never;
     parameters: never;

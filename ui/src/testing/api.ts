@@ -83,7 +83,7 @@ export class FakeApi {
   #health(): DetailedHealth {
     const queue = { waiting: 0, active: 0, capacity: 32 };
     const backend = { device: this.model.state === 'ready' ? 'CPU (test)' : null };
-    return { status: 'healthy', version: '0.4.0', model: this.model, backend, queue, uptime_seconds: 1 };
+    return { status: 'healthy', version: '0.4.0', model: this.model, backend, queue, uptime_seconds: 1, findings: [] };
   }
 }
 
