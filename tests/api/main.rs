@@ -8,6 +8,7 @@ mod completion;
 mod docs;
 mod errors;
 mod feedback;
+mod figures;
 mod generation;
 mod guard;
 mod health;

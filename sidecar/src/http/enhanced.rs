@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::body::Body;
 use super::generate::Additions;
+use super::observe::Witness;
 use super::problem::Rejection;
 use super::request_id::RequestId;
 use super::sse;
@@ -169,10 +170,10 @@ pub async fn enhanced_stream_generate(
     State(app): State<App>,
     caller: Caller,
     language: Language,
-    Extension(RequestId(request_id)): Extension<RequestId>,
+    Extension(witness): Extension<Witness>,
     Body(request): Body<EnhancedRequest>,
 ) -> Result<Response, Rejection> {
     let ask = Ask::try_from(request).map_err(language.rejection())?;
     let generation = app.generate(&caller.owner, ask.clone()).await.map_err(language.rejection())?;
-    Ok(sse::reviewed(generation, ask, request_id, language))
+    Ok(sse::reviewed(generation, ask, witness, language))
 }

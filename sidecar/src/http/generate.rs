@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::body::Body;
+use super::observe::Witness;
 use super::problem::Rejection;
 use super::request_id::RequestId;
 use super::sse;
@@ -63,12 +64,12 @@ pub async fn generate_code_streaming(
     State(app): State<App>,
     caller: Caller,
     language: Language,
-    Extension(RequestId(request_id)): Extension<RequestId>,
+    Extension(witness): Extension<Witness>,
     Body(request): Body<GenerateRequest>,
 ) -> Result<Response, Rejection> {
     let ask = Ask::try_from(request).map_err(language.rejection())?;
     let generation = app.generate(&caller.owner, ask).await.map_err(language.rejection())?;
-    Ok(sse::response(generation, request_id, language))
+    Ok(sse::response(generation, witness, language))
 }
 
 /// The answer to a question.

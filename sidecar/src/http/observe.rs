@@ -9,6 +9,7 @@ use axum::response::Response;
 use futures_util::{StreamExt, stream};
 
 use super::guard::keep_with;
+use super::problem;
 use super::request_id::RequestId;
 use crate::app::App;
 use crate::error::ErrorCode;
@@ -27,32 +28,58 @@ pub struct Failure {
     pub incident_id: Option<String>,
 }
 
+/// Who counts the errors of a request: those of its response, and those that come when the response has begun.
+#[derive(Debug, Clone)]
+pub struct Witness {
+    app: App,
+    method: String,
+    endpoint: String,
+    /// The request's id.
+    pub request_id: String,
+}
+
+impl Witness {
+    /// Counts an error, and keeps it for the owner to see.
+    pub fn note(&self, failure: Failure) {
+        self.app.metrics.error(failure.code.as_str(), &self.endpoint);
+        let status = problem::status(failure.code).as_u16();
+        // Strangers and misspelt addresses would fill the table.
+        if matches!(status, 401 | 403 | 404 | 405) {
+            return;
+        }
+        self.app.incidents.note(Incident {
+            at: now(),
+            code: failure.code.as_str().into(),
+            status: status.into(),
+            method: self.method.clone(),
+            endpoint: self.endpoint.clone(),
+            incident_id: failure.incident_id,
+            request_id: self.request_id.clone(),
+        });
+    }
+}
+
 /// Counts a request, and logs it with its id.
-pub async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
+pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().as_str().to_owned();
     let endpoint = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     let id = request.extensions().get::<RequestId>().map(|RequestId(id)| id.clone()).unwrap_or_default();
     let open = Open::begin(&app.metrics);
+    let witness = Witness {
+        app: app.clone(),
+        method: known(&method).to_owned(),
+        endpoint: endpoint.clone(),
+        request_id: id.clone(),
+    };
+    request.extensions_mut().insert(witness.clone());
     let response = next.run(request).await;
     let (duration, status) = (started.elapsed(), response.status().as_u16());
     app.metrics.request(known(&method), &endpoint, status, duration);
     app.stats.note(duration);
     log(&method, &endpoint, status, u64::try_from(duration.as_millis()).unwrap_or(u64::MAX), &id);
     if let Some(failure) = response.extensions().get::<Failure>() {
-        app.metrics.error(failure.code.as_str(), &endpoint);
-        // Strangers and misspelt addresses would fill the table.
-        if !matches!(status, 401 | 403 | 404 | 405) {
-            app.incidents.note(Incident {
-                at: now(),
-                code: failure.code.as_str().into(),
-                status: status.into(),
-                method,
-                endpoint,
-                incident_id: failure.incident_id.clone(),
-                request_id: id,
-            });
-        }
+        witness.note(failure.clone());
     }
     let span = tracing::Span::current();
     // The response is open until its body has gone out, and what goes wrong on the way is logged with the request's id.

@@ -12,6 +12,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::generate::{Additions, StartMetadata};
+use super::observe::{Failure, Witness};
 use super::{enhanced, problem};
 use crate::error::Language;
 use crate::generate::{Ask, Event, Generation};
@@ -73,27 +74,27 @@ enum State {
 }
 
 /// The response that streams `generation`. When the client goes away, the body is dropped and with it the generation.
-pub fn response(generation: Generation, request_id: String, language: Language) -> Response {
-    stream(generation, None, request_id, language)
+pub fn response(generation: Generation, witness: Witness, language: Language) -> Response {
+    stream(generation, None, witness, language)
 }
 
 /// The response that streams `generation`, an answer to `ask`, and at its end tells what is known of its code.
-pub fn reviewed(generation: Generation, ask: Ask, request_id: String, language: Language) -> Response {
-    stream(generation, Some(ask), request_id, language)
+pub fn reviewed(generation: Generation, ask: Ask, witness: Witness, language: Language) -> Response {
+    stream(generation, Some(ask), witness, language)
 }
 
-fn stream(generation: Generation, ask: Option<Ask>, request_id: String, language: Language) -> Response {
+fn stream(generation: Generation, ask: Option<Ask>, witness: Witness, language: Language) -> Response {
     let frames = stream::unfold(State::Begin(Box::new(generation)), move |state| {
-        let (request_id, ask) = (request_id.clone(), ask.clone());
+        let (witness, ask) = (witness.clone(), ask.clone());
         async move {
             match state {
                 State::Begin(generation) => {
-                    let start = StartMetadata::new(&generation.start, &request_id);
+                    let start = StartMetadata::new(&generation.start, &witness.request_id);
                     let bytes = frame(Kind::Start, String::new(), 0, Some(json(&start)));
                     Some((bytes, State::Middle(generation, 1)))
                 }
                 State::Middle(mut generation, sequence) => {
-                    let (kind, content, metadata) = next(&mut generation, ask, &request_id, language).await;
+                    let (kind, content, metadata) = next(&mut generation, ask, &witness, language).await;
                     let last = matches!(kind, Kind::Done | Kind::Error);
                     let state = if last { State::End } else { State::Middle(generation, sequence + 1) };
                     Some((frame(kind, content, sequence, metadata), state))
@@ -109,7 +110,7 @@ fn stream(generation: Generation, ask: Option<Ask>, request_id: String, language
 async fn next(
     generation: &mut Generation,
     ask: Option<Ask>,
-    request_id: &str,
+    witness: &Witness,
     language: Language,
 ) -> (Kind, String, Option<Value>) {
     let Ok(event) = tokio::time::timeout(SILENCE, generation.next()).await else {
@@ -119,14 +120,18 @@ async fn next(
         Event::Code { text, opens } => (Kind::Code, text, opens.as_ref().map(json)),
         Event::Explanation(text) => (Kind::Explanation, text, None),
         Event::Done(outcome) => {
-            let mut metadata = json(&Additions::new(&generation.start, &outcome, request_id));
+            let mut metadata = json(&Additions::new(&generation.start, &outcome, &witness.request_id));
             if let Some(ask) = ask {
                 let (review, _) = enhanced::review(ask, *outcome).await;
                 merge(&mut metadata, json(&review));
             }
             (Kind::Done, String::new(), Some(metadata))
         }
-        Event::Failed(error) => (Kind::Error, String::new(), Some(json(&problem::report(&error, language)))),
+        Event::Failed(error) => {
+            let problem = problem::report(&error, language);
+            witness.note(Failure { code: problem.error_code, incident_id: problem.incident_id() });
+            (Kind::Error, String::new(), Some(json(&problem)))
+        }
     }
 }
 
