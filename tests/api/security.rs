@@ -140,3 +140,16 @@ async fn figures_are_open_on_this_machine_and_for_an_admin_elsewhere() {
         assert_eq!(request.send().await.unwrap().status(), expected);
     }
 }
+
+#[tokio::test]
+async fn what_is_open_without_a_key_names_no_model_no_path_and_no_question() {
+    let server = Server::start().await;
+    assert_eq!(server.post("/api/v1/generate-code", &json!({"user_question": "아무도 모를 질문"})).await.0, 200);
+    let folder = server.data().to_string_lossy().into_owned();
+    for path in ["/health", "/api/v1/health", "/metrics", "/docs", "/api/openapi.json"] {
+        let text = server.bare(Method::GET, path).send().await.unwrap().text().await.unwrap();
+        for secret in ["scripted", "아무도 모를", &folder, &server.key] {
+            assert!(!text.contains(secret), "{path} tells `{secret}`");
+        }
+    }
+}
