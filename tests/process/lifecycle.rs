@@ -6,6 +6,7 @@ use nix::sys::signal::Signal;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tests::process::{Supervised, data_with, finished, hapa};
+use tests::stream::Frames;
 use tests::{eventually, script};
 
 fn client() -> Client {
@@ -42,6 +43,33 @@ async fn it_ends_in_order_when_asked_to_terminate() {
         hapa.signal(signal);
         assert_eq!(hapa.ended().await.code(), Some(0), "{signal}");
     }
+}
+
+#[tokio::test]
+async fn what_is_open_when_it_is_asked_to_terminate_is_ended_clearly() {
+    let data = data_with(&script());
+    let mut hapa = Supervised::start(data.path(), &[]).await;
+    let address = hapa.ready().await;
+    let client = client();
+    let ask = |path: &str| {
+        let request = client.post(format!("{address}/api/v1/{path}")).header("X-API-Key", &hapa.key);
+        request.json(&json!({"user_question": "forever", "use_cache": false})).send()
+    };
+    let mut frames = Frames::new(ask("generate-code-streaming").await.unwrap());
+    frames.next_of("code").await;
+    let plain = tokio::spawn(ask("generate-code"));
+    let queued = async || {
+        let details = client.get(format!("{address}/health/detailed")).header("X-API-Key", &hapa.key);
+        let details: Value = details.send().await.unwrap().json().await.unwrap();
+        (details["queue"]["active"].as_u64().unwrap() + details["queue"]["waiting"].as_u64().unwrap() == 2).then_some(())
+    };
+    eventually("both wait for the model", queued).await;
+    hapa.signal(Signal::SIGTERM);
+    let last = frames.rest().await.pop().unwrap();
+    assert_eq!((&last["type"], &last["metadata"]["error_code"]), (&json!("error"), &json!("SERVICE_UNAVAILABLE")));
+    let refused = plain.await.unwrap().unwrap();
+    assert_eq!(refused.status(), 503);
+    assert_eq!(hapa.ended().await.code(), Some(0));
 }
 
 #[tokio::test]
