@@ -1,5 +1,6 @@
 //! The handles that a request may use.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -20,10 +21,29 @@ use crate::settings;
 use crate::stats::Stats;
 use crate::store::Store;
 use crate::system::Sample;
+use crate::users::Profiles;
 
-/// All that the API works with. Cheap to clone.
+/// All that the API works with. Clones share it; each layer that a request passes has one.
 #[derive(Debug, Clone)]
-pub struct App {
+pub struct App(Arc<Handles>);
+
+impl From<Handles> for App {
+    fn from(handles: Handles) -> Self {
+        Self(Arc::new(handles))
+    }
+}
+
+impl Deref for App {
+    type Target = Handles;
+
+    fn deref(&self) -> &Handles {
+        &self.0
+    }
+}
+
+/// The handles themselves.
+#[derive(Debug)]
+pub struct Handles {
     /// The model.
     pub engine: Engine,
     /// What is kept on disk.
@@ -48,6 +68,8 @@ pub struct App {
     pub answers: Answers,
     /// Editor sessions with a completion on its way.
     pub sessions: Sessions,
+    /// Profiles that were read already.
+    pub profiles: Profiles,
     /// What is counted.
     pub metrics: Metrics,
     /// How long requests took.

@@ -17,13 +17,13 @@ use tracing::Instrument;
 pub use self::ask::Ask;
 use self::findings::Finding;
 pub use self::kind::ModelType;
-use self::record::{Accepted, Recording};
+use self::record::{Accepted, Recording, Room, Whole};
 pub use self::split::Opened;
 use self::split::Splitter;
-use crate::answers::{Kind, Reuse};
+use crate::answers::{Kind, Origin, Reuse};
 use crate::app::App;
 use crate::error::{Error, Invalid, Message};
-use crate::store::{Finish, NewMessage};
+use crate::store::{Finish, NewMessage, Thread};
 
 /// Where the answers come from.
 pub const LOCAL: &str = "local";
@@ -133,24 +133,34 @@ impl App {
             Some(Err(error)) => return Err(error.into()),
             Some(Ok(_)) | None => return Err(engine::Error::Stopped.into()),
         };
-        let conversation_id = match &ask.conversation_id {
-            Some(id) => id.clone(),
-            None => self.store.start_conversation(owner, &title(&ask.question)).await?,
+        let room = Room { prompt_tokens, limit, dropped };
+        let splitter = Splitter::of(ask.kind.shape(), &ask.language);
+        let thread = match &ask.conversation_id {
+            Some(id) => Thread::Known { id: id.clone(), replaces: ask.replaces.clone() },
+            None => Thread::New { title: title(&ask.question) },
         };
-        let message = NewMessage {
-            conversation_id: &conversation_id,
-            owner,
-            question: &ask.question,
-            code_context: ask.code_context.as_deref(),
-            language: &ask.language,
-            model: &model.name,
+        let mut message = NewMessage {
+            thread,
+            owner: owner.to_owned(),
+            question: ask.question.clone(),
+            code_context: ask.code_context.clone(),
+            language: ask.language.clone(),
+            model: model.name.clone(),
             backend: LOCAL,
-            replaces: ask.replaces.as_deref(),
+            answer: None,
         };
-        let message_id = self.store.add_message(message).await?;
+        if answer.origin == Origin::Kept {
+            // Question and answer are kept together, before anything is told of them.
+            let whole = Whole::hear(answer, splitter, asked, &room).await.ok_or(engine::Error::Stopped)?;
+            message.answer = Some(whole.progress.clone());
+            let (conversation_id, message_id) = self.store.add_message(message).await?;
+            let start = Start { conversation_id, message_id, model: model.name };
+            return Ok(Generation { start, events: whole.events() });
+        }
+        let (conversation_id, message_id) = self.store.add_message(message).await?;
         let start = Start { conversation_id, message_id: message_id.clone(), model: model.name };
-        let accepted = Accepted { kind: ask.kind, message_id, asked, prompt_tokens, limit, dropped };
-        let recording = Recording::new(self.clone(), accepted, Splitter::of(ask.kind.shape(), &ask.language));
+        let accepted = Accepted { kind: ask.kind, message_id, asked, room };
+        let recording = Recording::new(self.clone(), accepted, splitter);
         let (events, receiver) = mpsc::channel(64);
         self.work.spawn(recording.run(answer, events).in_current_span());
         Ok(Generation { start, events: receiver })

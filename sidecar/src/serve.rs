@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::answers::Answers;
-use crate::app::{App, VERSION};
+use crate::app::{App, Handles, VERSION};
 use crate::complete::Sessions;
 use crate::config::{Config, TlsFiles};
 use crate::incidents::Incidents;
@@ -25,6 +25,7 @@ use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::stats::Stats;
 use crate::store::Store;
+use crate::users::Profiles;
 use crate::{doctor, http, models, retention, settings, system};
 
 pub use self::listeners::Listeners;
@@ -100,7 +101,7 @@ impl House {
         let work = TaskTracker::new();
         work.spawn(retention::watch(store.clone(), settings.clone(), shutdown.clone()));
         let checkup = doctor::watch(config.clone(), engine.watch(), shutdown.clone()).await;
-        let app = App {
+        let app = App::from(Handles {
             checkup,
             metrics: Metrics::default(),
             stats: Stats::default(),
@@ -116,11 +117,12 @@ impl House {
             origins: origins(config),
             answers: Answers::new(settings.clone()),
             sessions: Sessions::default(),
+            profiles: Profiles::default(),
             settings,
             started: Instant::now(),
             shutdown,
             work,
-        };
+        });
         Ok(Self { app, key, lock })
     }
 

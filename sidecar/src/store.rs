@@ -12,6 +12,7 @@ mod messages;
 mod open;
 mod search;
 mod settings;
+mod writer;
 
 use sqlx::SqlitePool;
 
@@ -23,13 +24,16 @@ pub use self::history::Query;
 pub use self::import::{Imported, NewConversation};
 pub use self::inspect::{Condition, inspect};
 pub use self::keys::{NewKey, StoredKey};
-pub use self::messages::{Finish, Message, NewMessage, Progress, TokenTotals};
+pub use self::messages::{Finish, Message, NewMessage, Progress, Thread, TokenTotals};
 pub use self::open::{OpenError, SetAside};
+
+use self::writer::Writer;
 
 /// A handle to the database. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: SqlitePool,
+    writer: Writer,
     set_aside: Option<SetAside>,
 }
 

@@ -61,7 +61,8 @@ async fn what_is_open_when_it_is_asked_to_terminate_is_ended_clearly() {
     let queued = async || {
         let details = client.get(format!("{address}/health/detailed")).header("X-API-Key", &hapa.key);
         let details: Value = details.send().await.unwrap().json().await.unwrap();
-        (details["queue"]["active"].as_u64().unwrap() + details["queue"]["waiting"].as_u64().unwrap() == 2).then_some(())
+        (details["queue"]["active"].as_u64().unwrap() + details["queue"]["waiting"].as_u64().unwrap() == 2)
+            .then_some(())
     };
     eventually("both wait for the model", queued).await;
     hapa.signal(Signal::SIGTERM);

@@ -23,12 +23,98 @@ pub(super) struct Accepted {
     pub kind: ModelType,
     pub message_id: String,
     pub asked: Instant,
+    pub room: Room,
+}
+
+/// What a prompt takes of the context.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
     /// Tokens that prompt and answer may have together.
     pub limit: usize,
     /// Earlier messages that were left out of the prompt.
     pub dropped: usize,
+}
+
+/// An answer that was finished before it was asked for.
+pub(super) struct Whole {
+    /// What the record has of it.
+    pub progress: Progress,
+    events: Vec<Event>,
+}
+
+impl Whole {
+    /// Hears an answer out that is kept. `None` if it breaks off after all.
+    pub async fn hear(mut answer: Listener, mut splitter: Splitter, asked: Instant, room: &Room) -> Option<Self> {
+        let (mut text, mut pieces) = (String::new(), Vec::new());
+        let summary = loop {
+            match answer.next().await?.ok()? {
+                engine::Event::Text { text: more, .. } => {
+                    text.push_str(&more);
+                    pieces.extend(splitter.push(&more));
+                }
+                engine::Event::Done(summary) => break summary,
+                engine::Event::Started { .. } | engine::Event::Reading { .. } => {}
+            }
+        };
+        pieces.extend(splitter.finish());
+        let taken = Taken { whole: asked.elapsed(), first: Some(asked.elapsed()) };
+        let progress = Progress {
+            answer: text,
+            generated_code: splitter.code().to_owned(),
+            explanation: splitter.explanation().to_owned(),
+            finish: Some(finish(&summary)),
+            prompt_tokens: count(room.prompt_tokens),
+            completion_tokens: count(summary.completion_tokens),
+            duration_ms: i64::try_from(taken.whole.as_millis()).unwrap_or(i64::MAX),
+            // The speed of an answer that was made for somebody else says nothing.
+            tokens_per_second: None,
+        };
+        let mut events: Vec<Event> = pieces.into_iter().map(Event::from).collect();
+        events.push(Event::Done(Box::new(outcome(progress.clone(), &summary, answer.origin, room, taken))));
+        Some(Self { progress, events })
+    }
+
+    /// Its events, all there at once.
+    pub fn events(self) -> mpsc::Receiver<Event> {
+        let (sender, receiver) = mpsc::channel(self.events.len());
+        for event in self.events {
+            let _ = sender.try_send(event);
+        }
+        receiver
+    }
+}
+
+/// How long an answer took.
+struct Taken {
+    whole: Duration,
+    first: Option<Duration>,
+}
+
+fn finish(summary: &Summary) -> Finish {
+    match summary.finish {
+        engine::Finish::Stop => Finish::Stop,
+        engine::Finish::Length => Finish::Length,
+    }
+}
+
+fn outcome(progress: Progress, summary: &Summary, origin: Origin, room: &Room, taken: Taken) -> Outcome {
+    let dropped = if room.dropped > 0 { vec![format!("{} earlier messages", room.dropped)] } else { Vec::new() };
+    Outcome {
+        answer: progress.answer,
+        generated_code: progress.generated_code,
+        explanation: progress.explanation,
+        finish: finish(summary),
+        cached: origin != Origin::Model,
+        prompt_tokens: summary.prompt_tokens,
+        completion_tokens: summary.completion_tokens,
+        limit: room.limit,
+        dropped,
+        processing_time: taken.whole.as_secs_f64(),
+        time_to_first_token: taken.first.map(|first| first.as_secs_f64()),
+        tokens_per_second: progress.tokens_per_second,
+    }
 }
 
 pub(super) struct Recording {
@@ -127,37 +213,18 @@ impl Recording {
     async fn finished(&mut self, summary: &Summary, origin: Origin, events: &mpsc::Sender<Event>) -> Event {
         // Left or not: what follows concerns the record too.
         let _ = send(self.splitter.finish(), events).await;
-        let finish = match summary.finish {
-            engine::Finish::Stop => Finish::Stop,
-            engine::Finish::Length => Finish::Length,
-        };
-        let mut progress = self.progress(Some(finish));
+        let mut progress = self.progress(Some(finish(summary)));
         progress.completion_tokens = count(summary.completion_tokens);
         // The speed of an answer that was made for somebody else says nothing.
         progress.tokens_per_second =
             (origin == Origin::Model).then(|| speed(summary.completion_tokens, summary.decode)).flatten();
-        self.write(&progress).await;
+        self.write(progress.clone()).await;
         if origin == Origin::Model {
             self.count(true, summary.reused_tokens);
         }
-        Event::Done(Box::new(Outcome {
-            answer: progress.answer,
-            generated_code: progress.generated_code,
-            explanation: progress.explanation,
-            finish,
-            cached: origin != Origin::Model,
-            prompt_tokens: summary.prompt_tokens,
-            completion_tokens: summary.completion_tokens,
-            limit: self.accepted.limit,
-            dropped: if self.accepted.dropped > 0 {
-                vec![format!("{} earlier messages", self.accepted.dropped)]
-            } else {
-                Vec::new()
-            },
-            processing_time: self.accepted.asked.elapsed().as_secs_f64(),
-            time_to_first_token: self.first_token.map(|first| (first - self.accepted.asked).as_secs_f64()),
-            tokens_per_second: progress.tokens_per_second,
-        }))
+        let first = self.first_token.map(|first| first - self.accepted.asked);
+        let taken = Taken { whole: self.accepted.asked.elapsed(), first };
+        Event::Done(Box::new(outcome(progress, summary, origin, &self.accepted.room, taken)))
     }
 
     /// Counts this answer of the model.
@@ -169,7 +236,7 @@ impl Recording {
             duration: self.accepted.asked.elapsed(),
             first_token: self.first_token.map(|first| first - self.accepted.asked),
             tokens_per_second: speed,
-            prompt_tokens: self.accepted.prompt_tokens as u64,
+            prompt_tokens: self.accepted.room.prompt_tokens as u64,
             reused_tokens: reused_tokens as u64,
             completion_tokens: self.tokens as u64,
         });
@@ -181,10 +248,10 @@ impl Recording {
             self.splitter.finish();
         }
         let progress = self.progress(finish);
-        self.write(&progress).await;
+        self.write(progress).await;
     }
 
-    async fn write(&mut self, progress: &Progress) {
+    async fn write(&mut self, progress: Progress) {
         self.saved = progress.answer.len();
         if let Err(error) = self.app.store.update_message(&self.accepted.message_id, progress).await {
             tracing::error!(%error, message_id = %self.accepted.message_id, "could not keep an answer");
@@ -197,7 +264,7 @@ impl Recording {
             generated_code: self.splitter.code().to_owned(),
             explanation: self.splitter.explanation().to_owned(),
             finish,
-            prompt_tokens: count(self.accepted.prompt_tokens),
+            prompt_tokens: count(self.accepted.room.prompt_tokens),
             completion_tokens: count(self.tokens),
             duration_ms: i64::try_from(self.accepted.asked.elapsed().as_millis()).unwrap_or(i64::MAX),
             tokens_per_second: self
@@ -210,13 +277,18 @@ impl Recording {
 
 async fn send(pieces: Vec<Piece>, events: &mpsc::Sender<Event>) -> Result<(), mpsc::error::SendError<Event>> {
     for piece in pieces {
-        let event = match piece {
-            Piece::Code { text, opens } => Event::Code { text, opens },
-            Piece::Explanation(text) => Event::Explanation(text),
-        };
-        events.send(event).await?;
+        events.send(Event::from(piece)).await?;
     }
     Ok(())
+}
+
+impl From<Piece> for Event {
+    fn from(piece: Piece) -> Self {
+        match piece {
+            Piece::Code { text, opens } => Self::Code { text, opens },
+            Piece::Explanation(text) => Self::Explanation(text),
+        }
+    }
 }
 
 /// Tokens per second between the first token and the last; the first one's time is the prompt's.

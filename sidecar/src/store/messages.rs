@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use sqlx::SqliteConnection;
 use utoipa::ToSchema;
 
-use super::{Store, id, now};
+use super::writer::Task;
+use super::{Store, id};
 
 /// Messages that can be told apart within a millisecond.
 pub(super) const PER_MILLISECOND: i64 = 1000;
@@ -81,24 +82,41 @@ pub struct Message {
 }
 
 /// A question that was just accepted.
-#[derive(Debug, Clone, Copy)]
-pub struct NewMessage<'a> {
-    /// The conversation it belongs to.
-    pub conversation_id: &'a str,
+#[derive(Debug, Clone)]
+pub struct NewMessage {
+    /// The conversation that it becomes part of.
+    pub thread: Thread,
     /// Whose history it belongs to.
-    pub owner: &'a str,
+    pub owner: String,
     /// What is asked.
-    pub question: &'a str,
+    pub question: String,
     /// The code it is about.
-    pub code_context: Option<&'a str>,
+    pub code_context: Option<String>,
     /// The programming language asked for.
-    pub language: &'a str,
+    pub language: String,
     /// The model that answers.
-    pub model: &'a str,
+    pub model: String,
     /// Where it runs.
-    pub backend: &'a str,
-    /// The message whose place it takes; that one and all after it leave the thread.
-    pub replaces: Option<&'a str>,
+    pub backend: &'static str,
+    /// The answer, where it is known already.
+    pub answer: Option<Progress>,
+}
+
+/// The conversation that a question becomes part of.
+#[derive(Debug, Clone)]
+pub enum Thread {
+    /// A new one.
+    New {
+        /// What it is called.
+        title: String,
+    },
+    /// One that is there.
+    Known {
+        /// Its id.
+        id: String,
+        /// The message whose place the question takes; that one and all after it leave the thread.
+        replaces: Option<String>,
+    },
 }
 
 /// What is known of an answer: while it grows, and at its end.
@@ -134,63 +152,21 @@ pub struct TokenTotals {
 }
 
 impl Store {
-    /// Keeps a question before anything is answered, and gives back the message's id.
-    pub(crate) async fn add_message(&self, new: NewMessage<'_>) -> sqlx::Result<String> {
-        let (id, now) = (id(), now());
-        let mut transaction = self.write().await?;
-        if let Some(replaced) = new.replaces {
-            sqlx::query!(
-                "UPDATE messages SET superseded = 1
-                 WHERE conversation_id = ?1 AND number >= (SELECT number FROM messages WHERE id = ?2)",
-                new.conversation_id,
-                replaced
-            )
-            .execute(&mut *transaction)
-            .await?;
-        }
-        let number = number(&mut transaction, now).await?;
-        sqlx::query!(
-            "INSERT INTO messages (number, id, conversation_id, owner, question, code_context, language, model, backend, created_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            number,
-            id,
-            new.conversation_id,
-            new.owner,
-            new.question,
-            new.code_context,
-            new.language,
-            new.model,
-            new.backend,
-            now
-        )
-        .execute(&mut *transaction)
-        .await?;
-        sqlx::query!("UPDATE conversations SET updated_at = ? WHERE id = ?", now, new.conversation_id)
-            .execute(&mut *transaction)
-            .await?;
-        transaction.commit().await?;
-        Ok(id)
+    /// Keeps a question, before it is answered or with its answer, and gives back the ids of conversation and message.
+    pub(crate) async fn add_message(&self, message: NewMessage) -> sqlx::Result<(String, String)> {
+        let message_id = id();
+        let conversation_id = match &message.thread {
+            Thread::New { .. } => id(),
+            Thread::Known { id, .. } => id.clone(),
+        };
+        let ids = (conversation_id.clone(), message_id.clone());
+        self.writer.write(Task::Add { message: Box::new(message), id: message_id, conversation_id }).await?;
+        Ok(ids)
     }
 
     /// Keeps what has come of an answer.
-    pub(crate) async fn update_message(&self, id: &str, progress: &Progress) -> sqlx::Result<()> {
-        let finish = progress.finish.map(Finish::as_str);
-        sqlx::query!(
-            "UPDATE messages SET answer = ?, generated_code = ?, explanation = ?, finish = ?, prompt_tokens = ?,
-                    completion_tokens = ?, duration_ms = ?, tokens_per_second = ? WHERE id = ?",
-            progress.answer,
-            progress.generated_code,
-            progress.explanation,
-            finish,
-            progress.prompt_tokens,
-            progress.completion_tokens,
-            progress.duration_ms,
-            progress.tokens_per_second,
-            id
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+    pub(crate) async fn update_message(&self, id: &str, progress: Progress) -> sqlx::Result<()> {
+        self.writer.write(Task::Update { id: id.to_owned(), progress }).await
     }
 
     /// What all answers together cost.

@@ -10,6 +10,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Connection, SqliteConnection, SqlitePool};
 
 use super::Store;
+use super::writer::Writer;
 
 /// Files of at most so many bytes are read through at every start; larger ones only after a crash. A gigabyte takes seconds.
 const ALWAYS_CHECKED: u64 = 256 << 20;
@@ -103,7 +104,7 @@ async fn open(file: &Path) -> Result<Store, Unusable> {
         pool.close().await;
         return Err(unusable);
     }
-    Ok(Store { pool, set_aside: None })
+    Ok(Store { writer: Writer::start(pool.clone()), pool, set_aside: None })
 }
 
 async fn prepare(pool: &SqlitePool) -> Result<(), Unusable> {

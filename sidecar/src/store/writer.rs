@@ -1,0 +1,174 @@
+//! Keeping questions and answers: those that come at the same time share a transaction, so that many cost little more than one.
+
+use sqlx::{SqliteConnection, SqlitePool};
+use tokio::sync::{mpsc, oneshot};
+
+use super::messages::{NewMessage, PER_MILLISECOND, Progress, Thread};
+use super::now;
+
+/// What waits to be written at most; those that come then wait for a place.
+const WAITING: usize = 256;
+
+/// What shares a transaction at most.
+const BATCH: usize = 64;
+
+/// A handle to the task that writes. It ends with the last handle.
+#[derive(Debug, Clone)]
+pub(super) struct Writer(mpsc::Sender<Job>);
+
+/// Something to write, and who waits for it.
+#[derive(Debug)]
+struct Job {
+    task: Task,
+    done: oneshot::Sender<sqlx::Result<()>>,
+}
+
+/// Something to write.
+#[derive(Debug)]
+pub(super) enum Task {
+    /// A question, and its answer where that is known already.
+    Add { message: Box<NewMessage>, id: String, conversation_id: String },
+    /// What has come of an answer.
+    Update { id: String, progress: Progress },
+}
+
+impl Writer {
+    /// Starts the task, which writes into `pool`.
+    pub fn start(pool: SqlitePool) -> Self {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        tokio::spawn(run(pool, receiver));
+        Self(sender)
+    }
+
+    /// Writes, and comes back when it is in the database.
+    pub async fn write(&self, task: Task) -> sqlx::Result<()> {
+        let (done, written) = oneshot::channel();
+        self.0.send(Job { task, done }).await.map_err(|_| sqlx::Error::PoolClosed)?;
+        written.await.map_err(|_| sqlx::Error::PoolClosed)?
+    }
+}
+
+async fn run(pool: SqlitePool, mut jobs: mpsc::Receiver<Job>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while jobs.recv_many(&mut batch, BATCH).await > 0 {
+        if batch.len() > 1 && together(&pool, &batch).await.is_ok() {
+            for job in batch.drain(..) {
+                let _ = job.done.send(Ok(()));
+            }
+            continue;
+        }
+        // One of them cannot be written, and must not cost the others.
+        for job in batch.drain(..) {
+            let written = alone(&pool, &job.task).await;
+            let _ = job.done.send(written);
+        }
+    }
+}
+
+async fn together(pool: &SqlitePool, jobs: &[Job]) -> sqlx::Result<()> {
+    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    for job in jobs {
+        carry_out(&mut transaction, &job.task).await?;
+    }
+    transaction.commit().await
+}
+
+async fn alone(pool: &SqlitePool, task: &Task) -> sqlx::Result<()> {
+    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    carry_out(&mut transaction, task).await?;
+    transaction.commit().await
+}
+
+async fn carry_out(connection: &mut SqliteConnection, task: &Task) -> sqlx::Result<()> {
+    match task {
+        Task::Add { message, id, conversation_id } => add(connection, message, id, conversation_id).await,
+        Task::Update { id, progress } => update(connection, id, progress).await,
+    }
+}
+
+async fn add(connection: &mut SqliteConnection, new: &NewMessage, id: &str, conversation_id: &str) -> sqlx::Result<()> {
+    let now = now();
+    match &new.thread {
+        Thread::New { title } => {
+            sqlx::query!(
+                "INSERT INTO conversations (id, owner, title, created_at, updated_at) VALUES (?, ?, ?, ?, ?)",
+                conversation_id,
+                new.owner,
+                title,
+                now,
+                now
+            )
+            .execute(&mut *connection)
+            .await?;
+        }
+        Thread::Known { replaces, .. } => {
+            sqlx::query!("UPDATE conversations SET updated_at = ? WHERE id = ?", now, conversation_id)
+                .execute(&mut *connection)
+                .await?;
+            if let Some(replaced) = replaces {
+                sqlx::query!(
+                    "UPDATE messages SET superseded = 1
+                     WHERE conversation_id = ?1 AND number >= (SELECT number FROM messages WHERE id = ?2)",
+                    conversation_id,
+                    replaced
+                )
+                .execute(&mut *connection)
+                .await?;
+            }
+        }
+    }
+    let unfinished = Progress::default();
+    let progress = new.answer.as_ref().unwrap_or(&unfinished);
+    let finish = progress.finish.map(super::Finish::as_str);
+    let (first, end) = (now * PER_MILLISECOND, (now + 1) * PER_MILLISECOND);
+    // Nobody asks a thousand questions in a millisecond.
+    sqlx::query!(
+        "INSERT INTO messages (number, id, conversation_id, owner, language, created_at, finish, model, backend, prompt_tokens,
+                               completion_tokens, duration_ms, tokens_per_second, question, code_context, answer,
+                               generated_code, explanation)
+         VALUES ((SELECT coalesce(max(number) + 1, ?1) FROM messages WHERE number >= ?1 AND number < ?2),
+                 ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
+        first,
+        end,
+        id,
+        conversation_id,
+        new.owner,
+        new.language,
+        now,
+        finish,
+        new.model,
+        new.backend,
+        progress.prompt_tokens,
+        progress.completion_tokens,
+        progress.duration_ms,
+        progress.tokens_per_second,
+        new.question,
+        new.code_context,
+        progress.answer,
+        progress.generated_code,
+        progress.explanation
+    )
+    .execute(&mut *connection)
+    .await?;
+    Ok(())
+}
+
+async fn update(connection: &mut SqliteConnection, id: &str, progress: &Progress) -> sqlx::Result<()> {
+    let finish = progress.finish.map(super::Finish::as_str);
+    sqlx::query!(
+        "UPDATE messages SET answer = ?, generated_code = ?, explanation = ?, finish = ?, prompt_tokens = ?,
+                completion_tokens = ?, duration_ms = ?, tokens_per_second = ? WHERE id = ?",
+        progress.answer,
+        progress.generated_code,
+        progress.explanation,
+        finish,
+        progress.prompt_tokens,
+        progress.completion_tokens,
+        progress.duration_ms,
+        progress.tokens_per_second,
+        id
+    )
+    .execute(&mut *connection)
+    .await?;
+    Ok(())
+}
