@@ -61,7 +61,8 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalB
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Rejection> {
         let language = language::of(request.headers());
-        let absent = !request.headers().contains_key(header::CONTENT_TYPE) && request.body().is_end_stream();
+        // Some clients declare a body that they do not send.
+        let absent = request.body().is_end_stream();
         let value = if absent { Ok(T::default()) } else { read(request, state).await };
         value.map(Self).map_err(language.rejection())
     }

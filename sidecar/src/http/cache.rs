@@ -125,9 +125,8 @@ pub async fn clear_cache(
     State(app): State<App>,
     language: Language,
     Parameters(query): Parameters<ClearRequest>,
-    OptionalBody(body): OptionalBody<Option<ClearRequest>>,
+    OptionalBody(body): OptionalBody<ClearRequest>,
 ) -> Json<ClearResponse> {
-    let body = body.unwrap_or_default();
     let kind = match body.cache_type.or(query.cache_type).unwrap_or(CacheType::All) {
         CacheType::All => None,
         CacheType::CodeGeneration => Some(Kind::Generation),

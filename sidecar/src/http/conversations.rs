@@ -209,9 +209,9 @@ pub async fn start_conversation(
     State(app): State<App>,
     caller: Caller,
     language: Language,
-    OptionalBody(request): OptionalBody<Option<ConversationRequest>>,
+    OptionalBody(request): OptionalBody<ConversationRequest>,
 ) -> Result<Json<ChangedConversation>, Rejection> {
-    let title = title(request.unwrap_or_default().title).map_err(language.rejection())?;
+    let title = title(request.title).map_err(language.rejection())?;
     let unnamed = Message::new("새 대화", "New conversation");
     let title = title.as_deref().unwrap_or_else(|| unnamed.text(language));
     let id = app.store.start_conversation(&caller.owner, title).await.map_err(language.rejection())?;

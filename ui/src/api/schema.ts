@@ -2354,7 +2354,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["ClearRequest"] | null;
+                "application/json": components["schemas"]["ClearRequest"];
             };
         };
         responses: {
@@ -2612,7 +2612,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["ConversationRequest"] | null;
+                "application/json": components["schemas"]["ConversationRequest"];
             };
         };
         responses: {
