@@ -112,7 +112,12 @@ where
         }
     };
     match served {
-        Ok(()) => linger(connection.into_parts().io.into_inner()).await,
+        Ok(()) if ending => {}
+        Ok(()) => {
+            // Only the stream is held on to: with the rest of the connection go the handles of the app.
+            let stream = connection.into_parts().io.into_inner();
+            linger(stream).await;
+        }
         Err(error) => tracing::debug!(%error, "the connection to {peer} broke off: {error}"),
     }
 }
