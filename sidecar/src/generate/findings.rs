@@ -52,6 +52,16 @@ pub fn parse(review: &str, lines: u32) -> Vec<Finding> {
     review.lines().filter_map(|line| finding(line, lines)).filter(says_something).take(MOST).collect()
 }
 
+/// Facts, and what a review says beyond them: a model is told the facts, and small ones repeat them.
+#[must_use]
+pub fn together(facts: Vec<Finding>, review: Vec<Finding>) -> Vec<Finding> {
+    let known = |finding: &Finding| {
+        facts.iter().any(|fact| fact.line == finding.line && fact.message.eq_ignore_ascii_case(&finding.message))
+    };
+    let new: Vec<Finding> = review.into_iter().filter(|finding| !known(finding)).collect();
+    facts.into_iter().chain(new).collect()
+}
+
 /// Whether a finding is more than the news that there is none.
 fn says_something(finding: &Finding) -> bool {
     let nothing = |text: &str| {
@@ -136,6 +146,20 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_fact_that_the_review_repeats_is_told_once() {
+        let fact = Finding {
+            line: Some(3),
+            source: Source::Check,
+            message: "Possible injection".into(),
+            suggestion: Some("quote it".into()),
+        };
+        let review =
+            parse("- Line 3: possible injection\n- Line 3: the name is unclear\n- Line 4: Possible injection", 10);
+        let told = together(vec![fact.clone()], review.clone());
+        assert_eq!(told, [fact, review[1].clone(), review[2].clone()]);
     }
 
     #[test]

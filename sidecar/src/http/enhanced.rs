@@ -79,9 +79,8 @@ impl Review {
             security_info: SecurityInfo::of(validation.as_ref()),
             findings: (ask.kind == ModelType::CodeReview).then(|| {
                 let code = ask.code_context.as_deref().unwrap_or_default();
-                let mut found = findings::facts(code, &ask.language);
-                found.extend(findings::parse(&outcome.explanation, lines));
-                found
+                let facts = findings::facts(code, &ask.language);
+                findings::together(facts, findings::parse(&outcome.explanation, lines))
             }),
         }
     }
