@@ -149,8 +149,8 @@ impl App {
                 Event::Reading { .. } => {
                     events.pop();
                 }
-                Event::Text { text, log_probability } => {
-                    heard.add(&text, log_probability);
+                Event::Text { text, log_probability, tokens } => {
+                    heard.add(&text, log_probability, tokens);
                     let text = after_indent(&heard.text, indent);
                     let end = if method == Method::Fill { ending.of(text) } else { None };
                     if let Some(end) = end {
@@ -209,12 +209,12 @@ impl Heard {
         Self { text: String::new(), certainty: (0.0, 0), prompt_tokens: 0, limit: 0, tokens: 0, origin }
     }
 
-    fn add(&mut self, text: &str, log_probability: Option<f32>) {
+    fn add(&mut self, text: &str, log_probability: Option<f32>, tokens: usize) {
         self.text.push_str(text);
-        self.tokens += 1;
+        self.tokens += tokens;
         if let Some(logarithm) = log_probability.filter(|logarithm| logarithm.is_finite()) {
             self.certainty.0 += f64::from(logarithm);
-            self.certainty.1 += 1;
+            self.certainty.1 += tokens;
         }
     }
 

@@ -43,7 +43,7 @@ fn request(question: &str, max_tokens: u32) -> Request {
 
 fn chat(messages: Vec<Message>, max_tokens: u32) -> Request {
     let sampling = Sampling { temperature: 0.0, top_p: 1.0, seed: 7 };
-    Request { prompt: Prompt::Chat(messages), sampling, max_tokens, probabilities: false }
+    Request::new(Prompt::Chat(messages), sampling, max_tokens)
 }
 
 async fn answer(engine: &Engine, request: Request) -> Result<(String, Summary), Error> {

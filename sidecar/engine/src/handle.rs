@@ -102,7 +102,30 @@ pub struct Answer {
     events: mpsc::Receiver<Result<Event, Error>>,
 }
 
+/// The side of an [`Answer`] that says something.
+#[derive(Debug)]
+pub struct Speaker(mpsc::Sender<Result<Event, Error>>);
+
+impl Speaker {
+    /// Says the next event, and waits while the listener is `capacity` events behind. `false` when nobody listens any more.
+    pub async fn say(&self, event: Result<Event, Error>) -> bool {
+        self.0.send(event).await.is_ok()
+    }
+
+    /// Resolves when nobody listens any more.
+    pub async fn abandoned(&self) {
+        self.0.closed().await;
+    }
+}
+
 impl Answer {
+    /// An answer that comes from elsewhere than an engine of this process, with room for `capacity` events.
+    #[must_use]
+    pub fn channel(capacity: usize) -> (Speaker, Self) {
+        let (events, receiver) = mpsc::channel(capacity);
+        (Speaker(events), Self { events: receiver })
+    }
+
     /// The next event, or `None` after [`Event::Done`] or an error.
     pub async fn next(&mut self) -> Option<Result<Event, Error>> {
         self.events.recv().await

@@ -12,9 +12,9 @@ mod utf8;
 
 pub mod prefix;
 
-pub use handle::{Answer, Engine, Load};
+pub use handle::{Answer, Engine, Load, Speaker};
 pub use llama::{Options, default_backends};
-pub use request::{Event, Finish, Keep, Message, Prompt, Request, Role, Sampling, Summary};
+pub use request::{AtEnd, Drafts, Event, Finish, Keep, Lane, Message, Prompt, Request, Role, Sampling, Summary};
 pub use scripted::{End, Script, ScriptedAnswer};
 
 use std::path::PathBuf;

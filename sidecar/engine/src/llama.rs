@@ -153,6 +153,7 @@ impl Worker<'_> {
         }
         let prompt = match &job.request.prompt {
             Prompt::Chat(messages) => self.chat(messages),
+            Prompt::Text(text) => self.text(text),
             Prompt::Fill { prefix, suffix } => self.fill(prefix, suffix),
         };
         match prompt {
@@ -188,6 +189,18 @@ impl Worker<'_> {
             fewest = Err(Error::ContextTooLong { tokens: tokens.len(), limit });
         }
         fewest
+    }
+
+    /// The tokens of a text as it is.
+    fn text(&self, text: &str) -> Result<(Vec<LlamaToken>, usize), Error> {
+        let vocab = self.model.vocab();
+        let mut tokens = Vec::new();
+        vocab.tokenize_into(text.as_bytes(), &mut tokens, vocab.should_add_bos(), true);
+        let limit = self.limit.saturating_sub(1);
+        if tokens.len() > limit {
+            return Err(Error::ContextTooLong { tokens: tokens.len(), limit });
+        }
+        Ok((tokens, 0))
     }
 
     /// The tokens of a text with a gap, between the marks that the model was trained with. Where it is too long, three quarters

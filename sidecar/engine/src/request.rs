@@ -13,6 +13,58 @@ pub struct Request {
     pub max_tokens: u32,
     /// Whether each piece of the answer tells its probability, which costs a look at the whole vocabulary.
     pub probabilities: bool,
+    /// Who it may keep waiting, and who may keep it waiting.
+    pub lane: Lane,
+    /// Whether the answer may be guessed ahead.
+    pub drafts: Drafts,
+    /// What follows when the model has said all.
+    pub at_end: AtEnd,
+}
+
+impl Request {
+    /// A request of the chat lane that drafts nothing and ends where the model does.
+    #[must_use]
+    pub fn new(prompt: Prompt, sampling: Sampling, max_tokens: u32) -> Self {
+        Self {
+            prompt,
+            sampling,
+            max_tokens,
+            probabilities: false,
+            lane: Lane::Chat,
+            drafts: Drafts::Off,
+            at_end: AtEnd::Stop,
+        }
+    }
+}
+
+/// How urgent a request is. Each lane overtakes those below it; none of them starves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// Somebody has stopped typing and waits for the next words.
+    Completion,
+    /// Somebody reads along.
+    Chat,
+    /// Nobody waits.
+    Background,
+}
+
+/// Whether the answer may be guessed ahead from what the prompt and the answer say already. Guesses are checked by the model,
+/// so they change the speed and never the words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drafts {
+    /// Token by token.
+    Off,
+    /// Where the last tokens have occurred before, what followed them is tried.
+    Lookup,
+}
+
+/// What follows when the model has said all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtEnd {
+    /// The answer ends.
+    Stop,
+    /// The model must go on up to `max_tokens`, as benchmarks ask for.
+    GoOn,
 }
 
 /// What the model is to go on with.
@@ -20,6 +72,8 @@ pub struct Request {
 pub enum Prompt {
     /// A conversation, oldest message first; the last one is to be answered.
     Chat(Vec<Message>),
+    /// Text as it is, in which the model's control tokens are meant where they are written out.
+    Text(String),
     /// Text with a gap, to be filled by models that were trained for it; see [`crate::Model::fills`].
     Fill {
         /// What stands before the gap. Where room is short, its beginning is left out.
@@ -116,9 +170,11 @@ pub enum Event {
     Text {
         /// Whole characters, never half of one.
         text: String,
-        /// The natural logarithm of the probability that the model gave this token, before any sampling, where
+        /// The natural logarithm of the probability that the model gave these tokens, before any sampling, where
         /// the request asks for it.
         log_probability: Option<f32>,
+        /// How many tokens the piece stands for.
+        tokens: usize,
     },
     /// The end.
     Done(Summary),

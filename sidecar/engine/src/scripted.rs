@@ -107,6 +107,7 @@ fn heard(prompt: &Prompt) -> (String, usize) {
             let last = messages.last().map(|message| message.content.clone()).unwrap_or_default();
             (last, messages.iter().map(|message| words(&message.content)).sum())
         }
+        Prompt::Text(text) => (text.clone(), words(text)),
         Prompt::Fill { prefix, suffix } => (prefix.clone(), words(prefix) + words(suffix)),
     }
 }
@@ -121,7 +122,7 @@ async fn say(answer: ScriptedAnswer, prompt_tokens: usize, request: &Request, re
     reply.send(Ok(Event::Started { prompt_tokens, limit: CONTEXT, dropped: 0 }));
     let pieces = &answer.pieces[..answer.pieces.len().min(max_tokens)];
     for piece in pieces {
-        reply.send(Ok(Event::Text { text: piece.clone(), log_probability }));
+        reply.send(Ok(Event::Text { text: piece.clone(), log_probability, tokens: 1 }));
         tokio::task::yield_now().await;
     }
     let cut = pieces.len() < answer.pieces.len();

@@ -1,6 +1,6 @@
 //! What the model is shown of a file: the text around the cursor for models that fill gaps, a task in words for others.
 
-use engine::{Message, Model, Prompt, Request, Role, Sampling};
+use engine::{Lane, Message, Model, Prompt, Request, Role, Sampling};
 
 use super::ask::Cursor;
 use super::ending::open_indent;
@@ -53,7 +53,8 @@ pub fn request(cursor: &Cursor, model: &Model, number: u32) -> Laid {
     let sampling = Sampling { temperature, top_p: 0.95, seed: number };
     let (size, how) = (model.size_bytes.to_string(), format!("{number} {max_tokens}"));
     let key = Key::of([model.name.as_str(), &size, &how, &cursor.language, around, prefix, suffix]);
-    Laid { request: Request { prompt, sampling, max_tokens, probabilities: true }, key, dropped }
+    let request = Request { probabilities: true, lane: Lane::Completion, ..Request::new(prompt, sampling, max_tokens) };
+    Laid { request, key, dropped }
 }
 
 /// What stands above the text, as comments of its language: context and open files.

@@ -29,7 +29,7 @@ pub fn request(ask: &Ask, profile: &Profile, earlier: &[store::Message], facts: 
     messages.push(Message::new(Role::User, question(ask, facts)));
     let seed = ask.seed.unwrap_or_else(|| getrandom::u32().unwrap_or(0));
     let sampling = Sampling { temperature: ask.temperature, top_p: ask.top_p, seed };
-    Request { prompt: Prompt::Chat(messages), sampling, max_tokens: ask.max_tokens, probabilities: false }
+    Request::new(Prompt::Chat(messages), sampling, ask.max_tokens)
 }
 
 /// Everything that changes the answer to a question. A seed counts where the caller chose it; otherwise any answer will do.

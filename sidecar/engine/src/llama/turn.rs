@@ -56,7 +56,7 @@ impl Turn {
         if !text.is_empty() {
             let log_probability =
                 self.job.request.probabilities.then(|| log_probability(memory.context.get_logits_ith(-1), token));
-            self.job.reply.send(Ok(Event::Text { text, log_probability }));
+            self.job.reply.send(Ok(Event::Text { text, log_probability, tokens: 1 }));
         }
         let full = memory.tokens.len() + 1 >= limit;
         if full || self.answer.len() >= self.job.request.max_tokens as usize {
@@ -88,7 +88,7 @@ impl Turn {
     fn finish(&mut self, finish: Finish) {
         let rest = self.decoder.finish();
         if !rest.is_empty() {
-            self.job.reply.send(Ok(Event::Text { text: rest, log_probability: None }));
+            self.job.reply.send(Ok(Event::Text { text: rest, log_probability: None, tokens: 0 }));
         }
         let prefill = self.prefill.unwrap_or_default();
         self.job.reply.send(Ok(Event::Done(Summary {
