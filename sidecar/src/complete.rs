@@ -243,6 +243,8 @@ impl Heard {
             prompt_tokens: self.prompt_tokens,
             reused_tokens: 0,
             completion_tokens: self.tokens,
+            guessed_tokens: 0,
+            right_tokens: 0,
             prefill: Duration::ZERO,
             decode: Duration::ZERO,
         }

@@ -31,7 +31,7 @@ pub fn start(config: &Config) -> Result<Engine, String> {
         tracing::warn!("there is no model in `{}`", config.models().display());
         return Ok(Engine::absent());
     };
-    Ok(Engine::start(Options { model, backends: engine::default_backends(), context: CONTEXT, capacity: CAPACITY }))
+    Ok(Engine::start(Options { context: CONTEXT, memory: CONTEXT, capacity: CAPACITY, ..Options::of(model) }))
 }
 
 /// The model file to run: the one that was asked for, the default one, or the first one there is.

@@ -1,7 +1,7 @@
 //! The handle that callers hold: submit a request, read its answer, watch the model's state.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
@@ -16,6 +16,18 @@ pub struct Engine {
     mailbox: mpsc::Sender<Job>,
     state: watch::Receiver<State>,
     places: Places,
+    usage: Usage,
+}
+
+/// What the engine uses beside the model itself, as it changes.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Usage(Arc<AtomicU64>);
+
+impl Usage {
+    /// Notes how many bytes of main memory remembered texts take.
+    pub fn set_saved(&self, bytes: u64) {
+        self.0.store(bytes, Ordering::Relaxed);
+    }
 }
 
 /// How full the queue is.
@@ -35,7 +47,8 @@ impl Engine {
         let (mailbox, jobs) = mpsc::channel(capacity);
         let (report, state) = watch::channel(state);
         let places = Places { free: Arc::new(Semaphore::new(capacity)), active: Arc::default(), capacity };
-        (Self { mailbox, state, places }, Inside { jobs, report })
+        let usage = Usage::default();
+        (Self { mailbox, state, places, usage: usage.clone() }, Inside { jobs, report, usage })
     }
 
     /// An engine without a model: every request is refused with [`Error::Absent`].
@@ -75,6 +88,12 @@ impl Engine {
         let active = self.places.active.load(Ordering::Relaxed);
         let taken = self.places.capacity - self.places.free.available_permits();
         Load { waiting: taken.saturating_sub(active), active, capacity: self.places.capacity }
+    }
+
+    /// Bytes of main memory that are taken by texts which had to leave the model's memory and can be put back.
+    #[must_use]
+    pub fn saved_bytes(&self) -> u64 {
+        self.usage.0.load(Ordering::Relaxed)
     }
 
     /// Puts a request into the queue.
@@ -136,6 +155,7 @@ impl Answer {
 pub(crate) struct Inside {
     pub jobs: mpsc::Receiver<Job>,
     pub report: watch::Sender<State>,
+    pub usage: Usage,
 }
 
 /// A request on its way to the model, with the way back to its caller.

@@ -5,15 +5,16 @@
 
 mod handle;
 mod llama;
+mod lookup;
+mod prefix;
 mod request;
+mod schedule;
 mod scripted;
 mod template;
 mod utf8;
 
-pub mod prefix;
-
 pub use handle::{Answer, Engine, Load, Speaker};
-pub use llama::{Options, default_backends};
+pub use llama::{Options, Storage, default_backends};
 pub use request::{AtEnd, Drafts, Event, Finish, Keep, Lane, Message, Prompt, Request, Role, Sampling, Summary};
 pub use scripted::{End, Script, ScriptedAnswer};
 

@@ -191,6 +191,10 @@ pub struct Summary {
     pub reused_tokens: usize,
     /// Tokens of the answer.
     pub completion_tokens: usize,
+    /// Tokens that were guessed ahead, see [`Drafts::Lookup`].
+    pub guessed_tokens: usize,
+    /// Of those, tokens that were right: each spared a step of the model.
+    pub right_tokens: usize,
     /// Time spent on reading the prompt.
     pub prefill: Duration,
     /// Time from the first token of the answer to its last.

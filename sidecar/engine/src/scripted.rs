@@ -135,6 +135,8 @@ async fn say(answer: ScriptedAnswer, prompt_tokens: usize, request: &Request, re
             prompt_tokens,
             reused_tokens: 0,
             completion_tokens: pieces.len(),
+            guessed_tokens: 0,
+            right_tokens: 0,
             prefill: Duration::from_millis(10),
             decode: Duration::from_millis(10 * pieces.len() as u64),
         }))),

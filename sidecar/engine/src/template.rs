@@ -67,7 +67,7 @@ impl Template {
     /// Whether a plain question comes out again: a template that loses it is of no use.
     fn renders_a_question(&self) -> bool {
         let question = Message::new(crate::Role::User, "question");
-        let rendered = self.render(&[question]);
+        let rendered = self.render(&[&question]);
         let found = rendered.as_ref().is_ok_and(|parts| parts.contains(&Part::Content("question".into())));
         if !found {
             tracing::warn!(error = ?rendered.err(), "the model's chat template loses the question; ChatML is used instead");
@@ -79,7 +79,7 @@ impl Template {
     ///
     /// # Errors
     /// When the template refuses the messages, or takes too many steps.
-    pub fn render(&self, messages: &[Message]) -> Result<Vec<Part>, Arc<Error>> {
+    pub fn render(&self, messages: &[&Message]) -> Result<Vec<Part>, Arc<Error>> {
         let marked: Vec<_> = messages
             .iter()
             .map(|message| {
@@ -124,7 +124,7 @@ mod tests {
 
     fn rendered(source: &str, content: &str) -> Vec<Part> {
         let template = Template::new(Some(source.into()), "<s>".into(), "</s>".into());
-        template.render(&[Message::new(Role::User, content)]).unwrap()
+        template.render(&[&Message::new(Role::User, content)]).unwrap()
     }
 
     fn chatml(content: &str) -> Vec<Part> {

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::context::params::LlamaContextParams;
 use llama_cpp_2::llama_backend::{LlamaBackend, load_backends_from_path};
+use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
 use llama_cpp_2::token::LlamaToken;
@@ -17,7 +18,8 @@ use llama_cpp_2::{
 };
 use tokio::sync::watch;
 
-use super::{Options, PREFILL_STEP};
+use super::Options;
+use super::work::LARGEST_STEP;
 use crate::template::Template;
 use crate::{LoadError, Model, State};
 
@@ -68,19 +70,27 @@ pub(super) fn model(options: &Options, report: &watch::Sender<State>) -> Result<
 }
 
 impl Loaded {
-    /// The working memory for one conversation.
-    pub fn context(&self) -> Result<LlamaContext<'_>, LoadError> {
-        let step = u32::try_from(PREFILL_STEP).expect("a step is small");
+    /// The model's memory: room for `tokens` tokens, shared by `sequences` texts. One token is read, so that the weights are in
+    /// memory before the first question is.
+    pub fn context(&self, tokens: u32, sequences: u32) -> Result<LlamaContext<'_>, LoadError> {
+        let refused = |reason: String| LoadError::Context { context: tokens, reason };
+        let step = u32::try_from(LARGEST_STEP).expect("a step is small");
         let params = LlamaContextParams::default()
-            .with_n_ctx(NonZeroU32::new(self.facts.context))
+            .with_n_ctx(NonZeroU32::new(tokens.max(self.facts.context)))
+            .with_n_seq_max(sequences)
+            .with_kv_unified(true)
             .with_n_batch(step)
             .with_n_ubatch(step)
             .with_n_threads(self.threads)
             .with_n_threads_batch(self.threads)
             .with_no_perf(true);
-        self.model
-            .new_context(self.backend, params)
-            .map_err(|error| LoadError::Context { context: self.facts.context, reason: error.to_string() })
+        let context = self.model.new_context(self.backend, params);
+        let mut context = context.map_err(|error| refused(error.to_string()))?;
+        let mut batch = LlamaBatch::new(1, 1);
+        batch.add(self.model.vocab().nl(), 0, &[0], true).expect("the batch was made for one token");
+        context.decode(&mut batch).map_err(|error| refused(error.to_string()))?;
+        context.clear_kv_cache();
+        Ok(context)
     }
 
     /// The model's own chat template.

@@ -1,0 +1,225 @@
+//! The loop of the engine's thread: take in requests, divide the next step among them, make it, tell everyone what came of it.
+
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use llama_cpp_2::llama_batch::LlamaBatch;
+use llama_cpp_2::model::LlamaModel;
+use llama_cpp_2::token::LlamaToken;
+
+use super::memory::{Failure, Memory};
+use super::turn::{Progress, Step, Turn};
+use crate::handle::{Job, Usage};
+use crate::schedule::{self, Claim, Company, Grant, Pace};
+use crate::{Error, Lane};
+
+/// Tokens of the largest step.
+pub(super) const LARGEST_STEP: usize = 128;
+
+/// Tokens that one request may have guessed ahead: alone, and while others speak too.
+const MOST_GUESSES: (usize, usize) = (24, 4);
+
+/// After this long without work, states are written to disk.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// How long states may be written when the engine ends.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// A request whose prompt is laid out.
+pub(super) type Laid = (Job, Vec<LlamaToken>);
+
+/// The loop, and all that it works on.
+pub(super) struct Worker<'model> {
+    model: &'model LlamaModel,
+    limit: usize,
+    slots: usize,
+    memory: Memory<'model>,
+    batch: LlamaBatch<'static>,
+    /// Requests at work.
+    turns: Vec<Turn>,
+    /// Requests that wait for a slot.
+    waiting: VecDeque<Turn>,
+    /// Somebody had to give way: until a request is over, no other chat begins.
+    crowded: bool,
+    pace: Pace,
+    mail: Receiver<Laid>,
+    usage: Usage,
+}
+
+impl<'model> Worker<'model> {
+    /// A worker for `slots` requests at a time, of `limit` tokens each.
+    pub fn new(
+        model: &'model LlamaModel,
+        memory: Memory<'model>,
+        (slots, limit): (usize, usize),
+        mail: Receiver<Laid>,
+        usage: Usage,
+    ) -> Self {
+        let batch = LlamaBatch::new(LARGEST_STEP, 1);
+        let (turns, waiting, pace) = (Vec::new(), VecDeque::new(), Pace::default());
+        Self { model, limit, slots, memory, batch, turns, waiting, crowded: false, pace, mail, usage }
+    }
+
+    /// Works until no request will ever come again.
+    pub fn work(mut self) {
+        while self.take_mail() {
+            self.drop_abandoned();
+            self.admit();
+            if !self.turns.is_empty() {
+                self.step();
+            }
+            self.usage.set_saved(self.memory.saved_bytes());
+        }
+        let deadline = Instant::now() + LAST_WORDS;
+        while Instant::now() < deadline && self.memory.store_one() {}
+    }
+
+    /// Takes all requests that have come in, and waits for one if there is nothing else to do. `false` when there will never be
+    /// another.
+    fn take_mail(&mut self) -> bool {
+        let mut patience = IDLE;
+        while self.turns.is_empty() && self.waiting.is_empty() {
+            match self.mail.recv_timeout(patience) {
+                Ok(laid) => self.enqueue(laid),
+                Err(RecvTimeoutError::Disconnected) => return false,
+                // One at a time, so that nobody who comes meanwhile waits for more than one.
+                Err(RecvTimeoutError::Timeout) => {
+                    patience = if self.memory.store_one() { Duration::from_millis(1) } else { IDLE };
+                }
+            }
+        }
+        while let Ok(laid) = self.mail.try_recv() {
+            self.enqueue(laid);
+        }
+        true
+    }
+
+    fn enqueue(&mut self, (job, prompt): Laid) {
+        self.waiting.push_back(Turn::new(job, prompt, self.memory.can_cut()));
+    }
+
+    /// Ends the requests whose callers have gone; what was read of them is remembered.
+    fn drop_abandoned(&mut self) {
+        self.waiting.retain(|turn| !turn.job.reply.is_abandoned());
+        let (gone, here) = std::mem::take(&mut self.turns).into_iter().partition(|turn| turn.job.reply.is_abandoned());
+        self.turns = here;
+        self.end(gone);
+    }
+
+    fn end(&mut self, turns: Vec<Turn>) {
+        for turn in turns {
+            turn.end(&mut self.memory);
+            self.crowded = false;
+        }
+    }
+
+    /// Gives free slots to those who wait, the urgent first.
+    fn admit(&mut self) {
+        while let Some(next) = self.next_waiting() {
+            let mut turn = self.waiting.remove(next).expect("it waits");
+            match turn.begin(&mut self.memory, self.model, self.limit) {
+                Progress::GoesOn => self.turns.push(turn),
+                Progress::Over => self.end(vec![turn]),
+            }
+        }
+    }
+
+    /// Who may begin now. One slot is always left to completions, and one more to chats.
+    fn next_waiting(&self) -> Option<usize> {
+        let lane = |index: usize| self.waiting[index].job.request.lane;
+        let first = (0..self.waiting.len()).min_by_key(|index| lane(*index))?;
+        let reserved = match lane(first) {
+            Lane::Completion => 0,
+            Lane::Chat => 1,
+            Lane::Background => 2,
+        };
+        let crowded = self.crowded && lane(first) != Lane::Completion && !self.turns.is_empty();
+        (!crowded && self.turns.len() + reserved < self.slots.max(reserved + 1)).then_some(first)
+    }
+
+    /// One step of the model for everyone who has a share of it.
+    fn step(&mut self) {
+        let started = Instant::now();
+        let claims = self.claims();
+        let company = if self.turns.len() + self.waiting.len() > 1 { Company::Others } else { Company::Alone };
+        let grants = schedule::divide(&claims, self.pace.step(company, LARGEST_STEP));
+        let firsts = self.lay_out(&grants);
+        match self.memory.decode(&mut self.batch) {
+            Ok(()) => self.take_in(&grants, &firsts),
+            Err(Failure::Full) => return self.make_room(),
+            Err(Failure::Broken(error)) => return self.fail(&error),
+        }
+        let tokens = usize::try_from(self.batch.n_tokens()).unwrap_or(0);
+        self.pace.learn(tokens, started.elapsed());
+    }
+
+    fn claims(&mut self) -> Vec<Claim> {
+        let urgent = |turn: &Turn| turn.job.request.lane == Lane::Completion;
+        let urgent_count = self.turns.iter().filter(|turn| urgent(turn)).count();
+        let alone = self.turns.len() == 1;
+        let most = |turn: &Turn| match urgent_count - usize::from(urgent(turn)) {
+            0 if alone => MOST_GUESSES.0,
+            0 => MOST_GUESSES.1,
+            // Nobody's guesses keep a completion waiting.
+            _ => 0,
+        };
+        self.turns.iter_mut().map(|turn| turn.claim(most(turn))).collect()
+    }
+
+    /// Writes the step's batch. Gives back the row at which each turn's share begins.
+    fn lay_out(&mut self, grants: &[Grant]) -> Vec<usize> {
+        self.batch.clear();
+        let mut firsts = Vec::with_capacity(grants.len());
+        for (turn, grant) in self.turns.iter().zip(grants) {
+            firsts.push(usize::try_from(self.batch.n_tokens()).unwrap_or(0));
+            if grant.read == 0 {
+                continue;
+            }
+            for fed in turn.tokens(*grant) {
+                let position = i32::try_from(fed.position).expect("a context has fewer than 2^31 tokens");
+                let added = self.batch.add(fed.token, position, &[fed.sequence], fed.judged);
+                added.expect("the batch was made for the largest step");
+            }
+        }
+        firsts
+    }
+
+    fn take_in(&mut self, grants: &[Grant], firsts: &[usize]) {
+        let mut step =
+            Step { memory: &mut self.memory, model: self.model, limit: self.limit, price: self.pace.price() };
+        let mut over = Vec::new();
+        let turns = std::mem::take(&mut self.turns);
+        for ((mut turn, grant), first) in turns.into_iter().zip(grants).zip(firsts) {
+            match turn.take(*grant, *first, &mut step) {
+                Progress::GoesOn => self.turns.push(turn),
+                Progress::Over => over.push(turn),
+            }
+        }
+        self.end(over);
+    }
+
+    /// There is no room for the next step: the least urgent request that began last gives way, and goes on when another is over.
+    fn make_room(&mut self) {
+        let last = (0..self.turns.len()).max_by_key(|index| (self.turns[*index].job.request.lane, *index));
+        let Some(last) = last else { return };
+        let mut turn = self.turns.remove(last);
+        if self.turns.is_empty() {
+            turn.fail(Error::Broken("the model's memory is too small for this".into()));
+            return self.end(vec![turn]);
+        }
+        turn.give_way(&mut self.memory);
+        self.waiting.push_front(turn);
+        self.crowded = true;
+    }
+
+    /// llama.cpp failed: nobody who took part in the step can trust what it left behind.
+    fn fail(&mut self, error: &Error) {
+        tracing::error!(%error, "{error}");
+        for turn in std::mem::take(&mut self.turns) {
+            turn.fail(error.clone());
+            turn.discard(&mut self.memory);
+        }
+        self.crowded = false;
+    }
+}

@@ -1,0 +1,224 @@
+//! Requests that share the model: who overtakes whom, what is remembered of whom, and that nobody's words are changed by it.
+
+use std::time::Duration;
+
+use engine::{AtEnd, Drafts, Engine, Error, Event, Lane, Options, Prompt, Request, Storage, Summary};
+use tests::PATIENCE;
+use tokio::time::timeout;
+
+use super::{answer, engine, loaded, model, options, request, turn};
+
+/// Natural logarithms by which probabilities may differ between two ways to compute the same: neighbours in a batch and places
+/// in memory change the order of additions, and quantised models round what comes of it.
+const ARITHMETIC: f32 = 0.25;
+
+/// Greedy words with the logarithms of their probabilities.
+async fn words(engine: &Engine, mut request: Request) -> (Vec<(String, f32)>, Summary) {
+    request.probabilities = true;
+    let mut running = engine.submit(request).unwrap();
+    let mut words = Vec::new();
+    while let Some(event) = timeout(PATIENCE, running.next()).await.expect("the model goes on") {
+        match event.unwrap() {
+            Event::Text { text, log_probability, tokens } if tokens > 0 => {
+                words.push((text, log_probability.expect("probabilities were asked for")));
+            }
+            Event::Done(summary) => return (words, summary),
+            _ => {}
+        }
+    }
+    panic!("the answer ended without a summary")
+}
+
+/// Two greedy answers are the same, or part where the model held two words for equally likely.
+fn same_words(a: &[(String, f32)], b: &[(String, f32)], what: &str) {
+    for (a, b) in a.iter().zip(b) {
+        let apart = (a.1 - b.1).abs();
+        assert!(apart < ARITHMETIC, "{what}: {a:?} and {b:?} are {apart} apart");
+        if a.0 != b.0 {
+            return;
+        }
+    }
+}
+
+const QUESTIONS: [&str; 4] = [
+    "Write a function that adds two numbers.",
+    "What is a list in Python?",
+    "Explain what a loop does.",
+    "Write a function that reverses a string.",
+];
+
+#[tokio::test]
+async fn neighbours_do_not_change_what_is_said() {
+    let _turn = turn().await;
+    let engine = loaded(Options { capacity: 8, ..options(model()) }).await;
+    let mut alone = Vec::new();
+    for question in QUESTIONS {
+        alone.push(words(&engine, request(question, 40)).await.0);
+    }
+    let together = QUESTIONS.map(|question| {
+        let engine = engine.clone();
+        tokio::spawn(async move { words(&engine, request(question, 40)).await.0 })
+    });
+    for (alone, together) in alone.iter().zip(together) {
+        same_words(alone, &together.await.unwrap(), "alone and together");
+    }
+}
+
+#[tokio::test]
+async fn guessing_ahead_changes_the_speed_and_not_the_words() {
+    let _turn = turn().await;
+    let engine = engine().await;
+    let code = "def area(width, height):\n    return width * height\n\n\ndef volume(width, height, depth):\n    return area(width, height) * depth\n";
+    let mut edit = request(&format!("Repeat this code three times:\n```python\n{code}```"), 120);
+    edit.at_end = AtEnd::GoOn;
+    let (plain, none) = answer(&engine, edit.clone()).await.unwrap();
+    edit.drafts = Drafts::Lookup;
+    let (guessed, some) = answer(&engine, edit).await.unwrap();
+    assert_eq!(plain, guessed);
+    assert_eq!((none.guessed_tokens, none.completion_tokens), (0, some.completion_tokens));
+    assert!(some.right_tokens > 8 && some.guessed_tokens >= some.right_tokens, "{some:?}");
+}
+
+#[tokio::test]
+async fn an_answer_that_must_go_on_goes_on() {
+    let _turn = turn().await;
+    let mut endless = request("Say yes.", 60);
+    endless.at_end = AtEnd::GoOn;
+    let (_, summary) = answer(&engine().await, endless).await.unwrap();
+    assert_eq!(summary.completion_tokens, 60);
+}
+
+#[tokio::test]
+async fn a_completion_overtakes_a_long_prompt() {
+    let _turn = turn().await;
+    let engine = engine().await;
+    let mut chat = engine.submit(request(&"x = 1\n".repeat(250), 1)).unwrap();
+    assert!(matches!(chat.next().await, Some(Ok(Event::Started { .. }))));
+    assert!(matches!(chat.next().await, Some(Ok(Event::Reading { .. }))));
+    let prompt = Prompt::Text("def add(a, b):\n    return".into());
+    let completion = Request { lane: Lane::Completion, ..Request::new(prompt, request("", 1).sampling, 4) };
+    answer(&engine, completion).await.unwrap();
+    let mut read_before = 0;
+    loop {
+        match chat.next().await.unwrap().unwrap() {
+            Event::Reading { tokens } => read_before = tokens,
+            Event::Done(summary) => {
+                assert!(read_before < summary.prompt_tokens, "the chat was still reading");
+                break;
+            }
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_longest_of_all_earlier_beginnings_is_reused() {
+    let _turn = turn().await;
+    let engine = engine().await;
+    for question in QUESTIONS {
+        answer(&engine, request(question, 8)).await.unwrap();
+    }
+    // The oldest of them is still there, with four others in between.
+    let (_, again) = answer(&engine, request(QUESTIONS[0], 8)).await.unwrap();
+    assert_eq!(again.reused_tokens, again.prompt_tokens);
+    let (_, longer) = answer(&engine, request(&format!("{} And three?", QUESTIONS[1]), 8)).await.unwrap();
+    assert!(longer.reused_tokens + 12 > longer.prompt_tokens, "{longer:?}");
+}
+
+#[tokio::test]
+async fn what_had_to_leave_the_models_memory_is_put_back() {
+    let _turn = turn().await;
+    let small = Options { context: 1024, memory: 1024, ..options(model()) };
+    let engine = loaded(small).await;
+    let long = |name: &str| request(&format!("{name}: {}", "x = 1\n".repeat(140)), 8);
+    let (first, cold) = words(&engine, long("a")).await;
+    for other in ["b", "c"] {
+        answer(&engine, long(other)).await.unwrap();
+    }
+    assert!(engine.saved_bytes() > 0, "something had to leave");
+    let (again, warm) = words(&engine, long("a")).await;
+    assert!(cold.reused_tokens < 40 && warm.reused_tokens + 2 > warm.prompt_tokens, "{cold:?} {warm:?}");
+    same_words(&first, &again, "read and put back");
+}
+
+#[tokio::test]
+async fn requests_that_do_not_fit_together_take_turns() {
+    let _turn = turn().await;
+    let small = Options { context: 1024, memory: 1024, ..options(model()) };
+    let engine = loaded(small).await;
+    let long = |name: &str| request(&format!("{name}: {}", "x = 1\n".repeat(120)), 100);
+    let running = ["a", "b", "c"].map(|name| {
+        let (engine, request) = (engine.clone(), long(name));
+        tokio::spawn(async move { answer(&engine, request).await })
+    });
+    for running in running {
+        let (text, summary) = running.await.unwrap().unwrap();
+        assert!(!text.is_empty() && summary.completion_tokens > 0, "{summary:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_conversation_outlives_the_process_unless_its_file_was_damaged() {
+    let _turn = turn().await;
+    let folder = tempfile::tempdir().unwrap();
+    let stored =
+        || Options { states: Some(Storage { folder: folder.path().to_owned(), bytes: 1 << 30 }), ..options(model()) };
+    let long = || request(&"x = 1\n".repeat(250), 8);
+    let first = loaded(stored()).await;
+    let (said, cold) = words(&first, long()).await;
+    close(first).await;
+
+    let second = loaded(stored()).await;
+    let (again, warm) = words(&second, long()).await;
+    assert!(cold.reused_tokens == 0 && warm.reused_tokens + 2 > warm.prompt_tokens, "{cold:?} {warm:?}");
+    same_words(&said, &again, "before and after a restart");
+    close(second).await;
+
+    let mut damaged = 0;
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|ending| ending == "state") {
+            let mut bytes = std::fs::read(&path).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            std::fs::write(&path, bytes).unwrap();
+            damaged += 1;
+        }
+    }
+    assert!(damaged > 0);
+    let third = loaded(stored()).await;
+    let (anew, read) = words(&third, long()).await;
+    assert_eq!(read.reused_tokens, 0, "what is damaged is not believed");
+    same_words(&said, &anew, "with a damaged state");
+}
+
+/// Lets go of an engine, and waits until its thread has ended.
+async fn close(engine: Engine) {
+    let mut state = engine.watch();
+    drop(engine);
+    timeout(Duration::from_secs(20), async { while state.changed().await.is_ok() {} }).await.expect("it ends");
+}
+
+#[tokio::test]
+async fn callers_who_leave_at_random_leave_nothing_behind() {
+    let _turn = turn().await;
+    let engine = engine().await;
+    let mut seed = 12345_u64;
+    for round in 0..50 {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let events = (seed >> 33) % 12;
+        let mut asked = request(&"y = 2\n".repeat(1 + (seed >> 40) as usize % 120), 200);
+        asked.lane = if round % 3 == 0 { Lane::Completion } else { Lane::Chat };
+        let mut running = match engine.submit(asked) {
+            Err(Error::Overloaded) => panic!("places are given back"),
+            other => other.unwrap(),
+        };
+        for _ in 0..events {
+            running.next().await.unwrap().unwrap();
+        }
+        drop(running);
+        let idle = async || (engine.load().active == 0 && engine.load().waiting == 0).then_some(());
+        tests::eventually("the engine is idle", idle).await;
+    }
+    assert_eq!(answer(&engine, request("Hi", 3)).await.unwrap().1.completion_tokens, 3);
+}
