@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::answers::Answers;
+use crate::backend::Backend;
 use crate::complete::Sessions;
 use crate::doctor::Report;
 use crate::http::Hosts;
@@ -46,6 +47,8 @@ impl Deref for App {
 pub struct Handles {
     /// The model.
     pub engine: Engine,
+    /// Who answers.
+    pub backend: Backend,
     /// What is kept on disk.
     pub store: Store,
     /// Who may ask.

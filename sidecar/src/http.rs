@@ -21,6 +21,7 @@ mod keys;
 mod language;
 mod metrics;
 mod observe;
+mod openai;
 mod problem;
 mod request_id;
 mod settings;
@@ -94,6 +95,7 @@ fn finished(router: Router<App>, cors: CorsLayer, app: App) -> Router {
         .layer(cors)
         .layer(from_fn_with_state(app.clone(), guard::known_host_and_origin))
         .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(from_fn(openai::translated))
         .layer(from_fn_with_state(app.clone(), observe::observe));
     if app.security_headers {
         router = router.layer(from_fn(headers::careful));
@@ -133,6 +135,9 @@ fn grouped(
         (stream_routes(), CodeGeneration, Kind::Stream),
         (check_routes(), CodeGeneration, Kind::Plain),
         (completion_routes(), CodeCompletion, Kind::Completion),
+        (openai_model_routes(), CodeGeneration, Kind::Plain),
+        (openai_chat_routes(), CodeGeneration, Kind::Stream),
+        (openai_completion_routes(), CodeGeneration, Kind::Completion),
         (completion_event_routes(), CodeCompletion, Kind::Report),
         (feedback_routes(), Feedback, Kind::Plain),
         (history_routes(), History, Kind::Plain),
@@ -215,6 +220,20 @@ fn batch_routes() -> OpenApiRouter<App> {
 
 fn completion_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(complete::complete_code))
+}
+
+fn openai_model_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(openai::Schemas::openapi())
+        .routes(routes!(openai::list_models))
+        .routes(routes!(openai::retrieve_model))
+}
+
+fn openai_chat_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(openai::chat_completions))
+}
+
+fn openai_completion_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(openai::completions))
 }
 
 fn completion_event_routes() -> OpenApiRouter<App> {

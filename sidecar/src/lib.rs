@@ -4,6 +4,7 @@
 
 pub mod answers;
 pub mod app;
+pub mod backend;
 pub mod bounds;
 pub mod cli;
 pub mod complete;
@@ -17,6 +18,7 @@ pub mod keys;
 pub mod limits;
 pub mod metrics;
 pub mod models;
+pub mod openai;
 pub mod retention;
 pub mod serve;
 pub mod settings;

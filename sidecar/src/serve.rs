@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::answers::Answers;
 use crate::app::{App, Handles, VERSION};
+use crate::backend::Backend;
 use crate::complete::Sessions;
 use crate::config::{Config, TlsFiles};
 use crate::incidents::Incidents;
@@ -106,6 +107,7 @@ impl House {
             metrics: Metrics::default(),
             stats: Stats::default(),
             incidents: Incidents::start(store.clone(), &work, shutdown.clone()),
+            backend: Backend::new(engine.clone()),
             engine,
             keys,
             hosts: http::Hosts::new(config.host, &config.trusted_hosts),

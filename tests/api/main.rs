@@ -16,6 +16,7 @@ mod history;
 mod keeping;
 mod keys;
 mod limits;
+mod openai;
 mod openapi;
 mod routes;
 mod security;

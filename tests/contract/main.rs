@@ -4,6 +4,7 @@
 
 mod examples;
 mod generated;
+mod openai;
 mod wire;
 
 use nix::sys::signal::Signal;
@@ -27,6 +28,7 @@ fn script() -> Value {
                 "n", "):", "\n    if n <= 1:\n", "        return n\n", "    return fibonacci(n-1) + fibonacci(n-2)"]},
             {"when": "검토", "pieces": ["- 줄 2: 0으로 나눌 수 있습니다 → 먼저 ", "검사하세요\n"]},
             {"when": "위험", "pieces": ["```python\n", "import os\nos.system(input())\n", "```\n", "조심하세요."]},
+            {"when": "count", "pieces": ["one ", "two", " thr", "ee four"], "end": "hang"},
             {"when": "forever", "pieces": ["```python\n", "while True:\n"], "end": "hang"},
             {"pieces": ["```python\nx = 1\n```\n", "끝."]},
         ]

@@ -3,6 +3,7 @@
 mod apt;
 mod driver;
 mod model;
+mod node;
 mod packages;
 pub mod python;
 mod stamp;
@@ -39,13 +40,22 @@ pub fn for_tests(places: &Places) -> Result<Tested> {
     web::install(places)?;
     web::build(places)?;
     driver::install(places)?;
-    Ok(Tested { schemathesis: python::install(places, &python::SCHEMATHESIS)?, model: model::small(places)? })
+    Ok(Tested {
+        schemathesis: python::install(places, &python::SCHEMATHESIS)?,
+        openai_python: python::install(places, &python::OPENAI)?,
+        openai_node: node::openai(places)?,
+        model: model::small(places)?,
+    })
 }
 
 /// What the tests are told about the machine.
 pub struct Tested {
     /// The folder of schemathesis.
     pub schemathesis: PathBuf,
+    /// The folder of OpenAI's client for Python.
+    pub openai_python: PathBuf,
+    /// The folder of OpenAI's client for Node.js.
+    pub openai_node: PathBuf,
     /// The small real model.
     pub model: PathBuf,
 }

@@ -72,6 +72,7 @@ fn rust_tests(places: &Places, tested: &Tested) -> Result<()> {
         tests.env_remove(name);
     }
     tests.env("HAPA_TEST_SCHEMATHESIS", &tested.schemathesis);
+    tests.env("HAPA_TEST_OPENAI_PYTHON", &tested.openai_python).env("HAPA_TEST_OPENAI_NODE", &tested.openai_node);
     tests.env("HAPA_TEST_MODEL", &tested.model).env("PATH", path_with(places.tools().join("bin"))?);
     // Windows open on the display of the wrapper, not on a Wayland session that happens to be there.
     tests.env_remove("WAYLAND_DISPLAY").env("GDK_BACKEND", "x11");

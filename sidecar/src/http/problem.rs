@@ -33,8 +33,10 @@ impl IntoResponse for Rejection {
         let problem = report(&self.error, self.language);
         let incident_id = problem.incident_id();
         let failure = Failure { code: problem.error_code, incident_id };
-        let mut response = (status(problem.error_code), Json(problem)).into_response();
+        let mut response = (status(problem.error_code), Json(&problem)).into_response();
         response.extensions_mut().insert(failure);
+        // For those who tell it in another shape.
+        response.extensions_mut().insert(problem);
         if let Some(standing) = standing {
             standing.tell(response.headers_mut());
         }

@@ -574,6 +574,80 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/chat/completions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Goes on with a conversation, as `POST /v1/chat/completions` of OpenAI's API. With `stream`, the answer comes piece by piece:
+         *     `chat.completion.chunk` objects as server-sent events, and `[DONE]` at the end. Nothing is kept in the history.
+         */
+        post: operations["chat_completions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/completions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Goes on with a text, or fills the gap before `suffix`, as `POST /v1/completions` of OpenAI's API. With `stream`, the answer
+         *     comes piece by piece: `text_completion` objects as server-sent events, and `[DONE]` at the end. Nothing is kept in the history.
+         */
+        post: operations["completions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows the model that answers, as `GET /v1/models` of OpenAI's API. */
+        get: operations["list_models"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/models/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows one model by its name, as `GET /v1/models/{model}` of OpenAI's API. */
+        get: operations["retrieve_model"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -686,6 +760,15 @@ export interface components {
          * @enum {string}
          */
         Area: "syntax" | "security" | "performance" | "style";
+        /** @description What the model said. */
+        AssistantMessage: {
+            content: string;
+            /**
+             * @description Always `assistant`.
+             * @example assistant
+             */
+            role: string;
+        };
         /** @description Where the model runs. */
         BackendHealth: {
             /** @description The device; null while nothing is loaded. */
@@ -764,6 +847,131 @@ export interface components {
              * @example success
              */
             status: string;
+        };
+        /** @description One answer. */
+        ChatChoice: {
+            /** @description `stop` or `length`. */
+            finish_reason: string;
+            /** Format: int32 */
+            index: number;
+            /** @description Always null. */
+            logprobs?: boolean | null;
+            message: components["schemas"]["AssistantMessage"];
+        };
+        /**
+         * @description One event of a streamed conversation. The first has the role, the last but one has `finish_reason`, and the last has
+         *     `usage` and no choices, where `stream_options.include_usage` asks for it.
+         */
+        ChatChunk: {
+            backend: string;
+            choices: components["schemas"]["ChatDelta"][];
+            /** Format: int64 */
+            created: number;
+            id: string;
+            model: string;
+            /** @description Always `chat.completion.chunk`. */
+            object: string;
+            usage?: components["schemas"]["Usage"] | null;
+        };
+        /** @description The answer to a conversation. */
+        ChatCompletion: {
+            /** @description Where it ran: `local` or `remote`. */
+            backend: string;
+            /** @description One answer. */
+            choices: components["schemas"]["ChatChoice"][];
+            /**
+             * Format: int64
+             * @description Seconds since 1970.
+             */
+            created: number;
+            id: string;
+            /** @description The model that answered, whatever the request named. */
+            model: string;
+            /**
+             * @description Always `chat.completion`.
+             * @example chat.completion
+             */
+            object: string;
+            usage: components["schemas"]["Usage"];
+        };
+        /** @description What a chunk adds. */
+        ChatDelta: {
+            delta: components["schemas"]["Delta"];
+            finish_reason?: string | null;
+            /** Format: int32 */
+            index: number;
+        };
+        /** @description One message of a conversation. */
+        ChatMessage: {
+            content?: components["schemas"]["Content"] | null;
+            role: components["schemas"]["ChatRole"];
+        };
+        /** @description The body of `POST /v1/chat/completions`. What it does not name, such as penalties, is ignored. */
+        ChatRequest: {
+            /** @description Whether the answer may be guessed ahead, which changes its speed and not its words; true if absent. */
+            drafts?: boolean | null;
+            /** @description Whether the model must go on up to `max_tokens` when it has said all, as benchmarks ask for. */
+            ignore_eos?: boolean | null;
+            /** @enum {boolean|null} */
+            logprobs?: false | null;
+            /**
+             * Format: int32
+             * @description The answer ends after so many tokens; where the model's room ends if absent.
+             */
+            max_completion_tokens?: number | null;
+            /**
+             * Format: int32
+             * @description The older name of `max_completion_tokens`, which counts where both are there.
+             */
+            max_tokens?: number | null;
+            /** @description The conversation, oldest first. */
+            messages: components["schemas"]["ChatMessage"][];
+            /**
+             * @description Any name: the model that is loaded answers.
+             * @example default
+             */
+            model?: string | null;
+            /**
+             * Format: int32
+             * @description Answers to give: one.
+             */
+            n?: number | null;
+            response_format?: components["schemas"]["ResponseFormat"] | null;
+            /**
+             * Format: int64
+             * @description The same seed, prompt and model give the same answer; a random one if absent.
+             */
+            seed?: number | null;
+            /** @description The answer ends before the first of these, at most four. */
+            stop?: null | string | string[];
+            /** @description Whether the answer comes piece by piece. */
+            stream?: boolean | null;
+            stream_options?: components["schemas"]["StreamOptions"] | null;
+            /**
+             * Format: float
+             * @description 0 takes the likeliest word each time, 2 is wild; 1 if absent.
+             */
+            temperature?: number | null;
+            /** @description Functions that the model may call: none, for it calls no functions. */
+            tools?: components["schemas"]["Tool"][] | null;
+            /**
+             * Format: float
+             * @description Only the likeliest words that together have this probability are drawn from; 1 if absent.
+             */
+            top_p?: number | null;
+        };
+        /**
+         * @description Who said a message.
+         * @enum {string}
+         */
+        ChatRole: "system" | "developer" | "user" | "assistant";
+        /** @description A stream of chunks as its parser sees it: each event has data, and nothing else. */
+        ChunkStream: {
+            /**
+             * @description One event: a `ChatChunk` or `TextChunk` as JSON on one line, an object with `error` if the answer breaks off, or
+             *     `[DONE]` as the last.
+             */
+            data: string;
         };
         /** @description A class, or what another language has in its place. */
         Class: {
@@ -925,6 +1133,13 @@ export interface components {
          * @enum {string}
          */
         Complexity: "simple" | "moderate" | "complex";
+        /** @description What was said: a text, or a list of parts. */
+        Content: string | components["schemas"]["ContentPart"][];
+        /** @description A part of a message. */
+        ContentPart: {
+            text: string;
+            type: components["schemas"]["PartType"];
+        };
         /** @description How much of the model's window was used, and what did not fit. */
         Context: {
             /** @description What was left out of the prompt for want of room; never the question itself. */
@@ -1012,6 +1227,11 @@ export interface components {
              * @enum {boolean}
              */
             confirm: true;
+        };
+        /** @description A piece of a message. */
+        Delta: {
+            content?: string | null;
+            role?: string | null;
         };
         /**
          * @description How much the enhanced endpoints explain.
@@ -1379,6 +1599,11 @@ export interface components {
             /** @description What the change does, for a person. */
             message: string;
         };
+        /**
+         * @description The only form of an answer.
+         * @enum {string}
+         */
+        FormatType: "text";
         /** @description One event of a stream. */
         Frame: {
             /** @description The text of the piece. */
@@ -1756,6 +1981,26 @@ export interface components {
             /** @description The deepest nesting of branches and loops within a function or at the top. */
             max_nesting?: number | null;
         };
+        /** @description A model. */
+        ModelCard: {
+            /**
+             * Format: int64
+             * @description When HAPA started, in seconds since 1970.
+             */
+            created: number;
+            /** @description Its name. */
+            id: string;
+            /**
+             * @description Always `model`.
+             * @example model
+             */
+            object: string;
+            /**
+             * @description Always `hapa`.
+             * @example hapa
+             */
+            owned_by: string;
+        };
         /** @description The model, and what it is doing. */
         ModelHealth: {
             /**
@@ -1780,6 +2025,16 @@ export interface components {
             /** @description `absent`, `loading`, `ready` or `failed`. */
             state: string;
         };
+        /** @description The models that can be asked. */
+        ModelList: {
+            /** @description The model that answers, whatever name a request has in `model`; none while there is no model to answer. */
+            data: components["schemas"]["ModelCard"][];
+            /**
+             * @description Always `list`.
+             * @example list
+             */
+            object: string;
+        };
         /**
          * @description A kind of task.
          * @enum {string}
@@ -1790,6 +2045,34 @@ export interface components {
          * @enum {string}
          */
         Multiline: "auto" | "always" | "never";
+        /** @description The body of every error below `/v1`. */
+        OpenAiError: {
+            error: components["schemas"]["OpenAiErrorBody"];
+        };
+        /** @description What went wrong. */
+        OpenAiErrorBody: {
+            /** @description What a program can act on, such as `context_length_exceeded` or `model_loading`. */
+            code: string;
+            /** @description What is wrong, for a person, in the language of `Accept-Language`. */
+            message: string;
+            /**
+             * Format: int64
+             * @description Where the prompt was too long: the tokens that fit.
+             */
+            n_ctx?: number | null;
+            /**
+             * Format: int64
+             * @description Where the prompt was too long: its tokens.
+             */
+            n_prompt_tokens?: number | null;
+            /** @description The field that is wrong, where it is one. */
+            param?: string | null;
+            /**
+             * @description The kind of error: `invalid_request_error`, `authentication_error`, `permission_error`, `rate_limit_error` or
+             *     `server_error`.
+             */
+            type: string;
+        };
         /** @description A file that is open in the editor. */
         OpenFile: {
             /** @description Its text, or the part that matters: at most 20,000 characters. */
@@ -1802,6 +2085,11 @@ export interface components {
          * @enum {string}
          */
         OutputStructure: "minimal" | "standard" | "detailed" | "comprehensive";
+        /**
+         * @description The only kind of part that is read.
+         * @enum {string}
+         */
+        PartType: "text";
         /** @description What to change. Absent fields stay; null brings the default back. */
         Patch: {
             /**
@@ -1971,6 +2259,11 @@ export interface components {
          * @enum {string}
          */
         ProjectContext: "web_development" | "data_science" | "automation" | "general_purpose" | "academic" | "enterprise";
+        /** @description More about the prompt. */
+        PromptTokensDetails: {
+            /** @description Tokens that were in the model's memory already. */
+            cached_tokens: number;
+        };
         /** @description Requests in the house. */
         QueueHealth: {
             /** @description Requests that the model works on. */
@@ -2006,6 +2299,10 @@ export interface components {
             request_id: string;
             /** @description RFC 3339. */
             timestamp: string;
+        };
+        /** @description The form of an answer. */
+        ResponseFormat: {
+            type: components["schemas"]["FormatType"];
         };
         /** @description How long requests took, in milliseconds. */
         ResponseTimeFigures: {
@@ -2179,6 +2476,11 @@ export interface components {
          * @enum {string}
          */
         Status: "healthy" | "degraded" | "unhealthy";
+        /** @description More about a stream. */
+        StreamOptions: {
+            /** @description Whether the stream ends with what the answer cost. */
+            include_usage?: boolean | null;
+        };
         /** @description How busy the machine is, in percent. */
         SystemInfo: {
             /** Format: float */
@@ -2187,6 +2489,107 @@ export interface components {
             disk_usage: number;
             /** Format: float */
             memory_usage: number;
+        };
+        /** @description One way in which a text goes on. */
+        TextChoice: {
+            /** @description `stop` or `length`. */
+            finish_reason: string;
+            /** Format: int32 */
+            index: number;
+            /** @description Always null. */
+            logprobs?: boolean | null;
+            text: string;
+        };
+        /** @description One event of a streamed text; as with conversations, usage comes last where it is asked for. */
+        TextChunk: {
+            backend: string;
+            choices: components["schemas"]["TextDelta"][];
+            /** Format: int64 */
+            created: number;
+            id: string;
+            model: string;
+            /** @description Always `text_completion`. */
+            object: string;
+            usage?: components["schemas"]["Usage"] | null;
+        };
+        /** @description How a text goes on. */
+        TextCompletion: {
+            /** @description Where it ran: `local` or `remote`. */
+            backend: string;
+            /** @description One answer. */
+            choices: components["schemas"]["TextChoice"][];
+            /**
+             * Format: int64
+             * @description Seconds since 1970.
+             */
+            created: number;
+            /** @description What was left out of the prompt for want of room. */
+            dropped: string[];
+            id: string;
+            /** @description The model that answered, whatever the request named. */
+            model: string;
+            /**
+             * @description Always `text_completion`.
+             * @example text_completion
+             */
+            object: string;
+            usage: components["schemas"]["Usage"];
+        };
+        /** @description The body of `POST /v1/completions`. What it does not name, such as penalties, is ignored. */
+        TextCompletionRequest: {
+            /** @description Whether the answer may be guessed ahead, which changes its speed and not its words; true if absent. */
+            drafts?: boolean | null;
+            /** @enum {boolean|null} */
+            echo?: false | null;
+            /** @description Whether the model must go on up to `max_tokens` when it has said all, as benchmarks ask for. */
+            ignore_eos?: boolean | null;
+            logprobs?: null;
+            /**
+             * Format: int32
+             * @description The answer ends after so many tokens; where the model's room ends if absent.
+             */
+            max_tokens?: number | null;
+            /**
+             * @description Any name: the model that is loaded answers.
+             * @example default
+             */
+            model?: string | null;
+            /**
+             * Format: int32
+             * @description Answers to give: one.
+             */
+            n?: number | null;
+            /** @description The text to go on with, also as a list of one text. An empty one begins with an empty line. */
+            prompt: string | string[];
+            /**
+             * Format: int64
+             * @description The same seed, prompt and model give the same answer; a random one if absent.
+             */
+            seed?: number | null;
+            /** @description The answer ends before the first of these, at most four. */
+            stop?: null | string | string[];
+            /** @description Whether the answer comes piece by piece. */
+            stream?: boolean | null;
+            stream_options?: components["schemas"]["StreamOptions"] | null;
+            /** @description What stands after the gap that is to be filled, for models that can fill gaps. */
+            suffix?: string | null;
+            /**
+             * Format: float
+             * @description 0 takes the likeliest word each time, 2 is wild; 1 if absent.
+             */
+            temperature?: number | null;
+            /**
+             * Format: float
+             * @description Only the likeliest words that together have this probability are drawn from; 1 if absent.
+             */
+            top_p?: number | null;
+        };
+        /** @description A piece of text. */
+        TextDelta: {
+            finish_reason?: string | null;
+            /** Format: int32 */
+            index: number;
+            text: string;
         };
         /** @description What the history holds, in tokens. */
         TokenFigures: {
@@ -2206,6 +2609,17 @@ export interface components {
         TokenUsage: {
             completion_tokens: number;
             prompt_tokens: number;
+            total_tokens: number;
+        };
+        /** @description A function that the model could call. */
+        Tool: {
+            type: string;
+        };
+        /** @description What an answer cost. */
+        Usage: {
+            completion_tokens: number;
+            prompt_tokens: number;
+            prompt_tokens_details?: components["schemas"]["PromptTokensDetails"] | null;
             total_tokens: number;
         };
         /** @description Several pieces of code to be checked. */
@@ -3622,6 +4036,153 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    chat_completions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChatRequest"];
+            };
+        };
+        responses: {
+            /** @description The answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChatCompletion"];
+                    "text/event-stream": components["schemas"]["ChunkStream"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiError"];
+                };
+            };
+            /** @description The request could not be answered */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiError"];
+                };
+            };
+        };
+    };
+    completions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TextCompletionRequest"];
+            };
+        };
+        responses: {
+            /** @description The answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TextCompletion"];
+                    "text/event-stream": components["schemas"]["ChunkStream"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiError"];
+                };
+            };
+            /** @description The request could not be answered */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiError"];
+                };
+            };
+        };
+    };
+    list_models: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The models */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelList"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiError"];
+                };
+            };
+        };
+    };
+    retrieve_model: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The model's name */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The model */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelCard"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiError"];
                 };
             };
         };

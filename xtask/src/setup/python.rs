@@ -18,6 +18,9 @@ pub struct Set {
 /// The client that knows the API's description and nothing else.
 pub const SCHEMATHESIS: Set = Set { name: "schemathesis", packages: &["schemathesis==4.32.5"] };
 
+/// OpenAI's own client.
+pub const OPENAI: Set = Set { name: "openai", packages: &["openai==3.54.0"] };
+
 /// The server that cached answers are measured against.
 pub const FASTAPI: Set = Set { name: "fastapi", packages: &["fastapi==0.165.0", "uvicorn==0.54.0"] };
 

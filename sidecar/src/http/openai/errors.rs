@@ -1,0 +1,102 @@
+//! Errors in the shape that OpenAI's clients know, for every answer below `/v1`, whichever layer refused the request.
+
+use axum::Json;
+use axum::extract::Request;
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::error::{ErrorCode, Problem};
+
+/// The body of every error below `/v1`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OpenAiError {
+    error: ErrorBody,
+}
+
+/// What went wrong.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OpenAiErrorBody)]
+pub struct ErrorBody {
+    /// What is wrong, for a person, in the language of `Accept-Language`.
+    message: String,
+    /// The kind of error: `invalid_request_error`, `authentication_error`, `permission_error`, `rate_limit_error` or
+    /// `server_error`.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The field that is wrong, where it is one.
+    param: Option<String>,
+    /// What a program can act on, such as `context_length_exceeded` or `model_loading`.
+    code: String,
+    /// Where the prompt was too long: its tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    n_prompt_tokens: Option<u64>,
+    /// Where the prompt was too long: the tokens that fit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    n_ctx: Option<u64>,
+}
+
+impl From<&Problem> for OpenAiError {
+    fn from(problem: &Problem) -> Self {
+        let details = problem.error_details.as_ref();
+        let reason = details.and_then(|details| details.get("reason")?.as_str());
+        let number = |name: &str| details.and_then(|details| details.get(name)?.as_u64());
+        let fields = details.and_then(Value::as_object).filter(|_| problem.error_code == ErrorCode::ValidationError);
+        let fields: Vec<(&String, &str)> = fields
+            .into_iter()
+            .flatten()
+            .filter_map(|(field, messages)| Some((field, messages.as_array()?.first()?.as_str()?)))
+            .collect();
+        let mut message = problem.error_message.clone();
+        for (field, problem) in &fields {
+            message += &format!("; `{field}`: {problem}");
+        }
+        let code = match (reason, problem.error_code) {
+            (Some("context_too_long"), _) => "context_length_exceeded".to_owned(),
+            (Some("key_missing" | "key_unknown" | "key_expired"), _) => "invalid_api_key".to_owned(),
+            (Some(reason), _) => reason.to_owned(),
+            (None, ErrorCode::TooManyRequests) => "rate_limit_exceeded".to_owned(),
+            (None, code) => code.as_str().to_lowercase(),
+        };
+        let error = ErrorBody {
+            message,
+            kind: kind(problem.error_code),
+            param: fields.first().map(|(field, _)| (*field).clone()),
+            code,
+            n_prompt_tokens: number("tokens"),
+            n_ctx: number("limit"),
+        };
+        Self { error }
+    }
+}
+
+fn kind(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::Unauthorized => "authentication_error",
+        ErrorCode::Forbidden => "permission_error",
+        ErrorCode::TooManyRequests => "rate_limit_error",
+        ErrorCode::InternalServerError | ErrorCode::BadGateway | ErrorCode::ServiceUnavailable => "server_error",
+        _ => "invalid_request_error",
+    }
+}
+
+/// Says errors of requests below `/v1` in their own shape. A value that is not valid is a 400 there.
+pub async fn translated(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let ours = path == "/v1" || path.starts_with("/v1/");
+    let response = next.run(request).await;
+    if !ours {
+        return response;
+    }
+    let Some(problem) = response.extensions().get::<Problem>() else { return response };
+    let body = Json(OpenAiError::from(problem)).into_response().into_body();
+    let (mut head, _) = response.into_parts();
+    if head.status == StatusCode::UNPROCESSABLE_ENTITY {
+        head.status = StatusCode::BAD_REQUEST;
+    }
+    head.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(head, body)
+}

@@ -1,0 +1,73 @@
+//! `GET /v1/models`: the model that answers, as OpenAI's clients look for it.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::OpenAiError;
+use crate::app::App;
+use crate::error::{Error, Language};
+use crate::http::body::Id;
+use crate::http::problem::Rejection;
+
+/// The models that can be asked.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ModelList {
+    /// Always `list`.
+    #[schema(example = "list")]
+    object: &'static str,
+    /// The model that answers, whatever name a request has in `model`; none while there is no model to answer.
+    data: Vec<ModelCard>,
+}
+
+/// A model.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ModelCard {
+    /// Its name.
+    id: String,
+    /// Always `model`.
+    #[schema(example = "model")]
+    object: &'static str,
+    /// When HAPA started, in seconds since 1970.
+    created: i64,
+    /// Always `hapa`.
+    #[schema(example = "hapa")]
+    owned_by: &'static str,
+}
+
+/// Shows the model that answers, as `GET /v1/models` of OpenAI's API.
+#[utoipa::path(
+    get, path = "/v1/models", tag = "openai",
+    responses(
+        (status = 200, description = "The models", body = ModelList),
+        (status = "4XX", description = "The request was refused", body = OpenAiError),
+    )
+)]
+pub async fn list_models(State(app): State<App>) -> Json<ModelList> {
+    Json(ModelList { object: "list", data: card(&app).into_iter().collect() })
+}
+
+/// Shows one model by its name, as `GET /v1/models/{model}` of OpenAI's API.
+#[utoipa::path(
+    get, path = "/v1/models/{id}", tag = "openai", params(("id" = String, Path, description = "The model's name")),
+    responses(
+        (status = 200, description = "The model", body = ModelCard),
+        (status = "4XX", description = "The request was refused", body = OpenAiError),
+    )
+)]
+pub async fn retrieve_model(
+    State(app): State<App>,
+    language: Language,
+    Id(id): Id,
+) -> Result<Json<ModelCard>, Rejection> {
+    let card = card(&app).filter(|card| card.id == id).ok_or(Error::NotFound);
+    card.map(Json).map_err(language.rejection())
+}
+
+fn card(app: &App) -> Option<ModelCard> {
+    let model = app.backend.model().ok()?;
+    let age = i64::try_from(app.started.elapsed().as_secs()).unwrap_or_default();
+    let created = jiff::Timestamp::now().as_second() - age;
+    Some(ModelCard { id: model.name, object: "model", created, owned_by: "hapa" })
+}

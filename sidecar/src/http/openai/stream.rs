@@ -1,0 +1,183 @@
+//! Streams as OpenAI's clients read them: a chunk for each piece, and `[DONE]`. All of a chunk but the text is written once.
+
+use std::convert::Infallible;
+use std::io::Write;
+
+use axum::body::{Body, Bytes};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::answer::{Usage, dropped, now, word};
+use super::errors::OpenAiError;
+use crate::error::{Error, Language};
+use crate::http::observe::{Failure, Witness};
+use crate::http::problem;
+use crate::openai::{Ending, Said, Speech};
+
+/// What is spoken: a message of a conversation, or text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A message.
+    Chat,
+    /// Text.
+    Text,
+}
+
+impl Form {
+    /// A new id for an answer.
+    pub fn id(self) -> String {
+        let prefix = if self == Self::Chat { "chatcmpl" } else { "cmpl" };
+        format!("{prefix}-{}", Uuid::new_v4().simple())
+    }
+}
+
+/// How an answer is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// All at once.
+    Whole,
+    /// Piece by piece.
+    Pieces,
+    /// Piece by piece, and at the end what it cost.
+    PiecesAndUsage,
+}
+
+/// A stream of chunks as its parser sees it: each event has data, and nothing else.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "it only describes what is written")]
+pub struct ChunkStream {
+    /// One event: a `ChatChunk` or `TextChunk` as JSON on one line, an object with `error` if the answer breaks off, or
+    /// `[DONE]` as the last.
+    data: String,
+}
+
+/// Where a stream is.
+enum State {
+    Begin(Box<Speech>, Frames),
+    Middle(Box<Speech>, Frames),
+    End,
+}
+
+/// The response that streams `speech`. When the client goes away, the body is dropped and with it the speech.
+pub fn response(speech: Speech, form: Form, heard: Heard, witness: Witness, language: Language) -> Response {
+    let frames = Frames::new(&speech, form, heard);
+    let begin = match form {
+        Form::Chat => State::Begin(Box::new(speech), frames),
+        Form::Text => State::Middle(Box::new(speech), frames),
+    };
+    let chunks = stream::unfold((begin, witness), move |(state, witness)| async move {
+        let (bytes, state) = match state {
+            State::Begin(speech, frames) => (frames.role(), State::Middle(speech, frames)),
+            State::Middle(mut speech, frames) => match speech.next().await {
+                Said::Text(text) => (frames.text(&text), State::Middle(speech, frames)),
+                Said::Done(ending) => (frames.end(ending, speech.dropped), State::End),
+                Said::Failed(error) => (failed(&error, &witness, language), State::End),
+            },
+            State::End => return None,
+        };
+        Some((Ok::<_, Infallible>(Bytes::from(bytes)), (state, witness)))
+    });
+    let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache")];
+    (headers, Body::from_stream(chunks)).into_response()
+}
+
+/// What all chunks of an answer have in common, as bytes: a piece of text costs its own escaping and one copy.
+struct Frames {
+    form: Form,
+    heard: Heard,
+    /// Up to the choices.
+    head: String,
+    /// From the head to the text.
+    before: &'static str,
+    /// From the text to the end of the frame.
+    after: &'static str,
+}
+
+impl Frames {
+    fn new(speech: &Speech, form: Form, heard: Heard) -> Self {
+        let (object, before, after) = match (form, heard == Heard::PiecesAndUsage) {
+            (Form::Chat, usage) => (
+                "chat.completion.chunk",
+                r#"[{"index":0,"delta":{"content":"#,
+                if usage {
+                    "},\"logprobs\":null,\"finish_reason\":null}],\"usage\":null}\n\n"
+                } else {
+                    "},\"logprobs\":null,\"finish_reason\":null}]}\n\n"
+                },
+            ),
+            (Form::Text, usage) => (
+                "text_completion",
+                r#"[{"index":0,"text":"#,
+                if usage {
+                    ",\"logprobs\":null,\"finish_reason\":null}],\"usage\":null}\n\n"
+                } else {
+                    ",\"logprobs\":null,\"finish_reason\":null}]}\n\n"
+                },
+            ),
+        };
+        let (id, model) = (json!(form.id()), json!(speech.voice.model));
+        let (created, backend) = (now(), speech.voice.place.as_str());
+        let head = format!(
+            r#"data: {{"id":{id},"object":"{object}","created":{created},"model":{model},"backend":"{backend}","choices":"#
+        );
+        Self { form, heard, head, before, after }
+    }
+
+    /// The chunk with a piece of text.
+    fn text(&self, text: &str) -> Vec<u8> {
+        let size = self.head.len() + self.before.len() + self.after.len() + text.len() + 16;
+        let mut bytes = Vec::with_capacity(size);
+        bytes.extend_from_slice(self.head.as_bytes());
+        bytes.extend_from_slice(self.before.as_bytes());
+        serde_json::to_writer(&mut bytes, text).expect("text can be written to memory");
+        bytes.extend_from_slice(self.after.as_bytes());
+        bytes
+    }
+
+    /// The first chunk of a message.
+    fn role(&self) -> Vec<u8> {
+        let delta = json!({"role": "assistant", "content": ""});
+        self.chunk(&json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": null}]), &[])
+    }
+
+    /// The last chunks: why it ended, what it cost where that is asked for, and `[DONE]`.
+    fn end(&self, ending: Ending, ends_dropped: usize) -> Vec<u8> {
+        let finish_reason = word(ending.finish);
+        let choice = match self.form {
+            Form::Chat => json!({"index": 0, "delta": {}, "logprobs": null, "finish_reason": finish_reason}),
+            Form::Text => json!({"index": 0, "text": "", "logprobs": null, "finish_reason": finish_reason}),
+        };
+        let dropped = dropped(ends_dropped);
+        let more = if dropped.is_empty() { vec![] } else { vec![("dropped", json!(dropped))] };
+        let mut bytes = self.chunk(&json!([choice]), &more);
+        if self.heard == Heard::PiecesAndUsage {
+            bytes.extend(self.chunk(&json!([]), &[("usage", json!(Usage::from(ending)))]));
+        }
+        bytes.extend_from_slice(b"data: [DONE]\n\n");
+        bytes
+    }
+
+    fn chunk(&self, choices: &Value, more: &[(&str, Value)]) -> Vec<u8> {
+        let mut bytes = format!("{}{choices}", self.head).into_bytes();
+        for (name, value) in more {
+            write!(bytes, ",\"{name}\":{value}").expect("memory can be written to");
+        }
+        if self.heard == Heard::PiecesAndUsage && !more.iter().any(|(name, _)| *name == "usage") {
+            bytes.extend_from_slice(b",\"usage\":null");
+        }
+        bytes.extend_from_slice(b"}\n\n");
+        bytes
+    }
+}
+
+/// The frame that says why an answer breaks off; nothing follows it.
+fn failed(error: &Error, witness: &Witness, language: Language) -> Vec<u8> {
+    let problem = problem::report(error, language);
+    witness.note(Failure { code: problem.error_code, incident_id: problem.incident_id() });
+    let told = serde_json::to_string(&OpenAiError::from(&problem)).expect("an error has string keys");
+    format!("data: {told}\n\n").into_bytes()
+}
