@@ -172,7 +172,9 @@ pub struct Tool {
 
 /// What both bodies have in common.
 struct Common {
-    max_tokens: (&'static str, Option<u32>),
+    max_tokens: Option<u32>,
+    /// By its newer name.
+    most_tokens: Option<u32>,
     temperature: Option<f32>,
     top_p: Option<f32>,
     n: Option<u32>,
@@ -203,10 +205,7 @@ impl ChatRequest {
         if self.logprobs == Some(true) {
             refuse_probabilities(&mut invalid);
         }
-        let max_tokens = match self.max_tokens {
-            Some(_) => ("max_tokens", self.max_tokens),
-            None => ("max_completion_tokens", self.max_completion_tokens),
-        };
+        invalid.within("max_completion_tokens", self.max_completion_tokens, 1, MOST_TOKENS);
         let mut messages = Vec::with_capacity(self.messages.len());
         for (index, message) in self.messages.into_iter().enumerate() {
             let text = message.content.map_or(Ok(String::new()), Content::into_text);
@@ -218,7 +217,8 @@ impl ChatRequest {
             messages.push(Message::new(message.role.into(), text));
         }
         let common = Common {
-            max_tokens,
+            max_tokens: self.max_tokens,
+            most_tokens: self.max_completion_tokens,
             temperature: self.temperature,
             top_p: self.top_p,
             n: self.n,
@@ -264,7 +264,8 @@ impl CompletionRequest {
             None => (ModelType::CodeGeneration, Prompt::Text(prompt)),
         };
         let common = Common {
-            max_tokens: ("max_tokens", self.max_tokens),
+            max_tokens: self.max_tokens,
+            most_tokens: None,
             temperature: self.temperature,
             top_p: self.top_p,
             n: self.n,
@@ -282,8 +283,7 @@ impl Common {
         let temperature = invalid.within("temperature", self.temperature, 0.0, 2.0).unwrap_or(1.0);
         let top_p = invalid.within("top_p", self.top_p, 0.0, 1.0).unwrap_or(1.0);
         invalid.within("n", self.n, 1, 1);
-        let (name, max_tokens) = self.max_tokens;
-        invalid.within(name, max_tokens, 1, MOST_TOKENS);
+        invalid.within("max_tokens", self.max_tokens, 1, MOST_TOKENS);
         invalid.within("seed", self.seed, -EXACT, EXACT);
         let stops = self.stop.map(Texts::all).unwrap_or_default();
         invalid.at_most_items("stop", stops.len(), STOPS);
@@ -291,7 +291,7 @@ impl Common {
         let seed = self.seed.map_or_else(|| getrandom::u32().unwrap_or(0), low_half);
         // Nothing is longer than the context, whatever is asked for.
         let room = app.backend.model()?.context;
-        let max_tokens = max_tokens.map_or(room, |most| most.min(room));
+        let max_tokens = self.max_tokens.or(self.most_tokens).map_or(room, |most| most.min(room));
         let mut request = Request::new(prompt, Sampling { temperature, top_p, seed }, max_tokens);
         if kind == ModelType::CodeCompletion {
             request.lane = Lane::Completion;
