@@ -4,7 +4,6 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Instant;
 
-use engine::Engine;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,6 +17,7 @@ use crate::incidents::Incidents;
 use crate::keys::Keys;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::models::Models;
 use crate::settings;
 use crate::stats::Stats;
 use crate::store::Store;
@@ -45,8 +45,8 @@ impl Deref for App {
 /// The handles themselves.
 #[derive(Debug)]
 pub struct Handles {
-    /// The model.
-    pub engine: Engine,
+    /// The models of this machine.
+    pub models: Models,
     /// Who answers.
     pub backend: Backend,
     /// What is kept on disk.

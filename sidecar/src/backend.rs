@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use engine::{Answer, Engine, Error, Model, Request};
+use engine::{Answer, Error, Lane, Model, Request};
+
+use crate::models::Models;
 
 /// Where a model runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,22 +56,22 @@ impl By {
 /// All who can answer. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Backend {
-    engine: Engine,
+    models: Models,
 }
 
 impl Backend {
-    /// The model of this process, and nobody else.
+    /// The models of this process, and nobody else.
     #[must_use]
-    pub fn new(engine: Engine) -> Self {
-        Self { engine }
+    pub fn new(models: Models) -> Self {
+        Self { models }
     }
 
-    /// The model that would answer now.
+    /// The model that would answer a request of this lane now.
     ///
     /// # Errors
     /// Why none does.
-    pub fn model(&self) -> Result<Model, Error> {
-        self.engine.model()
+    pub fn model(&self, lane: Lane) -> Result<Model, Error> {
+        self.models.model(lane)
     }
 
     /// Asks whoever is to answer.
@@ -77,8 +79,7 @@ impl Backend {
     /// # Errors
     /// Why nobody can.
     pub fn submit(&self, request: Request) -> Result<(Answer, By), Error> {
-        let model = self.engine.model()?;
-        let answer = self.engine.submit(request)?;
+        let (answer, model) = self.models.submit(request)?;
         Ok((answer, By::known(Voice { model: model.name, place: Place::Local })))
     }
 }

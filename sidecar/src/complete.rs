@@ -7,7 +7,7 @@ mod sessions;
 
 use std::time::{Duration, Instant};
 
-use engine::{Event, Finish, Summary};
+use engine::{Event, Finish, Lane, Summary};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -88,7 +88,7 @@ impl App {
             return Err(Error::Stopping);
         }
         let asked = Instant::now();
-        let model = self.engine.model()?;
+        let model = self.backend.model(Lane::Completion)?;
         let turn = self.sessions.begin(owner, cursor.session.as_deref());
         let method = if model.fills { Method::Fill } else { Method::Chat };
         let mut completions = Completions {
@@ -136,7 +136,7 @@ impl App {
     ) -> Result<Option<Heard>, Error> {
         let Laid { request, key, .. } = laid;
         let reuse = if cursor.use_cache { Reuse::Allowed } else { Reuse::Refused };
-        let mut answer = self.answers.ask(Kind::Completion, key, reuse, || self.engine.submit(request))?;
+        let mut answer = self.answers.ask(Kind::Completion, key, reuse, || Ok(self.backend.submit(request)?.0))?;
         let (mut heard, mut events) = (Heard::new(answer.origin), Vec::new());
         let ending = Ending::new(&cursor.prefix, cursor.several_lines);
         let indent = open_indent(&cursor.prefix);

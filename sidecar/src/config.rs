@@ -184,6 +184,12 @@ impl Config {
         self.data.join("models")
     }
 
+    /// The folder with what models have read, so that it need not be read again after a restart.
+    #[must_use]
+    pub fn states(&self) -> PathBuf {
+        self.data.join("states")
+    }
+
     /// The file with this installation's own key.
     #[must_use]
     pub fn key_file(&self) -> PathBuf {

@@ -432,7 +432,7 @@ fn engine_parts(error: &engine::Error, incident: &str) -> (ErrorCode, Message, O
     match error {
         engine::Error::Absent => unavailable(
             "모델이 없습니다: GGUF 파일을 models 폴더에 넣고 다시 시작하세요",
-            "there is no model: put a GGUF file into the models folder and start again",
+            "there is no model: put a GGUF file into the models folder",
             Reason::ModelMissing,
         ),
         engine::Error::Failed(message) => unavailable(

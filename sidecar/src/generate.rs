@@ -11,6 +11,7 @@ pub mod split;
 
 use std::time::Instant;
 
+use engine::Lane;
 use tokio::sync::mpsc;
 use tracing::Instrument;
 
@@ -122,12 +123,12 @@ impl App {
         let asked = Instant::now();
         let earlier = self.earlier(owner, &ask).await?;
         let profile = self.profile(owner).await?.with(ask.profile.clone());
-        let model = self.engine.model()?;
+        let model = self.backend.model(Lane::Chat)?;
         let facts = facts(&ask).await;
         let request = prompt::request(&ask, &profile, &earlier, &facts);
         let reuse = if ask.use_cache { Reuse::Allowed } else { Reuse::Refused };
         let key = prompt::key(&request, &ask, &model);
-        let mut answer = self.answers.ask(Kind::Generation, key, reuse, || self.engine.submit(request))?;
+        let mut answer = self.answers.ask(Kind::Generation, key, reuse, || Ok(self.backend.submit(request)?.0))?;
         let (prompt_tokens, limit, dropped) = match answer.next().await {
             Some(Ok(engine::Event::Started { prompt_tokens, limit, dropped })) => (prompt_tokens, limit, dropped),
             Some(Err(error)) => return Err(error.into()),

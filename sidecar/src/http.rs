@@ -20,6 +20,7 @@ mod json;
 mod keys;
 mod language;
 mod metrics;
+mod models;
 mod observe;
 mod openai;
 mod problem;
@@ -190,6 +191,8 @@ fn admin_routes() -> OpenApiRouter<App> {
         .routes(routes!(stats::stats))
         .routes(routes!(errors::errors_dashboard))
         .routes(routes!(errors::error_patterns))
+        .routes(routes!(models::load_model))
+        .routes(routes!(models::unload_model))
 }
 
 fn generation_routes() -> OpenApiRouter<App> {
@@ -207,6 +210,7 @@ fn check_routes() -> OpenApiRouter<App> {
         .routes(routes!(users::profile, users::save_profile))
         .routes(routes!(check::validate_code))
         .routes(routes!(check::analyze_code))
+        .routes(routes!(models::models))
         .merge(batch_routes())
 }
 

@@ -1,51 +1,265 @@
-//! Which model file to run, and the engine that runs it.
+//! The models of this machine: which files there are, which of them answer, and what memory they may take.
+//!
+//! Two roles are to be filled, chatting and completing, by one model or by two. A keeper in the background loads and unloads as
+//! the settings say; who asks gets the engine that is there, or an error that says why there is none.
 
-use std::path::{Path, PathBuf};
+mod budget;
+mod files;
+mod keeper;
+pub mod placement;
+mod seat;
+mod suspects;
 
-use engine::{Engine, Options};
+use std::path::PathBuf;
+use std::sync::Arc;
 
+use engine::{Answer, Device, Engine, Lane, Load, Model, Request, State};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
+
+pub use self::budget::Memory;
+pub use self::files::{Listed, chosen};
+use self::keeper::{Keeper, Order};
+use self::seat::Seats;
+use self::suspects::Suspects;
 use crate::config::Config;
+use crate::error::{Error, Invalid, Message};
+use crate::settings::{self, Change, ModelId, Patch};
 
-/// The file name of the model that HAPA comes with.
-pub const DEFAULT_MODEL: &str = "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf";
-
-/// Tokens for question and answer together. Room for the largest question that the API takes; 192 MiB for the default model.
-const CONTEXT: u32 = 16_384;
-
-/// Requests that may wait for the model or be answered at a time.
-const CAPACITY: usize = 32;
-
-/// Starts the engine with the model that was asked for, the default one, or the first one there is. Returns at once.
-///
-/// # Errors
-/// A script, in debug builds, that cannot be read.
-pub fn start(config: &Config) -> Result<Engine, String> {
-    if let Some(script) = &config.script {
-        let text = std::fs::read_to_string(script)
-            .map_err(|error| format!("could not read `{}`: {error}", script.display()))?;
-        let script =
-            serde_json::from_str(&text).map_err(|error| format!("could not read `{}`: {error}", script.display()))?;
-        return Ok(Engine::scripted(script));
-    }
-    let Some(model) = chosen(config) else {
-        tracing::warn!("there is no model in `{}`", config.models().display());
-        return Ok(Engine::absent());
-    };
-    Ok(Engine::start(Options { context: CONTEXT, memory: CONTEXT, capacity: CAPACITY, ..Options::of(model) }))
+/// What a model is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = ModelRole)]
+pub enum Role {
+    /// Chats, generations, and completions too where no other model is chosen for them.
+    Chat,
+    /// Completions.
+    Completion,
 }
 
-/// The model file to run: the one that was asked for, the default one, or the first one there is.
-#[must_use]
-pub fn chosen(config: &Config) -> Option<PathBuf> {
-    config.model.clone().or_else(|| pick(&config.models()))
+impl Role {
+    fn of(lane: Lane) -> Self {
+        if lane == Lane::Completion { Self::Completion } else { Self::Chat }
+    }
 }
 
-/// The default model in `folder`, or the first one by name.
-fn pick(folder: &Path) -> Option<PathBuf> {
-    let default = folder.join(DEFAULT_MODEL);
-    if default.is_file() {
-        return Some(default);
+/// A handle to the models. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Models(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    seats: Seats,
+    orders: mpsc::Sender<Order>,
+    settings: settings::Handle,
+    /// The folder that model files lie in.
+    folder: PathBuf,
+    /// The file that the environment names, which then is the one that chats.
+    named: Option<PathBuf>,
+    /// Models under whose hands the process died.
+    suspects: Suspects,
+    /// Whether a script is followed instead of a model.
+    scripted: bool,
+}
+
+/// Orders that may wait for the keeper; it takes them in milliseconds.
+const ORDERS: usize = 64;
+
+impl Models {
+    /// Begins to load what the settings say, and follows them until `shutdown`. Returns at once.
+    ///
+    /// # Errors
+    /// A script, in debug builds, that cannot be read.
+    pub fn start(config: &Config, settings: settings::Handle, shutdown: CancellationToken) -> Result<Self, String> {
+        let (models, orders) = Self::open(config, settings);
+        if let Some(script) = &config.script {
+            let problem = |error: &dyn std::fmt::Display| format!("could not read `{}`: {error}", script.display());
+            let text = std::fs::read_to_string(script).map_err(|error| problem(&error))?;
+            let script = serde_json::from_str(&text).map_err(|error| problem(&error))?;
+            models.0.seats.sit_scripted(Engine::scripted(script));
+            return Ok(models);
+        }
+        let keeper = Keeper::new(models.clone(), config, orders);
+        tokio::spawn(keeper.keep(shutdown));
+        Ok(models)
     }
-    let is_model = |path: &PathBuf| path.is_file() && path.extension().is_some_and(|ending| ending == "gguf");
-    std::fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path())).filter(is_model).min()
+
+    /// Without any model, for those who only change what is kept.
+    #[must_use]
+    pub fn none(config: &Config, settings: settings::Handle) -> Self {
+        Self::open(config, settings).0
+    }
+
+    fn open(config: &Config, settings: settings::Handle) -> (Self, mpsc::Receiver<Order>) {
+        let (orders, waiting) = mpsc::channel(ORDERS);
+        let inner = Inner {
+            seats: Seats::default(),
+            orders,
+            settings,
+            folder: config.models(),
+            named: config.model.clone(),
+            suspects: Suspects::new(config.data.join("loading")),
+            scripted: config.script.is_some(),
+        };
+        (Self(Arc::new(inner)), waiting)
+    }
+
+    /// What the model that chats is doing.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.0.seats.state(Role::Chat)
+    }
+
+    /// The same as it changes.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<State> {
+        self.0.seats.watch()
+    }
+
+    /// The model that would take a request of this lane. One that sleeps is woken by this.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn model(&self, lane: Lane) -> Result<Model, engine::Error> {
+        self.engine(Role::of(lane))?.model()
+    }
+
+    /// Puts a request to the model that is there for its lane. One that sleeps is woken by this.
+    ///
+    /// # Errors
+    /// Why there is none, or why it does not take the request.
+    pub fn submit(&self, request: Request) -> Result<(Answer, Model), engine::Error> {
+        let engine = self.engine(Role::of(request.lane))?;
+        let model = engine.model()?;
+        Ok((engine.submit(request)?, model))
+    }
+
+    /// How full the queues of all models are.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        self.0.seats.engines().iter().map(Engine::load).fold(Load::default(), |all, one| Load {
+            lanes: std::array::from_fn(|lane| all.lanes[lane] + one.lanes[lane]),
+            active: all.active + one.active,
+            capacity: all.capacity + one.capacity,
+        })
+    }
+
+    /// Makes every model forget what it has read, in memory and on the disk. What it works on just now is finished first.
+    pub fn forget(&self) {
+        for engine in self.0.seats.engines() {
+            engine.forget();
+        }
+        self.order(Order::Forget);
+    }
+
+    /// The memory that models may take, and do.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        self.0.seats.memory(budget::of(&self.0.settings.current()))
+    }
+
+    /// How the model that chats was fitted into this machine; `None` while it is not in memory.
+    #[must_use]
+    pub fn placement(&self) -> Option<Message> {
+        let seat = self.0.seats.seat(Role::Chat)?;
+        let (engine, fit) = seat.fitted()?;
+        engine.model().ok().map(|_| placement::sentence(fit, None))
+    }
+
+    /// The devices that models can run on.
+    pub async fn devices(&self) -> Vec<Device> {
+        if self.0.scripted {
+            return Vec::new();
+        }
+        let look = || engine::devices(&engine::default_backends());
+        tokio::task::spawn_blocking(look).await.unwrap_or_default()
+    }
+
+    /// All models that there are, those that answer first.
+    pub async fn list(&self) -> Vec<Listed> {
+        let models = self.clone();
+        // Reading the heads of files takes milliseconds each.
+        tokio::task::spawn_blocking(move || files::list(&models)).await.unwrap_or_default()
+    }
+
+    /// Chooses a model for a role, keeps the choice, and begins to load it.
+    ///
+    /// # Errors
+    /// When there is no such model, or the environment has decided.
+    pub async fn choose(&self, id: &ModelId, role: Role) -> Result<(), Error> {
+        let named = self.0.named.as_deref();
+        let file = self.find(id).ok_or(Error::NotFound)?;
+        if role == Role::Chat && named.is_some_and(|named| named != file) {
+            return Err(Error::Conflict(Message::new(
+                "대화 모델은 환경 변수 HAPA_MODEL(으)로 정해져 있습니다",
+                "the model that chats is set by HAPA_MODEL in the environment",
+            )));
+        }
+        if named.is_none() || role == Role::Completion {
+            let mut patch = Patch::default();
+            let chosen = Change::To(Some(id.clone()));
+            match role {
+                Role::Chat => patch.chat_model = chosen,
+                Role::Completion => patch.completion_model = chosen,
+            }
+            self.0.settings.change(&patch).await?;
+        }
+        self.order(Order::Wake { again: true });
+        Ok(())
+    }
+
+    /// Takes a model out of memory. The next request that needs it brings it back.
+    ///
+    /// # Errors
+    /// When there is no such model.
+    pub fn unload(&self, id: &ModelId) -> Result<(), Error> {
+        self.find(id).ok_or(Error::NotFound)?;
+        self.order(Order::Sleep(id.clone()));
+        Ok(())
+    }
+
+    /// Checks the models that a patch of settings names.
+    ///
+    /// # Errors
+    /// Those that are not there.
+    pub fn check(&self, patch: &Patch) -> Result<(), Error> {
+        let mut unknown = Invalid::default();
+        for (field, change) in [("chat_model", &patch.chat_model), ("completion_model", &patch.completion_model)] {
+            if let Change::To(Some(id)) = change
+                && self.find(id).is_none()
+            {
+                let problem = Message::new("모델 목록에 없습니다", "is not in the list of models");
+                unknown.add(field, problem);
+            }
+        }
+        if unknown.0.is_empty() { Ok(()) } else { Err(Error::Invalid(unknown)) }
+    }
+
+    /// Resolves when no model is in memory any more: soon, since nobody is answered any more.
+    pub async fn end(&self) {
+        for file in self.0.seats.files() {
+            // Whoever is told to end in the middle of a load does not crash.
+            self.0.suspects.end(&file);
+        }
+        self.0.seats.clear();
+        self.0.seats.all_left().await;
+    }
+
+    fn engine(&self, role: Role) -> Result<Engine, engine::Error> {
+        let engine = self.0.seats.engine(role);
+        if self.0.seats.state(role) == State::Asleep {
+            self.order(Order::Wake { again: false });
+        }
+        engine
+    }
+
+    fn find(&self, id: &ModelId) -> Option<PathBuf> {
+        files::find(&self.0.folder, self.0.named.as_deref(), id)
+    }
+
+    fn order(&self, order: Order) {
+        // Where so many wait already, this one is among them.
+        let _ = self.0.orders.try_send(order);
+    }
 }

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use engine::Engine;
 use handshake::{Discovery, Exit};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,10 +23,11 @@ use crate::incidents::Incidents;
 use crate::keys::{Key, Keys, Pepper, key_in};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::models::Models;
 use crate::stats::Stats;
 use crate::store::Store;
 use crate::users::Profiles;
-use crate::{doctor, http, models, retention, settings, system};
+use crate::{doctor, http, retention, settings, system};
 
 pub use self::listeners::Listeners;
 
@@ -95,20 +95,21 @@ impl House {
         store.prune_completions(long_ago).await.map_err(|error| store_problem(error.to_string()))?;
         let settings = settings::Handle::open(store.clone(), config.default_settings(), config.settings.clone());
         let settings = settings.await.map_err(|error| store_problem(error.to_string()))?;
-        let engine = match purpose {
-            Purpose::Serve { .. } => models::start(config).map_err(|error| StartError::new(Exit::Config, error))?,
-            Purpose::Manage => Engine::absent(),
+        let models = match purpose {
+            Purpose::Serve { .. } => Models::start(config, settings.clone(), shutdown.clone()),
+            Purpose::Manage => Ok(Models::none(config, settings.clone())),
         };
+        let models = models.map_err(|error| StartError::new(Exit::Config, error))?;
         let work = TaskTracker::new();
-        work.spawn(retention::watch(store.clone(), settings.clone(), shutdown.clone()));
-        let checkup = doctor::watch(config.clone(), engine.watch(), shutdown.clone()).await;
+        work.spawn(retention::watch(store.clone(), settings.clone(), models.clone(), shutdown.clone()));
+        let checkup = doctor::watch(config.clone(), models.watch(), shutdown.clone()).await;
         let app = App::from(Handles {
             checkup,
             metrics: Metrics::default(),
             stats: Stats::default(),
             incidents: Incidents::start(store.clone(), &work, shutdown.clone()),
-            backend: Backend::new(engine.clone()),
-            engine,
+            backend: Backend::new(models.clone()),
+            models,
             keys,
             hosts: http::Hosts::new(config.host, &config.trusted_hosts),
             limits: Limits::new(settings.clone()),
@@ -157,10 +158,9 @@ impl House {
         app.work.close();
         let _ = tokio::time::timeout(DRAIN, app.work.wait()).await;
         app.store.close().await;
-        let mut engine = app.engine.watch();
-        // With the last handle the engine's thread ends; a process that ends under its hands may crash.
+        // A process that ends under the hands of a model may crash.
+        let _ = tokio::time::timeout(DRAIN, app.models.end()).await;
         drop(app);
-        let _ = tokio::time::timeout(DRAIN, async { while engine.changed().await.is_ok() {} }).await;
         drop(lock);
         Ok(())
     }

@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, watch};
 use utoipa::ToSchema;
 
 use self::value::{Bounds, Value};
-pub use self::value::{Change, LogLevel};
+pub use self::value::{Change, LogLevel, ModelId};
 use crate::config::Problem;
 use crate::error::{Error, Invalid, Message};
 use crate::store::Store;
@@ -135,6 +135,16 @@ settings! {
     rate_limit_window_minutes: u32 = 60, "RATE_LIMIT_WINDOW_MINUTES" in 1..=1440;
     /// Days that the history is kept; null for ever.
     history_retention_days: Option<u32> = None, "HISTORY_RETENTION_DAYS" in 1..=36_500;
+    /// The model that chats and generates, by its id in the list of models; null for the default one, or the first there is.
+    chat_model: Option<ModelId> = None,;
+    /// The model that completes code; null for the one that chats.
+    completion_model: Option<ModelId> = None,;
+    /// Mebibytes of main memory that models may take with everything around them; null for six tenths of this machine's.
+    memory_budget_mb: Option<u32> = None, "HAPA_MEMORY_BUDGET_MB" in 64..=16_777_216;
+    /// Minutes without a request after which a model leaves memory; the next request brings it back. Null for never.
+    idle_unload_minutes: Option<u32> = None, in 1..=10_080;
+    /// Mebibytes on the disk for what the model has read of conversations, so that they go on quickly after a restart; 0 for none.
+    saved_states_mb: u32 = 1024, in 0..=1_048_576;
     /// Which log lines are written, such as `info` or `info,sqlx=warn`.
     log_level: LogLevel = LogLevel::default(), "LOG_LEVEL";
 }

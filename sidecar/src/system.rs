@@ -91,12 +91,15 @@ pub fn room(folder: &Path) -> Room {
     let absolute = std::path::absolute(folder).unwrap_or_default();
     let there = absolute.ancestors().find_map(|folder| folder.canonicalize().ok()).unwrap_or_default();
     let (used, whole) = disk_usage(&there);
-    let memory = System::new().ok().map(|mut system| {
-        system.refresh_memory();
-        system.total_memory()
-    });
-    let told = |size: &u64| *size > 0;
-    Room { disk: Some(whole).filter(told).map(|whole| whole - used), memory: memory.filter(told) }
+    Room { disk: Some(whole).filter(|size| *size > 0).map(|whole| whole - used), memory: memory() }
+}
+
+/// Bytes of the machine's memory in all; `None` where the system does not tell.
+#[must_use]
+pub fn memory() -> Option<u64> {
+    let mut system = System::new().ok()?;
+    system.refresh_memory();
+    Some(system.total_memory()).filter(|size| *size > 0)
 }
 
 fn percent(part: u64, whole: u64) -> f32 {

@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "what cannot be unwrapped has failed the test")]
 
+mod crash;
+mod gguf;
 mod sharing;
+mod switching;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -119,7 +122,7 @@ async fn a_caller_who_leaves_stops_the_model_at_its_next_step() {
         // The next request gets its turn at once: nothing of the thousand tokens is waited for.
         let next = timeout(Duration::from_secs(10), answer(&engine, request("Hi", 1))).await;
         next.expect("the model was free").unwrap();
-        let idle = async || (engine.load().active == 0 && engine.load().waiting == 0).then_some(());
+        let idle = async || (engine.load().active == 0 && engine.load().waiting() == 0).then_some(());
         tests::eventually("the engine is idle", idle).await;
     }
 }

@@ -217,7 +217,7 @@ async fn callers_who_leave_at_random_leave_nothing_behind() {
             running.next().await.unwrap().unwrap();
         }
         drop(running);
-        let idle = async || (engine.load().active == 0 && engine.load().waiting == 0).then_some(());
+        let idle = async || (engine.load().active == 0 && engine.load().waiting() == 0).then_some(());
         tests::eventually("the engine is idle", idle).await;
     }
     assert_eq!(answer(&engine, request("Hi", 3)).await.unwrap().1.completion_tokens, 3);

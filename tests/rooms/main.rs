@@ -114,8 +114,9 @@ fn each_schema_of_the_description_has_a_name_of_its_own() {
                 .split_once("#[schema(as = ")
                 .and_then(|(_, rest)| rest.split_once([',', ')']))
                 .map(|(name, _)| name);
-            let own = head.rsplit("pub ").next().and_then(|kind| kind.split_whitespace().nth(1));
-            let name = alias.or(own).expect("a type has a name").trim_end_matches(['(', ';']).to_owned();
+            let own = head.split_once("pub ").and_then(|(_, kind)| kind.split_whitespace().nth(1));
+            let own = own.and_then(|name| name.split(['(', ';']).next());
+            let name = alias.or(own).expect("a type has a name").to_owned();
             if let Some(other) = seen.insert(name.clone(), path.clone()) {
                 panic!("two schemas are called `{name}`, in {other} and {path}: one would describe both");
             }

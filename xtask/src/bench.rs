@@ -6,7 +6,7 @@ use crate::binaries;
 use crate::places::Places;
 use crate::problem::Result;
 use crate::process::{cargo, succeed};
-use crate::setup::{self, python};
+use crate::setup::{self, peer, python};
 
 /// Which benchmarks to run.
 #[derive(Args)]
@@ -16,21 +16,22 @@ pub struct Options {
 }
 
 /// All benchmarks, in the order in which they run.
-const ALL: &[&str] = &["cached", "history", "validate"];
+const ALL: &[&str] = &["cached", "engine", "history", "validate"];
 
 /// Runs benchmarks in the profile in which HAPA is run and tested, so that nothing is built a second time for them.
 pub fn bench(places: &Places, options: &Options) -> Result<()> {
-    let fastapi = {
-        let _lock = setup::lock(places)?;
-        setup::for_serving(places)?;
-        python::install(places, &python::FASTAPI)?
-    };
-    binaries::build(places, &[handshake::BINARY])?;
     let names =
         if options.names.is_empty() { ALL.iter().map(ToString::to_string).collect() } else { options.names.clone() };
+    let lock = setup::lock(places)?;
+    let model = setup::for_serving(places)?;
+    let fastapi = python::install(places, &python::FASTAPI)?;
+    let llama_server = if names.iter().any(|name| name == "engine") { Some(peer::install(places)?) } else { None };
+    drop(lock);
+    binaries::build(places, &[handshake::BINARY])?;
     for name in names {
         let mut bench = cargo(places);
         bench.args(["bench", "--workspace", "--profile", "dev", "--bench", &name]).env("HAPA_BENCH_PYTHON", &fastapi);
+        bench.env("HAPA_BENCH_MODEL", &model).envs(llama_server.iter().map(|path| ("HAPA_BENCH_PEER", path)));
         succeed(&mut bench)?;
     }
     Ok(())

@@ -5,6 +5,7 @@ mod driver;
 mod model;
 mod node;
 mod packages;
+pub mod peer;
 pub mod python;
 mod stamp;
 mod tools;
@@ -17,8 +18,8 @@ use crate::console;
 use crate::places::Places;
 use crate::problem::{Problem, Result, While};
 
-/// The API without a window: a compiler and a model.
-pub fn for_serving(places: &Places) -> Result<()> {
+/// The API without a window: a compiler and a model, whose path is told.
+pub fn for_serving(places: &Places) -> Result<PathBuf> {
     tools::require(&[tools::PYTHON])?;
     apt::install(&[packages::BUILD])?;
     model::default(places)
@@ -30,7 +31,7 @@ pub fn for_window(places: &Places) -> Result<()> {
     apt::install(&[packages::BUILD, packages::WINDOW])?;
     web::install(places)?;
     web::build(places)?;
-    model::default(places)
+    model::default(places).map(drop)
 }
 
 /// The tests: a window without a display, the driver that types into it, and the small model.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
-use crate::{Error, Event, Model, Request, State};
+use crate::{Error, Event, Lane, Model, Request, State};
 
 /// Events of a request beside its tokens: the start, the end, and the steps in which the longest prompt is read.
 const MOST_OTHER_EVENTS: usize = 2048;
@@ -17,6 +17,7 @@ pub struct Engine {
     state: watch::Receiver<State>,
     places: Places,
     usage: Usage,
+    forgetting: Arc<AtomicU64>,
 }
 
 /// What the engine uses beside the model itself, as it changes.
@@ -31,14 +32,22 @@ impl Usage {
 }
 
 /// How full the queue is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Load {
-    /// Requests that wait for their turn.
-    pub waiting: usize,
+    /// Requests that wait for their turn, by [`Lane`].
+    pub lanes: [usize; 3],
     /// Requests that the model works on.
     pub active: usize,
     /// Requests that may be in the house at a time, waiting and active together.
     pub capacity: usize,
+}
+
+impl Load {
+    /// Requests that wait for their turn, in all lanes.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.lanes.iter().sum()
+    }
 }
 
 impl Engine {
@@ -46,9 +55,11 @@ impl Engine {
     pub(crate) fn open(capacity: usize, state: State) -> (Self, Inside) {
         let (mailbox, jobs) = mpsc::channel(capacity);
         let (report, state) = watch::channel(state);
-        let places = Places { free: Arc::new(Semaphore::new(capacity)), active: Arc::default(), capacity };
-        let usage = Usage::default();
-        (Self { mailbox, state, places, usage: usage.clone() }, Inside { jobs, report, usage })
+        let free = Arc::new(Semaphore::new(capacity));
+        let places = Places { free, waiting: Arc::default(), active: Arc::default(), capacity };
+        let (usage, forgetting) = (Usage::default(), Arc::default());
+        let inside = Inside { jobs, report, usage: usage.clone(), forgetting: Arc::clone(&forgetting) };
+        (Self { mailbox, state, places, usage, forgetting }, inside)
     }
 
     /// An engine without a model: every request is refused with [`Error::Absent`].
@@ -70,7 +81,7 @@ impl Engine {
     pub fn model(&self) -> Result<Model, Error> {
         match &*self.state.borrow() {
             State::Absent => Err(Error::Absent),
-            State::Loading { .. } => Err(Error::Loading),
+            State::Asleep | State::Loading { .. } => Err(Error::Loading),
             State::Failed { message } => Err(Error::Failed(message.clone())),
             State::Ready(model) => Ok(model.clone()),
         }
@@ -85,9 +96,13 @@ impl Engine {
     /// How full the queue is just now.
     #[must_use]
     pub fn load(&self) -> Load {
-        let active = self.places.active.load(Ordering::Relaxed);
-        let taken = self.places.capacity - self.places.free.available_permits();
-        Load { waiting: taken.saturating_sub(active), active, capacity: self.places.capacity }
+        let lanes = std::array::from_fn(|lane| self.places.waiting[lane].load(Ordering::Relaxed));
+        Load { lanes, active: self.places.active.load(Ordering::Relaxed), capacity: self.places.capacity }
+    }
+
+    /// Makes the model forget every text that it remembers, in memory and on disk, except those at work just now.
+    pub fn forget(&self) {
+        self.forgetting.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Bytes of main memory that are taken by texts which had to leave the model's memory and can be put back.
@@ -106,7 +121,7 @@ impl Engine {
         let place = Arc::clone(&self.places.free).try_acquire_owned().map_err(|_| Error::Overloaded)?;
         // Room for every event the request can cause: the model's thread never waits for a slow reader.
         let (events, receiver) = mpsc::channel(request.max_tokens as usize + MOST_OTHER_EVENTS);
-        let place = Place { _permit: place, active: Arc::clone(&self.places.active), counted: false };
+        let place = Place::taken(place, &self.places, request.lane);
         self.mailbox.try_send(Job { request, reply: Reply { events, place } }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Error::Overloaded,
             mpsc::error::TrySendError::Closed(_) => Error::Stopped,
@@ -156,6 +171,8 @@ pub(crate) struct Inside {
     pub jobs: mpsc::Receiver<Job>,
     pub report: watch::Sender<State>,
     pub usage: Usage,
+    /// How often everything was to be forgotten.
+    pub forgetting: Arc<AtomicU64>,
 }
 
 /// A request on its way to the model, with the way back to its caller.
@@ -189,28 +206,48 @@ impl Reply {
 
     /// Counts the request as one that the model works on.
     pub fn activate(&mut self) {
-        self.place.counted = true;
-        self.place.active.fetch_add(1, Ordering::Relaxed);
+        self.place.move_on();
     }
 }
 
 #[derive(Debug, Clone)]
 struct Places {
     free: Arc<Semaphore>,
+    waiting: Arc<[AtomicUsize; 3]>,
     active: Arc<AtomicUsize>,
     capacity: usize,
 }
 
+/// A place in the house. It counts as waiting in its lane, then as active, and nowhere once it is dropped.
 struct Place {
     _permit: OwnedSemaphorePermit,
-    active: Arc<AtomicUsize>,
-    counted: bool,
+    places: Places,
+    lane: usize,
+    active: bool,
+}
+
+impl Place {
+    fn taken(permit: OwnedSemaphorePermit, places: &Places, lane: Lane) -> Self {
+        let place = Self { _permit: permit, places: places.clone(), lane: lane as usize, active: false };
+        place.counter().fetch_add(1, Ordering::Relaxed);
+        place
+    }
+
+    fn counter(&self) -> &AtomicUsize {
+        if self.active { &self.places.active } else { &self.places.waiting[self.lane] }
+    }
+
+    fn move_on(&mut self) {
+        if !self.active {
+            self.counter().fetch_sub(1, Ordering::Relaxed);
+            self.active = true;
+            self.counter().fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if self.counted {
-            self.active.fetch_sub(1, Ordering::Relaxed);
-        }
+        self.counter().fetch_sub(1, Ordering::Relaxed);
     }
 }

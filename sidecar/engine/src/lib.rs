@@ -3,6 +3,8 @@
 //! The model itself lives on one thread that owns it; nobody locks it. A handle is cheap to clone and knows three things: the
 //! thread's mailbox, its [`State`], and how many places the queue has left.
 
+pub mod fit;
+pub mod gguf;
 mod handle;
 mod llama;
 mod lookup;
@@ -14,7 +16,7 @@ mod template;
 mod utf8;
 
 pub use handle::{Answer, Engine, Load, Speaker};
-pub use llama::{Options, Storage, default_backends};
+pub use llama::{Device, Options, Storage, clear_states, default_backends, devices};
 pub use request::{AtEnd, Drafts, Event, Finish, Keep, Lane, Message, Prompt, Request, Role, Sampling, Summary};
 pub use scripted::{End, Script, ScriptedAnswer};
 
@@ -25,6 +27,8 @@ use std::path::PathBuf;
 pub enum State {
     /// There is no model to load.
     Absent,
+    /// The model was taken out of memory, and comes back when it is asked.
+    Asleep,
     /// The model is being read; `progress` goes from 0 to 1.
     Loading {
         /// Share of the file that is in place, 0 to 1.
@@ -91,10 +95,8 @@ pub enum Error {
 /// Why a model file could not be loaded; becomes [`State::Failed`].
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoadError {
-    #[error("could not open model `{path}`: {source}", path = path.display())]
-    Open { path: PathBuf, source: std::io::Error },
-    #[error("could not open model `{path}`: it is not a GGUF file; choose another file or download it again", path = path.display())]
-    NotGguf { path: PathBuf },
+    #[error("could not open model `{path}`: {flaw}; choose another file or download it again", path = path.display())]
+    Flawed { path: PathBuf, flaw: gguf::Flaw },
     #[error("could not load model `{path}`: {reason}; the file may be damaged or too new, download it again or choose another", path = path.display())]
     Refused { path: PathBuf, reason: String },
     #[error("could not load model `{path}`: no CPU or GPU backend was found in `{folder}`; install HAPA again", path = path.display(), folder = folder.display())]

@@ -13,11 +13,13 @@ use std::sync::mpsc;
 
 use tokio::sync::watch;
 
-pub use self::load::default_backends;
+pub use self::load::{Device, default_backends, devices};
 use self::memory::Memory;
 use self::reader::Reader;
 use self::states::States;
-use self::work::{Laid, Worker};
+pub use self::states::clear as clear_states;
+use self::work::{Forgetting, Laid, Sizes, Worker};
+use crate::fit::Cells;
 use crate::handle::{Inside, Job};
 use crate::prefix::Cut;
 use crate::{Engine, Event, LoadError, State};
@@ -33,12 +35,18 @@ pub struct Options {
     pub context: u32,
     /// Tokens of all requests together, and of what is remembered of earlier ones, that the model's memory holds.
     pub memory: u32,
+    /// Tokens of the largest step: more are read faster, and take more room to calculate in.
+    pub step: u32,
     /// Requests that are worked on at a time.
     pub slots: u32,
     /// Requests that may be in the house at a time.
     pub capacity: usize,
     /// Bytes of main memory for texts that had to leave the model's memory.
     pub saved_bytes: u64,
+    /// How the model's memory keeps its numbers.
+    pub cells: Cells,
+    /// Layers that go to the GPU, if there is one.
+    pub gpu_layers: u32,
     /// Where states outlive the process, if they do.
     pub states: Option<Storage>,
 }
@@ -53,7 +61,8 @@ pub struct Storage {
 }
 
 impl Options {
-    /// The usual ones for a model file: 16,384 tokens, eight requests at a time, 256 MiB beside the model's memory, nothing on disk.
+    /// The usual ones for a model file: 16,384 tokens, eight requests at a time, 256 MiB beside the model's memory, all layers on
+    /// the GPU if there is one, nothing on disk.
     #[must_use]
     pub fn of(model: PathBuf) -> Self {
         Self {
@@ -61,9 +70,12 @@ impl Options {
             backends: default_backends(),
             context: 16_384,
             memory: 16_384,
+            step: 256,
             slots: 8,
             capacity: 32,
             saved_bytes: 256 * 1024 * 1024,
+            cells: Cells::Exact,
+            gpu_layers: u32::MAX,
             states: None,
         }
     }
@@ -111,15 +123,16 @@ fn run(options: &Options, inside: Inside) {
 fn load_and_work(options: &Options, inside: Inside) -> Result<(), LoadError> {
     let loaded = load::model(options, &inside.report)?;
     let sequences = options.slots + REMEMBERED;
-    let context = loaded.context(options.memory, sequences)?;
+    let context = loaded.context(options, sequences)?;
     let cut = if loaded.model.is_recurrent() || loaded.model.is_hybrid() { Cut::Nowhere } else { Cut::Anywhere };
     let memory = Memory::new(context, sequences, cut, options.saved_bytes, storage(options));
     let facts = &loaded.facts;
     tracing::info!(model.name = %facts.name, device = %facts.device, "loaded model {}", facts.name);
     inside.report.send_replace(State::Ready(facts.clone()));
     let (model, limit) = (&loaded.model, facts.context as usize);
+    let sizes = Sizes { slots: options.slots as usize, limit, step: options.step as usize };
     let (laid, mail) = mpsc::channel();
-    let Inside { jobs, usage, report } = inside;
+    let Inside { jobs, usage, report, forgetting } = inside;
     // Prompts are laid out beside the model's thread, which goes on with its step meanwhile.
     std::thread::scope(|scope| {
         let reader = Reader { model, template: loaded.template(), limit };
@@ -127,7 +140,7 @@ fn load_and_work(options: &Options, inside: Inside) -> Result<(), LoadError> {
         reading
             .spawn_scoped(scope, move || lay_out(&reader, jobs, &laid))
             .expect("the system can start one more thread");
-        Worker::new(model, memory, (options.slots as usize, limit), mail, usage).work();
+        Worker::new(model, memory, sizes, mail, (usage, Forgetting { asked: forgetting, done: 0 })).work();
     });
     drop(report);
     Ok(())
@@ -153,7 +166,7 @@ fn lay_out(reader: &Reader<'_>, mut jobs: tokio::sync::mpsc::Receiver<Job>, laid
 /// The states of this model on disk, if there is a place for them. Without one, conversations are read again after a restart.
 fn storage(options: &Options) -> Option<States> {
     let storage = options.states.as_ref()?;
-    let opened =
-        states::identity(&options.model).and_then(|identity| States::open(&storage.folder, identity, storage.bytes));
+    let opened = states::identity(&options.model, options.cells)
+        .and_then(|identity| States::open(&storage.folder, identity, storage.bytes));
     opened.inspect_err(|error| tracing::warn!(%error, "could not open `{}`", storage.folder.display())).ok()
 }

@@ -86,6 +86,12 @@ impl<K: Copy + PartialEq, T: PartialEq> Shelf<K, T> {
         self.books.iter().filter(|book| text.starts_with(&book.text)).map(|book| book.key).collect()
     }
 
+    /// The keys of the texts of which `text` says so much that little is lost without them: seven eighths or more.
+    pub fn mostly_covered_by(&self, text: &[T]) -> Vec<K> {
+        let covered = |book: &&Book<K, T>| common(&book.text, text) * 8 >= book.text.len() * 7;
+        self.books.iter().filter(covered).map(|book| book.key).collect()
+    }
+
     /// The text that was used longest ago.
     pub fn oldest(&self) -> Option<K> {
         self.books.iter().min_by_key(|book| book.last_used).map(|book| book.key)

@@ -99,11 +99,14 @@ pub struct Pace {
     further: f64,
 }
 
-/// How long a step may take while somebody else waits or reads along.
-const SHARED_STEP: Duration = Duration::from_millis(200);
+/// How long a step may take while others are in the middle of an answer.
+const SHARED_STEP: Duration = Duration::from_millis(250);
 
-/// How long a step may take that keeps nobody waiting but who might come.
-const LONELY_STEP: Duration = Duration::from_millis(600);
+/// How long a step may take while an editor is in use, whose next completion may come at any time.
+const ALERT_STEP: Duration = Duration::from_millis(500);
+
+/// How long a step may take that keeps nobody waiting.
+const QUIET_STEP: Duration = Duration::from_millis(1600);
 
 /// Steps are not made smaller than this: below it, reading is slower for everybody.
 const SMALLEST_STEP: usize = 32;
@@ -134,8 +137,9 @@ impl Pace {
     #[must_use]
     pub fn step(&self, company: Company, largest: usize) -> usize {
         let time = match company {
-            Company::Alone => LONELY_STEP,
-            Company::Others => SHARED_STEP,
+            Company::Nobody => QUIET_STEP,
+            Company::Editor => ALERT_STEP,
+            Company::Speakers => SHARED_STEP,
         };
         let further = (time.as_secs_f64() - self.single).max(0.0) / self.further.max(1e-6);
         (further as usize + 1).clamp(SMALLEST_STEP.min(largest), largest)
@@ -148,13 +152,27 @@ impl Pace {
     }
 }
 
-/// Whether a request has the model for itself.
+/// Who would have to wait for a long step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Company {
-    /// Nobody else works or waits.
-    Alone,
-    /// Somebody does.
-    Others,
+    /// Nobody.
+    Nobody,
+    /// An editor that is in use.
+    Editor,
+    /// Others who are in the middle of an answer.
+    Speakers,
+}
+
+impl Company {
+    /// Who is there, by what is claimed. `editor` tells whether one is in use.
+    #[must_use]
+    pub fn of(claims: &[Claim], editor: bool) -> Self {
+        match claims {
+            [_, _, ..] if claims.iter().any(Claim::speaks) => Self::Speakers,
+            _ if editor => Self::Editor,
+            _ => Self::Nobody,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -164,6 +182,21 @@ mod tests {
 
     fn claim(lane: Lane, pending: usize, drafts: usize) -> Claim {
         Claim { lane, pending, drafts }
+    }
+
+    #[test]
+    fn steps_are_short_for_those_who_read_along() {
+        let (reader, speaker) = (claim(Chat, 500, 0), claim(Chat, 1, 3));
+        for (what, claims, editor, expected) in [
+            ("one who reads", &[reader][..], false, Company::Nobody),
+            ("one who speaks", &[speaker], false, Company::Nobody),
+            ("all read", &[reader, reader], false, Company::Nobody),
+            ("somebody speaks meanwhile", &[reader, speaker], false, Company::Speakers),
+            ("the next completion may come", &[reader], true, Company::Editor),
+            ("and somebody speaks", &[speaker, reader], true, Company::Speakers),
+        ] {
+            assert_eq!(Company::of(claims, editor), expected, "{what}");
+        }
     }
 
     #[test]
@@ -249,10 +282,10 @@ mod tests {
             fast.learn(1, Duration::from_millis(5));
             fast.learn(256, Duration::from_millis(20));
         }
-        assert_eq!(slow.step(Company::Others, 512), 32);
-        assert_eq!(fast.step(Company::Others, 512), 512);
+        assert_eq!(slow.step(Company::Speakers, 512), 32);
+        assert_eq!(fast.step(Company::Speakers, 512), 512);
         let usual = Pace::default();
-        assert!(usual.step(Company::Alone, 512) > usual.step(Company::Others, 512));
+        assert!(usual.step(Company::Nobody, 512) > usual.step(Company::Speakers, 512));
         assert!(fast.price() < slow.price());
     }
 }

@@ -28,7 +28,8 @@ fn describe(address: &str, details: &Details) -> String {
     let state = match model.state.as_str() {
         "ready" => model.name.clone().unwrap_or_default(),
         "loading" => format!("loading, {:.0} %", model.progress.unwrap_or(0.0) * 100.0),
-        "absent" => "none; put a GGUF file into the models folder and start again".into(),
+        "asleep" => "asleep; the next question wakes it".into(),
+        "absent" => "none; put a GGUF file into the models folder".into(),
         _ => model.message.clone().unwrap_or_default(),
     };
     let device = backend.device.as_ref().map(|device| format!("device   {device}\n")).unwrap_or_default();

@@ -62,6 +62,7 @@ pub const VARIABLES: &[Variable] = &[
     variable("HF_ENDPOINT", "https://huggingface.co", "Where models are downloaded from"),
     variable("HISTORY_RETENTION_DAYS", "for ever", "Days that the history is kept, 1 to 36500"),
     variable("HAPA_DATA_DIR", "the system's folder for it", "The folder for everything that HAPA keeps"),
+    variable("HAPA_MEMORY_BUDGET_MB", "six tenths of the machine's", "Mebibytes of main memory that models may take"),
     variable("HAPA_MODEL", "the first in the models folder", "The model file to run"),
     variable("HAPA_SCRIPT", "none", "A script to follow instead of a model; for tests, in debug builds only"),
     variable("HAPA_SIDECAR", "beside the app", "The program that the desktop app starts as its sidecar"),

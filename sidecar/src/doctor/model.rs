@@ -24,8 +24,8 @@ pub fn file(config: &Config, room: &Room) -> Finding {
             format!("there is no model in `{}`", folder.display()),
         );
         return finding(Severity::Error, message).help(Message::new(
-            "GGUF 파일을 그 폴더에 넣거나 HAPA_MODEL로 파일을 정한 뒤 HAPA를 다시 시작하세요",
-            "put a GGUF file into that folder or name one with HAPA_MODEL, then start HAPA again",
+            "GGUF 파일을 그 폴더에 넣으세요; 켜져 있는 HAPA는 곧바로 찾습니다",
+            "put a GGUF file into that folder; a running HAPA finds it at once",
         ));
     };
     match look(&path) {
@@ -48,15 +48,8 @@ pub fn file_of(state: &State, config: &Config, room: &Room) -> Finding {
     match state {
         State::Failed { message } if file.severity != Severity::Error => {
             let told = Message::new(format!("모델을 쓸 수 없습니다: {message}"), message.clone());
-            let help = Message::new("다른 모델을 고르고 다시 시작하세요", "choose another model and start again");
+            let help = Message::new("다른 모델을 고르세요", "choose another model");
             finding(Severity::Error, told).help(help)
-        }
-        State::Absent if file.severity != Severity::Error => {
-            let told = Message::new(
-                "모델 파일이 있지만 HAPA가 시작할 때는 없었습니다",
-                "there is a model file now, and there was none when HAPA started",
-            );
-            finding(Severity::Error, told).help(Message::new("HAPA를 다시 시작하세요", "start HAPA again"))
         }
         _ => file,
     }

@@ -1,6 +1,6 @@
 //! The prompt: what the model is told about its task, the conversation so far, and the question.
 
-use engine::{Message, Model, Prompt, Request, Role, Sampling};
+use engine::{Drafts, Message, Model, Prompt, Request, Role, Sampling};
 
 use super::ask::Ask;
 use super::findings::Finding;
@@ -29,7 +29,10 @@ pub fn request(ask: &Ask, profile: &Profile, earlier: &[store::Message], facts: 
     messages.push(Message::new(Role::User, question(ask, facts)));
     let seed = ask.seed.unwrap_or_else(|| getrandom::u32().unwrap_or(0));
     let sampling = Sampling { temperature: ask.temperature, top_p: ask.top_p, seed };
-    Request::new(Prompt::Chat(messages), sampling, ask.max_tokens)
+    let request = Request::new(Prompt::Chat(messages), sampling, ask.max_tokens);
+    // Where code is changed, most of it is said again, and can be guessed.
+    let repeats = ask.code_context.is_some() || !earlier.is_empty();
+    Request { drafts: if repeats { Drafts::Lookup } else { Drafts::Off }, ..request }
 }
 
 /// Everything that changes the answer to a question. A seed counts where the caller chose it; otherwise any answer will do.

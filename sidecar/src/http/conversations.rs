@@ -274,5 +274,6 @@ pub async fn delete_conversation(
     if !deleted {
         return Err(language.rejection()(Error::NotFound));
     }
+    app.models.forget();
     Ok(Json(DoneResponse::new(language, "대화를 삭제했습니다", "the conversation was deleted")))
 }

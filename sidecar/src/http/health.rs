@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use crate::app::{App, VERSION};
 use crate::doctor::{Issues, Status, Told};
 use crate::error::{Language, Problem};
+use crate::models::Memory;
 use crate::system::Sample;
 
 /// HAPA's health, without anything private.
@@ -56,7 +57,7 @@ pub struct EnvironmentValidation {
 )]
 pub async fn health(State(app): State<App>) -> (StatusCode, Json<HealthResponse>) {
     let sample = *app.system.borrow();
-    let state = app.engine.state();
+    let state = app.models.state();
     let status = status(&app, &state);
     let mut issues = app.checkup.borrow().issues();
     if !sample.store_answers {
@@ -77,7 +78,7 @@ pub async fn health(State(app): State<App>) -> (StatusCode, Json<HealthResponse>
 fn status(app: &App, state: &ModelState) -> Status {
     match state {
         _ if !app.system.borrow().store_answers => Status::Unhealthy,
-        ModelState::Ready(_) => Status::Healthy,
+        ModelState::Ready(_) | ModelState::Asleep => Status::Healthy,
         ModelState::Absent | ModelState::Loading { .. } | ModelState::Failed { .. } => Status::Degraded,
     }
 }
@@ -93,7 +94,9 @@ pub struct DetailedHealthResponse {
     version: &'static str,
     model: ModelHealth,
     backend: BackendHealth,
+    devices: Vec<DeviceHealth>,
     queue: QueueHealth,
+    memory: Memory,
     /// What was looked at in the installation, good things too, in the language of `Accept-Language`.
     findings: Vec<Told>,
     /// Seconds since the process started.
@@ -103,7 +106,7 @@ pub struct DetailedHealthResponse {
 /// The model, and what it is doing.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub struct ModelHealth {
-    /// `absent`, `loading`, `ready` or `failed`.
+    /// `absent`, `asleep`, `loading`, `ready` or `failed`.
     state: &'static str,
     /// The model file's name without its ending.
     name: Option<String>,
@@ -122,6 +125,24 @@ pub struct ModelHealth {
 pub struct BackendHealth {
     /// The device; null while nothing is loaded.
     device: Option<String>,
+    /// How the model was fitted into this machine, in the language of `Accept-Language`; null while nothing is loaded.
+    #[schema(example = "24 of 24 layers on the processor")]
+    placement: Option<String>,
+}
+
+/// A device that models can run on.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DeviceHealth {
+    /// What llama.cpp calls it, such as `CUDA0`.
+    name: String,
+    /// What its maker calls it.
+    description: String,
+    /// Whether it is a GPU.
+    gpu: bool,
+    /// Bytes of its memory.
+    memory_bytes: u64,
+    /// Of those, bytes that are free.
+    free_bytes: u64,
 }
 
 /// Requests in the house.
@@ -138,8 +159,15 @@ pub struct QueueHealth {
 impl QueueHealth {
     /// As it is now.
     pub fn of(app: &App) -> Self {
-        let load = app.engine.load();
-        Self { waiting: load.waiting, active: load.active, capacity: load.capacity }
+        let load = app.models.load();
+        Self { waiting: load.waiting(), active: load.active, capacity: load.capacity }
+    }
+}
+
+impl From<engine::Device> for DeviceHealth {
+    fn from(device: engine::Device) -> Self {
+        let engine::Device { name, description, gpu, memory_bytes, free_bytes } = device;
+        Self { name, description, gpu, memory_bytes, free_bytes }
     }
 }
 
@@ -152,11 +180,13 @@ impl QueueHealth {
     )
 )]
 pub async fn health_detailed(State(app): State<App>, language: Language) -> Json<DetailedHealthResponse> {
-    let state = app.engine.state();
+    let state = app.models.state();
     let status = status(&app, &state);
+    let placement = app.models.placement().map(|placement| placement.text(language).to_owned());
     let device = if let ModelState::Ready(model) = &state { Some(model.device.clone()) } else { None };
     let model = match state {
         ModelState::Absent => ModelHealth { state: "absent", ..Default::default() },
+        ModelState::Asleep => ModelHealth { state: "asleep", ..Default::default() },
         ModelState::Loading { progress } => {
             ModelHealth { state: "loading", progress: Some(progress), ..Default::default() }
         }
@@ -173,8 +203,10 @@ pub async fn health_detailed(State(app): State<App>, language: Language) -> Json
         status,
         version: VERSION,
         model,
-        backend: BackendHealth { device },
+        backend: BackendHealth { device, placement },
+        devices: app.models.devices().await.into_iter().map(DeviceHealth::from).collect(),
         queue: QueueHealth::of(&app),
+        memory: app.models.memory(),
         findings: app.checkup.borrow().told(language),
         uptime_seconds: app.started.elapsed().as_secs_f64(),
     })

@@ -174,6 +174,7 @@ pub async fn delete_history_item(
     if !app.store.delete_message(&caller.owner, &id).await.map_err(language.rejection())? {
         return Err(language.rejection()(Error::NotFound));
     }
+    app.models.forget();
     Ok(Json(DoneResponse::new(language, "기록을 삭제했습니다", "the message was deleted")))
 }
 
@@ -209,8 +210,9 @@ pub async fn delete_history(
         return Err(language.rejection()(Error::Invalid(Invalid::field("confirm", message))));
     }
     let deleted = app.store.delete_history(&caller.owner).await.map_err(language.rejection())?;
-    // Answers that can be given again are kept in memory only, but they are the user's too.
+    // Answers that can be given again, and what the models remember, are the user's too.
     app.answers.clear(None);
+    app.models.forget();
     let (ko, en) = (format!("기록 {deleted}개를 삭제했습니다"), format!("{deleted} messages were deleted"));
     Ok(Json(DoneResponse::new(language, &ko, &en)))
 }

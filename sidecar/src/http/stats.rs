@@ -10,6 +10,7 @@ use super::health::{QueueHealth, SystemInfo};
 use super::problem::Rejection;
 use crate::app::App;
 use crate::error::{Language, Problem};
+use crate::models::Memory;
 
 /// How HAPA does.
 #[derive(Debug, Serialize, ToSchema)]
@@ -19,6 +20,7 @@ pub struct StatsResponse {
     cache: CacheFigures,
     tokens: TokenFigures,
     queue: QueueHealth,
+    memory: Memory,
     /// Seconds since the process started.
     uptime: f64,
 }
@@ -98,6 +100,7 @@ pub async fn stats(State(app): State<App>, language: Language) -> Result<Json<St
             tokens_per_second: tokens.speed,
         },
         queue: QueueHealth::of(&app),
+        memory: app.models.memory(),
         uptime: app.started.elapsed().as_secs_f64(),
     }))
 }

@@ -116,6 +116,25 @@ impl Value for LogLevel {
     }
 }
 
+/// A model by its id: the name of its file without the ending.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(transparent)]
+#[schema(min_length = 1, max_length = 200, pattern = r"^[^/\\\x00-\x1f]+$")]
+pub struct ModelId(pub String);
+
+impl Value for Option<ModelId> {
+    fn parse(text: &str) -> Option<Self> {
+        Some(Some(ModelId(text.into())))
+    }
+
+    fn problem(&self, _: Bounds) -> Option<Message> {
+        let ModelId(id) = self.as_ref()?;
+        let plain = id.chars().all(|char| char != '/' && char != '\\' && !char.is_control());
+        (id.is_empty() || id.chars().count() > 200 || !plain || id.trim_matches('.').is_empty())
+            .then(|| Message::new("모델 목록에 있는 이름이어야 합니다", "must be an id from the list of models"))
+    }
+}
+
 /// The value that a variable of the environment gives to a setting, if it is set.
 pub fn read<T: Value>(
     variable: Option<&'static str>,

@@ -320,6 +320,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the models that there are. */
+        get: operations["models"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/{id}/load": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Chooses a model for chats or completions, and begins to load it. The one before finishes what it is at. */
+        post: operations["load_model"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/{id}/unload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes a model out of memory. The next request that needs it brings it back. */
+        post: operations["unload_model"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/settings": {
         parameters: {
             query?: never;
@@ -773,6 +824,11 @@ export interface components {
         BackendHealth: {
             /** @description The device; null while nothing is loaded. */
             device?: string | null;
+            /**
+             * @description How the model was fitted into this machine, in the language of `Accept-Language`; null while nothing is loaded.
+             * @example 24 of 24 layers on the processor
+             */
+            placement?: string | null;
         };
         /** @description The cache in figures, since the process started. */
         CacheFigures: {
@@ -912,6 +968,7 @@ export interface components {
             drafts?: boolean | null;
             /** @description Whether the model must go on up to `max_tokens` when it has said all, as benchmarks ask for. */
             ignore_eos?: boolean | null;
+            lane?: components["schemas"]["Lane"] | null;
             /** @enum {boolean|null} */
             logprobs?: false | null;
             /**
@@ -1241,8 +1298,10 @@ export interface components {
         /** @description How HAPA is, for its owner. */
         DetailedHealthResponse: {
             backend: components["schemas"]["BackendHealth"];
+            devices: components["schemas"]["DeviceHealth"][];
             /** @description What was looked at in the installation, good things too, in the language of `Accept-Language`. */
             findings: components["schemas"]["HealthFinding"][];
+            memory: components["schemas"]["ModelMemory"];
             model: components["schemas"]["ModelHealth"];
             queue: components["schemas"]["QueueHealth"];
             status: components["schemas"]["Status"];
@@ -1252,6 +1311,25 @@ export interface components {
              */
             uptime_seconds: number;
             version: string;
+        };
+        /** @description A device that models can run on. */
+        DeviceHealth: {
+            /** @description What its maker calls it. */
+            description: string;
+            /**
+             * Format: int64
+             * @description Of those, bytes that are free.
+             */
+            free_bytes: number;
+            /** @description Whether it is a GPU. */
+            gpu: boolean;
+            /**
+             * Format: int64
+             * @description Bytes of its memory.
+             */
+            memory_bytes: number;
+            /** @description What llama.cpp calls it, such as `CUDA0`. */
+            name: string;
         };
         /** @description That something was done. */
         DoneResponse: {
@@ -1953,6 +2031,15 @@ export interface components {
             status: string;
         };
         /**
+         * @description How urgent a request is. Each lane overtakes those below it; none of them starves.
+         * @enum {string}
+         */
+        Lane: "completion" | "chat" | "background";
+        /** @description What to load a model for. */
+        LoadRequest: {
+            role?: components["schemas"]["ModelRole"] | null;
+        };
+        /**
          * @description Which log lines are written: a level, also by room.
          * @example info
          */
@@ -2001,6 +2088,32 @@ export interface components {
              */
             owned_by: string;
         };
+        /** @description Whether a model fits into the memory budget, and how. */
+        ModelFit: {
+            /**
+             * Format: int32
+             * @description Tokens of one conversation.
+             */
+            context?: number | null;
+            /**
+             * @description The same in one sentence, in the language of `Accept-Language`.
+             * @example 24 of 24 layers on the processor
+             */
+            explanation: string;
+            fits: boolean;
+            /**
+             * Format: int32
+             * @description Of those, layers on the GPU.
+             */
+            gpu_layers?: number | null;
+            /** Format: int32 */
+            layers?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes of main memory that it takes, or needs at least if it does not fit.
+             */
+            memory_bytes: number;
+        };
         /** @description The model, and what it is doing. */
         ModelHealth: {
             /**
@@ -2022,7 +2135,45 @@ export interface components {
              * @description Bytes of weights.
              */
             size_bytes?: number | null;
-            /** @description `absent`, `loading`, `ready` or `failed`. */
+            /** @description `absent`, `asleep`, `loading`, `ready` or `failed`. */
+            state: string;
+        };
+        /** @description A model by its id: the name of its file without the ending. */
+        ModelId: string;
+        /** @description A model. */
+        ModelItem: {
+            /** @description Its kind, such as `qwen2`. */
+            architecture?: string | null;
+            /**
+             * Format: int32
+             * @description Tokens of the longest text that it was trained on.
+             */
+            context?: number | null;
+            /** @description Whether it can fill a gap in a text, which completions are best made with. */
+            fills?: boolean | null;
+            fit?: components["schemas"]["ModelFit"] | null;
+            /** @example qwen2.5-coder-0.5b-instruct-q4_k_m */
+            id: string;
+            license?: string | null;
+            /** @description Why it cannot be used. */
+            message?: string | null;
+            /** @description What its file calls it. */
+            name?: string | null;
+            /**
+             * Format: float
+             * @description While it loads, the share that is in memory, 0 to 1.
+             */
+            progress?: number | null;
+            /** @description How its weights are kept, such as `Q4_K_M`. */
+            quantization?: string | null;
+            /** @description What it was chosen for. */
+            roles: components["schemas"]["ModelRole"][];
+            /**
+             * Format: int64
+             * @description Bytes of its file.
+             */
+            size_bytes: number;
+            /** @description `available` where it was not chosen, or `loading`, `ready`, `asleep` or `failed`. */
             state: string;
         };
         /** @description The models that can be asked. */
@@ -2035,11 +2186,70 @@ export interface components {
              */
             object: string;
         };
+        /** @description The memory of models, in bytes. What they may come to take is counted, so that the budget holds whatever is asked of them. */
+        ModelMemory: {
+            /**
+             * Format: int64
+             * @description What models may take of main memory together.
+             */
+            budget_bytes: number;
+            /**
+             * Format: int64
+             * @description The models' memory of what they have read.
+             */
+            conversations_bytes: number;
+            /**
+             * Format: int64
+             * @description What models take of the GPU's memory.
+             */
+            gpu_bytes: number;
+            /**
+             * Format: int64
+             * @description Conversations that had to leave the models' memory, at most.
+             */
+            saved_bytes: number;
+            /**
+             * Format: int64
+             * @description Of that, what is taken just now.
+             */
+            saved_now_bytes: number;
+            /**
+             * Format: int64
+             * @description What those that are there take at most: the four parts below, and not the GPU's.
+             */
+            used_bytes: number;
+            /**
+             * Format: int64
+             * @description Weights.
+             */
+            weights_bytes: number;
+            /**
+             * Format: int64
+             * @description What a step is calculated in, and the process itself.
+             */
+            work_bytes: number;
+        };
+        /**
+         * @description What a model is wanted for.
+         * @enum {string}
+         */
+        ModelRole: "chat" | "completion";
         /**
          * @description A kind of task.
          * @enum {string}
          */
         ModelType: "code_completion" | "code_generation" | "code_explanation" | "code_review" | "bug_fix" | "code_optimization" | "unit_test_generation" | "documentation";
+        /** @description All models. */
+        ModelsResponse: {
+            memory: components["schemas"]["ModelMemory"];
+            /** @description Those that were chosen come first. */
+            models: components["schemas"]["ModelItem"][];
+            /**
+             * @description Always `success`.
+             * @example success
+             */
+            status: string;
+        };
         /**
          * @description Whether a completion may have several lines.
          * @enum {string}
@@ -2102,12 +2312,24 @@ export interface components {
              * @description Seconds that a finished answer can be given again; 0 turns the cache off.
              */
             cache_ttl?: number | null;
+            chat_model?: components["schemas"]["ModelId"] | null;
+            completion_model?: components["schemas"]["ModelId"] | null;
             /**
              * Format: int32
              * @description Days that the history is kept; null for ever.
              */
             history_retention_days?: number | null;
+            /**
+             * Format: int32
+             * @description Minutes without a request after which a model leaves memory; the next request brings it back. Null for never.
+             */
+            idle_unload_minutes?: number | null;
             log_level?: components["schemas"]["LogLevel"] | null;
+            /**
+             * Format: int32
+             * @description Mebibytes of main memory that models may take with everything around them; null for six tenths of this machine's.
+             */
+            memory_budget_mb?: number | null;
             /**
              * Format: int32
              * @description Requests of a key in a window.
@@ -2145,6 +2367,11 @@ export interface components {
              * @description A generation ends when no token comes for so many seconds.
              */
             request_timeout?: number | null;
+            /**
+             * Format: int32
+             * @description Mebibytes on the disk for what the model has read of conversations, so that they go on quickly after a restart; 0 for none.
+             */
+            saved_states_mb?: number | null;
         };
         /** @description Errors by what they have in common. */
         PatternsResponse: {
@@ -2385,13 +2612,25 @@ export interface components {
              * @description Seconds that a finished answer can be given again; 0 turns the cache off.
              */
             cache_ttl: number;
+            chat_model?: components["schemas"]["ModelId"] | null;
+            completion_model?: components["schemas"]["ModelId"] | null;
             /**
              * Format: int32
              * @description Days that the history is kept; null for ever.
              */
             history_retention_days?: number | null;
+            /**
+             * Format: int32
+             * @description Minutes without a request after which a model leaves memory; the next request brings it back. Null for never.
+             */
+            idle_unload_minutes?: number | null;
             /** @description Which log lines are written, such as `info` or `info,sqlx=warn`. */
             log_level: components["schemas"]["LogLevel"];
+            /**
+             * Format: int32
+             * @description Mebibytes of main memory that models may take with everything around them; null for six tenths of this machine's.
+             */
+            memory_budget_mb?: number | null;
             /**
              * Format: int32
              * @description Requests of a key in a window.
@@ -2429,6 +2668,11 @@ export interface components {
              * @description A generation ends when no token comes for so many seconds.
              */
             request_timeout: number;
+            /**
+             * Format: int32
+             * @description Mebibytes on the disk for what the model has read of conversations, so that they go on quickly after a restart; 0 for none.
+             */
+            saved_states_mb: number;
         };
         /** @description The settings that are in force. */
         SettingsResponse: {
@@ -2461,6 +2705,7 @@ export interface components {
         /** @description How HAPA does. */
         StatsResponse: {
             cache: components["schemas"]["CacheFigures"];
+            memory: components["schemas"]["ModelMemory"];
             performance: components["schemas"]["Performance"];
             queue: components["schemas"]["QueueHealth"];
             response_times: components["schemas"]["ResponseTimeFigures"];
@@ -2543,6 +2788,7 @@ export interface components {
             echo?: false | null;
             /** @description Whether the model must go on up to `max_tokens` when it has said all, as benchmarks ask for. */
             ignore_eos?: boolean | null;
+            lane?: components["schemas"]["Lane"] | null;
             logprobs?: null;
             /**
              * Format: int32
@@ -3474,6 +3720,103 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DoneResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    models: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The models */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelsResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    load_model: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The model's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["LoadRequest"];
+            };
+        };
+        responses: {
+            /** @description It loads; the list tells how far */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelsResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    unload_model: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The model's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It leaves memory when it has finished what it is at */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelsResponse"];
                 };
             };
             /** @description The request was refused */

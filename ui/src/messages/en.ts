@@ -92,9 +92,10 @@ export const en: Messages = {
   modelLoading: (percent) => (percent === undefined ? 'Loading model' : `Loading model ${percent}%`),
   modelReady: 'Ready',
   modelAbsent: 'No model',
+  modelAsleep: 'Asleep; the next question wakes it',
   modelFailed: 'Model error',
   modelAbsentTitle: 'There is no model to answer',
-  modelAbsentHelp: 'Put a GGUF model file into the models folder of HAPA’s data folder and start again.',
+  modelAbsentHelp: 'Put a GGUF model file into the models folder of HAPA’s data folder.',
   modelFailedTitle: 'The model could not be loaded',
   modelFailedHelp: 'Check that the model file is whole, or download it again, and start again.',
 

@@ -97,9 +97,10 @@ export const ko = {
   modelLoading: (percent: number | undefined) => (percent === undefined ? '모델 불러오는 중' : `모델 불러오는 중 ${percent}%`),
   modelReady: '준비됨',
   modelAbsent: '모델 없음',
+  modelAsleep: '쉬는 중; 다음 질문에 깨어납니다',
   modelFailed: '모델 오류',
   modelAbsentTitle: '답할 모델이 없습니다',
-  modelAbsentHelp: 'GGUF 모델 파일을 HAPA 데이터 폴더의 models 폴더에 넣고 다시 시작하세요.',
+  modelAbsentHelp: 'GGUF 모델 파일을 HAPA 데이터 폴더의 models 폴더에 넣으세요.',
   modelFailedTitle: '모델을 불러오지 못했습니다',
   modelFailedHelp: '모델 파일이 온전한지 확인하거나 다시 받은 뒤, 다시 시작하세요.',
 

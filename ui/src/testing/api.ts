@@ -83,7 +83,19 @@ export class FakeApi {
   #health(): DetailedHealth {
     const queue = { waiting: 0, active: 0, capacity: 32 };
     const backend = { device: this.model.state === 'ready' ? 'CPU (test)' : null };
-    return { status: 'healthy', version: '0.4.0', model: this.model, backend, queue, uptime_seconds: 1, findings: [] };
+    const memory = {
+      budget_bytes: 0,
+      used_bytes: 0,
+      weights_bytes: 0,
+      conversations_bytes: 0,
+      work_bytes: 0,
+      saved_bytes: 0,
+      saved_now_bytes: 0,
+      gpu_bytes: 0,
+    };
+    const { model } = this;
+    const common = { status: 'healthy' as const, version: '0.4.0', uptime_seconds: 1, findings: [], devices: [] };
+    return { ...common, model, backend, queue, memory };
   }
 }
 

@@ -16,13 +16,13 @@ use crate::console;
 use crate::places::Places;
 use crate::problem::{Problem, Result, While};
 
-/// Puts the default model into HAPA's data folder, unless the user has chosen another with `HAPA_MODEL`.
-pub fn default(places: &Places) -> Result<()> {
+/// Puts the default model into HAPA's data folder, unless the user has chosen another with `HAPA_MODEL`. Tells its path.
+pub fn default(places: &Places) -> Result<PathBuf> {
     if let Some(chosen) = env::var_os("HAPA_MODEL").filter(|path| !path.is_empty()) {
         console::step("Using", format_args!("model `{}`", chosen.display()));
-        return Ok(());
+        return Ok(chosen.into());
     }
-    have(&catalog::DEFAULT, &places.data.join("models"), places).map(drop)
+    have(&catalog::DEFAULT, &places.data.join("models"), places)
 }
 
 /// Puts the small model of the tests into the cache and tells its path.

@@ -1,13 +1,11 @@
 //! Bringing a model into memory: backends, weights, context.
 
-use std::fs::File;
-use std::io::Read;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use llama_cpp_2::context::LlamaContext;
-use llama_cpp_2::context::params::LlamaContextParams;
+use llama_cpp_2::context::params::{KvCacheType, LlamaContextParams};
 use llama_cpp_2::llama_backend::{LlamaBackend, load_backends_from_path};
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::model::LlamaModel;
@@ -19,7 +17,8 @@ use llama_cpp_2::{
 use tokio::sync::watch;
 
 use super::Options;
-use super::work::LARGEST_STEP;
+use crate::fit::Cells;
+use crate::gguf;
 use crate::template::Template;
 use crate::{LoadError, Model, State};
 
@@ -42,21 +41,22 @@ pub(super) struct Loaded {
 /// Reads the model, reporting progress.
 pub(super) fn model(options: &Options, report: &watch::Sender<State>) -> Result<Loaded, LoadError> {
     let path = &options.model;
-    check_magic(path)?;
+    gguf::read(path).map_err(|flaw| LoadError::Flawed { path: path.clone(), flaw })?;
     let backend = backend(&options.backends);
     let devices = list_llama_ggml_backend_devices();
     if devices.is_empty() {
         return Err(LoadError::NoBackend { path: path.clone(), folder: options.backends.clone() });
     }
     let progress = report.clone();
-    let params = LlamaModelParams::default().with_progress_callback(move |progress_now| {
-        progress.send_replace(State::Loading { progress: progress_now });
-        // Nobody holds a handle any more: stop loading.
-        !progress.is_closed()
-    });
+    let params =
+        LlamaModelParams::default().with_n_gpu_layers(options.gpu_layers).with_progress_callback(move |progress_now| {
+            progress.send_replace(State::Loading { progress: progress_now });
+            // Nobody holds a handle any more: stop loading.
+            !progress.is_closed()
+        });
     let model = LlamaModel::load_from_file(backend, path, &params)
         .map_err(|error| LoadError::Refused { path: path.clone(), reason: error.to_string() })?;
-    let device = device(&devices);
+    let device = device_in_words(&devices);
     let facts = Model {
         name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         size_bytes: model.size(),
@@ -70,15 +70,21 @@ pub(super) fn model(options: &Options, report: &watch::Sender<State>) -> Result<
 }
 
 impl Loaded {
-    /// The model's memory: room for `tokens` tokens, shared by `sequences` texts. One token is read, so that the weights are in
+    /// The model's memory, shared by `sequences` texts. One token is read, so that the weights are in
     /// memory before the first question is.
-    pub fn context(&self, tokens: u32, sequences: u32) -> Result<LlamaContext<'_>, LoadError> {
+    pub fn context(&self, options: &Options, sequences: u32) -> Result<LlamaContext<'_>, LoadError> {
+        let Options { memory: tokens, step, cells, .. } = *options;
         let refused = |reason: String| LoadError::Context { context: tokens, reason };
-        let step = u32::try_from(LARGEST_STEP).expect("a step is small");
+        let cells = match cells {
+            Cells::Exact => KvCacheType::F16,
+            Cells::Small => KvCacheType::Q8_0,
+        };
         let params = LlamaContextParams::default()
             .with_n_ctx(NonZeroU32::new(tokens.max(self.facts.context)))
             .with_n_seq_max(sequences)
             .with_kv_unified(true)
+            .with_type_k(cells)
+            .with_type_v(cells)
             .with_n_batch(step)
             .with_n_ubatch(step)
             .with_n_threads(self.threads)
@@ -110,13 +116,44 @@ pub fn fill_marks(model: &LlamaModel) -> Option<[LlamaToken; 3]> {
     marks.iter().all(|mark| mark.0 >= 0).then_some(marks)
 }
 
-/// Where the model runs, in words: the GPU if there is one, otherwise the processor and the variant of the code for it.
-fn device(devices: &[LlamaBackendDevice]) -> String {
-    let is_gpu = |device: &&LlamaBackendDevice| {
-        matches!(device.device_type, LlamaBackendDeviceType::Gpu | LlamaBackendDeviceType::IntegratedGpu)
+/// A device that models can run on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// What llama.cpp calls it, such as `CUDA0`.
+    pub name: String,
+    /// What its maker calls it.
+    pub description: String,
+    /// Whether it is a GPU. A model goes to the first one that there is.
+    pub gpu: bool,
+    /// Bytes of its memory.
+    pub memory_bytes: u64,
+    /// Of those, bytes that are free.
+    pub free_bytes: u64,
+}
+
+/// The devices of this machine that the backends in a folder are for.
+#[must_use]
+pub fn devices(backends: &Path) -> Vec<Device> {
+    backend(backends);
+    let device = |device: LlamaBackendDevice| Device {
+        gpu: is_gpu(&device),
+        name: device.name,
+        description: device.description.trim().into(),
+        memory_bytes: device.memory_total as u64,
+        free_bytes: device.memory_free as u64,
     };
-    let Some(device) = devices.iter().find(is_gpu).or(devices.first()) else { return String::new() };
-    let variant = if is_gpu(&device) { None } else { cpu_variant() };
+    list_llama_ggml_backend_devices().into_iter().map(device).collect()
+}
+
+fn is_gpu(device: &LlamaBackendDevice) -> bool {
+    matches!(device.device_type, LlamaBackendDeviceType::Gpu | LlamaBackendDeviceType::IntegratedGpu)
+}
+
+/// Where the model runs, in words: the GPU if there is one, otherwise the processor and the variant of the code for it.
+fn device_in_words(devices: &[LlamaBackendDevice]) -> String {
+    let gpu = devices.iter().find(|device| is_gpu(device));
+    let Some(device) = gpu.or(devices.first()) else { return String::new() };
+    let variant = if gpu.is_some() { None } else { cpu_variant() };
     let variant = variant.map(|variant| format!(", {variant}")).unwrap_or_default();
     format!("{} ({}{variant})", device.name, device.description.trim())
 }
@@ -137,14 +174,4 @@ fn backend(folder: &Path) -> &'static LlamaBackend {
         load_backends_from_path(folder);
         LlamaBackend::init().expect("only here, and only once")
     })
-}
-
-/// Refuses what is no model file at all, with a sentence that helps more than llama.cpp's.
-fn check_magic(path: &Path) -> Result<(), LoadError> {
-    let mut magic = [0; 4];
-    let mut file = File::open(path).map_err(|source| LoadError::Open { path: path.to_owned(), source })?;
-    match file.read_exact(&mut magic) {
-        Ok(()) if magic == *b"GGUF" => Ok(()),
-        _ => Err(LoadError::NotGguf { path: path.to_owned() }),
-    }
 }

@@ -11,13 +11,13 @@ use llama_cpp_2::token::LlamaToken;
 use super::choice::Likely;
 use super::states::{States, Stored};
 use crate::Error;
-use crate::prefix::{Cut, Shelf};
+use crate::prefix::{self, Cut, Shelf};
 
 /// Texts shorter than this are read again rather than remembered outside the model's memory.
-const WORTH_SAVING: usize = 64;
+const WORTH_SAVING: usize = 16;
 
-/// A text from outside is brought back only if it spares the reading of this many tokens more.
-const WORTH_RESTORING: usize = 32;
+/// To bring back a text from outside takes less time than to read one token for so many that it has.
+const RESTORED_AT_ONCE: usize = 512;
 
 /// A sequence of llama.cpp's memory.
 pub(super) type Sequence = i32;
@@ -48,8 +48,8 @@ pub(super) struct Memory<'model> {
     free: Vec<Sequence>,
     /// Sequences that no request works on.
     idle: Shelf<Sequence, LlamaToken>,
-    /// What comes after the first so many tokens of an idle sequence.
-    next: HashMap<Sequence, (usize, Likely)>,
+    /// What comes next in an idle sequence.
+    next: HashMap<Sequence, Nexts>,
     /// Texts outside, by number.
     saved: Shelf<u64, LlamaToken>,
     kept: HashMap<u64, Kept>,
@@ -60,8 +60,20 @@ pub(super) struct Memory<'model> {
     states: Option<States>,
 }
 
+/// What comes after the first so many tokens of a text, at the ends of prompts: the latest last, and not many.
+type Nexts = Vec<(usize, Likely)>;
+
+/// Ends of prompts in a text for which it is remembered what comes next.
+const MOST_NEXTS: usize = 8;
+
+/// A saved text.
+struct Kept {
+    state: Shelved,
+    next: Nexts,
+}
+
 /// Where the state of a saved text is.
-enum Kept {
+enum Shelved {
     Memory(SeqState),
     Disk(Stored),
 }
@@ -90,7 +102,7 @@ impl<'model> Memory<'model> {
         };
         let stored = memory.states.as_mut().map(States::all).unwrap_or_default();
         for (text, stored) in stored {
-            memory.keep(text, Kept::Disk(stored));
+            memory.keep(text, Kept { state: Shelved::Disk(stored), next: Nexts::new() });
         }
         memory
     }
@@ -108,9 +120,17 @@ impl<'model> Memory<'model> {
     /// A sequence for a text, with as much of it as is remembered. `fresh` text has nothing after it yet, so its last token is
     /// left to be read, unless it is known what follows.
     pub fn begin(&mut self, text: &[LlamaToken]) -> Place {
+        let place = self.find_place(text);
+        // Whatever lies in the model's memory is looked at in every step, also by those whom it does not concern.
+        while self.evict() {}
+        place
+    }
+
+    fn find_place(&mut self, text: &[LlamaToken]) -> Place {
         self.restore(text);
         let found = self.idle.find(text, self.cut).map(|find| {
-            let next = self.next.get(&find.key).filter(|(count, _)| *count == text.len() && find.common == *count);
+            let known = self.next.get(&find.key).filter(|_| find.common == text.len());
+            let next = known.and_then(|known| known.iter().find(|(count, _)| *count == text.len()));
             (find, next.map(|(_, likely)| likely.clone()))
         });
         let Some((find, next)) = found else { return self.blank() };
@@ -121,7 +141,6 @@ impl<'model> Memory<'model> {
         }
         if !left_over && next.is_none() {
             self.idle.take(find.key);
-            self.next.remove(&find.key);
             return Place { sequence: find.key, read, next };
         }
         self.idle.touch(find.key);
@@ -130,6 +149,8 @@ impl<'model> Memory<'model> {
         if self.context.copy_kv_cache_seq(find.key, sequence, None, end).is_err() {
             return Place { sequence, read: 0, next: None };
         }
+        let known = self.next.get(&find.key).into_iter().flatten().filter(|(count, _)| *count <= read);
+        self.next.insert(sequence, known.cloned().collect());
         Place { sequence, read, next }
     }
 
@@ -139,20 +160,32 @@ impl<'model> Memory<'model> {
             self.release(sequence);
             return;
         }
+        // What it went on from knew more.
+        let mut nexts = self.next.remove(&sequence).unwrap_or_default();
         for shorter in self.idle.covered_by(&text) {
             self.idle.take(shorter);
+            nexts.extend(self.next.remove(&shorter).unwrap_or_default());
             self.release(shorter);
         }
+        nexts.extend(next);
         self.idle.put(sequence, text);
-        if let Some(next) = next {
-            self.next.insert(sequence, next);
-        }
+        self.next.insert(sequence, tidy(nexts));
     }
 
     /// A request has to give way for a while: its sequence goes outside if it can.
     pub fn park(&mut self, sequence: Sequence, text: Vec<LlamaToken>) {
-        self.save(sequence, text);
+        self.save(sequence, text, Nexts::new());
         self.release(sequence);
+    }
+
+    /// Saves one of the texts that nobody works on, so that no time is lost for that when the next request comes. `false` when
+    /// all are saved.
+    pub fn save_one(&mut self) -> bool {
+        let unsaved = |(_, text): &(Sequence, &[LlamaToken])| text.len() >= WORTH_SAVING && !self.saved.covers(text);
+        let Some((sequence, text)) = self.idle.newest_first().into_iter().find(unsaved) else { return false };
+        let text = text.to_vec();
+        let next = self.next.get(&sequence).cloned().unwrap_or_default();
+        self.save(sequence, text, next)
     }
 
     /// Takes back what a sequence has from position `from` on.
@@ -179,15 +212,41 @@ impl<'model> Memory<'model> {
         self.context.get_logits_ith(i32::try_from(row).expect("a step has fewer than 2^31 tokens"))
     }
 
-    /// Writes the longest of the texts that nobody uses to disk, the one used last first, so that they outlive the process.
-    /// `false` when there is nothing left to write.
+    /// Writes one of the texts that nobody works on to disk, the one used last first, so that they outlive the process. `false`
+    /// when there is nothing left to write.
     pub fn store_one(&mut self) -> bool {
         let Some(states) = &mut self.states else { return false };
         let worth = |text: &[LlamaToken]| text.len() >= super::states::WORTH_STORING && !states.has(text);
-        let Some((sequence, text)) = self.idle.newest_first().into_iter().find(|(_, text)| worth(text)) else {
+        if let Some((sequence, text)) = self.idle.newest_first().into_iter().find(|(_, text)| worth(text)) {
+            return states.store(&self.context, sequence, text);
+        }
+        let Some((number, text)) = self.saved.newest_first().into_iter().find(|(_, text)| worth(text)) else {
             return false;
         };
-        states.store(&self.context, sequence, text)
+        let text = text.to_vec();
+        let sequence = self.sequence();
+        let Some(Kept { state: Shelved::Memory(state), .. }) = self.kept.get(&number) else {
+            self.release(sequence);
+            return false;
+        };
+        let stored = self.context.state_seq_set(state, sequence).is_ok()
+            && self.states.as_mut().is_some_and(|states| states.store(&self.context, sequence, &text));
+        self.release(sequence);
+        stored
+    }
+
+    /// Gives up every text that no request works on, on disk too.
+    pub fn forget_all(&mut self) {
+        while let Some(sequence) = self.idle.oldest() {
+            self.idle.take(sequence);
+            self.release(sequence);
+        }
+        self.saved = Shelf::default();
+        self.kept.clear();
+        self.bytes = 0;
+        if let Some(states) = &mut self.states {
+            states.clear();
+        }
     }
 
     fn blank(&mut self) -> Place {
@@ -211,22 +270,26 @@ impl<'model> Memory<'model> {
     fn evict(&mut self) -> bool {
         let Some(sequence) = self.idle.oldest() else { return false };
         let text = self.idle.take(sequence).expect("it was there just now");
-        self.save(sequence, text);
+        let next = self.next.remove(&sequence).unwrap_or_default();
+        self.save(sequence, text, next);
         self.release(sequence);
         true
     }
 
-    /// Keeps the state of a sequence in main memory, unless it is not worth it or does not fit.
-    fn save(&mut self, sequence: Sequence, text: Vec<LlamaToken>) {
+    /// Keeps the state of a sequence in main memory, unless it is not worth it or does not fit. `false` if it is not kept.
+    fn save(&mut self, sequence: Sequence, text: Vec<LlamaToken>, mut next: Nexts) -> bool {
         if text.len() < WORTH_SAVING || self.saved.covers(&text) {
-            return;
+            return false;
         }
         let size = self.context.state_seq_get_size_ext(sequence, LlamaStateSeqFlags::empty()) as u64;
         if size > self.most_bytes {
-            return;
+            return false;
         }
-        for shorter in self.saved.covered_by(&text) {
-            self.drop_saved(shorter);
+        for older in self.saved.mostly_covered_by(&text) {
+            let same = self.saved.get(older).map_or(0, |older| prefix::common(older, &text));
+            let known = self.kept.get(&older).map(|kept| kept.next.clone()).unwrap_or_default();
+            next.extend(known.into_iter().filter(|(count, _)| *count <= same));
+            self.drop_saved(older);
         }
         while self.bytes + size > self.most_bytes
             && let Some(oldest) = self.oldest_in_memory()
@@ -234,14 +297,20 @@ impl<'model> Memory<'model> {
             self.drop_saved(oldest);
         }
         match self.context.state_seq_get(sequence, LlamaStateSeqFlags::empty()) {
-            Ok(state) => self.keep(text, Kept::Memory(state)),
-            Err(error) => tracing::warn!(%error, "could not take a text out of the model's memory"),
+            Ok(state) => {
+                self.keep(text, Kept { state: Shelved::Memory(state), next: tidy(next) });
+                true
+            }
+            Err(error) => {
+                tracing::warn!(%error, "could not take a text out of the model's memory");
+                false
+            }
         }
     }
 
     fn keep(&mut self, text: Vec<LlamaToken>, kept: Kept) {
         self.numbers += 1;
-        if let Kept::Memory(state) = &kept {
+        if let Shelved::Memory(state) = &kept.state {
             self.bytes += state.byte_len() as u64;
         }
         self.saved.put(self.numbers, text);
@@ -249,13 +318,13 @@ impl<'model> Memory<'model> {
     }
 
     fn oldest_in_memory(&self) -> Option<u64> {
-        let in_memory = |number: &u64| matches!(self.kept.get(number), Some(Kept::Memory(_)));
+        let in_memory = |number: &u64| matches!(self.kept.get(number), Some(Kept { state: Shelved::Memory(_), .. }));
         self.saved.newest_first().into_iter().rev().map(|(number, _)| number).find(in_memory)
     }
 
     fn drop_saved(&mut self, number: u64) {
         self.saved.take(number);
-        if let Some(Kept::Memory(state)) = self.kept.remove(&number) {
+        if let Some(Kept { state: Shelved::Memory(state), .. }) = self.kept.remove(&number) {
             self.bytes -= state.byte_len() as u64;
         }
     }
@@ -263,12 +332,15 @@ impl<'model> Memory<'model> {
     /// Brings back a saved text if it spares more reading than those that are in the model's memory.
     fn restore(&mut self, text: &[LlamaToken]) {
         let there = self.idle.find(text, self.cut).map_or(0, |find| find.common);
-        let Some(find) = self.saved.find(text, self.cut).filter(|find| find.common >= there + WORTH_RESTORING) else {
+        let Some(find) = self.saved.find(text, self.cut) else { return };
+        let length = self.saved.get(find.key).map_or(0, <[LlamaToken]>::len);
+        if find.common <= there + length / RESTORED_AT_ONCE {
             return;
-        };
+        }
         let sequence = self.sequence();
-        let restored = match self.kept.get(&find.key) {
-            Some(Kept::Memory(state)) => loop {
+        let next = self.kept.get(&find.key).map(|kept| kept.next.clone()).unwrap_or_default();
+        let restored = match self.kept.get(&find.key).map(|kept| &kept.state) {
+            Some(Shelved::Memory(state)) => loop {
                 match self.context.state_seq_set(state, sequence) {
                     Ok(()) => break true,
                     Err(_) if self.idle.len() > 0 => {
@@ -282,7 +354,7 @@ impl<'model> Memory<'model> {
                     Err(_) => break false,
                 }
             },
-            Some(Kept::Disk(stored)) => {
+            Some(Shelved::Disk(stored)) => {
                 stored.load(&mut self.context, sequence, self.saved.get(find.key).unwrap_or_default())
             }
             None => false,
@@ -294,9 +366,14 @@ impl<'model> Memory<'model> {
         }
         self.saved.touch(find.key);
         let whole = self.saved.get(find.key).map(<[LlamaToken]>::to_vec).unwrap_or_default();
-        if find.whole && matches!(self.kept.get(&find.key), Some(Kept::Memory(_))) {
-            self.drop_saved(find.key);
-        }
         self.idle.put(sequence, whole);
+        self.next.insert(sequence, next);
     }
+}
+
+/// Without what is there twice, and not too many.
+fn tidy(mut nexts: Nexts) -> Nexts {
+    nexts.sort_by_key(|(count, _)| *count);
+    nexts.dedup_by_key(|(count, _)| *count);
+    nexts.split_off(nexts.len().saturating_sub(MOST_NEXTS))
 }

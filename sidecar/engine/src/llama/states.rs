@@ -10,6 +10,8 @@ use llama_cpp_2::token::LlamaToken;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::fit::Cells;
+
 /// Texts shorter than this are read again in little more time than their file takes.
 pub(super) const WORTH_STORING: usize = 512;
 
@@ -98,6 +100,12 @@ impl States {
         true
     }
 
+    /// Removes every file, of other models too.
+    pub fn clear(&mut self) {
+        self.known.clear();
+        clear(&self.folder);
+    }
+
     fn write(&self, context: &LlamaContext<'_>, sequence: i32, text: &[LlamaToken], file: &Path) -> io::Result<()> {
         let fresh = file.with_extension("new");
         context.state_seq_save_file(&fresh, sequence, text).map_err(io::Error::other)?;
@@ -151,6 +159,17 @@ impl Stored {
     }
 }
 
+/// Removes the states of all models in a folder.
+pub fn clear(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        let ours = path.extension().is_some_and(|ending| ["json", "state", "new"].iter().any(|own| ending == *own));
+        if ours && let Err(error) = fs::remove_file(&path) {
+            tracing::warn!(%error, "could not remove `{}`", path.display());
+        }
+    }
+}
+
 /// Of a text and what its state depends on: a label whose name is another one was changed.
 fn name(identity: &str, text: &[LlamaToken]) -> String {
     let mut hash = Sha256::new();
@@ -177,8 +196,9 @@ fn remove(label: &Path) {
     let _ = fs::remove_file(label.with_extension("state"));
 }
 
-/// What tells one model file from another without reading all of it: its size, and sixteen samples of what is in it.
-pub(super) fn identity(model: &Path) -> io::Result<String> {
+/// What a state depends on: the model, told from others by its size and sixteen samples of what is in its file, and the form of
+/// its memory.
+pub(super) fn identity(model: &Path, cells: Cells) -> io::Result<String> {
     use std::io::{Read, Seek, SeekFrom};
     let mut file = File::open(model)?;
     let size = file.metadata()?.len();
@@ -189,5 +209,5 @@ pub(super) fn identity(model: &Path) -> io::Result<String> {
         let count = file.read(&mut sample)?;
         hash.update(&sample[..count]);
     }
-    Ok(format!("{size} {} {}", hex(&hash.finalize()), env!("CARGO_PKG_VERSION")))
+    Ok(format!("{size} {} {cells:?} {}", hex(&hash.finalize()), env!("CARGO_PKG_VERSION")))
 }

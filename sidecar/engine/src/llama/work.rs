@@ -1,6 +1,8 @@
 //! The loop of the engine's thread: take in requests, divide the next step among them, make it, tell everyone what came of it.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -14,14 +16,17 @@ use crate::handle::{Job, Usage};
 use crate::schedule::{self, Claim, Company, Grant, Pace};
 use crate::{Error, Lane};
 
-/// Tokens of the largest step.
-pub(super) const LARGEST_STEP: usize = 128;
-
 /// Tokens that one request may have guessed ahead: alone, and while others speak too.
 const MOST_GUESSES: (usize, usize) = (24, 4);
 
+/// An editor is in use for so long after its last completion.
+const EDITING: Duration = Duration::from_secs(60);
+
 /// After this long without work, states are written to disk.
 const IDLE: Duration = Duration::from_secs(5);
+
+/// How long to wait for somebody between one state and the next.
+const BREATH: Duration = Duration::from_millis(1);
 
 /// How long states may be written when the engine ends.
 const LAST_WORDS: Duration = Duration::from_secs(3);
@@ -34,6 +39,10 @@ pub(super) struct Worker<'model> {
     model: &'model LlamaModel,
     limit: usize,
     slots: usize,
+    /// Tokens of the largest step.
+    largest: usize,
+    /// When a completion was last asked for.
+    completed: Option<Instant>,
     memory: Memory<'model>,
     batch: LlamaBatch<'static>,
     /// Requests at work.
@@ -45,32 +54,69 @@ pub(super) struct Worker<'model> {
     pace: Pace,
     mail: Receiver<Laid>,
     usage: Usage,
+    forgetting: Forgetting,
+}
+
+/// How much may be worked on at a time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sizes {
+    /// Requests.
+    pub slots: usize,
+    /// Tokens of one request.
+    pub limit: usize,
+    /// Tokens of the largest step.
+    pub step: usize,
+}
+
+/// How often everything was to be forgotten, and was.
+pub(super) struct Forgetting {
+    /// It was asked for so often.
+    pub asked: Arc<AtomicU64>,
+    /// It was done so often.
+    pub done: u64,
 }
 
 impl<'model> Worker<'model> {
-    /// A worker for `slots` requests at a time, of `limit` tokens each.
+    /// A worker that reads its mail.
     pub fn new(
         model: &'model LlamaModel,
         memory: Memory<'model>,
-        (slots, limit): (usize, usize),
+        Sizes { slots, limit, step }: Sizes,
         mail: Receiver<Laid>,
-        usage: Usage,
+        (usage, forgetting): (Usage, Forgetting),
     ) -> Self {
-        let batch = LlamaBatch::new(LARGEST_STEP, 1);
+        let batch = LlamaBatch::new(step, 1);
         let (turns, waiting, pace) = (Vec::new(), VecDeque::new(), Pace::default());
-        Self { model, limit, slots, memory, batch, turns, waiting, crowded: false, pace, mail, usage }
+        Self {
+            model,
+            limit,
+            slots,
+            largest: step,
+            completed: None,
+            memory,
+            batch,
+            turns,
+            waiting,
+            crowded: false,
+            pace,
+            mail,
+            usage,
+            forgetting,
+        }
     }
 
     /// Works until no request will ever come again.
     pub fn work(mut self) {
         while self.take_mail() {
             self.drop_abandoned();
+            self.forget();
             self.admit();
             if !self.turns.is_empty() {
                 self.step();
             }
             self.usage.set_saved(self.memory.saved_bytes());
         }
+        self.forget();
         let deadline = Instant::now() + LAST_WORDS;
         while Instant::now() < deadline && self.memory.store_one() {}
     }
@@ -78,14 +124,15 @@ impl<'model> Worker<'model> {
     /// Takes all requests that have come in, and waits for one if there is nothing else to do. `false` when there will never be
     /// another.
     fn take_mail(&mut self) -> bool {
-        let mut patience = IDLE;
+        let mut patience = Duration::ZERO;
         while self.turns.is_empty() && self.waiting.is_empty() {
             match self.mail.recv_timeout(patience) {
                 Ok(laid) => self.enqueue(laid),
                 Err(RecvTimeoutError::Disconnected) => return false,
                 // One at a time, so that nobody who comes meanwhile waits for more than one.
                 Err(RecvTimeoutError::Timeout) => {
-                    patience = if self.memory.store_one() { Duration::from_millis(1) } else { IDLE };
+                    self.forget();
+                    patience = self.rest(patience);
                 }
             }
         }
@@ -95,7 +142,29 @@ impl<'model> Worker<'model> {
         true
     }
 
+    /// Does one of the things for which there is time when nobody asks. Gives back how long to wait for somebody before the next.
+    fn rest(&mut self, waited: Duration) -> Duration {
+        let more = if waited.is_zero() { self.memory.save_one() } else { self.memory.store_one() };
+        match more {
+            true if waited.is_zero() => Duration::ZERO,
+            true => BREATH,
+            false => IDLE,
+        }
+    }
+
+    /// Forgets everything that no request works on, if that was asked for.
+    fn forget(&mut self) {
+        let asked = self.forgetting.asked.load(Ordering::Relaxed);
+        if asked != self.forgetting.done {
+            self.memory.forget_all();
+            self.forgetting.done = asked;
+        }
+    }
+
     fn enqueue(&mut self, (job, prompt): Laid) {
+        if job.request.lane == Lane::Completion {
+            self.completed = Some(Instant::now());
+        }
         self.waiting.push_back(Turn::new(job, prompt, self.memory.can_cut()));
     }
 
@@ -142,8 +211,8 @@ impl<'model> Worker<'model> {
     fn step(&mut self) {
         let started = Instant::now();
         let claims = self.claims();
-        let company = if self.turns.len() + self.waiting.len() > 1 { Company::Others } else { Company::Alone };
-        let grants = schedule::divide(&claims, self.pace.step(company, LARGEST_STEP));
+        let editor = self.completed.is_some_and(|last| last.elapsed() < EDITING);
+        let grants = schedule::divide(&claims, self.pace.step(Company::of(&claims, editor), self.largest));
         let firsts = self.lay_out(&grants);
         match self.memory.decode(&mut self.batch) {
             Ok(()) => self.take_in(&grants, &firsts),

@@ -17,6 +17,9 @@ const EXACT: i64 = 9_007_199_254_740_991;
 /// Tokens that may be asked for; the context is never so large.
 const MOST_TOKENS: u32 = 2_147_483_647;
 
+/// A text that goes on for at most so many tokens is what an editor asks for while somebody types, and goes first.
+const SHORT: u32 = 64;
+
 /// Stop strings at most.
 pub const STOPS: usize = 4;
 
@@ -68,6 +71,8 @@ pub struct ChatRequest {
     ignore_eos: Option<bool>,
     /// Whether the answer may be guessed ahead, which changes its speed and not its words; true if absent.
     drafts: Option<bool>,
+    /// How urgent it is; if absent, `completion` for gaps and for texts of at most 64 tokens, and `chat` for all else.
+    lane: Option<AskedLane>,
 }
 
 /// The body of `POST /v1/completions`. What it does not name, such as penalties, is ignored.
@@ -115,6 +120,8 @@ pub struct CompletionRequest {
     ignore_eos: Option<bool>,
     /// Whether the answer may be guessed ahead, which changes its speed and not its words; true if absent.
     drafts: Option<bool>,
+    /// How urgent it is; if absent, `completion` for gaps and for texts of at most 64 tokens, and `chat` for all else.
+    lane: Option<AskedLane>,
 }
 
 /// One message of a conversation.
@@ -182,6 +189,30 @@ struct Common {
     seed: Option<i64>,
     ignore_eos: Option<bool>,
     drafts: Option<bool>,
+    lane: Option<AskedLane>,
+}
+
+/// How urgent a request is. Each lane overtakes those below it; none of them starves.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = Lane)]
+pub enum AskedLane {
+    /// Somebody has stopped typing and waits for the next words.
+    Completion,
+    /// Somebody reads along.
+    Chat,
+    /// Nobody waits.
+    Background,
+}
+
+impl From<AskedLane> for Lane {
+    fn from(lane: AskedLane) -> Self {
+        match lane {
+            AskedLane::Completion => Self::Completion,
+            AskedLane::Chat => Self::Chat,
+            AskedLane::Background => Self::Background,
+        }
+    }
 }
 
 impl ChatRequest {
@@ -226,6 +257,7 @@ impl ChatRequest {
             seed: self.seed,
             ignore_eos: self.ignore_eos,
             drafts: self.drafts,
+            lane: self.lane,
         };
         common.wish(app, invalid, ModelType::CodeGeneration, Prompt::Chat(messages))
     }
@@ -254,7 +286,7 @@ impl CompletionRequest {
             String::new()
         });
         let suffix = self.suffix.filter(|suffix| !suffix.is_empty());
-        if suffix.is_some() && !app.backend.model()?.fills {
+        if suffix.is_some() && !app.backend.model(Lane::Completion)?.fills {
             let problem = Words::new("이 모델은 빈 곳을 채울 수 없습니다", "this model cannot fill a gap in a text");
             invalid.add("suffix", problem);
         }
@@ -273,6 +305,7 @@ impl CompletionRequest {
             seed: self.seed,
             ignore_eos: self.ignore_eos,
             drafts: self.drafts,
+            lane: self.lane,
         };
         common.wish(app, invalid, kind, prompt)
     }
@@ -290,12 +323,15 @@ impl Common {
         invalid.into_result()?;
         let seed = self.seed.map_or_else(|| getrandom::u32().unwrap_or(0), low_half);
         // Nothing is longer than the context, whatever is asked for.
-        let room = app.backend.model()?.context;
+        let room = app.backend.model(Lane::Chat)?.context;
         let max_tokens = self.max_tokens.or(self.most_tokens).map_or(room, |most| most.min(room));
         let mut request = Request::new(prompt, Sampling { temperature, top_p, seed }, max_tokens);
-        if kind == ModelType::CodeCompletion {
-            request.lane = Lane::Completion;
-        }
+        let short = matches!(request.prompt, Prompt::Text(_)) && max_tokens <= SHORT;
+        request.lane = match self.lane {
+            Some(lane) => lane.into(),
+            None if short || kind == ModelType::CodeCompletion => Lane::Completion,
+            None => Lane::Chat,
+        };
         if self.drafts.unwrap_or(true) {
             request.drafts = Drafts::Lookup;
         }

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use engine::Lane;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -66,7 +67,7 @@ pub async fn retrieve_model(
 }
 
 fn card(app: &App) -> Option<ModelCard> {
-    let model = app.backend.model().ok()?;
+    let model = app.backend.model(Lane::Chat).ok()?;
     let age = i64::try_from(app.started.elapsed().as_secs()).unwrap_or_default();
     let created = jiff::Timestamp::now().as_second() - age;
     Some(ModelCard { id: model.name, object: "model", created, owned_by: "hapa" })

@@ -1,0 +1,149 @@
+//! What a model file says about its model.
+
+use super::{Flaw, Head, Value};
+use crate::fit::Need;
+
+/// Layers, and tokens of a text, beyond which a number is a mistake.
+const MOST: u64 = 1 << 30;
+
+/// Facts about a model that are known before it is loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// What its makers call it.
+    pub name: Option<String>,
+    /// Its kind, such as `qwen2`.
+    pub architecture: String,
+    /// How its weights are kept, such as `Q4_K_M`.
+    pub quantization: Option<String>,
+    /// Its licence, such as `apache-2.0`.
+    pub license: Option<String>,
+    /// Numbers that it consists of.
+    pub parameters: u64,
+    /// Bytes of its weights.
+    pub weights: u64,
+    /// Its layers.
+    pub layers: u32,
+    /// Tokens of the longest text that it was trained on.
+    pub context: u32,
+    /// Numbers that a token is to it.
+    pub width: u32,
+    /// Tokens that it knows.
+    pub vocabulary: u32,
+    /// Bytes that each token of a conversation takes, at 16 bits a number.
+    pub token_bytes: u64,
+    /// Whether it knows the tokens to fill a gap with.
+    pub fills: bool,
+    /// Its chat template.
+    pub template: Option<String>,
+}
+
+impl Facts {
+    /// What has to be found room for.
+    #[must_use]
+    pub fn need(&self) -> Need {
+        Need {
+            weights: self.weights,
+            layers: self.layers,
+            token: self.token_bytes,
+            vocabulary: self.vocabulary,
+            width: self.width,
+            context: self.context,
+        }
+    }
+
+    pub(super) fn of(head: &Head) -> Result<Self, Flaw> {
+        let missing = |name: &str| Flaw::Value { name: name.into(), problem: "is missing" };
+        let text = |name: &str| head.text(name).map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+        let architecture = text("general.architecture").ok_or_else(|| missing("general.architecture"))?;
+        if head.tensors.bytes == 0 {
+            return Err(missing("the table of tensors"));
+        }
+        let own = |name: &str| format!("{architecture}.{name}");
+        let count = |name: &str| {
+            let name = own(name);
+            let number = head.number(&name).ok_or_else(|| missing(&name))?;
+            let fine = (1..MOST).contains(&number);
+            let number = u32::try_from(number).ok().filter(|_| fine);
+            number.ok_or(Flaw::Value { name, problem: "cannot be so much, or so little" })
+        };
+        let (layers, context, width) = (count("block_count")?, count("context_length")?, count("embedding_length")?);
+        let tokens = head.array("tokenizer.ggml.tokens");
+        let vocabulary = tokens.map(|tokens| tokens.count).or_else(|| head.number(&own("vocab_size"))).unwrap_or(0);
+        let mark = |name: &str| head.number(&format!("tokenizer.ggml.{name}_token_id")).is_some();
+        Ok(Self {
+            name: text("general.name"),
+            quantization: head.number("general.file_type").and_then(quantization).map(str::to_owned),
+            license: text("general.license"),
+            parameters: head.tensors.elements,
+            weights: head.tensors.bytes,
+            layers,
+            context,
+            width,
+            vocabulary: u32::try_from(vocabulary).unwrap_or(u32::MAX),
+            token_bytes: token_bytes(head, &architecture, layers, width),
+            fills: tokens.is_some_and(|tokens| tokens.fills) || mark("fim_pre") || mark("prefix"),
+            template: text("tokenizer.chat_template"),
+            architecture,
+        })
+    }
+}
+
+/// Bytes that a token takes in the memory of all layers: a key and a value for each head that has its own, 2 bytes a number.
+/// Architectures that keep less are counted as if they did not.
+fn token_bytes(head: &Head, architecture: &str, layers: u32, width: u32) -> u64 {
+    let own = |name: &str| head.values.get(&format!("{architecture}.{name}"));
+    let of_layer = |name: &str, layer: usize| match own(name)? {
+        Value::Number(number) => Some(*number),
+        Value::Array(array) => array.numbers.get(layer).copied(),
+        _ => None,
+    };
+    let bytes = (0..layers as usize).map(|layer| {
+        let heads = of_layer("attention.head_count", layer).unwrap_or(1).max(1);
+        let kept = of_layer("attention.head_count_kv", layer).unwrap_or(heads);
+        let usual = u64::from(width) / heads;
+        let length = |name| of_layer(name, layer).unwrap_or(usual);
+        let numbers = length("attention.key_length").saturating_add(length("attention.value_length"));
+        kept.saturating_mul(numbers).saturating_mul(2)
+    });
+    bytes.fold(0, u64::saturating_add)
+}
+
+/// The name of a mixture of types, by its number in llama.cpp's table of file types.
+fn quantization(number: u64) -> Option<&'static str> {
+    const NAMES: &[(u64, &str)] = &[
+        (0, "F32"),
+        (1, "F16"),
+        (2, "Q4_0"),
+        (3, "Q4_1"),
+        (7, "Q8_0"),
+        (8, "Q5_0"),
+        (9, "Q5_1"),
+        (10, "Q2_K"),
+        (11, "Q3_K_S"),
+        (12, "Q3_K_M"),
+        (13, "Q3_K_L"),
+        (14, "Q4_K_S"),
+        (15, "Q4_K_M"),
+        (16, "Q5_K_S"),
+        (17, "Q5_K_M"),
+        (18, "Q6_K"),
+        (19, "IQ2_XXS"),
+        (20, "IQ2_XS"),
+        (21, "Q2_K_S"),
+        (22, "IQ3_XS"),
+        (23, "IQ3_XXS"),
+        (24, "IQ1_S"),
+        (25, "IQ4_NL"),
+        (26, "IQ3_S"),
+        (27, "IQ3_M"),
+        (28, "IQ2_S"),
+        (29, "IQ2_M"),
+        (30, "IQ4_XS"),
+        (31, "IQ1_M"),
+        (32, "BF16"),
+        (36, "TQ1_0"),
+        (37, "TQ2_0"),
+        (38, "MXFP4_MOE"),
+    ];
+    NAMES.iter().find(|(known, _)| *known == number).map(|(_, name)| *name)
+}

@@ -1,0 +1,135 @@
+//! How much memory models may take, and how two of them share it.
+
+use std::sync::OnceLock;
+
+use engine::fit::{Fit, Misfit, Need, Room, Wish};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::settings::Settings;
+use crate::system;
+
+const MIB: u64 = 1024 * 1024;
+
+/// What would be good for the model that chats: room for the longest question that the API takes with its answer, and beside it
+/// for what an editor asks meanwhile.
+const CHAT: Wish = Wish { context: 16_384, memory: 24_576, saved: 256 * MIB, step: 256 };
+
+/// The same for a model that only completes.
+const COMPLETION: Wish = Wish { context: 8192, memory: 8192, saved: 64 * MIB, step: 256 };
+
+/// Tenths of the machine's memory that models may take where nobody has said anything.
+const TENTHS: u64 = 6;
+
+/// The memory of a machine that does not tell.
+const UNTOLD: u64 = 8 * 1024 * MIB;
+
+/// Bytes of main memory that models may take together.
+pub fn of(settings: &Settings) -> u64 {
+    settings.memory_budget_mb.map_or_else(|| machine() / 10 * TENTHS, |mebibytes| u64::from(mebibytes) * MIB)
+}
+
+/// Bytes of this machine's memory.
+fn machine() -> u64 {
+    static BYTES: OnceLock<u64> = OnceLock::new();
+    *BYTES.get_or_init(|| system::memory().unwrap_or(UNTOLD))
+}
+
+/// The memory of models, in bytes. What they may come to take is counted, so that the budget holds whatever is asked of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ModelMemory)]
+pub struct Memory {
+    /// What models may take of main memory together.
+    pub budget_bytes: u64,
+    /// What those that are there take at most: the four parts below, and not the GPU's.
+    pub used_bytes: u64,
+    /// Weights.
+    pub weights_bytes: u64,
+    /// The models' memory of what they have read.
+    pub conversations_bytes: u64,
+    /// What a step is calculated in, and the process itself.
+    pub work_bytes: u64,
+    /// Conversations that had to leave the models' memory, at most.
+    pub saved_bytes: u64,
+    /// Of that, what is taken just now.
+    pub saved_now_bytes: u64,
+    /// What models take of the GPU's memory.
+    pub gpu_bytes: u64,
+}
+
+impl Memory {
+    /// Counts one more model.
+    pub fn add(&mut self, fit: &Fit, saved_now: u64) {
+        self.used_bytes += fit.main.total();
+        self.weights_bytes += fit.main.weights;
+        self.conversations_bytes += fit.main.memory;
+        self.work_bytes += fit.main.work;
+        self.saved_bytes += fit.main.saved;
+        self.saved_now_bytes += saved_now;
+        self.gpu_bytes += fit.gpu.total();
+    }
+}
+
+/// How a model fits that chats, where nobody else takes anything of `room`.
+pub fn chat(need: &Need, room: &Room) -> Result<Fit, Misfit> {
+    need.fit(room, &CHAT)
+}
+
+/// How a model fits that only completes.
+pub fn completion(need: &Need, room: &Room) -> Result<Fit, Misfit> {
+    need.fit(room, &COMPLETION)
+}
+
+/// What is left of `room` beside a model that is there.
+pub fn beside(room: &Room, fit: &Fit) -> Room {
+    Room {
+        main: room.main.saturating_sub(fit.main.total()),
+        gpu: room.gpu.map(|free| free.saturating_sub(fit.gpu.total())),
+    }
+}
+
+/// How two models share a room: the one that chats gets at least its smallest form, then the other what it would like, and the
+/// rest is the first one's.
+pub fn both(chats: &Need, completes: &Need, room: &Room) -> Result<(Fit, Fit), Misfit> {
+    let least = match chats.fit(&Room { main: 0, gpu: room.gpu }, &CHAT) {
+        Ok(_) => 0,
+        Err(misfit) => misfit.needs,
+    };
+    let gpu = room.gpu.map(|free| free.saturating_sub(chat(chats, room).map_or(0, |fit| fit.gpu.total())));
+    let left = Room { main: room.main.saturating_sub(least), gpu };
+    let second =
+        completion(completes, &left).map_err(|misfit| Misfit { needs: misfit.needs + least, has: room.main })?;
+    let main = room.main - second.main.total();
+    Ok((chat(chats, &Room { main, gpu: room.gpu })?, second))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: Need =
+        Need { weights: 469 * MIB, layers: 24, token: 12_288, vocabulary: 151_936, width: 896, context: 32_768 };
+
+    const LARGE: Need =
+        Need { weights: 4460 * MIB, layers: 28, token: 57_344, vocabulary: 152_064, width: 3584, context: 131_072 };
+
+    #[test]
+    fn two_models_never_take_more_than_the_budget() {
+        let mut shared = 0;
+        for mib in (1000..9000).step_by(50) {
+            let room = Room { main: mib * MIB, gpu: None };
+            if let Ok((chats, completes)) = both(&LARGE, &SMALL, &room) {
+                assert!(chats.main.total() + completes.main.total() <= room.main, "{mib}");
+                shared += 1;
+            }
+        }
+        assert!(shared > 20, "{shared}");
+    }
+
+    #[test]
+    fn two_that_do_not_fit_say_what_they_need() {
+        let room = Room { main: 4000 * MIB, gpu: None };
+        let misfit = both(&LARGE, &SMALL, &room).unwrap_err();
+        assert!(both(&LARGE, &SMALL, &Room { main: misfit.needs, gpu: None }).is_ok(), "{misfit:?}");
+    }
+}

@@ -1,0 +1,184 @@
+//! HAPA's engine beside llama.cpp's own server: same model file, same machine, same route, in turns within one run.
+//!
+//! `cargo xtask bench engine` builds the peer and starts both; while one is asked, the other waits.
+
+#![allow(clippy::unwrap_used, reason = "a measurement that cannot be taken ends the program")]
+
+mod server;
+mod texts;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use self::server::Server;
+use self::texts::Texts;
+
+/// How often each measurement is taken from either.
+const ROUNDS: usize = 3;
+
+/// How a line is read.
+#[derive(Clone, Copy)]
+enum Better {
+    More,
+    Less,
+}
+
+/// One line of the table: what was measured, and the median of either.
+struct Line {
+    what: &'static str,
+    unit: &'static str,
+    better: Better,
+    aim: f64,
+    ours: Vec<f64>,
+    theirs: Vec<f64>,
+}
+
+#[tokio::main]
+async fn main() {
+    let variable = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("`cargo xtask bench` sets {name}"));
+    let (model, program) = (variable("HAPA_BENCH_MODEL"), variable("HAPA_BENCH_PEER"));
+    let data = tests::folder();
+    let (hapa, _ours) = Server::hapa(data.path(), &model).await;
+    let (peer, _theirs) = Server::peer(&program, &model).await;
+    let texts = Texts::new();
+    let line = |what, unit, better, aim| Line { what, unit, better, aim, ours: Vec::new(), theirs: Vec::new() };
+    let mut lines = [
+        line("decode", "tokens/s", Better::More, 1.05),
+        line("decode, token by token", "tokens/s", Better::More, 1.0),
+        line("prefill of 1,500 tokens", "tokens/s", Better::More, 1.0),
+        line("first token, cold", "s", Better::Less, 1.0),
+        line("first token, a chat that grew", "s", Better::Less, 0.8),
+        line("first token, the same prompt", "s", Better::Less, 0.8),
+        line("four streams", "tokens/s", Better::More, 1.15),
+        line("first token of a completion beside three chats", "s", Better::Less, 0.4),
+        line("edits", "tokens/s", Better::More, 2.0),
+    ];
+    let (mut same, mut identical) = (0, 0);
+    for round in 0..ROUNDS {
+        for server in [&hapa, &peer] {
+            let figures = measure(server, &texts, round).await;
+            for (line, figure) in lines.iter_mut().zip(figures) {
+                if server.name == "HAPA" { &mut line.ours } else { &mut line.theirs }.push(figure);
+            }
+        }
+        eprintln!("round {} of {ROUNDS}", round + 1);
+    }
+    for number in 0..texts.edits() {
+        let prompt = texts.edit(number);
+        let plain = hapa.ask(&prompt, 700, json!({"ignore_eos": false})).await;
+        let drafted = hapa.ask(&prompt, 700, json!({"ignore_eos": false, "drafts": true})).await;
+        let theirs = peer.ask(&prompt, 700, json!({"ignore_eos": false})).await;
+        same += usize::from(plain.text == drafted.text);
+        identical += usize::from(theirs.text == drafted.text);
+    }
+    println!("| measurement | HAPA | llama-server | ratio | aim |\n|---|--:|--:|--:|--:|");
+    for line in &lines {
+        let (ours, theirs) = (median(&line.ours), median(&line.theirs));
+        let sign = if matches!(line.better, Better::More) { "≥" } else { "≤" };
+        println!(
+            "| {} ({}) | {ours:.3} | {theirs:.3} | {:.2} | {sign} {} |",
+            line.what,
+            line.unit,
+            ours / theirs,
+            line.aim
+        );
+    }
+    let (ours, theirs) = (hapa.memory(), peer.memory());
+    println!("| memory: own, MiB | {:.0} | {:.0} | {:.2} | |", ours.0, theirs.0, ours.0 / theirs.0);
+    println!("| memory: with mapped files, MiB | {:.0} | {:.0} | {:.2} | |", ours.1, theirs.1, ours.1 / theirs.1);
+    println!(
+        "\nedits: {same} of {} the same with and without drafts, {identical} the same as llama-server's",
+        texts.edits()
+    );
+}
+
+/// All figures of one server in one round.
+async fn measure(server: &Server, texts: &Texts, round: usize) -> [f64; 9] {
+    let unique = |what: &str| format!("# {what} {round} {}\n", server.name.len());
+    let program = "# A program that manages a library.\n";
+    let usual = server.ask(&(unique("usual") + program), 300, json!({"drafts": true})).await;
+    let plain = server.ask(&(unique("plain") + program), 300, json!({})).await;
+    let prefill = server.ask(&(unique("prefill") + texts.source(1500)), 4, json!({})).await;
+
+    let chat = unique("chat") + texts.source(600);
+    let first = server.ask(&chat, 40, json!({})).await;
+    for other in 0..5 {
+        server.ask(&(unique(&format!("other {other}")) + texts.source(300)), 8, json!({})).await;
+    }
+    let grown = server.ask(&format!("{chat}{}\n# And now with type hints:\n", first.text), 8, json!({})).await;
+    let again = server.ask(&chat, 8, json!({})).await;
+
+    let start = Instant::now();
+    let streams = (0..4).map(|number| {
+        let (server, prompt) = (server.clone(), unique(&format!("stream {number}")) + texts.source(40));
+        tokio::spawn(async move { server.ask(&prompt, 128, json!({})).await.tokens })
+    });
+    let streams: Vec<_> = streams.collect();
+    let mut tokens = 0;
+    for stream in streams {
+        tokens += stream.await.unwrap();
+    }
+    let four = tokens as f64 / start.elapsed().as_secs_f64();
+
+    let busy = busy(server, texts, round).await;
+    let mut edits = (0, 0.0);
+    for number in 0..texts.edits() {
+        // Each round is new to either: nothing of it is remembered from the last.
+        let prompt = unique("edit") + &texts.edit(number);
+        let edit = server.ask(&prompt, 700, json!({"ignore_eos": false, "drafts": true})).await;
+        edits = (edits.0 + edit.tokens.saturating_sub(1), edits.1 + edit.total - edit.first);
+    }
+    [
+        usual.speed(),
+        plain.speed(),
+        prefill.prompt as f64 / prefill.first,
+        prefill.first,
+        grown.first,
+        again.first,
+        four,
+        busy,
+        edits.0 as f64 / edits.1,
+    ]
+}
+
+/// The median time to the first token of eight short completions, one a second, while three chats run: each asks again and again
+/// for 120 tokens about 600 to 1,500 tokens of code that it has not shown before.
+async fn busy(server: &Server, texts: &Texts, round: usize) -> f64 {
+    let (over, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let chats: Vec<_> = [600, 1000, 1500]
+        .into_iter()
+        .map(|tokens| {
+            let (server, code) = (server.clone(), texts.source(tokens).to_owned());
+            let (over, count) = (Arc::clone(&over), Arc::clone(&count));
+            tokio::spawn(async move {
+                while !over.load(Ordering::Relaxed) {
+                    let number = count.fetch_add(1, Ordering::Relaxed);
+                    server.ask(&format!("# busy {round} {number}\n{code}"), 120, json!({})).await;
+                }
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let mut firsts = Vec::new();
+    for number in 0..8 {
+        let prompt = format!(
+            "# complete {round} {number}\nimport json\n\n\ndef load_settings(path):\n    \"\"\"Reads settings.\"\"\"\n    with"
+        );
+        firsts.push(server.ask(&prompt, 16, json!({"lane": "completion"})).await.first);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    over.store(true, Ordering::Relaxed);
+    for chat in chats {
+        chat.await.unwrap();
+    }
+    median(&firsts)
+}
+
+fn median(figures: &[f64]) -> f64 {
+    let mut sorted = figures.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}

