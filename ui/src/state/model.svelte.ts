@@ -3,7 +3,7 @@ import type { Api, DetailedHealth } from '../api/client';
 import { Watched } from './watched.svelte';
 
 /** `unknown` until the API was asked. */
-export type ModelState = 'unknown' | 'absent' | 'loading' | 'ready' | 'failed';
+export type ModelState = 'unknown' | 'absent' | 'asleep' | 'loading' | 'ready' | 'failed';
 
 /** How often is asked while the model loads, in milliseconds. */
 const WHILE_LOADING = 400;
@@ -40,8 +40,11 @@ export class Model {
     return this.#health.value?.model.message ?? undefined;
   }
 
-  /** Asks until the model is loaded, absent or failed, at intervals. A newer call ends an older one. */
-  async follow(api: Api): Promise<void> {
+  /**
+   * Asks until the model is loaded, absent or failed, at intervals; one that sleeps is waited for only if it was `woken`. A newer
+   * call ends an older one.
+   */
+  async follow(api: Api, woken = false): Promise<void> {
     this.#asking?.abort();
     const { signal } = (this.#asking = new AbortController());
     this.#health.value = undefined;
@@ -51,7 +54,7 @@ export class Model {
         if (signal.aborted) return;
         this.#health.value = health;
         silences = 0;
-        if (stateOf(health) !== 'loading') return;
+        if (!isOnItsWay(health, woken)) return;
         await pause(WHILE_LOADING, signal);
       } catch {
         if (signal.aborted) return;
@@ -64,11 +67,17 @@ export class Model {
 
   /** Waits until the model is no longer on its way. Rejects when `signal` is aborted. */
   async settled(api: Api, signal: AbortSignal): Promise<ModelState> {
-    if (this.state !== 'loading') void this.follow(api);
+    if (this.state !== 'loading') void this.follow(api, true);
     const known = (health: DetailedHealth | undefined): health is DetailedHealth =>
-      health !== undefined && stateOf(health) !== 'loading';
+      health !== undefined && !isOnItsWay(health, true);
     return stateOf(await this.#health.until(known, signal));
   }
+}
+
+/** Whether waiting brings a model: it loads, or it was woken. */
+function isOnItsWay(health: DetailedHealth, woken: boolean): boolean {
+  const state = stateOf(health);
+  return state === 'loading' || (woken && state === 'asleep');
 }
 
 function stateOf(health: DetailedHealth | undefined): ModelState {
