@@ -233,7 +233,7 @@ impl Models {
                 unknown.add(field, problem);
             }
         }
-        if unknown.0.is_empty() { Ok(()) } else { Err(Error::Invalid(unknown)) }
+        if unknown.0.is_empty() { Ok(()) } else { Err(Error::Unknown(unknown)) }
     }
 
     /// Resolves when no model is in memory any more: soon, since nobody is answered any more.

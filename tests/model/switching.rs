@@ -147,7 +147,7 @@ async fn a_file_that_comes_later_is_found_and_one_that_is_not_there_is_refused()
     assert_eq!(server.get("/api/v1/models").await["models"], json!([]));
     assert_eq!(order(&server, "nothing", "load", json!({})).await.0, 404);
     assert_eq!(order(&server, "nothing", "unload", json!({})).await.0, 404);
-    assert_eq!(change(&server, json!({"chat_model": "nothing"})).await, 422);
+    assert_eq!(change(&server, json!({"chat_model": "nothing"})).await, 404);
     assert_eq!(change(&server, json!({"chat_model": "../nothing"})).await, 422);
     put(server.data(), "late");
     listed(&server, "late", "ready").await;

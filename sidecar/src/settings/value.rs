@@ -129,8 +129,8 @@ impl Value for Option<ModelId> {
 
     fn problem(&self, _: Bounds) -> Option<Message> {
         let ModelId(id) = self.as_ref()?;
-        let plain = id.chars().all(|char| char != '/' && char != '\\' && !char.is_control());
-        (id.is_empty() || id.chars().count() > 200 || !plain || id.trim_matches('.').is_empty())
+        let plain = id.chars().all(|char| char != '/' && char != '\\' && char >= ' ');
+        (id.is_empty() || id.chars().count() > 200 || !plain)
             .then(|| Message::new("모델 목록에 있는 이름이어야 합니다", "must be an id from the list of models"))
     }
 }
