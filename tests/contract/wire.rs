@@ -110,3 +110,30 @@ async fn the_first_frames_come_while_the_answer_is_still_being_made() {
     assert_eq!(event(&frames[1])["content"], "while True:");
     program.stop().await;
 }
+
+#[tokio::test]
+async fn an_answer_that_did_not_wait_for_the_body_says_that_the_connection_ends() {
+    let program = Program::start().await;
+    let (host, key) = (program.address.strip_prefix("http://").unwrap(), &program.process.key);
+    for (path, key, status) in [
+        ("/v1/embeddings", key.as_str(), 404),
+        ("/api/v1/generate-code", "hapa_0", 401),
+        ("/v1/chat/completions", "hapa_0", 401),
+    ] {
+        let mut stream = TcpStream::connect(host).await.unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {host}\r\nX-API-Key: {key}\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n"
+        );
+        // The body is on its way, as with every client that writes it by itself.
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut bytes = Vec::new();
+        while !bytes.windows(4).any(|window| window == b"\r\n\r\n") {
+            let read = timeout(tests::PATIENCE, stream.read_buf(&mut bytes)).await.expect("it answers").unwrap();
+            assert!(read > 0, "the connection does not break off");
+        }
+        let answer = String::from_utf8_lossy(&bytes).to_lowercase();
+        assert!(answer.starts_with(&format!("http/1.1 {status}")), "{answer}");
+        assert!(answer.contains("connection: close\r\n"), "{answer}");
+    }
+    program.stop().await;
+}

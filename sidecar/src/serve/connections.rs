@@ -1,13 +1,20 @@
 //! Connections: each is accepted, encrypted where that is wanted, and served, within bounds on number and patience.
 
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::Request;
-use hyper::body::Incoming;
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -92,9 +99,19 @@ async fn converse<S>(stream: S, peer: SocketAddr, router: Router, shutdown: Canc
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = router.map_request(move |mut request: Request<Incoming>| {
+    let service = tower::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer.ip().to_canonical()));
-        request.map(axum::body::Body::new)
+        let heard = Arc::new(AtomicBool::new(request.body().is_end_stream()));
+        let body = |body| axum::body::Body::new(Watched { body, heard: Arc::clone(&heard) });
+        let response = router.clone().oneshot(request.map(body));
+        Box::pin(async move {
+            let mut response = response.await?;
+            if !heard.load(Ordering::Relaxed) {
+                // The client must not send its next request on a connection that still carries the rest of this one.
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(response)
+        })
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -119,6 +136,36 @@ where
             linger(stream).await;
         }
         Err(error) => tracing::debug!(%error, "the connection to {peer} broke off: {error}"),
+    }
+}
+
+/// A request's body that tells whether it was heard to its end.
+struct Watched {
+    body: Incoming,
+    heard: Arc<AtomicBool>,
+}
+
+impl Body for Watched {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        if matches!(frame, Poll::Ready(None)) || self.body.is_end_stream() {
+            self.heard.store(true, Ordering::Relaxed);
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
