@@ -189,12 +189,20 @@ impl Handle {
         &self.fixed
     }
 
+    /// Checks a patch by itself.
+    ///
+    /// # Errors
+    /// Values out of bounds, or decided by the environment.
+    pub fn check(&self, patch: &Patch) -> Result<(), Error> {
+        patch.check(&self.fixed).into_result()
+    }
+
     /// Changes settings, keeps them, and puts them in force.
     ///
     /// # Errors
     /// Values out of bounds, or decided by the environment; then nothing is changed.
     pub async fn change(&self, patch: &Patch) -> Result<Arc<Settings>, Error> {
-        patch.check(&self.fixed).into_result()?;
+        self.check(patch)?;
         let _turn = self.changing.lock().await;
         self.store.save_settings(&patch.changes()).await?;
         let settings = Arc::new(in_force(&self.store, &self.defaults, &self.fixed).await?);

@@ -57,7 +57,7 @@ pub async fn change_settings(
     language: Language,
     Body(patch): Body<Patch>,
 ) -> Result<Json<SettingsResponse>, Rejection> {
-    app.models.check(&patch).map_err(language.rejection())?;
+    app.settings.check(&patch).and_then(|()| app.models.check(&patch)).map_err(language.rejection())?;
     let settings = app.settings.change(&patch).await.map_err(language.rejection())?;
     Ok(SettingsResponse::new(&app, settings))
 }
