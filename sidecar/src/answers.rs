@@ -196,6 +196,11 @@ impl Answers {
         self.cache(kind).insert(key, Shared::finished(events));
     }
 
+    /// Counts an answer that was given again by somebody who remembered it.
+    pub fn count_hit(&self) {
+        self.inside.hits.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Forgets finished answers of one kind, or of all. Gives back how many there were.
     pub fn clear(&self, kind: Option<Kind>) -> u64 {
         let kinds = kind.map_or_else(|| vec![Kind::Generation, Kind::Completion], |kind| vec![kind]);

@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::answers::Answers;
 use crate::backend::Backend;
-use crate::complete::Sessions;
+use crate::complete::{Offers, Sessions};
 use crate::doctor::Report;
 use crate::http::Hosts;
 use crate::incidents::Incidents;
@@ -71,6 +71,8 @@ pub struct Handles {
     pub answers: Answers,
     /// Editor sessions with a completion on its way.
     pub sessions: Sessions,
+    /// Completions that were offered lately.
+    pub offers: Offers,
     /// Profiles that were read already.
     pub profiles: Profiles,
     /// What is counted.

@@ -2,18 +2,22 @@
 
 pub mod ask;
 pub mod ending;
-mod prompt;
+mod filter;
+mod layout;
+mod offers;
 mod sessions;
 
 use std::time::{Duration, Instant};
 
 use engine::{Event, Finish, Lane, Summary};
+use futures_util::future::join_all;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 pub use self::ask::Cursor;
-use self::ending::{Ending, after_indent, open_indent, without_repetition};
-use self::prompt::Laid;
+use self::ending::{Ending, after_indent, open_indent};
+use self::layout::Laid;
+pub use self::offers::Offers;
 pub use self::sessions::Sessions;
 use crate::answers::{Kind, Listener, Origin, Reuse};
 use crate::app::App;
@@ -23,7 +27,7 @@ use crate::generate::split::Splitter;
 use crate::metrics::Answered;
 
 /// What can be inserted at a cursor.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Completions {
     /// The suggestions, the surest first, no two alike.
     pub suggestions: Vec<Suggestion>,
@@ -63,15 +67,24 @@ pub struct Suggestion {
     pub id: String,
     /// What to insert at the cursor, and nothing that is there already.
     pub code: String,
-    /// How sure the model is, 0 to 1: the geometric mean of the probabilities of its tokens.
-    pub confidence: f64,
+    /// The pieces in which the model said it.
+    pieces: Vec<Piece>,
+}
+
+/// A piece of an answer: where it ends, in bytes, and how likely the model held it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Piece {
+    end: usize,
+    log_probability: f64,
+    tokens: usize,
 }
 
 /// What one request to the model came to.
 struct Heard {
     text: String,
-    /// The sum of the logarithms of the probabilities, and how many there were.
-    certainty: (f64, usize),
+    pieces: Vec<Piece>,
+    /// Whether it came to an end by itself.
+    whole: bool,
     prompt_tokens: usize,
     limit: usize,
     tokens: usize,
@@ -90,40 +103,58 @@ impl App {
         let asked = Instant::now();
         let model = self.backend.model(Lane::Completion)?;
         let turn = self.sessions.begin(owner, cursor.session.as_deref());
-        let method = if model.fills { Method::Fill } else { Method::Chat };
+        if cursor.use_cache
+            && let Some(known) = self.offers.find(owner, &cursor, &model.name)
+        {
+            self.answers.count_hit();
+            return Ok(Completions { processing_time: asked.elapsed().as_secs_f64(), ..known });
+        }
+        let laid = layout::requests(&cursor, &model);
         let mut completions = Completions {
             suggestions: Vec::new(),
             model: model.name.clone(),
-            method,
+            method: if model.fills { Method::Fill } else { Method::Chat },
             cached: true,
             prompt_tokens: 0,
             completion_tokens: 0,
             limit: model.context as usize,
-            dropped: Vec::new(),
+            dropped: laid.first().map(|laid| laid.dropped.clone()).unwrap_or_default(),
             cancelled: false,
             processing_time: 0.0,
         };
-        for number in 0..cursor.suggestions {
-            let laid = prompt::request(&cursor, &model, number);
-            completions.dropped.clone_from(&laid.dropped);
-            let Some(heard) = self.hear(&cursor, laid, method, turn.newer()).await? else {
+        let answers = laid.into_iter().map(|laid| self.hear(&cursor, laid, completions.method, turn.newer()));
+        for (number, heard) in join_all(answers).await.into_iter().enumerate() {
+            let heard = match heard {
+                Ok(heard) => heard,
+                // The likeliest is what was asked for; that there are others is welcome.
+                Err(error) if number == 0 => return Err(error),
+                Err(_) => continue,
+            };
+            let Some(heard) = heard else {
                 completions.cancelled = true;
-                break;
+                continue;
             };
             if heard.origin == Origin::Model {
                 self.metrics.answered(&heard.answered(asked.elapsed()));
             }
             completions.take(heard, &cursor);
         }
-        completions.suggestions.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
-        let lengths: Vec<i64> =
-            completions.suggestions.iter().map(|one| i64::try_from(one.code.chars().count()).unwrap_or(0)).collect();
-        let ids = self.store.add_completions(owner, &cursor.language, &lengths).await?;
-        for (suggestion, id) in completions.suggestions.iter_mut().zip(ids) {
-            suggestion.id = id;
-        }
+        completions.suggestions.sort_by(|a, b| b.confidence().total_cmp(&a.confidence()));
+        self.offer(owner, &cursor, &mut completions).await;
         completions.processing_time = asked.elapsed().as_secs_f64();
         Ok(completions)
+    }
+
+    /// Gives each suggestion its id, and remembers what was offered.
+    async fn offer(&self, owner: &str, cursor: &Cursor, completions: &mut Completions) {
+        for suggestion in &mut completions.suggestions {
+            suggestion.id = crate::store::id();
+        }
+        let offered = completions.suggestions.iter().map(|one| (one.id.clone(), one.code.chars().count())).collect();
+        self.store.add_completions(owner, &cursor.language, offered).await;
+        if !completions.cancelled {
+            self.offers.keep(owner, cursor, &Completions { cached: true, ..completions.clone() });
+        }
     }
 
     /// Listens to one answer until the completion ends. `None` if a newer request took this one's place.
@@ -151,23 +182,21 @@ impl App {
                 }
                 Event::Text { text, log_probability, tokens } => {
                     heard.add(&text, log_probability, tokens);
-                    let text = after_indent(&heard.text, indent);
-                    let end = if method == Method::Fill { ending.of(text) } else { None };
+                    let end = if method == Method::Fill { ending.of(after_indent(&heard.text, indent)) } else { None };
                     if let Some(end) = end {
-                        heard.text = text[..end].to_owned();
                         if answer.origin == Origin::Model {
                             events.push(Event::Done(heard.summary()));
                             self.answers.keep(Kind::Completion, key, events);
                         }
-                        return Ok(Some(heard));
+                        return Ok(Some(heard.after_indent(indent).up_to(end)));
                     }
                 }
-                Event::Done(_) => {
-                    heard.text = match method {
-                        Method::Fill => after_indent(&heard.text, indent).to_owned(),
-                        Method::Chat => said(&heard.text, cursor, &ending),
-                    };
-                    return Ok(Some(heard));
+                Event::Done(summary) => {
+                    heard.whole = summary.finish == Finish::Stop;
+                    return Ok(Some(match method {
+                        Method::Fill => heard.after_indent(indent),
+                        Method::Chat => heard.said(cursor, &ending),
+                    }));
                 }
             }
         }
@@ -196,31 +225,90 @@ impl Completions {
         self.prompt_tokens += heard.prompt_tokens;
         self.completion_tokens += heard.tokens;
         self.limit = heard.limit;
-        let code = without_repetition(&heard.text, &cursor.suffix).trim_end().to_owned();
-        let known = self.suggestions.iter().any(|one| one.code == code);
-        if !code.trim().is_empty() && !known {
-            self.suggestions.push(Suggestion { id: String::new(), code, confidence: heard.confidence() });
+        let code = filter::offered(&heard.text, cursor, heard.whole).to_owned();
+        if !code.trim().is_empty() && self.suggestions.iter().all(|one| one.code != code) {
+            self.suggestions.push(Suggestion { id: String::new(), code, pieces: heard.pieces });
         }
     }
+
+    /// What is left of these when `typed` has been typed, where something is, or was nothing from the beginning.
+    fn after(&self, typed: &str, several_lines: bool) -> Option<Self> {
+        let rests: Vec<Suggestion> = self.suggestions.iter().filter_map(|one| one.after(typed)).collect();
+        let suits = several_lines || rests.iter().all(|rest| !rest.code.contains('\n'));
+        let is_there = !rests.is_empty() || typed.is_empty();
+        (suits && is_there).then(|| Self { suggestions: rests, ..self.clone() })
+    }
+}
+
+impl Suggestion {
+    /// How sure the model is, 0 to 1: the geometric mean of the probabilities of its tokens.
+    #[must_use]
+    pub fn confidence(&self) -> f64 {
+        let (mut sum, mut count, mut start) = (0.0, 0, 0);
+        for piece in self.pieces.iter().take_while(|piece| {
+            let begins = start;
+            start = piece.end;
+            begins < self.code.len()
+        }) {
+            sum += piece.log_probability;
+            count += piece.tokens;
+        }
+        if count == 0 { 0.0 } else { (sum / count as f64).exp().clamp(0.0, 1.0) }
+    }
+
+    /// What is left of it when `typed` has been typed; it stays the same suggestion.
+    fn after(&self, typed: &str) -> Option<Self> {
+        let code = self.code.strip_prefix(typed).filter(|rest| !rest.trim().is_empty())?.to_owned();
+        Some(Self { id: self.id.clone(), code, pieces: without_beginning(&self.pieces, typed.len()) })
+    }
+}
+
+/// Pieces of a text of which the first `length` bytes are left off.
+fn without_beginning(pieces: &[Piece], length: usize) -> Vec<Piece> {
+    let rest = pieces.iter().filter(|piece| piece.end > length);
+    rest.map(|piece| Piece { end: piece.end - length, ..*piece }).collect()
 }
 
 impl Heard {
     fn new(origin: Origin) -> Self {
-        Self { text: String::new(), certainty: (0.0, 0), prompt_tokens: 0, limit: 0, tokens: 0, origin }
+        Self { text: String::new(), pieces: Vec::new(), whole: true, prompt_tokens: 0, limit: 0, tokens: 0, origin }
     }
 
     fn add(&mut self, text: &str, log_probability: Option<f32>, tokens: usize) {
         self.text.push_str(text);
         self.tokens += tokens;
         if let Some(logarithm) = log_probability.filter(|logarithm| logarithm.is_finite()) {
-            self.certainty.0 += f64::from(logarithm);
-            self.certainty.1 += tokens;
+            self.pieces.push(Piece { end: self.text.len(), log_probability: logarithm.into(), tokens });
         }
     }
 
-    fn confidence(&self) -> f64 {
-        let (sum, count) = self.certainty;
-        if count == 0 { 0.0 } else { (sum / count as f64).exp().clamp(0.0, 1.0) }
+    /// Without the indentation that stands before the cursor already.
+    fn after_indent(mut self, indent: &str) -> Self {
+        let skipped = self.text.len() - after_indent(&self.text, indent).len();
+        self.text.drain(..skipped);
+        self.pieces = without_beginning(&self.pieces, skipped);
+        self
+    }
+
+    fn up_to(mut self, end: usize) -> Self {
+        self.text.truncate(end);
+        self
+    }
+
+    /// The completion in an answer in words: the code of its block, without the line that the model may have repeated.
+    fn said(mut self, cursor: &Cursor, ending: &Ending) -> Self {
+        let mut splitter = Splitter::new(&cursor.language);
+        splitter.push(&self.text);
+        splitter.finish();
+        let code = if splitter.code().is_empty() { self.text.trim_end() } else { splitter.code() };
+        let line = cursor.prefix.rsplit('\n').next().unwrap_or_default().trim_start();
+        let repeated = if line.is_empty() { None } else { code.find(line).map(|start| start + line.len()) };
+        let code = &code[repeated.unwrap_or(0)..];
+        let code = code[..ending.of(code).unwrap_or(code.len())].to_owned();
+        let start = self.text.find(&code).unwrap_or(0);
+        self.pieces = without_beginning(&self.pieces, start);
+        self.text = code;
+        self
     }
 
     /// What is counted of it, `duration` after it was asked for.
@@ -249,16 +337,4 @@ impl Heard {
             decode: Duration::ZERO,
         }
     }
-}
-
-/// The completion in an answer in words: the code of its block, without the line that the model may have repeated.
-fn said(answer: &str, cursor: &Cursor, ending: &Ending) -> String {
-    let mut splitter = Splitter::new(&cursor.language);
-    splitter.push(answer);
-    splitter.finish();
-    let code = if splitter.code().is_empty() { answer.trim_end() } else { splitter.code() };
-    let line = cursor.prefix.rsplit('\n').next().unwrap_or_default().trim_start();
-    let repeated = if line.is_empty() { None } else { code.find(line).map(|start| start + line.len()) };
-    let code = &code[repeated.unwrap_or(0)..];
-    code[..ending.of(code).unwrap_or(code.len())].to_owned()
 }

@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use crate::answers::Answers;
 use crate::app::{App, Handles, VERSION};
 use crate::backend::Backend;
-use crate::complete::Sessions;
+use crate::complete::{Offers, Sessions};
 use crate::config::{Config, TlsFiles};
 use crate::incidents::Incidents;
 use crate::keys::{Key, Keys, Pepper, key_in};
@@ -120,6 +120,7 @@ impl House {
             origins: origins(config),
             answers: Answers::new(settings.clone()),
             sessions: Sessions::default(),
+            offers: Offers::default(),
             profiles: Profiles::default(),
             settings,
             started: Instant::now(),

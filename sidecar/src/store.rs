@@ -16,7 +16,7 @@ mod writer;
 
 use sqlx::SqlitePool;
 
-pub use self::completions::Fate;
+pub use self::completions::{Fate, Reception, Receptions};
 pub use self::conversations::Conversation;
 pub use self::errors::{Incident, Pattern};
 pub use self::feedback::{Day, Feedback, NewFeedback};

@@ -6,6 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::language::Language;
+use crate::scope::enclosing;
 use crate::tree::{self, Grammar, Role, Step, Tree, walk};
 
 /// What there is to say about an inserted piece of code.
@@ -89,27 +90,12 @@ pub fn describe(code: &str, language: &str, before: &str) -> Description {
     }
 }
 
-/// How far above the lines are looked for that the cursor is inside of, in bytes, and how many are kept.
-const ABOVE: usize = 20_000;
-const MOST_ABOVE: usize = 6;
-
 /// The end of the text before the cursor, below the lines above it that are indented less: the function and the class around it.
 fn tail(before: &str) -> String {
     let cut = before.ceil_char_boundary(before.len().saturating_sub(BEFORE));
     let start = if cut == 0 { 0 } else { before[cut..].find('\n').map_or(cut, |end| cut + end + 1) };
     let (above, end) = before.split_at(start);
-    let indent = |line: &str| line.len() - line.trim_start().len();
-    let mut least = end.lines().find(|line| !line.trim().is_empty()).map_or(0, indent);
-    let above = &above[above.ceil_char_boundary(above.len().saturating_sub(ABOVE))..];
-    let mut around = Vec::new();
-    for line in above.lines().rev() {
-        let opens = !line.trim().is_empty() && !line.trim_start().starts_with(['}', ')', ']', '#', '/', '*']);
-        if opens && indent(line) < least && line.len() <= 120 && around.len() < MOST_ABOVE {
-            least = indent(line);
-            around.push(line);
-        }
-    }
-    around.iter().rev().flat_map(|line| [*line, "\n"]).chain([end]).collect()
+    enclosing(above, end).into_iter().flat_map(|line| [line, "\n"]).chain([end]).collect()
 }
 
 /// The category by the outermost statement on the line that is gone on with. `None` where the tree has only an error there.

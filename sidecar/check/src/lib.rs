@@ -13,6 +13,7 @@ mod language;
 mod metrics;
 mod position;
 mod python;
+mod scope;
 mod score;
 mod tree;
 mod validate;
@@ -22,6 +23,8 @@ pub use analyze::{Analysis, AnalysisType, Class, Function, Import, Metrics, anal
 pub use describe::{Category, Complexity, Description, describe};
 pub use finding::{Applicability, Area, Edit, Finding, Fix, Severity};
 pub use language::Language;
+pub use python::python_sound_beginning;
+pub use scope::enclosing;
 pub use validate::{ExecutionSafety, Kind, Submission, Validation, python_syntax_ok, validate};
 pub use words::Words;
 

@@ -2,6 +2,7 @@
 
 mod calls;
 mod extent;
+mod insertion;
 mod rules;
 
 use std::ops::Range;
@@ -24,6 +25,7 @@ use crate::position::Lines;
 use crate::words::Words;
 
 pub(crate) use calls::DANGEROUS;
+pub use insertion::python_sound_beginning;
 
 /// The version of Python that code is read as: the newest one that is released.
 const VERSION: PythonVersion = PythonVersion::PY314;
@@ -55,7 +57,7 @@ pub(crate) fn look(code: &str, wanted: &[Area], words: Words) -> Option<Report> 
     crate::deep::run(|| report(code, wanted, words))
 }
 
-fn parse(code: &str) -> Parsed<ModModule> {
+pub(crate) fn parse(code: &str) -> Parsed<ModModule> {
     let options = ParseOptions::from(PySourceType::Python).with_target_version(VERSION);
     parse_unchecked(code, options).try_into_module().expect("a module was asked for")
 }

@@ -17,7 +17,7 @@ mod utf8;
 
 pub use handle::{Answer, Engine, Load, Speaker};
 pub use llama::{Device, Options, Storage, clear_states, default_backends, devices};
-pub use request::{AtEnd, Drafts, Event, Finish, Keep, Lane, Message, Prompt, Request, Role, Sampling, Summary};
+pub use request::{AtEnd, Drafts, Event, File, Finish, Keep, Lane, Message, Prompt, Request, Role, Sampling, Summary};
 pub use scripted::{End, Script, ScriptedAnswer};
 
 use std::path::PathBuf;
@@ -56,6 +56,8 @@ pub struct Model {
     pub device: String,
     /// Whether it can fill a gap in a text, which [`Prompt::Fill`] asks for.
     pub fills: bool,
+    /// Whether it knows where one file ends and the next begins, so that it can be shown several.
+    pub knows_files: bool,
 }
 
 /// Why a request was not answered, or not to its end.

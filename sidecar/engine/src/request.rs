@@ -76,11 +76,25 @@ pub enum Prompt {
     Text(String),
     /// Text with a gap, to be filled by models that were trained for it; see [`crate::Model::fills`].
     Fill {
+        /// Other files, shown before it to models that know where a file begins, the most useful first; see
+        /// [`crate::Model::knows_files`]. Where room is short, the last are left out.
+        files: Vec<File>,
+        /// The path of the file that has the gap, shown to the same models.
+        path: Option<String>,
         /// What stands before the gap. Where room is short, its beginning is left out.
         prefix: String,
         /// What stands after the gap. Where room is short, its end is left out.
         suffix: String,
     },
+}
+
+/// A file of the project that a text with a gap belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Its path in the project.
+    pub path: String,
+    /// What is in it, or a part of that.
+    pub text: String,
 }
 
 /// One turn of a conversation.
@@ -158,7 +172,8 @@ pub enum Event {
         prompt_tokens: usize,
         /// Tokens that prompt and answer may have together.
         limit: usize,
-        /// How many of the messages marked [`Keep::IfRoom`] were left out, or how many ends of a text with a gap were cut.
+        /// How many of the messages marked [`Keep::IfRoom`] were left out, or how many files and ends of a text
+        /// with a gap.
         dropped: usize,
     },
     /// The model reads the prompt; this many of its tokens are in memory.

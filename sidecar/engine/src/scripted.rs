@@ -82,6 +82,7 @@ impl Engine {
                 context: u32::try_from(CONTEXT).expect("fits"),
                 device: "script".into(),
                 fills: script.fills,
+                knows_files: script.fills,
             }),
         };
         let (engine, mut inside) = Self::open(script.capacity.unwrap_or(32), state);
@@ -108,7 +109,10 @@ fn heard(prompt: &Prompt) -> (String, usize) {
             (last, messages.iter().map(|message| words(&message.content)).sum())
         }
         Prompt::Text(text) => (text.clone(), words(text)),
-        Prompt::Fill { prefix, suffix } => (prefix.clone(), words(prefix) + words(suffix)),
+        Prompt::Fill { files, prefix, suffix, .. } => {
+            let files: usize = files.iter().map(|file| words(&file.text)).sum();
+            (prefix.clone(), files + words(prefix) + words(suffix))
+        }
     }
 }
 

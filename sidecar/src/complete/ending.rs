@@ -1,4 +1,4 @@
-//! Where a completion ends: at the end of the line, or of the block that the cursor is in, and before what follows the cursor already.
+//! Where a completion ends: at the end of the line, or of the block that the cursor is in.
 
 /// The place where a completion is to end.
 #[derive(Debug, Clone)]
@@ -74,25 +74,6 @@ pub fn after_indent<'a>(text: &'a str, indent: &str) -> &'a str {
     &text[common..]
 }
 
-/// `text` without what the text after the cursor begins with.
-#[must_use]
-pub fn without_repetition<'a>(text: &'a str, suffix: &str) -> &'a str {
-    let text = text.trim_end();
-    let rest = suffix.trim_start();
-    if rest.is_empty() {
-        return text;
-    }
-    let starts = text.char_indices().map(|(start, _)| start);
-    for start in starts {
-        let tail = &text[start..];
-        let closing = matches!(tail, ")" | "]" | "}" | "\"" | "'" | ":" | ";" | ",");
-        if rest.starts_with(tail) && (tail.chars().count() > 1 || closing) {
-            return text[..start].trim_end_matches([' ', '\n']);
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,19 +132,6 @@ mod tests {
             ("x = ", " 1", " 1"),
         ] {
             assert_eq!(after_indent(text, open_indent(prefix)), expected, "{prefix:?}");
-        }
-    }
-
-    #[test]
-    fn what_follows_the_cursor_is_not_repeated() {
-        for (text, suffix, expected) in [
-            ("a, b)", ")\n", "a, b"),
-            ("a + b\nreturn c", "\nreturn c\n", "a + b"),
-            ("value", "", "value"),
-            ("x", "x = 1", "x"),
-            ("    return 1", "    return 1\n", ""),
-        ] {
-            assert_eq!(without_repetition(text, suffix).trim(), expected.trim(), "{text:?} before {suffix:?}");
         }
     }
 }

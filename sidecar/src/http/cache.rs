@@ -138,6 +138,9 @@ pub async fn clear_cache(
         return Json(ClearResponse::new(message.text(language), false, false, 0));
     }
     let entries = app.answers.clear(kind);
+    if kind != Some(Kind::Generation) {
+        app.offers.clear();
+    }
     let system = kind.is_none() && app.store.release_memory().await.is_ok();
     let message = Message::new(format!("답변 {entries}개를 지웠습니다"), format!("{entries} answers were forgotten"));
     Json(ClearResponse::new(message.text(language), system, true, entries))

@@ -145,7 +145,8 @@ impl CompleteResponse {
 
 impl CompletionItem {
     fn new(suggestion: Suggestion, place: &Place) -> Self {
-        let Suggestion { id, code, confidence } = suggestion;
+        let confidence = suggestion.confidence();
+        let Suggestion { id, code, .. } = suggestion;
         let described = check::describe(&code, &place.language, &place.prefix);
         let lines = code.lines().count();
         let sentence = Message::new(

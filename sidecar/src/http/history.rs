@@ -212,6 +212,7 @@ pub async fn delete_history(
     let deleted = app.store.delete_history(&caller.owner).await.map_err(language.rejection())?;
     // Answers that can be given again, and what the models remember, are the user's too.
     app.answers.clear(None);
+    app.offers.clear();
     app.models.forget();
     let (ko, en) = (format!("기록 {deleted}개를 삭제했습니다"), format!("{deleted} messages were deleted"));
     Ok(Json(DoneResponse::new(language, &ko, &en)))

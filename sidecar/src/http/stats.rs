@@ -11,6 +11,7 @@ use super::problem::Rejection;
 use crate::app::App;
 use crate::error::{Language, Problem};
 use crate::models::Memory;
+use crate::store::Receptions;
 
 /// How HAPA does.
 #[derive(Debug, Serialize, ToSchema)]
@@ -20,6 +21,7 @@ pub struct StatsResponse {
     cache: CacheFigures,
     tokens: TokenFigures,
     queue: QueueHealth,
+    completions: Receptions,
     memory: Memory,
     /// Seconds since the process started.
     uptime: f64,
@@ -78,6 +80,7 @@ pub struct TokenFigures {
 pub async fn stats(State(app): State<App>, language: Language) -> Result<Json<StatsResponse>, Rejection> {
     let (times, sample) = (app.stats.response_times(), *app.system.borrow());
     let tokens = app.store.token_totals().await.map_err(language.rejection())?;
+    let completions = app.store.receptions().await.map_err(language.rejection())?;
     Ok(Json(StatsResponse {
         performance: Performance {
             system: SystemInfo::of(&sample),
@@ -100,6 +103,7 @@ pub async fn stats(State(app): State<App>, language: Language) -> Result<Json<St
             tokens_per_second: tokens.speed,
         },
         queue: QueueHealth::of(&app),
+        completions,
         memory: app.models.memory(),
         uptime: app.started.elapsed().as_secs_f64(),
     }))

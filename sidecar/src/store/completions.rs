@@ -1,6 +1,11 @@
 //! The table of completions that were offered, and what became of them.
 
-use super::{Store, id, now};
+use serde::Serialize;
+use sqlx::SqliteConnection;
+use utoipa::ToSchema;
+
+use super::writer::Task;
+use super::{Store, now};
 
 /// What became of a completion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,62 +18,118 @@ pub enum Fate {
     Rejected,
 }
 
-impl Store {
-    /// Keeps that completions of these lengths, in characters, were offered, and gives back their ids.
-    pub(crate) async fn add_completions(
-        &self,
-        owner: &str,
-        language: &str,
-        lengths: &[i64],
-    ) -> sqlx::Result<Vec<String>> {
-        let (mut ids, now) = (Vec::new(), now());
-        let mut transaction = self.write().await?;
-        for characters in lengths {
-            let id = id();
-            sqlx::query!(
-                "INSERT INTO completions (id, owner, language, characters, created_at) VALUES (?, ?, ?, ?, ?)",
-                id,
-                owner,
-                language,
-                characters,
-                now
-            )
-            .execute(&mut *transaction)
-            .await?;
-            ids.push(id);
+/// A completion that was offered, as it is kept: what it said is not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Offered {
+    id: String,
+    owner: String,
+    language: String,
+    /// Characters.
+    length: i64,
+}
+
+/// How completions were received, as far as editors told.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Receptions {
+    /// In all languages; its own `language` is `all`.
+    pub total: Reception,
+    /// In each, the most used first.
+    pub by_language: Vec<Reception>,
+}
+
+/// How completions in one language were received.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Reception {
+    /// The programming language.
+    pub language: String,
+    /// Completions that were offered.
+    pub offered: i64,
+    /// Of those, how many somebody saw.
+    pub shown: i64,
+    /// How many were taken, or a part of them.
+    pub accepted: i64,
+    /// How many were turned down.
+    pub rejected: i64,
+    /// Characters that were taken.
+    pub accepted_characters: i64,
+    /// The share of those shown that was taken, 0 to 1; null where none was shown.
+    #[schema(minimum = 0, maximum = 1)]
+    pub acceptance_rate: Option<f64>,
+}
+
+/// A row of the figures.
+#[derive(Default)]
+struct Row {
+    language: String,
+    offered: i64,
+    shown: i64,
+    accepted: i64,
+    rejected: i64,
+    /// Those that were shown and accepted.
+    taken: i64,
+    characters: i64,
+}
+
+impl Row {
+    fn add(&mut self, other: &Self) {
+        self.offered += other.offered;
+        self.shown += other.shown;
+        self.accepted += other.accepted;
+        self.rejected += other.rejected;
+        self.taken += other.taken;
+        self.characters += other.characters;
+    }
+}
+
+impl From<Row> for Reception {
+    fn from(row: Row) -> Self {
+        Self {
+            acceptance_rate: (row.shown > 0).then(|| row.taken as f64 / row.shown as f64),
+            language: row.language,
+            offered: row.offered,
+            shown: row.shown,
+            accepted: row.accepted,
+            rejected: row.rejected,
+            accepted_characters: row.characters,
         }
-        transaction.commit().await?;
-        Ok(ids)
+    }
+}
+
+impl Store {
+    /// Keeps that completions by these ids and of these lengths, in characters, were offered. Comes back before that is in the
+    /// database; [`Self::mark_completion`] waits for it.
+    pub(crate) async fn add_completions(&self, owner: &str, language: &str, completions: Vec<(String, usize)>) {
+        for (id, length) in completions {
+            let length = i64::try_from(length).unwrap_or(i64::MAX);
+            let offered = Offered { id, owner: owner.to_owned(), language: language.to_owned(), length };
+            self.writer.write_soon(Task::Offer(Box::new(offered))).await;
+        }
     }
 
     /// Keeps what became of a completion. `false` if `owner` was offered none by this id.
     pub(crate) async fn mark_completion(&self, owner: &str, id: &str, fate: Fate) -> sqlx::Result<bool> {
-        let now = now();
-        let done = match fate {
-            Fate::Shown => {
-                sqlx::query!("UPDATE completions SET shown_at = ? WHERE owner = ? AND id = ?", now, owner, id)
-                    .execute(&self.pool)
-                    .await?
-            }
-            Fate::Accepted(characters) => {
-                sqlx::query!(
-                    "UPDATE completions SET accepted_at = ?, accepted_characters = coalesce(?, characters)
-                     WHERE owner = ? AND id = ?",
-                    now,
-                    characters,
-                    owner,
-                    id
-                )
-                .execute(&self.pool)
-                .await?
-            }
-            Fate::Rejected => {
-                sqlx::query!("UPDATE completions SET rejected_at = ? WHERE owner = ? AND id = ?", now, owner, id)
-                    .execute(&self.pool)
-                    .await?
-            }
-        };
-        Ok(done.rows_affected() > 0)
+        let task = Task::Mark { owner: owner.to_owned(), id: id.to_owned(), fate };
+        Ok(self.writer.write(task).await? > 0)
+    }
+
+    /// How completions were received.
+    pub(crate) async fn receptions(&self) -> sqlx::Result<Receptions> {
+        let rows = sqlx::query_as!(
+            Row,
+            r#"SELECT language, count(*) AS "offered!: i64", count(shown_at) AS "shown!: i64",
+                      count(accepted_at) AS "accepted!: i64", count(rejected_at) AS "rejected!: i64",
+                      count(CASE WHEN shown_at IS NOT NULL AND accepted_at IS NOT NULL THEN 1 END) AS "taken!: i64",
+                      coalesce(sum(CASE WHEN accepted_at IS NOT NULL THEN accepted_characters END), 0) AS "characters!: i64"
+               FROM completions GROUP BY language ORDER BY count(*) DESC, language"#
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let mut total = Row { language: "all".into(), ..Row::default() };
+        for row in &rows {
+            total.add(row);
+        }
+        let by_language = rows.into_iter().map(Reception::from).collect();
+        Ok(Receptions { total: total.into(), by_language })
     }
 
     /// Forgets completions that were offered before this time.
@@ -76,4 +137,48 @@ impl Store {
         sqlx::query!("DELETE FROM completions WHERE created_at < ?", before).execute(&self.pool).await?;
         Ok(())
     }
+}
+
+pub(super) async fn offer(connection: &mut SqliteConnection, offered: &Offered) -> sqlx::Result<u64> {
+    let (Offered { id, owner, language, length }, now) = (offered, now());
+    let done = sqlx::query!(
+        "INSERT INTO completions (id, owner, language, characters, created_at) VALUES (?, ?, ?, ?, ?)",
+        id,
+        owner,
+        language,
+        length,
+        now
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+pub(super) async fn mark(connection: &mut SqliteConnection, owner: &str, id: &str, fate: Fate) -> sqlx::Result<u64> {
+    let now = now();
+    let done = match fate {
+        Fate::Shown => {
+            sqlx::query!("UPDATE completions SET shown_at = ? WHERE owner = ? AND id = ?", now, owner, id)
+                .execute(connection)
+                .await?
+        }
+        Fate::Accepted(characters) => {
+            sqlx::query!(
+                "UPDATE completions SET accepted_at = ?, accepted_characters = coalesce(?, characters)
+                 WHERE owner = ? AND id = ?",
+                now,
+                characters,
+                owner,
+                id
+            )
+            .execute(connection)
+            .await?
+        }
+        Fate::Rejected => {
+            sqlx::query!("UPDATE completions SET rejected_at = ? WHERE owner = ? AND id = ?", now, owner, id)
+                .execute(connection)
+                .await?
+        }
+    };
+    Ok(done.rows_affected())
 }

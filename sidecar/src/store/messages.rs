@@ -166,7 +166,8 @@ impl Store {
 
     /// Keeps what has come of an answer.
     pub(crate) async fn update_message(&self, id: &str, progress: Progress) -> sqlx::Result<()> {
-        self.writer.write(Task::Update { id: id.to_owned(), progress }).await
+        self.writer.write(Task::Update { id: id.to_owned(), progress }).await?;
+        Ok(())
     }
 
     /// What all answers together cost.

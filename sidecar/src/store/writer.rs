@@ -1,8 +1,9 @@
-//! Keeping questions and answers: those that come at the same time share a transaction, so that many cost little more than one.
+//! Keeping questions, answers and completions: those that come at the same time share a transaction, so that many cost little more than one.
 
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
 
+use super::completions::{self, Fate, Offered};
 use super::messages::{NewMessage, PER_MILLISECOND, Progress, Thread};
 use super::now;
 
@@ -20,7 +21,8 @@ pub(super) struct Writer(mpsc::Sender<Job>);
 #[derive(Debug)]
 struct Job {
     task: Task,
-    done: oneshot::Sender<sqlx::Result<()>>,
+    /// Is told how many rows it changed.
+    done: oneshot::Sender<sqlx::Result<u64>>,
 }
 
 /// Something to write.
@@ -30,6 +32,10 @@ pub(super) enum Task {
     Add { message: Box<NewMessage>, id: String, conversation_id: String },
     /// What has come of an answer.
     Update { id: String, progress: Progress },
+    /// A completion that was offered.
+    Offer(Box<Offered>),
+    /// What became of a completion.
+    Mark { owner: String, id: String, fate: Fate },
 }
 
 impl Writer {
@@ -40,8 +46,14 @@ impl Writer {
         Self(sender)
     }
 
-    /// Writes, and comes back when it is in the database.
-    pub async fn write(&self, task: Task) -> sqlx::Result<()> {
+    /// Writes in its turn. Comes back before that; a failure is only logged.
+    pub async fn write_soon(&self, task: Task) {
+        let (done, _) = oneshot::channel();
+        let _ = self.0.send(Job { task, done }).await;
+    }
+
+    /// Writes, and comes back when it is in the database, with the number of rows that changed.
+    pub async fn write(&self, task: Task) -> sqlx::Result<u64> {
         let (done, written) = oneshot::channel();
         self.0.send(Job { task, done }).await.map_err(|_| sqlx::Error::PoolClosed)?;
         written.await.map_err(|_| sqlx::Error::PoolClosed)?
@@ -51,42 +63,56 @@ impl Writer {
 async fn run(pool: SqlitePool, mut jobs: mpsc::Receiver<Job>) {
     let mut batch = Vec::with_capacity(BATCH);
     while jobs.recv_many(&mut batch, BATCH).await > 0 {
-        if batch.len() > 1 && together(&pool, &batch).await.is_ok() {
-            for job in batch.drain(..) {
-                let _ = job.done.send(Ok(()));
+        if batch.len() > 1
+            && let Ok(counts) = together(&pool, &batch).await
+        {
+            for (job, count) in batch.drain(..).zip(counts) {
+                let _ = job.done.send(Ok(count));
             }
             continue;
         }
         // One of them cannot be written, and must not cost the others.
         for job in batch.drain(..) {
-            let written = alone(&pool, &job.task).await;
-            let _ = job.done.send(written);
+            if let Err(Err(error)) = job.done.send(alone(&pool, &job.task).await) {
+                tracing::warn!(%error, "could not keep what nobody waits for: {error}");
+            }
         }
     }
 }
 
-async fn together(pool: &SqlitePool, jobs: &[Job]) -> sqlx::Result<()> {
+async fn together(pool: &SqlitePool, jobs: &[Job]) -> sqlx::Result<Vec<u64>> {
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    let mut counts = Vec::with_capacity(jobs.len());
     for job in jobs {
-        carry_out(&mut transaction, &job.task).await?;
+        counts.push(carry_out(&mut transaction, &job.task).await?);
     }
-    transaction.commit().await
+    transaction.commit().await?;
+    Ok(counts)
 }
 
-async fn alone(pool: &SqlitePool, task: &Task) -> sqlx::Result<()> {
+async fn alone(pool: &SqlitePool, task: &Task) -> sqlx::Result<u64> {
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
-    carry_out(&mut transaction, task).await?;
-    transaction.commit().await
+    let count = carry_out(&mut transaction, task).await?;
+    transaction.commit().await?;
+    Ok(count)
 }
 
-async fn carry_out(connection: &mut SqliteConnection, task: &Task) -> sqlx::Result<()> {
+/// Carries out a task, and tells how many rows it changed.
+async fn carry_out(connection: &mut SqliteConnection, task: &Task) -> sqlx::Result<u64> {
     match task {
         Task::Add { message, id, conversation_id } => add(connection, message, id, conversation_id).await,
         Task::Update { id, progress } => update(connection, id, progress).await,
+        Task::Offer(offered) => completions::offer(connection, offered).await,
+        Task::Mark { owner, id, fate } => completions::mark(connection, owner, id, *fate).await,
     }
 }
 
-async fn add(connection: &mut SqliteConnection, new: &NewMessage, id: &str, conversation_id: &str) -> sqlx::Result<()> {
+async fn add(
+    connection: &mut SqliteConnection,
+    new: &NewMessage,
+    id: &str,
+    conversation_id: &str,
+) -> sqlx::Result<u64> {
     let now = now();
     match &new.thread {
         Thread::New { title } => {
@@ -150,12 +176,12 @@ async fn add(connection: &mut SqliteConnection, new: &NewMessage, id: &str, conv
     )
     .execute(&mut *connection)
     .await?;
-    Ok(())
+    Ok(1)
 }
 
-async fn update(connection: &mut SqliteConnection, id: &str, progress: &Progress) -> sqlx::Result<()> {
+async fn update(connection: &mut SqliteConnection, id: &str, progress: &Progress) -> sqlx::Result<u64> {
     let finish = progress.finish.map(super::Finish::as_str);
-    sqlx::query!(
+    let done = sqlx::query!(
         "UPDATE messages SET answer = ?, generated_code = ?, explanation = ?, finish = ?, prompt_tokens = ?,
                 completion_tokens = ?, duration_ms = ?, tokens_per_second = ? WHERE id = ?",
         progress.answer,
@@ -170,5 +196,5 @@ async fn update(connection: &mut SqliteConnection, id: &str, progress: &Progress
     )
     .execute(&mut *connection)
     .await?;
-    Ok(())
+    Ok(done.rows_affected())
 }

@@ -2527,6 +2527,48 @@ export interface components {
             /** @description RFC 3339. */
             timestamp: string;
         };
+        /** @description How completions in one language were received. */
+        Reception: {
+            /**
+             * Format: double
+             * @description The share of those shown that was taken, 0 to 1; null where none was shown.
+             */
+            acceptance_rate?: number | null;
+            /**
+             * Format: int64
+             * @description How many were taken, or a part of them.
+             */
+            accepted: number;
+            /**
+             * Format: int64
+             * @description Characters that were taken.
+             */
+            accepted_characters: number;
+            /** @description The programming language. */
+            language: string;
+            /**
+             * Format: int64
+             * @description Completions that were offered.
+             */
+            offered: number;
+            /**
+             * Format: int64
+             * @description How many were turned down.
+             */
+            rejected: number;
+            /**
+             * Format: int64
+             * @description Of those, how many somebody saw.
+             */
+            shown: number;
+        };
+        /** @description How completions were received, as far as editors told. */
+        Receptions: {
+            /** @description In each, the most used first. */
+            by_language: components["schemas"]["Reception"][];
+            /** @description In all languages; its own `language` is `all`. */
+            total: components["schemas"]["Reception"];
+        };
         /** @description The form of an answer. */
         ResponseFormat: {
             type: components["schemas"]["FormatType"];
@@ -2705,6 +2747,7 @@ export interface components {
         /** @description How HAPA does. */
         StatsResponse: {
             cache: components["schemas"]["CacheFigures"];
+            completions: components["schemas"]["Receptions"];
             memory: components["schemas"]["ModelMemory"];
             performance: components["schemas"]["Performance"];
             queue: components["schemas"]["QueueHealth"];

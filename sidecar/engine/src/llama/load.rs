@@ -63,6 +63,7 @@ pub(super) fn model(options: &Options, report: &watch::Sender<State>) -> Result<
         context: options.context.min(model.n_ctx_train()),
         device,
         fills: fill_marks(&model).is_some(),
+        knows_files: file_mark(&model).is_some(),
     };
     // One thread a core; a second thread on the same core only takes its cache away.
     let cores = num_cpus::get_physical().min(num_cpus::get());
@@ -114,6 +115,11 @@ pub fn fill_marks(model: &LlamaModel) -> Option<[LlamaToken; 3]> {
     let marks = [vocab.fim_pre(), vocab.fim_suf(), vocab.fim_mid()];
     // llama.cpp's word for a token that the model does not have is -1.
     marks.iter().all(|mark| mark.0 >= 0).then_some(marks)
+}
+
+/// The token at which a file begins, where several are shown.
+pub fn file_mark(model: &LlamaModel) -> Option<LlamaToken> {
+    Some(model.vocab().fim_sep()).filter(|mark| mark.0 >= 0)
 }
 
 /// A device that models can run on.

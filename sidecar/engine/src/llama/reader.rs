@@ -3,9 +3,9 @@
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 
-use super::load::fill_marks;
+use super::load::{file_mark, fill_marks};
 use crate::template::{Part, Template};
-use crate::{Error, Keep, Message, Prompt, Role};
+use crate::{Error, File, Keep, Message, Prompt, Role};
 
 /// Room for an answer that a prompt has to leave free, in tokens.
 const ANSWER_ROOM: usize = 256;
@@ -31,7 +31,7 @@ impl Reader<'_> {
         match prompt {
             Prompt::Chat(messages) => self.chat(messages),
             Prompt::Text(text) => self.text(text),
-            Prompt::Fill { prefix, suffix } => self.fill(prefix, suffix),
+            Prompt::Fill { files, path, prefix, suffix } => self.fill(files, path.as_deref(), prefix, suffix),
         }
     }
 
@@ -75,22 +75,42 @@ impl Reader<'_> {
     }
 
     /// A text with a gap, between the marks that the model was trained with. Where it is too long, three quarters of the room go
-    /// to what stands before the gap.
-    fn fill(&self, prefix: &str, suffix: &str) -> Result<Laid, Error> {
+    /// to what stands before the gap, and other files get what is left.
+    fn fill(&self, files: &[File], path: Option<&str>, prefix: &str, suffix: &str) -> Result<Laid, Error> {
         let vocab = self.model.vocab();
         let Some([before, after, gap]) = fill_marks(self.model) else { return Err(Error::CannotFill) };
         let (prefix, suffix) = (self.plain(prefix), self.plain(suffix));
         let room = self.limit.saturating_sub(ANSWER_ROOM + 4);
         let suffix_kept = suffix.len().min((room / 4).max(room.saturating_sub(prefix.len())));
         let prefix_kept = prefix.len().min(room - suffix_kept);
-        let dropped = usize::from(prefix_kept < prefix.len()) + usize::from(suffix_kept < suffix.len());
+        let (beside, left_out) = self.beside(files, path, room - suffix_kept - prefix_kept);
+        let cut = usize::from(prefix_kept < prefix.len()) + usize::from(suffix_kept < suffix.len());
         let bos = vocab.should_add_bos().then(|| vocab.bos());
-        let mut tokens: Vec<LlamaToken> = bos.into_iter().chain([before]).collect();
+        let mut tokens: Vec<LlamaToken> = bos.into_iter().chain(beside).chain([before]).collect();
         tokens.extend_from_slice(&prefix[prefix.len() - prefix_kept..]);
         tokens.push(after);
         tokens.extend_from_slice(&suffix[..suffix_kept]);
         tokens.push(gap);
-        Ok(Laid { tokens, dropped })
+        Ok(Laid { tokens, dropped: cut + left_out })
+    }
+
+    /// What stands before a text with a gap: other files, and the path of its own. As many files as there is `room` for, in tokens;
+    /// also, how many were left out.
+    fn beside(&self, files: &[File], path: Option<&str>, room: usize) -> (Vec<LlamaToken>, usize) {
+        let Some(mark) = file_mark(self.model) else { return (Vec::new(), files.len()) };
+        let file = |head: &str| [vec![mark], self.plain(head)].concat();
+        let own = path.map(|path| file(&format!("{path}\n"))).filter(|own| own.len() <= room).unwrap_or_default();
+        let (mut tokens, mut shown) = (Vec::new(), 0);
+        for File { path, text } in files {
+            let next = file(&format!("{path}\n{text}\n"));
+            if tokens.len() + next.len() + own.len() > room {
+                break;
+            }
+            tokens.extend(next);
+            shown += 1;
+        }
+        tokens.extend(own);
+        (tokens, files.len() - shown)
     }
 
     fn tokenize(&self, messages: &[&Message]) -> Result<Vec<LlamaToken>, Error> {

@@ -291,7 +291,9 @@ impl CompletionRequest {
             invalid.add("suffix", problem);
         }
         let (kind, prompt) = match suffix {
-            Some(suffix) => (ModelType::CodeCompletion, Prompt::Fill { prefix: prompt, suffix }),
+            Some(suffix) => {
+                (ModelType::CodeCompletion, Prompt::Fill { files: Vec::new(), path: None, prefix: prompt, suffix })
+            }
             None if prompt.is_empty() => (ModelType::CodeGeneration, Prompt::Text("\n".into())),
             None => (ModelType::CodeGeneration, Prompt::Text(prompt)),
         };
