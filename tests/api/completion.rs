@@ -1,5 +1,6 @@
 //! Completing code: what is inserted, how sure the model is, and who gives way to whom.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use tests::server::Server;
 
@@ -147,4 +148,148 @@ async fn each_bound_is_checked() {
     let body = json!({"prefix": "x", "files": [{"path": "p", "content": "c".repeat(20_001)}]});
     let (status, body) = server.post(PATH, &body).await;
     assert_eq!((status, body["error_details"]["files.0.content"][0].is_string()), (422, true), "{body}");
+}
+
+/// A case of the golden file.
+#[derive(Default)]
+struct Case {
+    name: String,
+    options: Vec<String>,
+    text: Vec<String>,
+    said: Vec<String>,
+    offered: Vec<String>,
+}
+
+fn cases() -> Vec<Case> {
+    let mut cases: Vec<Case> = Vec::new();
+    for line in include_str!("golden/completions.txt").lines() {
+        if let Some(name) = line.strip_prefix("== ") {
+            let mut parts = name.split(" [");
+            cases.push(Case {
+                name: parts.next().unwrap().to_owned(),
+                options: parts.map(|option| option.trim_end_matches(']').to_owned()).collect(),
+                ..Case::default()
+            });
+        } else if let Some(case) = cases.last_mut() {
+            let after =
+                |mark: &str| line.strip_prefix(mark).map(|rest| rest.strip_prefix(' ').unwrap_or(rest).to_owned());
+            match (after(">>"), after("<<")) {
+                (Some(said), _) => case.said.push(said),
+                (_, Some(offered)) => case.offered.push(offered),
+                _ if case.said.is_empty() => case.text.push(line.to_owned()),
+                _ => assert_eq!(line, "", "{}", case.name),
+            }
+        }
+    }
+    cases
+}
+
+#[tokio::test]
+async fn what_is_offered_of_what_a_model_says_is_as_written_down() {
+    let cases = cases();
+    let mark = |number: usize| format!("case {number}\n");
+    let answers: Vec<Value> = cases
+        .iter()
+        .enumerate()
+        .map(|(number, case)| {
+            let said = case.said.join("\n");
+            let pieces: Vec<&str> = said.split_inclusive('\n').collect();
+            let end = if case.options.iter().any(|option| option == "cut") { "length" } else { "stop" };
+            json!({"when": mark(number), "pieces": pieces, "end": end})
+        })
+        .collect();
+    let server = Server::with_script(&json!({"fills": true, "answers": answers})).await;
+    for (number, case) in cases.iter().enumerate() {
+        let text = case.text.join("\n");
+        let (prefix, suffix) = text.split_once('‸').unwrap_or_else(|| panic!("{}: no cursor", case.name));
+        let language = case.options.iter().find(|option| !["cut", "line"].contains(&option.as_str()));
+        let multiline = if case.options.iter().any(|option| option == "line") { "never" } else { "always" };
+        let body = complete(
+            &server,
+            json!({"prefix": prefix, "suffix": suffix.trim_end(), "multiline": multiline, "context": mark(number),
+                   "language": language.map_or("python", String::as_str)}),
+        )
+        .await;
+        let offered = body["completions"][0]["code"].as_str().unwrap_or_default();
+        assert_eq!(offered, case.offered.join("\n"), "{}", case.name);
+    }
+    assert!(cases.len() > 30, "all of them are read");
+}
+
+#[tokio::test]
+async fn what_is_typed_of_a_suggestion_needs_no_model() {
+    let server = Server::with_script(&script(true)).await;
+    let place = |typed: &str| json!({"prefix": format!("def fib(n):\n    return fib{typed}"), "suffix": "\n", "session_id": "a"});
+    let whole = complete(&server, place("")).await;
+    let asked = server.get("/api/v1/cache/stats").await["misses"].clone();
+    for (typed, rest) in [
+        ("(", "n - 1) + fib(n - 2)"),
+        ("(n - 1)", " + fib(n - 2)"),
+        ("(n", " - 1) + fib(n - 2)"),
+        ("", "(n - 1) + fib(n - 2)"),
+    ] {
+        let body = complete(&server, place(typed)).await;
+        assert_eq!((first(&body), &body["cached"]), (rest, &json!(true)), "{typed}");
+        assert_eq!(body["completions"][0]["id"], whole["completions"][0]["id"], "it is the same suggestion");
+        assert!((body["completions"][0]["confidence"].as_f64().unwrap() - 0.9).abs() < 1e-6, "{body}");
+    }
+    assert_eq!(server.get("/api/v1/cache/stats").await["misses"], asked);
+    // Something else was typed, or something else stands around it.
+    complete(&server, place("(m")).await;
+    let mut other = place("(");
+    other["suffix"] = json!("\nx = 1\n");
+    complete(&server, other).await;
+    assert_eq!(server.get("/api/v1/cache/stats").await["misses"], asked.as_u64().unwrap() + 2);
+}
+
+#[tokio::test]
+async fn what_was_offered_is_forgotten_with_the_cache_and_never_given_to_others() {
+    let server = Server::with_script(&script(true)).await;
+    let body = json!({"prefix": "def fib(n):\n    return fib", "suffix": "\n"});
+    let mine = complete(&server, body.clone()).await;
+    let (key, _) = server.make_key(json!({"name": "mina", "user": "mina"})).await;
+    let other = server.bare(Method::POST, PATH).header("X-API-Key", key).json(&body).send().await.unwrap();
+    let other: Value = other.json().await.unwrap();
+    assert_ne!(mine["completions"][0]["id"], other["completions"][0]["id"]);
+    let cleared = server.request(Method::DELETE, "/api/v1/cache/clear?cache_type=completion").send().await.unwrap();
+    assert_eq!(cleared.status(), 200);
+    assert_eq!(complete(&server, body).await["cached"], false);
+}
+
+#[tokio::test]
+async fn what_became_of_completions_is_counted_by_language() {
+    let server = Server::with_script(&script(true)).await;
+    for (number, (language, event)) in
+        [("python", "accepted"), ("python", "rejected"), ("rust", "accepted"), ("rust", "shown")].iter().enumerate()
+    {
+        let body = complete(&server, json!({"prefix": format!("x{number} = "), "language": language})).await;
+        let id = body["completions"][0]["id"].as_str().unwrap().to_owned();
+        for event in ["shown", event] {
+            let (status, body) =
+                server.post(&format!("/api/v1/completions/{id}/events"), &json!({"event": event})).await;
+            assert_eq!(status, 200, "{body}");
+        }
+    }
+    let figures = server.get("/stats").await["completions"].clone();
+    assert_eq!((&figures["total"]["offered"], &figures["total"]["acceptance_rate"]), (&json!(4), &json!(0.5)));
+    assert_eq!(figures["by_language"][0]["language"], "python");
+    assert_eq!(figures["by_language"][0]["accepted_characters"], 5);
+    assert_eq!((&figures["by_language"][0]["rejected"], &figures["by_language"][1]["shown"]), (&json!(1), &json!(2)));
+}
+
+#[tokio::test]
+async fn all_suggestions_are_asked_for_at_once() {
+    let server = Server::with_script(&script(true)).await;
+    let body = json!({"prefix": "wait", "session_id": "editor", "max_suggestions": 3});
+    let waiting = server.post(PATH, &body);
+    let newer = async {
+        tests::eventually("the model works on all three", async || {
+            (server.get("/health/detailed").await["queue"]["active"] == 3).then_some(())
+        })
+        .await;
+        complete(&server, json!({"prefix": "y = ", "session_id": "editor"})).await
+    };
+    let ((status, old), _) = tokio::join!(waiting, newer);
+    assert_eq!((status, &old["finish_reason"]), (200, &json!("cancelled")));
+    server.idle().await;
 }

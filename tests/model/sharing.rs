@@ -222,3 +222,27 @@ async fn callers_who_leave_at_random_leave_nothing_behind() {
     }
     assert_eq!(answer(&engine, request("Hi", 3)).await.unwrap().1.completion_tokens, 3);
 }
+
+#[tokio::test]
+async fn what_another_is_just_reading_is_read_once() {
+    let _turn = turn().await;
+    let engine = engine().await;
+    let code = "def area(width, height):\n    return width * height\n".repeat(8);
+    let questions = ["Explain this.", "Test this.", "Rename the function."].map(|task| format!("{code}\n{task}"));
+    let mut alone = Vec::new();
+    for question in &questions {
+        alone.push(words(&loaded(options(model())).await, request(question, 16)).await.0);
+    }
+    let running = questions.clone().map(|question| {
+        let engine = engine.clone();
+        tokio::spawn(async move { words(&engine, request(&question, 16)).await })
+    });
+    let (mut read, mut longest) = (0, 0);
+    for (running, alone) in running.into_iter().zip(&alone) {
+        let (together, summary) = running.await.unwrap();
+        same_words(alone, &together, "alone and beside others");
+        read += summary.prompt_tokens - summary.reused_tokens;
+        longest = longest.max(summary.prompt_tokens);
+    }
+    assert!(read < longest + 60, "{read} tokens were read of prompts of up to {longest}");
+}

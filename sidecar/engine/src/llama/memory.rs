@@ -117,13 +117,31 @@ impl<'model> Memory<'model> {
         self.bytes
     }
 
-    /// A sequence for a text, with as much of it as is remembered. `fresh` text has nothing after it yet, so its last token is
-    /// left to be read, unless it is known what follows.
-    pub fn begin(&mut self, text: &[LlamaToken]) -> Place {
-        let place = self.find_place(text);
+    /// A sequence for a text, with as much of it as is remembered, or as `beside`, a sequence at work, has in common with it. The
+    /// last token is left to be read, unless it is known what follows.
+    pub fn begin(&mut self, text: &[LlamaToken], beside: Option<(Sequence, usize)>) -> Place {
+        let common = beside.map_or(0, |(_, common)| common.min(text.len().saturating_sub(1)));
+        let place = match beside {
+            Some((neighbour, _)) if common > self.remembered(text) => self.copy(neighbour, common),
+            _ => self.find_place(text),
+        };
         // Whatever lies in the model's memory is looked at in every step, also by those whom it does not concern.
         while self.evict() {}
         place
+    }
+
+    /// How many tokens at the beginning of a text need not be read, at the least.
+    pub fn remembered(&self, text: &[LlamaToken]) -> usize {
+        let idle = self.idle.find(text, self.cut).map_or(0, |find| find.common);
+        idle.max(self.saved.find(text, self.cut).map_or(0, |find| find.common))
+    }
+
+    /// A sequence with the first tokens of another one that is at work.
+    fn copy(&mut self, from: Sequence, tokens: usize) -> Place {
+        let sequence = self.sequence();
+        let end = u32::try_from(tokens).ok();
+        let copied = self.context.copy_kv_cache_seq(from, sequence, None, end).is_ok();
+        Place { sequence, read: if copied { tokens } else { 0 }, next: None }
     }
 
     fn find_place(&mut self, text: &[LlamaToken]) -> Place {

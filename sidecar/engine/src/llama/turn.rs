@@ -9,6 +9,7 @@ use super::choice::{Chooser, Likely};
 use super::memory::{Memory, Place, Sequence};
 use crate::handle::Job;
 use crate::lookup::Lookup;
+use crate::prefix;
 use crate::schedule::{Claim, Grant};
 use crate::utf8::Decoder;
 use crate::{AtEnd, Drafts, Error, Event, Finish, Summary};
@@ -59,6 +60,9 @@ struct Spoken {
 /// probabilities differed by 0.01 at the ninetieth percentile and by 0.18 at most.
 const UNCERTAIN: f32 = 0.25;
 
+/// So many tokens to read are worth waiting for somebody who reads them already.
+const WORTH_WAITING: usize = 32;
+
 impl Turn {
     /// A request whose prompt is laid out.
     pub fn new(job: Job, prompt: Vec<LlamaToken>, can_guess: bool) -> Self {
@@ -83,9 +87,37 @@ impl Turn {
         }
     }
 
-    /// Begins, or goes on after giving way. What is known already of the first word is said at once.
-    pub fn begin(&mut self, memory: &mut Memory<'_>, model: &LlamaModel, limit: usize) -> Progress {
-        let Place { sequence, read, next } = memory.begin(&self.text);
+    /// Whether somebody of no less urgency is at work who will have read more of what this one has to read than anybody before.
+    pub fn would_follow(&self, turns: &[Self], memory: &Memory<'_>) -> bool {
+        let remembered = || memory.remembered(&self.text);
+        turns.iter().any(|turn| {
+            let common = prefix::common(&turn.text, &self.text);
+            turn.job.request.lane <= self.job.request.lane
+                && turn.read < common
+                && common > WORTH_WAITING
+                && common > remembered() + WORTH_WAITING
+        })
+    }
+
+    /// Where somebody at work has read the same, and how many tokens of it.
+    pub fn neighbour(&self, turns: &[Self]) -> Option<(Sequence, usize)> {
+        let read = |turn: &Self| {
+            let read = &turn.text[..turn.read];
+            turn.sequence.map(|sequence| (sequence, prefix::common(read, &self.text)))
+        };
+        turns.iter().filter_map(read).max_by_key(|(_, common)| *common)
+    }
+
+    /// Begins, or goes on after giving way, from what is remembered or from what somebody else has just read. What is known
+    /// already of the first word is said at once.
+    pub fn begin(
+        &mut self,
+        memory: &mut Memory<'_>,
+        beside: Option<(Sequence, usize)>,
+        model: &LlamaModel,
+        limit: usize,
+    ) -> Progress {
+        let Place { sequence, read, next } = memory.begin(&self.text, beside);
         self.sequence = Some(sequence);
         self.read = read;
         let is_fresh = self.text.len() == self.prompt;

@@ -187,17 +187,21 @@ impl<'model> Worker<'model> {
     fn admit(&mut self) {
         while let Some(next) = self.next_waiting() {
             let mut turn = self.waiting.remove(next).expect("it waits");
-            match turn.begin(&mut self.memory, self.model, self.limit) {
+            let beside = self.memory.can_cut().then(|| turn.neighbour(&self.turns)).flatten();
+            match turn.begin(&mut self.memory, beside, self.model, self.limit) {
                 Progress::GoesOn => self.turns.push(turn),
                 Progress::Over => self.end(vec![turn]),
             }
         }
     }
 
-    /// Who may begin now. One slot is always left to completions, and one more to chats.
+    /// Who may begin now. One slot is always left to completions, and one more to chats. Who would read what another is just
+    /// reading waits until that is read.
     fn next_waiting(&self) -> Option<usize> {
         let lane = |index: usize| self.waiting[index].job.request.lane;
-        let first = (0..self.waiting.len()).min_by_key(|index| lane(*index))?;
+        let patient =
+            |index: &usize| self.memory.can_cut() && self.waiting[*index].would_follow(&self.turns, &self.memory);
+        let first = (0..self.waiting.len()).filter(|index| !patient(index)).min_by_key(|index| lane(*index))?;
         let reserved = match lane(first) {
             Lane::Completion => 0,
             Lane::Chat => 1,
