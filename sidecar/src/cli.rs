@@ -9,6 +9,7 @@ mod status;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -33,6 +34,9 @@ Examples:
   hapa generate --code-only \"read a CSV file into dicts\" > read.py
   hapa generate --code app.py \"이 코드의 버그를 찾아줘\"
   hapa serve --port 8000";
+
+/// How long the last step of a model may take when the process ends.
+const LAST_STEP: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -187,5 +191,9 @@ fn configured<F: Future<Output = Result<ExitCode, StartError>>>(
     let threads = threads.map_err(|error| {
         StartError::new(Exit::Store, format!("could not start {} threads: {error}", config.workers))
     })?;
-    threads.block_on(command(config))
+    let done = threads.block_on(command(config));
+    drop(threads);
+    // A process that ends under the hands of a model crashes.
+    let _ = engine::all_ended(LAST_STEP);
+    done
 }

@@ -37,10 +37,21 @@ async fn loaded(options: Options) -> Engine {
     engine
 }
 
-/// Models use every core: one at a time is faster, and none waits for another.
-async fn turn() -> MutexGuard<'static, ()> {
+/// A test's time with models, which use every core: one at a time is faster, and none waits for another.
+struct Turn(#[expect(dead_code, reason = "it is held")] MutexGuard<'static, ()>);
+
+async fn turn() -> Turn {
     static TURN: Mutex<()> = Mutex::const_new(());
-    TURN.lock().await
+    Turn(TURN.lock().await)
+}
+
+impl Drop for Turn {
+    /// The next one has the machine to itself, and after the last one the process can end.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert!(engine::all_ended(PATIENCE), "an engine outlives its test");
+        }
+    }
 }
 
 fn options(model: PathBuf) -> Options {
@@ -223,4 +234,5 @@ async fn a_question_over_http_is_answered_by_the_model() {
     assert_eq!(done["model_used"], model().file_stem().unwrap().to_str().unwrap());
     assert!(done["tokens_per_second"].as_f64().unwrap() > 0.0);
     assert!(!(joined(&events, "code") + &joined(&events, "explanation")).is_empty());
+    server.stop().await;
 }

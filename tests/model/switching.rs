@@ -76,6 +76,7 @@ async fn another_model_answers_without_a_restart() {
     // What was chosen is chosen after a restart too.
     let again = Server::on(server.stop().await, |config| config.script = None).await;
     listed(&again, "two", "ready").await;
+    again.stop().await;
 }
 
 #[tokio::test]
@@ -98,6 +99,7 @@ async fn two_models_share_the_work_and_the_budget() {
     assert_eq!(change(&server, json!({"completion_model": null})).await, 200);
     listed(&server, "completes", "available").await;
     assert_eq!(answered_by(&server, "/api/v1/complete-code", complete).await, "chats");
+    server.stop().await;
 }
 
 #[tokio::test]
@@ -121,6 +123,7 @@ async fn a_model_beyond_the_budget_is_refused_until_there_is_room() {
     assert!(memory["used_bytes"].as_u64() <= memory["budget_bytes"].as_u64(), "{memory}");
     let explanation = smallest["fit"]["explanation"].as_str().unwrap();
     assert!(explanation.contains("8비트") && explanation.contains("2048 토큰까지"), "{explanation}");
+    server.stop().await;
 }
 
 #[tokio::test]
@@ -138,6 +141,7 @@ async fn a_model_that_was_unloaded_comes_back_when_it_is_asked() {
     assert_eq!((status, &body["error"]["code"]), (503, &json!("model_loading")), "{body}");
     listed(&server, "one", "ready").await;
     assert_eq!(answered_by(&server, "/v1/completions", question).await, "one");
+    server.stop().await;
 }
 
 #[tokio::test]
@@ -151,6 +155,7 @@ async fn a_file_that_comes_later_is_found_and_one_that_is_not_there_is_refused()
     assert_eq!(change(&server, json!({"chat_model": "../nothing"})).await, 422);
     put(server.data(), "late");
     listed(&server, "late", "ready").await;
+    server.stop().await;
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 pub mod fit;
 pub mod gguf;
 mod handle;
+mod living;
 mod llama;
 mod lookup;
 mod prefix;
@@ -16,6 +17,7 @@ mod template;
 mod utf8;
 
 pub use handle::{Answer, Engine, Load, Speaker};
+pub use living::all_ended;
 pub use llama::{Device, Options, Storage, clear_states, default_backends, devices};
 pub use request::{AtEnd, Drafts, Event, File, Finish, Keep, Lane, Message, Prompt, Request, Role, Sampling, Summary};
 pub use scripted::{End, Script, ScriptedAnswer};

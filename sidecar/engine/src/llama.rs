@@ -21,6 +21,7 @@ pub use self::states::clear as clear_states;
 use self::work::{Forgetting, Laid, Sizes, Worker};
 use crate::fit::Cells;
 use crate::handle::{Inside, Job};
+use crate::living::Living;
 use crate::prefix::Cut;
 use crate::{Engine, Event, LoadError, State};
 
@@ -90,9 +91,11 @@ impl Engine {
     #[must_use]
     pub fn start(options: Options) -> Self {
         let (engine, inside) = Self::open(options.capacity, State::Loading { progress: 0.0 });
+        let living = Living::new();
         std::thread::Builder::new()
             .name("engine".into())
             .spawn(move || {
+                let _living = living;
                 let _death = ReportDeath(inside.report.clone());
                 run(&options, inside);
             })
