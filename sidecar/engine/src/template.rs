@@ -1,5 +1,6 @@
 //! The model's own chat template: messages become the text it was trained on. Templates come with model files, so they are not trusted.
 
+use std::io;
 use std::sync::Arc;
 
 use minijinja::syntax::SyntaxConfig;
@@ -28,8 +29,14 @@ pub(crate) struct Template {
 const OPEN: char = '\u{F8F0}';
 const CLOSE: char = '\u{F8F1}';
 
-/// Steps that a template may take. Real ones need some hundred a message.
-const FUEL: u64 = 1_000_000;
+/// Steps that a template may take, and as many more for each message. Real ones need some hundred a message.
+const FUEL: (u64, u64) = (50_000, 5000);
+
+/// Steps that it may take in all.
+const MOST_FUEL: u64 = 1_000_000;
+
+/// Bytes that a rendered prompt may have beside twice its messages. Real templates add some hundred to each.
+const ROOM: usize = 256 * 1024;
 
 /// The layout of ChatML, for models that bring no template or one that fails.
 const CHATML: &str = "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}\
@@ -53,7 +60,6 @@ impl Template {
         let mut environment = Environment::new();
         // The white space rules that the templates' authors write for.
         environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
-        environment.set_fuel(Some(FUEL));
         environment.set_recursion_limit(64);
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_function("raise_exception", |message: String| -> Result<String, Error> {
@@ -87,13 +93,34 @@ impl Template {
                 context! { role => message.role.as_str(), content => format!("{OPEN}{content}{CLOSE}") }
             })
             .collect();
-        let chat = self.environment.get_template("chat").map_err(Arc::new)?;
-        let text = chat
-            .render(context! {
-                messages => marked, add_generation_prompt => true, bos_token => self.bos.as_str(), eos_token => self.eos.as_str(),
-            })
-            .map_err(Arc::new)?;
-        Ok(split(&text))
+        let mut environment = self.environment.clone();
+        environment.set_fuel(Some((FUEL.0 + FUEL.1 * messages.len() as u64).min(MOST_FUEL)));
+        let chat = environment.get_template("chat").map_err(Arc::new)?;
+        let written: usize = messages.iter().map(|message| message.content.len()).sum();
+        let mut page = Page { text: Vec::new(), room: ROOM + 2 * written };
+        let values = context! {
+            messages => marked, add_generation_prompt => true, bos_token => self.bos.as_str(), eos_token => self.eos.as_str(),
+        };
+        chat.render_captured_to(values, &mut page).map_err(Arc::new)?;
+        Ok(split(&String::from_utf8_lossy(&page.text)))
+    }
+}
+
+/// Takes what a template writes, as long as that is not more than a prompt can be.
+struct Page {
+    text: Vec<u8>,
+    room: usize,
+}
+
+impl io::Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.room = self.room.checked_sub(bytes.len()).ok_or_else(|| io::Error::other("the prompt grows too long"))?;
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -154,6 +181,8 @@ mod tests {
             "nothing of the question",
             "{% for i in range(1000000000) %}x{% endfor %}",
             "{% macro bomb() %}{{ bomb() }}{% endmacro %}{{ bomb() }}",
+            "{{ 'long ' * 1000000 }}{{ messages[0].content }}",
+            "{% for i in range(9000) %}{{ messages[0].content * 40 }}{% endfor %}",
         ] {
             assert_eq!(rendered(source, "hello"), chatml("hello"), "{source}");
         }
