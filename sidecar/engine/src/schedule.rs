@@ -1,18 +1,19 @@
 //! Who gets how many tokens of the next step. No model, no clock: what is decided here is decided from numbers alone.
 
-use std::time::Duration;
+mod pace;
 
+pub use self::pace::Pace;
 use crate::Lane;
 
 /// One request at work, as far as its share of a step depends on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Claim {
     /// How urgent it is.
     pub lane: Lane,
     /// Tokens that it has to read before its next word: the rest of its prompt, or 1 while it speaks.
     pub pending: usize,
-    /// Tokens that it has guessed ahead and would like to have checked.
-    pub drafts: usize,
+    /// Of the tokens that it has guessed ahead, for each the chance that it and all before it are right, 0 to 1.
+    pub chances: Vec<f64>,
 }
 
 impl Claim {
@@ -37,9 +38,10 @@ const LESSER_SHARE: usize = 8;
 ///
 /// Whoever speaks gets its one token, the urgent first. What is left goes to those who read their prompts: most of it to the
 /// most urgent lane, a share to the others, and equal parts within a lane, so that a short prompt is not kept waiting by a long
-/// one. Guesses take what nobody else needs.
+/// one. While a completion is at work, the others read no more than their share, so that its steps are short. Guesses take what
+/// nobody else needs, as far as more is said in a second with them than without.
 #[must_use]
-pub fn divide(claims: &[Claim], budget: usize) -> Vec<Grant> {
+pub fn divide(claims: &[Claim], budget: usize, pace: &Pace) -> Vec<Grant> {
     let mut grants = vec![Grant::default(); claims.len()];
     let mut left = budget;
     for lane in LANES {
@@ -48,22 +50,55 @@ pub fn divide(claims: &[Claim], budget: usize) -> Vec<Grant> {
             left -= grant.read;
         }
     }
+    let urgent = claims.iter().any(|claim| claim.lane == Lane::Completion);
+    let mut for_lesser = if urgent { (budget / LESSER_SHARE).max(1) } else { budget };
     let readers: Vec<Lane> =
         LANES.into_iter().filter(|lane| claims.iter().any(|claim| claim.lane == *lane && !claim.speaks())).collect();
     for (index, lane) in readers.iter().enumerate() {
         let last = index + 1 == readers.len();
-        let share = if last { left } else { left - left / LESSER_SHARE };
-        left -= share_out(claims, &mut grants, *lane, share);
+        let mut share = if last { left } else { left - left / LESSER_SHARE };
+        if *lane != Lane::Completion {
+            share = share.min(for_lesser);
+        }
+        let taken = share_out(claims, &mut grants, *lane, share);
+        left -= taken;
+        if *lane != Lane::Completion {
+            for_lesser -= taken;
+        }
     }
     // What the less urgent did not need goes back to the urgent.
     for lane in readers {
-        left -= share_out(claims, &mut grants, lane, left);
+        let share = if lane == Lane::Completion { left } else { left.min(for_lesser) };
+        let taken = share_out(claims, &mut grants, lane, share);
+        left -= taken;
+        if lane != Lane::Completion {
+            for_lesser -= taken;
+        }
     }
-    for (grant, claim) in grants.iter_mut().zip(claims).filter(|(_, claim)| claim.speaks()) {
-        grant.drafts = if grant.read == 1 { claim.drafts.min(left) } else { 0 };
-        left -= grant.drafts;
-    }
+    guess_ahead(claims, &mut grants, left, pace);
     grants
+}
+
+/// Gives up to `most` tokens to guesses, the likeliest first: as many as make the most of a step's time.
+fn guess_ahead(claims: &[Claim], grants: &mut [Grant], most: usize, pace: &Pace) {
+    let speakers = (0..claims.len()).filter(|index| claims[*index].speaks() && grants[*index].read == 1);
+    let speakers: Vec<usize> = speakers.collect();
+    let mut chances: Vec<(f64, usize)> =
+        speakers.iter().flat_map(|index| claims[*index].chances.iter().map(|chance| (*chance, *index))).collect();
+    chances.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let read: usize = grants.iter().map(|grant| grant.read).sum();
+    let (mut said, mut best) = (speakers.len() as f64, (0, 0.0));
+    best.1 = said / pace.cost(read);
+    for (number, (chance, _)) in chances.iter().take(most).enumerate() {
+        said += chance;
+        let rate = said / pace.cost(read + number + 1);
+        if rate > best.1 {
+            best = (number + 1, rate);
+        }
+    }
+    for (_, index) in chances.into_iter().take(best.0) {
+        grants[index].drafts += 1;
+    }
 }
 
 const LANES: [Lane; 3] = [Lane::Completion, Lane::Chat, Lane::Background];
@@ -90,68 +125,6 @@ fn share_out(claims: &[Claim], grants: &mut [Grant], lane: Lane, share: usize) -
     }
 }
 
-/// How fast the model is, learnt from the steps it has made; it says how large the next one may be.
-#[derive(Debug, Clone, Copy)]
-pub struct Pace {
-    /// Seconds that a step of one token takes.
-    single: f64,
-    /// Seconds that each further token of a step takes.
-    further: f64,
-}
-
-/// How long a step may take while others are in the middle of an answer.
-const SHARED_STEP: Duration = Duration::from_millis(250);
-
-/// How long a step may take while an editor is in use, whose next completion may come at any time.
-const ALERT_STEP: Duration = Duration::from_millis(500);
-
-/// How long a step may take that keeps nobody waiting.
-const QUIET_STEP: Duration = Duration::from_millis(1600);
-
-/// Steps are not made smaller than this: below it, reading is slower for everybody.
-const SMALLEST_STEP: usize = 32;
-
-/// Weight of the newest step in what is remembered of earlier ones.
-const NEWEST: f64 = 0.2;
-
-impl Default for Pace {
-    /// A guess for two cores and a small model, until steps were made.
-    fn default() -> Self {
-        Self { single: 0.025, further: 0.005 }
-    }
-}
-
-impl Pace {
-    /// Learns from a step of `tokens` tokens.
-    pub fn learn(&mut self, tokens: usize, took: Duration) {
-        let took = took.as_secs_f64();
-        if tokens == 1 {
-            self.single += NEWEST * (took - self.single);
-        } else {
-            let further = (took - self.single).max(0.0) / (tokens - 1) as f64;
-            self.further += NEWEST * (further - self.further);
-        }
-    }
-
-    /// Tokens of the next step: as many as fit into the time that `company` allows, and `largest` at most.
-    #[must_use]
-    pub fn step(&self, company: Company, largest: usize) -> usize {
-        let time = match company {
-            Company::Nobody => QUIET_STEP,
-            Company::Editor => ALERT_STEP,
-            Company::Speakers => SHARED_STEP,
-        };
-        let further = (time.as_secs_f64() - self.single).max(0.0) / self.further.max(1e-6);
-        (further as usize + 1).clamp(SMALLEST_STEP.min(largest), largest)
-    }
-
-    /// What checking one more guessed token costs, as a share of a step of one token.
-    #[must_use]
-    pub fn price(&self) -> f64 {
-        (self.further / self.single.max(1e-6)).clamp(0.01, 1.0)
-    }
-}
-
 /// Who would have to wait for a long step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Company {
@@ -168,8 +141,8 @@ impl Company {
     #[must_use]
     pub fn of(claims: &[Claim], editor: bool) -> Self {
         match claims {
-            [_, _, ..] if claims.iter().any(Claim::speaks) => Self::Speakers,
             _ if editor => Self::Editor,
+            [_, _, ..] if claims.iter().any(Claim::speaks) => Self::Speakers,
             _ => Self::Nobody,
         }
     }
@@ -181,21 +154,22 @@ mod tests {
     use super::*;
 
     fn claim(lane: Lane, pending: usize, drafts: usize) -> Claim {
-        Claim { lane, pending, drafts }
+        Claim { lane, pending, chances: vec![0.9; drafts] }
     }
 
     #[test]
     fn steps_are_short_for_those_who_read_along() {
         let (reader, speaker) = (claim(Chat, 500, 0), claim(Chat, 1, 3));
         for (what, claims, editor, expected) in [
-            ("one who reads", &[reader][..], false, Company::Nobody),
-            ("one who speaks", &[speaker], false, Company::Nobody),
-            ("all read", &[reader, reader], false, Company::Nobody),
-            ("somebody speaks meanwhile", &[reader, speaker], false, Company::Speakers),
-            ("the next completion may come", &[reader], true, Company::Editor),
-            ("and somebody speaks", &[speaker, reader], true, Company::Speakers),
+            ("one who reads", vec![&reader], false, Company::Nobody),
+            ("one who speaks", vec![&speaker], false, Company::Nobody),
+            ("all read", vec![&reader, &reader], false, Company::Nobody),
+            ("somebody speaks meanwhile", vec![&reader, &speaker], false, Company::Speakers),
+            ("the next completion may come", vec![&reader], true, Company::Editor),
+            ("and somebody speaks", vec![&speaker, &reader], true, Company::Editor),
         ] {
-            assert_eq!(Company::of(claims, editor), expected, "{what}");
+            let claims: Vec<Claim> = claims.into_iter().cloned().collect();
+            assert_eq!(Company::of(&claims, editor), expected, "{what}");
         }
     }
 
@@ -219,10 +193,16 @@ mod tests {
                 vec![(8, 0), (56, 0)],
             ),
             (
-                "what a completion does not need goes to the chat",
+                "beside a completion the chat reads its share, and the step is short",
                 vec![claim(Chat, 500, 0), claim(Completion, 10, 0)],
                 64,
-                vec![(54, 0), (10, 0)],
+                vec![(8, 0), (10, 0)],
+            ),
+            (
+                "also while the completion speaks",
+                vec![claim(Chat, 500, 0), claim(Completion, 1, 0)],
+                64,
+                vec![(8, 0), (1, 0)],
             ),
             (
                 "what the chat does not need goes back to the completion",
@@ -246,7 +226,8 @@ mod tests {
             ),
             ("nobody is there", vec![], 64, vec![]),
         ] {
-            let grants: Vec<_> = divide(&claims, budget).iter().map(|grant| (grant.read, grant.drafts)).collect();
+            let grants: Vec<_> =
+                divide(&claims, budget, &Pace::default()).iter().map(|grant| (grant.read, grant.drafts)).collect();
             assert_eq!(grants, expected, "{what}");
         }
     }
@@ -262,30 +243,30 @@ mod tests {
                 })
                 .collect();
             let budget = 1 + seed % 90;
-            let grants = divide(&claims, budget);
+            let grants = divide(&claims, budget, &Pace::default());
             let total: usize = grants.iter().map(|grant| grant.read + grant.drafts).sum();
             assert!(total <= budget, "{claims:?} {budget}");
             assert!(claims.is_empty() || total > 0, "{claims:?} {budget}");
             for (grant, claim) in grants.iter().zip(&claims) {
-                assert!(grant.read <= claim.pending && grant.drafts <= claim.drafts, "{claims:?} {budget}");
+                assert!(grant.read <= claim.pending && grant.drafts <= claim.chances.len(), "{claims:?} {budget}");
             }
         }
     }
 
     #[test]
-    fn steps_grow_with_the_machine_and_shrink_in_company() {
-        let mut slow = Pace::default();
-        let mut fast = Pace::default();
-        for _ in 0..100 {
-            slow.learn(1, Duration::from_millis(50));
-            slow.learn(64, Duration::from_millis(950));
-            fast.learn(1, Duration::from_millis(5));
-            fast.learn(256, Duration::from_millis(20));
+    fn guesses_are_checked_as_far_as_they_pay() {
+        // One token takes 25 ms, and each further one 5 ms.
+        let pace = Pace::default();
+        let with = |chances: &[f64]| Claim { lane: Chat, pending: 1, chances: chances.to_vec() };
+        for (what, claims, expected) in [
+            ("likely ones", vec![with(&[0.9, 0.8, 0.7])], vec![3]),
+            ("the likely of them", vec![with(&[0.9, 0.8, 0.1, 0.05])], vec![2]),
+            ("none that are unlikely", vec![with(&[0.15, 0.1])], vec![0]),
+            ("a lean stretch before many", vec![with(&[0.19; 20])], vec![0]),
+            ("those of one who is sure", vec![with(&[0.3, 0.1]), with(&[0.95, 0.9])], vec![0, 2]),
+        ] {
+            let drafts: Vec<_> = divide(&claims, 64, &pace).iter().map(|grant| grant.drafts).collect();
+            assert_eq!(drafts, expected, "{what}");
         }
-        assert_eq!(slow.step(Company::Speakers, 512), 32);
-        assert_eq!(fast.step(Company::Speakers, 512), 512);
-        let usual = Pace::default();
-        assert!(usual.step(Company::Nobody, 512) > usual.step(Company::Speakers, 512));
-        assert!(fast.price() < slow.price());
     }
 }

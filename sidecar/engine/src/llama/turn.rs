@@ -6,10 +6,10 @@ use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 
 use super::choice::{Chooser, Likely};
-use super::memory::{Memory, Place, Sequence};
+use super::memory::{Ahead, Memory, Place, Sequence};
 use crate::handle::Job;
-use crate::lookup::Lookup;
-use crate::prefix;
+use crate::lookup::{Guess, Lookup};
+use crate::prefix::{self, Likeness};
 use crate::schedule::{Claim, Grant};
 use crate::utf8::Decoder;
 use crate::{AtEnd, Drafts, Error, Event, Finish, Summary};
@@ -27,7 +27,7 @@ pub(super) struct Turn {
     chooser: Chooser,
     decoder: Decoder,
     lookup: Option<Lookup<LlamaToken>>,
-    /// What is guessed to come next.
+    /// What is guessed to come next, as far as it is checked.
     drafts: Vec<LlamaToken>,
     /// The last token is read once more by itself, because guesses beside it made what follows it uncertain.
     alone: bool,
@@ -145,17 +145,15 @@ impl Turn {
 
     /// What it would like of the next step. `most` tokens may be guessed.
     pub fn claim(&mut self, most: usize) -> Claim {
-        let pending = self.text.len() - self.read;
-        self.drafts.clear();
-        let room = (self.job.request.max_tokens as usize).saturating_sub(self.said());
-        if let Some(lookup) = &mut self.lookup
-            && pending == 1
-            && self.read >= self.prompt
-            && !self.alone
-        {
-            self.drafts.extend_from_slice(lookup.guess(&self.text, most.min(room.saturating_sub(1))));
-        }
-        Claim { lane: self.job.request.lane, pending, drafts: self.drafts.len() }
+        let until = self.ahead.as_ref().map_or(self.text.len(), |ahead| ahead.target);
+        let pending = until - self.read;
+        let room = (self.job.request.max_tokens as usize).saturating_sub(self.said() + 1);
+        let speaks = pending == 1 && self.read >= self.prompt && !self.alone;
+        let lookup = self.lookup.as_mut().filter(|_| speaks && most > 0);
+        let guess = lookup.map(|lookup| lookup.guess(&self.text, most.min(room)));
+        let Guess { tokens, chances } = guess.unwrap_or_default();
+        self.drafts = tokens;
+        Claim { lane: self.job.request.lane, pending, chances }
     }
 
     /// The tokens of its share of a step, and where in its sequence they go. All of those marked are to be judged by the model.
@@ -176,7 +174,7 @@ impl Turn {
 
     /// Takes in what came of its share of a step, which began at row `first` of it.
     pub fn take(&mut self, grant: Grant, first: usize, step: &mut Step<'_, '_>) -> Progress {
-        let Step { memory, model, limit, price } = step;
+        let Step { memory, model, limit } = step;
         self.read += grant.read;
         if grant.read == 0 {
             return Progress::GoesOn;
@@ -197,9 +195,6 @@ impl Turn {
         let kept = self.read + right - usize::from(uncertain);
         if grant.drafts > 0 {
             self.guesses = (self.guesses.0 + grant.drafts, self.guesses.1 + right);
-            if let Some(lookup) = &mut self.lookup {
-                lookup.learn(grant.drafts, right, *price);
-            }
             if kept < self.read + grant.drafts
                 && let Some(sequence) = self.sequence
                 && let Err(error) = memory.forget(sequence, kept)
@@ -326,6 +321,4 @@ pub(super) struct Step<'a, 'model> {
     pub model: &'a LlamaModel,
     /// Tokens that prompt and answer may have together.
     pub limit: usize,
-    /// What a guessed token costs, as a share of a step of one token.
-    pub price: f64,
 }

@@ -16,8 +16,8 @@ use crate::handle::{Job, Usage};
 use crate::schedule::{self, Claim, Company, Grant, Pace};
 use crate::{Error, Lane};
 
-/// Tokens that one request may have guessed ahead: alone, and while others speak too.
-const MOST_GUESSES: (usize, usize) = (24, 4);
+/// Tokens that one request may have guessed ahead.
+const MOST_GUESSES: usize = 31;
 
 /// An editor is in use for so long after its last completion.
 const EDITING: Duration = Duration::from_secs(60);
@@ -216,7 +216,7 @@ impl<'model> Worker<'model> {
         let started = Instant::now();
         let claims = self.claims();
         let editor = self.completed.is_some_and(|last| last.elapsed() < EDITING);
-        let grants = schedule::divide(&claims, self.pace.step(Company::of(&claims, editor), self.largest));
+        let grants = schedule::divide(&claims, self.pace.step(Company::of(&claims, editor), self.largest), &self.pace);
         let firsts = self.lay_out(&grants);
         match self.memory.decode(&mut self.batch) {
             Ok(()) => self.take_in(&grants, &firsts),
@@ -230,13 +230,8 @@ impl<'model> Worker<'model> {
     fn claims(&mut self) -> Vec<Claim> {
         let urgent = |turn: &Turn| turn.job.request.lane == Lane::Completion;
         let urgent_count = self.turns.iter().filter(|turn| urgent(turn)).count();
-        let alone = self.turns.len() == 1;
-        let most = |turn: &Turn| match urgent_count - usize::from(urgent(turn)) {
-            0 if alone => MOST_GUESSES.0,
-            0 => MOST_GUESSES.1,
-            // Nobody's guesses keep a completion waiting.
-            _ => 0,
-        };
+        // Nobody's guesses keep a completion waiting.
+        let most = |turn: &Turn| if urgent_count > usize::from(urgent(turn)) { 0 } else { MOST_GUESSES };
         self.turns.iter_mut().map(|turn| turn.claim(most(turn))).collect()
     }
 
@@ -259,8 +254,7 @@ impl<'model> Worker<'model> {
     }
 
     fn take_in(&mut self, grants: &[Grant], firsts: &[usize]) {
-        let mut step =
-            Step { memory: &mut self.memory, model: self.model, limit: self.limit, price: self.pace.price() };
+        let mut step = Step { memory: &mut self.memory, model: self.model, limit: self.limit };
         let mut over = Vec::new();
         let turns = std::mem::take(&mut self.turns);
         for ((mut turn, grant), first) in turns.into_iter().zip(grants).zip(firsts) {

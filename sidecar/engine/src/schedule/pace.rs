@@ -1,0 +1,133 @@
+//! How fast the model is, learnt from the steps it has made. It says how large the next one may be, and what one more token costs.
+
+use std::time::Duration;
+
+use super::Company;
+
+/// Sizes of steps whose time is remembered, in tokens. What lies between is taken from its neighbours.
+const SIZES: [usize; 13] = [1, 2, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 512];
+
+/// The time of steps, by size.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Seconds; `None` for sizes that were never seen.
+    seconds: [Option<f64>; SIZES.len()],
+    /// Seconds that each further token takes where nothing was seen.
+    further: f64,
+}
+
+/// How long a step may take while others are in the middle of an answer.
+const SHARED_STEP: Duration = Duration::from_millis(200);
+
+/// How long a step may take while an editor is in use, whose next completion may come at any time.
+const ALERT_STEP: Duration = Duration::from_millis(120);
+
+/// How long a step may take that keeps nobody waiting.
+const QUIET_STEP: Duration = Duration::from_millis(3200);
+
+/// Steps are not made smaller than this: below it, reading is slower for everybody.
+const SMALLEST_STEP: usize = 16;
+
+/// Weight of the newest step in what is remembered of earlier ones.
+const NEWEST: f64 = 0.2;
+
+impl Default for Pace {
+    /// A guess for two cores and a small model, until steps were made.
+    fn default() -> Self {
+        let mut seconds = [None; SIZES.len()];
+        seconds[0] = Some(0.025);
+        Self { seconds, further: 0.005 }
+    }
+}
+
+impl Pace {
+    /// Learns from a step of `tokens` tokens.
+    pub fn learn(&mut self, tokens: usize, took: Duration) {
+        let took = took.as_secs_f64();
+        if tokens > 1 {
+            let further = (took - self.cost(1)).max(0.0) / (tokens - 1) as f64;
+            self.further += NEWEST * (further - self.further);
+        }
+        // The nearest size stands for this one, as if it had as many tokens.
+        let distance = |size: usize| (size as f64 / tokens.max(1) as f64).ln().abs();
+        let nearest = (0..SIZES.len()).min_by(|a, b| distance(SIZES[*a]).total_cmp(&distance(SIZES[*b])));
+        let Some(nearest) = nearest else { return };
+        let there = (took + (SIZES[nearest] as f64 - tokens as f64) * self.further).max(took / 2.0);
+        let known = self.seconds[nearest].unwrap_or(there);
+        self.seconds[nearest] = Some(known + NEWEST * (there - known));
+    }
+
+    /// Seconds that a step of so many tokens takes.
+    #[must_use]
+    pub fn cost(&self, tokens: usize) -> f64 {
+        let (mut below, mut above) = ((0, 0.0_f64), None);
+        for (size, seconds) in SIZES.into_iter().zip(self.seconds) {
+            let Some(seconds) = seconds else { continue };
+            if size <= tokens {
+                // More tokens never take less time, whatever was measured in a moment of noise.
+                below = (size, seconds.max(below.1));
+            } else {
+                above = Some((size, seconds.max(below.1)));
+                break;
+            }
+        }
+        let rest = (tokens - below.0) as f64;
+        match above {
+            Some((size, seconds)) => below.1 + (seconds - below.1) * rest / (size - below.0) as f64,
+            None => below.1 + self.further * rest,
+        }
+    }
+
+    /// Tokens of the next step: as many as fit into the time that `company` allows, and `largest` at most.
+    #[must_use]
+    pub fn step(&self, company: Company, largest: usize) -> usize {
+        let time = match company {
+            Company::Nobody => QUIET_STEP,
+            Company::Editor => ALERT_STEP,
+            Company::Speakers => SHARED_STEP,
+        };
+        let sizes: Vec<usize> = (SMALLEST_STEP..=largest).collect();
+        let fitting = sizes.partition_point(|tokens| self.cost(*tokens) <= time.as_secs_f64());
+        sizes.get(fitting.saturating_sub(1)).copied().unwrap_or(largest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trained(seconds: impl Fn(usize) -> f64) -> Pace {
+        let mut pace = Pace::default();
+        for _ in 0..100 {
+            for tokens in [1, 3, 4, 8, 40, 64, 256] {
+                pace.learn(tokens, Duration::from_secs_f64(seconds(tokens)));
+            }
+        }
+        pace
+    }
+
+    #[test]
+    fn steps_grow_with_the_machine_and_shrink_in_company() {
+        let slow = trained(|tokens| 0.05 + 0.015 * tokens as f64);
+        let fast = trained(|tokens| 0.005 + 0.0001 * tokens as f64);
+        assert_eq!(slow.step(Company::Editor, 512), SMALLEST_STEP);
+        assert_eq!(fast.step(Company::Speakers, 512), 512);
+        assert_eq!(fast.step(Company::Editor, 8), 8);
+        let usual = trained(|tokens| 0.02 + 0.005 * tokens as f64);
+        let steps = [Company::Nobody, Company::Speakers, Company::Editor].map(|company| usual.step(company, 512));
+        assert!(steps[0] > steps[1] && steps[1] > steps[2], "{steps:?}");
+        assert!((30..=40).contains(&steps[1]), "{steps:?}");
+    }
+
+    #[test]
+    fn what_was_not_measured_is_taken_from_its_neighbours() {
+        let pace = trained(|tokens| 0.02 + 0.005 * tokens as f64);
+        for tokens in [1, 2, 5, 16, 100, 200, 400] {
+            let expected = 0.02 + 0.005 * tokens as f64;
+            let cost = pace.cost(tokens);
+            assert!((cost / expected - 1.0).abs() < 0.12, "{tokens}: {cost} and not {expected}");
+        }
+        let all: Vec<f64> = (1..600).map(|tokens| pace.cost(tokens)).collect();
+        assert!(all.windows(2).all(|pair| pair[0] <= pair[1]), "more tokens never take less time");
+    }
+}
