@@ -105,8 +105,8 @@ pub struct Outcome {
     pub tokens_per_second: Option<f64>,
 }
 
-/// Earlier messages of a conversation that the model is told at most; no context holds more.
-const REMEMBERED: i64 = 500;
+/// Earlier messages of a conversation that the model is told at most; no context holds more, since each takes ten tokens or more.
+const REMEMBERED: i64 = 2000;
 
 /// Longest title of a conversation, in characters.
 const TITLE: usize = 80;

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use engine::{AtEnd, Drafts, Engine, Error, Event, Lane, Options, Prompt, Request, Storage, Summary};
+use engine::{
+    AtEnd, Drafts, Engine, Error, Event, Keep, Lane, Message, Moves, Options, Prompt, Request, Role, Storage, Summary,
+};
 use tests::PATIENCE;
 use tokio::time::timeout;
 
-use super::{answer, engine, loaded, model, options, request, turn};
+use super::{answer, chat, engine, loaded, model, options, request, turn};
 
 /// Natural logarithms by which probabilities may differ between two ways to compute the same: neighbours in a batch and places
 /// in memory change the order of additions, and quantised models round what comes of it.
@@ -192,6 +194,40 @@ async fn a_conversation_outlives_the_process_unless_its_file_was_damaged() {
     same_words(&said, &anew, "with a damaged state");
 }
 
+/// A conversation about these things, each with about 240 tokens of an answer, that ends with a question.
+fn conversation(things: std::ops::Range<usize>, keep: Keep) -> Request {
+    let mut messages = vec![Message::new(Role::System, "You write Python.")];
+    for thing in things {
+        messages.push(Message { keep, ..Message::new(Role::User, format!("What is thing number {thing}?")) });
+        let answer: String =
+            (0..16).map(|line| format!("Fact {line} about {thing}: it is {}.\n", line * thing)).collect();
+        messages.push(Message { keep, ..Message::new(Role::Assistant, answer) });
+    }
+    messages.push(Message::new(Role::User, "And what is the next thing?"));
+    Request { moves: Moves::WhereCut, ..chat(messages, 12) }
+}
+
+#[tokio::test]
+async fn what_follows_dropped_messages_is_not_read_again_and_never_passed_off_as_exact() {
+    let _turn = turn().await;
+    let engine = engine().await;
+    let (_, whole) = answer(&engine, conversation(1..6, Keep::IfRoom)).await.unwrap();
+    let mut running = engine.submit(conversation(1..9, Keep::IfRoom)).unwrap();
+    let Some(Ok(Event::Started { dropped, .. })) = running.next().await else { panic!("it is accepted") };
+    drop(running);
+    let (said, shortened) = answer(&engine, conversation(1..9, Keep::IfRoom)).await.unwrap();
+    assert!(whole.prompt_tokens < 1792 && shortened.prompt_tokens < 1792, "{whole:?} {shortened:?}");
+    assert!(shortened.reused_tokens > 150, "a part of what was read is moved to the front: {shortened:?}");
+    assert!(!said.is_empty());
+    // The same prompt, in which nothing was dropped, is read from beginning to end.
+    let first = 1 + dropped / 2;
+    let (exact, read) = words(&engine, conversation(first..9, Keep::Always)).await;
+    assert_eq!(read.prompt_tokens, shortened.prompt_tokens);
+    assert!(read.reused_tokens < 60, "only the instructions were read exactly so: {read:?}");
+    let (fresh, _) = words(&loaded(options(model())).await, conversation(first..9, Keep::Always)).await;
+    same_words(&exact, &fresh, "after what was moved, and fresh");
+}
+
 /// Lets go of an engine, and waits until its thread has ended.
 async fn close(engine: Engine) {
     let mut state = engine.watch();
@@ -204,7 +240,7 @@ async fn callers_who_leave_at_random_leave_nothing_behind() {
     let _turn = turn().await;
     let engine = engine().await;
     let mut seed = 12345_u64;
-    for round in 0..50 {
+    for round in 0..200 {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         let events = (seed >> 33) % 12;
         let mut asked = request(&"y = 2\n".repeat(1 + (seed >> 40) as usize % 120), 200);

@@ -19,7 +19,9 @@ mod utf8;
 pub use handle::{Answer, Engine, Load, Speaker};
 pub use living::all_ended;
 pub use llama::{Device, Options, Storage, clear_states, default_backends, devices};
-pub use request::{AtEnd, Drafts, Event, File, Finish, Keep, Lane, Message, Prompt, Request, Role, Sampling, Summary};
+pub use request::{
+    AtEnd, Drafts, Event, File, Finish, Keep, Lane, Message, Moves, Prompt, Request, Role, Sampling, Summary,
+};
 pub use scripted::{End, Script, ScriptedAnswer};
 
 use std::path::PathBuf;

@@ -14,7 +14,7 @@ use std::sync::mpsc;
 use tokio::sync::watch;
 
 pub use self::load::{Device, default_backends, devices};
-use self::memory::Memory;
+use self::memory::{Abilities, Memory};
 use self::reader::Reader;
 use self::states::States;
 pub use self::states::clear as clear_states;
@@ -128,7 +128,8 @@ fn load_and_work(options: &Options, inside: Inside) -> Result<(), LoadError> {
     let sequences = options.slots + REMEMBERED;
     let context = loaded.context(options, sequences)?;
     let cut = if loaded.model.is_recurrent() || loaded.model.is_hybrid() { Cut::Nowhere } else { Cut::Anywhere };
-    let memory = Memory::new(context, sequences, cut, options.saved_bytes, storage(options));
+    let abilities = Abilities { cut, can_move: cut == Cut::Anywhere && loaded.can_move() };
+    let memory = Memory::new(context, sequences, abilities, options.saved_bytes, storage(options));
     let facts = &loaded.facts;
     tracing::info!(model.name = %facts.name, device = %facts.device, "loaded model {}", facts.name);
     inside.report.send_replace(State::Ready(facts.clone()));
@@ -155,11 +156,11 @@ fn lay_out(reader: &Reader<'_>, mut jobs: tokio::sync::mpsc::Receiver<Job>, laid
         if job.reply.is_abandoned() {
             continue;
         }
-        match reader.read(&job.request.prompt) {
+        match reader.read(&job.request) {
             Ok(prompt) => {
                 let (prompt_tokens, limit, dropped) = (prompt.tokens.len(), reader.limit, prompt.dropped);
                 job.reply.send(Ok(Event::Started { prompt_tokens, limit, dropped }));
-                let _ = laid.send((job, prompt.tokens));
+                let _ = laid.send((job, prompt.tokens, prompt.likeness));
             }
             Err(error) => job.reply.send(Err(error)),
         }

@@ -17,12 +17,14 @@ pub struct Request {
     pub lane: Lane,
     /// Whether the answer may be guessed ahead.
     pub drafts: Drafts,
+    /// Whether what was read in another place of another text will do.
+    pub moves: Moves,
     /// What follows when the model has said all.
     pub at_end: AtEnd,
 }
 
 impl Request {
-    /// A request of the chat lane that drafts nothing and ends where the model does.
+    /// A request of the chat lane that drafts nothing, reads all that was not read exactly so, and ends where the model does.
     #[must_use]
     pub fn new(prompt: Prompt, sampling: Sampling, max_tokens: u32) -> Self {
         Self {
@@ -32,6 +34,7 @@ impl Request {
             probabilities: false,
             lane: Lane::Chat,
             drafts: Drafts::Off,
+            moves: Moves::Never,
             at_end: AtEnd::Stop,
         }
     }
@@ -56,6 +59,15 @@ pub enum Drafts {
     Off,
     /// Where the last tokens have occurred before, what followed them is tried.
     Lookup,
+}
+
+/// Whether parts of a prompt that were read in another place of another text will do: that is nearly the same, for much less work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moves {
+    /// The answer does not depend on what was asked before.
+    Never,
+    /// Where the window over a long file has moved on, and behind the gap where earlier messages were dropped.
+    WhereCut,
 }
 
 /// What follows when the model has said all.

@@ -3,7 +3,7 @@
 //! From the top: other files, what helps, the imports and the enclosing scopes of a file that is too long to be shown whole, then
 //! the text before the cursor. While somebody types, only the end of that changes, so the model need not read the rest again.
 
-use engine::{File, Lane, Message, Model, Prompt, Request, Role, Sampling};
+use engine::{File, Lane, Message, Model, Moves, Prompt, Request, Role, Sampling};
 
 use super::ask::{Cursor, OpenFile};
 use super::ending::open_indent;
@@ -59,6 +59,7 @@ pub fn requests(cursor: &Cursor, model: &Model) -> Vec<Laid> {
         let request = Request {
             probabilities: true,
             lane: Lane::Completion,
+            moves: if cursor.use_cache { Moves::WhereCut } else { Moves::Never },
             ..Request::new(prompt.clone(), sampling, max_tokens)
         };
         Laid { request, key, dropped: shown.dropped.clone() }

@@ -1,6 +1,6 @@
 //! The prompt: what the model is told about its task, the conversation so far, and the question.
 
-use engine::{Drafts, Message, Model, Prompt, Request, Role, Sampling};
+use engine::{Drafts, Message, Model, Moves, Prompt, Request, Role, Sampling};
 
 use super::ask::Ask;
 use super::findings::Finding;
@@ -10,9 +10,6 @@ use crate::answers::Key;
 use crate::error::Language;
 use crate::store;
 
-/// Earlier turns of a conversation that are shown to the model at most.
-const EARLIER_TURNS: usize = 20;
-
 /// Facts about the code that the model is told at most.
 const MOST_FACTS: usize = 8;
 
@@ -20,9 +17,7 @@ const MOST_FACTS: usize = 8;
 #[must_use]
 pub fn request(ask: &Ask, profile: &Profile, earlier: &[store::Message], facts: &[Finding]) -> Request {
     let mut messages = vec![Message::new(Role::System, system(ask, profile))];
-    let said = earlier.iter().filter(|message| !message.answer.is_empty());
-    let skipped = said.clone().count().saturating_sub(EARLIER_TURNS);
-    for message in said.skip(skipped) {
+    for message in earlier.iter().filter(|message| !message.answer.is_empty()) {
         messages.push(Message::if_room(Role::User, &message.question));
         messages.push(Message::if_room(Role::Assistant, &message.answer));
     }
@@ -32,7 +27,8 @@ pub fn request(ask: &Ask, profile: &Profile, earlier: &[store::Message], facts: 
     let request = Request::new(Prompt::Chat(messages), sampling, ask.max_tokens);
     // Where code is changed, most of it is said again, and can be guessed.
     let repeats = ask.code_context.is_some() || !earlier.is_empty();
-    Request { drafts: if repeats { Drafts::Lookup } else { Drafts::Off }, ..request }
+    let drafts = if repeats { Drafts::Lookup } else { Drafts::Off };
+    Request { drafts, moves: Moves::WhereCut, ..request }
 }
 
 /// Everything that changes the answer to a question. A seed counts where the caller chose it; otherwise any answer will do.

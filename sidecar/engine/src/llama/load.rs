@@ -100,6 +100,17 @@ impl Loaded {
         Ok(context)
     }
 
+    /// Whether what was read can be moved to another place of a text: llama.cpp aborts where it cannot, so only architectures are
+    /// named whose memory is plain and whose positions are single numbers turned in one way.
+    pub fn can_move(&self) -> bool {
+        const PLAIN: [&str; 7] = ["llama", "qwen2", "qwen2moe", "qwen3", "qwen3moe", "starcoder2", "granite"];
+        let text = |key: &str| self.model.meta_val_str(key).ok();
+        let Some(architecture) = text("general.architecture") else { return false };
+        let special = ["attention.sliding_window", "rope.dimension_sections"];
+        PLAIN.contains(&architecture.as_str())
+            && special.iter().all(|key| text(&format!("{architecture}.{key}")).is_none())
+    }
+
     /// The model's own chat template.
     pub fn template(&self) -> Template {
         let source = self.model.chat_template(None).ok().and_then(|template| template.to_string().ok());

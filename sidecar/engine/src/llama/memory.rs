@@ -11,10 +11,13 @@ use llama_cpp_2::token::LlamaToken;
 use super::choice::Likely;
 use super::states::{States, Stored};
 use crate::Error;
-use crate::prefix::{self, Cut, Shelf};
+use crate::prefix::{self, Chunk, Cut, Likeness, Shelf};
 
 /// Texts shorter than this are read again rather than remembered outside the model's memory.
 const WORTH_SAVING: usize = 16;
+
+/// A part of another text is worth moving from so many tokens on.
+const WORTH_MOVING: usize = 96;
 
 /// To bring back a text from outside takes less time than to read one token for so many that it has.
 const RESTORED_AT_ONCE: usize = 512;
@@ -30,6 +33,20 @@ pub(super) struct Place {
     pub read: usize,
     /// What comes next, where the whole prompt has been read before.
     pub next: Option<Likely>,
+    /// How what is there was read.
+    pub likeness: Likeness,
+    /// A part further on that is there too.
+    pub ahead: Option<Ahead>,
+}
+
+/// A part of a text that was read before, in a sequence of its own until the text is read up to it.
+#[derive(Debug)]
+pub(super) struct Ahead {
+    sequence: Sequence,
+    /// The position in the text at which it begins.
+    pub target: usize,
+    /// Its tokens.
+    pub length: usize,
 }
 
 /// Why a step could not be made.
@@ -41,10 +58,21 @@ pub(super) enum Failure {
     Broken(Error),
 }
 
+/// What can be done with a model's memory.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Abilities {
+    /// Whether it can be used in part.
+    pub cut: Cut,
+    /// Whether a part can be moved to another place of a text.
+    pub can_move: bool,
+}
+
 /// What llama.cpp's memory holds, and texts that were taken out of it and can be put back.
 pub(super) struct Memory<'model> {
     context: LlamaContext<'model>,
     cut: Cut,
+    /// Whether what was read can be moved to another place of a text.
+    can_move: bool,
     free: Vec<Sequence>,
     /// Sequences that no request works on.
     idle: Shelf<Sequence, LlamaToken>,
@@ -83,13 +111,14 @@ impl<'model> Memory<'model> {
     pub fn new(
         context: LlamaContext<'model>,
         sequences: u32,
-        cut: Cut,
+        Abilities { cut, can_move }: Abilities,
         most_bytes: u64,
         states: Option<States>,
     ) -> Self {
         let mut memory = Self {
             context,
             cut,
+            can_move,
             free: (0..Sequence::try_from(sequences).unwrap_or(1)).rev().collect(),
             idle: Shelf::default(),
             next: HashMap::new(),
@@ -102,7 +131,7 @@ impl<'model> Memory<'model> {
         };
         let stored = memory.states.as_mut().map(States::all).unwrap_or_default();
         for (text, stored) in stored {
-            memory.keep(text, Kept { state: Shelved::Disk(stored), next: Nexts::new() });
+            memory.keep(text, Likeness::Exact, Kept { state: Shelved::Disk(stored), next: Nexts::new() });
         }
         memory
     }
@@ -118,22 +147,25 @@ impl<'model> Memory<'model> {
     }
 
     /// A sequence for a text, with as much of it as is remembered, or as `beside`, a sequence at work, has in common with it. The
-    /// last token is left to be read, unless it is known what follows.
-    pub fn begin(&mut self, text: &[LlamaToken], beside: Option<(Sequence, usize)>) -> Place {
+    /// last token is left to be read, unless it is known what follows. `likeness` is how what is there may have been read.
+    pub fn begin(&mut self, text: &[LlamaToken], beside: Option<(Sequence, usize)>, likeness: Likeness) -> Place {
         let common = beside.map_or(0, |(_, common)| common.min(text.len().saturating_sub(1)));
-        let place = match beside {
-            Some((neighbour, _)) if common > self.remembered(text) => self.copy(neighbour, common),
-            _ => self.find_place(text),
+        let mut place = match beside {
+            Some((neighbour, _)) if common > self.remembered(text, likeness) => self.copy(neighbour, common),
+            _ => self.find_place(text, likeness),
         };
+        if likeness == Likeness::Moved && self.can_move {
+            place.ahead = self.find_ahead(text, place.read);
+        }
         // Whatever lies in the model's memory is looked at in every step, also by those whom it does not concern.
         while self.evict() {}
         place
     }
 
     /// How many tokens at the beginning of a text need not be read, at the least.
-    pub fn remembered(&self, text: &[LlamaToken]) -> usize {
-        let idle = self.idle.find(text, self.cut).map_or(0, |find| find.common);
-        idle.max(self.saved.find(text, self.cut).map_or(0, |find| find.common))
+    pub fn remembered(&self, text: &[LlamaToken], likeness: Likeness) -> usize {
+        let idle = self.idle.find(text, self.cut, likeness).map_or(0, |find| find.common);
+        idle.max(self.saved.find(text, self.cut, likeness).map_or(0, |find| find.common))
     }
 
     /// A sequence with the first tokens of another one that is at work.
@@ -141,12 +173,12 @@ impl<'model> Memory<'model> {
         let sequence = self.sequence();
         let end = u32::try_from(tokens).ok();
         let copied = self.context.copy_kv_cache_seq(from, sequence, None, end).is_ok();
-        Place { sequence, read: if copied { tokens } else { 0 }, next: None }
+        Place::exact(sequence, if copied { tokens } else { 0 }, None)
     }
 
-    fn find_place(&mut self, text: &[LlamaToken]) -> Place {
-        self.restore(text);
-        let found = self.idle.find(text, self.cut).map(|find| {
+    fn find_place(&mut self, text: &[LlamaToken], likeness: Likeness) -> Place {
+        self.restore(text, likeness);
+        let found = self.idle.find(text, self.cut, likeness).map(|find| {
             let known = self.next.get(&find.key).filter(|_| find.common == text.len());
             let next = known.and_then(|known| known.iter().find(|(count, _)| *count == text.len()));
             (find, next.map(|(_, likely)| likely.clone()))
@@ -157,53 +189,121 @@ impl<'model> Memory<'model> {
         if left_over && !self.can_cut() || read == 0 {
             return self.blank();
         }
+        let likeness = self.idle.likeness(find.key);
         if !left_over && next.is_none() {
             self.idle.take(find.key);
-            return Place { sequence: find.key, read, next };
+            return Place { likeness, ..Place::exact(find.key, read, next) };
         }
         self.idle.touch(find.key);
         let sequence = self.sequence();
         let end = if left_over { u32::try_from(read).ok() } else { None };
         if self.context.copy_kv_cache_seq(find.key, sequence, None, end).is_err() {
-            return Place { sequence, read: 0, next: None };
+            return Place::exact(sequence, 0, None);
         }
         let known = self.next.get(&find.key).into_iter().flatten().filter(|(count, _)| *count <= read);
         self.next.insert(sequence, known.cloned().collect());
-        Place { sequence, read, next }
+        Place { likeness, ..Place::exact(sequence, read, next) }
     }
 
-    /// A request is done with a sequence, in which `text` is. `next` is what comes after its first so many tokens.
-    pub fn end(&mut self, sequence: Sequence, text: Vec<LlamaToken>, next: Option<(usize, Likely)>) {
-        if text.is_empty() || self.idle.covers(&text) {
+    /// A part of a text, behind its first `read` tokens, that was read as a part of another one: its state is put into a sequence
+    /// of its own and moved to where the text has it.
+    fn find_ahead(&mut self, text: &[LlamaToken], read: usize) -> Option<Ahead> {
+        let idle = self.idle.find_part(text, read, WORTH_MOVING);
+        let saved = self.saved.find_part(text, read, WORTH_MOVING);
+        let length = |found: &Option<(_, Chunk)>| found.map_or(0, |(_, chunk): (_, Chunk)| chunk.length);
+        let (sequence, chunk) = if length(&idle) >= saved.map_or(0, |(_, chunk)| chunk.length) {
+            let (from, chunk) = idle?;
+            // A copy of the state and not of the sequence, whose cells would be moved for both.
+            let state = self.context.state_seq_get(from, LlamaStateSeqFlags::empty()).ok()?;
+            let sequence = self.sequence();
+            (self.context.state_seq_set(&state, sequence).is_ok().then_some(sequence).ok_or(sequence), chunk)
+        } else {
+            let (number, chunk) = saved?;
+            (self.put_back(number), chunk)
+        };
+        let sequence = match sequence {
+            Ok(sequence) => sequence,
+            Err(empty) => {
+                self.release(empty);
+                return None;
+            }
+        };
+        match self.keep_and_move(sequence, chunk) {
+            true => Some(Ahead { sequence, target: chunk.target, length: chunk.length }),
+            false => {
+                self.release(sequence);
+                None
+            }
+        }
+    }
+
+    /// Leaves nothing but a part in a sequence, and moves that to its new place. `false` if it cannot be done.
+    fn keep_and_move(&mut self, sequence: Sequence, Chunk { source, target, length }: Chunk) -> bool {
+        let position = |tokens: usize| u32::try_from(tokens).ok();
+        let whose = u32::try_from(sequence).ok();
+        let (begin, end) = (position(source), position(source + length));
+        let Ok(by) = i32::try_from(target as i64 - source as i64) else { return false };
+        self.context.clear_kv_cache_seq(whose, end, None) == Ok(true)
+            && self.context.clear_kv_cache_seq(whose, Some(0), begin) == Ok(true)
+            && self.context.kv_cache_seq_add(sequence, begin, end, by).is_ok()
+    }
+
+    /// Joins a part to the sequence of a text that is read up to it. Gives back how many tokens were joined.
+    pub fn join(&mut self, sequence: Sequence, Ahead { sequence: from, target, length }: Ahead) -> usize {
+        let (begin, end) = (u32::try_from(target).ok(), u32::try_from(target + length).ok());
+        let joined = self.context.copy_kv_cache_seq(from, sequence, begin, end).is_ok();
+        self.release(from);
+        if joined { length } else { 0 }
+    }
+
+    /// Gives up a part that no text will be read up to.
+    pub fn leave(&mut self, Ahead { sequence, .. }: Ahead) {
+        self.release(sequence);
+    }
+
+    /// A request is done with a sequence, in which `text` is, read so. `next` is what comes after its first so many tokens.
+    pub fn end(
+        &mut self,
+        sequence: Sequence,
+        text: Vec<LlamaToken>,
+        likeness: Likeness,
+        next: Option<(usize, Likely)>,
+    ) {
+        if text.is_empty() || self.idle.covers(&text, likeness) {
             self.release(sequence);
             return;
         }
         // What it went on from knew more.
         let mut nexts = self.next.remove(&sequence).unwrap_or_default();
-        for shorter in self.idle.covered_by(&text) {
+        for shorter in self.idle.covered_by(&text, likeness) {
+            // What follows something that was moved is not known as exactly.
+            if self.idle.likeness(shorter) == likeness {
+                nexts.extend(self.next.remove(&shorter).unwrap_or_default());
+            }
             self.idle.take(shorter);
-            nexts.extend(self.next.remove(&shorter).unwrap_or_default());
             self.release(shorter);
         }
         nexts.extend(next);
-        self.idle.put(sequence, text);
+        self.idle.put(sequence, text, likeness);
         self.next.insert(sequence, tidy(nexts));
     }
 
     /// A request has to give way for a while: its sequence goes outside if it can.
-    pub fn park(&mut self, sequence: Sequence, text: Vec<LlamaToken>) {
-        self.save(sequence, text, Nexts::new());
+    pub fn park(&mut self, sequence: Sequence, text: Vec<LlamaToken>, likeness: Likeness) {
+        self.save(sequence, text, likeness, Nexts::new());
         self.release(sequence);
     }
 
     /// Saves one of the texts that nobody works on, so that no time is lost for that when the next request comes. `false` when
     /// all are saved.
     pub fn save_one(&mut self) -> bool {
-        let unsaved = |(_, text): &(Sequence, &[LlamaToken])| text.len() >= WORTH_SAVING && !self.saved.covers(text);
+        let unsaved = |(sequence, text): &(Sequence, &[LlamaToken])| {
+            text.len() >= WORTH_SAVING && !self.saved.covers(text, self.idle.likeness(*sequence))
+        };
         let Some((sequence, text)) = self.idle.newest_first().into_iter().find(unsaved) else { return false };
         let text = text.to_vec();
         let next = self.next.get(&sequence).cloned().unwrap_or_default();
-        self.save(sequence, text, next)
+        self.save(sequence, text, self.idle.likeness(sequence), next)
     }
 
     /// Takes back what a sequence has from position `from` on.
@@ -235,12 +335,13 @@ impl<'model> Memory<'model> {
     pub fn store_one(&mut self) -> bool {
         let Some(states) = &mut self.states else { return false };
         let worth = |text: &[LlamaToken]| text.len() >= super::states::WORTH_STORING && !states.has(text);
-        if let Some((sequence, text)) = self.idle.newest_first().into_iter().find(|(_, text)| worth(text)) {
+        let exact = |likeness: Likeness| likeness == Likeness::Exact;
+        let mut idle = self.idle.newest_first().into_iter().filter(|(key, _)| exact(self.idle.likeness(*key)));
+        if let Some((sequence, text)) = idle.find(|(_, text)| worth(text)) {
             return states.store(&self.context, sequence, text);
         }
-        let Some((number, text)) = self.saved.newest_first().into_iter().find(|(_, text)| worth(text)) else {
-            return false;
-        };
+        let mut saved = self.saved.newest_first().into_iter().filter(|(key, _)| exact(self.saved.likeness(*key)));
+        let Some((number, text)) = saved.find(|(_, text)| worth(text)) else { return false };
         let text = text.to_vec();
         let sequence = self.sequence();
         let Some(Kept { state: Shelved::Memory(state), .. }) = self.kept.get(&number) else {
@@ -268,7 +369,7 @@ impl<'model> Memory<'model> {
     }
 
     fn blank(&mut self) -> Place {
-        Place { sequence: self.sequence(), read: 0, next: None }
+        Place::exact(self.sequence(), 0, None)
     }
 
     /// A sequence without anything in it. There are more of them than requests at work, so one can always be had.
@@ -287,25 +388,27 @@ impl<'model> Memory<'model> {
     /// Makes room by giving up the idle sequence that was used longest ago. `false` if there is none.
     fn evict(&mut self) -> bool {
         let Some(sequence) = self.idle.oldest() else { return false };
+        let likeness = self.idle.likeness(sequence);
         let text = self.idle.take(sequence).expect("it was there just now");
         let next = self.next.remove(&sequence).unwrap_or_default();
-        self.save(sequence, text, next);
+        self.save(sequence, text, likeness, next);
         self.release(sequence);
         true
     }
 
     /// Keeps the state of a sequence in main memory, unless it is not worth it or does not fit. `false` if it is not kept.
-    fn save(&mut self, sequence: Sequence, text: Vec<LlamaToken>, mut next: Nexts) -> bool {
-        if text.len() < WORTH_SAVING || self.saved.covers(&text) {
+    fn save(&mut self, sequence: Sequence, text: Vec<LlamaToken>, likeness: Likeness, mut next: Nexts) -> bool {
+        if text.len() < WORTH_SAVING || self.saved.covers(&text, likeness) {
             return false;
         }
         let size = self.context.state_seq_get_size_ext(sequence, LlamaStateSeqFlags::empty()) as u64;
         if size > self.most_bytes {
             return false;
         }
-        for older in self.saved.mostly_covered_by(&text) {
+        for older in self.saved.mostly_covered_by(&text, likeness) {
             let same = self.saved.get(older).map_or(0, |older| prefix::common(older, &text));
-            let known = self.kept.get(&older).map(|kept| kept.next.clone()).unwrap_or_default();
+            let known = self.kept.get(&older).filter(|_| self.saved.likeness(older) == likeness);
+            let known = known.map(|kept| kept.next.clone()).unwrap_or_default();
             next.extend(known.into_iter().filter(|(count, _)| *count <= same));
             self.drop_saved(older);
         }
@@ -316,7 +419,7 @@ impl<'model> Memory<'model> {
         }
         match self.context.state_seq_get(sequence, LlamaStateSeqFlags::empty()) {
             Ok(state) => {
-                self.keep(text, Kept { state: Shelved::Memory(state), next: tidy(next) });
+                self.keep(text, likeness, Kept { state: Shelved::Memory(state), next: tidy(next) });
                 true
             }
             Err(error) => {
@@ -326,12 +429,12 @@ impl<'model> Memory<'model> {
         }
     }
 
-    fn keep(&mut self, text: Vec<LlamaToken>, kept: Kept) {
+    fn keep(&mut self, text: Vec<LlamaToken>, likeness: Likeness, kept: Kept) {
         self.numbers += 1;
         if let Shelved::Memory(state) = &kept.state {
             self.bytes += state.byte_len() as u64;
         }
-        self.saved.put(self.numbers, text);
+        self.saved.put(self.numbers, text, likeness);
         self.kept.insert(self.numbers, kept);
     }
 
@@ -348,16 +451,33 @@ impl<'model> Memory<'model> {
     }
 
     /// Brings back a saved text if it spares more reading than those that are in the model's memory.
-    fn restore(&mut self, text: &[LlamaToken]) {
-        let there = self.idle.find(text, self.cut).map_or(0, |find| find.common);
-        let Some(find) = self.saved.find(text, self.cut) else { return };
+    fn restore(&mut self, text: &[LlamaToken], likeness: Likeness) {
+        let there = self.idle.find(text, self.cut, likeness).map_or(0, |find| find.common);
+        let Some(find) = self.saved.find(text, self.cut, likeness) else { return };
         let length = self.saved.get(find.key).map_or(0, <[LlamaToken]>::len);
         if find.common <= there + length / RESTORED_AT_ONCE {
             return;
         }
-        let sequence = self.sequence();
         let next = self.kept.get(&find.key).map(|kept| kept.next.clone()).unwrap_or_default();
-        let restored = match self.kept.get(&find.key).map(|kept| &kept.state) {
+        match self.put_back(find.key) {
+            Ok(sequence) => {
+                self.saved.touch(find.key);
+                let whole = self.saved.get(find.key).map(<[LlamaToken]>::to_vec).unwrap_or_default();
+                self.idle.put(sequence, whole, self.saved.likeness(find.key));
+                self.next.insert(sequence, next);
+            }
+            Err(empty) => {
+                self.release(empty);
+                self.drop_saved(find.key);
+            }
+        }
+    }
+
+    /// Puts the state of a saved text into a sequence; what nobody uses gives way if there is no room. An error gives back the
+    /// sequence, with nothing in it.
+    fn put_back(&mut self, number: u64) -> Result<Sequence, Sequence> {
+        let sequence = self.sequence();
+        let done = match self.kept.get(&number).map(|kept| &kept.state) {
             Some(Shelved::Memory(state)) => loop {
                 match self.context.state_seq_set(state, sequence) {
                     Ok(()) => break true,
@@ -373,19 +493,18 @@ impl<'model> Memory<'model> {
                 }
             },
             Some(Shelved::Disk(stored)) => {
-                stored.load(&mut self.context, sequence, self.saved.get(find.key).unwrap_or_default())
+                stored.load(&mut self.context, sequence, self.saved.get(number).unwrap_or_default())
             }
             None => false,
         };
-        if !restored {
-            self.release(sequence);
-            self.drop_saved(find.key);
-            return;
-        }
-        self.saved.touch(find.key);
-        let whole = self.saved.get(find.key).map(<[LlamaToken]>::to_vec).unwrap_or_default();
-        self.idle.put(sequence, whole);
-        self.next.insert(sequence, next);
+        if done { Ok(sequence) } else { Err(sequence) }
+    }
+}
+
+impl Place {
+    /// A place in which all was read in order, with nothing further on.
+    fn exact(sequence: Sequence, read: usize, next: Option<Likely>) -> Self {
+        Self { sequence, read, next, likeness: Likeness::Exact, ahead: None }
     }
 }
 

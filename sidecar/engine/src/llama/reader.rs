@@ -4,11 +4,19 @@ use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 
 use super::load::{file_mark, fill_marks};
+use crate::prefix::Likeness;
 use crate::template::{Part, Template};
-use crate::{Error, File, Keep, Message, Prompt, Role};
+use crate::{Error, File, Keep, Message, Moves, Prompt, Request, Role};
 
 /// Room for an answer that a prompt has to leave free, in tokens.
 const ANSWER_ROOM: usize = 256;
+
+/// Where a conversation is too long, this part of what fits is left out at a time, rounded up to whole messages: the beginning of the
+/// prompt then stays the same over several questions, and need not be read again for each.
+const DROPPED_AT_A_TIME: usize = 8;
+
+/// Bytes that make a token, roughly.
+const BYTES_OF_TOKEN: usize = 4;
 
 /// Lays out prompts for one model.
 pub(super) struct Reader<'model> {
@@ -23,41 +31,88 @@ pub(super) struct Laid {
     pub tokens: Vec<LlamaToken>,
     /// Messages that were left out, or ends that were cut.
     pub dropped: usize,
+    /// How what was read of other texts may be used for it.
+    pub likeness: Likeness,
+}
+
+impl Laid {
+    fn new(tokens: Vec<LlamaToken>, dropped: usize) -> Self {
+        Self { tokens, dropped, likeness: Likeness::Exact }
+    }
 }
 
 impl Reader<'_> {
     /// Lays out a prompt.
-    pub fn read(&self, prompt: &Prompt) -> Result<Laid, Error> {
-        match prompt {
+    pub fn read(&self, request: &Request) -> Result<Laid, Error> {
+        let mut laid = match &request.prompt {
             Prompt::Chat(messages) => self.chat(messages),
             Prompt::Text(text) => self.text(text),
             Prompt::Fill { files, path, prefix, suffix } => self.fill(files, path.as_deref(), prefix, suffix),
+        }?;
+        let cut = laid.dropped > 0 || matches!(request.prompt, Prompt::Fill { .. });
+        if cut && request.moves == Moves::WhereCut {
+            laid.likeness = Likeness::Moved;
         }
+        Ok(laid)
     }
 
     /// The prompt without as many of the messages that may be left out as needed, oldest first; a question goes with its answer.
     fn chat(&self, messages: &[Message]) -> Result<Laid, Error> {
         let limit = self.limit.saturating_sub(ANSWER_ROOM);
+        let written: usize = messages.iter().map(|message| message.content.len()).sum();
         let mut kept: Vec<&Message> = messages.iter().collect();
+        if written > limit * BYTES_OF_TOKEN * 2 {
+            kept = self.recent(messages, limit);
+        }
         loop {
             let tokens = self.tokenize(&kept)?;
             if tokens.len() <= limit {
-                return Ok(Laid { tokens, dropped: messages.len() - kept.len() });
+                return Ok(Laid::new(tokens, messages.len() - kept.len()));
             }
-            let mut over = tokens.len() - limit;
             let before = kept.len();
-            while over > 0
-                && let Some(oldest) = kept.iter().position(|message| message.keep == Keep::IfRoom)
-            {
-                over = over.saturating_sub(self.count(&kept.remove(oldest).content));
-                while kept.get(oldest).is_some_and(|next| next.keep == Keep::IfRoom && next.role == Role::Assistant) {
-                    over = over.saturating_sub(self.count(&kept.remove(oldest).content));
-                }
+            if before == messages.len() {
+                kept = self.recent(messages, limit);
             }
             if kept.len() == before {
-                return Err(Error::ContextTooLong { tokens: tokens.len(), limit });
+                let Some(oldest) = kept.iter().position(|message| message.keep == Keep::IfRoom) else {
+                    return Err(Error::ContextTooLong { tokens: tokens.len(), limit });
+                };
+                kept.remove(oldest);
+                while kept.get(oldest).is_some_and(|next| next.keep == Keep::IfRoom && next.role == Role::Assistant) {
+                    kept.remove(oldest);
+                }
             }
         }
+    }
+
+    /// The messages without the oldest, where not all fit: counted from the newest, so that a long conversation costs no more than
+    /// what is kept of it. The cut is where a certain amount has been written since the beginning, and stays there for a while.
+    fn recent<'m>(&self, messages: &'m [Message], limit: usize) -> Vec<&'m Message> {
+        let may_go = |message: &&Message| message.keep == Keep::IfRoom;
+        let fixed: usize =
+            messages.iter().filter(|message| !may_go(message)).map(|message| self.count(&message.content)).sum();
+        let old: Vec<&Message> = messages.iter().filter(may_go).collect();
+        let (mut room, mut first) = (limit.saturating_sub(fixed), old.len());
+        while first > 0 {
+            let Some(rest) = room.checked_sub(self.count(&old[first - 1].content)) else { break };
+            (room, first) = (rest, first - 1);
+        }
+        let mut dropped: usize = old[..first].iter().map(|message| message.content.len()).sum();
+        let at_a_time = (limit * BYTES_OF_TOKEN / DROPPED_AT_A_TIME).max(1);
+        let enough = dropped.next_multiple_of(at_a_time);
+        while let Some(next) = old.get(first).map(|message| message.content.len())
+            && (dropped < enough && next <= at_a_time || first > 0 && old[first].role == Role::Assistant)
+        {
+            dropped += next;
+            first += 1;
+        }
+        let mut left = first;
+        let stays = |message: &&Message| {
+            let goes = may_go(message) && left > 0;
+            left -= usize::from(goes);
+            !goes
+        };
+        messages.iter().filter(stays).collect()
     }
 
     /// A text as it is.
@@ -68,9 +123,9 @@ impl Reader<'_> {
         let limit = self.limit.saturating_sub(1);
         match tokens.len() {
             // There is nothing to go on from; most models begin a text after their end mark.
-            0 => Ok(Laid { tokens: vec![vocab.eos()], dropped: 0 }),
+            0 => Ok(Laid::new(vec![vocab.eos()], 0)),
             count if count > limit => Err(Error::ContextTooLong { tokens: count, limit }),
-            _ => Ok(Laid { tokens, dropped: 0 }),
+            _ => Ok(Laid::new(tokens, 0)),
         }
     }
 
@@ -91,7 +146,7 @@ impl Reader<'_> {
         tokens.push(after);
         tokens.extend_from_slice(&suffix[..suffix_kept]);
         tokens.push(gap);
-        Ok(Laid { tokens, dropped: cut + left_out })
+        Ok(Laid::new(tokens, cut + left_out))
     }
 
     /// What stands before a text with a gap: other files, and the path of its own. As many files as there is `room` for, in tokens;

@@ -24,6 +24,11 @@ pub(super) struct Turn {
     reused: usize,
     /// Where they are; none while the request has to give way.
     sequence: Option<Sequence>,
+    /// How what was read of other texts may be used, and how what is there was read.
+    wanted: Likeness,
+    likeness: Likeness,
+    /// A part of the prompt further on that need not be read.
+    ahead: Option<Ahead>,
     chooser: Chooser,
     decoder: Decoder,
     lookup: Option<Lookup<LlamaToken>>,
@@ -65,7 +70,7 @@ const WORTH_WAITING: usize = 32;
 
 impl Turn {
     /// A request whose prompt is laid out.
-    pub fn new(job: Job, prompt: Vec<LlamaToken>, can_guess: bool) -> Self {
+    pub fn new(job: Job, prompt: Vec<LlamaToken>, wanted: Likeness, can_guess: bool) -> Self {
         let chooser = Chooser::new(job.request.sampling);
         let lookup = (can_guess && job.request.drafts == Drafts::Lookup).then(Lookup::default);
         Self {
@@ -76,6 +81,9 @@ impl Turn {
             read: 0,
             reused: 0,
             sequence: None,
+            wanted,
+            likeness: Likeness::Exact,
+            ahead: None,
             decoder: Decoder::default(),
             drafts: Vec::new(),
             alone: false,
@@ -89,7 +97,7 @@ impl Turn {
 
     /// Whether somebody of no less urgency is at work who will have read more of what this one has to read than anybody before.
     pub fn would_follow(&self, turns: &[Self], memory: &Memory<'_>) -> bool {
-        let remembered = || memory.remembered(&self.text);
+        let remembered = || memory.remembered(&self.text, self.wanted);
         turns.iter().any(|turn| {
             let common = prefix::common(&turn.text, &self.text);
             turn.job.request.lane <= self.job.request.lane
@@ -105,7 +113,8 @@ impl Turn {
             let read = &turn.text[..turn.read];
             turn.sequence.map(|sequence| (sequence, prefix::common(read, &self.text)))
         };
-        turns.iter().filter_map(read).max_by_key(|(_, common)| *common)
+        let fitting = turns.iter().filter(|turn| turn.likeness <= self.wanted);
+        fitting.filter_map(read).max_by_key(|(_, common)| *common)
     }
 
     /// Begins, or goes on after giving way, from what is remembered or from what somebody else has just read. What is known
@@ -117,14 +126,16 @@ impl Turn {
         model: &LlamaModel,
         limit: usize,
     ) -> Progress {
-        let Place { sequence, read, next } = memory.begin(&self.text, beside);
-        self.sequence = Some(sequence);
-        self.read = read;
+        // After giving way, it goes on from where it was.
+        let wanted = if self.text.len() == self.prompt { self.wanted } else { self.wanted.max(self.likeness) };
+        let Place { sequence, read, next, likeness, ahead } = memory.begin(&self.text, beside, wanted);
+        (self.sequence, self.read, self.likeness, self.ahead) = (Some(sequence), read, likeness, ahead);
+        self.join(memory);
         let is_fresh = self.text.len() == self.prompt;
         if is_fresh {
             self.job.reply.activate();
             self.started = Instant::now();
-            self.reused = read;
+            self.reused = self.read;
         }
         match next {
             Some(next) if is_fresh && (next.tells_probabilities() || !self.job.request.probabilities) => {
@@ -132,7 +143,7 @@ impl Turn {
             }
             // It is known, but not well enough: the last token is read again.
             Some(_) => {
-                self.read = read.saturating_sub(1);
+                self.read = self.read.saturating_sub(1);
                 if let Err(error) = memory.forget(sequence, self.read) {
                     self.fail(error);
                     return Progress::Over;
@@ -179,6 +190,7 @@ impl Turn {
         if grant.read == 0 {
             return Progress::GoesOn;
         }
+        self.join(memory);
         if self.read < self.text.len() {
             self.job.reply.send(Ok(Event::Reading { tokens: self.read }));
             return Progress::GoesOn;
@@ -205,6 +217,18 @@ impl Turn {
         }
         self.read = kept;
         progress
+    }
+
+    /// Joins what was read further on, once everything before it is read too.
+    fn join(&mut self, memory: &mut Memory<'_>) {
+        if let Some(sequence) = self.sequence
+            && let Some(ahead) = self.ahead.take_if(|ahead| ahead.target == self.read)
+        {
+            let joined = memory.join(sequence, ahead);
+            self.read += joined;
+            self.reused += joined;
+            self.likeness = Likeness::Moved;
+        }
     }
 
     /// Says one token, and more as far as what was guessed turns out right.
@@ -261,23 +285,32 @@ impl Turn {
 
     /// The request is over; what the model has read of it stays for the next one.
     pub fn end(mut self, memory: &mut Memory<'_>) {
+        self.leave(memory);
         let Some(sequence) = self.sequence.take() else { return };
         self.text.truncate(self.read);
         let next = self.after_prompt.take().filter(|_| self.read >= self.prompt).map(|likely| (self.prompt, likely));
-        memory.end(sequence, self.text, next);
+        memory.end(sequence, self.text, self.likeness, next);
     }
 
     /// The request is over, and what the model has read of it cannot be trusted.
     pub fn discard(mut self, memory: &mut Memory<'_>) {
+        self.leave(memory);
         if let Some(sequence) = self.sequence.take() {
-            memory.end(sequence, Vec::new(), None);
+            memory.end(sequence, Vec::new(), self.likeness, None);
+        }
+    }
+
+    fn leave(&mut self, memory: &mut Memory<'_>) {
+        if let Some(ahead) = self.ahead.take() {
+            memory.leave(ahead);
         }
     }
 
     /// The request makes room for others, and will go on later.
     pub fn give_way(&mut self, memory: &mut Memory<'_>) {
+        self.leave(memory);
         if let Some(sequence) = self.sequence.take() {
-            memory.park(sequence, self.text[..self.read].to_vec());
+            memory.park(sequence, self.text[..self.read].to_vec(), self.likeness);
         }
         self.read = 0;
     }

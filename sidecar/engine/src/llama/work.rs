@@ -13,6 +13,7 @@ use llama_cpp_2::token::LlamaToken;
 use super::memory::{Failure, Memory};
 use super::turn::{Progress, Step, Turn};
 use crate::handle::{Job, Usage};
+use crate::prefix::Likeness;
 use crate::schedule::{self, Claim, Company, Grant, Pace};
 use crate::{Error, Lane};
 
@@ -31,8 +32,8 @@ const BREATH: Duration = Duration::from_millis(1);
 /// How long states may be written when the engine ends.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
-/// A request whose prompt is laid out.
-pub(super) type Laid = (Job, Vec<LlamaToken>);
+/// A request whose prompt is laid out, and how what was read of other texts may be used for it.
+pub(super) type Laid = (Job, Vec<LlamaToken>, Likeness);
 
 /// The loop, and all that it works on.
 pub(super) struct Worker<'model> {
@@ -161,11 +162,11 @@ impl<'model> Worker<'model> {
         }
     }
 
-    fn enqueue(&mut self, (job, prompt): Laid) {
+    fn enqueue(&mut self, (job, prompt, likeness): Laid) {
         if job.request.lane == Lane::Completion {
             self.completed = Some(Instant::now());
         }
-        self.waiting.push_back(Turn::new(job, prompt, self.memory.can_cut()));
+        self.waiting.push_back(Turn::new(job, prompt, likeness, self.memory.can_cut()));
     }
 
     /// Ends the requests whose callers have gone; what was read of them is remembered.
