@@ -16,7 +16,7 @@ pub struct Options {
 }
 
 /// All benchmarks, in the order in which they run.
-const ALL: &[&str] = &["cached", "engine", "history", "validate"];
+const ALL: &[&str] = &["cached", "engine", "history", "restart", "soak", "validate"];
 
 /// Runs benchmarks in the profile in which HAPA is run and tested, so that nothing is built a second time for them.
 pub fn bench(places: &Places, options: &Options) -> Result<()> {

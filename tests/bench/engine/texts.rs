@@ -33,6 +33,11 @@ impl Texts {
         &self.code[..line]
     }
 
+    /// What somebody types at the end of a file, a piece at a time.
+    pub fn typed(&self) -> impl Iterator<Item = &'static str> {
+        TYPED.split_inclusive(' ').flat_map(|words| words.split_inclusive('\n'))
+    }
+
     /// How many tasks there are that change a file.
     pub fn edits(&self) -> usize {
         TASKS.len()
@@ -47,6 +52,12 @@ impl Texts {
         )
     }
 }
+
+const TYPED: &str = "def load_settings(path):
+    with open(path) as file:
+        settings = json.load(file)
+    return settings
+";
 
 fn module(name: &str) -> String {
     let class = format!("{}{}", name[..1].to_uppercase(), &name[1..]);
