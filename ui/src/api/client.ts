@@ -9,6 +9,7 @@ export type GenerateRequest = components['schemas']['GenerateRequest'];
 export type ConversationItem = components['schemas']['ConversationItem'];
 export type Conversation = components['schemas']['ConversationResponse'];
 export type HistoryItem = components['schemas']['HistoryItem'];
+export type ModelItem = components['schemas']['ModelItem'];
 export type DetailedHealth = components['schemas']['DetailedHealthResponse'];
 export type Frame = components['schemas']['Frame'];
 
@@ -33,9 +34,14 @@ export function connect(baseUrl: string, key: string, fetch: typeof globalThis.f
   });
 
   return {
-    /** How the API is: its model, its queue. */
+    /** How the API is: its model, its devices, its memory. */
     async healthDetailed(signal?: AbortSignal): Promise<DetailedHealth> {
       return whole(await client.GET('/health/detailed', init(signal)));
+    },
+
+    /** The models that there are, those that were chosen first. */
+    async models(signal?: AbortSignal) {
+      return whole(await client.GET('/api/v1/models', init(signal)));
     },
 
     /** A page of conversations, the latest first. */

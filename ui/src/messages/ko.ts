@@ -104,6 +104,20 @@ export const ko = {
   modelFailedTitle: '모델을 불러오지 못했습니다',
   modelFailedHelp: '모델 파일이 온전한지 확인하거나 다시 받은 뒤, 다시 시작하세요.',
 
+  // The machine
+  machine: '모델과 메모리',
+  close: '닫기',
+  machineReading: '살펴보는 중…',
+  machineFailed: '지금은 알 수 없습니다. 곧 다시 살펴봅니다.',
+  roles: { chat: '대화', completion: '자동 완성' },
+  memoryBudget: '메모리 예산',
+  memoryUsed: (used: string, budget: string) => `${budget} 가운데 ${used}`,
+  memoryParts: { weights: '모델', conversations: '대화', work: '계산', saved: '옮겨 둔 대화' },
+  savedNow: (now: string) => `지금 ${now}, 많아도`,
+  gpuMemory: (size: string) => `GPU 메모리는 ${size}를 씁니다.`,
+  devices: '장치',
+  deviceMemory: (free: string, whole: string) => `${whole} 가운데 ${free} 비어 있음`,
+
   // The sidecar
   sidecarStarting: 'HAPA를 시작하고 있습니다…',
   sidecarRestarting: 'HAPA의 엔진을 다시 시작하고 있습니다',

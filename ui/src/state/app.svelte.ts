@@ -4,6 +4,7 @@ import { createContext } from 'svelte';
 import type { Host } from '../host';
 import { Conversations } from './conversations.svelte';
 import { Draft } from './draft.svelte';
+import { Machine } from './machine.svelte';
 import { Model } from './model.svelte';
 import { Preferences } from './preferences.svelte';
 import { Sidecar } from './sidecar.svelte';
@@ -23,12 +24,14 @@ export class App {
   readonly draft: Draft;
   readonly sidecar: Sidecar;
   readonly model = new Model();
+  readonly machine: Machine;
   readonly conversations: Conversations;
 
   constructor({ host, fetch, storage, language }: Surroundings) {
     this.preferences = new Preferences(storage, language);
     this.draft = new Draft(storage);
     this.sidecar = new Sidecar(host, fetch, () => this.preferences.spoken);
+    this.machine = new Machine(this.sidecar);
     this.conversations = new Conversations({ sidecar: this.sidecar, model: this.model }, this.draft);
   }
 

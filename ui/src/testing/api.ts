@@ -1,5 +1,5 @@
 // The API as the wire has it, without a wire: a `fetch` that tests write the answers of.
-import type { ConversationItem, DetailedHealth, Frame, HistoryItem } from '../api/client';
+import type { ConversationItem, DetailedHealth, Frame, HistoryItem, ModelItem } from '../api/client';
 
 /** A request as it arrived. */
 export interface Arrived {
@@ -13,6 +13,9 @@ export interface Arrived {
 export class FakeApi {
   readonly arrived: Arrived[] = [];
   model: DetailedHealth['model'] = { state: 'ready', name: 'scripted' };
+  models: ModelItem[] = [];
+  devices: DetailedHealth['devices'] = [];
+  memory: DetailedHealth['memory'] = memory();
   items: ConversationItem[] = [];
   threads: Record<string, HistoryItem[]> = {};
   /** What the next questions get, in order; a question that finds none waits for `answer`. */
@@ -27,6 +30,9 @@ export class FakeApi {
     const body = text === '' ? undefined : (JSON.parse(text) as Record<string, unknown>);
     this.arrived.push({ method: request.method, path: pathname, headers: request.headers, body });
     if (pathname === '/health/detailed') return Response.json(this.#health());
+    if (pathname === '/api/v1/models') {
+      return Response.json({ status: 'success', models: this.models, memory: this.memory });
+    }
     if (pathname === '/api/v1/generate-code-streaming') return this.#answer(request.signal);
     if (pathname === '/api/v1/conversations') {
       const [offset, limit] = [Number(searchParams.get('offset')), Number(searchParams.get('limit'))];
@@ -83,19 +89,9 @@ export class FakeApi {
   #health(): DetailedHealth {
     const queue = { waiting: 0, active: 0, capacity: 32 };
     const backend = { device: this.model.state === 'ready' ? 'CPU (test)' : null };
-    const memory = {
-      budget_bytes: 0,
-      used_bytes: 0,
-      weights_bytes: 0,
-      conversations_bytes: 0,
-      work_bytes: 0,
-      saved_bytes: 0,
-      saved_now_bytes: 0,
-      gpu_bytes: 0,
-    };
-    const { model } = this;
-    const common = { status: 'healthy' as const, version: '0.4.0', uptime_seconds: 1, findings: [], devices: [] };
-    return { ...common, model, backend, queue, memory };
+    const { model, devices, memory } = this;
+    const common = { status: 'healthy' as const, version: '0.4.0', uptime_seconds: 1, findings: [] };
+    return { ...common, model, backend, devices, queue, memory };
   }
 }
 
@@ -173,6 +169,29 @@ export class Stream {
 export function refusal(status: number, code: string, details: Record<string, unknown> | null = null, headers: HeadersInit = {}): Response {
   const body = { status: 'error', error_message: `refused: ${code}`, error_code: code, error_details: details };
   return Response.json(body, { status, headers });
+}
+
+/** Memory of which nothing is taken, but for what `parts` say. */
+export function memory(parts: Partial<DetailedHealth['memory']> = {}): DetailedHealth['memory'] {
+  const { weights_bytes = 0, conversations_bytes = 0, work_bytes = 0, saved_bytes = 0 } = parts;
+  return {
+    budget_bytes: 8 * 1024 ** 3,
+    used_bytes: weights_bytes + conversations_bytes + work_bytes + saved_bytes,
+    weights_bytes,
+    conversations_bytes,
+    work_bytes,
+    saved_bytes,
+    saved_now_bytes: 0,
+    gpu_bytes: 0,
+    ...parts,
+  };
+}
+
+/** A model that answers everything, wholly on the processor. */
+export function modelItem(id: string, change: Partial<ModelItem> = {}): ModelItem {
+  const explanation = '24 of 24 layers on the processor';
+  const fit = { fits: true, memory_bytes: 1024 ** 3, layers: 24, gpu_layers: 0, context: 16_384, explanation };
+  return { id, state: 'ready', roles: ['chat', 'completion'], size_bytes: 1024 ** 3, fit, ...change };
 }
 
 /** A conversation in the list. */
