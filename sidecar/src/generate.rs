@@ -95,8 +95,8 @@ pub struct Outcome {
     pub completion_tokens: usize,
     /// Tokens that prompt and answer may have together.
     pub limit: usize,
-    /// What was left out of the prompt, in words of the API.
-    pub dropped: Vec<String>,
+    /// Earlier messages that were left out of the prompt.
+    pub dropped: usize,
     /// Seconds from the question to the last token.
     pub processing_time: f64,
     /// Seconds from the question to the first token.

@@ -30,6 +30,20 @@ async fn the_documented_question_gets_code_and_explanation_apart() {
 }
 
 #[tokio::test]
+async fn earlier_messages_that_were_left_out_are_told_in_the_answer() {
+    let left_out = |when: &str, dropped: u32| json!({"when": when, "pieces": ["ok"], "dropped": dropped});
+    let server = Server::with_script(&json!({"answers": [left_out("short", 1), left_out("long", 3)]})).await;
+    for (question, messages, words) in [("short", 1, "1 earlier message"), ("long", 3, "3 earlier messages")] {
+        let context =
+            server.post("/api/v1/generate-code", &json!({"user_question": question})).await.1["context"].clone();
+        assert_eq!((&context["dropped_messages"], &context["dropped"]), (&json!(messages), &json!([words])));
+        let events =
+            Frames::new(server.ask(&json!({"user_question": question, "use_cache": false})).await).rest().await;
+        assert_eq!(events.last().unwrap()["metadata"]["context"]["dropped_messages"], messages);
+    }
+}
+
+#[tokio::test]
 async fn a_stream_joins_to_what_the_plain_endpoint_says() {
     let server = Server::start().await;
     let events = Frames::new(server.ask(&json!({"user_question": "중복 제거"})).await).rest().await;

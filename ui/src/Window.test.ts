@@ -104,6 +104,19 @@ test('a failure names what went wrong and keeps the question, which can go back 
   expect(screen.queryByTestId('answer')).toBeNull();
 });
 
+test('an answer says how many earlier messages were left out of it', async () => {
+  const { api, app, user } = await open({ language: 'en-US' });
+  api.stream().start().done({ answer: 'Yes.', context: { used: 9, limit: 9, dropped: ['2 earlier messages'], dropped_messages: 2 } });
+  await user.type(question(), 'And now?{Enter}');
+  await waitFor(() => expect(screen.getByTestId('left-out').textContent).toContain('2 earlier messages were left out'));
+  app.preferences.language = 'ko';
+  await waitFor(() => expect(screen.getByTestId('left-out').textContent).toContain('앞선 메시지 2개를 빼고'));
+  api.stream().start({ message_id: 'm2' }).done({ answer: 'Sure.', context: { used: 9, limit: 9, dropped: [], dropped_messages: 0 } });
+  await user.click(screen.getByTestId('regenerate'));
+  await waitFor(() => expect(answer().textContent).toContain('Sure.'));
+  expect(screen.queryByTestId('left-out')).toBeNull();
+});
+
 test('the window says that the sidecar is starting again, that it failed, and that it is back', async () => {
   const { host, user } = await open();
   host.report({ state: 'restarting', restarts: 1, retry_in_ms: 500, reason: 'crashed', log: [] });

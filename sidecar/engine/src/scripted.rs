@@ -43,6 +43,8 @@ pub struct ScriptedAnswer {
     pub pieces: Vec<String>,
     /// The probability of each piece, where probabilities are told; 0.9 if absent.
     pub probability: Option<f32>,
+    /// Earlier messages that are said to have been left out.
+    pub dropped: usize,
     /// What follows the last piece.
     pub end: End,
 }
@@ -123,7 +125,7 @@ async fn say(answer: ScriptedAnswer, prompt_tokens: usize, request: &Request, re
         reply.send(Err(Error::ContextTooLong { tokens: prompt_tokens, limit: CONTEXT }));
         return;
     }
-    reply.send(Ok(Event::Started { prompt_tokens, limit: CONTEXT, dropped: 0 }));
+    reply.send(Ok(Event::Started { prompt_tokens, limit: CONTEXT, dropped: answer.dropped }));
     let pieces = &answer.pieces[..answer.pieces.len().min(max_tokens)];
     for piece in pieces {
         reply.send(Ok(Event::Text { text: piece.clone(), log_probability, tokens: 1 }));

@@ -100,7 +100,6 @@ fn finish(summary: &Summary) -> Finish {
 }
 
 fn outcome(progress: Progress, summary: &Summary, origin: Origin, room: &Room, taken: Taken) -> Outcome {
-    let dropped = if room.dropped > 0 { vec![format!("{} earlier messages", room.dropped)] } else { Vec::new() };
     Outcome {
         answer: progress.answer,
         generated_code: progress.generated_code,
@@ -110,7 +109,7 @@ fn outcome(progress: Progress, summary: &Summary, origin: Origin, room: &Room, t
         prompt_tokens: summary.prompt_tokens,
         completion_tokens: summary.completion_tokens,
         limit: room.limit,
-        dropped,
+        dropped: room.dropped,
         processing_time: taken.whole.as_secs_f64(),
         time_to_first_token: taken.first.map(|first| first.as_secs_f64()),
         tokens_per_second: progress.tokens_per_second,

@@ -138,7 +138,12 @@ impl CompleteResponse {
             },
             processing_time: completions.processing_time,
             finish_reason: if completions.cancelled { Finish::Cancelled } else { Finish::Stop },
-            context: Context { used: total_tokens, limit: completions.limit, dropped: completions.dropped },
+            context: Context {
+                used: total_tokens,
+                limit: completions.limit,
+                dropped: completions.dropped,
+                dropped_messages: 0,
+            },
         }
     }
 }

@@ -156,6 +156,20 @@ pub struct Context {
     pub(super) limit: usize,
     /// What was left out of the prompt for want of room; never the question itself.
     pub(super) dropped: Vec<String>,
+    /// Earlier messages of the conversation that were left out.
+    pub(super) dropped_messages: usize,
+}
+
+impl Context {
+    /// Of a conversation from which so many earlier messages were left out.
+    fn of_conversation(used: usize, limit: usize, dropped_messages: usize) -> Self {
+        let dropped = match dropped_messages {
+            0 => Vec::new(),
+            1 => vec!["1 earlier message".into()],
+            more => vec![format!("{more} earlier messages")],
+        };
+        Self { used, limit, dropped, dropped_messages }
+    }
 }
 
 impl Additions {
@@ -174,7 +188,7 @@ impl Additions {
             },
             processing_time: outcome.processing_time,
             finish_reason: outcome.finish,
-            context: Context { used: total_tokens, limit: outcome.limit, dropped: outcome.dropped.clone() },
+            context: Context::of_conversation(total_tokens, outcome.limit, outcome.dropped),
             conversation_id: start.conversation_id.clone(),
             message_id: start.message_id.clone(),
             tokens_per_second: outcome.tokens_per_second,

@@ -1201,6 +1201,8 @@ export interface components {
         Context: {
             /** @description What was left out of the prompt for want of room; never the question itself. */
             dropped: string[];
+            /** @description Earlier messages of the conversation that were left out. */
+            dropped_messages: number;
             /** @description Tokens there are. */
             limit: number;
             /** @description Tokens in use. */

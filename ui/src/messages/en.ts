@@ -68,7 +68,10 @@ export const en: Messages = {
   failed: 'No answer came',
   unfinished: 'The answer could not be finished',
   emptyAnswer: 'The model said nothing. Try asking again.',
-  shortened: 'The conversation is long; its beginning was left out for this answer',
+  leftOut: (count) =>
+    count === 1
+      ? 'The conversation is long: 1 earlier message was left out for this answer'
+      : `The conversation is long: ${count.toLocaleString('en')} earlier messages were left out for this answer`,
   unreachable: 'HAPA does not answer. Your question is kept; send it again.',
   unsentFailed: 'It could not be sent',
   incident: (id) => `Record ${id}`,
@@ -99,9 +102,6 @@ export const en: Messages = {
   modelFailedTitle: 'The model could not be loaded',
   modelFailedHelp: 'Check that the model file is whole, or download it again, and start again.',
 
-  sidecarStarting: 'Starting HAPA…',
-  sidecarRestarting: 'HAPA’s engine is starting again',
-  sidecarRestartingHelp: 'Your conversations are safe. An interrupted answer can be asked for again.',
   machine: 'Models and memory',
   close: 'Close',
   machineReading: 'Having a look…',
@@ -115,6 +115,9 @@ export const en: Messages = {
   devices: 'Devices',
   deviceMemory: (free, whole) => `${free} of ${whole} free`,
 
+  sidecarStarting: 'Starting HAPA…',
+  sidecarRestarting: 'HAPA’s engine is starting again',
+  sidecarRestartingHelp: 'Your conversations are safe. An interrupted answer can be asked for again.',
   sidecarRecovered: 'HAPA’s engine is running again',
   sidecarRecoveredHelp: 'If an answer was interrupted, ask again.',
   sidecarFailed: 'HAPA’s engine has stopped',

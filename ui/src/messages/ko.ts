@@ -71,7 +71,7 @@ export const ko = {
   failed: '답하지 못했습니다',
   unfinished: '답을 끝까지 쓰지 못했습니다',
   emptyAnswer: '모델이 아무 말도 하지 않았습니다. 다시 물어보세요.',
-  shortened: '대화가 길어 앞부분은 빼고 답했습니다',
+  leftOut: (count: number) => `대화가 길어 앞선 메시지 ${count.toLocaleString('ko')}개를 빼고 답했습니다`,
   unreachable: 'HAPA에 닿지 않습니다. 질문은 그대로 있으니 다시 보내 보세요.',
   unsentFailed: '보내지 못했습니다',
   incident: (id: string) => `기록 번호 ${id}`,

@@ -35,8 +35,8 @@ export class Generation {
   seconds = $state<number>();
   /** Whether the answer was cut by its length limit. */
   cut = $state(false);
-  /** Whether earlier messages were left out of the prompt for want of room. */
-  shortened = $state(false);
+  /** Earlier messages that were left out of the prompt for want of room. */
+  leftOut = $state(0);
   /** What went wrong, if the answer failed. */
   error = $state.raw<Error>();
 
@@ -146,8 +146,8 @@ export class Generation {
     this.tokensPerSecond = number('tokens_per_second');
     this.seconds = number('processing_time');
     this.cut = string('finish_reason') === 'length';
-    const context = metadata?.['context'] as { dropped?: unknown[] } | undefined;
-    this.shortened = (context?.dropped?.length ?? 0) > 0;
+    const context = metadata?.['context'] as { dropped_messages?: number } | undefined;
+    this.leftOut = context?.dropped_messages ?? 0;
   }
 
   #end(error: unknown, stopped: boolean): void {

@@ -34,7 +34,7 @@ test('an answer is written as it comes', async () => {
     tokensPerSecond: 20,
     seconds: 1.5,
     cut: false,
-    shortened: false,
+    leftOut: 0,
   });
   expect(api.questions).toEqual([{ user_question: '질문', language: 'python' }]);
 });
@@ -51,9 +51,9 @@ test('the next question goes to the same conversation', async () => {
 
 test('an answer that was cut by its length, or whose prompt was shortened, says so', async () => {
   const { api, app } = await house();
-  api.stream().start().done({ finish_reason: 'length', context: { used: 9, limit: 9, dropped: ['2 earlier messages'] } });
+  api.stream().start().done({ finish_reason: 'length', context: { used: 9, limit: 9, dropped: ['2 earlier messages'], dropped_messages: 2 } });
   await app.conversations.thread.ask('질문', 'python');
-  expect(app.conversations.thread.messages[0]?.answer).toMatchObject({ state: 'done', cut: true, shortened: true });
+  expect(app.conversations.thread.messages[0]?.answer).toMatchObject({ state: 'done', cut: true, leftOut: 2 });
 });
 
 test('stopping hangs up and keeps what was written', async () => {
