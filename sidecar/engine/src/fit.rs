@@ -17,7 +17,11 @@ const MIB: u64 = 1024 * 1024;
 pub struct Need {
     /// Bytes of weights.
     pub weights: u64,
-    /// Layers that the weights are divided into.
+    /// Of those, bytes in front of the layers, which stay in main memory: a GPU gains nothing by them.
+    pub input: u64,
+    /// Of those, bytes behind the layers, which go to the GPU with the first layer that does.
+    pub output: u64,
+    /// Layers that the other weights are divided into.
     pub layers: u32,
     /// Bytes that each token of a conversation takes, at 16 bits a number.
     pub token: u64,
@@ -30,12 +34,14 @@ pub struct Need {
 }
 
 /// What is to be had.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
     /// Bytes of main memory that the model may take with everything around it.
     pub main: u64,
     /// Bytes of the GPU's memory that are free, if there is a GPU.
     pub gpu: Option<u64>,
+    /// Whether that is main memory too, as for a GPU that is part of the processor.
+    pub shared: bool,
 }
 
 /// What would be good to have, if there is room for it.
@@ -89,7 +95,7 @@ pub struct Fit {
     pub gpu_layers: u32,
     /// What it takes of main memory.
     pub main: Bytes,
-    /// What it takes of the GPU's memory.
+    /// What it takes of the GPU's memory, where that is not main memory.
     pub gpu: Bytes,
 }
 
@@ -152,8 +158,13 @@ impl Need {
         let (memory, work) = (u64::from(context) * cells.bytes(self.token), self.work(step));
         let gpu_layers = self.gpu_layers(memory, work, room.gpu);
         let part = |bytes: u64| bytes * u64::from(gpu_layers) / u64::from(self.layers.max(1));
+        if room.shared {
+            let main = Bytes { weights: self.weights, memory, work: PROCESS + work, saved: 0 };
+            let gpu = Bytes::default();
+            return Fit { context, memory: context, cells, step, layers: self.layers, gpu_layers, main, gpu };
+        }
         let gpu = Bytes {
-            weights: part(self.weights),
+            weights: part(self.in_layers()) + if gpu_layers > 0 { self.output } else { 0 },
             memory: part(memory),
             work: if gpu_layers > 0 { work } else { 0 },
             saved: 0,
@@ -181,9 +192,14 @@ impl Need {
 
     /// Layers for which a GPU has room, with their part of the model's memory.
     fn gpu_layers(&self, memory: u64, work: u64, gpu: Option<u64>) -> u32 {
-        let layer = (self.weights + memory) / u64::from(self.layers.max(1));
-        let free = gpu.unwrap_or(0).saturating_sub(LEFT_TO_DESKTOP + work);
+        let layer = (self.in_layers() + memory) / u64::from(self.layers.max(1));
+        let free = gpu.unwrap_or(0).saturating_sub(LEFT_TO_DESKTOP + work + self.output);
         u32::try_from(free / layer.max(1)).unwrap_or(u32::MAX).min(self.layers)
+    }
+
+    /// Bytes of weights that are divided among the layers.
+    fn in_layers(&self) -> u64 {
+        self.weights.saturating_sub(self.input + self.output)
     }
 
     /// Bytes that a step of so many tokens is calculated in: what the model thinks of every token it knows, twice, and some rows
@@ -200,17 +216,33 @@ mod tests {
     const GIB: u64 = 1024 * MIB;
 
     /// A model of 0.5 billion numbers at 4 to 5 bits.
-    const SMALL: Need =
-        Need { weights: 469 * MIB, layers: 24, token: 12_288, vocabulary: 151_936, width: 896, context: 32_768 };
+    const SMALL: Need = Need {
+        weights: 469 * MIB,
+        input: 0,
+        output: 138 * MIB,
+        layers: 24,
+        token: 12_288,
+        vocabulary: 151_936,
+        width: 896,
+        context: 32_768,
+    };
 
     /// One of 7 billion.
-    const LARGE: Need =
-        Need { weights: 4460 * MIB, layers: 28, token: 57_344, vocabulary: 152_064, width: 3584, context: 131_072 };
+    const LARGE: Need = Need {
+        weights: 4460 * MIB,
+        input: 292 * MIB,
+        output: 426 * MIB,
+        layers: 28,
+        token: 57_344,
+        vocabulary: 152_064,
+        width: 3584,
+        context: 131_072,
+    };
 
     const WISH: Wish = Wish { context: 16_384, memory: 32_768, saved: 256 * MIB, step: 256 };
 
     fn fit(need: &Need, main: u64, gpu: Option<u64>) -> Result<Fit, Misfit> {
-        need.fit(&Room { main, gpu }, &WISH)
+        need.fit(&Room { main, gpu, shared: false }, &WISH)
     }
 
     #[test]
@@ -247,12 +279,35 @@ mod tests {
 
     #[test]
     fn a_gpu_takes_as_many_layers_as_it_has_room_for() {
-        for (gpu, layers) in [(0, 0), (GIB, 0), (4 * GIB, 16), (6 * GIB, 27), (8 * GIB, 28), (80 * GIB, 28)] {
+        for (gpu, layers) in [(0, 0), (GIB, 0), (4 * GIB, 16), (5 * GIB, 23), (6 * GIB, 28), (80 * GIB, 28)] {
             let fit = fit(&LARGE, 16 * GIB, Some(gpu)).unwrap();
             assert_eq!(fit.gpu_layers, layers, "{gpu}");
             assert!(fit.gpu.total() + LEFT_TO_DESKTOP <= gpu.max(LEFT_TO_DESKTOP), "{fit:?}");
             assert_eq!(fit.main.weights + fit.gpu.weights, LARGE.weights);
+            assert!(fit.main.weights >= LARGE.input, "{fit:?}");
         }
+    }
+
+    #[test]
+    fn the_first_layer_on_a_gpu_brings_the_output_with_it() {
+        let room = |fit: &Fit| LEFT_TO_DESKTOP + fit.gpu.total();
+        let one = (GIB..).step_by(usize::try_from(MIB).unwrap()).find_map(|gpu| {
+            let fit = fit(&LARGE, 16 * GIB, Some(gpu)).unwrap();
+            (fit.gpu_layers > 0).then_some((gpu, fit))
+        });
+        let (gpu, fit) = one.unwrap();
+        assert_eq!(fit.gpu_layers, 1);
+        assert!(fit.gpu.weights > LARGE.output && room(&fit) <= gpu && room(&fit) + 2 * MIB > gpu, "{gpu}: {fit:?}");
+    }
+
+    #[test]
+    fn a_gpu_without_memory_of_its_own_takes_it_from_the_budget() {
+        let shared = |main: u64| LARGE.fit(&Room { main, gpu: Some(12 * GIB), shared: true }, &WISH);
+        let whole = shared(8 * GIB).unwrap();
+        assert_eq!((whole.gpu_layers, whole.gpu), (28, Bytes::default()));
+        assert_eq!(whole.main.weights, LARGE.weights);
+        assert!(whole.main.total() <= 8 * GIB, "{whole:?}");
+        assert!(shared(4 * GIB).is_err(), "its weights do not fit");
     }
 
     #[test]

@@ -166,7 +166,7 @@ impl QueueHealth {
 
 impl From<engine::Device> for DeviceHealth {
     fn from(device: engine::Device) -> Self {
-        let engine::Device { name, description, gpu, memory_bytes, free_bytes } = device;
+        let engine::Device { name, description, gpu, memory_bytes, free_bytes, .. } = device;
         Self { name, description, gpu, memory_bytes, free_bytes }
     }
 }

@@ -29,6 +29,13 @@ pub fn of(settings: &Settings) -> u64 {
     settings.memory_budget_mb.map_or_else(|| machine() / 10 * TENTHS, |mebibytes| u64::from(mebibytes) * MIB)
 }
 
+/// What there is for models: `main` bytes of main memory, and what the best GPU has free. Asks the drivers, which takes a moment.
+pub fn room(main: u64) -> Room {
+    let devices = engine::devices(&engine::default_backends());
+    let gpu = devices.into_iter().find(|device| device.gpu);
+    Room { main, gpu: gpu.as_ref().map(|gpu| gpu.free_bytes), shared: gpu.is_some_and(|gpu| gpu.shares_memory) }
+}
+
 /// Bytes of this machine's memory.
 fn machine() -> u64 {
     static BYTES: OnceLock<u64> = OnceLock::new();
@@ -85,39 +92,56 @@ pub fn beside(room: &Room, fit: &Fit) -> Room {
     Room {
         main: room.main.saturating_sub(fit.main.total()),
         gpu: room.gpu.map(|free| free.saturating_sub(fit.gpu.total())),
+        shared: room.shared,
     }
 }
 
 /// How two models share a room: the one that chats gets at least its smallest form, then the other what it would like, and the
 /// rest is the first one's.
 pub fn both(chats: &Need, completes: &Need, room: &Room) -> Result<(Fit, Fit), Misfit> {
-    let least = match chats.fit(&Room { main: 0, gpu: room.gpu }, &CHAT) {
+    let least = match chats.fit(&Room { main: 0, ..*room }, &CHAT) {
         Ok(_) => 0,
         Err(misfit) => misfit.needs,
     };
     let gpu = room.gpu.map(|free| free.saturating_sub(chat(chats, room).map_or(0, |fit| fit.gpu.total())));
-    let left = Room { main: room.main.saturating_sub(least), gpu };
+    let left = Room { main: room.main.saturating_sub(least), gpu, shared: room.shared };
     let second =
         completion(completes, &left).map_err(|misfit| Misfit { needs: misfit.needs + least, has: room.main })?;
     let main = room.main - second.main.total();
-    Ok((chat(chats, &Room { main, gpu: room.gpu })?, second))
+    Ok((chat(chats, &Room { main, ..*room })?, second))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SMALL: Need =
-        Need { weights: 469 * MIB, layers: 24, token: 12_288, vocabulary: 151_936, width: 896, context: 32_768 };
+    const SMALL: Need = Need {
+        weights: 469 * MIB,
+        input: 0,
+        output: 138 * MIB,
+        layers: 24,
+        token: 12_288,
+        vocabulary: 151_936,
+        width: 896,
+        context: 32_768,
+    };
 
-    const LARGE: Need =
-        Need { weights: 4460 * MIB, layers: 28, token: 57_344, vocabulary: 152_064, width: 3584, context: 131_072 };
+    const LARGE: Need = Need {
+        weights: 4460 * MIB,
+        input: 292 * MIB,
+        output: 426 * MIB,
+        layers: 28,
+        token: 57_344,
+        vocabulary: 152_064,
+        width: 3584,
+        context: 131_072,
+    };
 
     #[test]
     fn two_models_never_take_more_than_the_budget() {
         let mut shared = 0;
         for mib in (1000..9000).step_by(50) {
-            let room = Room { main: mib * MIB, gpu: None };
+            let room = Room { main: mib * MIB, gpu: None, shared: false };
             if let Ok((chats, completes)) = both(&LARGE, &SMALL, &room) {
                 assert!(chats.main.total() + completes.main.total() <= room.main, "{mib}");
                 shared += 1;
@@ -128,8 +152,8 @@ mod tests {
 
     #[test]
     fn two_that_do_not_fit_say_what_they_need() {
-        let room = Room { main: 4000 * MIB, gpu: None };
+        let room = Room { main: 4000 * MIB, gpu: None, shared: false };
         let misfit = both(&LARGE, &SMALL, &room).unwrap_err();
-        assert!(both(&LARGE, &SMALL, &Room { main: misfit.needs, gpu: None }).is_ok(), "{misfit:?}");
+        assert!(both(&LARGE, &SMALL, &Room { main: misfit.needs, ..room }).is_ok(), "{misfit:?}");
     }
 }

@@ -62,7 +62,8 @@ pub fn list(models: &Models) -> Vec<Listed> {
     {
         files.insert(id, named.clone());
     }
-    let room = Room { main: budget::of(&inner.settings.current()), gpu: None };
+    let mut room = budget::room(budget::of(&inner.settings.current()));
+    room.gpu = room.gpu.map(|free| free + inner.seats.memory(0).gpu_bytes);
     let mut listed: Vec<Listed> = files.into_iter().map(|(id, file)| look(models, id, &file, &room)).collect();
     listed.sort_by_key(|model| model.roles.is_empty());
     listed

@@ -114,7 +114,8 @@ impl Keeper {
         if !waiting(&chat) && !waiting(&completion) {
             return;
         }
-        let room = Room { main: self.budget, gpu: gpu().await };
+        let main = self.budget;
+        let Ok(room) = tokio::task::spawn_blocking(move || budget::room(main)).await else { return };
         match (chat.filter(|seat| seat.file.is_some()), completion) {
             (Some(chat), Some(completion)) => self.fill_both(chat, completion, &room).await,
             (Some(chat), None) => {
@@ -295,11 +296,4 @@ async fn cleared(mut engine: watch::Receiver<State>, suspects: Suspects, model: 
 
 fn is_idle(load: &Load) -> bool {
     load.active == 0 && load.waiting() == 0
-}
-
-/// Bytes of the GPU's memory that are free, if there is a GPU.
-async fn gpu() -> Option<u64> {
-    let look = || engine::devices(&engine::default_backends());
-    let devices = tokio::task::spawn_blocking(look).await.unwrap_or_default();
-    devices.into_iter().find(|device| device.gpu).map(|gpu| gpu.free_bytes)
 }

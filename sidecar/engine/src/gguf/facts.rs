@@ -21,6 +21,10 @@ pub struct Facts {
     pub parameters: u64,
     /// Bytes of its weights.
     pub weights: u64,
+    /// Of those, bytes in front of its layers: they turn tokens into numbers.
+    pub input: u64,
+    /// Of those, bytes behind its layers: they turn numbers into tokens. A model with one table for both has it here.
+    pub output: u64,
     /// Its layers.
     pub layers: u32,
     /// Tokens of the longest text that it was trained on.
@@ -43,6 +47,8 @@ impl Facts {
     pub fn need(&self) -> Need {
         Need {
             weights: self.weights,
+            input: self.input,
+            output: self.output,
             layers: self.layers,
             token: self.token_bytes,
             vocabulary: self.vocabulary,
@@ -69,6 +75,7 @@ impl Facts {
         let (layers, context, width) = (count("block_count")?, count("context_length")?, count("embedding_length")?);
         let tokens = head.array("tokenizer.ggml.tokens");
         let vocabulary = tokens.map(|tokens| tokens.count).or_else(|| head.number(&own("vocab_size"))).unwrap_or(0);
+        let (input, output) = head.tensors.ends();
         let mark = |name: &str| head.number(&format!("tokenizer.ggml.{name}_token_id")).is_some();
         Ok(Self {
             name: text("general.name"),
@@ -76,6 +83,8 @@ impl Facts {
             license: text("general.license"),
             parameters: head.tensors.elements,
             weights: head.tensors.bytes,
+            input,
+            output,
             layers,
             context,
             width,

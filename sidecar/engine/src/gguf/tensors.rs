@@ -23,6 +23,10 @@ pub(super) struct Tensors {
     pub elements: u64,
     /// Bytes by the number of their type.
     pub kinds: BTreeMap<u32, u64>,
+    /// Bytes of those that a token goes in by.
+    input: u64,
+    /// Bytes of those that a token comes out by.
+    output: u64,
     /// Their names.
     names: HashSet<String>,
 }
@@ -89,6 +93,15 @@ impl Tensors {
         Ok(tensors)
     }
 
+    /// Bytes of those that a token goes in by, and of those that it comes out by. A model with one table for both has it at its end.
+    pub fn ends(&self) -> (u64, u64) {
+        if self.names.contains("output.weight") {
+            (self.input, self.output)
+        } else {
+            (0, self.input.saturating_add(self.output))
+        }
+    }
+
     /// One entry: the bytes of its tensor, and where they are.
     fn entry(&mut self, reader: &mut Reader, name: &str, alignment: u64) -> Result<(u64, u64), Flaw> {
         const WHAT: &str = "the table of tensors";
@@ -117,6 +130,11 @@ impl Tensors {
         }
         self.bytes = self.bytes.saturating_add(size);
         self.elements = self.elements.saturating_add(elements);
+        if name.starts_with("token_embd.") {
+            self.input = self.input.saturating_add(size);
+        } else if name.starts_with("output") {
+            self.output = self.output.saturating_add(size);
+        }
         *self.kinds.entry(kind).or_default() += size;
         Ok((size, offset))
     }

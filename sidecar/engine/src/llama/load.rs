@@ -12,7 +12,8 @@ use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
 use llama_cpp_2::token::LlamaToken;
 use llama_cpp_2::{
-    LlamaBackendDevice, LlamaBackendDeviceType, LogOptions, list_llama_ggml_backend_devices, send_logs_to_tracing,
+    LlamaBackendDevice, LlamaBackendDeviceType, LlamaCppError, LogOptions, list_llama_ggml_backend_devices,
+    send_logs_to_tracing,
 };
 use tokio::sync::watch;
 
@@ -43,31 +44,41 @@ pub(super) fn model(options: &Options, report: &watch::Sender<State>) -> Result<
     let path = &options.model;
     gguf::read(path).map_err(|flaw| LoadError::Flawed { path: path.clone(), flaw })?;
     let backend = backend(&options.backends);
-    let devices = list_llama_ggml_backend_devices();
-    if devices.is_empty() {
+    let devices = ordered_devices();
+    let Some(device) = devices.iter().find(|device| options.gpu_layers > 0 || !is_gpu(device)) else {
         return Err(LoadError::NoBackend { path: path.clone(), folder: options.backends.clone() });
-    }
+    };
+    let refused = |reason: String| LoadError::Refused { path: path.clone(), reason };
     let progress = report.clone();
-    let params =
-        LlamaModelParams::default().with_n_gpu_layers(options.gpu_layers).with_progress_callback(move |progress_now| {
-            progress.send_replace(State::Loading { progress: progress_now });
-            // Nobody holds a handle any more: stop loading.
-            !progress.is_closed()
-        });
-    let model = LlamaModel::load_from_file(backend, path, &params)
-        .map_err(|error| LoadError::Refused { path: path.clone(), reason: error.to_string() })?;
-    let device = device_in_words(&devices);
+    let params = on(device, options.gpu_layers).map_err(|error| refused(error.to_string()))?;
+    let params = params.with_progress_callback(move |progress_now| {
+        progress.send_replace(State::Loading { progress: progress_now });
+        // Nobody holds a handle any more: stop loading.
+        !progress.is_closed()
+    });
+    let model = LlamaModel::load_from_file(backend, path, &params).map_err(|error| refused(error.to_string()))?;
     let facts = Model {
         name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         size_bytes: model.size(),
         context: options.context.min(model.n_ctx_train()),
-        device,
+        device: in_words(device),
         fills: fill_marks(&model).is_some(),
         knows_files: file_mark(&model).is_some(),
     };
     // One thread a core; a second thread on the same core only takes its cache away.
     let cores = num_cpus::get_physical().min(num_cpus::get());
     Ok(Loaded { model, facts, backend, threads: i32::try_from(cores).unwrap_or(1) })
+}
+
+/// A model on one device: with no layer on it, a GPU is not touched at all. llama.cpp counts what is behind the layers as one
+/// more, and takes it first.
+fn on(device: &LlamaBackendDevice, layers: u32) -> Result<LlamaModelParams, LlamaCppError> {
+    let params = LlamaModelParams::default();
+    if is_gpu(device) {
+        params.with_devices(&[device.index]).map(|params| params.with_n_gpu_layers(layers.saturating_add(1)))
+    } else {
+        params.with_devices(&[]).map(|params| params.with_n_gpu_layers(0))
+    }
 }
 
 impl Loaded {
@@ -142,35 +153,48 @@ pub struct Device {
     pub description: String,
     /// Whether it is a GPU. A model goes to the first one that there is.
     pub gpu: bool,
+    /// Whether it is a GPU that takes main memory, as one that is part of the processor.
+    pub shares_memory: bool,
     /// Bytes of its memory.
     pub memory_bytes: u64,
     /// Of those, bytes that are free.
     pub free_bytes: u64,
 }
 
-/// The devices of this machine that the backends in a folder are for.
+/// The devices of this machine that the backends in a folder are for, the best first.
 #[must_use]
 pub fn devices(backends: &Path) -> Vec<Device> {
     backend(backends);
     let device = |device: LlamaBackendDevice| Device {
         gpu: is_gpu(&device),
+        shares_memory: device.device_type == LlamaBackendDeviceType::IntegratedGpu,
         name: device.name,
         description: device.description.trim().into(),
         memory_bytes: device.memory_total as u64,
         free_bytes: device.memory_free as u64,
     };
-    list_llama_ggml_backend_devices().into_iter().map(device).collect()
+    ordered_devices().into_iter().map(device).collect()
+}
+
+/// A GPU with memory of its own goes before one that shares the processor's, and that before the processor.
+fn ordered_devices() -> Vec<LlamaBackendDevice> {
+    let mut devices = list_llama_ggml_backend_devices();
+    devices.sort_by_key(|device| match device.device_type {
+        LlamaBackendDeviceType::Gpu => 0,
+        LlamaBackendDeviceType::IntegratedGpu => 1,
+        LlamaBackendDeviceType::Cpu => 2,
+        _ => 3,
+    });
+    devices
 }
 
 fn is_gpu(device: &LlamaBackendDevice) -> bool {
     matches!(device.device_type, LlamaBackendDeviceType::Gpu | LlamaBackendDeviceType::IntegratedGpu)
 }
 
-/// Where the model runs, in words: the GPU if there is one, otherwise the processor and the variant of the code for it.
-fn device_in_words(devices: &[LlamaBackendDevice]) -> String {
-    let gpu = devices.iter().find(|device| is_gpu(device));
-    let Some(device) = gpu.or(devices.first()) else { return String::new() };
-    let variant = if gpu.is_some() { None } else { cpu_variant() };
+/// A device in words: the processor with the variant of the code for it.
+fn in_words(device: &LlamaBackendDevice) -> String {
+    let variant = if is_gpu(device) { None } else { cpu_variant() };
     let variant = variant.map(|variant| format!(", {variant}")).unwrap_or_default();
     format!("{} ({}{variant})", device.name, device.description.trim())
 }
