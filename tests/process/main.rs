@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what cannot be unwrapped has failed the test")]
 
+mod backends;
 mod commands;
 mod doctor;
 mod keys;

@@ -34,7 +34,13 @@ pub fn program(name: &str) -> PathBuf {
 /// `hapa` with arguments, on a data folder, following the script in it, and with nothing else from the outside.
 #[must_use]
 pub fn hapa(data: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(program("hapa"));
+    hapa_at(&program("hapa"), data, arguments)
+}
+
+/// The same with a copy of the program that lies elsewhere.
+#[must_use]
+pub fn hapa_at(program: &Path, data: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
     for variable in sidecar::config::VARIABLES {
         command.env_remove(variable.name);
     }

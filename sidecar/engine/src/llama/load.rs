@@ -213,6 +213,30 @@ fn backend(folder: &Path) -> &'static LlamaBackend {
     BACKEND.get_or_init(|| {
         send_logs_to_tracing(LogOptions::default());
         load_backends_from_path(folder);
+        for backend in left_out(folder) {
+            tracing::warn!(
+                backend = %backend.display(),
+                "the backend `{}` cannot be used, so HAPA does without it: it is damaged, was built for another llama.cpp, or this \
+                 machine lacks its driver",
+                backend.display()
+            );
+        }
         LlamaBackend::init().expect("only here, and only once")
     })
+}
+
+/// Backends for other devices than the processor that lie in a folder and were not taken: they are not mapped. llama.cpp keeps
+/// silent about them.
+fn left_out(folder: &Path) -> Vec<PathBuf> {
+    let (Ok(maps), Ok(files)) = (std::fs::read_to_string("/proc/self/maps"), std::fs::read_dir(folder)) else {
+        return Vec::new();
+    };
+    let backend = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.strip_prefix("libggml-")
+            .and_then(|name| name.strip_suffix(".so"))
+            .is_some_and(|name| !name.starts_with("cpu"))
+    };
+    let mapped = |path: &Path| path.canonicalize().is_ok_and(|path| maps.contains(&*path.to_string_lossy()));
+    files.flatten().map(|file| file.path()).filter(|path| backend(path) && !mapped(path)).collect()
 }
