@@ -16,10 +16,18 @@ pub const DESKTOP: &str = "desktop";
 /// packages, also those of llama.cpp's build script: a narrower selection would build llama.cpp again for ten minutes.
 pub fn build(places: &Places, names: &[&str]) -> Result<()> {
     announce_llama(places);
+    build_with(places, names, None)
+}
+
+/// The same with a feature of the sidecar, for which llama.cpp is built once more.
+pub fn build_with(places: &Places, names: &[&str], feature: Option<&str>) -> Result<()> {
     let mut cargo = cargo(places);
     cargo.args(["build", "--workspace"]);
     for name in names {
         cargo.args(["--bin", name]);
+    }
+    if let Some(feature) = feature {
+        cargo.arg("--features").arg(format!("sidecar/{feature}"));
     }
     succeed(&mut cargo)
 }

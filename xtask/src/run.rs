@@ -3,7 +3,7 @@
 use std::env;
 use std::process::Command;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::binaries::{self, DESKTOP};
 use crate::console;
@@ -17,40 +17,69 @@ pub struct Options {
     /// Serve the API without a window, and without what only a window needs
     #[arg(long)]
     headless: bool,
+    /// Build llama.cpp for this kind of GPU too, once more and for many minutes; its compiler must be there
+    #[arg(long, value_enum)]
+    gpu: Option<Gpu>,
+}
+
+/// GPUs whose backend is built together with llama.cpp. Vulkan's is a file of its own: `cargo xtask vulkan`.
+#[derive(Clone, Copy, ValueEnum)]
+enum Gpu {
+    /// NVIDIA's, with the CUDA toolkit
+    Cuda,
+    /// Apple's
+    Metal,
+}
+
+impl Gpu {
+    /// The feature of the sidecar.
+    fn feature(self) -> &'static str {
+        match self {
+            Self::Cuda => "cuda",
+            Self::Metal => "metal",
+        }
+    }
 }
 
 /// Sets everything up, then becomes the app.
 pub fn run(places: &Places, options: &Options) -> Result<()> {
     if options.headless {
-        serve(places)
+        serve(places, options.gpu)
     } else if display_is_there() {
-        open_window(places)
+        open_window(places, options.gpu)
     } else {
         console::note("there is no display here, so HAPA serves its API without a window");
-        serve(places)
+        serve(places, options.gpu)
     }
 }
 
-fn open_window(places: &Places) -> Result<()> {
+fn open_window(places: &Places, gpu: Option<Gpu>) -> Result<()> {
     {
         let _lock = setup::lock(places)?;
         setup::for_window(places)?;
-        binaries::build(places, &[handshake::BINARY, DESKTOP])?;
+        build(places, &[handshake::BINARY, DESKTOP], gpu)?;
     }
     console::step("Opening", "HAPA");
     become_program(Command::new(places.binary(DESKTOP)))
 }
 
-fn serve(places: &Places) -> Result<()> {
+fn serve(places: &Places, gpu: Option<Gpu>) -> Result<()> {
     {
         let _lock = setup::lock(places)?;
         setup::for_serving(places)?;
-        binaries::build(places, &[handshake::BINARY])?;
+        build(places, &[handshake::BINARY], gpu)?;
     }
     console::step("Serving", "HAPA's API; Ctrl-C ends it");
     let mut hapa = Command::new(places.binary(handshake::BINARY));
     hapa.arg("serve");
     become_program(hapa)
+}
+
+fn build(places: &Places, names: &[&str], gpu: Option<Gpu>) -> Result<()> {
+    match gpu {
+        Some(gpu) => binaries::build_with(places, names, Some(gpu.feature())),
+        None => binaries::build(places, names),
+    }
 }
 
 /// Replaces this process, so that Ctrl-C, exit code and process id are the program's own.
