@@ -81,7 +81,7 @@ impl Value for Option<u32> {
 #[serde(transparent)]
 #[schema(
     max_length = 200,
-    pattern = "^(off|error|warn|info|debug|trace)(,[a-z_][a-z0-9_:]*=(off|error|warn|info|debug|trace))*$",
+    pattern = "^(off|error|warn|info|debug|trace)(,[a-z_][a-z0-9_:-]*=(off|error|warn|info|debug|trace))*$",
     example = "info"
 )]
 pub struct LogLevel(pub String);
@@ -102,7 +102,7 @@ impl Value for LogLevel {
         let level = |word: &str| matches!(word, "off" | "error" | "warn" | "info" | "debug" | "trace");
         let room = |name: &str| {
             name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
-                && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b':'))
+                && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b':' | b'-'))
         };
         let mut parts = self.0.split(',');
         let fine = parts.next().is_some_and(level)
