@@ -172,7 +172,14 @@ impl Models {
         if self.0.scripted {
             return Vec::new();
         }
-        let look = || engine::devices(&engine::default_backends());
+        let look = || {
+            let mut devices = engine::devices(&engine::default_backends());
+            for processor in devices.iter_mut().filter(|device| !device.gpu) {
+                // llama.cpp takes all of main memory for free.
+                processor.free_bytes = crate::system::free_memory().unwrap_or(processor.free_bytes);
+            }
+            devices
+        };
         tokio::task::spawn_blocking(look).await.unwrap_or_default()
     }
 

@@ -102,6 +102,14 @@ pub fn memory() -> Option<u64> {
     Some(system.total_memory()).filter(|size| *size > 0)
 }
 
+/// Bytes of the machine's memory that programs can still take; `None` where the system does not tell.
+#[must_use]
+pub fn free_memory() -> Option<u64> {
+    let mut system = System::new().ok()?;
+    system.refresh_memory();
+    Some(system.available_memory()).filter(|size| *size > 0)
+}
+
 fn percent(part: u64, whole: u64) -> f32 {
     if whole == 0 { 0.0 } else { (part as f64 / whole as f64 * 100.0) as f32 }
 }
