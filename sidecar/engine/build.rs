@@ -10,11 +10,35 @@ fn main() -> io::Result<()> {
     let backends = PathBuf::from(backends);
     let libraries = backends.parent().expect("the backends have a folder of their own").join("lib");
     let staged = binaries().join("llama");
-    println!("cargo:rerun-if-changed={}", staged.display());
     fs::create_dir_all(&staged)?;
-    stage(&backends, &staged)?;
-    stage(&libraries, &staged)?;
+    let own = [stage(&backends, &staged)?, stage(&libraries, &staged)?].concat();
+    if own.iter().any(|library| library.renewed) {
+        remove_others(&staged, &own)?;
+    }
+    for library in own {
+        println!("cargo:rerun-if-changed={}", staged.join(library.name).display());
+    }
     remove_broken_links(&binaries())
+}
+
+/// A library of this build.
+#[derive(Clone)]
+struct Library {
+    name: String,
+    /// Whether another one lay in its place, or none.
+    renewed: bool,
+}
+
+/// Removes the libraries that this build did not make, such as a backend that was built by itself: they were made for the
+/// llama.cpp that lay here before.
+fn remove_others(staged: &Path, own: &[Library]) -> io::Result<()> {
+    for entry in fs::read_dir(staged)? {
+        let path = entry?.path();
+        if own.iter().all(|library| path.file_name() != Some(library.name.as_ref())) {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// llama-cpp-sys-2 leaves links beside the binaries whose targets are not there, and fails over them when it is built again.
@@ -38,18 +62,24 @@ fn binaries() -> PathBuf {
 }
 
 /// Copies the shared libraries under the names that the loader asks for: `libllama.so.0`, but not its other two names.
-fn stage(from: &Path, to: &Path) -> io::Result<()> {
+fn stage(from: &Path, to: &Path) -> io::Result<Vec<Library>> {
+    let mut staged = Vec::new();
     for entry in fs::read_dir(from)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if wanted(&name, from.ends_with("backends")) && stale(&path, &to.join(&name))? {
+        if !wanted(&name, from.ends_with("backends")) {
+            continue;
+        }
+        let renewed = stale(&path, &to.join(&name))?;
+        if renewed {
             // Beside, then renamed: a program that runs keeps the file it has mapped.
             let fresh = to.join(format!("{name}.new"));
             fs::copy(&path, &fresh)?;
             fs::rename(&fresh, to.join(&name))?;
         }
+        staged.push(Library { name, renewed });
     }
-    Ok(())
+    Ok(staged)
 }
 
 fn wanted(name: &str, backend: bool) -> bool {

@@ -10,6 +10,7 @@ mod queries;
 mod run;
 mod setup;
 mod test;
+mod vulkan;
 
 use std::process::ExitCode;
 
@@ -27,6 +28,8 @@ enum Arguments {
     Test,
     /// Measure HAPA beside others on this machine
     Bench(bench::Options),
+    /// Build llama.cpp's Vulkan backend, put it beside the programs and prove that it works
+    Vulkan,
     /// Renew sidecar/.sqlx after a change of a query or a migration
     Queries,
 }
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         Arguments::Run(options) => run::run(&places, &options),
         Arguments::Test => test::test(&places),
         Arguments::Bench(options) => bench::bench(&places, &options),
+        Arguments::Vulkan => vulkan::vulkan(&places),
         Arguments::Queries => queries::queries(&places),
     });
     match done {

@@ -2,6 +2,7 @@
 
 mod apt;
 mod driver;
+mod headers;
 mod model;
 mod node;
 mod packages;
@@ -9,6 +10,7 @@ pub mod peer;
 pub mod python;
 mod stamp;
 mod tools;
+pub mod vulkan;
 mod web;
 
 use std::fs::{self, File, TryLockError};
@@ -47,6 +49,13 @@ pub fn for_tests(places: &Places) -> Result<Tested> {
         openai_node: node::openai(places)?,
         model: model::small(places)?,
     })
+}
+
+/// The Vulkan backend, with what it is built and proven with: its path, and that of the small model.
+pub fn for_vulkan(places: &Places) -> Result<(PathBuf, PathBuf)> {
+    tools::require(&[tools::PYTHON])?;
+    apt::install(&[packages::BUILD, packages::VULKAN])?;
+    Ok((vulkan::install(places)?, model::small(places)?))
 }
 
 /// What the tests are told about the machine.

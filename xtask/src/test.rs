@@ -60,7 +60,8 @@ const STEPS: &[Step] = &[
 
 fn rust_lint(places: &Places) -> Result<()> {
     binaries::announce_llama(places);
-    succeed(cargo(places).args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))
+    let targets = ["clippy", "--workspace", "--all-targets", "--features", "tests/vulkan"];
+    succeed(cargo(places).args(targets).args(["--", "--deny", "warnings"]))
 }
 
 /// Compiles first, so that the display and the session bus are there for the tests alone.

@@ -135,7 +135,7 @@ fn by_hand(names: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::packages::{BUILD, TESTS, WINDOW};
+    use super::super::packages::{BUILD, TESTS, VULKAN, WINDOW};
     use super::*;
 
     const CMAKE: Package = Package { name: "cmake", why: "to configure llama.cpp", proof: Proof::Program("cmake") };
@@ -171,7 +171,8 @@ mod tests {
 
     #[test]
     fn no_package_is_listed_twice() {
-        let mut names: Vec<_> = [BUILD, WINDOW, TESTS].iter().copied().flatten().map(|package| package.name).collect();
+        let mut names: Vec<_> =
+            [BUILD, WINDOW, TESTS, VULKAN].iter().copied().flatten().map(|package| package.name).collect();
         let all = names.len();
         names.sort_unstable();
         names.dedup();

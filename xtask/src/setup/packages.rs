@@ -52,3 +52,12 @@ pub const TESTS: &[Package] = &[
         proof: Proof::Program("WebKitWebDriver"),
     },
 ];
+
+/// Building llama.cpp's Vulkan backend, and running a model on it where there is no GPU.
+pub const VULKAN: &[Package] = &[
+    Package { name: "pkgconf", why: "to ask how new Vulkan's headers are", proof: Proof::Program("pkg-config") },
+    Package { name: "glslc", why: "to compile the programs that a GPU runs", proof: Proof::Program("glslc") },
+    Package { name: "libvulkan-dev", why: "to link to Vulkan's loader", proof: Proof::Library("vulkan") },
+    Package { name: "spirv-headers", why: "to read what those programs become", proof: Proof::None },
+    Package { name: "mesa-vulkan-drivers", why: "as a GPU that every machine has", proof: Proof::None },
+];
