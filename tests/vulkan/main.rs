@@ -45,10 +45,9 @@ impl House {
         let mut command = hapa(data.path(), &["serve", "--supervised"]);
         // The name of today, and that of older loaders.
         command.env("VK_DRIVER_FILES", driver("lvp_icd")).env("VK_ICD_FILENAMES", driver("lvp_icd"));
-        command
-            .env("HAPA_MODEL", model)
-            .env("LOG_LEVEL", "info,llama-cpp-2=info")
-            .env_remove("GGML_VK_VISIBLE_DEVICES");
+        command.env("HAPA_MODEL", model).env("LOG_LEVEL", "info,llama-cpp-2=info");
+        // Mesa compiles with the first words too.
+        command.env("REQUEST_TIMEOUT", LOADING.as_secs().to_string()).env_remove("GGML_VK_VISIBLE_DEVICES");
         if device == Device::Shown {
             command.env("GGML_VK_VISIBLE_DEVICES", "0");
         }
