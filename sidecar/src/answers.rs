@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use self::shared::Shared;
 pub use self::shared::{Listener, Origin};
+use crate::backend::{By, Voice};
 use crate::settings;
 
 /// What kind of question an answer belongs to; each kind has a cache of its own.
@@ -39,6 +40,19 @@ impl Key {
         }
         Self(hash.finalize().into())
     }
+}
+
+/// A question as answers to it are known.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// What kind it is.
+    pub kind: Kind,
+    /// Everything that changes the answer, the voice too.
+    pub key: Key,
+    /// Who is to answer. An answer of somebody else is not kept.
+    pub voice: Voice,
+    /// Whether an answer that is there already will do.
+    pub reuse: Reuse,
 }
 
 /// Whether an answer that is there already will do.
@@ -128,15 +142,15 @@ impl Answers {
     /// What `submit` fails with.
     pub fn ask(
         &self,
-        kind: Kind,
-        key: Key,
-        reuse: Reuse,
-        submit: impl FnOnce() -> Result<Answer, Error>,
+        question: &Question,
+        submit: impl FnOnce() -> Result<(Answer, By), Error>,
     ) -> Result<Listener, Error> {
+        let Question { kind, key, reuse, .. } = *question;
         if reuse == Reuse::Refused {
             self.inside.misses.fetch_add(1, Ordering::Relaxed);
-            let (shared, listener) = Shared::begin();
-            self.tend(kind, key, shared, submit()?, Reuse::Refused);
+            let (answer, by) = submit()?;
+            let (shared, listener) = Shared::begin(by);
+            self.tend(question.clone(), shared, answer);
             return Ok(listener);
         }
         if let Some(shared) = self.cache(kind).get(&key) {
@@ -150,17 +164,18 @@ impl Answers {
             return Ok(shared.listen(Origin::Shared));
         }
         self.inside.misses.fetch_add(1, Ordering::Relaxed);
-        let answer = submit()?;
-        let (shared, listener) = Shared::begin();
+        let (answer, by) = submit()?;
+        let (shared, listener) = Shared::begin(by);
         growing.insert(key, Arc::clone(&shared));
         drop(growing);
-        self.tend(kind, key, shared, answer, Reuse::Allowed);
+        self.tend(question.clone(), shared, answer);
         Ok(listener)
     }
 
     /// Takes what the model says to all listeners, until it has said all or nobody listens any more; keeps what is whole.
-    fn tend(&self, kind: Kind, key: Key, shared: Arc<Shared>, mut answer: Answer, reuse: Reuse) {
+    fn tend(&self, question: Question, shared: Arc<Shared>, mut answer: Answer) {
         let answers = self.clone();
+        let Question { kind, key, voice, reuse } = question;
         tokio::spawn(async move {
             loop {
                 tokio::select! {
@@ -178,7 +193,7 @@ impl Answers {
                         if shared.say(event.unwrap_or(Err(Error::Stopped))) {
                             continue;
                         }
-                        if let Some(whole) = shared.whole() {
+                        if let Some(whole) = shared.whole().filter(|_| shared.by.voice().as_ref() == Some(&voice)) {
                             answers.cache(kind).insert(key, whole);
                         }
                         if reuse == Reuse::Allowed {
@@ -192,8 +207,10 @@ impl Answers {
     }
 
     /// Keeps an answer that its listener has cut short because it had heard enough.
-    pub fn keep(&self, kind: Kind, key: Key, events: Vec<Event>) {
-        self.cache(kind).insert(key, Shared::finished(events));
+    pub fn keep(&self, question: &Question, by: &By, events: Vec<Event>) {
+        if by.voice().as_ref() == Some(&question.voice) {
+            self.cache(question.kind).insert(question.key, Shared::finished(by.clone(), events));
+        }
     }
 
     /// Counts an answer that was given again by somebody who remembered it.

@@ -18,6 +18,7 @@ use crate::keys::Keys;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::models::Models;
+use crate::remote::Remote;
 use crate::settings;
 use crate::stats::Stats;
 use crate::store::Store;
@@ -47,6 +48,8 @@ impl Deref for App {
 pub struct Handles {
     /// The models of this machine.
     pub models: Models,
+    /// The server elsewhere that may be asked too.
+    pub remote: Remote,
     /// Who answers.
     pub backend: Backend,
     /// What is kept on disk.

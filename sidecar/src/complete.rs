@@ -19,8 +19,9 @@ use self::ending::{Ending, after_indent, open_indent};
 use self::layout::Laid;
 pub use self::offers::Offers;
 pub use self::sessions::Sessions;
-use crate::answers::{Kind, Listener, Origin, Reuse};
+use crate::answers::{Kind, Listener, Origin, Question, Reuse};
 use crate::app::App;
+use crate::backend::{Candidate, Voice};
 use crate::error::Error;
 use crate::generate::ModelType;
 use crate::generate::split::Splitter;
@@ -31,8 +32,8 @@ use crate::metrics::Answered;
 pub struct Completions {
     /// The suggestions, the surest first, no two alike.
     pub suggestions: Vec<Suggestion>,
-    /// The model that made them.
-    pub model: String,
+    /// Who made them.
+    pub voice: Voice,
     /// How it was asked.
     pub method: Method,
     /// Whether all of them were made before.
@@ -41,8 +42,8 @@ pub struct Completions {
     pub prompt_tokens: usize,
     /// Tokens of all suggestions.
     pub completion_tokens: usize,
-    /// Tokens that prompt and suggestion may have together.
-    pub limit: usize,
+    /// Tokens that prompt and suggestion may have together; `None` where a remote server does not tell.
+    pub limit: Option<usize>,
     /// What was left out of the prompt.
     pub dropped: Vec<String>,
     /// Whether a newer request of the same session took this one's place.
@@ -59,6 +60,15 @@ pub enum Method {
     /// It was not, and is asked in words.
     Chat,
 }
+
+impl Method {
+    fn of(candidate: &Candidate) -> Self {
+        if candidate.model.fills { Self::Fill } else { Self::Chat }
+    }
+}
+
+/// How sure a model counts as that does not tell probabilities: neither sure nor unsure.
+const UNTOLD: f64 = 0.5;
 
 /// One completion.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,28 +111,51 @@ impl App {
             return Err(Error::Stopping);
         }
         let asked = Instant::now();
-        let model = self.backend.model(Lane::Completion)?;
+        let candidate = self.backend.candidate(Lane::Completion).await?;
         let turn = self.sessions.begin(owner, cursor.session.as_deref());
         if cursor.use_cache
-            && let Some(known) = self.offers.find(owner, &cursor, &model.name)
+            && let Some(known) = self.offers.find(owner, &cursor, &candidate.voice())
         {
             self.answers.count_hit();
             return Ok(Completions { processing_time: asked.elapsed().as_secs_f64(), ..known });
         }
-        let laid = layout::requests(&cursor, &model);
+        let mut completions = match self.complete_by(&candidate, &cursor, asked, turn.newer()).await {
+            // Nothing of it was shown, so somebody else may be asked instead.
+            Err(Error::Engine(error)) => match self.backend.instead_of(&candidate, &error).await {
+                Some(other) => self.complete_by(&other, &cursor, asked, turn.newer()).await?,
+                None => return Err(error.into()),
+            },
+            other => other?,
+        };
+        completions.suggestions.sort_by(|a, b| b.confidence().total_cmp(&a.confidence()));
+        self.offer(owner, &cursor, &mut completions).await;
+        completions.processing_time = asked.elapsed().as_secs_f64();
+        Ok(completions)
+    }
+
+    /// The completions of this candidate, in the order in which they were asked for.
+    async fn complete_by(
+        &self,
+        candidate: &Candidate,
+        cursor: &Cursor,
+        asked: Instant,
+        newer: &CancellationToken,
+    ) -> Result<Completions, Error> {
+        let model = &candidate.model;
+        let laid = layout::requests(cursor, candidate);
         let mut completions = Completions {
             suggestions: Vec::new(),
-            model: model.name.clone(),
-            method: if model.fills { Method::Fill } else { Method::Chat },
+            voice: candidate.voice(),
+            method: Method::of(candidate),
             cached: true,
             prompt_tokens: 0,
             completion_tokens: 0,
-            limit: model.context as usize,
+            limit: known(model.context as usize),
             dropped: laid.first().map(|laid| laid.dropped.clone()).unwrap_or_default(),
             cancelled: false,
             processing_time: 0.0,
         };
-        let answers = laid.into_iter().map(|laid| self.hear(&cursor, laid, completions.method, turn.newer()));
+        let answers = laid.into_iter().map(|laid| self.hear(candidate, cursor, laid, newer));
         for (number, heard) in join_all(answers).await.into_iter().enumerate() {
             let heard = match heard {
                 Ok(heard) => heard,
@@ -137,11 +170,8 @@ impl App {
             if heard.origin == Origin::Model {
                 self.metrics.answered(&heard.answered(asked.elapsed()));
             }
-            completions.take(heard, &cursor);
+            completions.take(heard, cursor);
         }
-        completions.suggestions.sort_by(|a, b| b.confidence().total_cmp(&a.confidence()));
-        self.offer(owner, &cursor, &mut completions).await;
-        completions.processing_time = asked.elapsed().as_secs_f64();
         Ok(completions)
     }
 
@@ -160,14 +190,16 @@ impl App {
     /// Listens to one answer until the completion ends. `None` if a newer request took this one's place.
     async fn hear(
         &self,
+        candidate: &Candidate,
         cursor: &Cursor,
         laid: Laid,
-        method: Method,
         newer: &CancellationToken,
     ) -> Result<Option<Heard>, Error> {
         let Laid { request, key, .. } = laid;
+        let method = Method::of(candidate);
         let reuse = if cursor.use_cache { Reuse::Allowed } else { Reuse::Refused };
-        let mut answer = self.answers.ask(Kind::Completion, key, reuse, || Ok(self.backend.submit(request)?.0))?;
+        let question = Question { kind: Kind::Completion, key, voice: candidate.voice(), reuse };
+        let mut answer = self.answers.ask(&question, || self.backend.ask(candidate, request))?;
         let (mut heard, mut events) = (Heard::new(answer.origin), Vec::new());
         let ending = Ending::new(&cursor.prefix, cursor.several_lines);
         let indent = open_indent(&cursor.prefix);
@@ -186,13 +218,14 @@ impl App {
                     if let Some(end) = end {
                         if answer.origin == Origin::Model {
                             events.push(Event::Done(heard.summary()));
-                            self.answers.keep(Kind::Completion, key, events);
+                            self.answers.keep(&question, &answer.by, events);
                         }
                         return Ok(Some(heard.after_indent(indent).up_to(end)));
                     }
                 }
                 Event::Done(summary) => {
                     heard.whole = summary.finish == Finish::Stop;
+                    (heard.prompt_tokens, heard.tokens) = (summary.prompt_tokens, summary.completion_tokens);
                     return Ok(Some(match method {
                         Method::Fill => heard.after_indent(indent),
                         Method::Chat => heard.said(cursor, &ending),
@@ -224,7 +257,7 @@ impl Completions {
         self.cached &= heard.origin != Origin::Model;
         self.prompt_tokens += heard.prompt_tokens;
         self.completion_tokens += heard.tokens;
-        self.limit = heard.limit;
+        self.limit = known(heard.limit);
         let code = filter::offered(&heard.text, cursor, heard.whole).to_owned();
         if !code.trim().is_empty() && self.suggestions.iter().all(|one| one.code != code) {
             self.suggestions.push(Suggestion { id: String::new(), code, pieces: heard.pieces });
@@ -241,7 +274,7 @@ impl Completions {
 }
 
 impl Suggestion {
-    /// How sure the model is, 0 to 1: the geometric mean of the probabilities of its tokens.
+    /// How sure the model is, 0 to 1: the geometric mean of the probabilities of its tokens. Half where it does not tell any.
     #[must_use]
     pub fn confidence(&self) -> f64 {
         let (mut sum, mut count, mut start) = (0.0, 0, 0);
@@ -253,7 +286,13 @@ impl Suggestion {
             sum += piece.log_probability;
             count += piece.tokens;
         }
-        if count == 0 { 0.0 } else { (sum / count as f64).exp().clamp(0.0, 1.0) }
+        if self.pieces.is_empty() {
+            UNTOLD
+        } else if count == 0 {
+            0.0
+        } else {
+            (sum / count as f64).exp().clamp(0.0, 1.0)
+        }
     }
 
     /// What is left of it when `typed` has been typed; it stays the same suggestion.
@@ -261,6 +300,11 @@ impl Suggestion {
         let code = self.code.strip_prefix(typed).filter(|rest| !rest.trim().is_empty())?.to_owned();
         Some(Self { id: self.id.clone(), code, pieces: without_beginning(&self.pieces, typed.len()) })
     }
+}
+
+/// A number of tokens, unless nobody tells.
+fn known(tokens: usize) -> Option<usize> {
+    (tokens > 0).then_some(tokens)
 }
 
 /// Pieces of a text of which the first `length` bytes are left off.

@@ -33,8 +33,8 @@ pub struct Config {
     pub demo_key: bool,
     /// The remote backend's key.
     pub remote_key: Option<Secret>,
-    /// The remote backend's address.
-    pub remote_endpoint: Option<String>,
+    /// Whether that key may be kept in the system's keychain.
+    pub keychain: bool,
     /// The database's file.
     pub database: PathBuf,
     /// The model file that was asked for, if any.
@@ -150,7 +150,7 @@ impl Config {
             api_key_expiry_days: reader.number("API_KEY_EXPIRY_DAYS", 1..=3650).unwrap_or(90),
             demo_key: reader.flag("ENABLE_DEMO_API_KEY").unwrap_or(true) && environment == Environment::Development,
             remote_key: reader.secret("AI_MODEL_API_KEY", 1),
-            remote_endpoint: reader.url("AI_MODEL_ENDPOINT"),
+            keychain: reader.flag("HAPA_KEYCHAIN").unwrap_or(true),
             database: reader.database().unwrap_or_else(|| data.join("hapa.db")),
             model: reader.text("HAPA_MODEL").map(PathBuf::from),
             script: reader.text("HAPA_SCRIPT").map(PathBuf::from).filter(|_| cfg!(debug_assertions)),
@@ -200,6 +200,12 @@ impl Config {
     #[must_use]
     pub fn secret_file(&self) -> PathBuf {
         self.data.join("secret.key")
+    }
+
+    /// The file with the remote backend's key, where there is no keychain.
+    #[must_use]
+    pub fn remote_key_file(&self) -> PathBuf {
+        self.data.join("remote.key")
     }
 
     /// Where log lines go.
@@ -267,6 +273,11 @@ mod tests {
             ("DEBUG", "maybe", "DEBUG is `maybe`: it must be true or false"),
             ("ENVIRONMENT", "staging", "ENVIRONMENT is `staging`: it must be one of development, production"),
             ("LOG_MAX_SIZE", "lots", "LOG_MAX_SIZE is `lots`: it must be a size from 1KB to 10GB, such as 50MB"),
+            (
+                "AI_MODEL_ENDPOINT",
+                "http://models.example",
+                "AI_MODEL_ENDPOINT is `http://models.example`: it must begin with https://; http:// is for servers of this machine (127.0.0.1, localhost)",
+            ),
             ("SECRET_KEY", "short", "SECRET_KEY is too short: it must have at least 32 characters"),
             ("SSL_ENABLED", "true", "SSL_ENABLED is `true`: SSL_CERT_PATH and SSL_KEY_PATH must name PEM files"),
         ] {

@@ -2,17 +2,21 @@
 
 mod model;
 mod network;
+mod remote;
 mod storage;
 mod watch;
 
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::sync::watch::channel;
 use utoipa::ToSchema;
 
 pub use self::watch::watch;
 use crate::config::{self, Config};
 use crate::error::{Language, Message};
+use crate::remote::{Remote, State, is_on};
+use crate::settings;
 use crate::system::{self, Room};
 
 /// How long the database may be read through where somebody waits for the result.
@@ -22,9 +26,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub async fn examine(config: &Config) -> Report {
     let room = system::room(&config.data);
     let mut findings = storage::findings(config, &room, PATIENCE).await;
-    findings.push(model::file(config, &room));
+    let settings = settings::kept_in(config).await;
+    let on = is_on(&settings);
+    findings.push(model::file(config, &room, on));
     findings.push(model::backends());
     findings.extend(network::ports(config));
+    let (_changes, unchanged) = channel(std::sync::Arc::new(settings.clone()));
+    let state = if on { Remote::new(config, unchanged).look().await } else { State::Off };
+    findings.extend(remote::finding(&settings, &state));
     findings.extend(surroundings(config));
     Report { findings }
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::keys::Permission;
+use crate::remote::failure::Failure;
 
 /// Why a request was refused or could not be finished.
 #[derive(Debug, thiserror::Error)]
@@ -240,7 +241,7 @@ pub enum Reason {
     Overloaded,
     /// The question does not fit into the model's context.
     ContextTooLong,
-    /// The remote server failed.
+    /// The remote server failed; `error_details.failure` says how, in one word.
     RemoteFailed,
 }
 
@@ -457,6 +458,11 @@ fn engine_parts(error: &engine::Error, incident: &str) -> (ErrorCode, Message, O
             ),
             Some(json!({ "reason": Reason::ContextTooLong, "tokens": tokens, "limit": limit })),
         ),
+        engine::Error::Elsewhere(word) => {
+            let failure = Failure::of(word);
+            let details = json!({ "reason": Reason::RemoteFailed, "failure": failure.word() });
+            (ErrorCode::BadGateway, failure.message(), Some(details))
+        }
         engine::Error::Broken(_) | engine::Error::CannotFill => internal(incident),
     }
 }

@@ -21,13 +21,11 @@ pub use self::kind::ModelType;
 use self::record::{Accepted, Recording, Room, Whole};
 pub use self::split::Opened;
 use self::split::Splitter;
-use crate::answers::{Kind, Origin, Reuse};
+use crate::answers::{Kind, Origin, Question, Reuse};
 use crate::app::App;
+use crate::backend::Voice;
 use crate::error::{Error, Invalid, Message};
 use crate::store::{Finish, NewMessage, Thread};
-
-/// Where the answers come from.
-pub const LOCAL: &str = "local";
 
 /// An accepted question. Dropping it stops the model at its next step; what was said so far is kept.
 #[derive(Debug)]
@@ -54,8 +52,8 @@ pub struct Start {
     pub conversation_id: String,
     /// The question's own id.
     pub message_id: String,
-    /// The model that answers.
-    pub model: String,
+    /// Who answers.
+    pub voice: Voice,
 }
 
 /// What a generation yields.
@@ -93,8 +91,8 @@ pub struct Outcome {
     pub prompt_tokens: usize,
     /// Tokens of the answer.
     pub completion_tokens: usize,
-    /// Tokens that prompt and answer may have together.
-    pub limit: usize,
+    /// Tokens that prompt and answer may have together; `None` where a remote server does not tell.
+    pub limit: Option<usize>,
     /// Earlier messages that were left out of the prompt.
     pub dropped: usize,
     /// Seconds from the question to the last token.
@@ -123,17 +121,19 @@ impl App {
         let asked = Instant::now();
         let earlier = self.earlier(owner, &ask).await?;
         let profile = self.profile(owner).await?.with(ask.profile.clone());
-        let model = self.backend.model(Lane::Chat)?;
+        let candidate = self.backend.candidate(Lane::Chat).await?;
         let facts = facts(&ask).await;
         let request = prompt::request(&ask, &profile, &earlier, &facts);
         let reuse = if ask.use_cache { Reuse::Allowed } else { Reuse::Refused };
-        let key = prompt::key(&request, &ask, &model);
-        let mut answer = self.answers.ask(Kind::Generation, key, reuse, || Ok(self.backend.submit(request)?.0))?;
+        let key = prompt::key(&request, &ask, &candidate);
+        let question = Question { kind: Kind::Generation, key, voice: candidate.voice(), reuse };
+        let mut answer = self.answers.ask(&question, || self.backend.submit(&candidate, request))?;
         let (prompt_tokens, limit, dropped) = match answer.next().await {
             Some(Ok(engine::Event::Started { prompt_tokens, limit, dropped })) => (prompt_tokens, limit, dropped),
             Some(Err(error)) => return Err(error.into()),
             Some(Ok(_)) | None => return Err(engine::Error::Stopped.into()),
         };
+        let voice = answer.by.voice().ok_or(engine::Error::Stopped)?;
         let room = Room { prompt_tokens, limit, dropped };
         let splitter = Splitter::of(ask.kind.shape(), &ask.language);
         let thread = match &ask.conversation_id {
@@ -146,8 +146,8 @@ impl App {
             question: ask.question.clone(),
             code_context: ask.code_context.clone(),
             language: ask.language.clone(),
-            model: model.name.clone(),
-            backend: LOCAL,
+            model: voice.model.clone(),
+            backend: voice.place.as_str(),
             answer: None,
         };
         if answer.origin == Origin::Kept {
@@ -155,11 +155,11 @@ impl App {
             let whole = Whole::hear(answer, splitter, asked, &room).await.ok_or(engine::Error::Stopped)?;
             message.answer = Some(whole.progress.clone());
             let (conversation_id, message_id) = self.store.add_message(message).await?;
-            let start = Start { conversation_id, message_id, model: model.name };
+            let start = Start { conversation_id, message_id, voice };
             return Ok(Generation { start, events: whole.events() });
         }
         let (conversation_id, message_id) = self.store.add_message(message).await?;
-        let start = Start { conversation_id, message_id: message_id.clone(), model: model.name };
+        let start = Start { conversation_id, message_id: message_id.clone(), voice };
         let accepted = Accepted { kind: ask.kind, message_id, asked, room };
         let recording = Recording::new(self.clone(), accepted, splitter);
         let (events, receiver) = mpsc::channel(64);

@@ -24,6 +24,7 @@ mod models;
 mod observe;
 mod openai;
 mod problem;
+mod remote;
 mod request_id;
 mod settings;
 mod sse;
@@ -193,6 +194,9 @@ fn admin_routes() -> OpenApiRouter<App> {
         .routes(routes!(errors::error_patterns))
         .routes(routes!(models::load_model))
         .routes(routes!(models::unload_model))
+        .routes(routes!(remote::remote))
+        .routes(routes!(remote::try_remote))
+        .routes(routes!(remote::save_remote_key, remote::remove_remote_key))
 }
 
 fn generation_routes() -> OpenApiRouter<App> {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use utoipa::ToSchema;
 
-pub use self::secret::{Key, Pepper, key_in};
+pub use self::secret::{Key, Pepper, key_in, write_private};
 use crate::config::Config;
 use crate::error::{Error, Invalid, KeyProblem, Message};
 use crate::store::{NewKey, Store, StoredKey, now};

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use self::stop::{Cut, Stops};
 use crate::app::App;
-use crate::backend::Voice;
+use crate::backend::{Candidate, Voice};
 use crate::error::Error;
 use crate::generate::ModelType;
 use crate::metrics::Answered;
@@ -19,7 +19,9 @@ use crate::metrics::Answered;
 pub struct Wish {
     /// What it counts as.
     pub kind: ModelType,
-    /// What the backend is asked.
+    /// Who is asked.
+    pub candidate: Candidate,
+    /// For what.
     pub request: Request,
     /// The answer ends before the first of these.
     pub stops: Vec<String>,
@@ -80,9 +82,9 @@ impl App {
         if self.shutdown.is_cancelled() {
             return Err(Error::Stopping);
         }
-        let Wish { kind, request, stops } = wish;
+        let Wish { kind, candidate, request, stops } = wish;
         let asked = Instant::now();
-        let (mut answer, by) = self.backend.submit(request)?;
+        let (mut answer, by) = self.backend.submit(&candidate, request)?;
         let first = tokio::select! {
             first = answer.next() => first,
             () = self.shutdown.cancelled() => return Err(Error::Stopping),

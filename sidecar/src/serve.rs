@@ -24,6 +24,7 @@ use crate::keys::{Key, Keys, Pepper, key_in};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::models::Models;
+use crate::remote::Remote;
 use crate::stats::Stats;
 use crate::store::Store;
 use crate::users::Profiles;
@@ -100,16 +101,23 @@ impl House {
             Purpose::Manage => Ok(Models::none(config, settings.clone())),
         };
         let models = models.map_err(|error| StartError::new(Exit::Config, error))?;
+        let remote = Remote::new(config, settings.watch());
+        if matches!(purpose, Purpose::Serve { .. }) {
+            tokio::spawn(remote.clone().watch(config.health_check_interval, shutdown.clone()));
+        }
         let work = TaskTracker::new();
         work.spawn(retention::watch(store.clone(), settings.clone(), models.clone(), shutdown.clone()));
-        let checkup = doctor::watch(config.clone(), models.watch(), shutdown.clone()).await;
+        let checkup =
+            doctor::watch(config.clone(), models.watch(), (settings.watch(), remote.states()), shutdown.clone());
+        let checkup = checkup.await;
         let app = App::from(Handles {
             checkup,
             metrics: Metrics::default(),
             stats: Stats::default(),
             incidents: Incidents::start(store.clone(), &work, shutdown.clone()),
-            backend: Backend::new(models.clone()),
+            backend: Backend::new(models.clone(), remote.clone(), settings.clone()),
             models,
+            remote,
             keys,
             hosts: http::Hosts::new(config.host, &config.trusted_hosts),
             limits: Limits::new(settings.clone()),

@@ -12,10 +12,11 @@ use tokio::sync::{Mutex, watch};
 use utoipa::ToSchema;
 
 use self::value::{Bounds, Value};
-pub use self::value::{Change, LogLevel, ModelId};
-use crate::config::Problem;
+pub use self::value::{Change, LogLevel, ModelId, RemoteModel, RemotePolicy};
+use crate::config::{Config, Problem};
 use crate::error::{Error, Invalid, Message};
-use crate::store::Store;
+use crate::remote::address::Endpoint;
+use crate::store::{Store, kept_settings};
 
 /// The table of settings: name, type, default, bounds, and the variable of the environment that decides it, if there is one.
 macro_rules! settings {
@@ -145,6 +146,12 @@ settings! {
     idle_unload_minutes: Option<u32> = None, in 1..=10_080;
     /// Mebibytes on the disk for what the model has read of conversations, so that they go on quickly after a restart; 0 for none.
     saved_states_mb: u32 = 1024, in 0..=1_048_576;
+    /// Who answers: the models of this machine only, these and then the remote server, or the remote server.
+    remote_policy: RemotePolicy = RemotePolicy::LocalOnly,;
+    /// The remote server: an OpenAI-compatible one by its address. `http://` is for this machine only.
+    remote_endpoint: Option<Endpoint> = None, "AI_MODEL_ENDPOINT";
+    /// The remote server's model, by its name there; null for the first that it lists.
+    remote_model: Option<RemoteModel> = None,;
     /// Which log lines are written, such as `info` or `info,sqlx=warn`.
     log_level: LogLevel = LogLevel::default(), "LOG_LEVEL";
 }
@@ -209,6 +216,14 @@ impl Handle {
         self.current.send_replace(Arc::clone(&settings));
         Ok(settings)
     }
+}
+
+/// The settings as the database keeps them, for those who look at an installation from outside.
+pub async fn kept_in(config: &Config) -> Settings {
+    let rows = kept_settings(&config.database).await;
+    let mut settings = Settings::kept(config.default_settings(), &rows);
+    config.settings.apply(&mut settings);
+    settings
 }
 
 async fn in_force(store: &Store, defaults: &Settings, fixed: &Fixed) -> Result<Settings, Error> {

@@ -22,7 +22,7 @@ pub use self::errors::{Incident, Pattern};
 pub use self::feedback::{Day, Feedback, NewFeedback};
 pub use self::history::Query;
 pub use self::import::{Imported, NewConversation};
-pub use self::inspect::{Condition, inspect};
+pub use self::inspect::{Condition, inspect, kept_settings};
 pub use self::keys::{NewKey, StoredKey};
 pub use self::messages::{Finish, Message, NewMessage, Progress, Thread, TokenTotals};
 pub use self::open::{OpenError, SetAside};

@@ -58,7 +58,7 @@ fn python() -> String {
 }
 
 fn local() -> String {
-    crate::generate::LOCAL.into()
+    crate::backend::Place::Local.as_str().into()
 }
 
 /// A conversation in the file.

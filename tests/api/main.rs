@@ -18,6 +18,7 @@ mod keys;
 mod limits;
 mod openai;
 mod openapi;
+mod remote;
 mod routes;
 mod security;
 mod settings;

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use reqwest::{Client, Method};
+use reqwest::Method;
 use serde_json::{Value, json};
 use tests::process::{Supervised, data_with};
 use tokio::process::{Child, Command};
@@ -82,7 +82,7 @@ impl Figures {
 impl Target {
     /// Waits until it answers.
     async fn ready(&self) {
-        let client = Client::builder().no_proxy().build().unwrap();
+        let client = tests::client();
         tests::eventually("the peer answers", async || client.get(&self.address).send().await.ok()).await;
     }
 
@@ -105,7 +105,7 @@ impl Target {
     }
 
     async fn ask_until(&self, end: Instant) -> Vec<Duration> {
-        let client = Client::builder().no_proxy().build().unwrap();
+        let client = tests::client();
         let body = json!({"user_question": "리스트에서 중복 제거하는 함수 만들어줘"}).to_string();
         let mut times = Vec::new();
         while Instant::now() < end {

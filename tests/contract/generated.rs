@@ -18,12 +18,13 @@ async fn schemathesis_finds_nothing() {
     let packages = std::env::var_os("HAPA_TEST_SCHEMATHESIS")
         .expect("`cargo xtask test` names the folder with schemathesis in HAPA_TEST_SCHEMATHESIS");
     let program = Program::start().await;
-    let configuration = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("contract/schemathesis.toml");
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("contract");
     let scratch = tempfile::tempdir().unwrap();
     let mut run = Command::new("python3");
-    run.args(["-m", "schemathesis.cli", "--config-file"]).arg(configuration);
+    run.args(["-m", "schemathesis.cli", "--config-file"]).arg(folder.join("schemathesis.toml"));
     run.arg("run").arg(format!("{}/api/openapi.json", program.address));
     run.arg("--header").arg(format!("X-API-Key: {}", program.process.key));
+    run.env("SCHEMATHESIS_HOOKS", folder.join("schemathesis_hooks.py"));
     run.env("PYTHONPATH", packages).current_dir(scratch.path()).stdin(Stdio::null()).kill_on_drop(true);
     let output = timeout(PATIENCE, run.output()).await.expect("it ends in time").expect("python3 can be started");
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

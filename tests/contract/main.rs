@@ -48,7 +48,7 @@ impl Program {
         let data = data_with(&script());
         let mut process = Supervised::start(data.path(), &[]).await;
         let address = process.ready().await;
-        Self { process, address, client: Client::builder().no_proxy().build().unwrap(), _data: data }
+        Self { process, address, client: tests::client(), _data: data }
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {

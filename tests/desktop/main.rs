@@ -223,7 +223,7 @@ async fn latest_in_history(desk: &Desk) -> Option<Value> {
     let port = processes::sidecar(desk).await.port;
     let key = fs::read_to_string(desk.data().join("api.key")).ok()?;
     let history = format!("http://127.0.0.1:{port}/api/v1/user/history?limit=1");
-    let answer = reqwest::Client::new().get(history).header("X-API-Key", key.trim()).send().await.ok()?;
+    let answer = tests::client().get(history).header("X-API-Key", key.trim()).send().await.ok()?;
     answer.json::<Value>().await.ok()?["items"].get(0).cloned()
 }
 

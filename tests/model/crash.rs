@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use nix::sys::signal::Signal;
-use reqwest::{Client, Method};
+use reqwest::Method;
 use serde_json::{Value, json};
 use std::os::unix::process::ExitStatusExt;
 use tests::eventually;
@@ -32,7 +32,7 @@ async fn start(data: &Path) -> (Supervised, String) {
 }
 
 async fn get(process: &Supervised, address: &str, path: &str) -> Value {
-    let client = Client::builder().no_proxy().build().unwrap();
+    let client = tests::client();
     let request = client.request(Method::GET, format!("{address}{path}")).header("X-API-Key", &process.key);
     request.send().await.unwrap().json().await.unwrap()
 }
@@ -43,7 +43,7 @@ async fn a_model_that_makes_llama_cpp_abort_costs_one_restart_and_no_history() {
     let data = tests::folder();
     std::fs::write(data.path().join("script.json"), tests::script().to_string()).unwrap();
     let (mut before, address) = start(data.path()).await;
-    let client = Client::builder().no_proxy().build().unwrap();
+    let client = tests::client();
     let question = client.post(format!("{address}/api/v1/generate-code")).header("X-API-Key", &before.key);
     assert_eq!(question.json(&json!({"user_question": "keep this"})).send().await.unwrap().status(), 200);
     drop(before.stdin.take());

@@ -4,6 +4,7 @@
 
 mod crash;
 mod gguf;
+mod remote;
 mod sharing;
 mod switching;
 
@@ -176,7 +177,7 @@ async fn a_process_with_a_model_ends_at_once_also_in_the_middle_of_an_answer() {
         command.env("HAPA_MODEL", model());
         let mut hapa = process::Supervised::start_with(command).await;
         let address = hapa.ready().await;
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = tests::client();
         tests::eventually("the model is loaded", async || {
             let health: Value = client.get(format!("{address}/health")).send().await.ok()?.json().await.ok()?;
             (health["status"] == "healthy").then_some(())

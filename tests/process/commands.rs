@@ -67,7 +67,7 @@ async fn generate_asks_the_running_hapa_whose_history_then_has_it() {
         ("def remove_duplicates(lst):\n    return list(dict.fromkeys(lst))\n", Some(0)),
         "{err}"
     );
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = tests::client();
     let history = client.get(format!("{address}/api/v1/user/history")).header("X-API-Key", &serving.key);
     let history: serde_json::Value = history.send().await.unwrap().json().await.unwrap();
     assert_eq!(history["items"][0]["question"], "중복 제거");
@@ -106,7 +106,7 @@ async fn serve_tells_people_the_address_a_key_and_a_line_to_try() {
     let line = said.last().unwrap();
     assert!(line.contains(&format!("{address}/api/v1/generate-code -H 'X-API-Key: {key}'")), "{line}");
     let body = line.split("-d '").nth(1).unwrap().trim_end_matches('\'').to_owned();
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = tests::client();
     let request = client.post(format!("{address}/api/v1/generate-code")).header("X-API-Key", key);
     let answer = request.header("Content-Type", "application/json").body(body).send().await.unwrap();
     assert_eq!(answer.status(), 200);

@@ -115,7 +115,7 @@ async fn the_counts_are_those_of_the_findings() {
     says(&report, "permissions", "warning", "mode is 755");
     says(&report, "variable", "warning", "did you mean RATE_LIMIT_ENABLED?");
     says(&report, "host", "warning", "other machines can reach HAPA on 0.0.0.0");
-    says(&report, "remote", "info", "not part of this version");
+    says(&report, "remote", "info", "`https://models.example` is named, and is not asked");
     says(&report, "tls", "error", "SSL_CERT_PATH is `/nowhere/cert.pem`");
     let count = |severity: &str| {
         let findings = report["findings"].as_array().unwrap().iter();
@@ -228,6 +228,6 @@ async fn a_model_that_turns_out_bad_is_counted_without_being_asked() {
 }
 
 async fn health(address: &str) -> Value {
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = tests::client();
     client.get(format!("{address}/health")).send().await.unwrap().json().await.unwrap()
 }

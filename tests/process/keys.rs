@@ -20,7 +20,7 @@ async fn keys_are_made_listed_and_revoked_whether_hapa_runs_or_not() {
     assert_eq!(made["permissions"], json!(["history"]));
     let mut serving = Supervised::start(data.path(), &[]).await;
     let address = serving.ready().await;
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = tests::client();
     let history = |key: &Value| {
         let request = client.get(format!("{address}/api/v1/user/history"));
         request.header("X-API-Key", key.as_str().unwrap()).send()
@@ -84,7 +84,7 @@ async fn no_secret_is_where_it_should_not_be() {
     };
     let mut serving = Supervised::start_with(with(&["serve", "--supervised"])).await;
     let address = serving.ready().await;
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = tests::client();
     let made = finished(with(&["keys", "create", "--json", "canary"])).await;
     let made: Value = serde_json::from_slice(&made.stdout).unwrap();
     let key = made["key"].as_str().unwrap().to_owned();

@@ -10,7 +10,7 @@ use tests::stream::Frames;
 use tests::{eventually, script};
 
 fn client() -> Client {
-    Client::builder().no_proxy().build().unwrap()
+    tests::client()
 }
 
 async fn history(address: &str, key: &str) -> Value {

@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use reqwest::{Client, Method, RequestBuilder};
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use tests::process::{Supervised, data_with, finished, hapa};
 use tests::{eventually, script};
 
 fn request(hapa: &Supervised, method: Method, url: &str) -> RequestBuilder {
-    let client = Client::builder().no_proxy().build().unwrap();
+    let client = tests::client();
     client.request(method, url).header("X-API-Key", &hapa.key)
 }
 
@@ -209,7 +209,7 @@ async fn no_key_and_no_question_is_in_any_file_of_the_log() {
     ask(&hapa, &address, "중복 제거 카나리아", "first").await;
     let wrong = format!("hapa_{}", "7".repeat(64));
     let url = format!("{address}/api/v1/settings?note=canary-in-a-query");
-    let refused = Client::builder().no_proxy().build().unwrap().get(url).header("X-API-Key", &wrong).send().await;
+    let refused = tests::client().get(url).header("X-API-Key", &wrong).send().await;
     assert_eq!(refused.unwrap().status(), 401);
     let installed = fs::read_to_string(data.path().join("api.key")).unwrap();
     let (own, stderr) = (hapa.key.clone(), ended_with(hapa).await);

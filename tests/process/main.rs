@@ -8,4 +8,5 @@ mod doctor;
 mod keys;
 mod lifecycle;
 mod logs;
+mod remote;
 mod serving;

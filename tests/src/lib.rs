@@ -2,6 +2,7 @@
 
 pub mod process;
 pub mod server;
+pub mod stranger;
 pub mod stream;
 
 use std::future::Future;
@@ -12,6 +13,12 @@ use tokio::time::timeout;
 
 /// The longest that anything is waited for. Only a failing test ever waits so long.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// An HTTP client that asks this machine and no proxy.
+#[must_use]
+pub fn client() -> reqwest::Client {
+    sidecar::web::here()
+}
 
 /// A folder for a test alone, which nobody else can look into, as a data folder should be.
 ///

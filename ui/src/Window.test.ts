@@ -140,6 +140,36 @@ test('the model is named when it is ready, and its absence says what to do', asy
   expect(screen.getByTestId('model-status').dataset['state']).toBe('absent');
 });
 
+test('without a model here, the server elsewhere is named, asked, and shown beside its answers', async () => {
+  const { api, host, user } = await open();
+  await waitFor(() => expect(screen.getByTestId('privacy').textContent).toContain('밖으로 나가지 않습니다'));
+  for (const policy of ['remote', 'local_then_remote'] as const) {
+    api.model = { state: 'absent' };
+    api.remote = { policy, state: 'up', model: 'far-away', endpoint: 'https://models.example/v1' };
+    host.report(ready(policy.length));
+    await waitFor(() => expect(screen.getByTestId('model-status').textContent).toMatch(/far-away\s*원격 서버/));
+    expect(screen.queryByTestId('model-notice')).toBeNull();
+    expect(screen.getByTestId('privacy').textContent).toContain('그 서버로 나갈 수 있습니다');
+  }
+  api.stream().start({ model_used: 'far-away', backend: 'remote' }).explanation('답').done({ answer: '답' });
+  await user.type(question(), '질문{Enter}');
+  await waitFor(() => expect(state()).toBe('done'));
+  expect(screen.getByTestId('answer-meta').dataset['backend']).toBe('remote');
+  expect(screen.getByTestId('answer-meta').textContent).toMatch(/far-away.*원격 서버/);
+});
+
+test('a server elsewhere that is down says so, and settings that have changed are seen on coming back', async () => {
+  const { api } = await open();
+  await waitFor(() => expect(screen.getByTestId('model-status').dataset['remote']).toBe('false'));
+  api.remote = { policy: 'remote', state: 'down', message: '연결할 수 없습니다' };
+  window.dispatchEvent(new Event('focus'));
+  await waitFor(() => expect(screen.getByTestId('remote-notice').textContent).toContain('연결할 수 없습니다'));
+  expect(screen.getByTestId('model-status').dataset['state']).toBe('failed');
+  api.remote = { policy: 'local_only', state: 'off' };
+  window.dispatchEvent(new Event('focus'));
+  await waitFor(() => expect(screen.queryByTestId('remote-notice')).toBeNull());
+});
+
 test('conversations are opened, begun and deleted from the list', async () => {
   const { api, app, user } = await open();
   api.items = [conversation('a', '첫 대화'), conversation('b', '둘째 대화')];

@@ -47,6 +47,7 @@ pub fn for_tests(places: &Places) -> Result<Tested> {
         schemathesis: python::install(places, &python::SCHEMATHESIS)?,
         openai_python: python::install(places, &python::OPENAI)?,
         openai_node: node::openai(places)?,
+        llama_cpp: python::install(places, &python::LLAMA_CPP)?,
         model: model::small(places)?,
     })
 }
@@ -66,6 +67,8 @@ pub struct Tested {
     pub openai_python: PathBuf,
     /// The folder of OpenAI's client for Node.js.
     pub openai_node: PathBuf,
+    /// The folder of llama-cpp-python's server.
+    pub llama_cpp: PathBuf,
     /// The small real model.
     pub model: PathBuf,
 }

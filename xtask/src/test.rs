@@ -74,6 +74,7 @@ fn rust_tests(places: &Places, tested: &Tested) -> Result<()> {
     }
     tests.env("HAPA_TEST_SCHEMATHESIS", &tested.schemathesis);
     tests.env("HAPA_TEST_OPENAI_PYTHON", &tested.openai_python).env("HAPA_TEST_OPENAI_NODE", &tested.openai_node);
+    tests.env("HAPA_TEST_LLAMA_CPP", &tested.llama_cpp);
     tests.env("HAPA_TEST_MODEL", &tested.model).env("PATH", path_with(places.tools().join("bin"))?);
     // Windows open on the display of the wrapper, not on a Wayland session that happens to be there.
     tests.env_remove("WAYLAND_DISPLAY").env("GDK_BACKEND", "x11");
@@ -88,7 +89,10 @@ const APART: &[&str] =
 
 /// What a developer may have set for their own HAPA; the tests set what they need.
 const SETTINGS: &[&str] = &[
+    "AI_MODEL_API_KEY",
+    "AI_MODEL_ENDPOINT",
     "HAPA_DATA_DIR",
+    "HAPA_KEYCHAIN",
     "HAPA_MODEL",
     "HAPA_SCRIPT",
     "HAPA_SIDECAR",

@@ -54,7 +54,7 @@ pub struct Model {
     pub name: String,
     /// Bytes of weights.
     pub size_bytes: u64,
-    /// Tokens that one conversation may hold, prompt and answer together.
+    /// Tokens that one conversation may hold, prompt and answer together; 0 where nobody tells.
     pub context: u32,
     /// Where it runs, such as `CPU (AMD EPYC, AVX512)`.
     pub device: String,
@@ -96,6 +96,9 @@ pub enum Error {
     /// The engine's thread has ended.
     #[error("the engine has stopped")]
     Stopped,
+    /// What was asked elsewhere, see [`Answer::channel`], did not answer; whoever asked there knows this word for why.
+    #[error("what was asked elsewhere did not answer: {0}")]
+    Elsewhere(&'static str),
 }
 
 /// Why a model file could not be loaded; becomes [`State::Failed`].

@@ -180,9 +180,9 @@ pub struct Sampling {
 pub enum Event {
     /// The prompt was accepted and waits for its turn, or is being read.
     Started {
-        /// Tokens of the prompt.
+        /// Tokens of the prompt; 0 where they are told at the end only.
         prompt_tokens: usize,
-        /// Tokens that prompt and answer may have together.
+        /// Tokens that prompt and answer may have together; 0 where nobody tells.
         limit: usize,
         /// How many of the messages marked [`Keep::IfRoom`] were left out, or how many files and ends of a text
         /// with a gap.

@@ -5,9 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use engine::{Error, Event};
 use tokio::sync::watch;
 
+use crate::backend::By;
+
 /// What was said so far, and a bell that rings when there is more.
 #[derive(Debug)]
 pub(super) struct Shared {
+    /// Who says it.
+    pub by: By,
     said: Mutex<Vec<Result<Event, Error>>>,
     bell: watch::Sender<usize>,
 }
@@ -32,19 +36,22 @@ pub struct Listener {
     ended: bool,
     /// Where the answer comes from.
     pub origin: Origin,
+    /// Who answers.
+    pub by: By,
 }
 
 impl Shared {
     /// An answer of which nothing was said, and its first listener.
-    pub fn begin() -> (Arc<Self>, Listener) {
-        let shared = Arc::new(Self { said: Mutex::default(), bell: watch::Sender::new(0) });
+    pub fn begin(by: By) -> (Arc<Self>, Listener) {
+        let shared = Arc::new(Self { by, said: Mutex::default(), bell: watch::Sender::new(0) });
         let listener = shared.listen(Origin::Model);
         (shared, listener)
     }
 
     /// One more listener.
     pub fn listen(self: &Arc<Self>, origin: Origin) -> Listener {
-        Listener { shared: Arc::clone(self), bell: self.bell.subscribe(), heard: 0, ended: false, origin }
+        let (bell, by) = (self.bell.subscribe(), self.by.clone());
+        Listener { shared: Arc::clone(self), bell, heard: 0, ended: false, origin, by }
     }
 
     /// Says something to all listeners. `false` if nothing can follow it.
@@ -65,13 +72,13 @@ impl Shared {
         let ended = matches!(said.last(), Some(Ok(Event::Done(_))));
         let says_something = said.iter().any(|event| matches!(event, Ok(Event::Text { .. })));
         let events = said.iter().flatten().filter(|event| !matches!(event, Event::Reading { .. })).cloned();
-        (ended && says_something).then(|| Self::finished(events.collect()))
+        (ended && says_something).then(|| Self::finished(self.by.clone(), events.collect()))
     }
 
     /// An answer to which nothing will be added; the last event is the end.
-    pub fn finished(events: Vec<Event>) -> Arc<Self> {
+    pub fn finished(by: By, events: Vec<Event>) -> Arc<Self> {
         let bell = watch::Sender::new(events.len());
-        Arc::new(Self { said: Mutex::new(events.into_iter().map(Ok).collect()), bell })
+        Arc::new(Self { by, said: Mutex::new(events.into_iter().map(Ok).collect()), bell })
     }
 
     /// Resolves when nobody listens.

@@ -16,6 +16,8 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::error::Language;
 use crate::serve::{House, Purpose, StartError, running};
+use crate::settings::RemotePolicy;
+use crate::web;
 
 /// A connection to the API, with the installation's own key.
 pub(super) struct Client {
@@ -44,6 +46,7 @@ pub(super) struct Details {
     pub version: String,
     pub model: ModelDetails,
     pub backend: BackendDetails,
+    pub remote: RemoteDetails,
     pub queue: QueueDetails,
     pub uptime_seconds: f64,
 }
@@ -59,6 +62,15 @@ pub(super) struct ModelDetails {
 #[derive(Debug, Deserialize)]
 pub(super) struct BackendDetails {
     pub device: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct RemoteDetails {
+    pub policy: RemotePolicy,
+    pub state: String,
+    pub endpoint: Option<String>,
+    pub model: Option<String>,
+    pub message: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -106,9 +118,7 @@ impl Client {
     }
 
     fn new(address: String, key: String, inside: Option<Inside>) -> Self {
-        // This machine talks to itself: whatever proxy is set is not for this.
-        let http = reqwest::Client::builder().no_proxy().build().expect("a client without TLS can always be made");
-        Self { http, address, key, inside }
+        Self { http: web::here(), address, key, inside }
     }
 
     /// Where the API is.

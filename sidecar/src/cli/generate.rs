@@ -10,9 +10,10 @@ use handshake::Exit;
 use serde_json::{Value, json};
 
 use super::GenerateArgs;
-use super::client::{Client, Event};
+use super::client::{Client, Details, Event};
 use crate::config::Config;
 use crate::serve::{Purpose, StartError};
+use crate::settings::RemotePolicy;
 
 /// How often a model that is loading is asked how far it is.
 const POLL: Duration = Duration::from_millis(100);
@@ -89,8 +90,10 @@ async fn wait_for_model(client: &Client) -> Result<(), String> {
     let watched = io::stderr().is_terminal();
     let mut told = false;
     loop {
-        let model = client.details().await?.model;
+        let Details { model, remote, .. } = client.details().await?;
         match model.state.as_str() {
+            // Somebody else answers.
+            _ if remote.policy == RemotePolicy::Remote => return Ok(()),
             "loading" => {
                 if watched {
                     eprint!("\rloading the model: {:.0} %", model.progress.unwrap_or(0.0) * 100.0);
@@ -98,7 +101,7 @@ async fn wait_for_model(client: &Client) -> Result<(), String> {
                 }
                 tokio::time::sleep(POLL).await;
             }
-            "failed" => return Err(model.message.unwrap_or_default()),
+            "failed" if remote.policy == RemotePolicy::LocalOnly => return Err(model.message.unwrap_or_default()),
             _ => {
                 if told {
                     eprint!("\r{:30}\r", "");

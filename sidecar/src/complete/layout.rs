@@ -8,6 +8,7 @@ use engine::{File, Lane, Message, Model, Moves, Prompt, Request, Role, Sampling}
 use super::ask::{Cursor, OpenFile};
 use super::ending::open_indent;
 use crate::answers::Key;
+use crate::backend::Candidate;
 
 /// Characters before the cursor that the model is shown; what is further away hardly matters, and is slow to read.
 const BEFORE: usize = 4000;
@@ -43,7 +44,8 @@ pub struct Laid {
 
 /// The requests for all the suggestions that are wanted. The first is the likeliest; others are drawn.
 #[must_use]
-pub fn requests(cursor: &Cursor, model: &Model) -> Vec<Laid> {
+pub fn requests(cursor: &Cursor, candidate: &Candidate) -> Vec<Laid> {
+    let Candidate { model, place } = candidate;
     let shown = Shown::of(cursor, model);
     let prompt = shown.prompt(cursor, model);
     let max_tokens = MOST_TOKENS[usize::from(cursor.several_lines)];
@@ -52,10 +54,11 @@ pub fn requests(cursor: &Cursor, model: &Model) -> Vec<Laid> {
         let temperature = if number == 0 { 0.0 } else { TEMPERATURE };
         let sampling = Sampling { temperature, top_p: 0.95, seed: number };
         let number = number.to_string();
-        let how = [&model.name, &size, &number, &most, &cursor.language, open_indent(&cursor.prefix)];
+        let who = [place.as_str(), &model.device, &model.name, &size];
+        let how = [number.as_str(), &most, &cursor.language, open_indent(&cursor.prefix)];
         let texts = [&shown.comments, &shown.above, shown.before, shown.after];
         let files = shown.files.iter().flat_map(|file| [&*file.path, &*file.text]);
-        let key = Key::of(how.into_iter().chain(texts).chain(cursor.file_path.as_deref()).chain(files));
+        let key = Key::of(who.into_iter().chain(how).chain(texts).chain(cursor.file_path.as_deref()).chain(files));
         let request = Request {
             probabilities: true,
             lane: Lane::Completion,

@@ -7,6 +7,7 @@ use moka::sync::Cache;
 
 use super::{Completions, Cursor};
 use crate::answers::Key;
+use crate::backend::Voice;
 
 /// Places in texts that are remembered at most.
 const MOST_PLACES: u64 = 256;
@@ -39,8 +40,8 @@ impl Default for Offers {
 impl Offers {
     /// What was offered at the cursor, or before what has been typed since; without what has been typed.
     #[must_use]
-    pub fn find(&self, owner: &str, cursor: &Cursor, model: &str) -> Option<Completions> {
-        let offers = self.0.get(&place(owner, cursor, model))?;
+    pub fn find(&self, owner: &str, cursor: &Cursor, voice: &Voice) -> Option<Completions> {
+        let offers = self.0.get(&place(owner, cursor, voice))?;
         offers.iter().find_map(|offer| {
             let (before, typed) = cursor.prefix.split_at_checked(offer.length)?;
             (Key::of([before]) == offer.before).then(|| offer.completions.after(typed, cursor.several_lines)).flatten()
@@ -49,7 +50,7 @@ impl Offers {
 
     /// Remembers what was offered at the cursor.
     pub fn keep(&self, owner: &str, cursor: &Cursor, completions: &Completions) {
-        let place = place(owner, cursor, &completions.model);
+        let place = place(owner, cursor, &completions.voice);
         let offer = Offer {
             length: cursor.prefix.len(),
             before: Key::of([cursor.prefix.as_str()]),
@@ -68,9 +69,9 @@ impl Offers {
 }
 
 /// All that matters to a completion but the text before the cursor.
-fn place(owner: &str, cursor: &Cursor, model: &str) -> Key {
+fn place(owner: &str, cursor: &Cursor, voice: &Voice) -> Key {
     let count = cursor.suggestions.to_string();
-    let known = [owner, model, &count, &cursor.language, &cursor.suffix];
+    let known = [owner, voice.place.as_str(), &voice.model, &count, &cursor.language, &cursor.suffix];
     let around = [&cursor.context, &cursor.file_path].map(|text| text.as_deref().unwrap_or_default());
     let files = cursor.files.iter().flat_map(|file| [&*file.path, &*file.content]);
     Key::of(known.into_iter().chain(around).chain(files))

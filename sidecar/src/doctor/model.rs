@@ -11,8 +11,8 @@ use crate::config::Config;
 use crate::error::Message;
 use crate::models;
 
-/// Looks at the model file that would be run.
-pub fn file(config: &Config, room: &Room) -> Finding {
+/// Looks at the model file that would be run. Where a server elsewhere may be asked, none need be there.
+pub fn file(config: &Config, room: &Room, remote: bool) -> Finding {
     if config.script.is_some() {
         let message = Message::new("모델 대신 대본을 씁니다", "a script is followed instead of a model");
         return finding(Severity::Ok, message);
@@ -23,6 +23,9 @@ pub fn file(config: &Config, room: &Room) -> Finding {
             format!("`{}`에 모델이 없습니다", folder.display()),
             format!("there is no model in `{}`", folder.display()),
         );
+        if remote {
+            return finding(Severity::Info, message);
+        }
         return finding(Severity::Error, message).help(Message::new(
             "GGUF 파일을 그 폴더에 넣으세요; 켜져 있는 HAPA는 곧바로 찾습니다",
             "put a GGUF file into that folder; a running HAPA finds it at once",
@@ -43,8 +46,8 @@ pub fn file(config: &Config, room: &Room) -> Finding {
 }
 
 /// The same, where an engine is at work that may know better.
-pub fn file_of(state: &State, config: &Config, room: &Room) -> Finding {
-    let file = file(config, room);
+pub fn file_of(state: &State, config: &Config, room: &Room, remote: bool) -> Finding {
+    let file = file(config, room, remote);
     match state {
         State::Failed { message } if file.severity != Severity::Error => {
             let told = Message::new(format!("모델을 쓸 수 없습니다: {message}"), message.clone());

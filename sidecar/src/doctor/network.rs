@@ -1,4 +1,4 @@
-//! Checks of where HAPA can be reached, and of what it was told to reach.
+//! Checks of where HAPA can be reached.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, TcpListener};
@@ -79,7 +79,7 @@ fn free(port: u16) -> Finding {
 
 /// Looks at what was asked for beyond serving this machine.
 pub fn wishes(config: &Config) -> Vec<Finding> {
-    [host(config), tls(config), remote(config)].into_iter().flatten().collect()
+    [host(config), tls(config)].into_iter().flatten().collect()
 }
 
 fn host(config: &Config) -> Option<Finding> {
@@ -116,13 +116,4 @@ fn tls(config: &Config) -> Option<Finding> {
             ))
         }
     })
-}
-
-fn remote(config: &Config) -> Option<Finding> {
-    config.remote_endpoint.as_ref()?;
-    let message = Message::new(
-        "AI_MODEL_ENDPOINT가 정해져 있지만 이 버전은 원격 서버에 묻지 않습니다",
-        "AI_MODEL_ENDPOINT is set; asking a remote server is not part of this version",
-    );
-    Some(Finding::new("remote", Severity::Info, message))
 }

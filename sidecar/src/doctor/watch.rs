@@ -1,31 +1,44 @@
 //! The same checks from within a running HAPA, again and again in the background, so that asking for them costs nothing.
 
 use std::mem::discriminant;
+use std::sync::Arc;
 use std::time::Duration;
 
 use engine::State;
 use tokio::sync::watch::{self, Receiver};
 use tokio_util::sync::CancellationToken;
 
-use super::{Report, model, storage, surroundings};
+use super::{Report, model, remote, storage, surroundings};
 use crate::config::Config;
+use crate::remote::{State as Remote, is_on};
+use crate::settings::Settings;
 use crate::system;
 
 /// How long the database may be read through each time. It works for others meanwhile; `hapa doctor` takes more time.
 const GLANCE: Duration = Duration::from_secs(1);
 
-/// Looks at the installation until `shutdown`: as often as the configuration says, and when the model's state changes. The
-/// first report is there when this returns, for which the database was only opened.
-pub async fn watch(config: Config, mut engine: Receiver<State>, shutdown: CancellationToken) -> Receiver<Report> {
-    let state = engine.borrow().clone();
-    let (report, reports) = watch::channel(examine(&config, &state, Duration::ZERO).await);
+/// Looks at the installation until `shutdown`: as often as the configuration says, and when the state of the model or of the
+/// remote server changes. The first report is there when this returns, for which the database was only opened.
+pub async fn watch(
+    config: Config,
+    mut engine: Receiver<State>,
+    (settings, mut elsewhere): (Receiver<Arc<Settings>>, Receiver<Remote>),
+    shutdown: CancellationToken,
+) -> Receiver<Report> {
+    let seen = Seen { state: engine.borrow().clone(), settings: now(&settings), remote: elsewhere.borrow().clone() };
+    let (report, reports) = watch::channel(examine(&config, &seen, Duration::ZERO).await);
     let look = async move {
         loop {
-            let state = engine.borrow_and_update().clone();
-            report.send_replace(examine(&config, &state, GLANCE).await);
+            let seen = Seen {
+                state: engine.borrow_and_update().clone(),
+                settings: now(&settings),
+                remote: elsewhere.borrow_and_update().clone(),
+            };
+            report.send_replace(examine(&config, &seen, GLANCE).await);
             tokio::select! {
                 () = tokio::time::sleep(config.health_check_interval) => {}
-                () = turned(&mut engine, &state) => {}
+                () = turned(&mut engine, &seen.state) => {}
+                () = changed(&mut elsewhere) => {}
             }
         }
     };
@@ -33,12 +46,24 @@ pub async fn watch(config: Config, mut engine: Receiver<State>, shutdown: Cancel
     reports
 }
 
+/// What is known without looking.
+struct Seen {
+    state: State,
+    settings: Arc<Settings>,
+    remote: Remote,
+}
+
+fn now(settings: &Receiver<Arc<Settings>>) -> Arc<Settings> {
+    settings.borrow().clone()
+}
+
 /// All checks but those of ports: they are open, and ours.
-async fn examine(config: &Config, state: &State, patience: Duration) -> Report {
+async fn examine(config: &Config, seen: &Seen, patience: Duration) -> Report {
     let room = system::room(&config.data);
     let mut findings = storage::findings(config, &room, patience).await;
-    findings.push(model::file_of(state, config, &room));
+    findings.push(model::file_of(&seen.state, config, &room, is_on(&seen.settings)));
     findings.push(model::backends());
+    findings.extend(remote::finding(&seen.settings, &seen.remote));
     findings.extend(surroundings(config));
     Report { findings }
 }
@@ -47,6 +72,13 @@ async fn examine(config: &Config, state: &State, patience: Duration) -> Report {
 async fn turned(engine: &mut Receiver<State>, seen: &State) {
     if engine.wait_for(|state| discriminant(state) != discriminant(seen)).await.is_err() {
         // There is no engine that could change.
+        std::future::pending().await
+    }
+}
+
+/// Returns when the remote server has changed.
+async fn changed(elsewhere: &mut Receiver<Remote>) {
+    if elsewhere.changed().await.is_err() {
         std::future::pending().await
     }
 }

@@ -1,12 +1,13 @@
 //! The prompt: what the model is told about its task, the conversation so far, and the question.
 
-use engine::{Drafts, Message, Model, Moves, Prompt, Request, Role, Sampling};
+use engine::{Drafts, Message, Moves, Prompt, Request, Role, Sampling};
 
 use super::ask::Ask;
 use super::findings::Finding;
 use super::kind::{ModelType, Shape};
 use super::profile::Profile;
 use crate::answers::Key;
+use crate::backend::Candidate;
 use crate::error::Language;
 use crate::store;
 
@@ -33,11 +34,12 @@ pub fn request(ask: &Ask, profile: &Profile, earlier: &[store::Message], facts: 
 
 /// Everything that changes the answer to a question. A seed counts where the caller chose it; otherwise any answer will do.
 #[must_use]
-pub fn key(request: &Request, ask: &Ask, model: &Model) -> Key {
+pub fn key(request: &Request, ask: &Ask, candidate: &Candidate) -> Key {
+    let Candidate { model, place } = candidate;
     let size = model.size_bytes.to_string();
     let Sampling { temperature, top_p, .. } = request.sampling;
     let how = format!("{temperature} {top_p} {} {:?} {:?}", request.max_tokens, ask.seed, ask.kind);
-    let mut parts = vec![model.name.as_str(), &size, &ask.language, &how];
+    let mut parts = vec![place.as_str(), &model.device, &model.name, &size, &ask.language, &how];
     if let Prompt::Chat(messages) = &request.prompt {
         parts.extend(messages.iter().flat_map(|message| [message.role.as_str(), &message.content]));
     }

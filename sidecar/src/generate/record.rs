@@ -29,9 +29,9 @@ pub(super) struct Accepted {
 /// What a prompt takes of the context.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Room {
-    /// Tokens of the prompt.
+    /// Tokens of the prompt, as far as they are known before the answer.
     pub prompt_tokens: usize,
-    /// Tokens that prompt and answer may have together.
+    /// Tokens that prompt and answer may have together; 0 where nobody tells.
     pub limit: usize,
     /// Earlier messages that were left out of the prompt.
     pub dropped: usize,
@@ -65,7 +65,7 @@ impl Whole {
             generated_code: splitter.code().to_owned(),
             explanation: splitter.explanation().to_owned(),
             finish: Some(finish(&summary)),
-            prompt_tokens: count(room.prompt_tokens),
+            prompt_tokens: count(summary.prompt_tokens),
             completion_tokens: count(summary.completion_tokens),
             duration_ms: i64::try_from(taken.whole.as_millis()).unwrap_or(i64::MAX),
             // The speed of an answer that was made for somebody else says nothing.
@@ -108,7 +108,7 @@ fn outcome(progress: Progress, summary: &Summary, origin: Origin, room: &Room, t
         cached: origin != Origin::Model,
         prompt_tokens: summary.prompt_tokens,
         completion_tokens: summary.completion_tokens,
-        limit: room.limit,
+        limit: (room.limit > 0).then_some(room.limit),
         dropped: room.dropped,
         processing_time: taken.whole.as_secs_f64(),
         time_to_first_token: taken.first.map(|first| first.as_secs_f64()),
@@ -214,6 +214,8 @@ impl Recording {
         let _ = send(self.splitter.finish(), events).await;
         let mut progress = self.progress(Some(finish(summary)));
         progress.completion_tokens = count(summary.completion_tokens);
+        progress.prompt_tokens = count(summary.prompt_tokens);
+        self.accepted.room.prompt_tokens = summary.prompt_tokens;
         // The speed of an answer that was made for somebody else says nothing.
         progress.tokens_per_second =
             (origin == Origin::Model).then(|| speed(summary.completion_tokens, summary.decode)).flatten();

@@ -15,7 +15,6 @@ use crate::app::App;
 use crate::complete::ask::CompleteRequest;
 use crate::complete::{Completions, Cursor, Method, Suggestion};
 use crate::error::{Error, Invalid, Language, Message, Problem};
-use crate::generate::LOCAL;
 use crate::keys::Caller;
 use crate::store::{Fate, Finish};
 
@@ -63,7 +62,7 @@ pub struct CompletionItem {
     description: String,
     /// The same as `description`, for older clients.
     explanation: String,
-    /// How sure the model is: the geometric mean of the probabilities of its tokens.
+    /// How sure the model is: the geometric mean of the probabilities of its tokens; 0.5 where a remote server does not tell them.
     #[schema(minimum = 0, maximum = 1)]
     confidence: f64,
     category: Category,
@@ -128,8 +127,8 @@ impl CompleteResponse {
                 multiline,
             },
             request_id,
-            model_used: completions.model,
-            backend: LOCAL,
+            model_used: completions.voice.model,
+            backend: completions.voice.place.as_str(),
             cached: completions.cached,
             token_usage: TokenUsage {
                 prompt_tokens: completions.prompt_tokens,

@@ -15,7 +15,7 @@ use super::sse;
 use crate::app::App;
 use crate::error::{Language, Problem};
 use crate::generate::ask::GenerateRequest;
-use crate::generate::{Ask, Event, LOCAL, Outcome, Start};
+use crate::generate::{Ask, Event, Outcome, Start};
 use crate::keys::Caller;
 use crate::store::Finish;
 
@@ -104,8 +104,8 @@ impl<'a> StartMetadata<'a> {
             request_id,
             conversation_id: &start.conversation_id,
             message_id: &start.message_id,
-            model_used: &start.model,
-            backend: LOCAL,
+            model_used: &start.voice.model,
+            backend: start.voice.place.as_str(),
         }
     }
 }
@@ -152,8 +152,8 @@ pub struct TokenUsage {
 pub struct Context {
     /// Tokens in use.
     pub(super) used: usize,
-    /// Tokens there are.
-    pub(super) limit: usize,
+    /// Tokens there are; null where a remote server does not tell.
+    pub(super) limit: Option<usize>,
     /// What was left out of the prompt for want of room; never the question itself.
     pub(super) dropped: Vec<String>,
     /// Earlier messages of the conversation that were left out.
@@ -178,8 +178,8 @@ impl Additions {
         let total_tokens = outcome.prompt_tokens + outcome.completion_tokens;
         Self {
             request_id: request_id.to_owned(),
-            model_used: start.model.clone(),
-            backend: LOCAL,
+            model_used: start.voice.model.clone(),
+            backend: start.voice.place.as_str(),
             cached: outcome.cached,
             token_usage: TokenUsage {
                 prompt_tokens: outcome.prompt_tokens,

@@ -7,10 +7,13 @@ use engine::State as ModelState;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::remote::RemoteHealth;
 use crate::app::{App, VERSION};
 use crate::doctor::{Issues, Status, Told};
 use crate::error::{Language, Problem};
 use crate::models::Memory;
+use crate::remote::State as RemoteState;
+use crate::settings::RemotePolicy;
 use crate::system::Sample;
 
 /// HAPA's health, without anything private.
@@ -75,12 +78,25 @@ pub async fn health(State(app): State<App>) -> (StatusCode, Json<HealthResponse>
     (code, Json(response))
 }
 
+/// What was asked for has to work: the model of this machine, the remote server, or both. Where both may answer, a machine without
+/// any model is as it should be.
 fn status(app: &App, state: &ModelState) -> Status {
-    match state {
-        _ if !app.system.borrow().store_answers => Status::Unhealthy,
-        ModelState::Ready(_) | ModelState::Asleep => Status::Healthy,
-        ModelState::Absent | ModelState::Loading { .. } | ModelState::Failed { .. } => Status::Degraded,
+    if !app.system.borrow().store_answers {
+        return Status::Unhealthy;
     }
+    let policy = app.settings.current().remote_policy;
+    let local = match state {
+        ModelState::Ready(_) | ModelState::Asleep => true,
+        ModelState::Absent => policy == RemotePolicy::LocalThenRemote,
+        ModelState::Loading { .. } | ModelState::Failed { .. } => false,
+    };
+    let remote = matches!(app.remote.state(), RemoteState::Up(_));
+    let works = match policy {
+        RemotePolicy::LocalOnly => local,
+        RemotePolicy::LocalThenRemote => local && remote,
+        RemotePolicy::Remote => remote,
+    };
+    if works { Status::Healthy } else { Status::Degraded }
 }
 
 fn tenth(value: f32) -> f32 {
@@ -94,6 +110,7 @@ pub struct DetailedHealthResponse {
     version: &'static str,
     model: ModelHealth,
     backend: BackendHealth,
+    remote: RemoteHealth,
     devices: Vec<DeviceHealth>,
     queue: QueueHealth,
     memory: Memory,
@@ -204,6 +221,7 @@ pub async fn health_detailed(State(app): State<App>, language: Language) -> Json
         version: VERSION,
         model,
         backend: BackendHealth { device, placement },
+        remote: RemoteHealth::of(&app, language),
         devices: app.models.devices().await.into_iter().map(DeviceHealth::from).collect(),
         queue: QueueHealth::of(&app),
         memory: app.models.memory(),

@@ -42,7 +42,7 @@ pub async fn chat_completions(
     Body(request): Body<ChatRequest>,
 ) -> Result<Response, Rejection> {
     let heard = request.heard();
-    let speech = begin(&app, request.wish(&app)).await.map_err(language.rejection())?;
+    let speech = begin(&app, request.wish(&app).await).await.map_err(language.rejection())?;
     respond(speech, Form::Chat, heard, witness, language).await
 }
 
@@ -63,7 +63,7 @@ pub async fn completions(
     Body(request): Body<CompletionRequest>,
 ) -> Result<Response, Rejection> {
     let heard = request.heard();
-    let speech = begin(&app, request.wish(&app)).await.map_err(language.rejection())?;
+    let speech = begin(&app, request.wish(&app).await).await.map_err(language.rejection())?;
     respond(speech, Form::Text, heard, witness, language).await
 }
 

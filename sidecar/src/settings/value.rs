@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use crate::config::Problem;
 use crate::error::Message;
+use crate::remote::address::Endpoint;
 use crate::telemetry;
 
 /// A field of a patch: absent, null, or a value.
@@ -37,6 +38,14 @@ pub trait Value: Serialize + DeserializeOwned {
 
     /// What is wrong with it.
     fn problem(&self, bounds: Bounds) -> Option<Message>;
+
+    /// What a variable of the environment must be, for somebody who has written `text`.
+    fn wanted(text: &str, bounds: Bounds) -> String;
+}
+
+fn whole_number(Bounds(bounds): Bounds) -> String {
+    let (least, most) = bounds.unwrap_or((0, u32::MAX));
+    format!("it must be a whole number from {least} to {most}")
 }
 
 impl Value for bool {
@@ -51,6 +60,10 @@ impl Value for bool {
     fn problem(&self, _: Bounds) -> Option<Message> {
         None
     }
+
+    fn wanted(_: &str, _: Bounds) -> String {
+        "it must be true or false".into()
+    }
 }
 
 impl Value for u32 {
@@ -64,6 +77,10 @@ impl Value for u32 {
             Message::new(format!("{least}에서 {most} 사이여야 합니다"), format!("must be from {least} to {most}"))
         })
     }
+
+    fn wanted(_: &str, bounds: Bounds) -> String {
+        whole_number(bounds)
+    }
 }
 
 impl Value for Option<u32> {
@@ -73,6 +90,10 @@ impl Value for Option<u32> {
 
     fn problem(&self, bounds: Bounds) -> Option<Message> {
         self.as_ref()?.problem(bounds)
+    }
+
+    fn wanted(_: &str, bounds: Bounds) -> String {
+        whole_number(bounds)
     }
 }
 
@@ -114,6 +135,10 @@ impl Value for LogLevel {
             )
         })
     }
+
+    fn wanted(_: &str, _: Bounds) -> String {
+        "it must be off, error, warn, info, debug or trace, or look like `info,sqlx=warn`".into()
+    }
 }
 
 /// A model by its id: the name of its file without the ending.
@@ -133,6 +158,79 @@ impl Value for Option<ModelId> {
         (id.is_empty() || id.chars().count() > 200 || !plain)
             .then(|| Message::new("모델 목록에 있는 이름이어야 합니다", "must be an id from the list of models"))
     }
+
+    fn wanted(_: &str, _: Bounds) -> String {
+        "it must be an id from the list of models".into()
+    }
+}
+
+/// Who answers questions and completes code.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RemotePolicy {
+    /// The models of this machine. Nothing leaves it.
+    #[default]
+    LocalOnly,
+    /// The models of this machine; where they cannot, the remote server.
+    LocalThenRemote,
+    /// The remote server.
+    Remote,
+}
+
+impl Value for RemotePolicy {
+    fn parse(text: &str) -> Option<Self> {
+        serde_json::from_value(text.into()).ok()
+    }
+
+    fn problem(&self, _: Bounds) -> Option<Message> {
+        None
+    }
+
+    fn wanted(_: &str, _: Bounds) -> String {
+        "it must be local_only, local_then_remote or remote".into()
+    }
+}
+
+impl Value for Option<Endpoint> {
+    fn parse(text: &str) -> Option<Self> {
+        Some(Some(Endpoint(text.into())))
+    }
+
+    fn problem(&self, _: Bounds) -> Option<Message> {
+        self.as_ref()?.read().err()
+    }
+
+    fn wanted(text: &str, _: Bounds) -> String {
+        let problem = Endpoint(text.into()).read().err();
+        problem.map_or_else(String::new, |problem| format!("it {}", problem.en))
+    }
+}
+
+/// A model of the remote server, by the name that the server knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(transparent)]
+#[schema(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x20\x7f-\xa0]+$")]
+pub struct RemoteModel(pub String);
+
+impl Value for Option<RemoteModel> {
+    fn parse(text: &str) -> Option<Self> {
+        Some(Some(RemoteModel(text.into())))
+    }
+
+    fn problem(&self, _: Bounds) -> Option<Message> {
+        let RemoteModel(name) = self.as_ref()?;
+        let plain = name.chars().all(|char| !char.is_control() && !matches!(char, ' ' | '\u{a0}'));
+        (name.is_empty() || name.chars().count() > 200 || !plain).then(|| {
+            Message::new(
+                "공백 없는 200자 이내의 이름이어야 합니다",
+                "must be a name without spaces of at most 200 characters",
+            )
+        })
+    }
+
+    fn wanted(_: &str, _: Bounds) -> String {
+        "it must be a name without spaces of at most 200 characters".into()
+    }
 }
 
 /// The value that a variable of the environment gives to a setting, if it is set.
@@ -148,11 +246,7 @@ pub fn read<T: Value>(
     if let Some(value) = parsed.filter(|value| value.problem(bounds).is_none()) {
         return Some(value);
     }
-    let problem = match bounds.0 {
-        Some((least, most)) => format!("it must be a whole number from {least} to {most}"),
-        None if T::parse("true").is_some() => "it must be true or false".into(),
-        None => "it must be off, error, warn, info, debug or trace, or look like `info,sqlx=warn`".into(),
-    };
+    let problem = T::wanted(text.trim(), bounds);
     problems.push(Problem { variable: variable.into(), value: Some(text), problem });
     None
 }

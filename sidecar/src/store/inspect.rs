@@ -41,6 +41,17 @@ pub async fn inspect(file: &Path, patience: Duration) -> Condition {
     }
 }
 
+/// The settings that a database keeps, as JSON; none where it cannot be read.
+pub async fn kept_settings(file: &Path) -> Vec<(String, String)> {
+    let read = async {
+        let mut connection = open(file).await?;
+        let rows = sqlx::query_as("SELECT name, value FROM settings").fetch_all(&mut connection).await;
+        let _ = connection.close().await;
+        rows
+    };
+    if file.exists() { read.await.unwrap_or_default() } else { Vec::new() }
+}
+
 async fn look(file: &Path, patience: Duration) -> sqlx::Result<Condition> {
     let mut connection = open(file).await?;
     let condition = read(&mut connection, patience).await;

@@ -130,5 +130,5 @@ impl Server {
 
 fn client() -> Client {
     // A connection that waited for its turn may have been closed by the other side.
-    Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap()
+    sidecar::web::client_here().pool_max_idle_per_host(0).build().unwrap()
 }

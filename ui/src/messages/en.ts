@@ -33,6 +33,7 @@ export const en: Messages = {
 
   welcome: 'What shall we build?',
   private: 'Answers are written on this computer. Your questions and code never leave it.',
+  notPrivate: 'A remote server is set up to answer. Your questions and code may be sent to it.',
   examplesTitle: 'Questions to begin with',
   examples: [
     'Write a function that removes duplicates from a list',
@@ -97,6 +98,7 @@ export const en: Messages = {
   modelAbsent: 'No model',
   modelAsleep: 'Asleep; the next question wakes it',
   modelFailed: 'Model error',
+  remoteDown: 'The remote server does not answer',
   modelAbsentTitle: 'There is no model to answer',
   modelAbsentHelp: 'Put a GGUF model file into the models folder of HAPA’s data folder.',
   modelFailedTitle: 'The model could not be loaded',

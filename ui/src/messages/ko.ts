@@ -34,6 +34,7 @@ export const ko = {
   // The empty chat
   welcome: '무엇을 만들까요?',
   private: '답은 이 컴퓨터에서 쓰입니다. 질문과 코드는 밖으로 나가지 않습니다.',
+  notPrivate: '원격 서버를 쓰도록 설정되어 있습니다. 질문과 코드가 그 서버로 나갈 수 있습니다.',
   examplesTitle: '이런 질문으로 시작해 보세요',
   examples: [
     '리스트에서 중복을 제거하는 함수를 만들어 줘',
@@ -99,6 +100,7 @@ export const ko = {
   modelAbsent: '모델 없음',
   modelAsleep: '쉬는 중; 다음 질문에 깨어납니다',
   modelFailed: '모델 오류',
+  remoteDown: '원격 서버가 답하지 않습니다',
   modelAbsentTitle: '답할 모델이 없습니다',
   modelAbsentHelp: 'GGUF 모델 파일을 HAPA 데이터 폴더의 models 폴더에 넣으세요.',
   modelFailedTitle: '모델을 불러오지 못했습니다',

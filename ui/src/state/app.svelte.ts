@@ -35,6 +35,12 @@ export class App {
     this.conversations = new Conversations({ sidecar: this.sidecar, model: this.model }, this.draft);
   }
 
+  /** Looks again who answers, as when somebody comes back to the window. */
+  async look(): Promise<void> {
+    if (this.sidecar.status.state !== 'ready') return;
+    await this.model.refresh(await this.sidecar.api(AbortSignal.timeout(1000)));
+  }
+
   /** Follows the sidecar from now on; each new one is asked for its model and its conversations. */
   start(): Promise<void> {
     return this.sidecar.follow((api) => {

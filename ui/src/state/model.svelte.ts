@@ -1,12 +1,13 @@
-// The model that answers: what it is, and how far it is loaded.
+// Who answers: the model here or the server elsewhere, what it is, and how far it is loaded.
 import type { Api, DetailedHealth } from '../api/client';
 import { Watched } from './watched.svelte';
 
-/** `unknown` until the API was asked. */
+/** `unknown` until the API was asked, or has looked at the server elsewhere. */
 export type ModelState = 'unknown' | 'absent' | 'asleep' | 'loading' | 'ready' | 'failed';
 
-/** How often is asked while the model loads, in milliseconds. */
+/** How often is asked while the model loads, in milliseconds; and while a server elsewhere does not answer. */
 const WHILE_LOADING = 400;
+const WHILE_DOWN = 5000;
 /** How long to wait after the API did not answer, and how often to try. */
 const AFTER_SILENCE = 1000;
 const TRIES = 10;
@@ -20,14 +21,26 @@ export class Model {
     return stateOf(this.#health.value);
   }
 
-  /** The model file's name without its ending, once it is loaded. */
-  get name(): string | undefined {
-    return this.#health.value?.model.name ?? undefined;
+  /** Whether a server elsewhere answers, not the model here. */
+  get remote(): boolean {
+    return isRemote(this.#health.value);
   }
 
-  /** Where it runs, such as `CPU (zen4)`. */
+  /** Whether questions may leave this computer; undefined until that is known. */
+  get mayLeave(): boolean | undefined {
+    const health = this.#health.value;
+    return health && health.remote.policy !== 'local_only';
+  }
+
+  /** The model's name: that of its file without the ending once it is loaded, or the server's name for it. */
+  get name(): string | undefined {
+    const health = this.#health.value;
+    return (this.remote ? health?.remote.model : health?.model.name) ?? undefined;
+  }
+
+  /** Where the model here runs, such as `CPU (zen4)`. */
   get device(): string | undefined {
-    return this.#health.value?.backend.device ?? undefined;
+    return this.remote ? undefined : (this.#health.value?.backend.device ?? undefined);
   }
 
   /** The share that is in memory while it loads, 0 to 1. */
@@ -37,12 +50,13 @@ export class Model {
 
   /** Why it failed, in the API's words. */
   get message(): string | undefined {
-    return this.#health.value?.model.message ?? undefined;
+    const health = this.#health.value;
+    return (this.remote ? health?.remote.message : health?.model.message) ?? undefined;
   }
 
   /**
-   * Asks until the model is loaded, absent or failed, at intervals; one that sleeps is waited for only if it was `woken`. A newer
-   * call ends an older one.
+   * Asks until the model is loaded, absent or failed, at intervals; one that sleeps is waited for only if it was `woken`, and a
+   * server elsewhere that does not answer always. A newer call ends an older one.
    */
   async follow(api: Api, woken = false): Promise<void> {
     this.#asking?.abort();
@@ -54,14 +68,24 @@ export class Model {
         if (signal.aborted) return;
         this.#health.value = health;
         silences = 0;
-        if (!isOnItsWay(health, woken)) return;
-        await pause(WHILE_LOADING, signal);
+        const down = isRemote(health) && stateOf(health) === 'failed';
+        if (!down && !isOnItsWay(health, woken)) return;
+        await pause(down ? WHILE_DOWN : WHILE_LOADING, signal);
       } catch {
         if (signal.aborted) return;
         silences += 1;
         await pause(AFTER_SILENCE, signal);
       }
       if (signal.aborted) return;
+    }
+  }
+
+  /** Asks once more, since settings may have changed. Where nobody answers, what is known stays. */
+  async refresh(api: Api): Promise<void> {
+    try {
+      this.#health.value = await api.healthDetailed();
+    } catch {
+      // Whoever needs an answer will hear of it.
     }
   }
 
@@ -74,14 +98,22 @@ export class Model {
   }
 }
 
-/** Whether waiting brings a model: it loads, or it was woken. */
+/** Whether waiting brings a model: it loads, or it was woken, or the server elsewhere is being looked at. */
 function isOnItsWay(health: DetailedHealth, woken: boolean): boolean {
   const state = stateOf(health);
-  return state === 'loading' || (woken && state === 'asleep');
+  return state === 'loading' || state === 'unknown' || (woken && state === 'asleep');
+}
+
+/** Whether the server elsewhere answers: always, or because the model here cannot. */
+function isRemote(health: DetailedHealth | undefined): boolean {
+  if (health?.remote.policy === 'local_then_remote') return ['absent', 'failed'].includes(health.model.state);
+  return health?.remote.policy === 'remote';
 }
 
 function stateOf(health: DetailedHealth | undefined): ModelState {
-  return (health?.model.state as ModelState | undefined) ?? 'unknown';
+  if (!health) return 'unknown';
+  if (!isRemote(health)) return health.model.state as ModelState;
+  return { up: 'ready', down: 'failed' }[health.remote.state] as ModelState | undefined ?? 'unknown';
 }
 
 /** Resolves after `ms`, or at once when `signal` is aborted. */

@@ -16,6 +16,7 @@ export class FakeApi {
   models: ModelItem[] = [];
   devices: DetailedHealth['devices'] = [];
   memory: DetailedHealth['memory'] = memory();
+  remote: DetailedHealth['remote'] = { policy: 'local_only', state: 'off' };
   items: ConversationItem[] = [];
   threads: Record<string, HistoryItem[]> = {};
   /** What the next questions get, in order; a question that finds none waits for `answer`. */
@@ -89,9 +90,9 @@ export class FakeApi {
   #health(): DetailedHealth {
     const queue = { waiting: 0, active: 0, capacity: 32 };
     const backend = { device: this.model.state === 'ready' ? 'CPU (test)' : null };
-    const { model, devices, memory } = this;
+    const { model, remote, devices, memory } = this;
     const common = { status: 'healthy' as const, version: '0.4.0', uptime_seconds: 1, findings: [] };
-    return { ...common, model, backend, devices, queue, memory };
+    return { ...common, model, remote, backend, devices, queue, memory };
   }
 }
 
@@ -111,7 +112,7 @@ export class Stream {
     this.response = new Response(body, { headers: { 'Content-Type': 'text/event-stream' } });
   }
 
-  start(ids: { conversation_id?: string; message_id?: string } = {}): this {
+  start(ids: { conversation_id?: string; message_id?: string; model_used?: string; backend?: string } = {}): this {
     const metadata = { request_id: 'r', conversation_id: 'c', message_id: 'm', model_used: 'scripted', backend: 'local', ...ids };
     return this.send('start', '', metadata);
   }

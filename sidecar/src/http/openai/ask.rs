@@ -225,7 +225,7 @@ impl ChatRequest {
     ///
     /// # Errors
     /// Fields that cannot be done as they say.
-    pub fn wish(self, app: &App) -> Result<Wish, Error> {
+    pub async fn wish(self, app: &App) -> Result<Wish, Error> {
         let mut invalid = Invalid::default();
         if self.messages.is_empty() {
             invalid.add("messages", Words::new("비어 있을 수 없습니다", "must not be empty"));
@@ -259,7 +259,7 @@ impl ChatRequest {
             drafts: self.drafts,
             lane: self.lane,
         };
-        common.wish(app, invalid, ModelType::CodeGeneration, Prompt::Chat(messages))
+        common.wish(app, invalid, ModelType::CodeGeneration, Prompt::Chat(messages)).await
     }
 }
 
@@ -273,7 +273,7 @@ impl CompletionRequest {
     ///
     /// # Errors
     /// Fields that cannot be done as they say.
-    pub fn wish(self, app: &App) -> Result<Wish, Error> {
+    pub async fn wish(self, app: &App) -> Result<Wish, Error> {
         let mut invalid = Invalid::default();
         if self.echo == Some(true) {
             invalid.add("echo", Words::new("false여야 합니다", "must be false"));
@@ -286,7 +286,7 @@ impl CompletionRequest {
             String::new()
         });
         let suffix = self.suffix.filter(|suffix| !suffix.is_empty());
-        if suffix.is_some() && !app.backend.model(Lane::Completion)?.fills {
+        if suffix.is_some() && !app.backend.candidate(Lane::Completion).await?.model.fills {
             let problem = Words::new("이 모델은 빈 곳을 채울 수 없습니다", "this model cannot fill a gap in a text");
             invalid.add("suffix", problem);
         }
@@ -309,12 +309,12 @@ impl CompletionRequest {
             drafts: self.drafts,
             lane: self.lane,
         };
-        common.wish(app, invalid, kind, prompt)
+        common.wish(app, invalid, kind, prompt).await
     }
 }
 
 impl Common {
-    fn wish(self, app: &App, mut invalid: Invalid, kind: ModelType, prompt: Prompt) -> Result<Wish, Error> {
+    async fn wish(self, app: &App, mut invalid: Invalid, kind: ModelType, prompt: Prompt) -> Result<Wish, Error> {
         let temperature = invalid.within("temperature", self.temperature, 0.0, 2.0).unwrap_or(1.0);
         let top_p = invalid.within("top_p", self.top_p, 0.0, 1.0).unwrap_or(1.0);
         invalid.within("n", self.n, 1, 1);
@@ -325,22 +325,25 @@ impl Common {
         invalid.into_result()?;
         let seed = self.seed.map_or_else(|| getrandom::u32().unwrap_or(0), low_half);
         // Nothing is longer than the context, whatever is asked for.
-        let room = app.backend.model(Lane::Chat)?.context;
-        let max_tokens = self.max_tokens.or(self.most_tokens).map_or(room, |most| most.min(room));
-        let mut request = Request::new(prompt, Sampling { temperature, top_p, seed }, max_tokens);
-        let short = matches!(request.prompt, Prompt::Text(_)) && max_tokens <= SHORT;
-        request.lane = match self.lane {
+        let most = self.max_tokens.or(self.most_tokens);
+        let short = matches!(prompt, Prompt::Text(_)) && most.is_some_and(|most| most <= SHORT);
+        let lane = match self.lane {
             Some(lane) => lane.into(),
             None if short || kind == ModelType::CodeCompletion => Lane::Completion,
             None => Lane::Chat,
         };
+        let candidate = app.backend.candidate(lane).await?;
+        let room = if candidate.model.context == 0 { u32::MAX } else { candidate.model.context };
+        let max_tokens = most.map_or(room, |most| most.min(room));
+        let mut request = Request::new(prompt, Sampling { temperature, top_p, seed }, max_tokens);
+        request.lane = lane;
         if self.drafts.unwrap_or(true) {
             request.drafts = Drafts::Lookup;
         }
         if self.ignore_eos == Some(true) {
             request.at_end = AtEnd::GoOn;
         }
-        Ok(Wish { kind, request, stops })
+        Ok(Wish { kind, candidate, request, stops })
     }
 }
 

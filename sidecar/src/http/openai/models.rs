@@ -46,7 +46,7 @@ pub struct ModelCard {
     )
 )]
 pub async fn list_models(State(app): State<App>) -> Json<ModelList> {
-    Json(ModelList { object: "list", data: card(&app).into_iter().collect() })
+    Json(ModelList { object: "list", data: card(&app).await.into_iter().collect() })
 }
 
 /// Shows one model by its name, as `GET /v1/models/{model}` of OpenAI's API.
@@ -62,12 +62,12 @@ pub async fn retrieve_model(
     language: Language,
     Id(id): Id,
 ) -> Result<Json<ModelCard>, Rejection> {
-    let card = card(&app).filter(|card| card.id == id).ok_or(Error::NotFound);
+    let card = card(&app).await.filter(|card| card.id == id).ok_or(Error::NotFound);
     card.map(Json).map_err(language.rejection())
 }
 
-fn card(app: &App) -> Option<ModelCard> {
-    let model = app.backend.model(Lane::Chat).ok()?;
+async fn card(app: &App) -> Option<ModelCard> {
+    let model = app.backend.candidate(Lane::Chat).await.ok()?.model;
     let age = i64::try_from(app.started.elapsed().as_secs()).unwrap_or_default();
     let created = jiff::Timestamp::now().as_second() - age;
     Some(ModelCard { id: model.name, object: "model", created, owned_by: "hapa" })

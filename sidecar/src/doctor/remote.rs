@@ -1,0 +1,60 @@
+//! Checks of the server elsewhere that is to be asked.
+
+use super::{Finding, Severity};
+use crate::error::Message;
+use crate::remote::State;
+use crate::settings::Settings;
+
+/// What there is to say of it; nothing where none is named and none is asked.
+pub fn finding(settings: &Settings, state: &State) -> Option<Finding> {
+    let server = settings.remote_endpoint.as_ref().and_then(|endpoint| endpoint.read().ok());
+    let server = server.map(|address| address.origin()).unwrap_or_default();
+    Some(match state {
+        State::Off if server.is_empty() => return None,
+        State::Off => {
+            let message = Message::new(
+                format!("원격 서버 `{server}`이(가) 정해져 있지만 묻지 않습니다"),
+                format!("the remote server `{server}` is named, and is not asked"),
+            );
+            found(Severity::Info, message).help(Message::new(
+                "쓰려면 설정 remote_policy를 local_then_remote나 remote로 바꾸세요",
+                "set remote_policy to local_then_remote or remote if you want it to answer",
+            ))
+        }
+        State::Unknown => {
+            let message = Message::new(
+                format!("원격 서버 `{server}`을(를) 아직 확인하지 않았습니다"),
+                format!("the remote server `{server}` was not looked at yet"),
+            );
+            found(Severity::Info, message)
+        }
+        State::Up(models) => up(settings, &server, models),
+        State::Down(failure) => found(Severity::Error, failure.message()).help(Message::new(
+            "설정 remote_endpoint와 키를 확인하거나 remote_policy를 local_only로 바꾸세요",
+            "look at remote_endpoint and the key, or set remote_policy to local_only",
+        )),
+    })
+}
+
+fn up(settings: &Settings, server: &str, models: &[String]) -> Finding {
+    let wanted = settings.remote_model.as_ref().map(|model| &model.0);
+    if let Some(wanted) = wanted.filter(|wanted| !models.is_empty() && !models.contains(wanted)) {
+        let message = Message::new(
+            format!("원격 서버 `{server}`의 모델 목록에 `{wanted}`이(가) 없습니다"),
+            format!("the remote server `{server}` does not list `{wanted}`"),
+        );
+        return found(Severity::Warning, message).help(Message::new(
+            "설정 remote_model을 서버가 아는 이름으로 바꾸세요",
+            "set remote_model to a name that the server knows",
+        ));
+    }
+    let message = Message::new(
+        format!("질문이 원격 서버 `{server}`(으)로 나갈 수 있으며, 서버가 답합니다"),
+        format!("questions may go to the remote server `{server}`, which answers"),
+    );
+    found(Severity::Ok, message)
+}
+
+fn found(severity: Severity, message: Message) -> Finding {
+    Finding::new("remote", severity, message)
+}

@@ -1,0 +1,136 @@
+//! What a remote server is told of a request: the prompt, how to choose words, and the model's name. Nothing else goes out.
+
+use engine::{Message, Prompt, Request};
+use serde::Serialize;
+
+/// How much is asked for beside the words. Servers that do not take a field refuse the whole request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Extras {
+    /// Probabilities where they are wanted, a seed, and what it cost.
+    All,
+    /// All but probabilities.
+    NoProbabilities,
+    /// None.
+    Plain,
+}
+
+impl Extras {
+    /// The next fewer for this request; `None` if it cannot be asked for less.
+    #[must_use]
+    pub fn fewer(self, request: &Request) -> Option<Self> {
+        match self {
+            Self::All if request.probabilities => Some(Self::NoProbabilities),
+            Self::All | Self::NoProbabilities => Some(Self::Plain),
+            Self::Plain => None,
+        }
+    }
+}
+
+/// The body of a request to a remote server.
+#[derive(Debug, Serialize)]
+pub struct Body<'a> {
+    model: &'a str,
+    #[serde(flatten)]
+    prompt: Told<'a>,
+    stream: bool,
+    temperature: f32,
+    top_p: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logprobs: Option<Logprobs>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_options: Option<StreamOptions>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Told<'a> {
+    Messages(Vec<Turn<'a>>),
+    Prompt(&'a str),
+}
+
+#[derive(Debug, Serialize)]
+struct Turn<'a> {
+    role: &'static str,
+    content: &'a str,
+}
+
+/// Whether they are wanted, in a conversation; for how many words, in a text.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Logprobs {
+    Chat(bool),
+    Text(u32),
+}
+
+#[derive(Debug, Serialize)]
+struct StreamOptions {
+    include_usage: bool,
+}
+
+impl<'a> Body<'a> {
+    /// Of this request. `None` for a gap: where it begins and ends is not known to remote servers in the same way.
+    #[must_use]
+    pub fn new(request: &'a Request, model: &'a str, extras: Extras) -> Option<Self> {
+        let turn = |message: &'a Message| Turn { role: message.role.as_str(), content: &message.content };
+        let (prompt, logprobs) = match &request.prompt {
+            Prompt::Chat(messages) => (Told::Messages(messages.iter().map(turn).collect()), Logprobs::Chat(true)),
+            Prompt::Text(text) => (Told::Prompt(text), Logprobs::Text(0)),
+            Prompt::Fill { .. } => return None,
+        };
+        Some(Self {
+            model,
+            prompt,
+            stream: true,
+            temperature: request.sampling.temperature,
+            top_p: request.sampling.top_p,
+            max_tokens: (request.max_tokens < u32::MAX).then_some(request.max_tokens),
+            seed: (extras < Extras::Plain).then_some(request.sampling.seed & (u32::MAX >> 1)),
+            logprobs: (request.probabilities && extras == Extras::All).then_some(logprobs),
+            stream_options: (extras < Extras::Plain).then_some(StreamOptions { include_usage: true }),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::{Role, Sampling};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_request_is_told_with_nothing_around_it() {
+        let messages = vec![Message::new(Role::System, "Be brief."), Message::if_room(Role::User, "안녕")];
+        let sampling = Sampling { temperature: 0.5, top_p: 1.0, seed: u32::MAX };
+        let mut request = Request::new(Prompt::Chat(messages), sampling, 7);
+        request.probabilities = true;
+        let told = |request: &Request, extras| serde_json::to_value(Body::new(request, "m", extras)).unwrap();
+        let messages = json!([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "안녕"}]);
+        let plain = json!({"model": "m", "messages": messages, "stream": true, "temperature": 0.5, "top_p": 1.0,
+            "max_tokens": 7});
+        assert_eq!(told(&request, Extras::Plain), plain);
+        let mut all = plain;
+        (all["seed"], all["stream_options"]) = (json!(2_147_483_647), json!({"include_usage": true}));
+        assert_eq!(told(&request, Extras::NoProbabilities), all);
+        all["logprobs"] = json!(true);
+        assert_eq!(told(&request, Extras::All), all);
+        let text = Request::new(Prompt::Text("def".into()), sampling, u32::MAX);
+        let expected = json!({"model": "m", "prompt": "def", "stream": true, "temperature": 0.5, "top_p": 1.0});
+        assert_eq!(told(&text, Extras::Plain), expected);
+    }
+
+    #[test]
+    fn a_request_is_asked_for_less_until_it_is_plain() {
+        let sampling = Sampling { temperature: 0.0, top_p: 1.0, seed: 0 };
+        let mut request = Request::new(Prompt::Text(String::new()), sampling, 1);
+        assert_eq!(Extras::All.fewer(&request), Some(Extras::Plain));
+        request.probabilities = true;
+        assert_eq!(Extras::All.fewer(&request), Some(Extras::NoProbabilities));
+        assert_eq!(Extras::NoProbabilities.fewer(&request), Some(Extras::Plain));
+        assert_eq!(Extras::Plain.fewer(&request), None);
+    }
+}

@@ -1,0 +1,52 @@
+//! HTTP clients: one for this machine, and one for servers elsewhere.
+//!
+//! TLS is rustls with ring. Neither follows redirects: a key goes where it was meant to go, and nowhere else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::redirect::Policy;
+use reqwest::{Client, ClientBuilder};
+use rustls_platform_verifier::BuilderVerifierExt;
+use tokio_rustls::rustls::client::WantsClientCert;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
+
+/// How long opening a connection may take.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// A client of this machine: whatever proxy is set is not for it, and it speaks no TLS.
+///
+/// # Panics
+/// Never: nothing that it is made of can be missing.
+#[must_use]
+pub fn here() -> Client {
+    client_here().build().expect("a client without TLS can always be made")
+}
+
+/// What such a client is made of, for those who want something else of it too.
+#[must_use]
+pub fn client_here() -> ClientBuilder {
+    client(tls().with_root_certificates(RootCertStore::empty())).no_proxy()
+}
+
+/// A client of servers elsewhere, which believes the certificates that this system believes and speaks nothing but TLS. A proxy
+/// of the environment is asked to pass the connection on.
+///
+/// # Errors
+/// When this system has no certificates to believe.
+pub fn elsewhere() -> Result<Client, String> {
+    let tls = tls().with_platform_verifier().map_err(|error| error.to_string())?;
+    client(tls).https_only(true).build().map_err(|error| error.to_string())
+}
+
+fn tls() -> ConfigBuilder<ClientConfig, WantsVerifier> {
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("the provider knows the usual versions of TLS")
+}
+
+fn client(tls: ConfigBuilder<ClientConfig, WantsClientCert>) -> ClientBuilder {
+    let tls = tls.with_no_client_auth();
+    Client::builder().tls_backend_preconfigured(tls).redirect(Policy::none()).referer(false).connect_timeout(CONNECT)
+}

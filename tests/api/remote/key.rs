@@ -1,0 +1,110 @@
+//! The key for the server elsewhere: where it is kept, who is sent it, and where it must never be.
+
+use std::path::{Path, PathBuf};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use sidecar::config::Secret;
+use tests::server::{Server, json_of};
+use tests::stranger::{Act, Stranger};
+
+use super::{QUESTION, ask, change, failure, hapa};
+
+const CANARY: &str = "sk-canary-0123456789";
+
+async fn save(server: &Server, key: &str) -> (u16, Value) {
+    let request = server.request(Method::PUT, "/api/v1/remote/key").json(&json!({"key": key}));
+    json_of(request.send().await.unwrap()).await
+}
+
+/// Every file below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+#[tokio::test]
+async fn the_key_goes_to_its_server_and_nowhere_else() {
+    let stranger = Stranger::start(|_, heard| match heard.body["messages"][1]["content"].as_str() {
+        Some("repeat") => Act::answer(&["원격"]),
+        // What a server says about a key that it does not like.
+        _ => Act::respond(401, "application/json", &json!({"error": {"message": CANARY}}).to_string()),
+    })
+    .await;
+    let server = hapa(&tests::script(), "remote", &stranger.address).await;
+    assert_eq!(server.get("/api/v1/remote").await["key"], Value::Null);
+    let (status, saved) = save(&server, CANARY).await;
+    assert_eq!((status, &saved["key"]), (200, &json!("file")));
+    assert_eq!(ask(&server, "repeat").await["backend"], "remote");
+    let bearer = format!("Bearer {CANARY}");
+    assert_eq!(stranger.asked()[0].header("authorization"), Some(&*bearer));
+    let (status, refused) = server.post(QUESTION, &json!({"user_question": "refuse"})).await;
+    assert_eq!((status, failure(&refused)), (502, "key_refused"));
+    let mut answers = format!("{saved}{refused}");
+    for path in [
+        "/api/v1/remote",
+        "/api/v1/settings",
+        "/health/detailed",
+        "/metrics",
+        "/stats",
+        "/api/v1/errors/dashboard",
+        "/api/v1/user/history",
+        "/api/v1/user/history/export",
+    ] {
+        answers += &server.request(Method::GET, path).send().await.unwrap().text().await.unwrap();
+    }
+    assert!(!answers.contains("canary"), "{answers}");
+    let own = server.data().join("remote.key");
+    for file in files(server.data()) {
+        let found = std::fs::read(&file).unwrap().windows(CANARY.len()).any(|window| window == CANARY.as_bytes());
+        assert_eq!(found, file == own, "{}", file.display());
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(own.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    // Another server is not sent it, whoever names it; the one that it is for is.
+    let other = Stranger::saying(&["다른 원격"]).await;
+    change(&server, json!({"remote_endpoint": other.address})).await;
+    ask(&server, "repeat").await;
+    assert!(other.all().iter().all(|heard| heard.header("authorization").is_none()), "{:?}", other.all());
+    assert_eq!(server.get("/api/v1/remote").await["key"], Value::Null);
+    let server = Server::on(server.stop().await, |_| {}).await;
+    change(&server, json!({"remote_endpoint": format!("{}/v1", stranger.address)})).await;
+    assert_eq!(server.get("/api/v1/remote").await["key"], "file", "it outlives a restart");
+    let removed = server.request(Method::DELETE, "/api/v1/remote/key").send().await.unwrap();
+    assert_eq!(json_of(removed).await.1["key"], Value::Null);
+    assert!(!own.exists());
+    server.post(QUESTION, &json!({"user_question": "refuse", "use_cache": false})).await;
+    assert_eq!(stranger.all().last().unwrap().header("authorization"), None);
+}
+
+#[tokio::test]
+async fn a_key_of_the_environment_counts_and_cannot_be_changed() {
+    let stranger = Stranger::saying(&["원격"]).await;
+    let data = tests::process::data_with(&tests::script());
+    let server = Server::on(data, |config| config.remote_key = Some(Secret::from(CANARY.to_owned()))).await;
+    super::turn(&server, "remote", &stranger.address).await;
+    ask(&server, "질문").await;
+    assert_eq!(stranger.asked()[0].header("authorization"), Some(&*format!("Bearer {CANARY}")));
+    assert_eq!(server.get("/api/v1/remote").await["key"], "environment");
+    let (status, body) = save(&server, "another").await;
+    assert_eq!(status, 409, "{body}");
+    assert!(body["error_message"].as_str().unwrap().contains("AI_MODEL_API_KEY"), "{body}");
+    let removed = server.request(Method::DELETE, "/api/v1/remote/key").send().await.unwrap();
+    assert_eq!(removed.status(), 409);
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_key_is_refused_and_one_without_a_server_too() {
+    let server = Server::start().await;
+    for key in ["", " ", "two words", "키", "a\r\nX-Evil: 1", &"x".repeat(1001)] {
+        let (status, body) = save(&server, key).await;
+        assert_eq!(status, 422, "{key}");
+        assert!(body["error_details"]["key"][0].is_string() && !body.to_string().contains("Evil"), "{body}");
+    }
+    let (status, body) = save(&server, CANARY).await;
+    assert_eq!(status, 404, "{body}");
+    assert!(body["error_details"]["remote_endpoint"][0].is_string(), "{body}");
+}
