@@ -148,8 +148,8 @@ test('without a model here, the server elsewhere is named, asked, and shown besi
     api.remote = { policy, state: 'up', model: 'far-away', endpoint: 'https://models.example/v1' };
     host.report(ready(policy.length));
     await waitFor(() => expect(screen.getByTestId('model-status').textContent).toMatch(/far-away\s*원격 서버/));
+    await waitFor(() => expect(screen.getByTestId('privacy').textContent).toContain('그 서버로 나갈 수 있습니다'));
     expect(screen.queryByTestId('model-notice')).toBeNull();
-    expect(screen.getByTestId('privacy').textContent).toContain('그 서버로 나갈 수 있습니다');
   }
   api.stream().start({ model_used: 'far-away', backend: 'remote' }).explanation('답').done({ answer: '답' });
   await user.type(question(), '질문{Enter}');

@@ -371,6 +371,64 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/remote": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows the remote server: which it is, how it was when it was looked at last, and where its key is kept. */
+        get: operations["remote"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/remote/key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Saves the key for the remote server that is set, in place of the one before: in the system's keychain, or in a file that only
+         *     you can read.
+         */
+        put: operations["save_remote_key"];
+        post?: never;
+        /** Removes the key for the remote server. */
+        delete: operations["remove_remote_key"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/remote/try": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Looks now whether the remote server answers, by asking for its models. This is done whatever the policy is, since somebody
+         *     asks for it; no question goes out.
+         */
+        post: operations["try_remote"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/settings": {
         parameters: {
             query?: never;
@@ -1169,7 +1227,7 @@ export interface components {
             complexity: components["schemas"]["Complexity"];
             /**
              * Format: double
-             * @description How sure the model is: the geometric mean of the probabilities of its tokens.
+             * @description How sure the model is: the geometric mean of the probabilities of its tokens; 0.5 where a remote server does not tell them.
              */
             confidence: number;
             /** @description What it is, in a sentence. */
@@ -1201,10 +1259,8 @@ export interface components {
         Context: {
             /** @description What was left out of the prompt for want of room; never the question itself. */
             dropped: string[];
-            /** @description Earlier messages of the conversation that were left out. */
-            dropped_messages: number;
-            /** @description Tokens there are. */
-            limit: number;
+            /** @description Tokens there are; null where a remote server does not tell. */
+            limit?: number | null;
             /** @description Tokens in use. */
             used: number;
         };
@@ -1306,6 +1362,7 @@ export interface components {
             memory: components["schemas"]["ModelMemory"];
             model: components["schemas"]["ModelHealth"];
             queue: components["schemas"]["QueueHealth"];
+            remote: components["schemas"]["RemoteHealth"];
             status: components["schemas"]["Status"];
             /**
              * Format: double
@@ -2364,6 +2421,9 @@ export interface components {
              * @description Minutes of a window.
              */
             rate_limit_window_minutes?: number | null;
+            remote_endpoint?: components["schemas"]["RemoteEndpoint"] | null;
+            remote_model?: components["schemas"]["RemoteModel"] | null;
+            remote_policy?: components["schemas"]["RemotePolicy"] | null;
             /**
              * Format: int32
              * @description A generation ends when no token comes for so many seconds.
@@ -2571,6 +2631,57 @@ export interface components {
             /** @description In all languages; its own `language` is `all`. */
             total: components["schemas"]["Reception"];
         };
+        /**
+         * @description The address of an OpenAI-compatible server: its base, or that with `/v1`, or the whole address of one of its endpoints.
+         * @example https://models.example/v1
+         */
+        RemoteEndpoint: string;
+        /** @description How the remote server is. */
+        RemoteHealth: {
+            /** @description Its address; null where none is set. */
+            endpoint?: string | null;
+            /** @description Why it is down, in the language of `Accept-Language`; null otherwise. */
+            message?: string | null;
+            /** @description The model that is asked for; null while that is not known. */
+            model?: string | null;
+            policy: components["schemas"]["RemotePolicy"];
+            /**
+             * @description `off` where the policy is to ask nobody elsewhere, `unknown` until the first look, `up`, or `down`.
+             * @example off
+             */
+            state: string;
+        };
+        /**
+         * @description Where a key is kept.
+         * @enum {string}
+         */
+        RemoteKeyPlace: "environment" | "keychain" | "file";
+        /** @description The key for the remote server. */
+        RemoteKeyRequest: {
+            /**
+             * @description The key, as the server's owner gave it. It is never shown again.
+             * @example sk-0123456789
+             */
+            key: string;
+        };
+        /** @description A model of the remote server, by the name that the server knows. */
+        RemoteModel: string;
+        /**
+         * @description Who answers questions and completes code.
+         * @enum {string}
+         */
+        RemotePolicy: "local_only" | "local_then_remote" | "remote";
+        /** @description The remote server, without its key. */
+        RemoteResponse: components["schemas"]["RemoteHealth"] & {
+            key?: components["schemas"]["RemoteKeyPlace"] | null;
+            /** @description The models that the server lists, by name. */
+            models: string[];
+            /**
+             * @description Always `success`.
+             * @example success
+             */
+            status: string;
+        };
         /** @description The form of an answer. */
         ResponseFormat: {
             type: components["schemas"]["FormatType"];
@@ -2707,6 +2818,10 @@ export interface components {
              * @description Minutes of a window.
              */
             rate_limit_window_minutes: number;
+            remote_endpoint?: components["schemas"]["RemoteEndpoint"] | null;
+            remote_model?: components["schemas"]["RemoteModel"] | null;
+            /** @description Who answers: the models of this machine only, these and then the remote server, or the remote server. */
+            remote_policy: components["schemas"]["RemotePolicy"];
             /**
              * Format: int32
              * @description A generation ends when no token comes for so many seconds.
@@ -3862,6 +3977,126 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ModelsResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remote: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The server */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RemoteResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    save_remote_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RemoteKeyRequest"];
+            };
+        };
+        responses: {
+            /** @description It is kept */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RemoteResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_remote_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description There is none any more */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RemoteResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    try_remote: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How the server is; `state` is `up` or `down` */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RemoteResponse"];
                 };
             };
             /** @description The request was refused */
