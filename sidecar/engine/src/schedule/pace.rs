@@ -23,7 +23,7 @@ const SHARED_STEP: Duration = Duration::from_millis(200);
 const ALERT_STEP: Duration = Duration::from_millis(120);
 
 /// How long a step may take that keeps nobody waiting.
-const QUIET_STEP: Duration = Duration::from_millis(3200);
+const QUIET_STEP: Duration = Duration::from_millis(800);
 
 /// Steps are not made smaller than this: below it, reading is slower for everybody.
 const SMALLEST_STEP: usize = 16;
