@@ -25,7 +25,6 @@ pub fn here() -> Client {
 }
 
 /// What such a client is made of, for those who want something else of it too.
-#[must_use]
 pub fn client_here() -> ClientBuilder {
     client(tls().with_root_certificates(RootCertStore::empty())).no_proxy()
 }

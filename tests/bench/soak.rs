@@ -49,8 +49,9 @@ async fn main() {
         // A new line each second, typed in five pieces.
         let typed = &"value = compute(a, b)"[..4 + number % 5 * 4];
         let prompt = format!("{file}\n# {}\n{typed}", number / 5 % 40);
-        let hapa = hapa.clone();
-        completions.push(tokio::spawn(async move { hapa.ask(&prompt, 12, json!({"lane": "completion"})).await.first }));
+        let asked = hapa.clone();
+        completions
+            .push(tokio::spawn(async move { asked.ask(&prompt, 12, json!({"lane": "completion"})).await.first }));
         if number % 25 == 0 {
             levels.push((start.elapsed().as_secs_f64() / length.as_secs_f64(), hapa.memory().0));
         }

@@ -162,7 +162,7 @@ pub struct Context {
 
 impl Context {
     /// Of a conversation from which so many earlier messages were left out.
-    fn of_conversation(used: usize, limit: usize, dropped_messages: usize) -> Self {
+    fn of_conversation(used: usize, limit: Option<usize>, dropped_messages: usize) -> Self {
         let dropped = match dropped_messages {
             0 => Vec::new(),
             1 => vec!["1 earlier message".into()],
