@@ -41,7 +41,7 @@ fn a_dependency_has_one_home() {
         ("rustls_platform_verifier", &["sidecar/src/web.rs"]),
         ("governor", &["sidecar/src/limits.rs"]),
         ("hmac", &["sidecar/src/keys/secret.rs"]),
-        ("moka", &["sidecar/src/answers.rs"]),
+        ("moka", &["sidecar/src/answers.rs", "sidecar/src/complete/offers.rs"]),
         ("metrics_exporter_prometheus", &["sidecar/src/metrics.rs"]),
         ("hdrhistogram", &["sidecar/src/stats.rs"]),
         ("utoipa_axum", &["sidecar/src/http"]),

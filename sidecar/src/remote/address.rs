@@ -15,12 +15,6 @@ const LONGEST: usize = 2000;
 #[schema(as = RemoteEndpoint, max_length = 2000, pattern = "^https?://[^\\s@?#]+$", example = "https://models.example/v1")]
 pub struct Endpoint(pub String);
 
-/// An endpoint that was read: everything that is asked of the server is below its base.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Address {
-    base: Url,
-}
-
 impl Endpoint {
     /// What it means.
     ///
@@ -56,6 +50,12 @@ impl Endpoint {
         url.set_path(&base);
         Ok(Address { base: url })
     }
+}
+
+/// An endpoint that was read: everything that is asked of the server is below its base.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    base: Url,
 }
 
 impl Address {

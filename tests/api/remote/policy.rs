@@ -144,7 +144,7 @@ async fn a_model_on_its_way_is_waited_for_and_one_that_has_spoken_is_not_replace
     assert_eq!((status, &body["error_details"]["reason"]), (503, &json!("model_loading")));
     let server = hapa(&tests::script(), "local_then_remote", &stranger.address).await;
     let events = Frames::new(server.ask(&json!({"user_question": "break"})).await).rest().await;
-    assert_eq!(joined(&events, "explanation"), "시작 ");
+    assert_eq!(joined(&events, "explanation"), "시작");
     let last = events.last().unwrap();
     assert_eq!((&last["type"], &last["metadata"]["error_code"]), (&json!("error"), &json!("INTERNAL_SERVER_ERROR")));
     let (status, body) = server.post(QUESTION, &json!({"user_question": "x", "code_context": "a ".repeat(5000)})).await;
