@@ -32,7 +32,7 @@ async fn a_backend_that_cannot_be_used_is_named_in_the_log_and_done_without() {
     fs::copy(llama.join("libggml-base.so.0"), llama.join("libggml-cuda.so")).unwrap();
     let mut hapa = Supervised::start_with(hapa_at(&hapa, data.path(), &["serve", "--supervised"])).await;
     let address = hapa.ready().await;
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = tests::client();
     let health = client.get(format!("{address}/health/detailed")).header("X-API-Key", &hapa.key);
     let health: Value = serde_json::from_str(&health.send().await.unwrap().text().await.unwrap()).unwrap();
     assert_eq!(health["devices"][0]["name"], "CPU", "{health}");

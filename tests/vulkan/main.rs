@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use reqwest::{Client, Method};
+use reqwest::Method;
 use serde_json::{Value, json};
 use tests::process::{Supervised, hapa, program};
 use tokio::sync::{Mutex, MutexGuard};
@@ -57,7 +57,7 @@ impl House {
     }
 
     async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Value {
-        let client = Client::builder().no_proxy().build().unwrap();
+        let client = tests::client();
         let request = client.request(method, format!("{}{path}", self.address)).header("X-API-Key", &self.hapa.key);
         let request = request.header("Accept-Language", "en");
         let request = if let Some(body) = body { request.json(&body) } else { request };
