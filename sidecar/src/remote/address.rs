@@ -83,10 +83,10 @@ impl Address {
         self.base.origin().ascii_serialization()
     }
 
-    /// Whether it is this machine.
+    /// Whether it is spoken to without TLS, as a server of this machine may be.
     #[must_use]
-    pub fn is_here(&self) -> bool {
-        is_loopback(&self.base)
+    pub fn is_plain(&self) -> bool {
+        self.base.scheme() == "http"
     }
 }
 
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn only_this_machine_is_spoken_to_without_tls() {
         for text in ["http://127.0.0.1:8000", "http://127.9.9.9", "http://localhost:1/v1", "http://[::1]/v1"] {
-            assert!(read(text).unwrap().is_here(), "{text}");
+            assert!(read(text).unwrap().is_plain(), "{text}");
         }
         for text in [
             "http://models.example",

@@ -108,7 +108,7 @@ impl Wire {
     }
 
     fn client(&self, server: &Server) -> Result<&Client, Failure> {
-        if server.address.is_here() {
+        if server.address.is_plain() {
             return Ok(self.here.get_or_init(web::here));
         }
         let client = self.elsewhere.get_or_init(|| {
