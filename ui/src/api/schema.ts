@@ -1259,6 +1259,8 @@ export interface components {
         Context: {
             /** @description What was left out of the prompt for want of room; never the question itself. */
             dropped: string[];
+            /** @description Earlier messages of the conversation that were left out. */
+            dropped_messages: number;
             /** @description Tokens there are; null where a remote server does not tell. */
             limit?: number | null;
             /** @description Tokens in use. */
