@@ -68,6 +68,8 @@ fn a_dependency_has_one_home() {
     ] {
         for (path, text) in &sources {
             let at_home = homes.iter().any(|home| path.starts_with(home) || path.ends_with(home));
+            // A method of the same name is none of it.
+            let text = text.replace(&format!(".{dependency}("), "");
             let used = text.contains(&format!("{dependency}::")) || text.contains(&format!("{dependency}("));
             assert!(at_home || !used, "`{dependency}` is used in {path}, and its home is {homes:?}");
         }
