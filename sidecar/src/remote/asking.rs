@@ -128,7 +128,9 @@ impl Asking {
                 Ok(Err(failure)) => return Err(failure.into()),
                 Err(_) => return Err(Failure::Silent.into()),
             };
-            for said in events.push(&bytes)? {
+            let mut all = Vec::new();
+            let read = events.push(&bytes, &mut all);
+            for said in all {
                 let Said::Chunk(chunk) = said else {
                     return Ok(progress.summary());
                 };
@@ -141,6 +143,8 @@ impl Asking {
                     deadline = Instant::now() + more;
                 }
             }
+            // What came before something that cannot be read was said all the same.
+            read?;
         }
     }
 }

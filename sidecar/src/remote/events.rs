@@ -54,16 +54,15 @@ pub struct Events {
 }
 
 impl Events {
-    /// Takes in what came next.
+    /// Takes in what came next, and adds to `said` what it says.
     ///
     /// # Errors
-    /// What is wrong with it.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<Said>, Failure> {
+    /// What is wrong with it; what came before that is in `said`.
+    pub fn push(&mut self, bytes: &[u8], said: &mut Vec<Said>) -> Result<(), Failure> {
         self.came += bytes.len();
         if self.came > LONGEST_STREAM {
             return Err(Failure::TooMuch);
         }
-        let mut said = Vec::new();
         let mut rest = bytes;
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             self.grow(&rest[..end])?;
@@ -71,8 +70,7 @@ impl Events {
             let line = std::mem::take(&mut self.line);
             said.extend(self.take(line.strip_suffix(b"\r").unwrap_or(&line))?);
         }
-        self.grow(rest)?;
-        Ok(said)
+        self.grow(rest)
     }
 
     fn grow(&mut self, bytes: &[u8]) -> Result<(), Failure> {
@@ -192,7 +190,7 @@ mod tests {
         let mut events = Events::default();
         let mut said = Vec::new();
         for piece in pieces {
-            said.extend(events.push(piece)?);
+            events.push(piece, &mut said)?;
         }
         Ok(said)
     }
