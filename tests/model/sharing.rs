@@ -1,7 +1,5 @@
 //! Requests that share the model: who overtakes whom, what is remembered of whom, and that nobody's words are changed by it.
 
-use std::time::Duration;
-
 use engine::{
     AtEnd, Drafts, Engine, Error, Event, Keep, Lane, Message, Moves, Options, Prompt, Request, Role, Storage, Summary,
 };
@@ -168,13 +166,13 @@ async fn a_conversation_outlives_the_process_unless_its_file_was_damaged() {
     let long = || request(&"x = 1\n".repeat(250), 8);
     let first = loaded(stored()).await;
     let (said, cold) = words(&first, long()).await;
-    close(first).await;
+    close(first);
 
     let second = loaded(stored()).await;
     let (again, warm) = words(&second, long()).await;
     assert!(cold.reused_tokens == 0 && warm.reused_tokens + 2 > warm.prompt_tokens, "{cold:?} {warm:?}");
     same_words(&said, &again, "before and after a restart");
-    close(second).await;
+    close(second);
 
     let mut damaged = 0;
     for entry in std::fs::read_dir(folder.path()).unwrap() {
@@ -229,10 +227,9 @@ async fn what_follows_dropped_messages_is_not_read_again_and_never_passed_off_as
 }
 
 /// Lets go of an engine, and waits until its thread has ended.
-async fn close(engine: Engine) {
-    let mut state = engine.watch();
+fn close(engine: Engine) {
     drop(engine);
-    timeout(Duration::from_secs(20), async { while state.changed().await.is_ok() {} }).await.expect("it ends");
+    assert!(engine::all_ended(PATIENCE), "it ends");
 }
 
 #[tokio::test]

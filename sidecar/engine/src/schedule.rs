@@ -54,26 +54,14 @@ pub fn divide(claims: &[Claim], budget: usize, pace: &Pace) -> Vec<Grant> {
     let mut for_lesser = if urgent { (budget / LESSER_SHARE).max(1) } else { budget };
     let readers: Vec<Lane> =
         LANES.into_iter().filter(|lane| claims.iter().any(|claim| claim.lane == *lane && !claim.speaks())).collect();
-    for (index, lane) in readers.iter().enumerate() {
-        let last = index + 1 == readers.len();
-        let mut share = if last { left } else { left - left / LESSER_SHARE };
-        if *lane != Lane::Completion {
-            share = share.min(for_lesser);
-        }
-        let taken = share_out(claims, &mut grants, *lane, share);
+    // At first each lane leaves a share to those below it; then what they did not need goes back to the urgent.
+    let first = readers.iter().enumerate().map(|(index, lane)| (*lane, index + 1 < readers.len()));
+    for (lane, leaves_some) in first.chain(readers.iter().map(|lane| (*lane, false))) {
+        let share = if leaves_some { left - left / LESSER_SHARE } else { left };
+        let is_lesser = lane != Lane::Completion;
+        let taken = share_out(claims, &mut grants, lane, if is_lesser { share.min(for_lesser) } else { share });
         left -= taken;
-        if *lane != Lane::Completion {
-            for_lesser -= taken;
-        }
-    }
-    // What the less urgent did not need goes back to the urgent.
-    for lane in readers {
-        let share = if lane == Lane::Completion { left } else { left.min(for_lesser) };
-        let taken = share_out(claims, &mut grants, lane, share);
-        left -= taken;
-        if lane != Lane::Completion {
-            for_lesser -= taken;
-        }
+        for_lesser -= if is_lesser { taken } else { 0 };
     }
     guess_ahead(claims, &mut grants, left, pace);
     grants
@@ -81,14 +69,14 @@ pub fn divide(claims: &[Claim], budget: usize, pace: &Pace) -> Vec<Grant> {
 
 /// Gives up to `most` tokens to guesses, the likeliest first: as many as make the most of a step's time.
 fn guess_ahead(claims: &[Claim], grants: &mut [Grant], most: usize, pace: &Pace) {
-    let speakers = (0..claims.len()).filter(|index| claims[*index].speaks() && grants[*index].read == 1);
-    let speakers: Vec<usize> = speakers.collect();
+    let speakers: Vec<usize> =
+        (0..claims.len()).filter(|index| claims[*index].speaks() && grants[*index].read == 1).collect();
     let mut chances: Vec<(f64, usize)> =
         speakers.iter().flat_map(|index| claims[*index].chances.iter().map(|chance| (*chance, *index))).collect();
     chances.sort_by(|a, b| b.0.total_cmp(&a.0));
     let read: usize = grants.iter().map(|grant| grant.read).sum();
-    let (mut said, mut best) = (speakers.len() as f64, (0, 0.0));
-    best.1 = said / pace.cost(read);
+    let mut said = speakers.len() as f64;
+    let mut best = (0, said / pace.cost(read));
     for (number, (chance, _)) in chances.iter().take(most).enumerate() {
         said += chance;
         let rate = said / pace.cost(read + number + 1);

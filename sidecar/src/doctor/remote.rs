@@ -13,13 +13,10 @@ pub fn finding(settings: &Settings, state: &State) -> Option<Finding> {
         State::Off if server.is_empty() => return None,
         State::Off => {
             let message = Message::new(
-                format!("원격 서버 `{server}`이(가) 정해져 있지만 묻지 않습니다"),
-                format!("the remote server `{server}` is named, and is not asked"),
+                format!("원격 서버 `{server}`이(가) 정해져 있지만 묻지 않습니다 (설정 remote_policy가 local_only)"),
+                format!("the remote server `{server}` is named, and is not asked while remote_policy is local_only"),
             );
-            found(Severity::Info, message).help(Message::new(
-                "쓰려면 설정 remote_policy를 local_then_remote나 remote로 바꾸세요",
-                "set remote_policy to local_then_remote or remote if you want it to answer",
-            ))
+            found(Severity::Info, message)
         }
         State::Unknown => {
             let message = Message::new(

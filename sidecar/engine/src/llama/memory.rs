@@ -46,7 +46,7 @@ pub(super) struct Ahead {
     /// The position in the text at which it begins.
     pub target: usize,
     /// Its tokens.
-    pub length: usize,
+    length: usize,
 }
 
 /// Why a step could not be made.
@@ -154,11 +154,11 @@ impl<'model> Memory<'model> {
             Some((neighbour, _)) if common > self.remembered(text, likeness) => self.copy(neighbour, common),
             _ => self.find_place(text, likeness),
         };
+        // Whatever lies in the model's memory is looked at in every step, also by those whom it does not concern.
+        while self.evict() {}
         if likeness == Likeness::Moved && self.can_move {
             place.ahead = self.find_ahead(text, place.read);
         }
-        // Whatever lies in the model's memory is looked at in every step, also by those whom it does not concern.
-        while self.evict() {}
         place
     }
 
@@ -206,35 +206,17 @@ impl<'model> Memory<'model> {
     }
 
     /// A part of a text, behind its first `read` tokens, that was read as a part of another one: its state is put into a sequence
-    /// of its own and moved to where the text has it.
+    /// of its own and moved to where the text has it. It is put there from outside and not copied from another sequence, whose
+    /// cells would be moved with it.
     fn find_ahead(&mut self, text: &[LlamaToken], read: usize) -> Option<Ahead> {
-        let idle = self.idle.find_part(text, read, WORTH_MOVING);
-        let saved = self.saved.find_part(text, read, WORTH_MOVING);
-        let length = |found: &Option<(_, Chunk)>| found.map_or(0, |(_, chunk): (_, Chunk)| chunk.length);
-        let (sequence, chunk) = if length(&idle) >= saved.map_or(0, |(_, chunk)| chunk.length) {
-            let (from, chunk) = idle?;
-            // A copy of the state and not of the sequence, whose cells would be moved for both.
-            let state = self.context.state_seq_get(from, LlamaStateSeqFlags::empty()).ok()?;
-            let sequence = self.sequence();
-            (self.context.state_seq_set(&state, sequence).is_ok().then_some(sequence).ok_or(sequence), chunk)
-        } else {
-            let (number, chunk) = saved?;
-            (self.put_back(number), chunk)
-        };
-        let sequence = match sequence {
-            Ok(sequence) => sequence,
-            Err(empty) => {
-                self.release(empty);
-                return None;
-            }
-        };
-        match self.keep_and_move(sequence, chunk) {
-            true => Some(Ahead { sequence, target: chunk.target, length: chunk.length }),
-            false => {
-                self.release(sequence);
-                None
-            }
+        let (number, chunk) = self.saved.find_part(text, read, WORTH_MOVING)?;
+        let put_back = self.put_back(number);
+        let (Ok(sequence) | Err(sequence)) = put_back;
+        if put_back.is_ok() && self.keep_and_move(sequence, chunk) {
+            return Some(Ahead { sequence, target: chunk.target, length: chunk.length });
         }
+        self.release(sequence);
+        None
     }
 
     /// Leaves nothing but a part in a sequence, and moves that to its new place. `false` if it cannot be done.

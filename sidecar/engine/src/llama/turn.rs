@@ -127,7 +127,7 @@ impl Turn {
         limit: usize,
     ) -> Progress {
         // After giving way, it goes on from where it was.
-        let wanted = if self.text.len() == self.prompt { self.wanted } else { self.wanted.max(self.likeness) };
+        let wanted = self.wanted.max(self.likeness);
         let Place { sequence, read, next, likeness, ahead } = memory.begin(&self.text, beside, wanted);
         (self.sequence, self.read, self.likeness, self.ahead) = (Some(sequence), read, likeness, ahead);
         self.join(memory);
