@@ -10,6 +10,10 @@ const LEFT_TO_DESKTOP: u64 = 512 * MIB;
 /// Bytes that the process takes beside its model.
 const PROCESS: u64 = 64 * MIB;
 
+/// Tokens of the largest step on the processor. Beyond that none of those that were measured read faster, and room to calculate in
+/// grows with it.
+const PROCESSOR_STEP: u32 = 128;
+
 const MIB: u64 = 1024 * 1024;
 
 /// What a model needs, as its file tells.
@@ -29,6 +33,8 @@ pub struct Need {
     pub vocabulary: u32,
     /// Numbers that a token is to the model.
     pub width: u32,
+    /// Times that each token looks back at all before it, in the layer that does so most often: its attention heads.
+    pub heads: u32,
     /// Tokens of the longest text that it was trained on.
     pub context: u32,
 }
@@ -75,6 +81,24 @@ impl Cells {
             Self::Exact => exact,
             Self::Small => exact * 34 / 64,
         }
+    }
+}
+
+/// How a step looks back at what was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attention {
+    /// Each part of the calculation on its own, with all that lies between in memory. On a processor this is the faster way,
+    /// most of all for a few tokens after many.
+    Plain,
+    /// All in one, which needs next to no memory. A GPU is faster so, and memory at 8 bits cannot do otherwise.
+    Flash,
+}
+
+impl Attention {
+    /// Of a model with so many layers on a GPU.
+    #[must_use]
+    pub fn of(gpu_layers: u32, cells: Cells) -> Self {
+        if gpu_layers == 0 && cells == Cells::Exact { Self::Plain } else { Self::Flash }
     }
 }
 
@@ -155,8 +179,10 @@ impl Need {
 
     /// With a memory for one conversation of `context` tokens, and nothing saved.
     fn with(&self, context: u32, cells: Cells, step: u32, room: &Room) -> Fit {
-        let (memory, work) = (u64::from(context) * cells.bytes(self.token), self.work(step));
-        let gpu_layers = self.gpu_layers(memory, work, room.gpu);
+        let memory = u64::from(context) * cells.bytes(self.token);
+        let gpu_layers = self.gpu_layers(memory, self.work(step, Attention::Flash, context), room.gpu);
+        let step = if gpu_layers == 0 { step.min(PROCESSOR_STEP) } else { step };
+        let work = self.work(step, Attention::of(gpu_layers, cells), context);
         let part = |bytes: u64| bytes * u64::from(gpu_layers) / u64::from(self.layers.max(1));
         if room.shared {
             let main = Bytes { weights: self.weights, memory, work: PROCESS + work, saved: 0 };
@@ -182,12 +208,16 @@ impl Need {
     fn filled(&self, fit: Fit, room: &Room, wish: &Wish) -> Fit {
         let left = room.main - fit.main.total();
         let saved = wish.saved.min(left);
-        let more = u64::from(wish.memory.saturating_sub(fit.context)) * fit.cells.bytes(self.token);
+        let memory = wish.memory.max(fit.context);
+        let more = u64::from(memory - fit.context) * fit.cells.bytes(self.token);
+        let work = |memory| self.work(fit.step, Attention::of(fit.gpu_layers, fit.cells), memory);
+        let more_work = work(memory) - work(fit.context);
         // A model on the GPU has its memory there, whose room was divided already.
-        let roomy = fit.gpu_layers == 0 && saved + more <= left;
-        let memory = if roomy { wish.memory.max(fit.context) } else { fit.context };
-        let more = if roomy { more } else { 0 };
-        Fit { memory, main: Bytes { memory: fit.main.memory + more, saved, ..fit.main }, ..fit }
+        if fit.gpu_layers > 0 || saved + more + more_work > left {
+            return Fit { main: Bytes { saved, ..fit.main }, ..fit };
+        }
+        let main = Bytes { memory: fit.main.memory + more, work: fit.main.work + more_work, saved, ..fit.main };
+        Fit { memory, main, ..fit }
     }
 
     /// Layers for which a GPU has room, with their part of the model's memory.
@@ -202,10 +232,16 @@ impl Need {
         self.weights.saturating_sub(self.input + self.output)
     }
 
-    /// Bytes that a step of so many tokens is calculated in: what the model thinks of every token it knows, twice, and some rows
-    /// of its width.
-    fn work(&self, step: u32) -> u64 {
-        u64::from(step) * (2 * 4 * u64::from(self.vocabulary) + 64 * u64::from(self.width))
+    /// Bytes that a step of so many tokens is calculated in, behind `memory` others: some rows of the model's width, and the larger
+    /// of what is never there at the same time: what the model thinks of every token it knows, twice, and what plain attention
+    /// finds in all that was read, at 32 bits and again at 16.
+    fn work(&self, step: u32, attention: Attention, memory: u32) -> u64 {
+        let thoughts = 2 * 4 * u64::from(self.vocabulary);
+        let attention = match attention {
+            Attention::Plain => u64::from(memory) * (u64::from(self.heads) * (4 + 2) + 4),
+            Attention::Flash => 0,
+        };
+        u64::from(step) * (thoughts.max(attention) + 64 * u64::from(self.width))
     }
 }
 
@@ -224,6 +260,7 @@ mod tests {
         token: 12_288,
         vocabulary: 151_936,
         width: 896,
+        heads: 14,
         context: 32_768,
     };
 
@@ -236,6 +273,7 @@ mod tests {
         token: 57_344,
         vocabulary: 152_064,
         width: 3584,
+        heads: 28,
         context: 131_072,
     };
 

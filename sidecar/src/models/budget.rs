@@ -123,6 +123,7 @@ mod tests {
         token: 12_288,
         vocabulary: 151_936,
         width: 896,
+        heads: 14,
         context: 32_768,
     };
 
@@ -134,6 +135,7 @@ mod tests {
         token: 57_344,
         vocabulary: 152_064,
         width: 3584,
+        heads: 28,
         context: 131_072,
     };
 

@@ -31,6 +31,8 @@ pub struct Facts {
     pub context: u32,
     /// Numbers that a token is to it.
     pub width: u32,
+    /// Its attention heads, in the layer that has most.
+    pub heads: u32,
     /// Tokens that it knows.
     pub vocabulary: u32,
     /// Bytes that each token of a conversation takes, at 16 bits a number.
@@ -53,6 +55,7 @@ impl Facts {
             token: self.token_bytes,
             vocabulary: self.vocabulary,
             width: self.width,
+            heads: self.heads,
             context: self.context,
         }
     }
@@ -88,6 +91,7 @@ impl Facts {
             layers,
             context,
             width,
+            heads: heads(head, &architecture),
             vocabulary: u32::try_from(vocabulary).unwrap_or(u32::MAX),
             token_bytes: token_bytes(head, &architecture, layers, width),
             fills: tokens.is_some_and(|tokens| tokens.fills) || mark("fim_pre") || mark("prefix"),
@@ -95,6 +99,16 @@ impl Facts {
             architecture,
         })
     }
+}
+
+/// Attention heads of the layer that has most; 1 where the file does not say.
+fn heads(head: &Head, architecture: &str) -> u32 {
+    let most = match head.values.get(&format!("{architecture}.attention.head_count")) {
+        Some(Value::Number(number)) => Some(*number),
+        Some(Value::Array(array)) => array.numbers.iter().copied().max(),
+        _ => None,
+    };
+    most.map_or(1, |most| u32::try_from(most.min(MOST)).unwrap_or(u32::MAX))
 }
 
 /// Bytes that a token takes in the memory of all layers: a key and a value for each head that has its own, 2 bytes a number.

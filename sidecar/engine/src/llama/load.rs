@@ -15,10 +15,11 @@ use llama_cpp_2::{
     LlamaBackendDevice, LlamaBackendDeviceType, LlamaCppError, LogOptions, list_llama_ggml_backend_devices,
     send_logs_to_tracing,
 };
+use llama_cpp_sys_2::{LLAMA_FLASH_ATTN_TYPE_AUTO, LLAMA_FLASH_ATTN_TYPE_DISABLED};
 use tokio::sync::watch;
 
 use super::Options;
-use crate::fit::Cells;
+use crate::fit::{Attention, Cells};
 use crate::gguf;
 use crate::template::Template;
 use crate::{LoadError, Model, State};
@@ -36,6 +37,7 @@ pub(super) struct Loaded {
     pub model: LlamaModel,
     pub facts: Model,
     backend: &'static LlamaBackend,
+    gpu_layers: u32,
     threads: i32,
 }
 
@@ -67,7 +69,8 @@ pub(super) fn model(options: &Options, report: &watch::Sender<State>) -> Result<
     };
     // One thread a core; a second thread on the same core only takes its cache away.
     let cores = num_cpus::get_physical().min(num_cpus::get());
-    Ok(Loaded { model, facts, backend, threads: i32::try_from(cores).unwrap_or(1) })
+    let gpu_layers = if is_gpu(device) { options.gpu_layers } else { 0 };
+    Ok(Loaded { model, facts, backend, gpu_layers, threads: i32::try_from(cores).unwrap_or(1) })
 }
 
 /// A model on one device: with no layer on it, a GPU is not touched at all. llama.cpp counts what is behind the layers as one
@@ -87,6 +90,10 @@ impl Loaded {
     pub fn context(&self, options: &Options, sequences: u32) -> Result<LlamaContext<'_>, LoadError> {
         let Options { memory: tokens, step, cells, .. } = *options;
         let refused = |reason: String| LoadError::Context { context: tokens, reason };
+        let attention = match Attention::of(self.gpu_layers, cells) {
+            Attention::Plain => LLAMA_FLASH_ATTN_TYPE_DISABLED,
+            Attention::Flash => LLAMA_FLASH_ATTN_TYPE_AUTO,
+        };
         let cells = match cells {
             Cells::Exact => KvCacheType::F16,
             Cells::Small => KvCacheType::Q8_0,
@@ -95,6 +102,7 @@ impl Loaded {
             .with_n_ctx(NonZeroU32::new(tokens.max(self.facts.context)))
             .with_n_seq_max(sequences)
             .with_kv_unified(true)
+            .with_flash_attention_policy(attention)
             .with_type_k(cells)
             .with_type_v(cells)
             .with_n_batch(step)
