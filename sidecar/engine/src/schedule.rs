@@ -14,6 +14,8 @@ pub struct Claim {
     pub pending: usize,
     /// Of the tokens that it has guessed ahead, for each the chance that it and all before it are right, 0 to 1.
     pub chances: Vec<f64>,
+    /// The chance that its next token is certain enough to be believed where guesses are checked beside it, 0 to 1.
+    pub certainty: f64,
 }
 
 impl Claim {
@@ -71,8 +73,13 @@ pub fn divide(claims: &[Claim], budget: usize, pace: &Pace) -> Vec<Grant> {
 fn guess_ahead(claims: &[Claim], grants: &mut [Grant], most: usize, pace: &Pace) {
     let speakers: Vec<usize> =
         (0..claims.len()).filter(|index| claims[*index].speaks() && grants[*index].read == 1).collect();
-    let mut chances: Vec<(f64, usize)> =
-        speakers.iter().flat_map(|index| claims[*index].chances.iter().map(|chance| (*chance, *index))).collect();
+    let mut chances: Vec<(f64, usize)> = Vec::new();
+    for index in &speakers {
+        let Claim { chances: of_claim, certainty, .. } = &claims[*index];
+        // With the first guess comes the risk that the step tells nothing.
+        let risk = std::iter::once(1.0 - certainty).chain(std::iter::repeat(0.0));
+        chances.extend(of_claim.iter().zip(risk).map(|(chance, risk)| (chance * certainty - risk, *index)));
+    }
     chances.sort_by(|a, b| b.0.total_cmp(&a.0));
     let read: usize = grants.iter().map(|grant| grant.read).sum();
     let mut said = speakers.len() as f64;
@@ -120,6 +127,8 @@ pub enum Company {
     Nobody,
     /// An editor that is in use.
     Editor,
+    /// Only the one whose completion is read.
+    Urgent,
     /// Others who are in the middle of an answer.
     Speakers,
 }
@@ -128,7 +137,9 @@ impl Company {
     /// Who is there, by what is claimed. `editor` tells whether one is in use.
     #[must_use]
     pub fn of(claims: &[Claim], editor: bool) -> Self {
+        let completions = || claims.iter().filter(|claim| claim.lane == Lane::Completion);
         match claims {
+            _ if completions().next().is_some() && !completions().any(Claim::speaks) => Self::Urgent,
             _ if editor => Self::Editor,
             [_, _, ..] if claims.iter().any(Claim::speaks) => Self::Speakers,
             _ => Self::Nobody,
@@ -142,12 +153,13 @@ mod tests {
     use super::*;
 
     fn claim(lane: Lane, pending: usize, drafts: usize) -> Claim {
-        Claim { lane, pending, chances: vec![0.9; drafts] }
+        Claim { lane, pending, chances: vec![0.9; drafts], certainty: 1.0 }
     }
 
     #[test]
     fn steps_are_short_for_those_who_read_along() {
         let (reader, speaker) = (claim(Chat, 500, 0), claim(Chat, 1, 3));
+        let (completion, completed) = (claim(Completion, 50, 0), claim(Completion, 1, 0));
         for (what, claims, editor, expected) in [
             ("one who reads", vec![&reader], false, Company::Nobody),
             ("one who speaks", vec![&speaker], false, Company::Nobody),
@@ -155,6 +167,8 @@ mod tests {
             ("somebody speaks meanwhile", vec![&reader, &speaker], false, Company::Speakers),
             ("the next completion may come", vec![&reader], true, Company::Editor),
             ("and somebody speaks", vec![&speaker, &reader], true, Company::Editor),
+            ("a completion is read", vec![&speaker, &completion], true, Company::Urgent),
+            ("another one speaks", vec![&completed, &completion], true, Company::Editor),
         ] {
             let claims: Vec<Claim> = claims.into_iter().cloned().collect();
             assert_eq!(Company::of(&claims, editor), expected, "{what}");
@@ -245,12 +259,15 @@ mod tests {
     fn guesses_are_checked_as_far_as_they_pay() {
         // One token takes 25 ms, and each further one 5 ms.
         let pace = Pace::default();
-        let with = |chances: &[f64]| Claim { lane: Chat, pending: 1, chances: chances.to_vec() };
+        let with = |chances: &[f64]| Claim { lane: Chat, pending: 1, chances: chances.to_vec(), certainty: 1.0 };
+        let unsure = |certainty, chances: &[f64]| Claim { certainty, ..with(chances) };
         for (what, claims, expected) in [
             ("likely ones", vec![with(&[0.9, 0.8, 0.7])], vec![3]),
             ("the likely of them", vec![with(&[0.9, 0.8, 0.1, 0.05])], vec![2]),
             ("none that are unlikely", vec![with(&[0.15, 0.1])], vec![0]),
             ("a lean stretch before many", vec![with(&[0.19; 20])], vec![0]),
+            ("none where the step would often tell nothing", vec![unsure(0.6, &[0.5])], vec![0]),
+            ("but many that are likely", vec![unsure(0.8, &[0.9, 0.9, 0.9])], vec![3]),
             ("those of one who is sure", vec![with(&[0.3, 0.1]), with(&[0.95, 0.9])], vec![0, 2]),
         ] {
             let drafts: Vec<_> = divide(&claims, 64, &pace).iter().map(|grant| grant.drafts).collect();

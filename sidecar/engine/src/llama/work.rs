@@ -225,7 +225,10 @@ impl<'model> Worker<'model> {
             Err(Failure::Broken(error)) => return self.fail(&error),
         }
         let tokens = usize::try_from(self.batch.n_tokens()).unwrap_or(0);
-        self.pace.learn(tokens, started.elapsed());
+        let took = started.elapsed();
+        let guesses: usize = grants.iter().map(|grant| grant.drafts).sum();
+        tracing::trace!(tokens, guesses, ms = took.as_millis(), "made a step");
+        self.pace.learn(tokens, took);
     }
 
     fn claims(&mut self) -> Vec<Claim> {

@@ -22,11 +22,15 @@ const SHARED_STEP: Duration = Duration::from_millis(200);
 /// How long a step may take while an editor is in use, whose next completion may come at any time.
 const ALERT_STEP: Duration = Duration::from_millis(120);
 
-/// How long a step may take that keeps nobody waiting.
-const QUIET_STEP: Duration = Duration::from_millis(800);
+/// How long a step may take in which a completion reads: the fewer they are, the sooner it speaks.
+const URGENT_STEP: Duration = Duration::from_millis(400);
 
-/// Steps are not made smaller than this: below it, reading is slower for everybody.
-const SMALLEST_STEP: usize = 16;
+/// How long a step may take that keeps nobody waiting.
+const QUIET_STEP: Duration = Duration::from_millis(1600);
+
+/// Steps are not made smaller than this: below it, reading is slower for everybody. Larger ones are a multiple of it, as the parts
+/// that a processor multiplies at a time.
+const SMALLEST_STEP: usize = 8;
 
 /// Weight of the newest step in what is remembered of earlier ones.
 const NEWEST: f64 = 0.2;
@@ -83,10 +87,11 @@ impl Pace {
     pub fn step(&self, company: Company, largest: usize) -> usize {
         let time = match company {
             Company::Nobody => QUIET_STEP,
+            Company::Urgent => URGENT_STEP,
             Company::Editor => ALERT_STEP,
             Company::Speakers => SHARED_STEP,
         };
-        let sizes: Vec<usize> = (SMALLEST_STEP..=largest).collect();
+        let sizes: Vec<usize> = (SMALLEST_STEP..=largest).step_by(SMALLEST_STEP).collect();
         let fitting = sizes.partition_point(|tokens| self.cost(*tokens) <= time.as_secs_f64());
         sizes.get(fitting.saturating_sub(1)).copied().unwrap_or(largest)
     }
@@ -112,11 +117,12 @@ mod tests {
         let fast = trained(|tokens| 0.005 + 0.0001 * tokens as f64);
         assert_eq!(slow.step(Company::Editor, 512), SMALLEST_STEP);
         assert_eq!(fast.step(Company::Speakers, 512), 512);
-        assert_eq!(fast.step(Company::Editor, 8), 8);
+        assert_eq!(fast.step(Company::Editor, 16), 16);
         let usual = trained(|tokens| 0.02 + 0.005 * tokens as f64);
-        let steps = [Company::Nobody, Company::Speakers, Company::Editor].map(|company| usual.step(company, 512));
-        assert!(steps[0] > steps[1] && steps[1] > steps[2], "{steps:?}");
-        assert!((30..=40).contains(&steps[1]), "{steps:?}");
+        let steps = [Company::Nobody, Company::Urgent, Company::Speakers, Company::Editor]
+            .map(|company| usual.step(company, 512));
+        assert!(steps.windows(2).all(|pair| pair[0] > pair[1]), "{steps:?}");
+        assert!(steps[2] == 32, "{steps:?}");
     }
 
     #[test]
