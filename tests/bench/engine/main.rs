@@ -1,6 +1,7 @@
 //! HAPA's engine beside llama.cpp's own server: same model file, same machine, same route, in turns within one run.
 //!
-//! `cargo xtask bench engine` builds the peer and starts both; while one is asked, the other waits.
+//! `cargo xtask bench engine` builds the peer and starts both; while one is asked, the other waits. Each figure is also shown when it is
+//! taken.
 
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot be taken ends the program")]
 
@@ -16,8 +17,14 @@ use serde_json::json;
 use self::server::Server;
 use self::texts::Texts;
 
-/// How often each measurement is taken from either.
+/// How often each measurement is taken from either, unless HAPA_BENCH_ROUNDS says otherwise.
 const ROUNDS: usize = 3;
+
+/// Completions that are asked for while chats run, in each round.
+const COMPLETIONS: usize = 20;
+
+/// From one of them to the next.
+const PAUSE: Duration = Duration::from_secs(3);
 
 /// How a line is read.
 #[derive(Clone, Copy)]
@@ -57,14 +64,16 @@ async fn main() {
         line("edits", "tokens/s", Better::More, 2.0),
     ];
     let (mut same, mut identical) = (0, 0);
-    for round in 0..ROUNDS {
+    let rounds = std::env::var("HAPA_BENCH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS);
+    for round in 0..rounds {
         for server in [&hapa, &peer] {
             let figures = measure(server, &texts, round).await;
             for (line, figures) in lines.iter_mut().zip(figures) {
+                eprintln!("{}: {}: {:.3} {}", server.name, line.what, median(&figures), line.unit);
                 if server.name == "HAPA" { &mut line.ours } else { &mut line.theirs }.extend(figures);
             }
         }
-        eprintln!("round {} of {ROUNDS}", round + 1);
+        eprintln!("round {} of {rounds}", round + 1);
     }
     for number in 0..texts.edits() {
         let prompt = texts.edit(number);
@@ -151,8 +160,10 @@ async fn measure(server: &Server, texts: &Texts, round: usize) -> [Vec<f64>; 9] 
     [usual, plain, prefill, cold, grown, again, four, busy, vec![edits.0 as f64 / edits.1]]
 }
 
-/// The times to the first token of short completions, one a second in a file that grows as somebody types, while three chats run:
-/// each asks again and again for 120 tokens about 600 to 1,500 tokens of code that it has not shown before.
+/// The times to the first token of short completions in a file that grows as somebody types, while three chats run: each asks
+/// again and again for 120 tokens about 600 to 1,500 tokens of code that it has not shown before. A completion is asked for every
+/// three seconds, whether the last one was answered or not: who types does not wait, and a server that makes everybody wait for a
+/// while would else be asked less just then.
 async fn busy(server: &Server, texts: &Texts, round: usize) -> Vec<f64> {
     let (over, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let chats: Vec<_> = [600, 1000, 1500]
@@ -169,12 +180,16 @@ async fn busy(server: &Server, texts: &Texts, round: usize) -> Vec<f64> {
         })
         .collect();
     let mut file = format!("# complete {round} {}\n{}", server.name.len(), texts.source(150));
+    let (mut typing, mut completions) = (tokio::time::interval(PAUSE), Vec::new());
+    for piece in texts.typed().cycle().take(COMPLETIONS) {
+        typing.tick().await;
+        file += piece;
+        let (server, file) = (server.clone(), file.clone());
+        completions.push(tokio::spawn(async move { server.ask(&file, 16, json!({"lane": "completion"})).await.first }));
+    }
     let mut firsts = Vec::new();
-    for line in texts.typed() {
-        file += line;
-        let start = Instant::now();
-        firsts.push(server.ask(&file, 16, json!({"lane": "completion"})).await.first);
-        tokio::time::sleep(Duration::from_secs(1).saturating_sub(start.elapsed())).await;
+    for completion in completions {
+        firsts.push(completion.await.unwrap());
     }
     over.store(true, Ordering::Relaxed);
     for chat in chats {

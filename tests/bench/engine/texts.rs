@@ -34,7 +34,7 @@ impl Texts {
     }
 
     /// What somebody types at the end of a file, a piece at a time.
-    pub fn typed(&self) -> impl Iterator<Item = &'static str> {
+    pub fn typed(&self) -> impl Iterator<Item = &'static str> + Clone {
         TYPED.split_inclusive(' ').flat_map(|words| words.split_inclusive('\n'))
     }
 
