@@ -91,7 +91,7 @@ impl Facts {
             layers,
             context,
             width,
-            heads: heads(head, &architecture),
+            heads: heads(head, &architecture, layers),
             vocabulary: u32::try_from(vocabulary).unwrap_or(u32::MAX),
             token_bytes: token_bytes(head, &architecture, layers, width),
             fills: tokens.is_some_and(|tokens| tokens.fills) || mark("fim_pre") || mark("prefix"),
@@ -101,31 +101,31 @@ impl Facts {
     }
 }
 
-/// Attention heads of the layer that has most; 1 where the file does not say.
-fn heads(head: &Head, architecture: &str) -> u32 {
-    let most = match head.values.get(&format!("{architecture}.attention.head_count")) {
-        Some(Value::Number(number)) => Some(*number),
-        Some(Value::Array(array)) => array.numbers.iter().copied().max(),
+/// What a file says about attention in one layer: a number for each, or one for all.
+fn of_layer(head: &Head, architecture: &str, name: &str, layer: usize) -> Option<u64> {
+    match head.values.get(&format!("{architecture}.attention.{name}"))? {
+        Value::Number(number) => Some(*number),
+        Value::Array(array) => array.numbers.get(layer).copied(),
         _ => None,
-    };
+    }
+}
+
+/// Attention heads of the layer that has most; 1 where the file does not say.
+fn heads(head: &Head, architecture: &str, layers: u32) -> u32 {
+    let most = (0..layers as usize).filter_map(|layer| of_layer(head, architecture, "head_count", layer)).max();
     most.map_or(1, |most| u32::try_from(most.min(MOST)).unwrap_or(u32::MAX))
 }
 
 /// Bytes that a token takes in the memory of all layers: a key and a value for each head that has its own, 2 bytes a number.
 /// Architectures that keep less are counted as if they did not.
 fn token_bytes(head: &Head, architecture: &str, layers: u32, width: u32) -> u64 {
-    let own = |name: &str| head.values.get(&format!("{architecture}.{name}"));
-    let of_layer = |name: &str, layer: usize| match own(name)? {
-        Value::Number(number) => Some(*number),
-        Value::Array(array) => array.numbers.get(layer).copied(),
-        _ => None,
-    };
     let bytes = (0..layers as usize).map(|layer| {
-        let heads = of_layer("attention.head_count", layer).unwrap_or(1).max(1);
-        let kept = of_layer("attention.head_count_kv", layer).unwrap_or(heads);
+        let own = |name| of_layer(head, architecture, name, layer);
+        let heads = own("head_count").unwrap_or(1).max(1);
+        let kept = own("head_count_kv").unwrap_or(heads);
         let usual = u64::from(width) / heads;
-        let length = |name| of_layer(name, layer).unwrap_or(usual);
-        let numbers = length("attention.key_length").saturating_add(length("attention.value_length"));
+        let length = |name| own(name).unwrap_or(usual);
+        let numbers = length("key_length").saturating_add(length("value_length"));
         kept.saturating_mul(numbers).saturating_mul(2)
     });
     bytes.fold(0, u64::saturating_add)
