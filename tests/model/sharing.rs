@@ -69,8 +69,9 @@ fn assert_parts_only_in_doubt(words: &[(String, f32)], answer: &str) {
     let mut rest = answer;
     for (word, log_probability) in words {
         let Some(after) = rest.strip_prefix(word.as_str()) else {
-            let probability = log_probability.exp();
-            assert!(probability < 0.5 + ARITHMETIC, "{word:?}, of {probability}, became {rest:?}");
+            // Whose logit leads by less than that is no likelier than this.
+            let (probability, even) = (log_probability.exp(), 1.0 / (1.0 + (-ARITHMETIC).exp()));
+            assert!(probability < even, "{word:?}, of {probability}, became {rest:?}");
             return;
         };
         rest = after;
