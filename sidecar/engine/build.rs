@@ -15,6 +15,7 @@ fn main() -> io::Result<()> {
     if own.iter().any(|library| library.renewed) {
         remove_others(&staged, &own)?;
     }
+    remove(&staged.join(BROKEN))?;
     for library in own {
         println!("cargo:rerun-if-changed={}", staged.join(library.name).display());
     }
@@ -39,6 +40,14 @@ fn remove_others(staged: &Path, own: &[Library]) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Removes a file, unless it is not there.
+fn remove(file: &Path) -> io::Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
 /// llama-cpp-sys-2 leaves links beside the binaries whose targets are not there, and fails over them when it is built again.
@@ -82,7 +91,15 @@ fn stage(from: &Path, to: &Path) -> io::Result<Vec<Library>> {
     Ok(staged)
 }
 
+/// The code for processors with AMX, which dies of an illegal instruction when GCC 12 has built it: that compiler drops what the
+/// tiles are set up with, since its `_tile_loadconfig` says that 8 bytes of the 64 are read. Such processors run the code for those
+/// without it instead. Can go when no compiler that we build with does so.
+const BROKEN: &str = "libggml-cpu-sapphirerapids.so";
+
 fn wanted(name: &str, backend: bool) -> bool {
+    if name == BROKEN {
+        return false;
+    }
     match name.split_once(".so") {
         Some((_, version)) => backend || version.matches('.').count() == 1,
         None => name.ends_with(".dylib") || name.ends_with(".dll"),

@@ -22,6 +22,16 @@ fn installed(folder: &Path) -> PathBuf {
     copy
 }
 
+/// Compilers have built this code so that it dies of an illegal instruction, on machines that tests never see.
+#[test]
+fn no_code_is_there_for_processors_with_amx() {
+    let folder = program("hapa").with_file_name("llama");
+    let names: Vec<String> =
+        fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(names.iter().any(|name| name.starts_with("libggml-cpu-")), "{names:?}");
+    assert!(names.iter().all(|name| !name.contains("sapphirerapids")), "{names:?}");
+}
+
 #[tokio::test]
 async fn a_backend_that_cannot_be_used_is_named_in_the_log_and_done_without() {
     let (folder, data) = (tests::folder(), tests::folder());
