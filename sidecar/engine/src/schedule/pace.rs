@@ -35,6 +35,17 @@ const SMALLEST_STEP: usize = 8;
 /// Weight of the newest step in what is remembered of earlier ones.
 const NEWEST: f64 = 0.2;
 
+/// A step that took more than so many times what was expected is no measure of the model: the machine slept meanwhile, or a driver
+/// compiled something for the first time.
+const LARGEST_SURPRISE: f64 = 8.0;
+
+/// What was expected of a size is not believed any more when one of its steps took so many times less.
+const LARGEST_DOUBT: f64 = 4.0;
+
+/// A step takes no more than so many times what as many tokens take in smaller ones. Without this bound one that took long once
+/// would keep others of its size from ever being made.
+const LARGEST_LOSS: f64 = 1.5;
+
 impl Default for Pace {
     /// A guess for two cores and a small model, until steps were made.
     fn default() -> Self {
@@ -47,7 +58,7 @@ impl Default for Pace {
 impl Pace {
     /// Learns from a step of `tokens` tokens.
     pub fn learn(&mut self, tokens: usize, took: Duration) {
-        let took = took.as_secs_f64();
+        let took = took.as_secs_f64().min(LARGEST_SURPRISE * self.cost(tokens));
         if tokens > 1 {
             let further = (took - self.cost(1)).max(0.0) / (tokens - 1) as f64;
             self.further += NEWEST * (further - self.further);
@@ -57,8 +68,15 @@ impl Pace {
         let nearest = (0..SIZES.len()).min_by(|a, b| distance(SIZES[*a]).total_cmp(&distance(SIZES[*b])));
         let Some(nearest) = nearest else { return };
         let there = (took + (SIZES[nearest] as f64 - tokens as f64) * self.further).max(took / 2.0);
-        let known = self.seconds[nearest].unwrap_or(there);
-        self.seconds[nearest] = Some(known + NEWEST * (there - known));
+        let known = self.seconds[nearest].unwrap_or(there).min(LARGEST_DOUBT * there);
+        let now = known + NEWEST * (there - known);
+        for (size, seconds) in SIZES.into_iter().zip(&mut self.seconds) {
+            // A smaller step takes no more time, and a larger one could be made as several of these.
+            let most = now * (LARGEST_LOSS * size as f64 / SIZES[nearest] as f64).max(1.0);
+            *seconds = seconds.map(|seconds| seconds.min(most));
+        }
+        self.further = self.further.min(LARGEST_LOSS * now / SIZES[nearest] as f64);
+        self.seconds[nearest] = Some(now);
     }
 
     /// Seconds that a step of so many tokens takes.
@@ -67,8 +85,8 @@ impl Pace {
         let (mut below, mut above) = ((0, 0.0_f64), None);
         for (size, seconds) in SIZES.into_iter().zip(self.seconds) {
             let Some(seconds) = seconds else { continue };
+            // More tokens never take less time, whatever was measured in a moment of noise.
             if size <= tokens {
-                // More tokens never take less time, whatever was measured in a moment of noise.
                 below = (size, seconds.max(below.1));
             } else {
                 above = Some((size, seconds.max(below.1)));
@@ -123,6 +141,29 @@ mod tests {
             .map(|company| usual.step(company, 512));
         assert!(steps.windows(2).all(|pair| pair[0] > pair[1]), "{steps:?}");
         assert!(steps[2] == 32, "{steps:?}");
+    }
+
+    #[test]
+    fn one_step_that_took_long_does_not_make_all_others_small() {
+        let step = |tokens: usize| Duration::from_secs_f64(0.004 + 0.000_03 * tokens as f64);
+        for seen_before in [0, 20] {
+            let mut pace = Pace::default();
+            for _ in 0..seen_before {
+                for tokens in [1, 16, 256, 512] {
+                    pace.learn(tokens, step(tokens));
+                }
+            }
+            // A driver compiles, and then somebody closes the lid.
+            for tokens in [16, 64, 256, 512] {
+                pace.learn(tokens, Duration::from_secs(3600));
+            }
+            let mut tokens = 0;
+            for _ in 0..20 {
+                tokens = pace.step(Company::Nobody, 512);
+                pace.learn(tokens, step(tokens));
+            }
+            assert_eq!(tokens, 512, "{seen_before}");
+        }
     }
 
     #[test]
