@@ -36,6 +36,10 @@ pub struct Grant {
 /// Share of a step's reading that lanes below the most urgent one keep, so that none starves: one in eight.
 const LESSER_SHARE: usize = 8;
 
+/// Guesses are made where so many times as much is said in a second with them as without. They cost more than one sees: what was
+/// guessed wrongly is taken back, and the next step is of another size, which a GPU is not prepared for.
+const WORTH_GUESSING: f64 = 1.1;
+
 /// Divides a step of `budget` tokens.
 ///
 /// Whoever speaks gets its one token, the urgent first. What is left goes to those who read their prompts: most of it to the
@@ -83,7 +87,7 @@ fn guess_ahead(claims: &[Claim], grants: &mut [Grant], most: usize, pace: &Pace)
     chances.sort_by(|a, b| b.0.total_cmp(&a.0));
     let read: usize = grants.iter().map(|grant| grant.read).sum();
     let mut said = speakers.len() as f64;
-    let mut best = (0, said / pace.cost(read));
+    let mut best = (0, WORTH_GUESSING * said / pace.cost(read));
     for (number, (chance, _)) in chances.iter().take(most).enumerate() {
         said += chance;
         let rate = said / pace.cost(read + number + 1);
