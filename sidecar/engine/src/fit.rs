@@ -59,7 +59,7 @@ pub struct Wish {
     pub memory: u32,
     /// Bytes for conversations that had to leave the model's memory.
     pub saved: u64,
-    /// Tokens of the largest step; where room is short, half of them.
+    /// Tokens of the largest step; half of them where room is short, or a GPU then takes more layers.
     pub step: u32,
 }
 
@@ -180,7 +180,9 @@ impl Need {
     /// With a memory for one conversation of `context` tokens, and nothing saved.
     fn with(&self, context: u32, cells: Cells, step: u32, room: &Room) -> Fit {
         let memory = u64::from(context) * cells.bytes(self.token);
-        let gpu_layers = self.gpu_layers(memory, self.work(step, Attention::Flash, context), room.gpu);
+        let layers = |step| self.gpu_layers(memory, self.work(step, Attention::Flash, context), room.gpu);
+        let step = if layers(step / 2) > layers(step) { step / 2 } else { step };
+        let gpu_layers = layers(step);
         let step = if gpu_layers == 0 { step.min(PROCESSOR_STEP) } else { step };
         let work = self.work(step, Attention::of(gpu_layers, cells), context);
         let part = |bytes: u64| bytes * u64::from(gpu_layers) / u64::from(self.layers.max(1));
@@ -204,7 +206,7 @@ impl Need {
         Fit { context, memory: context, cells, step, layers: self.layers, gpu_layers, main, gpu }
     }
 
-    /// The same with what is left of main memory put to use: room for more conversations, and for some that were put aside.
+    /// The same with what is left put to use: room for more conversations, and for some that were put aside.
     fn filled(&self, fit: Fit, room: &Room, wish: &Wish) -> Fit {
         let left = room.main - fit.main.total();
         let saved = wish.saved.min(left);
@@ -212,9 +214,18 @@ impl Need {
         let more = u64::from(memory - fit.context) * fit.cells.bytes(self.token);
         let work = |memory| self.work(fit.step, Attention::of(fit.gpu_layers, fit.cells), memory);
         let more_work = work(memory) - work(fit.context);
-        // A model on the GPU has its memory there, whose room was divided already.
-        if fit.gpu_layers > 0 || saved + more + more_work > left {
-            return Fit { main: Bytes { saved, ..fit.main }, ..fit };
+        let aside = Fit { main: Bytes { saved, ..fit.main }, ..fit };
+        if fit.gpu_layers > 0 && !room.shared {
+            // Where every layer is on the GPU, its memory is too; else all its room is taken.
+            let taken = fit.gpu.total() + more + more_work + LEFT_TO_DESKTOP;
+            if fit.gpu_layers < fit.layers || taken > room.gpu.unwrap_or(0) {
+                return aside;
+            }
+            let gpu = Bytes { memory: fit.gpu.memory + more, work: fit.gpu.work + more_work, ..fit.gpu };
+            return Fit { memory, gpu, ..aside };
+        }
+        if saved + more + more_work > left {
+            return aside;
         }
         let main = Bytes { memory: fit.main.memory + more, work: fit.main.work + more_work, saved, ..fit.main };
         Fit { memory, main, ..fit }
@@ -277,7 +288,7 @@ mod tests {
         context: 131_072,
     };
 
-    const WISH: Wish = Wish { context: 16_384, memory: 32_768, saved: 256 * MIB, step: 256 };
+    const WISH: Wish = Wish { context: 16_384, memory: 32_768, saved: 256 * MIB, step: 512 };
 
     fn fit(need: &Need, main: u64, gpu: Option<u64>) -> Result<Fit, Misfit> {
         need.fit(&Room { main, gpu, shared: false }, &WISH)
@@ -324,6 +335,17 @@ mod tests {
             assert_eq!(fit.main.weights + fit.gpu.weights, LARGE.weights);
             assert!(fit.main.weights >= LARGE.input, "{fit:?}");
         }
+    }
+
+    #[test]
+    fn steps_on_a_gpu_are_large_and_its_memory_too_where_that_costs_no_layer() {
+        for (gpu, layers, step, memory) in [(6 * GIB, 28, 256, 16_384), (8 * GIB, 28, 512, 32_768)] {
+            let fit = fit(&LARGE, 16 * GIB, Some(gpu)).unwrap();
+            assert_eq!((fit.gpu_layers, fit.step, fit.memory), (layers, step, memory), "{fit:?}");
+            assert!(fit.gpu.total() + LEFT_TO_DESKTOP <= gpu, "{fit:?}");
+            assert_eq!(fit.gpu.memory, u64::from(memory) * LARGE.token);
+        }
+        assert_eq!(fit(&LARGE, 16 * GIB, None).unwrap().step, PROCESSOR_STEP);
     }
 
     #[test]

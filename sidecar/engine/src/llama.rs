@@ -71,7 +71,7 @@ impl Options {
             backends: default_backends(),
             context: 16_384,
             memory: 16_384,
-            step: 256,
+            step: 512,
             slots: 8,
             capacity: 32,
             saved_bytes: 256 * 1024 * 1024,
@@ -126,9 +126,11 @@ fn run(options: &Options, inside: Inside) {
 fn load_and_work(options: &Options, inside: Inside) -> Result<(), LoadError> {
     let loaded = load::model(options, &inside.report)?;
     let sequences = options.slots + REMEMBERED;
-    let context = loaded.context(options, sequences)?;
+    let mut context = loaded.context(options, sequences)?;
+    let pace = loaded.warm_up(&mut context, options)?;
     let cut = if loaded.model.is_recurrent() || loaded.model.is_hybrid() { Cut::Nowhere } else { Cut::Anywhere };
-    let abilities = Abilities { cut, can_move: cut == Cut::Anywhere && loaded.can_move() };
+    let can_move = cut == Cut::Anywhere && loaded.can_move();
+    let abilities = Abilities { cut, can_move, on_gpu: loaded.on_gpu() };
     let memory = Memory::new(context, sequences, abilities, options.saved_bytes, storage(options));
     let facts = &loaded.facts;
     tracing::info!(model.name = %facts.name, device = %facts.device, "loaded model {}", facts.name);
@@ -144,7 +146,7 @@ fn load_and_work(options: &Options, inside: Inside) -> Result<(), LoadError> {
         reading
             .spawn_scoped(scope, move || lay_out(&reader, jobs, &laid))
             .expect("the system can start one more thread");
-        Worker::new(model, memory, sizes, mail, (usage, Forgetting { asked: forgetting, done: 0 })).work();
+        Worker::new(model, memory, (sizes, pace), mail, (usage, Forgetting { asked: forgetting, done: 0 })).work();
     });
     drop(report);
     Ok(())

@@ -137,6 +137,11 @@ impl<K: Copy + PartialEq, T: PartialEq> Shelf<K, T> {
         books.into_iter().map(|book| (book.key, book.text.as_slice())).collect()
     }
 
+    /// Tokens of all texts together.
+    pub fn tokens(&self) -> usize {
+        self.newest_first().iter().map(|(_, text)| text.len()).sum()
+    }
+
     /// How many texts there are.
     pub fn len(&self) -> usize {
         self.books.len()

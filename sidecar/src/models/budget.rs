@@ -13,10 +13,10 @@ const MIB: u64 = 1024 * 1024;
 
 /// What would be good for the model that chats: room for the longest question that the API takes with its answer, and beside it
 /// for what an editor asks meanwhile.
-const CHAT: Wish = Wish { context: 16_384, memory: 24_576, saved: 256 * MIB, step: 256 };
+const CHAT: Wish = Wish { context: 16_384, memory: 24_576, saved: 256 * MIB, step: 512 };
 
 /// The same for a model that only completes.
-const COMPLETION: Wish = Wish { context: 8192, memory: 8192, saved: 64 * MIB, step: 256 };
+const COMPLETION: Wish = Wish { context: 8192, memory: 8192, saved: 64 * MIB, step: 512 };
 
 /// Tenths of the machine's memory that models may take where nobody has said anything.
 const TENTHS: u64 = 6;

@@ -38,7 +38,7 @@ mod tests {
             context: 16_384,
             memory: 16_384,
             cells: Cells::Exact,
-            step: 256,
+            step: 512,
             layers: 24,
             gpu_layers: 0,
             main: Bytes::default(),

@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Instant;
 
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::context::params::{KvCacheType, LlamaContextParams};
@@ -21,6 +22,7 @@ use tokio::sync::watch;
 use super::Options;
 use crate::fit::{Attention, Cells};
 use crate::gguf;
+use crate::schedule::Pace;
 use crate::template::Template;
 use crate::{LoadError, Model, State};
 
@@ -85,8 +87,7 @@ fn on(device: &LlamaBackendDevice, layers: u32) -> Result<LlamaModelParams, Llam
 }
 
 impl Loaded {
-    /// The model's memory, shared by `sequences` texts. One token is read, so that the weights are in
-    /// memory before the first question is.
+    /// The model's memory, shared by `sequences` texts.
     pub fn context(&self, options: &Options, sequences: u32) -> Result<LlamaContext<'_>, LoadError> {
         let Options { memory: tokens, step, cells, .. } = *options;
         let refused = |reason: String| LoadError::Context { context: tokens, reason };
@@ -110,13 +111,41 @@ impl Loaded {
             .with_n_threads(self.threads)
             .with_n_threads_batch(self.threads)
             .with_no_perf(true);
-        let context = self.model.new_context(self.backend, params);
-        let mut context = context.map_err(|error| refused(error.to_string()))?;
-        let mut batch = LlamaBatch::new(1, 1);
-        batch.add(self.model.vocab().nl(), 0, &[0], true).expect("the batch was made for one token");
-        context.decode(&mut batch).map_err(|error| refused(error.to_string()))?;
-        context.clear_kv_cache();
-        Ok(context)
+        self.model.new_context(self.backend, params).map_err(|error| refused(error.to_string()))
+    }
+
+    /// Makes the first steps before anybody waits for them, which takes longer than all later ones: weights come into memory, and a
+    /// GPU's driver compiles what it needs for steps of each size. Tells what was learnt of the model's pace.
+    pub fn warm_up(&self, context: &mut LlamaContext<'_>, options: &Options) -> Result<Pace, LoadError> {
+        let mut pace = Pace::default();
+        let largest = options.step as usize;
+        let sizes = if self.on_gpu() { vec![1, 2, 4, 8, 16, 64, largest] } else { vec![1] };
+        let mut batch = LlamaBatch::new(largest, 1);
+        for size in sizes.into_iter().filter(|size| *size <= largest) {
+            for again in [false, true] {
+                batch.clear();
+                let position = |token: usize| i32::try_from(token).expect("a step has fewer than 2^31 tokens");
+                for token in 0..size {
+                    let added = batch.add(self.model.vocab().nl(), position(token), &[0], token + 1 == size);
+                    added.expect("the batch was made for the largest step");
+                }
+                let started = Instant::now();
+                let done = context.decode(&mut batch);
+                done.map_err(|error| LoadError::Context { context: options.memory, reason: error.to_string() })?;
+                // A GPU's step is over when somebody looks at what came of it.
+                let _ = context.get_logits_ith(position(size - 1));
+                context.clear_kv_cache();
+                if again {
+                    pace.learn(size, started.elapsed());
+                }
+            }
+        }
+        Ok(pace)
+    }
+
+    /// Whether all layers are on a GPU.
+    pub fn on_gpu(&self) -> bool {
+        self.gpu_layers >= self.model.n_layer()
     }
 
     /// Whether what was read can be moved to another place of a text: llama.cpp aborts where it cannot, so only architectures are

@@ -82,12 +82,12 @@ impl<'model> Worker<'model> {
     pub fn new(
         model: &'model LlamaModel,
         memory: Memory<'model>,
-        Sizes { slots, limit, step }: Sizes,
+        (Sizes { slots, limit, step }, pace): (Sizes, Pace),
         mail: Receiver<Laid>,
         (usage, forgetting): (Usage, Forgetting),
     ) -> Self {
         let batch = LlamaBatch::new(step, 1);
-        let (turns, waiting, pace) = (Vec::new(), VecDeque::new(), Pace::default());
+        let (turns, waiting) = (Vec::new(), VecDeque::new());
         Self {
             model,
             limit,
@@ -145,11 +145,17 @@ impl<'model> Worker<'model> {
 
     /// Does one of the things for which there is time when nobody asks. Gives back how long to wait for somebody before the next.
     fn rest(&mut self, waited: Duration) -> Duration {
-        let more = if waited.is_zero() { self.memory.save_one() } else { self.memory.store_one() };
-        match more {
-            true if waited.is_zero() => Duration::ZERO,
-            true => BREATH,
-            false => IDLE,
+        let at_once = waited.is_zero();
+        if at_once && !self.memory.saves_at_once() {
+            return IDLE;
+        }
+        let saved = (at_once || !self.memory.saves_at_once()) && self.memory.save_one();
+        if saved && at_once {
+            Duration::ZERO
+        } else if saved || !at_once && self.memory.store_one() {
+            BREATH
+        } else {
+            IDLE
         }
     }
 
@@ -188,8 +194,11 @@ impl<'model> Worker<'model> {
     fn admit(&mut self) {
         while let Some(next) = self.next_waiting() {
             let mut turn = self.waiting.remove(next).expect("it waits");
+            let started = Instant::now();
             let beside = self.memory.can_cut().then(|| turn.neighbour(&self.turns)).flatten();
-            match turn.begin(&mut self.memory, beside, self.model, self.limit) {
+            let progress = turn.begin(&mut self.memory, beside, self.model, self.limit);
+            tracing::trace!(lane = ?turn.job.request.lane, ms = started.elapsed().as_millis(), "began a request");
+            match progress {
                 Progress::GoesOn => self.turns.push(turn),
                 Progress::Over => self.end(vec![turn]),
             }
