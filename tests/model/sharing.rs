@@ -254,7 +254,12 @@ async fn callers_who_leave_at_random_leave_nothing_behind() {
     let _turn = turn().await;
     let engine = engine().await;
     let mut seed = 12345_u64;
+    let mut level = 0;
     for round in 0..200 {
+        // By then every size of step was made, and what is kept of texts has been kept.
+        if round == 50 {
+            level = own_memory();
+        }
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         let events = (seed >> 33) % 12;
         let mut asked = request(&"y = 2\n".repeat(1 + (seed >> 40) as usize % 120), 200);
@@ -270,7 +275,16 @@ async fn callers_who_leave_at_random_leave_nothing_behind() {
         let idle = async || (engine.load().active == 0 && engine.load().waiting() == 0).then_some(());
         tests::eventually("the engine is idle", idle).await;
     }
+    let left = own_memory().saturating_sub(level);
+    assert!(left < 48, "{left} MiB more than before");
     assert_eq!(answer(&engine, request("Hi", 3)).await.unwrap().1.completion_tokens, 3);
+}
+
+/// Memory of this process that is no file's, in MiB.
+fn own_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) / 1024
 }
 
 #[tokio::test]
