@@ -70,10 +70,13 @@ impl Pace {
         let there = (took + (SIZES[nearest] as f64 - tokens as f64) * self.further).max(took / 2.0);
         let known = self.seconds[nearest].unwrap_or(there).min(LARGEST_DOUBT * there);
         let now = known + NEWEST * (there - known);
+        // What makes steps of one size slower or faster, such as a longer text behind them, does so to others too. Half of it is
+        // taken for theirs, or sizes that were measured in a hard time and are not used since would never be tried again.
+        let change = self.seconds[nearest].map_or(1.0, |before| (now / before).sqrt());
         for (size, seconds) in SIZES.into_iter().zip(&mut self.seconds) {
             // A smaller step takes no more time, and a larger one could be made as several of these.
             let most = now * (LARGEST_LOSS * size as f64 / SIZES[nearest] as f64).max(1.0);
-            *seconds = seconds.map(|seconds| seconds.min(most));
+            *seconds = seconds.map(|seconds| (seconds * change).min(most));
         }
         self.further = self.further.min(LARGEST_LOSS * now / SIZES[nearest] as f64);
         self.seconds[nearest] = Some(now);
@@ -164,6 +167,17 @@ mod tests {
             }
             assert_eq!(tokens, 512, "{seen_before}");
         }
+    }
+
+    #[test]
+    fn sizes_that_are_not_used_follow_those_that_are() {
+        let hard = |tokens: usize| 0.05 + 0.02 * tokens as f64;
+        let mut pace = trained(hard);
+        for _ in 0..40 {
+            pace.learn(1, Duration::from_secs_f64(0.03));
+        }
+        let (one, many) = (pace.cost(1) / hard(1), pace.cost(40) / hard(40));
+        assert!(one < 0.5 && many < 0.75, "{one} {many}");
     }
 
     #[test]
