@@ -61,6 +61,34 @@ async fn a_history_is_paged_and_filtered_newest_first() {
 }
 
 #[tokio::test]
+async fn a_history_is_filtered_by_what_was_thought_of_the_answers() {
+    let server = Server::start().await;
+    for (question, said) in
+        [("하나 목록", "positive"), ("둘 목록", "negative"), ("셋", "positive"), ("넷 목록", "suggestion")]
+    {
+        let answer = ask(&server, json!({"user_question": question})).await;
+        let said = json!({"type": said, "message_id": answer["message_id"]});
+        assert_eq!(server.post("/api/v1/submit-feedback", &said).await.0, 200);
+    }
+    ask(&server, json!({"user_question": "다섯 목록"})).await;
+    for (parameters, expected, total) in [
+        ("?opinion=positive", vec!["셋", "하나 목록"], 2),
+        ("?opinion=negative", vec!["둘 목록"], 1),
+        ("?opinion=positive&limit=1&offset=1", vec!["하나 목록"], 2),
+        ("?opinion=positive&language=rust", vec![], 0),
+        ("?opinion=positive&search=%EB%AA%A9%EB%A1%9D", vec!["하나 목록"], 1),
+        ("?opinion=negative&search=%EC%85%8B", vec![], 0),
+    ] {
+        let page = server.get(&format!("/api/v1/user/history{parameters}")).await;
+        let questions: Vec<&str> =
+            page["items"].as_array().unwrap().iter().filter_map(|item| item["question"].as_str()).collect();
+        assert_eq!((questions, &page["total_count"]), (expected, &json!(total)), "{parameters}");
+    }
+    let wrong = server.get("/api/v1/user/history?opinion=none").await;
+    assert!(wrong["error_details"]["opinion"].is_array(), "{wrong}");
+}
+
+#[tokio::test]
 async fn a_stopped_answer_keeps_what_was_said() {
     let server = Server::start().await;
     let mut frames = Frames::new(server.ask(&json!({"user_question": "forever"})).await);

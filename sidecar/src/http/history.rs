@@ -35,6 +35,19 @@ pub struct HistoryParameters {
     /// Before this time, RFC 3339.
     #[param(format = DateTime)]
     to: Option<String>,
+    /// With an answer that was thought well or ill of: rated 4 or 5, or 1 or 2.
+    #[param(inline)]
+    opinion: Option<Opinion>,
+}
+
+/// What was thought of an answer.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Opinion {
+    /// Rated 4 or 5.
+    Positive,
+    /// Rated 1 or 2.
+    Negative,
 }
 
 /// A page of the history, newest first.
@@ -245,7 +258,11 @@ fn query(parameters: HistoryParameters) -> Result<Query, Error> {
     let (from, to) = (time("from", parameters.from), time("to", parameters.to));
     invalid.into_result()?;
     let named = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
-    Ok(Query { limit, offset, search: named(parameters.search), language: named(parameters.language), from, to })
+    let rated = parameters.opinion.map(|opinion| match opinion {
+        Opinion::Positive => (4, 5),
+        Opinion::Negative => (1, 2),
+    });
+    Ok(Query { limit, offset, search: named(parameters.search), language: named(parameters.language), from, to, rated })
 }
 
 /// The bounds of a page; what is outside of them is noted.

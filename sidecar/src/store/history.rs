@@ -18,7 +18,19 @@ pub struct Query {
     pub from: Option<i64>,
     /// Before this time, in milliseconds since 1970.
     pub to: Option<i64>,
+    /// Rated from the first to the second of these, 1 to 5.
+    pub rated: Option<(i64, i64)>,
 }
+
+/// Messages whose text an expression finds.
+const FOUND: &str = "INDEXED BY messages_heads ON heads.number = messages_text.rowid
+                     WHERE messages_text MATCH ?1 AND messages_text.rowid >= ?2 AND messages_text.rowid < ?3
+                       AND heads.owner = ?4 AND (?5 IS NULL OR heads.language = ?5)";
+
+/// A condition on messages that were rated: what was said last of one counts. Other queries are faster without it.
+const RATED: &str =
+    "AND (SELECT coalesce(rating, iif(kind = 'positive', 5, iif(kind = 'negative', 1, NULL))) FROM feedback
+                      WHERE message_id = heads.id ORDER BY feedback.id DESC LIMIT 1) BETWEEN ?8 AND ?9";
 
 impl Query {
     /// The numbers of the first message and of the one after the last.
@@ -32,6 +44,9 @@ impl Store {
     /// The history of `owner`, newest first, and how many messages the query finds in all.
     pub(crate) async fn history(&self, owner: &str, query: &Query) -> sqlx::Result<(Vec<Message>, i64)> {
         let (numbers, total) = match &query.search {
+            None if query.rated.is_some() => {
+                tokio::try_join!(self.rated(owner, query), self.count_rated(owner, query))?
+            }
             None => tokio::try_join!(self.listed(owner, query), self.count_listed(owner, query))?,
             Some(words) => match search::expression(&self.pool, words).await? {
                 Some(expression) => tokio::try_join!(
@@ -90,15 +105,56 @@ impl Store {
         .await
     }
 
+    /// What was rated so, from what was said of messages: of that there is little.
+    async fn rated(&self, owner: &str, query: &Query) -> sqlx::Result<Vec<i64>> {
+        let (from, to) = query.numbers();
+        let (worst, best) = query.rated.unwrap_or((1, 5));
+        sqlx::query_scalar!(
+            r#"SELECT heads.number AS "number!" FROM feedback JOIN messages AS heads ON heads.id = feedback.message_id
+               WHERE feedback.owner = ?1 AND heads.owner = ?1 AND heads.number >= ?2 AND heads.number < ?3
+                 AND (?4 IS NULL OR heads.language = ?4)
+                 AND coalesce(rating, iif(kind = 'positive', 5, iif(kind = 'negative', 1, NULL))) BETWEEN ?5 AND ?6
+               ORDER BY heads.number DESC LIMIT ?7 OFFSET ?8"#,
+            owner,
+            from,
+            to,
+            query.language,
+            worst,
+            best,
+            query.limit,
+            query.offset
+        )
+        .fetch_all(&self.pool)
+        .await
+    }
+
+    async fn count_rated(&self, owner: &str, query: &Query) -> sqlx::Result<i64> {
+        let (from, to) = query.numbers();
+        let (worst, best) = query.rated.unwrap_or((1, 5));
+        sqlx::query_scalar!(
+            "SELECT count(*) FROM feedback JOIN messages AS heads ON heads.id = feedback.message_id
+             WHERE feedback.owner = ?1 AND heads.owner = ?1 AND heads.number >= ?2 AND heads.number < ?3
+               AND (?4 IS NULL OR heads.language = ?4)
+               AND coalesce(rating, iif(kind = 'positive', 5, iif(kind = 'negative', 1, NULL))) BETWEEN ?5 AND ?6",
+            owner,
+            from,
+            to,
+            query.language,
+            worst,
+            best
+        )
+        .fetch_one(&self.pool)
+        .await
+    }
+
     async fn found(&self, owner: &str, query: &Query, expression: &str) -> sqlx::Result<Vec<i64>> {
         let (from, to) = query.numbers();
-        sqlx::query_scalar(
-            "SELECT heads.number FROM messages_text CROSS JOIN messages AS heads INDEXED BY messages_heads
-             ON heads.number = messages_text.rowid
-             WHERE messages_text MATCH ? AND messages_text.rowid >= ? AND messages_text.rowid < ?
-               AND heads.owner = ? AND (?5 IS NULL OR heads.language = ?5)
+        let rated = query.rated.map_or("", |_| RATED);
+        let (worst, best) = query.rated.unwrap_or_default();
+        sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+            "SELECT heads.number FROM messages_text CROSS JOIN messages AS heads {FOUND} {rated}
              ORDER BY messages_text.rowid DESC LIMIT ?6 OFFSET ?7",
-        )
+        )))
         .bind(expression)
         .bind(from)
         .bind(to)
@@ -106,23 +162,28 @@ impl Store {
         .bind(&query.language)
         .bind(query.limit)
         .bind(query.offset)
+        .bind(worst)
+        .bind(best)
         .fetch_all(&self.pool)
         .await
     }
 
     async fn count_found(&self, owner: &str, query: &Query, expression: &str) -> sqlx::Result<i64> {
         let (from, to) = query.numbers();
-        sqlx::query_scalar(
-            "SELECT count(*) FROM messages_text CROSS JOIN messages AS heads INDEXED BY messages_heads
-             ON heads.number = messages_text.rowid
-             WHERE messages_text MATCH ? AND messages_text.rowid >= ? AND messages_text.rowid < ?
-               AND heads.owner = ? AND (?5 IS NULL OR heads.language = ?5)",
-        )
+        let rated = query.rated.map_or("", |_| RATED);
+        let (worst, best) = query.rated.unwrap_or_default();
+        sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+            "SELECT count(*) FROM messages_text CROSS JOIN messages AS heads {FOUND} {rated}",
+        )))
         .bind(expression)
         .bind(from)
         .bind(to)
         .bind(owner)
         .bind(&query.language)
+        .bind(query.limit)
+        .bind(query.offset)
+        .bind(worst)
+        .bind(best)
         .fetch_one(&self.pool)
         .await
     }
