@@ -13,6 +13,7 @@ use crate::backend::Backend;
 use crate::complete::{Offers, Sessions};
 use crate::doctor::Report;
 use crate::http::Hosts;
+use crate::hub::Hub;
 use crate::incidents::Incidents;
 use crate::keys::Keys;
 use crate::limits::Limits;
@@ -48,6 +49,8 @@ impl Deref for App {
 pub struct Handles {
     /// The models of this machine.
     pub models: Models,
+    /// Where models can be had.
+    pub hub: Hub,
     /// The server elsewhere that may be asked too.
     pub remote: Remote,
     /// Who answers.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use self::reader::Reader;
 pub use self::reader::{ConfigError, Problem};
 pub use self::variables::{Unknown, VARIABLES, Variable, page, unknown};
+use crate::hub::Patience;
 use crate::settings::{Fixed, LogLevel, Settings};
 
 /// What this process was told when it was started.
@@ -63,6 +64,8 @@ pub struct Config {
     pub log_max_size: u64,
     /// Where models are downloaded from.
     pub hf_endpoint: String,
+    /// How long downloads of models wait, and how often they are tried.
+    pub download_patience: Patience,
     /// Settings that the environment decides.
     pub settings: Fixed,
 }
@@ -165,6 +168,7 @@ impl Config {
             log_rotation: reader.flag("LOG_FILE_ROTATION").unwrap_or(true),
             log_max_size: reader.size("LOG_MAX_SIZE").unwrap_or(50_000_000),
             hf_endpoint: reader.url("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".into()),
+            download_patience: Patience::default(),
             settings: reader.fixed(),
             data,
         };

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use crate::hub;
 use crate::keys::Permission;
 use crate::remote::failure::Failure;
 
@@ -66,6 +67,9 @@ pub enum Error {
         /// How long was waited.
         seconds: u64,
     },
+    /// The hub of models did not do as asked.
+    #[error("the model hub: {}", .0.word())]
+    Hub(hub::Problem),
     /// A mistake of ours, or of the disk. Details go to the log only.
     #[error("internal error: {0}")]
     Internal(String),
@@ -243,6 +247,8 @@ pub enum Reason {
     ContextTooLong,
     /// The remote server failed; `error_details.failure` says how, in one word.
     RemoteFailed,
+    /// The hub of models failed; `error_details.failure` says how, in one word.
+    HubFailed,
 }
 
 /// The body of every error.
@@ -393,6 +399,11 @@ impl Error {
                     format!("the model said nothing for {seconds} s"),
                 ),
                 None,
+            ),
+            Self::Hub(problem) => (
+                ErrorCode::BadGateway,
+                problem.message(),
+                Some(json!({ "reason": Reason::HubFailed, "failure": problem.word() })),
             ),
             Self::Internal(_) => internal(incident),
         }

@@ -7,6 +7,7 @@ mod check;
 mod complete;
 mod conversations;
 mod docs;
+mod downloads;
 mod enhanced;
 mod errors;
 mod feedback;
@@ -194,6 +195,12 @@ fn admin_routes() -> OpenApiRouter<App> {
         .routes(routes!(errors::error_patterns))
         .routes(routes!(models::load_model))
         .routes(routes!(models::unload_model))
+        .routes(routes!(models::verify_model))
+        .routes(routes!(models::remove_model))
+        .routes(routes!(downloads::downloads, downloads::download_model))
+        .routes(routes!(downloads::change_download, downloads::give_up_download))
+        .routes(routes!(downloads::search_hub))
+        .routes(routes!(downloads::hub_files))
         .routes(routes!(remote::remote))
         .routes(routes!(remote::try_remote))
         .routes(routes!(remote::save_remote_key, remote::remove_remote_key))

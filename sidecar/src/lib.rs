@@ -13,6 +13,7 @@ pub mod doctor;
 pub mod error;
 pub mod generate;
 pub mod http;
+pub mod hub;
 pub mod incidents;
 pub mod keys;
 pub mod limits;

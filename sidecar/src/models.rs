@@ -3,6 +3,7 @@
 //! Two roles are to be filled, chatting and completing, by one model or by two. A keeper in the background loads and unloads as
 //! the settings say; who asks gets the engine that is there, or an error that says why there is none.
 
+mod arrivals;
 mod budget;
 mod files;
 mod keeper;
@@ -13,13 +14,14 @@ mod suspects;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use engine::fit::{Fit, Misfit, Need};
 use engine::{Answer, Device, Engine, Lane, Load, Model, Request, State};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 pub use self::budget::Memory;
-pub use self::files::{Listed, chosen};
+pub use self::files::{Listed, chosen, is_in_parts};
 use self::keeper::{Keeper, Order};
 use self::seat::Seats;
 use self::suspects::Suspects;
@@ -224,6 +226,52 @@ impl Models {
         self.find(id).ok_or(Error::NotFound)?;
         self.order(Order::Sleep(id.clone()));
         Ok(())
+    }
+
+    /// How models with these needs would fit into this machine, each alone.
+    pub async fn fits(&self, needs: Vec<Need>) -> Vec<Result<Fit, Misfit>> {
+        let models = self.clone();
+        let fit = move || {
+            let room = files::room(&models);
+            needs.iter().map(|need| budget::chat(need, &room)).collect()
+        };
+        tokio::task::spawn_blocking(fit).await.unwrap_or_default()
+    }
+
+    /// The file of a model.
+    ///
+    /// # Errors
+    /// When there is no such model.
+    pub fn file(&self, id: &ModelId) -> Result<PathBuf, Error> {
+        self.find(id).ok_or(Error::NotFound)
+    }
+
+    /// Removes a model's file from the disk.
+    ///
+    /// # Errors
+    /// When there is no such model, it is in memory, or the environment names it.
+    pub async fn remove(&self, id: &ModelId) -> Result<(), Error> {
+        let file = self.file(id)?;
+        let conflict = |ko: &str, en: &str| Err(Error::Conflict(Message::new(ko, en)));
+        if self.0.named.as_ref() == Some(&file) {
+            return conflict(
+                "환경 변수 HAPA_MODEL(으)로 정한 파일은 지울 수 없습니다",
+                "the file that HAPA_MODEL names in the environment is not removed",
+            );
+        }
+        if self.0.seats.roles_of(&file).1.is_some_and(|seat| seat.engine().is_some()) {
+            return conflict("쓰고 있는 모델입니다; 먼저 메모리에서 내리세요", "it is in memory; unload it first");
+        }
+        let removed = tokio::task::spawn_blocking(move || std::fs::remove_file(file)).await;
+        let removed = removed.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        removed.map_err(|error| Error::Internal(format!("could not remove the model `{}`: {error}", id.0)))?;
+        self.look_again();
+        Ok(())
+    }
+
+    /// Looks at the files again: one has come, or gone.
+    pub fn look_again(&self) {
+        self.order(Order::Look);
     }
 
     /// Checks the models that a patch of settings names.

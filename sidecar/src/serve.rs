@@ -19,6 +19,7 @@ use crate::app::{App, Handles, VERSION};
 use crate::backend::Backend;
 use crate::complete::{Offers, Sessions};
 use crate::config::{Config, TlsFiles};
+use crate::hub::Hub;
 use crate::incidents::Incidents;
 use crate::keys::{Key, Keys, Pepper, key_in};
 use crate::limits::Limits;
@@ -105,6 +106,10 @@ impl House {
         if matches!(purpose, Purpose::Serve { .. }) {
             tokio::spawn(remote.clone().watch(config.health_check_interval, shutdown.clone()));
         }
+        let hub = Hub::new(config, models.clone());
+        if matches!(purpose, Purpose::Serve { .. }) {
+            hub.resume(shutdown.clone()).await;
+        }
         let work = TaskTracker::new();
         work.spawn(retention::watch(store.clone(), settings.clone(), models.clone(), shutdown.clone()));
         let checkup =
@@ -115,6 +120,7 @@ impl House {
             metrics: Metrics::default(),
             stats: Stats::default(),
             incidents: Incidents::start(store.clone(), &work, shutdown.clone()),
+            hub,
             backend: Backend::new(models.clone(), remote.clone(), settings.clone()),
             models,
             remote,

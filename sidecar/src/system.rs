@@ -94,6 +94,12 @@ pub fn room(folder: &Path) -> Room {
     Room { disk: Some(whole).filter(|size| *size > 0).map(|whole| whole - used), memory: memory() }
 }
 
+/// Cores of the machine, as far as it is this process's.
+#[must_use]
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// Bytes of the machine's memory in all; `None` where the system does not tell.
 #[must_use]
 pub fn memory() -> Option<u64> {

@@ -11,6 +11,7 @@ use rustls_platform_verifier::BuilderVerifierExt;
 use tokio_rustls::rustls::client::WantsClientCert;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
+use url::{Host, Url};
 
 /// How long opening a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -37,6 +38,17 @@ pub fn client_here() -> ClientBuilder {
 pub fn elsewhere() -> Result<Client, String> {
     let tls = tls().with_platform_verifier().map_err(|error| error.to_string())?;
     client(tls).https_only(true).build().map_err(|error| error.to_string())
+}
+
+/// Whether an address is of this machine, which may be spoken to without TLS.
+#[must_use]
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }
 
 fn tls() -> ConfigBuilder<ClientConfig, WantsVerifier> {

@@ -6,6 +6,7 @@ mod cache;
 mod check;
 mod completion;
 mod docs;
+mod downloads;
 mod errors;
 mod feedback;
 mod figures;

@@ -5,6 +5,7 @@
 mod backends;
 mod commands;
 mod doctor;
+mod downloads;
 mod keys;
 mod lifecycle;
 mod logs;

@@ -1,5 +1,6 @@
 //! What the black-box tests share: HAPA inside the test's own process, and HAPA as a program.
 
+pub mod hub;
 pub mod process;
 pub mod server;
 pub mod stranger;

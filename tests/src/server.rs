@@ -67,6 +67,8 @@ impl Server {
         config.script = Some(folder.join("script.json"));
         // No test looks into the keychain of whoever runs it.
         config.keychain = false;
+        // None asks a hub elsewhere either: nothing listens there.
+        config.hf_endpoint = "http://127.0.0.1:1".into();
         config.cors_origins = vec!["http://trusted.example".into()];
         change(&mut config);
         let shutdown = CancellationToken::new();

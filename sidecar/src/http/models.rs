@@ -10,7 +10,8 @@ use utoipa::ToSchema;
 use super::body::{Id, OptionalBody};
 use super::problem::Rejection;
 use crate::app::App;
-use crate::error::{Language, Message, Problem};
+use crate::error::{Error, Language, Message, Problem};
+use crate::hub::{self, FileName, Repository};
 use crate::models::{Listed, Memory, Role, placement};
 use crate::settings::ModelId;
 
@@ -23,6 +24,47 @@ pub struct ModelsResponse {
     /// Those that were chosen come first.
     models: Vec<ModelItem>,
     memory: Memory,
+    /// Models that are worth a download, smallest first.
+    catalogue: Vec<CatalogueItem>,
+}
+
+/// A model that is worth a download.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CatalogueItem {
+    /// Its id, once it is here.
+    #[schema(value_type = String, example = "qwen2.5-coder-1.5b-instruct-q4_k_m")]
+    id: ModelId,
+    #[schema(example = "Qwen2.5 Coder 1.5B")]
+    name: &'static str,
+    repository: Repository,
+    file: FileName,
+    /// Bytes of its file, roughly.
+    size_bytes: u64,
+    #[schema(example = "apache-2.0")]
+    license: &'static str,
+    /// Whether the licence lets everybody use it for everything, work included.
+    free: bool,
+    fit: ModelFit,
+    /// Whether it is here.
+    installed: bool,
+    /// Whether it is the one that suits this machine best.
+    suggested: bool,
+}
+
+/// What a model's file consists of.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct VerifyResponse {
+    /// Always `success`.
+    #[schema(example = "success")]
+    status: &'static str,
+    /// The SHA-256 of its bytes.
+    sha256: String,
+    /// The SHA-256 that they must have; null where nobody said.
+    expected: Option<String>,
+    /// Whether they are the same; null where nobody said.
+    matches: Option<bool>,
+    /// Where it was downloaded from; null if it was not.
+    repository: Option<Repository>,
 }
 
 /// A model.
@@ -127,9 +169,78 @@ pub async fn unload_model(
     Ok(Json(all(&app, language).await))
 }
 
+/// Removes a model's file from the disk. One that is in memory has to be unloaded first.
+#[utoipa::path(
+    delete, path = "/api/v1/models/{id}", tag = "models",
+    params(("id" = String, Path, description = "The model's id")),
+    responses(
+        (status = 200, description = "It is gone", body = ModelsResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn remove_model(
+    State(app): State<App>,
+    language: Language,
+    Id(id): Id,
+) -> Result<Json<ModelsResponse>, Rejection> {
+    app.models.remove(&ModelId(id)).await.map_err(language.rejection())?;
+    Ok(Json(all(&app, language).await))
+}
+
+/// Reads a model's whole file, and compares its bytes with what they were when it was downloaded. Takes some seconds for each GiB.
+#[utoipa::path(
+    post, path = "/api/v1/models/{id}/verify", tag = "models",
+    params(("id" = String, Path, description = "The model's id")),
+    responses(
+        (status = 200, description = "What it consists of", body = VerifyResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn verify_model(
+    State(app): State<App>,
+    language: Language,
+    Id(id): Id,
+) -> Result<Json<VerifyResponse>, Rejection> {
+    let id = ModelId(id);
+    let file = app.models.file(&id).map_err(language.rejection())?;
+    let hashed = tokio::task::spawn_blocking(move || hub::hash(&file, |_| {})).await;
+    let hashed = hashed.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+    let unreadable = |error: std::io::Error| Error::Internal(format!("could not read the model `{}`: {error}", id.0));
+    let sha256 = hashed.map_err(unreadable).map_err(language.rejection())?;
+    let origin = app.hub.origin(&id).await;
+    let expected = origin.as_ref().and_then(|origin| Some(origin.known.as_ref()?.sha256.clone()));
+    let matches = expected.as_ref().map(|expected| *expected == sha256);
+    let repository = origin.map(|origin| origin.source.repository);
+    Ok(Json(VerifyResponse { status: "success", sha256, expected, matches, repository }))
+}
+
 async fn all(app: &App, language: Language) -> ModelsResponse {
-    let models = app.models.list().await.into_iter().map(|model| ModelItem::new(model, language)).collect();
-    ModelsResponse { status: "success", models, memory: app.models.memory() }
+    let models: Vec<ModelItem> =
+        app.models.list().await.into_iter().map(|model| ModelItem::new(model, language)).collect();
+    let catalogue = catalogue(app, language, &models).await;
+    ModelsResponse { status: "success", models, memory: app.models.memory(), catalogue }
+}
+
+async fn catalogue(app: &App, language: Language, models: &[ModelItem]) -> Vec<CatalogueItem> {
+    let fits = app.models.fits(hub::catalogue::ALL.iter().map(|entry| entry.need).collect()).await;
+    let suited = hub::catalogue::suited(&fits, crate::system::cores());
+    let item = |(index, (entry, fit)): (usize, (hub::catalogue::Entry, Result<engine::fit::Fit, Misfit>))| {
+        let file = entry.file();
+        let id = ModelId(file.model().to_owned());
+        CatalogueItem {
+            name: entry.name,
+            repository: entry.repository(),
+            file,
+            size_bytes: entry.bytes,
+            license: entry.license,
+            free: entry.free,
+            fit: ModelFit::new(fit, Some(entry.need.context), language),
+            installed: models.iter().any(|model| model.id == id),
+            suggested: suited == Some(index),
+            id,
+        }
+    };
+    hub::catalogue::ALL.into_iter().zip(fits).enumerate().map(item).collect()
 }
 
 impl ModelItem {

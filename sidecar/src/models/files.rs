@@ -62,11 +62,17 @@ pub fn list(models: &Models) -> Vec<Listed> {
     {
         files.insert(id, named.clone());
     }
-    let mut room = budget::room(budget::of(&inner.settings.current()));
-    room.gpu = room.gpu.map(|free| free + inner.seats.memory(0).gpu_bytes);
+    let room = room(models);
     let mut listed: Vec<Listed> = files.into_iter().map(|(id, file)| look(models, id, &file, &room)).collect();
     listed.sort_by_key(|model| model.roles.is_empty());
     listed
+}
+
+/// The room that there is for models, were none in memory.
+pub fn room(models: &Models) -> Room {
+    let mut room = budget::room(budget::of(&models.0.settings.current()));
+    room.gpu = room.gpu.map(|free| free + models.0.seats.memory(0).gpu_bytes);
+    room
 }
 
 fn look(models: &Models, id: ModelId, file: &Path, room: &Room) -> Listed {
@@ -103,14 +109,23 @@ fn all(folder: &Path) -> BTreeMap<ModelId, PathBuf> {
     files.filter_map(|file| Some((id_of(&file)?, file))).filter(|(id, _)| is_first_part(&id.0)).collect()
 }
 
+/// Whether a model is one of several files.
+#[must_use]
+pub fn is_in_parts(id: &ModelId) -> bool {
+    part(&id.0).is_some()
+}
+
 /// Whether the name is not that of a later part, such as `large-00002-of-00003`.
 fn is_first_part(name: &str) -> bool {
-    let part = name.rsplit_once("-of-").and_then(|(rest, of)| {
-        let number = rest.rsplit_once('-')?.1;
-        let digits = |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
-        (digits(of) && digits(number)).then_some(number)
-    });
-    part.is_none_or(|number| number == "00001")
+    part(name).is_none_or(|number| number == "00001")
+}
+
+/// The number of the part that a name says its file is.
+fn part(name: &str) -> Option<&str> {
+    let (rest, of) = name.rsplit_once("-of-")?;
+    let number = rest.rsplit_once('-')?.1;
+    let digits = |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+    (digits(of) && digits(number)).then_some(number)
 }
 
 fn id_of(file: &Path) -> Option<ModelId> {

@@ -23,6 +23,8 @@ const GLANCE: Duration = Duration::from_secs(5);
 pub enum Order {
     /// Bring back models that sleep; with `again`, try those once more that could not be loaded.
     Wake { again: bool },
+    /// Look at the files again.
+    Look,
     /// Take a model out of memory until it is asked.
     Sleep(ModelId),
     /// Forget what is on the disk for models that are not in memory.
@@ -54,6 +56,7 @@ impl Keeper {
         let mut glance = tokio::time::interval(GLANCE);
         let models = self.models.clone();
         let seats = &models.0.seats;
+        let _watcher = super::arrivals::watch(&models.0.folder, models.clone());
         loop {
             self.assign();
             // Nobody sits down before those who have to go have left with their memory.
@@ -250,6 +253,16 @@ impl Keeper {
                         self.models.0.suspects.end(file);
                     }
                     if matches!(seat.sitter, Sitter::Asleep) || again && failed {
+                        self.seat(role, seat.file);
+                    }
+                }
+            }
+            // Seats are assigned after every order. A file that could not be used may have been copied just then.
+            Order::Look => {
+                for role in [Role::Chat, Role::Completion] {
+                    if let Some(seat) = self.models.0.seats.seat(role)
+                        && matches!(seat.sitter, Sitter::Refused(_))
+                    {
                         self.seat(role, seat.file);
                     }
                 }

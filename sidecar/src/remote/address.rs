@@ -1,10 +1,11 @@
 //! Where a remote server is, as its user writes it, and the addresses that are asked there.
 
 use serde::{Deserialize, Serialize};
-use url::{Host, Url};
+use url::Url;
 use utoipa::ToSchema;
 
 use crate::error::Message;
+use crate::web;
 
 /// Characters of an address at most.
 const LONGEST: usize = 2000;
@@ -35,7 +36,7 @@ impl Endpoint {
                 "must have no user, password, `?` or `#`; the key is kept apart",
             ));
         }
-        if url.scheme() == "http" && !is_loopback(&url) {
+        if url.scheme() == "http" && !web::is_loopback(&url) {
             return Err(Message::new(
                 "https://여야 합니다; http://는 이 컴퓨터의 서버(127.0.0.1, localhost)에만 쓸 수 있습니다",
                 "must begin with https://; http:// is for servers of this machine (127.0.0.1, localhost)",
@@ -87,15 +88,6 @@ impl Address {
     #[must_use]
     pub fn is_plain(&self) -> bool {
         self.base.scheme() == "http"
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
     }
 }
 

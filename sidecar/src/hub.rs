@@ -1,0 +1,125 @@
+//! Models elsewhere: what Hugging Face, or a mirror of it, has of them, and bringing them here.
+//!
+//! The hub is not trusted: only its own hosts are asked, what it says is read into types of ours, and a file is a model here only
+//! once its bytes are what the hub said they would be and its head is in order.
+
+mod address;
+mod asking;
+pub mod catalogue;
+mod downloads;
+mod kept;
+mod problem;
+mod search;
+mod transfer;
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+pub use self::address::{FileName, Repository, Revision};
+pub use self::downloads::{Download, Phase};
+pub use self::kept::Label as Origin;
+pub use self::problem::Problem;
+pub use self::search::{Found, Offer};
+pub use self::transfer::{Known, Patience, hash};
+
+use self::address::Endpoint;
+use self::asking::Asking;
+use self::downloads::Downloads;
+use crate::config::Config;
+use crate::error::Error;
+use crate::models::Models;
+use crate::settings::ModelId;
+
+/// A handle to the hub. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Hub(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    asking: Asking,
+    downloads: Downloads,
+}
+
+/// What is to be downloaded: one file of a repository, at a revision.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Source {
+    /// Where it is.
+    pub repository: Repository,
+    /// The file.
+    pub file: FileName,
+    /// As of when: a branch, a tag or a commit.
+    pub revision: Revision,
+}
+
+impl Hub {
+    /// The hub that the configuration names.
+    #[must_use]
+    pub fn new(config: &Config, models: Models) -> Self {
+        let asking = Asking::new(Endpoint::new(&config.hf_endpoint), config.download_patience);
+        Self(Arc::new(Inner { asking, downloads: Downloads::new(config.models(), models) }))
+    }
+
+    /// Goes on with the downloads that an earlier process left, and stops all at `shutdown`.
+    pub async fn resume(&self, shutdown: CancellationToken) {
+        self.0.downloads.resume(&self.0.asking, shutdown).await;
+    }
+
+    /// Begins to download a file.
+    ///
+    /// # Errors
+    /// When the model is there already, or too many downloads are.
+    pub async fn download(&self, source: Source) -> Result<(), Error> {
+        self.0.downloads.begin(&self.0.asking, source).await
+    }
+
+    /// Pauses a download, or lets it go on.
+    ///
+    /// # Errors
+    /// When there is no such download.
+    pub async fn pause(&self, id: &ModelId, paused: bool) -> Result<(), Error> {
+        self.0.downloads.pause(&self.0.asking, id, paused).await
+    }
+
+    /// Gives up a download, and what there is of it. One that is over is only taken off the list.
+    ///
+    /// # Errors
+    /// When there is no such download.
+    pub async fn give_up(&self, id: &ModelId) -> Result<(), Error> {
+        self.0.downloads.give_up(id).await
+    }
+
+    /// Where a model came from, if it was downloaded here.
+    pub async fn origin(&self, id: &ModelId) -> Option<Origin> {
+        self.0.downloads.origin(id).await
+    }
+
+    /// The downloads as they go on.
+    #[must_use]
+    pub fn downloads(&self) -> tokio::sync::watch::Receiver<Vec<Download>> {
+        self.0.downloads.watch()
+    }
+
+    /// The host that is asked; empty where none may be.
+    #[must_use]
+    pub fn host(&self) -> String {
+        let url = self.0.asking.at(&[]).ok();
+        url.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
+    }
+
+    /// Repositories with model files that a text finds, most downloaded first.
+    ///
+    /// # Errors
+    /// When the hub does not answer in order.
+    pub async fn search(&self, text: &str) -> Result<Vec<Found>, Error> {
+        search::repositories(&self.0.asking, text).await.map_err(Error::Hub)
+    }
+
+    /// The model files of a repository.
+    ///
+    /// # Errors
+    /// When the hub does not answer in order.
+    pub async fn offers(&self, repository: &Repository) -> Result<Vec<Offer>, Error> {
+        search::files(&self.0.asking, repository).await.map_err(Error::Hub)
+    }
+}

@@ -1,0 +1,199 @@
+//! Models that are worth a download, smallest first, with what is known of each before it is here.
+//!
+//! Sizes and shapes are those of the files and `config.json` in the named repositories; the hub says the exact bytes when it is asked.
+
+use engine::fit::{Fit, Misfit, Need};
+
+use super::{FileName, Repository};
+
+const MIB: u64 = 1024 * 1024;
+
+/// Cores from which on a processor writes with a model of the second size as fast as people read.
+const ENOUGH_CORES: usize = 4;
+
+/// A model of the catalogue.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// What its makers call it.
+    pub name: &'static str,
+    repository: &'static str,
+    file: &'static str,
+    /// Bytes of its file, roughly.
+    pub bytes: u64,
+    /// Its licence's short name.
+    pub license: &'static str,
+    /// Whether the licence lets everybody use it for everything, work included.
+    pub free: bool,
+    /// What has to be found room for.
+    pub need: Need,
+}
+
+impl Entry {
+    /// Where it is.
+    ///
+    /// # Panics
+    /// Never: the tests read every entry.
+    #[must_use]
+    pub fn repository(&self) -> Repository {
+        Repository::try_from(self.repository.to_owned()).expect("the catalogue is in order")
+    }
+
+    /// Its file there.
+    ///
+    /// # Panics
+    /// Never: the tests read every entry.
+    #[must_use]
+    pub fn file(&self) -> FileName {
+        FileName::try_from(self.file.to_owned()).expect("the catalogue is in order")
+    }
+}
+
+/// What the models have in common.
+const QWEN: Need = Need {
+    weights: 0,
+    input: 0,
+    output: 0,
+    layers: 0,
+    token: 0,
+    vocabulary: 151_936,
+    width: 0,
+    heads: 0,
+    context: 32_768,
+};
+
+/// All of them.
+pub const ALL: [Entry; 5] = [
+    Entry {
+        name: "Qwen2.5 Coder 0.5B",
+        repository: "Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF",
+        file: "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
+        bytes: 491_400_064,
+        license: "apache-2.0",
+        free: true,
+        need: Need { weights: 469 * MIB, output: 138 * MIB, layers: 24, token: 12_288, width: 896, heads: 14, ..QWEN },
+    },
+    Entry {
+        name: "Qwen2.5 Coder 1.5B",
+        repository: "Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF",
+        file: "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
+        bytes: 1_117_000_000,
+        license: "apache-2.0",
+        free: true,
+        need: Need {
+            weights: 1060 * MIB,
+            output: 183 * MIB,
+            layers: 28,
+            token: 28_672,
+            width: 1536,
+            heads: 12,
+            ..QWEN
+        },
+    },
+    Entry {
+        name: "Qwen2.5 Coder 3B",
+        repository: "Qwen/Qwen2.5-Coder-3B-Instruct-GGUF",
+        file: "qwen2.5-coder-3b-instruct-q4_k_m.gguf",
+        bytes: 2_100_000_000,
+        license: "qwen-research",
+        free: false,
+        need: Need {
+            weights: 1998 * MIB,
+            output: 244 * MIB,
+            layers: 36,
+            token: 36_864,
+            width: 2048,
+            heads: 16,
+            ..QWEN
+        },
+    },
+    Entry {
+        name: "Qwen2.5 Coder 7B",
+        repository: "Qwen/Qwen2.5-Coder-7B-Instruct-GGUF",
+        file: "qwen2.5-coder-7b-instruct-q4_k_m.gguf",
+        bytes: 4_683_000_000,
+        license: "apache-2.0",
+        free: true,
+        need: Need {
+            weights: 4460 * MIB,
+            input: 292 * MIB,
+            output: 426 * MIB,
+            layers: 28,
+            token: 57_344,
+            vocabulary: 152_064,
+            width: 3584,
+            heads: 28,
+            context: 131_072,
+        },
+    },
+    Entry {
+        name: "Qwen2.5 Coder 14B",
+        repository: "Qwen/Qwen2.5-Coder-14B-Instruct-GGUF",
+        file: "qwen2.5-coder-14b-instruct-q4_k_m.gguf",
+        bytes: 8_988_000_000,
+        license: "apache-2.0",
+        free: true,
+        need: Need {
+            weights: 8565 * MIB,
+            input: 418 * MIB,
+            output: 609 * MIB,
+            layers: 48,
+            token: 196_608,
+            vocabulary: 152_064,
+            width: 5120,
+            heads: 40,
+            context: 131_072,
+        },
+    },
+];
+
+/// Which of them suits a machine best, by how each would fit: the largest that a GPU takes whole; on a processor one that is fast
+/// enough. `None` where none fits.
+#[must_use]
+pub fn suited(fits: &[Result<Fit, Misfit>], cores: usize) -> Option<usize> {
+    let free = |index: &usize| ALL[*index].free;
+    let whole = |index: &usize| fits[*index].is_ok_and(|fit| fit.gpu_layers == fit.layers);
+    let small = |index: &usize| fits[*index].is_ok() && (*index == 0 || *index == 1 && cores >= ENOUGH_CORES);
+    let all = || (0..fits.len().min(ALL.len())).filter(free);
+    all().rev().find(whole).or_else(|| all().rev().find(small)).or_else(|| all().find(|index| fits[*index].is_ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::fit::{Room, Wish};
+
+    use super::*;
+
+    #[test]
+    fn every_entry_is_in_order_and_they_grow() {
+        for entry in ALL {
+            let (_, file) = (entry.repository(), entry.file());
+            assert!(file.model().contains("q4_k_m"), "{}", entry.name);
+            assert!(entry.need.weights < entry.bytes && entry.need.weights > entry.bytes * 9 / 10, "{}", entry.name);
+        }
+        assert!(ALL.windows(2).all(|pair| pair[0].bytes < pair[1].bytes));
+    }
+
+    #[test]
+    fn a_machine_gets_what_it_can_run_well() {
+        const GIB: u64 = 1024 * MIB;
+        let wish = Wish { context: 16_384, memory: 24_576, saved: 256 * MIB, step: 512 };
+        let suited = |main: u64, gpu: Option<u64>, cores| {
+            let room = Room { main: main * MIB, gpu, shared: false };
+            let fits: Vec<_> = ALL.iter().map(|entry| entry.need.fit(&room, &wish)).collect();
+            super::suited(&fits, cores).map(|index| ALL[index].name.rsplit_once(' ').unwrap().1)
+        };
+        for (main, gpu, cores, expected) in [
+            (8192, None, 2, Some("0.5B")),
+            (8192, None, 8, Some("1.5B")),
+            (65_536, None, 32, Some("1.5B")),
+            (1200, None, 8, Some("0.5B")),
+            (8192, Some(2 * GIB), 8, Some("0.5B")),
+            (8192, Some(4 * GIB), 8, Some("1.5B")),
+            (16_384, Some(8 * GIB), 8, Some("7B")),
+            (16_384, Some(24 * GIB), 8, Some("14B")),
+            (300, None, 8, None),
+        ] {
+            assert_eq!(suited(main, gpu, cores), expected, "{main} {gpu:?} {cores}");
+        }
+    }
+}

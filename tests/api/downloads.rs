@@ -1,0 +1,296 @@
+//! Bringing models from the hub: the way it is meant, and whatever may happen on the way.
+
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use sidecar::hub::Patience;
+use tests::eventually;
+use tests::hub::{FILE, ID, REPOSITORY, bytes, from, hub, model_file, redirection};
+use tests::server::{Server, json_of};
+use tests::stranger::{Act, Stranger};
+
+/// HAPA that asks this hub, and has little patience.
+async fn asking(hub: &Stranger) -> Server {
+    let address = hub.address.clone();
+    Server::with(move |config| {
+        config.hf_endpoint = address;
+        let (silence, pause) = (Duration::from_millis(300), Duration::from_millis(5));
+        config.download_patience = Patience { silence, pause, tries: 4 };
+    })
+    .await
+}
+
+async fn begin(server: &Server) -> (u16, Value) {
+    server.post("/api/v1/models/downloads", &json!({"repository": REPOSITORY, "file": FILE})).await
+}
+
+async fn change(server: &Server, method: Method, body: Option<Value>) -> (u16, Value) {
+    let request = server.request(method, &format!("/api/v1/models/downloads/{ID}"));
+    let request = if let Some(body) = body { request.json(&body) } else { request };
+    json_of(request.send().await.unwrap()).await
+}
+
+/// The list of downloads, as the first event of the stream says it.
+async fn list(server: &Server) -> Vec<Value> {
+    let mut stream = server.request(Method::GET, "/api/v1/models/downloads").send().await.unwrap();
+    assert_eq!(stream.headers()["content-type"], "text/event-stream");
+    let event = String::from_utf8(stream.chunk().await.unwrap().unwrap().to_vec()).unwrap();
+    let list: Value = serde_json::from_str(event.strip_prefix("data: ").unwrap().trim()).unwrap();
+    list["downloads"].as_array().unwrap().clone()
+}
+
+/// The download, once it is at this.
+async fn until(server: &Server, state: &str) -> Value {
+    eventually(&format!("the download is {state}"), async || {
+        let download = list(server).await.first()?.clone();
+        let over = ["failed", "done"].contains(&download["state"].as_str().unwrap());
+        assert!(!over || download["state"] == state, "{download}");
+        (download["state"] == state).then_some(download)
+    })
+    .await
+}
+
+/// A file of the data folder's models.
+fn models(server: &Server, name: &str) -> PathBuf {
+    server.data().join("models").join(name)
+}
+
+fn assert_is_whole(server: &Server) {
+    assert!(std::fs::read(models(server, FILE)).unwrap() == model_file(), "the file is what the hub has");
+    let left: Vec<_> =
+        std::fs::read_dir(models(server, ".downloads")).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test]
+async fn a_model_is_found_and_brought() {
+    let file = model_file();
+    let hub = hub(move |_, heard| match heard.what.contains("/resolve/") {
+        true => redirection(&file, "/storage/1f?signature=x"),
+        false => Act::Say(bytes(&file, from(heard), usize::MAX)),
+    })
+    .await;
+    let server = asking(&hub).await;
+    let found = server.get("/api/v1/models/hub?query=tiny%20coder").await;
+    assert_eq!(
+        found["repositories"],
+        json!([
+            {"repository": REPOSITORY, "downloads": 12, "likes": 3, "license": "mit", "gated": false},
+            {"repository": "tester/Gated", "downloads": 0, "likes": 0, "license": null, "gated": true},
+        ])
+    );
+    let files = server.get(&format!("/api/v1/models/hub/{REPOSITORY}")).await["files"].clone();
+    let (bytes, hash) = (model_file().len(), tests::hub::sha256(&model_file()));
+    assert_eq!(files, json!([{"file": FILE, "id": ID, "size_bytes": bytes, "sha256": hash}]));
+
+    let (status, begun) = begin(&server).await;
+    assert_eq!((status, &begun["downloads"][0]["id"]), (202, &json!(ID)), "{begun}");
+    let done = until(&server, "done").await;
+    assert_eq!(
+        (&done["received_bytes"], &done["total_bytes"], &done["sha256"]),
+        (&json!(bytes), &json!(bytes), &json!(hash))
+    );
+    assert_is_whole(&server);
+    let heard = hub.all();
+    assert!(heard[0].what.starts_with("GET /api/models?search=tiny+coder&filter=gguf&"), "{}", heard[0].what);
+    for asked in heard {
+        assert!(asked.header("x-api-key").or(asked.header("authorization")).is_none(), "{asked:?}");
+    }
+    // What is there is not brought again, and what is over can be taken off the list.
+    assert_eq!(begin(&server).await.0, 409);
+    assert_eq!(change(&server, Method::DELETE, None).await.0, 200);
+    assert!(list(&server).await.is_empty() && models(&server, FILE).exists());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_breaks_off_goes_on_where_it_was() {
+    let file = model_file();
+    let half = file.len() / 2;
+    let say = |status: u16, more: &str| {
+        Act::Say(format!("HTTP/1.1 {status} X\r\n{more}Content-Length: 0\r\nConnection: close\r\n\r\n").into_bytes())
+    };
+    let cases: [(&str, Vec<Act>); 7] = [
+        ("the connection drops", vec![Act::Say(bytes(&file, 0, half))]),
+        ("nothing comes any more", vec![Act::Hang(bytes(&file, 0, half))]),
+        ("a link is over", vec![Act::Say(bytes(&file, 0, half)), redirection(&file, "/storage/over"), say(403, "")]),
+        ("too many have asked", vec![say(429, "Retry-After: 0\r\n"), Act::Say(bytes(&file, 0, 10))]),
+        ("an error of the hub", vec![say(500, ""), say(502, ""), say(503, "")]),
+        ("it drops again and again", (1..9).map(|part| Act::Say(bytes(&file, (part - 1) * 1000, 1000))).collect()),
+        ("no answer at all", vec![Act::Hang(Vec::new()), Act::Say(Vec::new())]),
+    ];
+    for (what, acts) in cases {
+        let (whole, count) = (file.clone(), acts.len());
+        let hub = hub(move |number, heard| {
+            let act = acts.get(number).cloned();
+            act.unwrap_or_else(|| Act::Say(bytes(&whole, from(heard), usize::MAX)))
+        })
+        .await;
+        let server = asking(&hub).await;
+        begin(&server).await;
+        until(&server, "done").await;
+        assert_is_whole(&server);
+        let asked = hub.all();
+        assert_eq!(asked.len(), count + 1, "{what}: each act was met once");
+        if what != "an error of the hub" && what != "no answer at all" {
+            assert!(from(asked.last().unwrap()) > 0, "{what}: it went on, and did not begin again");
+        }
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_had_says_why_and_what_there_is_is_kept() {
+    let file = model_file();
+    let half = bytes(&file, 0, file.len() / 2);
+    let say = |status: u16| Act::respond(status, "text/html", "<script>alert(1)</script>");
+    let huge = b"HTTP/1.1 200 X\r\nContent-Length: 1000000000000000000\r\n".to_vec();
+    let hash = format!("ETag: \"{}\"\r\n\r\n", "0".repeat(64));
+    let mut wrong = file.clone();
+    wrong[file.len() - 7] ^= 1;
+    let wrong = [tests::hub::head(&file, 0).as_bytes(), &wrong].concat();
+    let cases = [
+        ("missing", say(404), false),
+        ("closed", say(401), false),
+        ("closed", say(403), false),
+        ("garbled", say(418), false),
+        ("no_hash", Act::respond(200, "application/octet-stream", "bytes"), false),
+        ("foreign", redirection(&file, "https://models.example/x.gguf"), false),
+        ("foreign", redirection(&file, "http://127.0.0.1:9/x.gguf"), false),
+        ("foreign", redirection(&file, "file:///etc/passwd"), false),
+        ("broken", redirection(&file, "/again"), false),
+        ("busy", say(429), false),
+        ("wrong", Act::Say(wrong), false),
+        ("flawed", Act::Say(bytes(&vec![7; 5000], 0, 5000)), false),
+        ("full", Act::Hang([huge, hash.into_bytes()].concat()), false),
+        ("cut_off", Act::Say(half), true),
+    ];
+    for (failure, act, keeps) in cases {
+        let hub = hub(move |_, heard| match from(heard) {
+            0 => act.clone(),
+            // It never goes on.
+            _ => Act::Say(Vec::new()),
+        })
+        .await;
+        let server = asking(&hub).await;
+        begin(&server).await;
+        let failed = until(&server, "failed").await;
+        let problem = if keeps { "unreachable" } else { failure };
+        assert_eq!(failed["failure"], problem, "{failed}");
+        assert!(failed["message"].as_str().is_some_and(|text| !text.contains("script")), "{failed}");
+        assert!(!models(&server, FILE).exists(), "{failure}");
+        let part = models(&server, &format!(".downloads/{ID}.part"));
+        assert_eq!(part.metadata().is_ok_and(|facts| facts.len() > 0), keeps, "{failure}");
+        assert_eq!(change(&server, Method::DELETE, None).await.0, 200);
+        assert!(!part.exists(), "{failure}");
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_byte_that_was_turned_over_on_the_way_is_noticed_and_brought_again() {
+    let file = model_file();
+    let hub = hub(move |number, heard| {
+        let mut bytes = bytes(&file, from(heard), usize::MAX);
+        if number == 0 {
+            *bytes.last_mut().unwrap() ^= 0x40;
+        }
+        Act::Say(bytes)
+    })
+    .await;
+    let server = asking(&hub).await;
+    begin(&server).await;
+    until(&server, "done").await;
+    assert_is_whole(&server);
+    assert_eq!(hub.all().iter().map(from).collect::<Vec<_>>(), [0, 0]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_disk_that_fills_up_stops_it_and_it_goes_on_when_there_is_room() {
+    let file = model_file();
+    let hub = hub(move |_, heard| Act::Say(bytes(&file, from(heard), usize::MAX))).await;
+    let server = asking(&hub).await;
+    // A disk without any room.
+    std::fs::create_dir_all(models(&server, ".downloads")).unwrap();
+    let part = models(&server, &format!(".downloads/{ID}.part"));
+    symlink("/dev/full", &part).unwrap();
+    begin(&server).await;
+    let failed = until(&server, "failed").await;
+    assert_eq!(failed["failure"], "full", "{failed}");
+    std::fs::remove_file(&part).unwrap();
+    assert_eq!(change(&server, Method::PATCH, Some(json!({"paused": false}))).await.0, 200);
+    until(&server, "done").await;
+    assert_is_whole(&server);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn it_can_be_paused_outlives_the_process_so_and_goes_on() {
+    let file = model_file();
+    let half = file.len() / 2;
+    let hub = hub(move |number, heard| match number {
+        0 => Act::Repeat(bytes(&file, 0, half), Vec::new(), Duration::from_millis(20)),
+        _ => Act::Say(bytes(&file, from(heard), usize::MAX)),
+    })
+    .await;
+    let address = hub.address.clone();
+    let patient = |address: String| move |config: &mut sidecar::config::Config| config.hf_endpoint = address;
+    let server = Server::with(patient(address.clone())).await;
+    begin(&server).await;
+    eventually("half of it is there", async || {
+        let download = list(&server).await.remove(0);
+        (models(&server, &format!(".downloads/{ID}.part")).metadata().is_ok_and(|facts| facts.len() == half as u64))
+            .then_some(download)
+    })
+    .await;
+    assert_eq!(begin(&server).await.0, 409, "it is on its way");
+    let (status, paused) = change(&server, Method::PATCH, Some(json!({"paused": true}))).await;
+    assert_eq!((status, &paused["downloads"][0]["state"]), (200, &json!("paused")));
+    assert_eq!(paused["downloads"][0]["received_bytes"], half);
+
+    let again = Server::on(server.stop().await, patient(address)).await;
+    let paused = until(&again, "paused").await;
+    assert_eq!((&paused["received_bytes"], &paused["total_bytes"]), (&json!(half), &json!(model_file().len())));
+    assert_eq!(hub.all().len(), 1, "it is not asked for before it may go on");
+    change(&again, Method::PATCH, Some(json!({"paused": false}))).await;
+    until(&again, "done").await;
+    assert_is_whole(&again);
+    assert_eq!(hub.all().iter().map(from).collect::<Vec<_>>(), [0, half]);
+    again.stop().await;
+}
+
+#[tokio::test]
+async fn names_that_lead_elsewhere_and_ids_of_nothing_are_refused() {
+    let server = Server::start().await;
+    for (repository, file) in [
+        ("a", "m.gguf"),
+        ("../a", "m.gguf"),
+        ("a/b/c", "m.gguf"),
+        ("a/b", "../m.gguf"),
+        ("a/b", "/etc/passwd"),
+        ("a/b", "\\\\host\\m.gguf"),
+        ("a/b", "m.bin"),
+        ("a/b", "m\u{0}.gguf"),
+        ("https://models.example/a", "m.gguf"),
+    ] {
+        let (status, body) =
+            server.post("/api/v1/models/downloads", &json!({"repository": repository, "file": file})).await;
+        assert_eq!(status, 422, "{repository} {file}: {body}");
+    }
+    let part = json!({"repository": "a/b", "file": "m-00001-of-00003.gguf"});
+    assert_eq!(server.post("/api/v1/models/downloads", &part).await.0, 409);
+    for (method, body) in [(Method::DELETE, None), (Method::PATCH, Some(json!({"paused": true})))] {
+        assert_eq!(change(&server, method, body).await.0, 404);
+    }
+    assert_eq!(server.get("/api/v1/models/hub/..%2f/x").await["error_code"], "NOT_FOUND");
+    assert_eq!(
+        server.get("/api/v1/models/hub").await["error_details"],
+        json!({"reason": "hub_failed", "failure": "unreachable"})
+    );
+    assert!(list(&server).await.is_empty());
+    server.stop().await;
+}

@@ -1,0 +1,60 @@
+//! A download under whose hands the process dies.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use reqwest::Method;
+use serde_json::{Value, json};
+use tests::eventually;
+use tests::hub::{FILE, ID, REPOSITORY, bytes, from, hub, model_file};
+use tests::process::{Supervised, data_with, hapa};
+use tests::stranger::{Act, Stranger};
+
+async fn start(data: &std::path::Path, hub: &Stranger) -> (Supervised, String) {
+    let mut command = hapa(data, &["serve", "--supervised"]);
+    command.env("HF_ENDPOINT", &hub.address);
+    let mut hapa = Supervised::start_with(command).await;
+    let address = hapa.ready().await;
+    (hapa, address)
+}
+
+#[tokio::test]
+async fn a_download_goes_on_after_a_kill() {
+    let file = model_file();
+    let half = file.len() / 2;
+    let hub = hub(move |number, heard| match number {
+        0 => Act::Repeat(bytes(&file, 0, half), Vec::new(), Duration::from_millis(20)),
+        _ => Act::Say(bytes(&file, from(heard), usize::MAX)),
+    })
+    .await;
+    let data = data_with(&tests::script());
+    let (mut hapa, address) = start(data.path(), &hub).await;
+    let request = tests::client().request(Method::POST, format!("{address}/api/v1/models/downloads"));
+    let request = request.header("X-API-Key", &hapa.key).json(&json!({"repository": REPOSITORY, "file": FILE}));
+    assert_eq!(request.send().await.unwrap().status(), 202);
+    let models = data.path().join("models");
+    let part = models.join(format!(".downloads/{ID}.part"));
+    eventually("half of it is there", async || {
+        part.metadata().is_ok_and(|facts| facts.len() == half as u64).then_some(())
+    })
+    .await;
+    hapa.signal(Signal::SIGKILL);
+    hapa.ended().await;
+
+    let (mut again, address) = start(data.path(), &hub).await;
+    eventually("the model is there", async || models.join(FILE).is_file().then_some(())).await;
+    assert!(std::fs::read(models.join(FILE)).unwrap() == model_file());
+    assert_eq!(hub.all().iter().map(from).collect::<Vec<_>>(), [0, half]);
+    let mut stream = tests::client()
+        .get(format!("{address}/api/v1/models/downloads"))
+        .header("X-API-Key", &again.key)
+        .send()
+        .await
+        .unwrap();
+    let event = String::from_utf8(stream.chunk().await.unwrap().unwrap().to_vec()).unwrap();
+    let list: Value = serde_json::from_str(event.strip_prefix("data: ").unwrap().trim()).unwrap();
+    assert_eq!(list["downloads"][0]["id"], ID, "{list}");
+    drop(stream);
+    drop(again.stdin.take());
+    assert_eq!(again.ended().await.code(), Some(0));
+}
