@@ -55,8 +55,17 @@ const STEPS: &[Step] = &[
     },
     Step { name: "Rust lint", run: |places, _| rust_lint(places) },
     Step { name: "programs", run: |places, _| binaries::build(places, &[handshake::BINARY, DESKTOP]) },
+    Step { name: "browser tests", run: browser_tests },
     Step { name: "Rust tests", run: rust_tests },
 ];
+
+/// The window in Debian's Chromium, over the real sidecar.
+fn browser_tests(places: &Places, tested: &Tested) -> Result<()> {
+    let mut tests = npm(places);
+    tests.args(["run", "--silent", "e2e"]).env("HAPA_TEST_MODEL", &tested.model);
+    tests.env_remove("HAPA_MODEL").env_remove("HAPA_SCREENSHOTS");
+    succeed(tests.env("HAPA_TEST_PROGRAM", places.binary(handshake::BINARY)))
+}
 
 fn rust_lint(places: &Places) -> Result<()> {
     binaries::announce_llama(places);

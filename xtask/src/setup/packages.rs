@@ -46,6 +46,7 @@ pub const TESTS: &[Package] = &[
     Package { name: "xvfb", why: "as the tests' display", proof: Proof::Program("Xvfb") },
     Package { name: "xauth", why: "by `xvfb-run`", proof: Proof::Program("xauth") },
     Package { name: "dbus-daemon", why: "as the tests' session bus", proof: Proof::Program("dbus-run-session") },
+    Package { name: "chromium", why: "as the tests' browser", proof: Proof::Program("chromium") },
     Package { name: "gnome-keyring", why: "as the tests' keychain", proof: Proof::Program("gnome-keyring-daemon") },
     Package {
         name: "webkit2gtk-driver",

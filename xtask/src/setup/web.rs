@@ -9,7 +9,7 @@ use crate::problem::Result;
 use crate::process::{npm, succeed};
 
 /// Entries of `ui/` that its build makes or does not read.
-const NOT_BUILT_FROM: &[&str] = &["node_modules", "dist", "screenshots"];
+const NOT_BUILT_FROM: &[&str] = &["node_modules", "dist", "screenshots", "e2e", "playwright.config.ts"];
 
 /// Installs the npm packages that `package-lock.json` names.
 pub fn install(places: &Places) -> Result<()> {

@@ -1,0 +1,74 @@
+// What everybody must be able to use: every view in both languages and themes, and all of it without a mouse.
+import AxeBuilder from '@axe-core/playwright';
+import type { Page } from '@playwright/test';
+
+import { expect, test } from './house';
+
+async function faults(page: Page): Promise<string[]> {
+  // Colours are judged when nothing moves any more.
+  await page.waitForTimeout(300);
+  const { violations } = await new AxeBuilder({ page }).analyze();
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(' | ')}`);
+}
+
+for (const language of ['ko', 'en'] as const) {
+  for (const theme of ['light', 'dark'] as const) {
+    test(`axe finds nothing on any view, ${language}, ${theme}`, async ({ house, page }) => {
+      await house.open(page, { language, theme });
+      await expect(page.getByTestId('example').first()).toBeVisible();
+      expect(await faults(page)).toEqual([]);
+      await page.getByTestId('question').fill('something risky');
+      await page.keyboard.press('Enter');
+      await expect(page.getByTestId('answer')).toHaveAttribute('data-state', 'done');
+      await page.getByTestId('check-code').click();
+      await expect(page.getByTestId('code-findings')).toHaveAttribute('data-state', 'done');
+      await page.getByTestId('opinion-positive').click();
+      await expect(page.getByTestId('opinion-comment')).toBeVisible();
+      expect(await faults(page)).toEqual([]);
+      await page.getByTestId('model-status').click();
+      await expect(page.getByTestId('machine-models')).toBeVisible();
+      expect(await faults(page)).toEqual([]);
+      await page.keyboard.press('Escape');
+      await page.getByTestId('open-history').click();
+      await page.getByTestId('history-search').fill('risky');
+      await expect(page.getByTestId('history-item').locator('mark').first()).toBeVisible();
+      expect(await faults(page)).toEqual([]);
+      await page.getByTestId('open-models').click();
+      await page.getByTestId('hub-search').fill('smol');
+      await page.keyboard.press('Enter');
+      await page.getByTestId('hub-files').click();
+      await expect(page.getByTestId('hub-download')).toBeVisible();
+      expect(await faults(page)).toEqual([]);
+      await page.getByTestId('hub-download').click();
+      await expect(page.getByTestId('confirm-dialog')).toBeVisible();
+      expect(await faults(page)).toEqual([]);
+      await page.keyboard.press('Escape');
+      await page.getByTestId('open-settings').click();
+      await page.getByTestId('key-name').fill('Editor');
+      await page.keyboard.press('Enter');
+      await expect(page.getByTestId('made-key')).toBeVisible();
+      expect(await faults(page)).toEqual([]);
+    });
+  }
+}
+
+test('a question is asked, found again and the models are reached by keyboard alone', async ({ house, page }) => {
+  await house.open(page, { language: 'en' });
+  await expect(page.getByTestId('question')).toBeFocused();
+  await page.keyboard.type('remove duplicates');
+  await page.keyboard.press('Enter');
+  await expect(page.getByTestId('answer')).toHaveAttribute('data-state', 'done');
+  await page.keyboard.press('Control+n');
+  await page.keyboard.press('Control+h');
+  await expect(page.getByTestId('history-search')).toBeFocused();
+  await page.keyboard.type('duplicates');
+  await expect(page.getByTestId('history-item')).toHaveCount(1);
+  for (let step = 0; step < 4; step += 1) await page.keyboard.press('Tab');
+  await expect(page.getByTestId('history-item')).toBeFocused();
+  await page.keyboard.press('Enter');
+  await expect(page.getByTestId('answer')).toContainText('dict.fromkeys');
+  await page.keyboard.press('Control+m');
+  await expect(page.getByTestId('model-row')).toBeVisible();
+  await page.keyboard.press('Escape');
+  await expect(page.getByTestId('question')).toBeFocused();
+});

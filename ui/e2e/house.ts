@@ -1,0 +1,135 @@
+// A house for a browser: the built front end under the desktop's own policy, the real sidecar, and a hub with one model.
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { createReadStream, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { extname, join, normalize } from 'node:path';
+import { createInterface } from 'node:readline';
+
+import { test as base, type Page } from '@playwright/test';
+
+const UI = join(import.meta.dirname, '..');
+const KEY = `hapa_${'7'.repeat(64)}`;
+const TYPES: Record<string, string> = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
+
+/** What every question is answered with, but those that say which. */
+export const SCRIPT = {
+  model: 'scripted',
+  answers: [
+    { when: 'risky', pieces: ['조심하세요.\n\n```python\n', 'x = input()\n', 'print(eval(x))\n', '```'] },
+    { pieces: ['순서를 지키며 ', '중복을 제거합니다.\n\n', '```python\n', 'def unique(items):\n', '    return list(dict.fromkeys(items))\n', '```'] },
+  ],
+};
+
+/** A running house. */
+export interface House {
+  /** Where the API is. */
+  api: string;
+  /** Opens the window, in a language and a theme if they are not the system's. */
+  open(page: Page, look?: { language?: 'ko' | 'en'; theme?: 'light' | 'dark' }): Promise<void>;
+}
+
+interface Options {
+  /** What the sidecar follows instead of a model; none for a sidecar without any. */
+  script: object | null;
+}
+
+export const test = base.extend<Options & { house: House }>({
+  script: [SCRIPT, { option: true }],
+  house: async ({ script }, use) => {
+    const page = await listen(serveFrontEnd);
+    const hub = await listen(serveHub);
+    const sidecar = await startSidecar(origin(page), origin(hub), script);
+    await use({
+      api: sidecar.address,
+      async open(tab, look = {}) {
+        await tab.addInitScript((look) => {
+          for (const [name, value] of Object.entries(look)) if (!localStorage.getItem(`hapa.${name}`)) localStorage.setItem(`hapa.${name}`, value);
+        }, look);
+        await tab.goto(`${origin(page)}/#base=${sidecar.address}&key=${KEY}`);
+      },
+    });
+    await sidecar.end();
+    page.close();
+    hub.close();
+  },
+});
+
+export { expect } from '@playwright/test';
+
+async function listen(serve: (request: IncomingMessage, response: ServerResponse) => void): Promise<Server> {
+  const server = createServer(serve);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return server;
+}
+
+function origin(server: Server): string {
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** The policy that the desktop app shows its window under. */
+function policy(): string {
+  const config = JSON.parse(readFileSync(join(UI, '../src-tauri/tauri.conf.json'), 'utf8')) as { app: { security: { csp: Record<string, string> } } };
+  return Object.entries(config.app.security.csp).map(([name, sources]) => `${name} ${sources}`).join('; ');
+}
+
+function serveFrontEnd(request: IncomingMessage, response: ServerResponse): void {
+  const path = normalize(new URL(request.url ?? '/', 'http://here').pathname);
+  const file = join(UI, 'dist', path === '/' ? 'index.html' : path);
+  if (!existsSync(file)) return void response.writeHead(404).end();
+  response.writeHead(200, { 'Content-Type': TYPES[extname(file)] ?? 'application/octet-stream', 'Content-Security-Policy': policy() });
+  createReadStream(file).pipe(response);
+}
+
+/** The model that the hub has: the tests' small one. */
+const MODEL = process.env['HAPA_TEST_MODEL'] ?? '';
+export const REPOSITORY = 'HuggingFaceTB/SmolLM2-135M-Instruct-GGUF';
+export const FILE = 'smollm2-135m-instruct-q4_1.gguf';
+let hash: string | undefined;
+
+function serveHub(request: IncomingMessage, response: ServerResponse): void {
+  const url = new URL(request.url ?? '/', 'http://hub');
+  const size = statSync(MODEL).size;
+  hash ??= createHash('sha256').update(readFileSync(MODEL)).digest('hex');
+  const json = (body: unknown) => response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(body));
+  if (url.pathname === '/api/models') {
+    return void json([{ id: REPOSITORY, downloads: 4321, likes: 7, tags: ['gguf', 'license:apache-2.0'], gated: false }]);
+  }
+  if (url.pathname.endsWith('/tree/main')) return void json([{ type: 'file', path: FILE, size, lfs: { oid: hash, size } }]);
+  const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
+  const range = start > 0 ? { 'Content-Range': `bytes ${start}-${size - 1}/${size}` } : {};
+  response.writeHead(start > 0 ? 206 : 200, { 'Content-Length': size - start, ETag: `"${hash}"`, ...range });
+  createReadStream(MODEL, { start }).pipe(response);
+}
+
+/** The sidecar, started as the desktop app starts it. */
+async function startSidecar(page: string, hub: string, script: object | null) {
+  const program = process.env['HAPA_TEST_PROGRAM'];
+  if (!program) throw new Error('`cargo xtask test` names the sidecar in HAPA_TEST_PROGRAM');
+  const data = mkdtempSync(join(tmpdir(), 'hapa-'));
+  const env: NodeJS.ProcessEnv = { PATH: process.env['PATH'], HAPA_DATA_DIR: data, HAPA_KEYCHAIN: 'false', HF_ENDPOINT: hub };
+  env['CORS_ORIGINS'] = JSON.stringify([page]);
+  if (!script && process.env['HAPA_MODEL']) env['HAPA_MODEL'] = process.env['HAPA_MODEL'];
+  if (script) {
+    env['HAPA_SCRIPT'] = join(data, 'script.json');
+    writeFileSync(env['HAPA_SCRIPT'], JSON.stringify(script));
+  }
+  const child: ChildProcess = spawn(program, ['serve', '--supervised'], { env, stdio: ['pipe', 'pipe', 'ignore'] });
+  child.stdin?.write(`${JSON.stringify({ launch: { key: KEY } })}\n`);
+  if (!child.stdout) throw new Error('stdout is a pipe');
+  for await (const line of createInterface(child.stdout)) {
+    const { ready } = JSON.parse(line) as { ready: { port: number } };
+    return {
+      address: `http://127.0.0.1:${ready.port}`,
+      async end() {
+        const ended = new Promise((resolve) => child.once('exit', resolve));
+        child.stdin?.end();
+        await ended;
+        rmSync(data, { recursive: true, force: true });
+      },
+    };
+  }
+  throw new Error('the sidecar ended before it was ready');
+}

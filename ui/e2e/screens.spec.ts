@@ -1,0 +1,58 @@
+// Pictures of every view, in both languages and themes: `HAPA_SCREENSHOTS=folder npm run screens`. With HAPA_MODEL they show what that
+// model answers.
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { expect, SCRIPT, test } from './house';
+
+const folder = process.env['HAPA_SCREENSHOTS'] ?? '';
+test.skip(folder === '', 'no pictures are wanted');
+test.use({ script: process.env['HAPA_MODEL'] ? null : SCRIPT });
+
+for (const [width, height] of [[800, 600], [1280, 800], [1920, 1080]] as const) {
+  for (const language of ['ko', 'en'] as const) {
+    for (const theme of ['light', 'dark'] as const) {
+      // Both languages and themes at the usual size; the others once each.
+      if (width !== 1280 && (language === 'ko') !== (theme === 'light')) continue;
+      test.setTimeout(180_000);
+      test(`${width} ${language} ${theme}`, async ({ house, page }) => {
+        mkdirSync(folder, { recursive: true });
+        const shoot = async (view: string) => {
+          await page.waitForTimeout(300);
+          await page.screenshot({ path: join(folder, `${view}-${width}-${language}-${theme}.png`) });
+        };
+        await page.setViewportSize({ width, height });
+        await house.open(page, { language, theme });
+        await expect(page.getByTestId('example').first()).toBeVisible();
+        await shoot('welcome');
+        await page.getByTestId('question').fill('리스트에서 중복을 제거하는 함수 만들어줘');
+        await page.keyboard.press('Enter');
+        await expect(page.getByTestId('answer')).toHaveAttribute('data-state', 'done', { timeout: 120_000 });
+        await page.getByTestId('check-code').click();
+        await expect(page.getByTestId('code-findings')).toHaveAttribute('data-state', 'done');
+        await shoot('chat');
+        await page.getByTestId('opinion-positive').click();
+        await page.getByTestId('open-history').click();
+        await page.getByTestId('history-search').fill('중복');
+        await expect(page.getByTestId('history-item').locator('mark').first()).toBeVisible();
+        await shoot('history');
+        await page.getByTestId('open-models').click();
+        await page.getByTestId('hub-search').fill('smollm2');
+        await page.keyboard.press('Enter');
+        await page.getByTestId('hub-files').click();
+        await page.getByTestId('hub-download').click();
+        await shoot('consent');
+        await page.getByTestId('confirm').click();
+        await expect(page.getByTestId('download').first()).toBeVisible();
+        await shoot('models');
+        await page.getByTestId('open-settings').click();
+        await expect(page.getByTestId('part-privacy')).toBeVisible();
+        await shoot('settings');
+        await page.getByTestId('key-name').fill('Editor');
+        await page.keyboard.press('Enter');
+        await page.getByTestId('made-key').scrollIntoViewIfNeeded();
+        await shoot('keys');
+      });
+    }
+  }
+}
