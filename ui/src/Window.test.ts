@@ -183,8 +183,28 @@ test('conversations are opened, begun and deleted from the list', async () => {
   await waitFor(() => expect(screen.queryByTestId('answer')).toBeNull());
 
   await user.click(screen.getByRole('button', { name: '‘둘째 대화’ 대화 삭제' }));
-  await user.click(screen.getByTestId('confirm-delete'));
+  await user.click(screen.getByTestId('confirm'));
   await waitFor(() => expect(screen.queryByText('둘째 대화')).toBeNull());
+});
+
+test('a conversation is renamed and pinned from the list, also by keyboard', async () => {
+  const { api, app, user } = await open();
+  api.items = [conversation('a', '첫 대화'), conversation('b', '둘째 대화')];
+  await app.conversations.refresh();
+  (await screen.findByTitle('둘째 대화')).focus();
+  await user.keyboard('{F2}');
+  expect(screen.getByTestId<HTMLInputElement>('new-title').value).toBe('둘째 대화');
+  await user.keyboard('바뀐 이름{Enter}');
+  await waitFor(() => expect(api.items[1]?.title).toBe('바뀐 이름'));
+  expect(screen.getByTitle('바뀐 이름')).toBeDefined();
+
+  await user.click(screen.getByTestId('conversation-list').querySelectorAll<HTMLElement>('[data-testid="rename-conversation"]')[0] as HTMLElement);
+  await user.keyboard('그만{Escape}');
+  expect(screen.getByTitle('첫 대화')).toBeDefined();
+
+  await user.click(screen.getByRole('button', { name: '‘바뀐 이름’ 대화 고정' }));
+  await waitFor(() => expect(api.items[1]?.pinned).toBe(true));
+  expect(screen.getByText('고정됨')).toBeDefined();
 });
 
 test('the window speaks the language of the system until another is chosen', async () => {

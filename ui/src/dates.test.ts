@@ -17,4 +17,6 @@ test('items keep their order within their period', () => {
   const items = [0, 0, 1, 9, 30].map((days, id) => ({ id, updated_at: new Date(2024, 11, 28 - days).toISOString() }));
   const groups = byPeriod(items, now).map(({ period, items }) => [period, items.map(({ id }) => id)]);
   expect(groups).toEqual([['today', [0, 1]], ['yesterday', [2]], ['earlier', [3, 4]]]);
+  const pinned = [{ updated_at: new Date(2020, 1, 1).toISOString(), pinned: true }, { updated_at: now.toISOString(), pinned: false }];
+  expect(byPeriod(pinned, now).map(({ period }) => period)).toEqual(['pinned', 'today']);
 });

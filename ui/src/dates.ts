@@ -1,6 +1,6 @@
 // Conversations by the day on which they were last used.
 
-export type Period = 'today' | 'yesterday' | 'thisWeek' | 'earlier';
+export type Period = 'pinned' | 'today' | 'yesterday' | 'thisWeek' | 'earlier';
 
 /** The period that `date` is in, seen from `now`, by the days of the user's own calendar. */
 export function periodOf(date: Date, now: Date): Period {
@@ -10,11 +10,11 @@ export function periodOf(date: Date, now: Date): Period {
   return days < 7 ? 'thisWeek' : 'earlier';
 }
 
-/** Items in runs of the same period; their order stays. */
-export function byPeriod<T extends { updated_at: string }>(items: readonly T[], now: Date): { period: Period; items: T[] }[] {
+/** Items in runs of the same period; their order stays. Those that are pinned are a period of their own. */
+export function byPeriod<T extends { updated_at: string; pinned?: boolean }>(items: readonly T[], now: Date): { period: Period; items: T[] }[] {
   const groups: { period: Period; items: T[] }[] = [];
   for (const item of items) {
-    const period = periodOf(new Date(item.updated_at), now);
+    const period = item.pinned ? 'pinned' : periodOf(new Date(item.updated_at), now);
     const last = groups.at(-1);
     if (last?.period === period) last.items.push(item);
     else groups.push({ period, items: [item] });

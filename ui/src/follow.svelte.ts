@@ -28,6 +28,15 @@ export class Follower {
     };
   };
 
+  /** Goes to a part of what grows, shows for a moment which it is, and stays there. */
+  to(part: Element | undefined): void {
+    if (!part) return;
+    this.atEnd = false;
+    part.scrollIntoView({ block: 'start' });
+    part.classList.add('sought');
+    part.addEventListener('animationend', () => part.classList.remove('sought'), { once: true });
+  }
+
   /** Goes to the end, and stays there. */
   toEnd(): void {
     this.atEnd = true;

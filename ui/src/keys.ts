@@ -12,8 +12,9 @@ export function isSend(event: KeyboardEvent): boolean {
   return event.key === 'Enter' && !modified && !isComposing(event);
 }
 
-/** Ctrl, or Command on a Mac, with one letter; `event.code` so that it works on a Korean layout too. */
+/** Ctrl, or Command on a Mac, with one letter or the comma; `event.code` so that it works on a Korean layout too. */
 export function isShortcut(event: KeyboardEvent, letter: string): boolean {
   const command = event.ctrlKey || event.metaKey;
-  return command && !event.altKey && !event.shiftKey && event.code === `Key${letter.toUpperCase()}`;
+  const code = letter === 'comma' ? 'Comma' : `Key${letter.toUpperCase()}`;
+  return command && !event.altKey && !event.shiftKey && event.code === code;
 }

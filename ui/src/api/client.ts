@@ -8,8 +8,23 @@ import { events } from './sse';
 export type GenerateRequest = components['schemas']['GenerateRequest'];
 export type ConversationItem = components['schemas']['ConversationItem'];
 export type Conversation = components['schemas']['ConversationResponse'];
+export type Finding = components['schemas']['Finding'];
+export type Validation = components['schemas']['Validation'];
 export type HistoryItem = components['schemas']['HistoryItem'];
 export type ModelItem = components['schemas']['ModelItem'];
+export type CatalogueItem = components['schemas']['CatalogueItem'];
+export type Download = components['schemas']['DownloadItem'];
+export type HubItem = components['schemas']['HubItem'];
+export type HubFile = components['schemas']['HubFile'];
+export type SettingsValues = components['schemas']['Settings'];
+export type SettingsPatch = components['schemas']['Patch'];
+export type Profile = components['schemas']['Profile'];
+export type ProfileFields = components['schemas']['ProfileFields'];
+export type KeyItem = components['schemas']['KeyItem'];
+export type MadeKey = components['schemas']['KeyResponse'];
+export type Permission = components['schemas']['Permission'];
+export type Remote = components['schemas']['RemoteResponse'];
+export type Role = components['schemas']['ModelRole'];
 export type DetailedHealth = components['schemas']['DetailedHealthResponse'];
 export type Frame = components['schemas']['Frame'];
 
@@ -44,6 +59,134 @@ export function connect(baseUrl: string, key: string, fetch: typeof globalThis.f
       return whole(await client.GET('/api/v1/models', init(signal)));
     },
 
+    /** Chooses a model for a role, and begins to load it. */
+    async loadModel(id: string, role: Role, signal?: AbortSignal) {
+      return whole(await client.POST('/api/v1/models/{id}/load', { params: { path: { id } }, body: { role }, ...init(signal) }));
+    },
+
+    /** Takes a model out of memory. */
+    async unloadModel(id: string, signal?: AbortSignal) {
+      return whole(await client.POST('/api/v1/models/{id}/unload', { params: { path: { id } }, ...init(signal) }));
+    },
+
+    /** Removes a model's file. */
+    async removeModel(id: string, signal?: AbortSignal) {
+      return whole(await client.DELETE('/api/v1/models/{id}', { params: { path: { id } }, ...init(signal) }));
+    },
+
+    /** Compares a model's bytes with what they must be, which takes seconds for each GiB. */
+    async verifyModel(id: string, signal?: AbortSignal) {
+      return whole(await client.POST('/api/v1/models/{id}/verify', { params: { path: { id } }, ...init(signal) }));
+    },
+
+    /** Begins to download a model. */
+    async download(body: components['schemas']['DownloadRequest'], signal?: AbortSignal) {
+      return whole(await client.POST('/api/v1/models/downloads', { body, ...init(signal) }));
+    },
+
+    /** Lets a download wait, or go on. */
+    async pauseDownload(id: string, paused: boolean, signal?: AbortSignal) {
+      return whole(await client.PATCH('/api/v1/models/downloads/{id}', { params: { path: { id } }, body: { paused }, ...init(signal) }));
+    },
+
+    /** Gives up a download, or takes one that is over off the list. */
+    async giveUpDownload(id: string, signal?: AbortSignal) {
+      return whole(await client.DELETE('/api/v1/models/downloads/{id}', { params: { path: { id } }, ...init(signal) }));
+    },
+
+    /** Yields the list of downloads, now and whenever something about it changes. */
+    async *downloads(signal: AbortSignal): AsyncGenerator<components['schemas']['DownloadsResponse'], void, undefined> {
+      const stream = whole(await client.GET('/api/v1/models/downloads', { signal, parseAs: 'stream' }));
+      if (!stream) return;
+      for await (const data of events(stream, signal)) yield JSON.parse(data) as components['schemas']['DownloadsResponse'];
+    },
+
+    /** Repositories of the hub with model files. */
+    async searchHub(query: string, signal?: AbortSignal) {
+      return whole(await client.GET('/api/v1/models/hub', { params: { query: { query } }, ...init(signal) }));
+    },
+
+    /** The model files of a repository, such as `owner/name`. */
+    async hubFiles(repository: string, signal?: AbortSignal) {
+      const [owner = '', name = ''] = repository.split('/');
+      return whole(await client.GET('/api/v1/models/hub/{owner}/{name}', { params: { path: { owner, name } }, ...init(signal) }));
+    },
+
+    /** The settings that are in force. */
+    async settings(signal?: AbortSignal) {
+      return whole(await client.GET('/api/v1/settings', init(signal)));
+    },
+
+    /** Changes settings. */
+    async changeSettings(body: SettingsPatch, signal?: AbortSignal) {
+      return whole(await client.PATCH('/api/v1/settings', { body, ...init(signal) }));
+    },
+
+    /** How answers should be. */
+    async profile(signal?: AbortSignal): Promise<Profile> {
+      return whole(await client.GET('/api/v1/users/profile', init(signal)));
+    },
+
+    /** Saves how answers should be; absent fields have their defaults. */
+    async saveProfile(body: ProfileFields, signal?: AbortSignal): Promise<Profile> {
+      return whole(await client.PUT('/api/v1/users/profile', { body, ...init(signal) }));
+    },
+
+    /** The keys that open the API. */
+    async keys(signal?: AbortSignal) {
+      return whole(await client.GET('/api/v1/keys', init(signal)));
+    },
+
+    /** Makes a key, which is told here and never again. */
+    async makeKey(body: components['schemas']['KeyRequest'], signal?: AbortSignal): Promise<MadeKey> {
+      return whole(await client.POST('/api/v1/keys', { body, ...init(signal) }));
+    },
+
+    /** Revokes a key. */
+    async revokeKey(id: string, signal?: AbortSignal): Promise<void> {
+      whole(await client.DELETE('/api/v1/keys/{id}', { params: { path: { id } }, ...init(signal) }));
+    },
+
+    /** The server elsewhere. */
+    async remote(signal?: AbortSignal): Promise<Remote> {
+      return whole(await client.GET('/api/v1/remote', init(signal)));
+    },
+
+    /** Asks the server elsewhere whether it answers. */
+    async tryRemote(signal?: AbortSignal): Promise<Remote> {
+      return whole(await client.POST('/api/v1/remote/try', init(signal)));
+    },
+
+    /** Keeps the key of the server elsewhere. */
+    async saveRemoteKey(key: string, signal?: AbortSignal): Promise<Remote> {
+      return whole(await client.PUT('/api/v1/remote/key', { body: { key }, ...init(signal) }));
+    },
+
+    /** Forgets the key of the server elsewhere. */
+    async removeRemoteKey(signal?: AbortSignal): Promise<Remote> {
+      return whole(await client.DELETE('/api/v1/remote/key', init(signal)));
+    },
+
+    /** Deletes everything that was asked and answered. */
+    async deleteHistory(signal?: AbortSignal): Promise<void> {
+      whole(await client.DELETE('/api/v1/user/history', { body: { confirm: true }, ...init(signal) }));
+    },
+
+    /** What is wrong with code. */
+    async validate(body: components['schemas']['ValidateRequest'], signal?: AbortSignal): Promise<Validation> {
+      return whole(await client.POST('/api/v1/validate-code', { body, ...init(signal) }));
+    },
+
+    /** Keeps what somebody thinks of an answer. */
+    async submitFeedback(body: components['schemas']['FeedbackRequest'], signal?: AbortSignal): Promise<void> {
+      whole(await client.POST('/api/v1/submit-feedback', { body, ...init(signal) }));
+    },
+
+    /** A page of the history, the latest first. */
+    async history(query: NonNullable<paths['/api/v1/user/history']['get']['parameters']['query']>, signal?: AbortSignal) {
+      return whole(await client.GET('/api/v1/user/history', { params: { query }, ...init(signal) }));
+    },
+
     /** A page of conversations, the latest first. */
     async conversations(page: { limit: number; offset: number }) {
       return whole(await client.GET('/api/v1/conversations', { params: { query: page } }));
@@ -52,6 +195,12 @@ export function connect(baseUrl: string, key: string, fetch: typeof globalThis.f
     /** One conversation with its messages, oldest first. */
     async conversation(id: string, signal?: AbortSignal): Promise<Conversation> {
       return whole(await client.GET('/api/v1/conversations/{id}', { params: { path: { id } }, ...init(signal) }));
+    },
+
+    /** Renames a conversation, or pins it to the top of the list. */
+    async changeConversation(id: string, change: components['schemas']['ConversationChange'], signal?: AbortSignal) {
+      const options = { params: { path: { id } }, body: change, ...init(signal) };
+      return whole(await client.PATCH('/api/v1/conversations/{id}', options));
     },
 
     /** Deletes a conversation with all its messages. */

@@ -337,6 +337,93 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/models/downloads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Streams the list of downloads: now, and whenever something about it changes. */
+        get: operations["downloads"];
+        put?: never;
+        /** Begins to download a model. It goes on when HAPA is started again, and is a model here once every byte was checked. */
+        post: operations["download_model"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/downloads/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Gives up a download and what there is of it. One that is over is only taken off the list. */
+        delete: operations["give_up_download"];
+        options?: never;
+        head?: never;
+        /** Pauses a download, or lets it go on. */
+        patch: operations["change_download"];
+        trace?: never;
+    };
+    "/api/v1/models/hub": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Searches the hub for repositories with model files. */
+        get: operations["search_hub"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/hub/{owner}/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the model files of a repository. */
+        get: operations["hub_files"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Removes a model's file from the disk. One that is in memory has to be unloaded first. */
+        delete: operations["remove_model"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/models/{id}/load": {
         parameters: {
             query?: never;
@@ -365,6 +452,23 @@ export interface paths {
         put?: never;
         /** Takes a model out of memory. The next request that needs it brings it back. */
         post: operations["unload_model"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/{id}/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Reads a model's whole file, and compares its bytes with what they were when it was downloaded. Takes some seconds for each GiB. */
+        post: operations["verify_model"];
         delete?: never;
         options?: never;
         head?: never;
@@ -949,6 +1053,32 @@ export interface components {
          * @enum {string}
          */
         CacheType: "all" | "code_generation" | "completion";
+        /** @description A model that is worth a download. */
+        CatalogueItem: {
+            file: components["schemas"]["FileName"];
+            fit: components["schemas"]["ModelFit"];
+            /** @description Whether the licence lets everybody use it for everything, work included. */
+            free: boolean;
+            /**
+             * @description Its id, once it is here.
+             * @example qwen2.5-coder-1.5b-instruct-q4_k_m
+             */
+            id: string;
+            /** @description Whether it is here. */
+            installed: boolean;
+            /** @example apache-2.0 */
+            license: string;
+            /** @example Qwen2.5 Coder 1.5B */
+            name: string;
+            repository: components["schemas"]["Repository"];
+            /**
+             * Format: int64
+             * @description Bytes of its file, roughly.
+             */
+            size_bytes: number;
+            /** @description Whether it is the one that suits this machine best. */
+            suggested: boolean;
+        };
         /**
          * @description What a completion makes or goes on with.
          * @enum {string}
@@ -1402,6 +1532,71 @@ export interface components {
              */
             status: string;
         };
+        /** @description A download. */
+        DownloadItem: {
+            /**
+             * Format: int64
+             * @description While bytes come, how many a second.
+             */
+            bytes_per_second?: number | null;
+            /**
+             * Format: double
+             * @description While the bytes are checked, the share that is, 0 to 1.
+             */
+            checked?: number | null;
+            /** @description The same in one word. */
+            failure?: string | null;
+            file: components["schemas"]["FileName"];
+            /**
+             * @description The model's id, once it is there.
+             * @example qwen2.5-coder-1.5b-instruct-q4_k_m
+             */
+            id: string;
+            /** @description Why it broke off. */
+            message?: string | null;
+            /**
+             * Format: int64
+             * @description Bytes that are there.
+             */
+            received_bytes: number;
+            repository: components["schemas"]["Repository"];
+            revision: components["schemas"]["Revision"];
+            /** @description The SHA-256 that the bytes must have; null until the hub was asked. */
+            sha256?: string | null;
+            state: components["schemas"]["DownloadState"];
+            /**
+             * Format: int64
+             * @description Bytes of the file; null until the hub was asked.
+             */
+            total_bytes?: number | null;
+        };
+        /** @description What is to become of a download. */
+        DownloadPatch: {
+            /** @description Whether it waits until it is let go on. What failed is tried again with `false`. */
+            paused: boolean;
+        };
+        /** @description What is to be downloaded. */
+        DownloadRequest: {
+            file: components["schemas"]["FileName"];
+            repository: components["schemas"]["Repository"];
+            /** @description A branch, a tag or a commit; `main` if absent. */
+            revision?: components["schemas"]["Revision"];
+        };
+        /**
+         * @description What a download is at.
+         * @enum {string}
+         */
+        DownloadState: "waiting" | "downloading" | "retrying" | "checking" | "paused" | "failed" | "done";
+        /** @description All downloads. */
+        DownloadsResponse: {
+            /** @description In the order in which they began. */
+            downloads: components["schemas"]["DownloadItem"][];
+            /**
+             * @description Always `success`.
+             * @example success
+             */
+            status: string;
+        };
         /** @description Text to put in place of other text. Positions as in a finding. */
         Edit: {
             /** @description The new text; empty to delete. */
@@ -1687,6 +1882,11 @@ export interface components {
          */
         FileFormat: "hapa-history";
         /**
+         * @description A model file in a repository, such as `model-q4_k_m.gguf` or `q4/model.gguf`.
+         * @example qwen2.5-coder-1.5b-instruct-q4_k_m.gguf
+         */
+        FileName: string;
+        /**
          * @description What was found at one place. Lines and columns count from 1, columns in characters; the end is the column after the last.
          *     A byte order mark at the beginning is not counted.
          */
@@ -1960,6 +2160,55 @@ export interface components {
              * @description How many there are in all.
              */
             total_count: number;
+        };
+        /** @description A model file in a repository. */
+        HubFile: {
+            file: components["schemas"]["FileName"];
+            /** @description The model's id, once it is here. */
+            id: string;
+            sha256?: string | null;
+            /** Format: int64 */
+            size_bytes: number;
+        };
+        /** @description The model files of a repository. */
+        HubFilesResponse: {
+            /** @description The smallest first. Models in several files are left out. */
+            files: components["schemas"]["HubFile"][];
+            /**
+             * @description Who has them.
+             * @example huggingface.co
+             */
+            host: string;
+            /**
+             * @description Always `success`.
+             * @example success
+             */
+            status: string;
+        };
+        /** @description A repository with model files. */
+        HubItem: {
+            /**
+             * Format: int64
+             * @description How often it was downloaded of late.
+             */
+            downloads: number;
+            /** @description Whether the hub asks for an account that has agreed to something. */
+            gated: boolean;
+            /** @example apache-2.0 */
+            license?: string | null;
+            /** Format: int64 */
+            likes: number;
+            repository: components["schemas"]["Repository"];
+        };
+        /** @description Repositories with model files. */
+        HubResponse: {
+            /** @description The most downloaded first. */
+            repositories: components["schemas"]["HubItem"][];
+            /**
+             * @description Always `success`.
+             * @example success
+             */
+            status: string;
         };
         /** @description Something imported. */
         Import: {
@@ -2302,6 +2551,8 @@ export interface components {
         ModelType: "code_completion" | "code_generation" | "code_explanation" | "code_review" | "bug_fix" | "code_optimization" | "unit_test_generation" | "documentation";
         /** @description All models. */
         ModelsResponse: {
+            /** @description Models that are worth a download, smallest first. */
+            catalogue: components["schemas"]["CatalogueItem"][];
             memory: components["schemas"]["ModelMemory"];
             /** @description Those that were chosen come first. */
             models: components["schemas"]["ModelItem"][];
@@ -2568,7 +2819,7 @@ export interface components {
          * @description What more a client can act on: the values of `error_details.reason`.
          * @enum {string}
          */
-        Reason: "key_missing" | "key_unknown" | "key_expired" | "model_missing" | "model_loading" | "overloaded" | "context_too_long" | "remote_failed";
+        Reason: "key_missing" | "key_unknown" | "key_expired" | "model_missing" | "model_loading" | "overloaded" | "context_too_long" | "remote_failed" | "hub_failed";
         /** @description The latest feedback. */
         RecentFeedback: {
             /** @description Newest first. */
@@ -2684,6 +2935,11 @@ export interface components {
              */
             status: string;
         };
+        /**
+         * @description A repository: its owner and its name.
+         * @example Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF
+         */
+        Repository: string;
         /** @description The form of an answer. */
         ResponseFormat: {
             type: components["schemas"]["FormatType"];
@@ -2742,6 +2998,11 @@ export interface components {
             /** @description How to put it right, where the review says so. */
             suggestion?: string | null;
         };
+        /**
+         * @description A branch, a tag or a commit.
+         * @example main
+         */
+        Revision: string;
         /** @description What the generated code would do. It is reported, never blocked. */
         SecurityInfo: {
             /** @description Whether the generated code was checked: false without code, and for languages whose security is not checked. */
@@ -3106,6 +3367,21 @@ export interface components {
          * @enum {string}
          */
         ValidationType: "syntax" | "security" | "performance" | "style" | "all";
+        /** @description What a model's file consists of. */
+        VerifyResponse: {
+            /** @description The SHA-256 that they must have; null where nobody said. */
+            expected?: string | null;
+            /** @description Whether they are the same; null where nobody said. */
+            matches?: boolean | null;
+            repository?: components["schemas"]["Repository"] | null;
+            /** @description The SHA-256 of its bytes. */
+            sha256: string;
+            /**
+             * @description Always `success`.
+             * @example success
+             */
+            status: string;
+        };
         /**
          * @description How much a finding weighs.
          * @enum {string}
@@ -3924,6 +4200,255 @@ export interface operations {
             };
         };
     };
+    downloads: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Server-sent events, each with a `DownloadsResponse` as its data */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["EventStream"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    download_model: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DownloadRequest"];
+            };
+        };
+        responses: {
+            /** @description It is on the list */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DownloadsResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    give_up_download: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The model's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is not on the list any more */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DownloadsResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_download: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The model's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DownloadPatch"];
+            };
+        };
+        responses: {
+            /** @description It does as asked */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DownloadsResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    search_hub: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Words of a repository's name; the most downloaded ones if absent.
+                 * @example qwen coder
+                 */
+                query?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HubResponse"];
+                };
+            };
+            /** @description The hub did not answer in order */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    hub_files: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The repository's owner */
+                owner: string;
+                /** @description Its name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its files */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HubFilesResponse"];
+                };
+            };
+            /** @description The hub did not answer in order */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_model: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The model's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelsResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     load_model: {
         parameters: {
             query?: never;
@@ -3979,6 +4504,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ModelsResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    verify_model: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The model's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What it consists of */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VerifyResponse"];
                 };
             };
             /** @description The request was refused */
@@ -4222,6 +4779,8 @@ export interface operations {
                 from?: string;
                 /** @description Before this time, RFC 3339. */
                 to?: string;
+                /** @description With an answer that was thought well or ill of: rated 4 or 5, or 1 or 2. */
+                opinion?: "positive" | "negative";
             };
             header?: never;
             path?: never;

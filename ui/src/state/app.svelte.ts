@@ -4,9 +4,12 @@ import { createContext } from 'svelte';
 import type { Host } from '../host';
 import { Conversations } from './conversations.svelte';
 import { Draft } from './draft.svelte';
+import { History } from './history.svelte';
+import { Library } from './library.svelte';
 import { Machine } from './machine.svelte';
 import { Model } from './model.svelte';
 import { Preferences } from './preferences.svelte';
+import { Settings } from './settings.svelte';
 import { Sidecar } from './sidecar.svelte';
 
 /** What a window is made of. */
@@ -18,6 +21,9 @@ export interface Surroundings {
   language: string;
 }
 
+/** What the window shows beside the list of conversations. */
+export type Place = 'chat' | 'history' | 'models' | 'settings';
+
 /** One of each. */
 export class App {
   readonly preferences: Preferences;
@@ -25,13 +31,20 @@ export class App {
   readonly sidecar: Sidecar;
   readonly model = new Model();
   readonly machine: Machine;
+  readonly library: Library;
+  readonly history: History;
+  readonly settings: Settings;
   readonly conversations: Conversations;
+  place = $state<Place>('chat');
 
   constructor({ host, fetch, storage, language }: Surroundings) {
     this.preferences = new Preferences(storage, language);
     this.draft = new Draft(storage);
     this.sidecar = new Sidecar(host, fetch, () => this.preferences.spoken);
     this.machine = new Machine(this.sidecar);
+    this.history = new History(this.sidecar);
+    this.settings = new Settings(this.sidecar);
+    this.library = new Library(this.sidecar);
     this.conversations = new Conversations({ sidecar: this.sidecar, model: this.model }, this.draft);
   }
 
@@ -39,6 +52,18 @@ export class App {
   async look(): Promise<void> {
     if (this.sidecar.status.state !== 'ready') return;
     await this.model.refresh(await this.sidecar.api(AbortSignal.timeout(1000)));
+  }
+
+  /** Begins a new conversation, on the screen. */
+  startNew(): void {
+    this.place = 'chat';
+    this.conversations.startNew();
+  }
+
+  /** Opens a conversation where a message of it is. */
+  async openAt(conversation: string, message: string): Promise<void> {
+    this.place = 'chat';
+    await this.conversations.open(conversation, message);
   }
 
   /** Follows the sidecar from now on; each new one is asked for its model and its conversations. */

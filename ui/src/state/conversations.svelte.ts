@@ -71,14 +71,14 @@ export class Conversations {
     this.show(new Thread(this.#surroundings));
   }
 
-  /** Opens a conversation of the list. */
-  async open(id: string): Promise<void> {
+  /** Opens a conversation of the list, at a message of it if one is named. */
+  async open(id: string, message?: string): Promise<void> {
     const alive = this.#alive.find((thread) => thread.id === id);
-    if (alive) return this.show(alive);
-    if (this.thread.id === id && this.thread.reading !== 'failed') return;
-    const thread = new Thread(this.#surroundings, id);
+    const isOpen = this.thread.id === id && this.thread.reading !== 'failed';
+    const thread = alive ?? (isOpen ? this.thread : new Thread(this.#surroundings, id));
+    thread.sought = message;
     this.show(thread);
-    await thread.read();
+    if (thread !== alive && !isOpen) await thread.read();
   }
 
   /** Deletes a conversation with all its messages. Throws if the API did not. */
@@ -88,6 +88,20 @@ export class Conversations {
     await api.deleteConversation(id);
     this.items = this.items?.filter((item) => item.id !== id);
     if (this.thread.id === id) this.startNew();
+  }
+
+  /** Renames a conversation, or pins it to the top of the list. What cannot be changed stays as it was. */
+  async change(id: string, change: { title?: string; pinned?: boolean }): Promise<void> {
+    const before = this.items;
+    this.items = before?.map((item) => (item.id === id ? { ...item, ...change } : item));
+    try {
+      const signal = AbortSignal.timeout(PATIENCE);
+      const api = await this.#surroundings.sidecar.api(signal);
+      await api.changeConversation(id, change, signal);
+      await this.refresh(api);
+    } catch {
+      this.items = before;
+    }
   }
 
   /** Puts a thread on the screen. */

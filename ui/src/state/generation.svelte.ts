@@ -16,6 +16,12 @@ export interface Backend {
   model: Pick<Model, 'settled'>;
 }
 
+/** What somebody can think of an answer. */
+export type Opinion = 'positive' | 'negative';
+
+/** How long keeping an opinion may take, in milliseconds. */
+const OPINION_PATIENCE = 10_000;
+
 /** How often a question is put again to an API that has too much to do. */
 const TURNS = 6;
 
@@ -37,6 +43,8 @@ export class Generation {
   cut = $state(false);
   /** Earlier messages that were left out of the prompt for want of room. */
   leftOut = $state(0);
+  /** What somebody thinks of it. */
+  opinion = $state<Opinion>();
   /** What went wrong, if the answer failed. */
   error = $state.raw<Error>();
 
@@ -54,6 +62,7 @@ export class Generation {
     generation.tokensPerSecond = item.tokens_per_second ?? undefined;
     generation.seconds = item.duration;
     generation.cut = item.finish_reason === 'length';
+    if (item.rating) generation.opinion = item.rating > 3 ? 'positive' : item.rating < 3 ? 'negative' : undefined;
     return generation;
   }
 
@@ -79,6 +88,20 @@ export class Generation {
       }
     } catch (error) {
       this.#end(error, signal.aborted);
+    }
+  }
+
+  /** Keeps what somebody thinks of it, if they like with words. `false` if it could not be kept. */
+  async judge(sidecar: Backend['sidecar'], opinion: Opinion, comment?: string): Promise<boolean> {
+    if (!this.messageId) return false;
+    try {
+      const signal = AbortSignal.timeout(OPINION_PATIENCE);
+      const api = await sidecar.api(signal);
+      await api.submitFeedback({ type: opinion, message_id: this.messageId, ...(comment && { comment }) }, signal);
+      this.opinion = opinion;
+      return true;
+    } catch {
+      return false;
     }
   }
 

@@ -11,6 +11,13 @@ export type LanguageChoice = (typeof languages)[number];
 export type ThemeChoice = (typeof themes)[number];
 export type CodeLanguage = (typeof codeLanguages)[number];
 
+const NAMES = new Map([['cpp', 'C++'], ['sql', 'SQL'], ['javascript', 'JavaScript'], ['typescript', 'TypeScript']]);
+
+/** What people call a programming language. */
+export function nameOfLanguage(language: string): string {
+  return NAMES.get(language) ?? language.charAt(0).toUpperCase() + language.slice(1);
+}
+
 /** Choices, kept in `storage`. `system` follows what the browser says. */
 export class Preferences {
   readonly #storage: Storage;

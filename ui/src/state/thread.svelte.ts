@@ -46,6 +46,8 @@ export const PATIENCE = 10_000;
 export class Thread {
   id = $state<string>();
   messages = $state<Message[]>([]);
+  /** The id of the message that somebody wants to see, until they have. */
+  sought = $state<string>();
   /** Whether the messages that the API has are here. */
   reading = $state<'done' | 'reading' | 'failed'>('done');
   readonly #surroundings: Surroundings;

@@ -1,5 +1,19 @@
 // The API as the wire has it, without a wire: a `fetch` that tests write the answers of.
-import type { ConversationItem, DetailedHealth, Frame, HistoryItem, ModelItem } from '../api/client';
+import type {
+  CatalogueItem,
+  ConversationItem,
+  DetailedHealth,
+  Download,
+  Frame,
+  HistoryItem,
+  HubFile,
+  HubItem,
+  KeyItem,
+  ModelItem,
+  Profile,
+  SettingsValues,
+  Validation,
+} from '../api/client';
 
 /** A request as it arrived. */
 export interface Arrived {
@@ -14,12 +28,27 @@ export class FakeApi {
   readonly arrived: Arrived[] = [];
   model: DetailedHealth['model'] = { state: 'ready', name: 'scripted' };
   models: ModelItem[] = [];
+  catalogue: CatalogueItem[] = [];
+  downloads: Download[] = [];
+  repositories: HubItem[] = [];
+  files: HubFile[] = [];
+  /** What the next orders about models get instead, in order. */
+  refusals: Response[] = [];
   devices: DetailedHealth['devices'] = [];
   memory: DetailedHealth['memory'] = memory();
   remote: DetailedHealth['remote'] = { policy: 'local_only', state: 'off' };
   items: ConversationItem[] = [];
   threads: Record<string, HistoryItem[]> = {};
+  settings: Partial<SettingsValues> = { memory_budget_mb: null, rate_limit: 100, rate_limit_enabled: true, remote_policy: 'local_only', log_level: 'info' };
+  fromEnvironment: Record<string, string> = {};
+  profile: Partial<Profile> = { pythonSkillLevel: 'intermediate', preferredLanguageFeatures: ['type_hints'] };
+  keys: KeyItem[] = [];
+  /** What checking any code finds. */
+  validation: Validation = validation();
+  /** What the history was asked for. */
+  looks: Record<string, string>[] = [];
   /** What the next questions get, in order; a question that finds none waits for `answer`. */
+  #listeners: ReadableStreamDefaultController<Uint8Array>[] = [];
   #answers: (Response | Stream)[] = [];
   #asking: ((answer: Response | Stream) => void)[] = [];
 
@@ -31,9 +60,18 @@ export class FakeApi {
     const body = text === '' ? undefined : (JSON.parse(text) as Record<string, unknown>);
     this.arrived.push({ method: request.method, path: pathname, headers: request.headers, body });
     if (pathname === '/health/detailed') return Response.json(this.#health());
-    if (pathname === '/api/v1/models') {
-      return Response.json({ status: 'success', models: this.models, memory: this.memory });
+    if (pathname === '/api/v1/models/downloads' && request.method === 'GET') return this.#listen();
+    if (pathname.startsWith('/api/v1/models')) return this.#aboutModels(request.method, pathname);
+    if (pathname === '/api/v1/settings') return this.#settings(body);
+    if (pathname === '/api/v1/users/profile') {
+      this.profile = { ...this.profile, ...body };
+      return Response.json({ status: 'success', ...this.profile });
     }
+    if (pathname.startsWith('/api/v1/keys')) return this.#aboutKeys(request.method, pathname, body);
+    if (pathname.startsWith('/api/v1/remote')) return Response.json({ status: 'success', models: [], ...this.remote });
+    if (pathname === '/api/v1/validate-code') return Response.json({ status: 'success', ...this.validation });
+    if (pathname === '/api/v1/submit-feedback') return Response.json({ status: 'success', feedback_id: 'fb_1' });
+    if (pathname === '/api/v1/user/history') return this.#history(searchParams);
     if (pathname === '/api/v1/generate-code-streaming') return this.#answer(request.signal);
     if (pathname === '/api/v1/conversations') {
       const [offset, limit] = [Number(searchParams.get('offset')), Number(searchParams.get('limit'))];
@@ -46,9 +84,77 @@ export class FakeApi {
       this.items = this.items.filter((item) => item.id !== id);
       return Response.json({ status: 'success', message: 'gone' });
     }
+    if (request.method === 'PATCH') {
+      this.items = this.items.map((item) => (item.id === id ? { ...item, ...body } : item));
+      return Response.json({ status: 'success', ...this.items.find((item) => item.id === id) });
+    }
     const messages = this.threads[id];
     return messages ? Response.json({ ...conversation(id), status: 'success', messages }) : refusal(404, 'NOT_FOUND');
   };
+
+  /** Tells all who follow the downloads. */
+  tell(...downloads: Download[]): void {
+    this.downloads = downloads;
+    for (const listener of this.#listeners) listener.enqueue(this.#list());
+  }
+
+  /** Orders about models that arrived, such as `POST /one/load`, with their bodies. */
+  get orders(): [string, Record<string, unknown> | undefined][] {
+    const orders = this.arrived.filter(({ method, path }) => path.startsWith('/api/v1/models') && method !== 'GET');
+    return orders.map(({ method, path, body }) => [`${method} ${path.replace('/api/v1/models', '')}`, body]);
+  }
+
+  #settings(patch: Record<string, unknown> | undefined): Response {
+    const refused = patch && this.refusals.shift();
+    if (refused) return refused;
+    this.settings = { ...this.settings, ...patch };
+    return Response.json({ status: 'success', settings: this.settings, from_environment: this.fromEnvironment });
+  }
+
+  #aboutKeys(method: string, path: string, body: Record<string, unknown> | undefined): Response {
+    if (method === 'DELETE') this.keys = this.keys.filter(({ id }) => !path.endsWith(`/${id}`));
+    if (method !== 'POST') return Response.json({ status: 'success', keys: this.keys });
+    const made = keyItem('k1', { name: String(body?.['name']) });
+    this.keys = [made, ...this.keys];
+    return Response.json({ status: 'success', key: 'hapa_secret', ...made });
+  }
+
+  #history(query: URLSearchParams): Response {
+    this.looks.push(Object.fromEntries(query));
+    const [offset, limit] = [Number(query.get('offset')), Number(query.get('limit'))];
+    const words = (query.get('search') ?? '').split(' ');
+    const all = Object.values(this.threads).flat();
+    const found = all.filter((item) => words.every((word) => `${item.question} ${item.response}`.includes(word)));
+    const items = found.slice(offset, offset + limit);
+    return Response.json({ status: 'success', items, total_count: found.length, has_more: offset + items.length < found.length });
+  }
+
+  #aboutModels(method: string, path: string): Response {
+    const refused = method === 'GET' ? undefined : this.refusals.shift();
+    if (refused) return refused;
+    const status = 'success';
+    if (path.startsWith('/api/v1/models/downloads')) return Response.json({ status, downloads: this.downloads });
+    if (path === '/api/v1/models/hub') return Response.json({ status, repositories: this.repositories });
+    if (path.startsWith('/api/v1/models/hub/')) return Response.json({ status, host: 'huggingface.co', files: this.files });
+    if (path.endsWith('/verify')) return Response.json({ status, sha256: 'ab', expected: 'cd', matches: false });
+    if (path.endsWith('/unload')) this.models = this.models.map((model) => ({ ...model, state: 'asleep' }));
+    if (method === 'DELETE') this.models = this.models.filter(({ id }) => !path.endsWith(`/${id}`));
+    return Response.json({ status, models: this.models, memory: this.memory, catalogue: this.catalogue });
+  }
+
+  #listen(): Response {
+    const body = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        this.#listeners.push(controller);
+        controller.enqueue(this.#list());
+      },
+    });
+    return new Response(body, { headers: { 'Content-Type': 'text/event-stream' } });
+  }
+
+  #list(): Uint8Array<ArrayBuffer> {
+    return new TextEncoder().encode(`data: ${JSON.stringify({ status: 'success', downloads: this.downloads })}\n\n`);
+  }
 
   /** Questions that arrived, as their bodies. */
   get questions(): Record<string, unknown>[] {
@@ -193,6 +299,43 @@ export function modelItem(id: string, change: Partial<ModelItem> = {}): ModelIte
   const explanation = '24 of 24 layers on the processor';
   const fit = { fits: true, memory_bytes: 1024 ** 3, layers: 24, gpu_layers: 0, context: 16_384, explanation };
   return { id, state: 'ready', roles: ['chat', 'completion'], size_bytes: 1024 ** 3, fit, ...change };
+}
+
+/** Code in which nothing was found, but for what `found` says. */
+export function validation(found: Partial<Validation> = {}): Validation {
+  return {
+    is_valid: true,
+    code_quality_score: 10,
+    execution_safety: 'safe',
+    not_checked: [],
+    omitted: 0,
+    syntax_errors: [],
+    security_issues: [],
+    performance_warnings: [],
+    style_issues: [],
+    recommendations: [],
+    ...found,
+  };
+}
+
+/** A key that somebody made. */
+export function keyItem(id: string, change: Partial<KeyItem> = {}): KeyItem {
+  const times = { created_at: '2024-12-28T10:00:00Z', expires_at: '2025-03-28T10:00:00Z', expired: false };
+  return { id, name: id, hint: 'hapa_1a2b3c…', kind: 'made', user: 'me', permissions: ['code_generation'], ...times, ...change };
+}
+
+/** A model of the catalogue that fits. */
+export function catalogueItem(name: string, change: Partial<CatalogueItem> = {}): CatalogueItem {
+  const [id, file] = [name.toLowerCase(), `${name.toLowerCase()}.gguf`];
+  const { fit } = modelItem(id);
+  const common = { id, name, repository: `Qwen/${name}`, file, size_bytes: 1024 ** 3, license: 'apache-2.0', free: true };
+  return { ...common, fit: fit as CatalogueItem['fit'], installed: false, suggested: false, ...change };
+}
+
+/** A download in the middle. */
+export function download(id: string, change: Partial<Download> = {}): Download {
+  const bytes = { received_bytes: 512 * 1024 ** 2, total_bytes: 1024 ** 3, bytes_per_second: 8 * 1024 ** 2 };
+  return { id, repository: 'Qwen/Model', file: `${id}.gguf`, revision: 'main', state: 'downloading', ...bytes, ...change };
 }
 
 /** A conversation in the list. */

@@ -1,0 +1,52 @@
+// A few words of a long text around what was looked for, with what was found marked.
+
+/** A piece of an excerpt. */
+export interface Piece {
+  text: string;
+  found: boolean;
+}
+
+/** Characters that are shown before the first place that was found. */
+const BEFORE = 40;
+
+/** The places in `text` where one of the words is, in any case; places that touch are one. */
+function places(text: string, words: readonly string[]): [number, number][] {
+  // Lower case may be longer than what it is of, as of `İ`: then nothing is marked rather than the wrong thing.
+  const lower = text.toLowerCase();
+  if (lower.length !== text.length) return [];
+  const found: [number, number][] = [];
+  for (const word of words) {
+    for (let at = lower.indexOf(word); at >= 0; at = lower.indexOf(word, at + word.length)) found.push([at, at + word.length]);
+  }
+  found.sort(([a], [b]) => a - b);
+  const joined: [number, number][] = [];
+  for (const [start, end] of found) {
+    const last = joined.at(-1);
+    if (last && start <= last[1]) last[1] = Math.max(last[1], end);
+    else joined.push([start, end]);
+  }
+  return joined;
+}
+
+/** The words that are looked for. */
+export function wordsOf(search: string): string[] {
+  return search.toLowerCase().split(/\s+/).filter((word) => word !== '');
+}
+
+/** At most `length` characters of `text` on one line, beginning a little before the first place that has one of `words`. */
+export function excerpt(text: string, words: readonly string[], length: number): Piece[] {
+  const line = text.replace(/\s+/g, ' ').trim();
+  const first = places(line, words)[0]?.[0] ?? 0;
+  const start = first > BEFORE ? line.indexOf(' ', first - BEFORE) + 1 || first : 0;
+  const from = Math.min(start, first);
+  const shown = `${from > 0 ? '…' : ''}${line.slice(from, from + length)}${from + length < line.length ? '…' : ''}`;
+  const pieces: Piece[] = [];
+  let end = 0;
+  for (const [start, stop] of places(shown, words)) {
+    if (start > end) pieces.push({ text: shown.slice(end, start), found: false });
+    pieces.push({ text: shown.slice(start, stop), found: true });
+    end = stop;
+  }
+  if (end < shown.length) pieces.push({ text: shown.slice(end), found: false });
+  return pieces;
+}

@@ -1,0 +1,123 @@
+// The history: what was asked and answered, looked through by words, language, time and opinion.
+import type { HistoryItem } from '../api/client';
+import { PATIENCE } from './thread.svelte';
+import type { Sidecar } from './sidecar.svelte';
+
+export type { HistoryItem };
+
+export const spans = ['any', 'day', 'week', 'month', 'year'] as const;
+export const opinions = ['any', 'positive', 'negative'] as const;
+export type Span = (typeof spans)[number];
+export type OpinionFilter = (typeof opinions)[number];
+
+/** Days of each span. */
+const DAYS: Record<Exclude<Span, 'any'>, number> = { day: 1, week: 7, month: 30, year: 365 };
+
+/** How many are asked for at a time, and how long is waited for another letter, in milliseconds. */
+const PAGE = 30;
+const TYPING = 200;
+
+/** A look through the history. */
+export class History {
+  readonly #sidecar: Pick<Sidecar, 'api'>;
+  #search = $state('');
+  #language = $state('');
+  #span = $state<Span>('any');
+  #opinion = $state<OpinionFilter>('any');
+  /** What was found, the latest first; undefined until the API has told. */
+  items = $state.raw<readonly HistoryItem[]>();
+  total = $state(0);
+  hasMore = $state(false);
+  /** Whether the API did not tell. */
+  failed = $state(false);
+  /** What was looked for when the items were found. */
+  searched = $state('');
+  #asking: AbortController | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(sidecar: Pick<Sidecar, 'api'>) {
+    this.#sidecar = sidecar;
+  }
+
+  /** Words that are looked for. */
+  get search(): string {
+    return this.#search;
+  }
+
+  set search(text: string) {
+    this.#search = text;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.look(), TYPING);
+  }
+
+  /** The programming language; empty for any. */
+  get language(): string {
+    return this.#language;
+  }
+
+  set language(language: string) {
+    this.#language = language;
+    void this.look();
+  }
+
+  /** How long ago it was, at most. */
+  get span(): Span {
+    return this.#span;
+  }
+
+  set span(span: Span) {
+    this.#span = span;
+    void this.look();
+  }
+
+  /** What was thought of it. */
+  get opinion(): OpinionFilter {
+    return this.#opinion;
+  }
+
+  set opinion(opinion: OpinionFilter) {
+    this.#opinion = opinion;
+    void this.look();
+  }
+
+  /** Looks from the beginning. A newer look ends an older one. */
+  look(): Promise<void> {
+    clearTimeout(this.#timer);
+    return this.#read(0);
+  }
+
+  /** Reads the next page. */
+  more(): Promise<void> {
+    return this.#read(this.items?.length ?? 0);
+  }
+
+  async #read(offset: number): Promise<void> {
+    this.#asking?.abort();
+    const { signal } = (this.#asking = new AbortController());
+    const search = this.#search.trim();
+    const query = {
+      limit: PAGE,
+      offset,
+      ...(search && { search }),
+      ...(this.#language && { language: this.#language }),
+      ...(this.#span !== 'any' && { from: daysAgo(DAYS[this.#span]) }),
+      ...(this.#opinion !== 'any' && { opinion: this.#opinion }),
+    };
+    const timer = setTimeout(() => this.#asking?.abort(), PATIENCE);
+    try {
+      const api = await this.#sidecar.api(signal);
+      const { items, total_count, has_more } = await api.history(query, signal);
+      if (signal.aborted) return;
+      this.items = offset === 0 ? items : [...(this.items ?? []), ...items];
+      [this.total, this.hasMore, this.searched, this.failed] = [total_count, has_more, search, false];
+    } catch {
+      if (this.#asking.signal === signal) this.failed = true;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+function daysAgo(days: number): string {
+  return new Date(Date.now() - days * 86_400_000).toISOString();
+}

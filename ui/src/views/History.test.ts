@@ -1,0 +1,87 @@
+import { render, screen, waitFor } from '@testing-library/svelte';
+import userEvent from '@testing-library/user-event';
+import { expect, test, vi } from 'vitest';
+
+import Window from '../Window.svelte';
+import { FakeApi, conversation, historyItem, validation } from '../testing/api';
+import { house } from '../testing/house';
+
+async function open(told: Partial<FakeApi> = {}, language = 'en-US') {
+  const all = await house({ api: Object.assign(new FakeApi(), told), language });
+  render(Window, { app: all.app });
+  return { ...all, user: userEvent.setup() };
+}
+
+const THREADS = {
+  a: [
+    historyItem('m1', { question: 'Sort a list', response: 'Use sorted(list).', conversation_id: 'a' }),
+    historyItem('m2', { question: 'Read a file', response: 'Use open().', conversation_id: 'a', rating: 5, language: 'rust' }),
+  ],
+  b: [historyItem('m3', { question: 'Why is <b>this</b> slow?', response: 'It is a list.', conversation_id: 'b', rating: 1 })],
+};
+
+test('everything that was asked is there, is found by its words, and opens where it was', async () => {
+  const scrollIntoView = vi.fn();
+  Element.prototype.scrollIntoView = scrollIntoView;
+  const { user } = await open({ threads: THREADS, items: [conversation('a'), conversation('b')] });
+  await user.click(screen.getByTestId('open-history'));
+  expect(document.activeElement).toBe(screen.getByTestId('history-search'));
+  await waitFor(() => expect(screen.getAllByTestId('history-item')).toHaveLength(3));
+  expect(screen.getByTestId('history-count').textContent).toContain('3 found');
+  expect(screen.getAllByTestId('history-item')[2]?.textContent).toContain('<b>this</b>');
+
+  await user.type(screen.getByTestId('history-search'), 'file');
+  await waitFor(() => expect(screen.getAllByTestId('history-item')).toHaveLength(1));
+  expect(screen.getByTestId('history-item').querySelector('mark')?.textContent).toBe('file');
+  await user.click(screen.getByTestId('history-item'));
+  await waitFor(() => expect(scrollIntoView).toHaveBeenCalled());
+  expect((scrollIntoView.mock.contexts[0] as HTMLElement).dataset['message']).toBe('m2');
+  expect(screen.getAllByTestId('answer')).toHaveLength(2);
+});
+
+test('it is narrowed by language, time and opinion, and says when nothing is left', async () => {
+  const { api, user } = await open({ threads: THREADS });
+  await user.keyboard('{Control>}[KeyH]{/Control}');
+  await waitFor(() => expect(screen.getAllByTestId('history-item')).toHaveLength(3));
+  await user.selectOptions(screen.getByTestId('history-language'), 'rust');
+  await user.selectOptions(screen.getByTestId('history-span'), 'week');
+  await user.selectOptions(screen.getByTestId('history-opinion'), 'negative');
+  await waitFor(() => expect(api.looks.at(-1)).toMatchObject({ language: 'rust', opinion: 'negative', limit: '30', offset: '0' }));
+  const from = new Date(api.looks.at(-1)?.['from'] ?? '').getTime();
+  expect(Math.abs(Date.now() - 7 * 86_400_000 - from)).toBeLessThan(60_000);
+  await user.type(screen.getByTestId('history-search'), 'nowhere');
+  await waitFor(() => expect(screen.getByTestId('history-count').textContent).toContain('Nothing was found.'));
+});
+
+test('an opinion is kept, with a word on it if there is one, and is seen again', async () => {
+  const { api, user } = await open({ threads: THREADS, items: [conversation('a'), conversation('b')] });
+  await user.click(await screen.findByTitle('b'));
+  const bad = await screen.findByTestId('opinion-negative');
+  expect(bad.getAttribute('aria-pressed')).toBe('true');
+  await user.click(screen.getByTestId('opinion-positive'));
+  await user.type(await screen.findByTestId('opinion-comment'), 'clear{Enter}');
+  await waitFor(() => expect(screen.queryByTestId('opinion-comment')).toBeNull());
+  expect(screen.getByTestId('opinion-positive').getAttribute('aria-pressed')).toBe('true');
+  const said = api.arrived.filter(({ path }) => path.endsWith('submit-feedback')).map(({ body }) => body);
+  expect(said).toEqual([
+    { type: 'positive', message_id: 'm3' },
+    { type: 'positive', message_id: 'm3', comment: 'clear' },
+  ]);
+});
+
+test('a block of code is checked where it stands', async () => {
+  const finding = { code: 'S307', line: 2, column: 5, end_line: 2, end_column: 9, message: 'eval is risky', severity: 'error', source_line: '' } as const;
+  const fix = { applicability: 'safe' as const, edits: [], message: 'use literal_eval' };
+  const code = '```python\nx = input()\neval(x)\n```';
+  const { api, user } = await open({
+    threads: { a: [historyItem('m1', { response: code, conversation_id: 'a' })] },
+    items: [conversation('a')],
+    validation: validation({ code_quality_score: 6.5, security_issues: [{ ...finding, fix }] }),
+  });
+  await user.click(await screen.findByTitle('a'));
+  await user.click(await screen.findByTestId('check-code'));
+  await waitFor(() => expect(screen.getByTestId('code-findings').dataset['state']).toBe('done'));
+  expect(screen.getByTestId('code-findings').textContent).toMatch(/1 problem\s*6.5 of 10\s*2:5\s*Error\s*eval is risky S307\s*To fix it: use literal_eval/);
+  expect(screen.getByTestId('code-block').querySelectorAll('.line.error')).toHaveLength(1);
+  expect(api.arrived.find(({ path }) => path.endsWith('validate-code'))?.body).toMatchObject({ code: 'x = input()\neval(x)\n', language: 'python' });
+});
