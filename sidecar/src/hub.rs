@@ -61,8 +61,8 @@ impl Hub {
     }
 
     /// Goes on with the downloads that an earlier process left, and stops all at `shutdown`.
-    pub async fn resume(&self, shutdown: CancellationToken) {
-        self.0.downloads.resume(&self.0.asking, shutdown).await;
+    pub fn resume(&self, shutdown: CancellationToken) {
+        self.0.downloads.resume(&self.0.asking, shutdown);
     }
 
     /// Begins to download a file.

@@ -108,7 +108,7 @@ impl House {
         }
         let hub = Hub::new(config, models.clone());
         if matches!(purpose, Purpose::Serve { .. }) {
-            hub.resume(shutdown.clone()).await;
+            hub.resume(shutdown.clone());
         }
         let work = TaskTracker::new();
         work.spawn(retention::watch(store.clone(), settings.clone(), models.clone(), shutdown.clone()));

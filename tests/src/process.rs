@@ -47,6 +47,8 @@ pub fn hapa_at(program: &Path, data: &Path, arguments: &[&str]) -> Command {
     command.args(arguments).env("HAPA_DATA_DIR", data).env("LC_ALL", "en_US.UTF-8").kill_on_drop(true);
     // No test looks into the keychain of whoever runs it.
     command.env("HAPA_KEYCHAIN", "false");
+    // None asks a hub elsewhere either: nothing listens there.
+    command.env("HF_ENDPOINT", "http://127.0.0.1:1");
     let script = data.join("script.json");
     if script.is_file() {
         command.env("HAPA_SCRIPT", script);

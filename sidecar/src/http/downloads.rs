@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::{Body as Bytes, Bytes as Chunk};
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
@@ -199,7 +199,7 @@ impl From<Offer> for HubFile {
 #[utoipa::path(
     post, path = "/api/v1/models/downloads", tag = "models", request_body = DownloadRequest,
     responses(
-        (status = 202, description = "It is on the list", body = DownloadsResponse),
+        (status = 200, description = "It is on the list", body = DownloadsResponse),
         (status = "4XX", description = "The request was refused", body = Problem),
     )
 )]
@@ -207,9 +207,9 @@ pub async fn download_model(
     State(app): State<App>,
     language: Language,
     Body(DownloadRequest { repository, file, revision }): Body<DownloadRequest>,
-) -> Result<(StatusCode, Json<DownloadsResponse>), Rejection> {
+) -> Result<Json<DownloadsResponse>, Rejection> {
     app.hub.download(Source { repository, file, revision }).await.map_err(language.rejection())?;
-    Ok((StatusCode::ACCEPTED, all(&app, language)))
+    Ok(all(&app, language))
 }
 
 /// Streams the list of downloads: now, and whenever something about it changes.

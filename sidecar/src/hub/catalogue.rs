@@ -70,7 +70,7 @@ pub const ALL: [Entry; 5] = [
         bytes: 491_400_064,
         license: "apache-2.0",
         free: true,
-        need: Need { weights: 469 * MIB, output: 138 * MIB, layers: 24, token: 12_288, width: 896, heads: 14, ..QWEN },
+        need: Need { weights: 463 * MIB, output: 138 * MIB, layers: 24, token: 12_288, width: 896, heads: 14, ..QWEN },
     },
     Entry {
         name: "Qwen2.5 Coder 1.5B",

@@ -113,10 +113,8 @@ impl Downloads {
     }
 
     /// Lists what an earlier process left and goes on with what was not paused. All stop at `shutdown`, and keep what they have.
-    pub async fn resume(&self, asking: &Asking, shutdown: CancellationToken) {
-        let kept = self.0.kept.clone();
-        let labels = tokio::task::spawn_blocking(move || kept.labels()).await.unwrap_or_default();
-        for (id, Label { source, known, paused }) in labels {
+    pub fn resume(&self, asking: &Asking, shutdown: CancellationToken) {
+        for (id, Label { source, known, paused }) in self.0.kept.labels() {
             let bytes = std::fs::metadata(self.0.kept.part(&id)).map_or(0, |facts| facts.len());
             let phase = if paused { Phase::Paused } else { Phase::Waiting };
             self.0.list.send_modify(|list| list.push(Download { id: id.clone(), source, phase, bytes, known }));
@@ -149,13 +147,21 @@ impl Downloads {
                 "models in several files cannot be downloaded yet; choose one in a single file",
             );
         }
-        let mut refused = None;
+        let mut settled = None;
         self.0.list.send_if_modified(|list| {
             let over = |download: &Download| matches!(download.phase, Phase::Done | Phase::Failed { .. });
             let is_full = list.len() >= MOST;
             match list.iter_mut().find(|download| download.id == id) {
+                // Whoever asks twice gets what they asked for.
+                Some(download) if download.source == source && !over(download) && download.phase != Phase::Paused => {
+                    settled = Some(Ok(()));
+                    return false;
+                }
                 Some(download) if !over(download) && download.phase != Phase::Paused => {
-                    refused = Some(conflict("이미 내려받는 중입니다", "it is being downloaded already"));
+                    settled = Some(conflict(
+                        "같은 이름의 다른 모델을 내려받는 중입니다",
+                        "another model by that name is being downloaded",
+                    ));
                     return false;
                 }
                 Some(download) => {
@@ -164,7 +170,7 @@ impl Downloads {
                     download.known = download.known.take().filter(|_| same);
                 }
                 None if is_full => {
-                    refused = Some(conflict(
+                    settled = Some(conflict(
                         "목록에 내려받기가 너무 많습니다; 끝난 것을 지우세요",
                         "there are too many downloads on the list; remove those that are over",
                     ));
@@ -180,8 +186,8 @@ impl Downloads {
             }
             true
         });
-        if let Some(refused) = refused {
-            return refused;
+        if let Some(settled) = settled {
+            return settled;
         }
         self.keep(&id).await?;
         self.run(asking, &id);

@@ -4243,7 +4243,7 @@ export interface operations {
         };
         responses: {
             /** @description It is on the list */
-            202: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
