@@ -47,16 +47,16 @@ impl Endpoint {
     }
 }
 
-/// A text of letters, digits and `-`, `_`, `.`, which is no way out of a folder.
+/// Words of letters, digits, `-` and `_` with single dots between them, which is no way out of a folder.
 fn is_plain(part: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    !part.is_empty() && part.len() <= 96 && part.bytes().all(allowed) && !part.starts_with('.') && !part.contains("..")
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    part.split('.').all(|word| !word.is_empty() && word.bytes().all(allowed))
 }
 
 /// A repository: its owner and its name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
-#[schema(value_type = String, max_length = 193, pattern = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*/[A-Za-z0-9_-][A-Za-z0-9._-]*$",
+#[schema(value_type = String, max_length = 193, pattern = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*/[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$",
     example = "Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF")]
 pub struct Repository(String);
 
@@ -64,7 +64,8 @@ impl TryFrom<String> for Repository {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let in_order = text.split_once('/').is_some_and(|(owner, name)| is_plain(owner) && is_plain(name));
+        let parts = text.split_once('/').filter(|_| text.len() <= 193);
+        let in_order = parts.is_some_and(|(owner, name)| is_plain(owner) && is_plain(name));
         if in_order {
             Ok(Self(text))
         } else {
@@ -76,7 +77,7 @@ impl TryFrom<String> for Repository {
 /// A model file in a repository, such as `model-q4_k_m.gguf` or `q4/model.gguf`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
-#[schema(value_type = String, max_length = 300, pattern = r"^[A-Za-z0-9._/-]+\.gguf$",
+#[schema(as = HubFileName, value_type = String, max_length = 200, pattern = r"^([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*/){0,3}[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.gguf$",
     example = "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf")]
 pub struct FileName(String);
 
@@ -85,7 +86,7 @@ impl TryFrom<String> for FileName {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let ending = text.get(text.len().saturating_sub(5)..).is_some_and(|end| end.eq_ignore_ascii_case(".gguf"));
-        let in_order = ending && text.split('/').count() <= 4 && text.split('/').all(is_plain);
+        let in_order = ending && text.len() <= 200 && text.split('/').count() <= 4 && text.split('/').all(is_plain);
         if in_order {
             Ok(Self(text))
         } else {
@@ -97,14 +98,14 @@ impl TryFrom<String> for FileName {
 /// A branch, a tag or a commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
-#[schema(value_type = String, max_length = 96, pattern = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$", example = "main")]
+#[schema(value_type = String, max_length = 96, pattern = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$", example = "main")]
 pub struct Revision(String);
 
 impl TryFrom<String> for Revision {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        if is_plain(&text) { Ok(Self(text)) } else { Err("it must be a branch, a tag or a commit") }
+        if is_plain(&text) && text.len() <= 96 { Ok(Self(text)) } else { Err("it must be a branch, a tag or a commit") }
     }
 }
 

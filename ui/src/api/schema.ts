@@ -1055,7 +1055,7 @@ export interface components {
         CacheType: "all" | "code_generation" | "completion";
         /** @description A model that is worth a download. */
         CatalogueItem: {
-            file: components["schemas"]["FileName"];
+            file: components["schemas"]["HubFileName"];
             fit: components["schemas"]["ModelFit"];
             /** @description Whether the licence lets everybody use it for everything, work included. */
             free: boolean;
@@ -1546,7 +1546,7 @@ export interface components {
             checked?: number | null;
             /** @description The same in one word. */
             failure?: string | null;
-            file: components["schemas"]["FileName"];
+            file: components["schemas"]["HubFileName"];
             /**
              * @description The model's id, once it is there.
              * @example qwen2.5-coder-1.5b-instruct-q4_k_m
@@ -1577,7 +1577,7 @@ export interface components {
         };
         /** @description What is to be downloaded. */
         DownloadRequest: {
-            file: components["schemas"]["FileName"];
+            file: components["schemas"]["HubFileName"];
             repository: components["schemas"]["Repository"];
             /** @description A branch, a tag or a commit; `main` if absent. */
             revision?: components["schemas"]["Revision"];
@@ -1882,11 +1882,6 @@ export interface components {
          */
         FileFormat: "hapa-history";
         /**
-         * @description A model file in a repository, such as `model-q4_k_m.gguf` or `q4/model.gguf`.
-         * @example qwen2.5-coder-1.5b-instruct-q4_k_m.gguf
-         */
-        FileName: string;
-        /**
          * @description What was found at one place. Lines and columns count from 1, columns in characters; the end is the column after the last.
          *     A byte order mark at the beginning is not counted.
          */
@@ -2163,13 +2158,18 @@ export interface components {
         };
         /** @description A model file in a repository. */
         HubFile: {
-            file: components["schemas"]["FileName"];
+            file: components["schemas"]["HubFileName"];
             /** @description The model's id, once it is here. */
             id: string;
             sha256?: string | null;
             /** Format: int64 */
             size_bytes: number;
         };
+        /**
+         * @description A model file in a repository, such as `model-q4_k_m.gguf` or `q4/model.gguf`.
+         * @example qwen2.5-coder-1.5b-instruct-q4_k_m.gguf
+         */
+        HubFileName: string;
         /** @description The model files of a repository. */
         HubFilesResponse: {
             /** @description The smallest first. Models in several files are left out. */
