@@ -10,6 +10,8 @@ export default defineConfig({
   reporter: 'list',
   outputDir: 'node_modules/.e2e',
   use: {
+    // Nothing moves, so that colours can be judged and pictures taken at once.
+    contextOptions: { reducedMotion: 'reduce' },
     viewport: { width: 1280, height: 800 },
     launchOptions: { executablePath: process.env['HAPA_TEST_CHROMIUM'] ?? '/usr/bin/chromium' },
   },

@@ -5,8 +5,6 @@ import type { Page } from '@playwright/test';
 import { expect, test } from './house';
 
 async function faults(page: Page): Promise<string[]> {
-  // Colours are judged when nothing moves any more.
-  await page.waitForTimeout(300);
   const { violations } = await new AxeBuilder({ page }).analyze();
   return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(' | ')}`);
 }

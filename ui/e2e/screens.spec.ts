@@ -18,8 +18,7 @@ for (const [width, height] of [[800, 600], [1280, 800], [1920, 1080]] as const) 
       test(`${width} ${language} ${theme}`, async ({ house, page }) => {
         mkdirSync(folder, { recursive: true });
         const shoot = async (view: string) => {
-          await page.waitForTimeout(300);
-          await page.screenshot({ path: join(folder, `${view}-${width}-${language}-${theme}.png`) });
+          await page.screenshot({ path: join(folder, `${view}-${width}-${language}-${theme}.png`), animations: 'disabled' });
         };
         await page.setViewportSize({ width, height });
         await house.open(page, { language, theme });
