@@ -185,11 +185,15 @@ impl Models {
         tokio::task::spawn_blocking(look).await.unwrap_or_default()
     }
 
-    /// All models that there are, those that answer first.
-    pub async fn list(&self) -> Vec<Listed> {
+    /// All models that there are, those that answer first; and how others with these needs would fit, each alone.
+    pub async fn list(&self, others: Vec<Need>) -> (Vec<Listed>, Vec<Result<Fit, Misfit>>) {
         let models = self.clone();
         // Reading the heads of files takes milliseconds each.
-        tokio::task::spawn_blocking(move || files::list(&models)).await.unwrap_or_default()
+        let look = move || {
+            let room = files::room(&models);
+            (files::list(&models, &room), others.iter().map(|need| budget::chat(need, &room)).collect())
+        };
+        tokio::task::spawn_blocking(look).await.unwrap_or_default()
     }
 
     /// Chooses a model for a role, keeps the choice, and begins to load it.
@@ -226,16 +230,6 @@ impl Models {
         self.find(id).ok_or(Error::NotFound)?;
         self.order(Order::Sleep(id.clone()));
         Ok(())
-    }
-
-    /// How models with these needs would fit into this machine, each alone.
-    pub async fn fits(&self, needs: Vec<Need>) -> Vec<Result<Fit, Misfit>> {
-        let models = self.clone();
-        let fit = move || {
-            let room = files::room(&models);
-            needs.iter().map(|need| budget::chat(need, &room)).collect()
-        };
-        tokio::task::spawn_blocking(fit).await.unwrap_or_default()
     }
 
     /// The file of a model.

@@ -2,7 +2,7 @@
 //!
 //! TLS is rustls with ring. Neither follows redirects: a key goes where it was meant to go, and nowhere else.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
@@ -38,6 +38,26 @@ pub fn client_here() -> ClientBuilder {
 pub fn elsewhere() -> Result<Client, String> {
     let tls = tls().with_platform_verifier().map_err(|error| error.to_string())?;
     client(tls).https_only(true).build().map_err(|error| error.to_string())
+}
+
+/// Both clients. Each is made when the first request goes out by it.
+#[derive(Debug, Default)]
+pub struct Clients {
+    here: OnceLock<Client>,
+    elsewhere: OnceLock<Option<Client>>,
+}
+
+impl Clients {
+    /// The one for a server of this machine that speaks no TLS, or for all others; `None` when none of those can be trusted.
+    #[must_use]
+    pub fn of(&self, is_plain: bool) -> Option<&Client> {
+        if is_plain {
+            return Some(self.here.get_or_init(here));
+        }
+        let made =
+            || elsewhere().inspect_err(|error| tracing::error!("no server elsewhere can be trusted: {error}")).ok();
+        self.elsewhere.get_or_init(made).as_ref()
+    }
 }
 
 /// Whether an address is of this machine, which may be spoken to without TLS.

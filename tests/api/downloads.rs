@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sidecar::hub::Patience;
 use tests::eventually;
-use tests::hub::{FILE, ID, REPOSITORY, bytes, from, hub, model_file, redirection};
+use tests::hub::{FILE, ID, REPOSITORY, bytes, from, hub, hub_that_stops_halfway, model_file, redirection};
 use tests::server::{Server, json_of};
 use tests::stranger::{Act, Stranger};
 
@@ -230,13 +230,8 @@ async fn a_disk_that_fills_up_stops_it_and_it_goes_on_when_there_is_room() {
 
 #[tokio::test]
 async fn it_can_be_paused_outlives_the_process_so_and_goes_on() {
-    let file = model_file();
-    let half = file.len() / 2;
-    let hub = hub(move |number, heard| match number {
-        0 => Act::Repeat(bytes(&file, 0, half), Vec::new(), Duration::from_millis(20)),
-        _ => Act::Say(bytes(&file, from(heard), usize::MAX)),
-    })
-    .await;
+    let half = model_file().len() / 2;
+    let hub = hub_that_stops_halfway().await;
     let address = hub.address.clone();
     let patient = |address: String| move |config: &mut sidecar::config::Config| config.hf_endpoint = address;
     let server = Server::with(patient(address.clone())).await;

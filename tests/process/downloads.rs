@@ -1,14 +1,12 @@
 //! A download under whose hands the process dies.
 
-use std::time::Duration;
-
 use nix::sys::signal::Signal;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::eventually;
-use tests::hub::{FILE, ID, REPOSITORY, bytes, from, hub, model_file};
+use tests::hub::{FILE, ID, REPOSITORY, from, hub_that_stops_halfway, model_file};
 use tests::process::{Supervised, data_with, hapa};
-use tests::stranger::{Act, Stranger};
+use tests::stranger::Stranger;
 
 async fn start(data: &std::path::Path, hub: &Stranger) -> (Supervised, String) {
     let mut command = hapa(data, &["serve", "--supervised"]);
@@ -20,13 +18,8 @@ async fn start(data: &std::path::Path, hub: &Stranger) -> (Supervised, String) {
 
 #[tokio::test]
 async fn a_download_goes_on_after_a_kill() {
-    let file = model_file();
-    let half = file.len() / 2;
-    let hub = hub(move |number, heard| match number {
-        0 => Act::Repeat(bytes(&file, 0, half), Vec::new(), Duration::from_millis(20)),
-        _ => Act::Say(bytes(&file, from(heard), usize::MAX)),
-    })
-    .await;
+    let half = model_file().len() / 2;
+    let hub = hub_that_stops_halfway().await;
     let data = data_with(&tests::script());
     let (mut hapa, address) = start(data.path(), &hub).await;
     let request = tests::client().request(Method::POST, format!("{address}/api/v1/models/downloads"));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -119,6 +120,16 @@ pub async fn hub(act: impl Fn(usize, &Heard) -> Act + Send + Sync + 'static) -> 
             return Act::respond(200, "application/json", &found.to_string());
         }
         act(count.fetch_add(1, Ordering::Relaxed), heard)
+    })
+    .await
+}
+
+/// A hub that brings half of the file and then nothing, and the rest when it is asked again.
+pub async fn hub_that_stops_halfway() -> Stranger {
+    let file = model_file();
+    hub(move |number, heard| match number {
+        0 => Act::Repeat(bytes(&file, 0, file.len() / 2), Vec::new(), Duration::from_millis(20)),
+        _ => Act::Say(bytes(&file, from(heard), usize::MAX)),
     })
     .await
 }

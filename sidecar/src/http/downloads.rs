@@ -4,17 +4,16 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::{Body as Bytes, Bytes as Chunk};
+use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::body::{Body, Id, Parameters};
 use super::problem::Rejection;
-use super::sse::EventStream;
+use super::sse::{self, EventStream};
 use crate::app::App;
 use crate::error::{Error, Language, Problem};
 use crate::hub::{Download, FileName, Found, Offer, Phase, Repository, Revision, Source};
@@ -230,10 +229,9 @@ pub async fn downloads(State(app): State<App>, language: Language) -> Response {
             return None;
         }
         let line = serde_json::to_string(&*all(&app, language)).expect("a list has string keys and finite numbers");
-        Some((Ok::<_, Infallible>(Chunk::from(format!("data: {line}\n\n"))), (app, changes)))
+        Some((Ok::<_, Infallible>(Bytes::from(format!("data: {line}\n\n"))), (app, changes)))
     });
-    let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache")];
-    (headers, Bytes::from_stream(lists)).into_response()
+    sse::events(lists)
 }
 
 /// Pauses a download, or lets it go on.

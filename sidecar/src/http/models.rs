@@ -215,14 +215,17 @@ pub async fn verify_model(
 }
 
 async fn all(app: &App, language: Language) -> ModelsResponse {
-    let models: Vec<ModelItem> =
-        app.models.list().await.into_iter().map(|model| ModelItem::new(model, language)).collect();
-    let catalogue = catalogue(app, language, &models).await;
+    let (listed, fits) = app.models.list(hub::catalogue::ALL.iter().map(|entry| entry.need).collect()).await;
+    let models: Vec<ModelItem> = listed.into_iter().map(|model| ModelItem::new(model, language)).collect();
+    let catalogue = catalogue(fits, language, &models);
     ModelsResponse { status: "success", models, memory: app.models.memory(), catalogue }
 }
 
-async fn catalogue(app: &App, language: Language, models: &[ModelItem]) -> Vec<CatalogueItem> {
-    let fits = app.models.fits(hub::catalogue::ALL.iter().map(|entry| entry.need).collect()).await;
+fn catalogue(
+    fits: Vec<Result<engine::fit::Fit, Misfit>>,
+    language: Language,
+    models: &[ModelItem],
+) -> Vec<CatalogueItem> {
     let suited = hub::catalogue::suited(&fits, crate::system::cores());
     let item = |(index, (entry, fit)): (usize, (hub::catalogue::Entry, Result<engine::fit::Fit, Misfit>))| {
         let file = entry.file();

@@ -1,16 +1,17 @@
 //! Asking the hub: every address that it points to is looked at before it is followed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, LOCATION, RANGE, RETRY_AFTER};
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Response, StatusCode};
 use tokio::time::timeout;
 use url::Url;
 
 use super::Problem;
 use super::address::Endpoint;
 use super::transfer::Patience;
-use crate::web;
+use crate::web::{self, Clients};
 
 /// Hosts that one request may be sent on to.
 const MOST_HOPS: usize = 5;
@@ -22,8 +23,7 @@ const LONGEST_LIST: usize = 4 * 1024 * 1024;
 #[derive(Debug, Clone)]
 pub struct Asking {
     endpoint: Endpoint,
-    elsewhere: Result<Client, String>,
-    here: Client,
+    clients: Arc<Clients>,
     patience: Patience,
 }
 
@@ -55,7 +55,7 @@ impl Asking {
     /// For the hub at an endpoint.
     #[must_use]
     pub fn new(endpoint: Endpoint, patience: Patience) -> Self {
-        Self { endpoint, elsewhere: web::elsewhere(), here: web::here(), patience }
+        Self { endpoint, clients: Arc::default(), patience }
     }
 
     /// How long it waits.
@@ -99,11 +99,7 @@ impl Asking {
     }
 
     async fn send(&self, url: &Url, from: u64) -> Result<Response, Problem> {
-        let client = if web::is_loopback(url) {
-            &self.here
-        } else {
-            self.elsewhere.as_ref().map_err(|_| Problem::Unreachable)?
-        };
+        let client = self.clients.of(web::is_loopback(url)).ok_or(Problem::Unreachable)?;
         let mut request = client.get(url.clone());
         if from > 0 {
             request = request.header(RANGE, format!("bytes={from}-"));

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::asking::Asking;
+use super::transfer::is_hash;
 use super::{FileName, Problem, Repository};
 
 /// Repositories that are listed at most.
@@ -108,8 +109,11 @@ pub async fn files(asking: &Asking, repository: &Repository) -> Result<Vec<Offer
 }
 
 fn offer(entry: Entry) -> Option<Offer> {
-    let is_hash = |text: &String| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let file = FileName::try_from(entry.path).ok().filter(|_| entry.kind == "file")?;
     let whole = !crate::models::is_in_parts(&crate::settings::ModelId(file.model().to_owned()));
-    whole.then(|| Offer { file, bytes: entry.size, sha256: entry.lfs.map(|stored| stored.oid).filter(is_hash) })
+    whole.then(|| Offer {
+        file,
+        bytes: entry.size,
+        sha256: entry.lfs.map(|stored| stored.oid).filter(|oid| is_hash(oid)),
+    })
 }

@@ -66,12 +66,11 @@ impl Known {
         let text = |headers: &HeaderMap, name: &str| Some(headers.get(name)?.to_str().ok()?.trim().to_owned());
         let tag = text(first, "x-linked-etag").or_else(|| text(first, ETAG.as_str()));
         let sha256 = tag.map(|tag| tag.trim_start_matches("W/").trim_matches('"').to_ascii_lowercase());
-        let is_hash = |text: &String| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         let whole = text(last, CONTENT_RANGE.as_str()).and_then(|range| Some(range.rsplit_once('/')?.1.to_owned()));
         let bytes = text(first, "x-linked-size").or(whole).or_else(|| text(last, CONTENT_LENGTH.as_str()));
         let commit = text(first, "x-repo-commit").filter(|commit| commit.bytes().all(|byte| byte.is_ascii_hexdigit()));
         Ok(Self {
-            sha256: sha256.filter(is_hash).ok_or(Problem::NoHash)?,
+            sha256: sha256.filter(|text| is_hash(text)).ok_or(Problem::NoHash)?,
             bytes: bytes.and_then(|bytes| bytes.parse().ok()).ok_or(Problem::Garbled)?,
             commit,
         })
@@ -170,6 +169,12 @@ pub fn check(part: &Path, known: &Known, mut tell: impl FnMut(u64)) -> Result<()
         return Err(Problem::Wrong);
     }
     engine::gguf::read(part).map(drop).map_err(|flaw| Problem::Flawed(flaw.to_string()))
+}
+
+/// Whether a text can be a SHA-256 in hexadecimal digits.
+#[must_use]
+pub fn is_hash(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// The SHA-256 of a file's bytes, in hexadecimal digits. `tell` is told how many were looked at.

@@ -51,7 +51,7 @@ pub fn find(folder: &Path, named: Option<&Path>, id: &ModelId) -> Option<PathBuf
 }
 
 /// All models, those that were chosen first.
-pub fn list(models: &Models) -> Vec<Listed> {
+pub fn list(models: &Models, room: &Room) -> Vec<Listed> {
     let inner = &models.0;
     if inner.scripted {
         return scripted(models).into_iter().collect();
@@ -62,8 +62,7 @@ pub fn list(models: &Models) -> Vec<Listed> {
     {
         files.insert(id, named.clone());
     }
-    let room = room(models);
-    let mut listed: Vec<Listed> = files.into_iter().map(|(id, file)| look(models, id, &file, &room)).collect();
+    let mut listed: Vec<Listed> = files.into_iter().map(|(id, file)| look(models, id, &file, room)).collect();
     listed.sort_by_key(|model| model.roles.is_empty());
     listed
 }

@@ -1,6 +1,5 @@
 //! The connection to a remote server: requests go out with the key, and what comes back is bounded in size and time.
 
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
@@ -14,7 +13,7 @@ use super::body::Body;
 use super::events::printable;
 use super::failure::Failure;
 use crate::config::Secret;
-use crate::web;
+use crate::web::Clients;
 
 /// How long a list of models may take.
 const LIST: Duration = Duration::from_secs(10);
@@ -53,11 +52,10 @@ pub enum Refusal {
     },
 }
 
-/// The clients. They are made when the first request goes out.
+/// The ways out.
 #[derive(Debug, Default)]
 pub struct Wire {
-    here: OnceLock<Client>,
-    elsewhere: OnceLock<Option<Client>>,
+    clients: Clients,
 }
 
 impl Wire {
@@ -108,14 +106,7 @@ impl Wire {
     }
 
     fn client(&self, server: &Server) -> Result<&Client, Failure> {
-        if server.address.is_plain() {
-            return Ok(self.here.get_or_init(web::here));
-        }
-        let client = self.elsewhere.get_or_init(|| {
-            let made = web::elsewhere();
-            made.inspect_err(|error| tracing::error!("no server elsewhere can be trusted: {error}")).ok()
-        });
-        client.as_ref().ok_or(Failure::Unreachable)
+        self.clients.of(server.address.is_plain()).ok_or(Failure::Unreachable)
     }
 }
 

@@ -146,17 +146,10 @@ impl<'model> Worker<'model> {
     /// Does one of the things for which there is time when nobody asks. Gives back how long to wait for somebody before the next.
     fn rest(&mut self, waited: Duration) -> Duration {
         let at_once = waited.is_zero();
-        if at_once && !self.memory.saves_at_once() {
-            return IDLE;
+        if at_once == self.memory.saves_at_once() && self.memory.save_one() {
+            return if at_once { Duration::ZERO } else { BREATH };
         }
-        let saved = (at_once || !self.memory.saves_at_once()) && self.memory.save_one();
-        if saved && at_once {
-            Duration::ZERO
-        } else if saved || !at_once && self.memory.store_one() {
-            BREATH
-        } else {
-            IDLE
-        }
+        if !at_once && self.memory.store_one() { BREATH } else { IDLE }
     }
 
     /// Forgets everything that no request works on, if that was asked for.
