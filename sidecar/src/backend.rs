@@ -8,7 +8,7 @@ mod stand_in;
 
 use std::sync::{Arc, OnceLock};
 
-use engine::{Answer, Error, Lane, Model, Prompt, Request};
+use engine::{Answer, Counted, Error, Lane, Model, Prompt, Request};
 
 use self::stand_in::StandIn;
 use crate::models::Models;
@@ -125,6 +125,14 @@ impl Backend {
     pub async fn instead_of(&self, candidate: &Candidate, error: &Error) -> Option<Candidate> {
         let is_local = candidate.place == Place::Local && self.policy() == RemotePolicy::LocalThenRemote;
         if is_local && gives_way(error) { self.elsewhere().await.ok() } else { None }
+    }
+
+    /// Counts the tokens of a prompt of the chat lane for this candidate; `None` for a remote server, which does not tell.
+    pub async fn count(&self, candidate: &Candidate, prompt: Prompt) -> Option<Result<Counted, Error>> {
+        match candidate.place {
+            Place::Local => Some(self.models.count(prompt).await),
+            Place::Remote => None,
+        }
     }
 
     /// Asks this candidate, and nobody else.

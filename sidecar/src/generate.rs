@@ -4,6 +4,7 @@ pub mod ask;
 pub mod enhanced;
 pub mod findings;
 pub mod kind;
+pub mod measure;
 pub mod profile;
 pub mod prompt;
 mod record;
@@ -15,17 +16,18 @@ use engine::Lane;
 use tokio::sync::mpsc;
 use tracing::Instrument;
 
-pub use self::ask::Ask;
+pub use self::ask::{Ask, ContextFile};
 use self::findings::Finding;
 pub use self::kind::ModelType;
-use self::record::{Accepted, Recording, Room, Whole};
+use self::prompt::Ground;
+use self::record::{Accepted, Begun, Recording, Room, Whole};
 pub use self::split::Opened;
 use self::split::Splitter;
 use crate::answers::{Kind, Origin, Question, Reuse};
 use crate::app::App;
 use crate::backend::Voice;
 use crate::error::{Error, Invalid, Message};
-use crate::store::{Finish, NewMessage, Thread};
+use crate::store::{self, Finish, NewMessage, Thread};
 
 /// An accepted question. Dropping it stops the model at its next step; what was said so far is kept.
 #[derive(Debug)]
@@ -114,16 +116,18 @@ impl App {
     ///
     /// # Errors
     /// What is wrong with the question, or why the model cannot take it.
-    pub async fn generate(&self, owner: &str, ask: Ask) -> Result<Generation, Error> {
+    pub async fn generate(&self, owner: &str, mut ask: Ask) -> Result<Generation, Error> {
         if self.shutdown.is_cancelled() {
             return Err(Error::Stopping);
         }
         let asked = Instant::now();
+        let continued = self.continued(owner, &mut ask).await?;
+        let begun = continued.as_ref().map(Begun::of).unwrap_or_default();
         let earlier = self.earlier(owner, &ask).await?;
         let profile = self.profile(owner).await?.with(ask.profile.clone());
         let candidate = self.backend.candidate(Lane::Chat).await?;
         let facts = facts(&ask).await;
-        let request = prompt::request(&ask, &profile, &earlier, &facts);
+        let request = prompt::request(&ask, &profile, &Ground { earlier, facts, begun: begun.answer.clone() });
         let reuse = if ask.use_cache { Reuse::Allowed } else { Reuse::Refused };
         let key = prompt::key(&request, &ask, &candidate);
         let question = Question { kind: Kind::Generation, key, voice: candidate.voice(), reuse };
@@ -136,64 +140,106 @@ impl App {
         let voice = answer.by.voice().ok_or(engine::Error::Stopped)?;
         let room = Room { prompt_tokens, limit, dropped };
         let splitter = Splitter::of(ask.kind.shape(), &ask.language);
-        let thread = match &ask.conversation_id {
-            Some(id) => Thread::Known { id: id.clone(), replaces: ask.replaces.clone() },
-            None => Thread::New { title: title(&ask.question) },
+        let (conversation_id, message_id) = match continued {
+            Some(message) => (message.conversation_id, message.id),
+            None => {
+                let mut message = new_message(owner, &ask, &voice)?;
+                if answer.origin == Origin::Kept {
+                    // Question and answer are kept together, before anything is told of them.
+                    let whole = Whole::hear(answer, splitter, asked, &room).await.ok_or(engine::Error::Stopped)?;
+                    message.answer = Some(whole.progress.clone());
+                    let (conversation_id, message_id) = self.store.add_message(message).await?;
+                    let start = Start { conversation_id, message_id, voice };
+                    return Ok(Generation { start, events: whole.events() });
+                }
+                self.store.add_message(message).await?
+            }
         };
-        let mut message = NewMessage {
-            thread,
-            owner: owner.to_owned(),
-            question: ask.question.clone(),
-            code_context: ask.code_context.clone(),
-            language: ask.language.clone(),
-            model: voice.model.clone(),
-            backend: voice.place.as_str(),
-            answer: None,
-        };
-        if answer.origin == Origin::Kept {
-            // Question and answer are kept together, before anything is told of them.
-            let whole = Whole::hear(answer, splitter, asked, &room).await.ok_or(engine::Error::Stopped)?;
-            message.answer = Some(whole.progress.clone());
-            let (conversation_id, message_id) = self.store.add_message(message).await?;
-            let start = Start { conversation_id, message_id, voice };
-            return Ok(Generation { start, events: whole.events() });
-        }
-        let (conversation_id, message_id) = self.store.add_message(message).await?;
         let start = Start { conversation_id, message_id: message_id.clone(), voice };
-        let accepted = Accepted { kind: ask.kind, message_id, asked, room };
+        let accepted = Accepted { kind: ask.kind, message_id, asked, room, begun };
         let recording = Recording::new(self.clone(), accepted, splitter);
         let (events, receiver) = mpsc::channel(64);
         self.work.spawn(recording.run(answer, events).in_current_span());
         Ok(Generation { start, events: receiver })
     }
 
-    /// The thread so far, up to the message that is replaced, if one is.
-    async fn earlier(&self, owner: &str, ask: &Ask) -> Result<Vec<crate::store::Message>, Error> {
+    /// The message whose answer is to go on, if that is what is asked for; the question becomes the one of that message.
+    async fn continued(&self, owner: &str, ask: &mut Ask) -> Result<Option<store::Message>, Error> {
+        let Some(id) = &ask.continues else { return Ok(None) };
+        let conversation = self.known_conversation(owner, ask, "continues").await?;
+        let latest = self.store.latest(&conversation).await?.filter(|message| message.id == *id);
+        let Some(message) = latest else {
+            let what =
+                Message::new("이 대화의 마지막 메시지가 아닙니다", "is not the last message of this conversation");
+            return Err(Error::Unknown(Invalid::field("continues", what)));
+        };
+        if matches!(message.finish.as_deref(), None | Some("stop")) {
+            let what =
+                Message::new("끝난 답변이거나 아직 쓰는 중입니다", "the answer is whole, or still being written");
+            return Err(Error::Conflict(what));
+        }
+        ask.kind = ModelType::of(&message.kind).unwrap_or_default();
+        ask.question.clone_from(&message.question);
+        ask.code_context.clone_from(&message.code_context);
+        ask.files = ContextFile::read(message.files.as_deref());
+        ask.language.clone_from(&message.language);
+        Ok(Some(message))
+    }
+
+    /// The thread so far, up to the message that is replaced or goes on, if one does.
+    async fn earlier(&self, owner: &str, ask: &Ask) -> Result<Vec<store::Message>, Error> {
+        if ask.conversation_id.is_none() && ask.replaces.is_none() {
+            return Ok(Vec::new());
+        }
+        let id = self.known_conversation(owner, ask, "replaces").await?;
+        if let Some(replaced) = &ask.replaces
+            && !self.store.in_thread(&id, replaced).await?
+        {
+            let what = Message::new("이 대화에 없는 메시지입니다", "this conversation has no such message");
+            return Err(Error::Unknown(Invalid::field("replaces", what)));
+        }
+        let before = ask.replaces.as_deref().or(ask.continues.as_deref());
+        Ok(self.store.thread(&id, before, REMEMBERED).await?)
+    }
+
+    /// The conversation of a question, which `field` needs one for.
+    async fn known_conversation(&self, owner: &str, ask: &Ask, field: &str) -> Result<String, Error> {
         let unknown = |field: &str, what: Message| Error::Unknown(Invalid::field(field, what));
         let Some(id) = &ask.conversation_id else {
-            return match ask.replaces {
-                Some(_) => {
-                    Err(unknown("replaces", Message::new("conversation_id가 필요합니다", "needs a conversation_id")))
-                }
-                None => Ok(Vec::new()),
-            };
+            return Err(unknown(field, Message::new("conversation_id가 필요합니다", "needs a conversation_id")));
         };
         if self.store.conversation(owner, id).await?.is_none() {
             return Err(unknown("conversation_id", Message::new("없는 대화입니다", "there is no such conversation")));
         }
-        if let Some(replaced) = &ask.replaces
-            && !self.store.in_thread(id, replaced).await?
-        {
-            let what = Message::new("이 대화에 없는 메시지입니다", "this conversation has no such message");
-            return Err(unknown("replaces", what));
-        }
-        Ok(self.store.thread(id, ask.replaces.as_deref(), REMEMBERED).await?)
+        Ok(id.clone())
     }
+}
+
+/// What is kept of an accepted question.
+fn new_message(owner: &str, ask: &Ask, voice: &Voice) -> Result<NewMessage, Error> {
+    let thread = match &ask.conversation_id {
+        Some(id) => Thread::Known { id: id.clone(), replaces: ask.replaces.clone() },
+        None => Thread::New { title: title(&ask.question) },
+    };
+    Ok(NewMessage {
+        thread,
+        owner: owner.to_owned(),
+        question: ask.question.clone(),
+        kind: ask.kind.as_str(),
+        code_context: ask.code_context.clone(),
+        files: ContextFile::write(&ask.files)?,
+        language: ask.language.clone(),
+        model: voice.model.clone(),
+        backend: voice.place.as_str(),
+        answer: None,
+    })
 }
 
 /// What reading the code tells, for the kinds of task that build on it.
 async fn facts(ask: &Ask) -> Vec<Finding> {
-    let Some(code) = ask.code_context.clone().filter(|_| ask.kind.wants_facts()) else { return Vec::new() };
+    let file = || ask.files.first().map(|file| file.content.clone());
+    let code = ask.code_context.clone().or_else(file).filter(|_| ask.kind.wants_facts());
+    let Some(code) = code else { return Vec::new() };
     let language = ask.language.clone();
     let facts = tokio::task::spawn_blocking(move || findings::facts(&code, &language));
     facts.await.expect("checking code does not panic, and is not cancelled")

@@ -20,6 +20,7 @@ mod hosts;
 mod json;
 mod keys;
 mod language;
+mod measure;
 mod metrics;
 mod models;
 mod observe;
@@ -219,6 +220,7 @@ fn stream_routes() -> OpenApiRouter<App> {
 fn check_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(users::profile, users::save_profile))
+        .routes(routes!(measure::count_tokens))
         .routes(routes!(check::validate_code))
         .routes(routes!(check::analyze_code))
         .routes(routes!(models::models))

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use engine::fit::{Fit, Misfit, Need};
-use engine::{Answer, Device, Engine, Lane, Load, Model, Request, State};
+use engine::{Answer, Counted, Device, Engine, Lane, Load, Model, Prompt, Request, State};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
@@ -135,6 +135,14 @@ impl Models {
         let engine = self.engine(Role::of(request.lane))?;
         let model = engine.model()?;
         Ok((engine.submit(request)?, model))
+    }
+
+    /// Counts the tokens of a prompt for whoever answers chats.
+    ///
+    /// # Errors
+    /// Why nobody does, or that the prompt has no room.
+    pub async fn count(&self, prompt: Prompt) -> Result<Counted, engine::Error> {
+        self.engine(Role::Chat)?.count(prompt).await
     }
 
     /// How full the queues of all models are.

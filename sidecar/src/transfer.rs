@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::error::Error;
+use crate::generate::{ContextFile, ModelType};
 use crate::store::{self, Imported, NewConversation, now, timestamp};
 
 /// Messages that are read at a time.
@@ -51,6 +52,13 @@ struct Entry {
     replaced: bool,
     #[serde(default)]
     rating: Option<i64>,
+    /// The message that it follows.
+    #[serde(default)]
+    parent: Option<String>,
+    #[serde(default)]
+    model_type: ModelType,
+    #[serde(default)]
+    files: Vec<ContextFile>,
 }
 
 fn python() -> String {
@@ -95,6 +103,9 @@ impl From<store::Message> for Entry {
             tokens_per_second: message.tokens_per_second,
             replaced: message.superseded,
             rating: message.rating,
+            parent: message.parent,
+            model_type: ModelType::of(&message.kind).unwrap_or_default(),
+            files: ContextFile::read(message.files.as_deref()),
         }
     }
 }
@@ -199,6 +210,10 @@ async fn messages(
                 }
                 let time = timestamp(message.created_at);
                 let _ = write!(text, "\n### {time}\n\n{}\n", quoted(&message.question));
+                for file in ContextFile::read(message.files.as_deref()) {
+                    let _ =
+                        write!(text, "\n`{}`\n\n{}\n", file.path.replace(['`', '\n'], " "), fenced("", &file.content));
+                }
                 if let Some(code) = message.code_context.filter(|code| !code.is_empty()) {
                     let _ = write!(text, "\n{}\n", fenced(&message.language, &code));
                 }
@@ -304,11 +319,15 @@ async fn take(
         created_at: time(thread.map(|thread| &thread.created_at), first),
         updated_at: time(thread.map(|thread| &thread.updated_at), last),
     };
-    let messages: Vec<Imported<'_>> = entries.iter().map(|(entry, time)| imported(entry, *time)).collect();
+    let files: Vec<Option<String>> =
+        entries.iter().map(|(entry, _)| ContextFile::write(&entry.files)).collect::<Result<_, _>>()?;
+    let messages = entries.iter().zip(&files);
+    let messages: Vec<Imported<'_>> =
+        messages.map(|((entry, time), files)| imported(entry, *time, files.as_deref())).collect();
     Ok(app.store.import(owner, conversation, &messages).await?)
 }
 
-fn imported(entry: &Entry, created_at: i64) -> Imported<'_> {
+fn imported<'a>(entry: &'a Entry, created_at: i64, files: Option<&'a str>) -> Imported<'a> {
     Imported {
         id: &entry.id,
         question: &entry.question,
@@ -327,6 +346,9 @@ fn imported(entry: &Entry, created_at: i64) -> Imported<'_> {
         created_at,
         superseded: entry.replaced,
         rating: entry.rating,
+        parent: entry.parent.as_deref(),
+        kind: entry.model_type.as_str(),
+        files,
     }
 }
 
@@ -361,6 +383,12 @@ fn entry(value: Value) -> Result<(Entry, i64), String> {
         ),
         (entry.duration.is_finite() && (0.0..=1e9).contains(&entry.duration), "`duration` must be seconds"),
         (entry.rating.is_none_or(|rating| (1..=5).contains(&rating)), "`rating` must be 1 to 5"),
+        (entry.parent.as_deref().is_none_or(id), "`parent` must be 1 to 64 letters, digits, hyphens or underscores"),
+        (entry.files.len() <= 20, "`files` must have at most 20 items"),
+        (
+            entry.files.iter().all(|file| at_most(&file.path, 1000) && at_most(&file.content, 100_000)),
+            "`files` must have paths of at most 1000 characters, and contents of at most 100000",
+        ),
     ];
     if let Some((_, problem)) = checks.iter().find(|(fine, _)| !fine) {
         return Err((*problem).into());

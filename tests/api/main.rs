@@ -23,3 +23,4 @@ mod remote;
 mod routes;
 mod security;
 mod settings;
+mod threads;

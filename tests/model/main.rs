@@ -101,6 +101,32 @@ async fn greedy_answers_are_the_same_with_and_without_a_reused_prefix() {
 }
 
 #[tokio::test]
+async fn a_cut_answer_that_goes_on_becomes_the_one_that_was_not_cut() {
+    let _turn = turn().await;
+    let engine = engine().await;
+    let question = "Write a function that adds two numbers.";
+    let (whole, _) = answer(&engine, request(question, 40)).await.unwrap();
+    let (begun, _) = answer(&engine, request(question, 15)).await.unwrap();
+    let Prompt::Chat(mut messages) = request(question, 25).prompt else { unreachable!() };
+    messages.push(Message::new(Role::Assistant, &begun));
+    let (rest, summary) = answer(&engine, chat(messages, 25)).await.unwrap();
+    assert_eq!(begun + &rest, whole);
+    assert!(summary.reused_tokens + 2 >= summary.prompt_tokens, "what was written is not read again: {summary:?}");
+}
+
+#[tokio::test]
+async fn tokens_are_counted_as_an_answer_counts_them_and_nothing_is_read() {
+    let _turn = turn().await;
+    let engine = engine().await;
+    let asked = request("Write a function that adds two numbers.", 5);
+    let counted = engine.count(asked.prompt.clone()).await.unwrap();
+    let (_, summary) = answer(&engine, asked).await.unwrap();
+    assert_eq!((counted.tokens, summary.reused_tokens), (summary.prompt_tokens, 0));
+    let long = engine.count(request(&"word ".repeat(5000), 1).prompt).await;
+    assert!(matches!(long, Err(Error::ContextTooLong { tokens, .. }) if tokens > 5000), "{long:?}");
+}
+
+#[tokio::test]
 async fn a_seed_makes_a_warm_answer_repeatable() {
     let _turn = turn().await;
     let engine = engine().await;

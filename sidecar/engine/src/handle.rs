@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
-use crate::{Error, Event, Lane, Model, Request, State};
+use crate::{Error, Event, Lane, Model, Prompt, Request, Sampling, State};
 
 /// Events of a request beside its tokens: the start, the end, and the steps in which the longest prompt is read.
 const MOST_OTHER_EVENTS: usize = 2048;
@@ -128,6 +128,29 @@ impl Engine {
         })?;
         Ok(Answer { events: receiver })
     }
+
+    /// Lays a prompt out and counts its tokens, without reading it.
+    ///
+    /// # Errors
+    /// As of [`Engine::submit`], and [`Error::ContextTooLong`] where the prompt has no room.
+    pub async fn count(&self, prompt: Prompt) -> Result<Counted, Error> {
+        let sampling = Sampling { temperature: 0.0, top_p: 1.0, seed: 0 };
+        let mut answer = self.submit(Request::new(prompt, sampling, 0))?;
+        match answer.next().await {
+            Some(Ok(Event::Started { prompt_tokens, dropped, .. })) => Ok(Counted { tokens: prompt_tokens, dropped }),
+            Some(Err(error)) => Err(error),
+            Some(Ok(_)) | None => Err(Error::Stopped),
+        }
+    }
+}
+
+/// What a prompt takes of the model's window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// Its tokens, without what is left out.
+    pub tokens: usize,
+    /// Messages that had to be left out for want of room.
+    pub dropped: usize,
 }
 
 /// A running generation. Dropping it stops the model at its next step.

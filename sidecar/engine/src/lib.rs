@@ -16,7 +16,7 @@ mod scripted;
 mod template;
 mod utf8;
 
-pub use handle::{Answer, Engine, Load, Speaker};
+pub use handle::{Answer, Counted, Engine, Load, Speaker};
 pub use living::all_ended;
 pub use llama::{Device, Options, Storage, clear_states, default_backends, devices};
 pub use request::{

@@ -162,7 +162,9 @@ fn lay_out(reader: &Reader<'_>, mut jobs: tokio::sync::mpsc::Receiver<Job>, laid
             Ok(prompt) => {
                 let (prompt_tokens, limit, dropped) = (prompt.tokens.len(), reader.limit, prompt.dropped);
                 job.reply.send(Ok(Event::Started { prompt_tokens, limit, dropped }));
-                let _ = laid.send((job, prompt.tokens, prompt.likeness));
+                if job.request.max_tokens > 0 {
+                    let _ = laid.send((job, prompt.tokens, prompt.likeness));
+                }
             }
             Err(error) => job.reply.send(Err(error)),
         }

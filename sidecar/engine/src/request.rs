@@ -9,7 +9,7 @@ pub struct Request {
     pub prompt: Prompt,
     /// How the next token is chosen.
     pub sampling: Sampling,
-    /// The answer ends after this many tokens.
+    /// The answer ends after this many tokens. With 0 the prompt is only laid out and counted: nothing follows [`Event::Started`].
     pub max_tokens: u32,
     /// Whether each piece of the answer tells its probability, which costs a look at the whole vocabulary.
     pub probabilities: bool,
@@ -82,7 +82,7 @@ pub enum AtEnd {
 /// What the model is to go on with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Prompt {
-    /// A conversation, oldest message first; the last one is to be answered.
+    /// A conversation, oldest message first; the last one is to be answered, or gone on with where it is the model's own.
     Chat(Vec<Message>),
     /// Text as it is, in which the model's control tokens are meant where they are written out.
     Text(String),

@@ -107,6 +107,7 @@ fn heard(prompt: &Prompt) -> (String, usize) {
     let words = |text: &str| text.split_whitespace().count();
     match prompt {
         Prompt::Chat(messages) => {
+            // An answer that goes on is listened for by its own last words.
             let last = messages.last().map(|message| message.content.clone()).unwrap_or_default();
             (last, messages.iter().map(|message| words(&message.content)).sum())
         }
@@ -126,6 +127,9 @@ async fn say(answer: ScriptedAnswer, prompt_tokens: usize, request: &Request, re
         return;
     }
     reply.send(Ok(Event::Started { prompt_tokens, limit: CONTEXT, dropped: answer.dropped }));
+    if max_tokens == 0 {
+        return;
+    }
     let pieces = &answer.pieces[..answer.pieces.len().min(max_tokens)];
     for piece in pieces {
         reply.send(Ok(Event::Text { text: piece.clone(), log_probability, tokens: 1 }));

@@ -1,12 +1,12 @@
 //! A question as it was typed by a client, and as it is meant: checked once, at the edge.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::kind::ModelType;
 use super::profile::{CodeStyle, Detail, ProfileFields};
 use super::split;
-use crate::error::{Error, Invalid};
+use crate::error::{Error, Invalid, Message};
 
 /// The body of `POST /api/v1/generate-code` and its streaming form.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -23,6 +23,9 @@ pub struct GenerateRequest {
     /// The file that is being worked on, for the model to know: at most 1,000 characters.
     #[schema(max_length = 1000)]
     pub file_path: Option<String>,
+    /// Other files that the question is about: at most 20, with 100,000 characters together.
+    #[schema(max_items = 20)]
+    pub files: Option<Vec<ContextFile>>,
     /// Who asks, and how they like their answers; what it does not name comes from the saved profile.
     pub user_profile: Option<ProfileFields>,
     /// Another name of `user_profile`, which counts where both are there.
@@ -47,8 +50,12 @@ pub struct GenerateRequest {
     pub include_type_hints: Option<bool>,
     /// The conversation to go on with; a new one if absent.
     pub conversation_id: Option<String>,
-    /// A message of that conversation whose place this question takes: it and all after it leave the thread.
+    /// A message of that conversation whose place this question takes: it and all after it leave the thread, and stay as another
+    /// version of it.
     pub replaces: Option<String>,
+    /// The last message of that conversation's thread, whose answer was cut: it goes on where it ended, and what is asked is what
+    /// was asked there. A stream carries only what is new.
+    pub continues: Option<String>,
     /// The same seed, question and model give the same answer; a random one if absent.
     #[schema(value_type = Option<i64>, minimum = 0, maximum = 4_294_967_295_i64)]
     pub seed: Option<u32>,
@@ -57,6 +64,42 @@ pub struct GenerateRequest {
     /// Accepted for older clients: which endpoint is asked decides whether the answer is streamed.
     pub stream: Option<bool>,
 }
+
+/// A file that a question is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ContextFile {
+    /// Its name or path, for the model to know: 1 to 1,000 characters.
+    #[schema(min_length = 1, max_length = 1000, example = "shop/cart.py")]
+    pub path: String,
+    /// Its text.
+    #[schema(max_length = 100000)]
+    pub content: String,
+}
+
+impl ContextFile {
+    /// The files that a message was kept with.
+    #[must_use]
+    pub fn read(kept: Option<&str>) -> Vec<Self> {
+        kept.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
+    }
+
+    /// How files are kept with a message; `None` where there are none.
+    ///
+    /// # Errors
+    /// Never, as far as anybody knows: text can always be written as JSON.
+    pub fn write(files: &[Self]) -> Result<Option<String>, Error> {
+        if files.is_empty() {
+            return Ok(None);
+        }
+        serde_json::to_string(files).map(Some).map_err(|error| Error::Internal(error.to_string()))
+    }
+}
+
+/// Files of a question at most.
+const MOST_FILES: usize = 20;
+
+/// Characters of a question's files together at most.
+const MOST_FILE_CHARACTERS: usize = 100_000;
 
 /// A question whose every part is within its bounds.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,6 +114,8 @@ pub struct Ask {
     pub language: String,
     /// The file that is being worked on.
     pub file_path: Option<String>,
+    /// Other files that the question is about.
+    pub files: Vec<ContextFile>,
     /// What the request says of who asks.
     pub profile: ProfileFields,
     /// 0 to 2.
@@ -85,6 +130,8 @@ pub struct Ask {
     pub conversation_id: Option<String>,
     /// The message whose place this takes.
     pub replaces: Option<String>,
+    /// The message whose answer is to go on.
+    pub continues: Option<String>,
     /// What the dice begin with, if the caller chose it.
     pub seed: Option<u32>,
     /// Whether an earlier answer may be given again.
@@ -114,6 +161,16 @@ impl TryFrom<GenerateRequest> for Ask {
     fn try_from(request: GenerateRequest) -> Result<Self, Error> {
         let mut invalid = Invalid::default();
         invalid.not_blank("user_question", &request.user_question);
+        let ask = Self::checked(request, &mut invalid);
+        invalid.into_result()?;
+        Ok(ask)
+    }
+}
+
+impl Ask {
+    /// The question of a request; what is wrong with it is noted in `invalid`. A question may be blank here, as one that is
+    /// still being written.
+    pub fn checked(request: GenerateRequest, invalid: &mut Invalid) -> Self {
         invalid.at_most("user_question", Some(&request.user_question), 10_000);
         invalid.at_most("code_context", request.code_context.as_deref(), 50_000);
         invalid.at_most("file_path", request.file_path.as_deref(), 1000);
@@ -121,14 +178,22 @@ impl TryFrom<GenerateRequest> for Ask {
         let temperature = invalid.within("temperature", request.temperature, 0.0, 2.0).unwrap_or(0.3);
         let top_p = invalid.within("top_p", request.top_p, 0.0, 1.0).unwrap_or(0.95);
         let max_tokens = invalid.within("max_tokens", request.max_tokens, 1, 4096).unwrap_or(1024);
-        let profile = profile(&mut invalid, request.user_profile, request.user_profile_camel);
-        invalid.into_result()?;
-        Ok(Self {
+        let files = request.files.unwrap_or_default();
+        check_files(invalid, &files);
+        if request.replaces.is_some() && request.continues.is_some() {
+            invalid.add(
+                "continues",
+                Message::new("replaces와 함께 쓸 수 없습니다", "cannot be used together with replaces"),
+            );
+        }
+        let profile = profile(invalid, request.user_profile, request.user_profile_camel);
+        Self {
             kind: request.model_type.unwrap_or_default(),
             question: request.user_question,
             code_context: given(request.code_context),
             language: split::canonical(request.language.as_deref().unwrap_or("python")),
             file_path: given(request.file_path),
+            files,
             profile,
             temperature,
             top_p,
@@ -141,10 +206,30 @@ impl TryFrom<GenerateRequest> for Ask {
             },
             conversation_id: request.conversation_id,
             // Who asks again wants another answer.
-            use_cache: request.use_cache.unwrap_or(request.replaces.is_none()),
+            use_cache: request.use_cache.unwrap_or(request.replaces.is_none()) && request.continues.is_none(),
             replaces: request.replaces,
+            continues: request.continues,
             seed: request.seed,
-        })
+        }
+    }
+}
+
+fn check_files(invalid: &mut Invalid, files: &[ContextFile]) {
+    invalid.at_most_items("files", files.len(), MOST_FILES);
+    for (index, file) in files.iter().take(MOST_FILES).enumerate() {
+        let path = format!("files.{index}.path");
+        invalid.not_blank(&path, &file.path);
+        invalid.at_most(&path, Some(&file.path), 1000);
+    }
+    let characters: usize = files.iter().map(|file| file.content.chars().count()).sum();
+    if characters > MOST_FILE_CHARACTERS {
+        invalid.add(
+            "files",
+            Message::new(
+                format!("모두 합쳐 {MOST_FILE_CHARACTERS}자 이하여야 합니다"),
+                format!("must have at most {MOST_FILE_CHARACTERS} characters together"),
+            ),
+        );
     }
 }
 

@@ -104,6 +104,7 @@ impl TryFrom<EnhancedRequest> for Ask {
             code_context: given(request.context).or_else(|| given(request.code_context)),
             language: split::canonical(request.language.as_deref().unwrap_or("python")),
             file_path: given(request.file_path),
+            files: Vec::new(),
             profile,
             temperature,
             top_p,
@@ -118,6 +119,7 @@ impl TryFrom<EnhancedRequest> for Ask {
             },
             conversation_id: request.conversation_id,
             replaces: None,
+            continues: None,
             seed: request.seed,
             use_cache: request.use_cache.unwrap_or(true),
         })

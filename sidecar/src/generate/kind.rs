@@ -52,6 +52,12 @@ impl ModelType {
         Self::Documentation,
     ];
 
+    /// The kind that the API has this word for.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+
     /// The word of the API.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -14,20 +14,34 @@ use crate::store;
 /// Facts about the code that the model is told at most.
 const MOST_FACTS: usize = 8;
 
-/// The request for an answer to `ask` by somebody with this profile, given the thread so far and what is known of the code.
+/// What a question builds on.
+#[derive(Debug, Clone, Default)]
+pub struct Ground {
+    /// The thread so far.
+    pub earlier: Vec<store::Message>,
+    /// What is known of the code.
+    pub facts: Vec<Finding>,
+    /// The answer as far as it was written, where it is to go on.
+    pub begun: String,
+}
+
+/// The request for an answer to `ask` by somebody with this profile.
 #[must_use]
-pub fn request(ask: &Ask, profile: &Profile, earlier: &[store::Message], facts: &[Finding]) -> Request {
+pub fn request(ask: &Ask, profile: &Profile, ground: &Ground) -> Request {
     let mut messages = vec![Message::new(Role::System, system(ask, profile))];
-    for message in earlier.iter().filter(|message| !message.answer.is_empty()) {
+    for message in ground.earlier.iter().filter(|message| !message.answer.is_empty()) {
         messages.push(Message::if_room(Role::User, &message.question));
         messages.push(Message::if_room(Role::Assistant, &message.answer));
     }
-    messages.push(Message::new(Role::User, question(ask, facts)));
+    messages.push(Message::new(Role::User, question(ask, &ground.facts)));
+    if !ground.begun.is_empty() {
+        messages.push(Message::new(Role::Assistant, &ground.begun));
+    }
     let seed = ask.seed.unwrap_or_else(|| getrandom::u32().unwrap_or(0));
     let sampling = Sampling { temperature: ask.temperature, top_p: ask.top_p, seed };
     let request = Request::new(Prompt::Chat(messages), sampling, ask.max_tokens);
     // Where code is changed, most of it is said again, and can be guessed.
-    let repeats = ask.code_context.is_some() || !earlier.is_empty();
+    let repeats = ask.code_context.is_some() || !ask.files.is_empty() || !ground.earlier.is_empty();
     let drafts = if repeats { Drafts::Lookup } else { Drafts::Off };
     Request { drafts, moves: Moves::WhereCut, ..request }
 }
@@ -96,17 +110,32 @@ fn is_hangul(character: char) -> bool {
     matches!(character, '가'..='힣' | 'ㄱ'..='ㆎ' | 'ᄀ'..='ᇿ')
 }
 
+/// The question behind what it is about. Files come first: they stay the same while the questions about them change.
 fn question(ask: &Ask, facts: &[Finding]) -> String {
-    let Some(code) = &ask.code_context else { return ask.question.clone() };
-    let path = ask.file_path.as_ref().map(|path| format!(" of `{path}`")).unwrap_or_default();
+    let mut text = String::new();
+    for file in &ask.files {
+        text += &block(ask.kind, &format!("The file `{}`", file.path), extension(&file.path), &file.content);
+    }
+    if let Some(code) = &ask.code_context {
+        let path = ask.file_path.as_ref().map(|path| format!(" of `{path}`")).unwrap_or_default();
+        text += &block(ask.kind, &format!("The code{path}"), &ask.language, code);
+    }
+    text += &known(facts);
+    text + &ask.question
+}
+
+/// Code under a heading. A review refers to the numbers of its lines.
+fn block(kind: ModelType, heading: &str, language: &str, code: &str) -> String {
     let fence = fence_for(code);
-    let code = if ask.kind == ModelType::CodeReview { numbered(code) } else { code.clone() };
-    format!(
-        "The code{path}:\n\n{fence}{language}\n{code}\n{fence}\n\n{known}{question}",
-        language = ask.language,
-        known = known(facts),
-        question = ask.question
-    )
+    let code = if kind == ModelType::CodeReview { numbered(code) } else { code.to_owned() };
+    format!("{heading}:\n\n{fence}{language}\n{code}\n{fence}\n\n")
+}
+
+/// What follows the last dot of a file's name, which markdown takes for a language; empty where there is none.
+fn extension(path: &str) -> &str {
+    let name = path.rsplit(['/', '\\']).next().unwrap_or_default();
+    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+    if ending.chars().all(|character| character.is_ascii_alphanumeric()) { ending } else { "" }
 }
 
 /// What is known of the code, for the model to build on.
@@ -150,7 +179,9 @@ mod tests {
 
     fn contents(ask: &Ask) -> Vec<String> {
         let profile = Profile::default().with(ask.profile.clone());
-        let Prompt::Chat(messages) = request(ask, &profile, &[], &[]).prompt else { panic!("questions are chats") };
+        let Prompt::Chat(messages) = request(ask, &profile, &Ground::default()).prompt else {
+            panic!("questions are chats")
+        };
         messages.into_iter().map(|message| message.content).collect()
     }
 
@@ -186,6 +217,15 @@ mod tests {
     fn code_with_fences_in_it_stays_in_one_block() {
         let body = r#"{"user_question": "fix it", "code_context": "x = '```'", "file_path": "a.py"}"#;
         assert_eq!(messages(body)[1], "The code of `a.py`:\n\n````python\nx = '```'\n````\n\nfix it");
+    }
+
+    #[test]
+    fn files_stand_before_the_question_under_their_names() {
+        let body = r#"{"user_question": "fix it", "files": [{"path": "shop/a.py", "content": "x = 1"}, {"path": "Makefile", "content": "all:"}]}"#;
+        assert_eq!(
+            messages(body)[1],
+            "The file `shop/a.py`:\n\n```py\nx = 1\n```\n\nThe file `Makefile`:\n\n```\nall:\n```\n\nfix it"
+        );
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::answers::{Listener, Origin};
 use crate::app::App;
 use crate::error::Error;
 use crate::metrics::Answered;
-use crate::store::{Finish, Progress};
+use crate::store::{self, Finish, Progress};
 
 /// How often a growing answer is written to disk: a crash costs no more than this.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
@@ -24,6 +24,22 @@ pub(super) struct Accepted {
     pub message_id: String,
     pub asked: Instant,
     pub room: Room,
+    pub begun: Begun,
+}
+
+/// What there is of an answer before the model goes on with it; nothing of a new one.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Begun {
+    pub answer: String,
+    pub tokens: i64,
+    pub duration_ms: i64,
+}
+
+impl Begun {
+    /// What there is of this message's answer.
+    pub fn of(message: &store::Message) -> Self {
+        Self { answer: message.answer.clone(), tokens: message.completion_tokens, duration_ms: message.duration_ms }
+    }
 }
 
 /// What a prompt takes of the context.
@@ -139,9 +155,12 @@ enum End {
 
 impl Recording {
     /// Of an answer that has not begun, and is taken apart by `splitter`.
-    pub fn new(app: App, accepted: Accepted, splitter: Splitter) -> Self {
-        let answer = String::new();
-        Self { app, accepted, answer, splitter, first_token: None, last_token: None, tokens: 0, saved: 0 }
+    pub fn new(app: App, accepted: Accepted, mut splitter: Splitter) -> Self {
+        let answer = accepted.begun.answer.clone();
+        // What is known already is not told again.
+        splitter.push(&answer);
+        let saved = answer.len();
+        Self { app, accepted, answer, splitter, first_token: None, last_token: None, tokens: 0, saved }
     }
 
     /// Forwards events until the answer ends or the caller leaves; then writes what came of it.
@@ -213,7 +232,7 @@ impl Recording {
         // Left or not: what follows concerns the record too.
         let _ = send(self.splitter.finish(), events).await;
         let mut progress = self.progress(Some(finish(summary)));
-        progress.completion_tokens = count(summary.completion_tokens);
+        progress.completion_tokens = self.accepted.begun.tokens + count(summary.completion_tokens);
         progress.prompt_tokens = count(summary.prompt_tokens);
         self.accepted.room.prompt_tokens = summary.prompt_tokens;
         // The speed of an answer that was made for somebody else says nothing.
@@ -266,8 +285,10 @@ impl Recording {
             explanation: self.splitter.explanation().to_owned(),
             finish,
             prompt_tokens: count(self.accepted.room.prompt_tokens),
-            completion_tokens: count(self.tokens),
-            duration_ms: i64::try_from(self.accepted.asked.elapsed().as_millis()).unwrap_or(i64::MAX),
+            completion_tokens: self.accepted.begun.tokens + count(self.tokens),
+            duration_ms: i64::try_from(self.accepted.asked.elapsed().as_millis())
+                .unwrap_or(i64::MAX)
+                .saturating_add(self.accepted.begun.duration_ms),
             tokens_per_second: self
                 .first_token
                 .zip(self.last_token)

@@ -112,6 +112,11 @@ pub struct ConversationChange {
     #[serde(default)]
     #[schema(nullable = true)]
     pinned: Option<bool>,
+    /// A message that the thread is to lead through from now on, of any version: with what it follows, and with the latest
+    /// messages that follow it.
+    #[serde(default)]
+    #[schema(nullable = true)]
+    shown: Option<String>,
 }
 
 /// A conversation that was made or changed.
@@ -218,7 +223,7 @@ pub async fn start_conversation(
     changed(&app, &caller, &id).await.map_err(language.rejection())
 }
 
-/// Renames or pins a conversation.
+/// Renames or pins a conversation, or goes to another version of a question in it.
 #[utoipa::path(
     patch, path = "/api/v1/conversations/{id}", tag = "history", request_body = ConversationChange,
     params(("id" = String, Path, description = "The conversation's id")),
@@ -238,6 +243,12 @@ pub async fn change_conversation(
     let found = app.store.change_conversation(&caller.owner, &id, title.as_deref(), change.pinned).await;
     if !found.map_err(language.rejection())? {
         return Err(language.rejection()(Error::NotFound));
+    }
+    if let Some(message) = change.shown
+        && !app.store.show(&id, &message).await.map_err(language.rejection())?
+    {
+        let what = Message::new("이 대화에 없는 메시지입니다", "this conversation has no such message");
+        return Err(language.rejection()(Error::Unknown(Invalid::field("shown", what))));
     }
     changed(&app, &caller, &id).await.map_err(language.rejection())
 }

@@ -11,6 +11,7 @@ use super::conversations::DoneResponse;
 use super::problem::Rejection;
 use crate::app::App;
 use crate::error::{Error, Invalid, Language, Message, Problem};
+use crate::generate::{ContextFile, ModelType};
 use crate::keys::Caller;
 use crate::store::{self, Query, timestamp};
 
@@ -93,6 +94,14 @@ pub struct HistoryItem {
     explanation: String,
     /// The code that the question was about.
     code_context: Option<String>,
+    /// The files that the question was about.
+    files: Vec<ContextFile>,
+    model_type: ModelType,
+    /// The ids of all versions of this question at its place in the conversation, oldest first, its own too. Versions come from
+    /// `replaces`; `shown` goes to another one.
+    versions: Vec<String>,
+    /// Whether another version has its place in the thread now.
+    replaced: bool,
 }
 
 impl From<store::Message> for HistoryItem {
@@ -115,6 +124,10 @@ impl From<store::Message> for HistoryItem {
             generated_code: message.generated_code,
             explanation: message.explanation,
             code_context: message.code_context,
+            files: ContextFile::read(message.files.as_deref()),
+            model_type: ModelType::of(&message.kind).unwrap_or_default(),
+            versions: message.versions.split(',').map(str::to_owned).collect(),
+            replaced: message.superseded,
         }
     }
 }

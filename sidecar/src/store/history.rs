@@ -29,7 +29,7 @@ const FOUND: &str = "INDEXED BY messages_heads ON heads.number = messages_text.r
 
 /// A condition on messages that were rated: what was said last of one counts. Other queries are faster without it.
 const RATED: &str =
-    "AND (SELECT coalesce(rating, iif(kind = 'positive', 5, iif(kind = 'negative', 1, NULL))) FROM feedback
+    "AND (SELECT coalesce(rating, iif(feedback.kind = 'positive', 5, iif(feedback.kind = 'negative', 1, NULL))) FROM feedback
                       WHERE message_id = heads.id ORDER BY feedback.id DESC LIMIT 1) BETWEEN ?8 AND ?9";
 
 impl Query {
@@ -113,7 +113,7 @@ impl Store {
             r#"SELECT heads.number AS "number!" FROM feedback JOIN messages AS heads ON heads.id = feedback.message_id
                WHERE feedback.owner = ?1 AND heads.owner = ?1 AND heads.number >= ?2 AND heads.number < ?3
                  AND (?4 IS NULL OR heads.language = ?4)
-                 AND coalesce(rating, iif(kind = 'positive', 5, iif(kind = 'negative', 1, NULL))) BETWEEN ?5 AND ?6
+                 AND coalesce(rating, iif(feedback.kind = 'positive', 5, iif(feedback.kind = 'negative', 1, NULL))) BETWEEN ?5 AND ?6
                ORDER BY heads.number DESC LIMIT ?7 OFFSET ?8"#,
             owner,
             from,
@@ -135,7 +135,7 @@ impl Store {
             "SELECT count(*) FROM feedback JOIN messages AS heads ON heads.id = feedback.message_id
              WHERE feedback.owner = ?1 AND heads.owner = ?1 AND heads.number >= ?2 AND heads.number < ?3
                AND (?4 IS NULL OR heads.language = ?4)
-               AND coalesce(rating, iif(kind = 'positive', 5, iif(kind = 'negative', 1, NULL))) BETWEEN ?5 AND ?6",
+               AND coalesce(rating, iif(feedback.kind = 'positive', 5, iif(feedback.kind = 'negative', 1, NULL))) BETWEEN ?5 AND ?6",
             owner,
             from,
             to,
@@ -193,8 +193,11 @@ impl Store {
             Message,
             r#"SELECT id, conversation_id, question, code_context, language, answer, generated_code, explanation, finish, model,
                       backend, prompt_tokens, completion_tokens, duration_ms, tokens_per_second, created_at, superseded AS "superseded: bool",
-                      (SELECT coalesce(rating, iif(kind = 'positive', 5, iif(kind = 'negative', 1, NULL))) FROM feedback
-                       WHERE message_id = messages.id ORDER BY feedback.id DESC LIMIT 1) AS "rating: i64"
+                      (SELECT coalesce(rating, iif(feedback.kind = 'positive', 5, iif(feedback.kind = 'negative', 1, NULL))) FROM feedback
+                       WHERE message_id = messages.id ORDER BY feedback.id DESC LIMIT 1) AS "rating: i64", parent, kind, files,
+                      (SELECT group_concat(id) FROM (SELECT version.id FROM messages AS version
+                       WHERE version.conversation_id = messages.conversation_id AND version.parent IS messages.parent
+                       ORDER BY version.number)) AS "versions!: String"
                FROM messages WHERE number = ?"#,
             number
         )
@@ -234,11 +237,24 @@ impl Store {
     /// Deletes one message of `owner`, and its conversation if nothing is left of it. `false` if there is none by this id.
     pub(crate) async fn delete_message(&self, owner: &str, id: &str) -> sqlx::Result<bool> {
         let mut transaction = self.write().await?;
-        let conversation =
-            sqlx::query_scalar!("DELETE FROM messages WHERE owner = ? AND id = ? RETURNING conversation_id", owner, id)
-                .fetch_optional(&mut *transaction)
-                .await?;
-        let Some(conversation) = conversation else { return Ok(false) };
+        let deleted = sqlx::query!(
+            "DELETE FROM messages WHERE owner = ? AND id = ? RETURNING conversation_id, parent",
+            owner,
+            id
+        )
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let Some(deleted) = deleted else { return Ok(false) };
+        let conversation = deleted.conversation_id;
+        // What followed it follows what it followed.
+        sqlx::query!(
+            "UPDATE messages SET parent = ?1 WHERE conversation_id = ?2 AND parent = ?3",
+            deleted.parent,
+            conversation,
+            id
+        )
+        .execute(&mut *transaction)
+        .await?;
         sqlx::query!(
             "DELETE FROM conversations WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM messages WHERE conversation_id = ?1)",
             conversation

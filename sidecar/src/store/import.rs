@@ -51,10 +51,16 @@ pub struct Imported<'a> {
     pub tokens_per_second: Option<f64>,
     /// Milliseconds since 1970.
     pub created_at: i64,
-    /// Whether a later version of the question took its place in the thread.
+    /// Whether another version of the question is in the thread in its place.
     pub superseded: bool,
     /// What somebody thought of it, 1 to 5.
     pub rating: Option<i64>,
+    /// The message that it follows.
+    pub parent: Option<&'a str>,
+    /// What was asked for, in the API's word.
+    pub kind: &'a str,
+    /// The files that it was about, JSON as the API writes them.
+    pub files: Option<&'a str>,
 }
 
 impl Store {
@@ -92,8 +98,8 @@ impl Store {
             let done = sqlx::query!(
                 "INSERT INTO messages (number, id, conversation_id, owner, language, created_at, finish, model, backend,
                                        prompt_tokens, completion_tokens, duration_ms, question, code_context, answer,
-                                       generated_code, explanation, superseded, tokens_per_second)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+                                       generated_code, explanation, superseded, tokens_per_second, parent, kind, files)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
                 number,
                 message.id,
                 conversation.id,
@@ -112,7 +118,10 @@ impl Store {
                 message.generated_code,
                 message.explanation,
                 message.superseded,
-                message.tokens_per_second
+                message.tokens_per_second,
+                message.parent,
+                message.kind,
+                message.files
             );
             let new = done.execute(&mut *transaction).await?.rows_affected();
             if let Some(rating) = message.rating.filter(|_| new > 0) {
@@ -131,6 +140,20 @@ impl Store {
                 .await?;
             }
             taken += new;
+        }
+        if messages.iter().all(|message| message.parent.is_none()) {
+            // A file of a time when nobody noted what follows what.
+            sqlx::query!(
+                "UPDATE messages SET parent = (
+                   SELECT earlier.id FROM messages AS earlier
+                   WHERE earlier.conversation_id = messages.conversation_id AND earlier.number < messages.number
+                     AND (earlier.superseded = 0 OR messages.superseded = 1)
+                   ORDER BY earlier.number DESC LIMIT 1)
+                 WHERE conversation_id = ? AND parent IS NULL",
+                conversation.id
+            )
+            .execute(&mut *transaction)
+            .await?;
         }
         transaction.commit().await?;
         Ok(taken)

@@ -75,10 +75,18 @@ pub struct Message {
     pub tokens_per_second: Option<f64>,
     /// Milliseconds since 1970.
     pub created_at: i64,
-    /// Whether a later version of the question took its place in the thread.
+    /// Whether another version of the question is in the thread in its place.
     pub superseded: bool,
     /// What somebody thought of it, 1 to 5.
     pub rating: Option<i64>,
+    /// The message that it follows.
+    pub parent: Option<String>,
+    /// What was asked for, in the API's word.
+    pub kind: String,
+    /// The files that it was about, JSON as the API writes them.
+    pub files: Option<String>,
+    /// The ids of all versions of the question, its own too, oldest first and separated by commas.
+    pub versions: String,
 }
 
 /// A question that was just accepted.
@@ -90,8 +98,12 @@ pub struct NewMessage {
     pub owner: String,
     /// What is asked.
     pub question: String,
+    /// What is asked for, in the API's word.
+    pub kind: &'static str,
     /// The code it is about.
     pub code_context: Option<String>,
+    /// The files it is about, JSON as the API writes them.
+    pub files: Option<String>,
     /// The programming language asked for.
     pub language: String,
     /// The model that answers.
@@ -114,7 +126,7 @@ pub enum Thread {
     Known {
         /// Its id.
         id: String,
-        /// The message whose place the question takes; that one and all after it leave the thread.
+        /// The message that the question is another version of; that one and all after it leave the thread.
         replaces: Option<String>,
     },
 }
@@ -195,8 +207,11 @@ impl Store {
             Message,
             r#"SELECT id, conversation_id, question, code_context, language, answer, generated_code, explanation, finish, model,
                       backend, prompt_tokens, completion_tokens, duration_ms, tokens_per_second, created_at, superseded AS "superseded: bool",
-                      (SELECT coalesce(rating, iif(kind = 'positive', 5, iif(kind = 'negative', 1, NULL))) FROM feedback
-                       WHERE message_id = messages.id ORDER BY feedback.id DESC LIMIT 1) AS "rating: i64"
+                      (SELECT coalesce(rating, iif(feedback.kind = 'positive', 5, iif(feedback.kind = 'negative', 1, NULL))) FROM feedback
+                       WHERE message_id = messages.id ORDER BY feedback.id DESC LIMIT 1) AS "rating: i64", parent, kind, files,
+                      (SELECT group_concat(id) FROM (SELECT version.id FROM messages AS version
+                       WHERE version.conversation_id = messages.conversation_id AND version.parent IS messages.parent
+                       ORDER BY version.number)) AS "versions!: String"
                FROM messages
                WHERE conversation_id = ?1 AND superseded = 0
                  AND (?2 IS NULL OR number < (SELECT number FROM messages WHERE id = ?2))
@@ -209,6 +224,42 @@ impl Store {
         .await?;
         messages.reverse();
         Ok(messages)
+    }
+
+    /// Makes the thread of a conversation lead through this message: its earlier messages, it, and the latest that follow it.
+    /// `false` if the conversation has no such message.
+    pub(crate) async fn show(&self, conversation_id: &str, id: &str) -> sqlx::Result<bool> {
+        let mut transaction = self.write().await?;
+        let found =
+            sqlx::query_scalar!("SELECT 1 FROM messages WHERE conversation_id = ? AND id = ?", conversation_id, id);
+        if found.fetch_optional(&mut *transaction).await?.is_none() {
+            return Ok(false);
+        }
+        // UNION, not UNION ALL: a file that was taken in may say that two messages follow each other.
+        sqlx::query!(
+            "WITH RECURSIVE
+               above (id) AS (
+                 SELECT ?2
+                 UNION SELECT parent FROM messages JOIN above USING (id) WHERE conversation_id = ?1),
+               below (id) AS (
+                 SELECT ?2
+                 UNION SELECT (SELECT later.id FROM messages AS later WHERE later.conversation_id = ?1 AND later.parent = below.id
+                               ORDER BY later.number DESC LIMIT 1) FROM below WHERE below.id IS NOT NULL)
+             UPDATE messages SET superseded = NOT EXISTS (SELECT 1 FROM above WHERE above.id = messages.id)
+                                          AND NOT EXISTS (SELECT 1 FROM below WHERE below.id = messages.id)
+             WHERE conversation_id = ?1",
+            conversation_id,
+            id
+        )
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// The newest message of a conversation's thread.
+    pub(crate) async fn latest(&self, conversation_id: &str) -> sqlx::Result<Option<Message>> {
+        Ok(self.thread(conversation_id, None, 1).await?.pop())
     }
 
     /// Whether a message is part of a conversation's thread now.

@@ -114,7 +114,7 @@ async fn add(
     conversation_id: &str,
 ) -> sqlx::Result<u64> {
     let now = now();
-    match &new.thread {
+    let parent = match &new.thread {
         Thread::New { title } => {
             sqlx::query!(
                 "INSERT INTO conversations (id, owner, title, created_at, updated_at) VALUES (?, ?, ?, ?, ?)",
@@ -126,23 +126,24 @@ async fn add(
             )
             .execute(&mut *connection)
             .await?;
+            None
         }
         Thread::Known { replaces, .. } => {
             sqlx::query!("UPDATE conversations SET updated_at = ? WHERE id = ?", now, conversation_id)
                 .execute(&mut *connection)
                 .await?;
-            if let Some(replaced) = replaces {
-                sqlx::query!(
-                    "UPDATE messages SET superseded = 1
-                     WHERE conversation_id = ?1 AND number >= (SELECT number FROM messages WHERE id = ?2)",
-                    conversation_id,
-                    replaced
-                )
-                .execute(&mut *connection)
-                .await?;
+            match replaces {
+                Some(replaced) => give_way(connection, conversation_id, replaced).await?,
+                None => {
+                    let latest = sqlx::query_scalar!(
+                        "SELECT id FROM messages WHERE conversation_id = ? AND superseded = 0 ORDER BY number DESC LIMIT 1",
+                        conversation_id
+                    );
+                    latest.fetch_optional(&mut *connection).await?
+                }
             }
         }
-    }
+    };
     let unfinished = Progress::default();
     let progress = new.answer.as_ref().unwrap_or(&unfinished);
     let finish = progress.finish.map(super::Finish::as_str);
@@ -151,9 +152,9 @@ async fn add(
     sqlx::query!(
         "INSERT INTO messages (number, id, conversation_id, owner, language, created_at, finish, model, backend, prompt_tokens,
                                completion_tokens, duration_ms, tokens_per_second, question, code_context, answer,
-                               generated_code, explanation)
+                               generated_code, explanation, parent, kind, files)
          VALUES ((SELECT coalesce(max(number) + 1, ?1) FROM messages WHERE number >= ?1 AND number < ?2),
-                 ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
+                 ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
         first,
         end,
         id,
@@ -172,11 +173,32 @@ async fn add(
         new.code_context,
         progress.answer,
         progress.generated_code,
-        progress.explanation
+        progress.explanation,
+        parent,
+        new.kind,
+        new.files
     )
     .execute(&mut *connection)
     .await?;
     Ok(1)
+}
+
+/// Takes a message and all after it out of the thread, and gives back the one that it followed.
+async fn give_way(
+    connection: &mut SqliteConnection,
+    conversation_id: &str,
+    replaced: &str,
+) -> sqlx::Result<Option<String>> {
+    sqlx::query!(
+        "UPDATE messages SET superseded = 1
+         WHERE conversation_id = ?1 AND number >= (SELECT number FROM messages WHERE id = ?2)",
+        conversation_id,
+        replaced
+    )
+    .execute(&mut *connection)
+    .await?;
+    let parent = sqlx::query_scalar!("SELECT parent FROM messages WHERE id = ?", replaced);
+    Ok(parent.fetch_optional(&mut *connection).await?.flatten())
 }
 
 async fn update(connection: &mut SqliteConnection, id: &str, progress: &Progress) -> sqlx::Result<u64> {

@@ -162,8 +162,42 @@ export interface paths {
         delete: operations["delete_conversation"];
         options?: never;
         head?: never;
-        /** Renames or pins a conversation. */
+        /** Renames or pins a conversation, or goes to another version of a question in it. */
         patch: operations["change_conversation"];
+        trace?: never;
+    };
+    "/api/v1/count-tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Counts the tokens that a question would take, without asking it. It may be blank here, as one that is still being written. */
+        post: operations["count_tokens"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/doctor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Looks at the installation as `hapa doctor` does, from inside: data folder, database, model, remote server, environment. */
+        get: operations["doctor"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/errors/dashboard": {
@@ -320,6 +354,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows the newest lines of the log, or those before a place in it. */
+        get: operations["logs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/metrics/endpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows how each endpoint does, since the process started. */
+        get: operations["metrics_endpoints"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/metrics/series": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows how HAPA did in the last hour, point by point. */
+        get: operations["metrics_series"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/models": {
         parameters: {
             query?: never;
@@ -400,6 +485,23 @@ export interface paths {
         /** Lists the model files of a repository. */
         get: operations["hub_files"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/imports/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Takes in a model file, which is the body. It is checked as a download is, and then one of the models. */
+        put: operations["import_model"];
         post?: never;
         delete?: never;
         options?: never;
@@ -547,8 +649,25 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        /** Changes settings. They are kept, and in force at once; null brings a default back. */
+        /** Changes settings. They are kept, and in force at once but for those that `restart_required` names; null brings a default back. */
         patch: operations["change_settings"];
+        trace?: never;
+    };
+    "/api/v1/storage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows where HAPA keeps its data, and how much room it takes. */
+        get: operations["storage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/submit-feedback": {
@@ -1404,10 +1523,25 @@ export interface components {
             /** @description Whether a completion could have several lines. */
             multiline: boolean;
         };
+        /** @description A file that a question is about. */
+        ContextFile: {
+            /** @description Its text. */
+            content: string;
+            /**
+             * @description Its name or path, for the model to know: 1 to 1,000 characters.
+             * @example shop/cart.py
+             */
+            path: string;
+        };
         /** @description What to change of a conversation. Absent fields stay. */
         ConversationChange: {
             /** @description Whether it stays at the top of the list. */
             pinned?: boolean | null;
+            /**
+             * @description A message that the thread is to lead through from now on, of any version: with what it follows, and with the latest
+             *     messages that follow it.
+             */
+            shown?: string | null;
             /**
              * @description What it is called from now on.
              * @example Flask 앱
@@ -1467,6 +1601,26 @@ export interface components {
              */
             total_count: number;
         };
+        /** @description What a question takes of the model's window. */
+        CountTokensResponse: {
+            /** @description Earlier messages that would be left out for want of room. */
+            dropped_messages: number;
+            /** @description Whether the model itself has counted; tokens of a remote server are estimated. */
+            exact: boolean;
+            /** @description Tokens of each file, in their order. */
+            files: components["schemas"]["FileTokens"][];
+            /** @description Whether the question with its code and files has room at all; if not, asking it is an error. */
+            fits: boolean;
+            /** @description Tokens that prompt and answer may have together; null where a remote server does not tell. */
+            limit?: number | null;
+            /** @description Tokens of the whole prompt, with the conversation so far and without what would be left out of it. */
+            prompt_tokens: number;
+            /**
+             * @description Always `success`.
+             * @example success
+             */
+            status: string;
+        };
         /** @description That all is to be deleted. */
         DeleteRequest: {
             /**
@@ -1521,6 +1675,14 @@ export interface components {
             memory_bytes: number;
             /** @description What llama.cpp calls it, such as `CUDA0`. */
             name: string;
+        };
+        /** @description How the installation is. */
+        DoctorResponse: {
+            /** @description All that was looked at, good things too. */
+            findings: components["schemas"]["HealthFinding"][];
+            issues: components["schemas"]["Issues"];
+            /** @description The worst of the findings in one word. */
+            status: components["schemas"]["Status"];
         };
         /** @description That something was done. */
         DoneResponse: {
@@ -1621,6 +1783,42 @@ export interface components {
              * @description The line where the old text begins, from 1.
              */
             start_line: number;
+        };
+        /** @description How an endpoint does. */
+        EndpointFigures: {
+            /**
+             * Format: double
+             * @description Mean of the milliseconds until the response begins.
+             */
+            average_ms: number;
+            /**
+             * @description The route's pattern.
+             * @example /api/v1/generate-code
+             */
+            endpoint: string;
+            /**
+             * Format: int64
+             * @description Of those, how many were answered with an error.
+             */
+            errors: number;
+            method: string;
+            /**
+             * Format: double
+             * @description 95 % of the responses took no longer to begin, to one digit.
+             */
+            p95_ms: number;
+            /** Format: int64 */
+            requests: number;
+        };
+        /** @description How each endpoint does. */
+        EndpointsResponse: {
+            /** @description Those that were asked since the process started. */
+            endpoints: components["schemas"]["EndpointFigures"][];
+            /**
+             * @description Always `success`.
+             * @example success
+             */
+            status: string;
         };
         /** @description The body of `POST /api/v1/code/enhanced-generate` and its streaming form. */
         EnhancedRequest: {
@@ -1881,6 +2079,11 @@ export interface components {
          * @enum {string}
          */
         FileFormat: "hapa-history";
+        /** @description What a file takes. */
+        FileTokens: {
+            path: string;
+            tokens: number;
+        };
         /**
          * @description What was found at one place. Lines and columns count from 1, columns in characters; the end is the column after the last.
          *     A byte order mark at the beginning is not counted.
@@ -1992,10 +2195,17 @@ export interface components {
         GenerateRequest: {
             /** @description Code that the question is about: at most 50,000 characters. */
             code_context?: string | null;
+            /**
+             * @description The last message of that conversation's thread, whose answer was cut: it goes on where it ended, and what is asked is what
+             *     was asked there. A stream carries only what is new.
+             */
+            continues?: string | null;
             /** @description The conversation to go on with; a new one if absent. */
             conversation_id?: string | null;
             /** @description The file that is being worked on, for the model to know: at most 1,000 characters. */
             file_path?: string | null;
+            /** @description Other files that the question is about: at most 20, with 100,000 characters together. */
+            files?: components["schemas"]["ContextFile"][] | null;
             /** @description Whether the code should have comments; the model's choice if absent. */
             include_comments?: boolean | null;
             /** @description Whether functions should have docstrings; the model's choice if absent. */
@@ -2013,7 +2223,10 @@ export interface components {
              */
             max_tokens?: number | null;
             model_type?: components["schemas"]["ModelType"] | null;
-            /** @description A message of that conversation whose place this question takes: it and all after it leave the thread. */
+            /**
+             * @description A message of that conversation whose place this question takes: it and all after it leave the thread, and stay as another
+             *     version of it.
+             */
             replaces?: string | null;
             /**
              * Format: int64
@@ -2103,11 +2316,14 @@ export interface components {
              */
             duration: number;
             explanation: string;
+            /** @description The files that the question was about. */
+            files: components["schemas"]["ContextFile"][];
             /** @description `stop`, `length`, `cancelled`, `interrupted` or `failed`; null while the model works. */
             finish_reason?: string | null;
             generated_code: string;
             id: string;
             language: string;
+            model_type: components["schemas"]["ModelType"];
             model_used: string;
             question: string;
             /**
@@ -2115,6 +2331,8 @@ export interface components {
              * @description 1 to 5, where it was rated.
              */
             rating?: number | null;
+            /** @description Whether another version has its place in the thread now. */
+            replaced: boolean;
             /** @description The whole answer, markdown, as far as it came. */
             response: string;
             /** @description Whether the answer came to its end. */
@@ -2131,6 +2349,11 @@ export interface components {
              * @description Tokens per second, once the answer had begun.
              */
             tokens_per_second?: number | null;
+            /**
+             * @description The ids of all versions of this question at its place in the conversation, oldest first, its own too. Versions come from
+             *     `replaces`; `shown` goes to another one.
+             */
+            versions: string[];
         };
         /** @description One message of the history. */
         HistoryItemResponse: components["schemas"]["HistoryItem"] & {
@@ -2253,6 +2476,16 @@ export interface components {
              */
             status: string;
         };
+        /** @description A model that was taken in. */
+        ImportedModel: {
+            /** @description Its id in the list of models. */
+            id: components["schemas"]["ModelId"];
+            /**
+             * @description Always `success`.
+             * @example success
+             */
+            status: string;
+        };
         /** @description Problems by weight. */
         Issues: {
             /**
@@ -2354,6 +2587,38 @@ export interface components {
          * @example info
          */
         LogLevel: string;
+        /** @description A line of the log. */
+        LogLine: {
+            /**
+             * Format: int64
+             * @description Its place in the log; one that is larger is newer.
+             */
+            cursor: number;
+            /** @description What else it carries, such as `request_id` and `duration_ms`. */
+            fields: Record<string, never>;
+            /** @description `TRACE`, `DEBUG`, `INFO`, `WARN` or `ERROR`. */
+            level: string;
+            message: string;
+            /** @description The part of HAPA that wrote it. */
+            target: string;
+            /** @description RFC 3339. */
+            time: string;
+        };
+        /** @description A part of the log. */
+        LogsResponse: {
+            /** @description Oldest first. There are no questions, no code and no keys in them. */
+            lines: components["schemas"]["LogLine"][];
+            /**
+             * Format: int64
+             * @description What to give as `before` for the lines before these; null at the beginning of the log.
+             */
+            next?: number | null;
+            /**
+             * @description Always `success`.
+             * @example success
+             */
+            status: string;
+        };
         /** @description Code in figures. What could not be counted for a language is null. */
         Metrics: {
             /** @description Classes and what other languages have in their place. */
@@ -2377,6 +2642,135 @@ export interface components {
             maintainability_index?: number | null;
             /** @description The deepest nesting of branches and loops within a function or at the top. */
             max_nesting?: number | null;
+        };
+        /** @description How HAPA did at a time, and since the point before. Counts are of that interval. */
+        MetricsPoint: {
+            /**
+             * Format: int64
+             * @description Requests that the model works on.
+             * @default 0
+             */
+            active: number;
+            /**
+             * Format: int64
+             * @description Milliseconds since 1970.
+             * @default 0
+             */
+            at: number;
+            /**
+             * Format: int64
+             * @description Bytes of main memory that models may take.
+             * @default 0
+             */
+            budget_limit: number;
+            /**
+             * Format: int64
+             * @description Bytes of main memory that models take of their budget.
+             * @default 0
+             */
+            budget_used: number;
+            /**
+             * Format: int64
+             * @description Questions and completions that were answered without the model.
+             * @default 0
+             */
+            cache_hits: number;
+            /**
+             * Format: int64
+             * @description Questions and completions that were put to the model.
+             * @default 0
+             */
+            cache_misses: number;
+            /**
+             * Format: int64
+             * @description Tokens of answers.
+             * @default 0
+             */
+            completion_tokens: number;
+            /**
+             * Format: float
+             * @description Percent of all processor cores, 0 to 100.
+             * @default 0
+             */
+            cpu: number;
+            /**
+             * Format: int64
+             * @description Errors that were answered.
+             * @default 0
+             */
+            errors: number;
+            /**
+             * Format: int64
+             * @description Bytes that models take of a GPU's memory; null where none is used.
+             * @default null
+             */
+            gpu_memory: number | null;
+            /**
+             * Format: int64
+             * @description Bytes of the machine's memory that are in use.
+             * @default 0
+             */
+            memory: number;
+            /**
+             * Format: int64
+             * @description Bytes of the machine's memory in all.
+             * @default 0
+             */
+            memory_total: number;
+            /**
+             * Format: int64
+             * @description Bytes of memory that HAPA holds, models included.
+             * @default 0
+             */
+            process_memory: number;
+            /**
+             * Format: int64
+             * @description Tokens of prompts.
+             * @default 0
+             */
+            prompt_tokens: number;
+            /**
+             * Format: int64
+             * @description Requests in the background that wait for the model.
+             * @default 0
+             */
+            queue_background: number;
+            /**
+             * Format: int64
+             * @description Chats that wait for the model.
+             * @default 0
+             */
+            queue_chat: number;
+            /**
+             * Format: int64
+             * @description Completions that wait for the model.
+             * @default 0
+             */
+            queue_completion: number;
+            /**
+             * Format: int64
+             * @description Requests that were answered.
+             * @default 0
+             */
+            requests: number;
+            /**
+             * Format: int64
+             * @description Of those, tokens that were in the model's memory already.
+             * @default 0
+             */
+            reused_tokens: number;
+            /**
+             * Format: double
+             * @description Mean of the seconds from question to first token of the answers that were finished; null if none was.
+             * @default null
+             */
+            time_to_first_token: number | null;
+            /**
+             * Format: double
+             * @description Mean speed of the answers that were finished; null if none was.
+             * @default null
+             */
+            tokens_per_second: number | null;
         };
         /** @description A model. */
         ModelCard: {
@@ -2642,6 +3036,11 @@ export interface components {
              * @description Mebibytes of main memory that models may take with everything around them; null for six tenths of this machine's.
              */
             memory_budget_mb?: number | null;
+            /**
+             * Format: int32
+             * @description The port of the API; null for 8000, or the next one that is free. A change counts from the next start on.
+             */
+            port?: number | null;
             /**
              * Format: int32
              * @description Requests of a key in a window.
@@ -3018,6 +3417,21 @@ export interface components {
             /** @description Whether running the code could do harm. */
             threat_detected: boolean;
         };
+        /** @description How HAPA did in the last hour. */
+        SeriesResponse: {
+            /**
+             * Format: int64
+             * @description Milliseconds from one point to the next while HAPA runs.
+             */
+            interval_ms: number;
+            /** @description Oldest first. While HAPA did not run, there are none. */
+            points: components["schemas"]["MetricsPoint"][];
+            /**
+             * @description Always `success`.
+             * @example success
+             */
+            status: string;
+        };
         /** @description What is in force. */
         Settings: {
             /**
@@ -3049,6 +3463,11 @@ export interface components {
              * @description Mebibytes of main memory that models may take with everything around them; null for six tenths of this machine's.
              */
             memory_budget_mb?: number | null;
+            /**
+             * Format: int32
+             * @description The port of the API; null for 8000, or the next one that is free. A change counts from the next start on.
+             */
+            port?: number | null;
             /**
              * Format: int32
              * @description Requests of a key in a window.
@@ -3102,6 +3521,8 @@ export interface components {
             from_environment: {
                 [key: string]: string;
             };
+            /** @description Settings that have changed and count from the next start of HAPA on. */
+            restart_required: string[];
             settings: components["schemas"]["Settings"];
             /**
              * @description Always `success`.
@@ -3144,6 +3565,29 @@ export interface components {
          * @enum {string}
          */
         Status: "healthy" | "degraded" | "unhealthy";
+        /** @description A part of the data folder. */
+        StoragePart: {
+            /** Format: int64 */
+            bytes: number;
+            /** @description `models`, `database`, `states` (what models have read of conversations) or `logs`. */
+            name: string;
+        };
+        /** @description What the data folder holds. */
+        StorageResponse: {
+            /** @description The folder's place. */
+            folder: string;
+            /**
+             * Format: int64
+             * @description Bytes that are free on its disk; null where the system does not tell.
+             */
+            free_bytes?: number | null;
+            parts: components["schemas"]["StoragePart"][];
+            /**
+             * @description Always `success`.
+             * @example success
+             */
+            status: string;
+        };
         /** @description More about a stream. */
         StreamOptions: {
             /** @description Whether the stream ends with what the answer cost. */
@@ -3839,6 +4283,77 @@ export interface operations {
             };
         };
     };
+    count_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GenerateRequest"];
+            };
+        };
+        responses: {
+            /** @description How much room it takes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CountTokensResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No model can count */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    doctor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DoctorResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     errors_dashboard: {
         parameters: {
             query?: never;
@@ -4171,6 +4686,105 @@ export interface operations {
             };
         };
     };
+    logs: {
+        parameters: {
+            query?: {
+                /** @description At most so many, 1 to 1000; 200 if absent. */
+                limit?: number;
+                /** @description Of this level or a worse one; all if absent. */
+                level?: "trace" | "debug" | "info" | "warn" | "error";
+                /** @description With this text in them, in any case. */
+                search?: string;
+                /** @description Only lines before this place: `next` of a page, or the `cursor` of a line. */
+                before?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the log */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogsResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    metrics_endpoints: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The endpoints */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndpointsResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    metrics_series: {
+        parameters: {
+            query?: {
+                /** @description Those after this time only, in milliseconds since 1970; the whole last hour if absent. */
+                since?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The points */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SeriesResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     models: {
         parameters: {
             query?: never;
@@ -4408,6 +5022,55 @@ export interface operations {
             };
             /** @description The request was refused */
             "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    import_model: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The file's name, which ends in `.gguf`
+                 * @example my-model.gguf
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        /** @description The file */
+        requestBody: {
+            content: {
+                "application/octet-stream": number[];
+            };
+        };
+        responses: {
+            /** @description It is one of the models */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportedModel"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The file could not be kept */
+            "5XX": {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4718,6 +5381,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SettingsResponse"];
+                };
+            };
+            /** @description The request was refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    storage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the data folder holds */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StorageResponse"];
                 };
             };
             /** @description The request was refused */

@@ -362,6 +362,10 @@ export function historyItem(id: string, change: Partial<HistoryItem> = {}): Hist
     finish_reason: 'stop',
     generated_code: '',
     explanation: '',
+    files: [],
+    model_type: 'code_generation',
+    versions: [id],
+    replaced: false,
     ...change,
   };
 }

@@ -169,6 +169,11 @@ impl Reader<'_> {
     }
 
     fn tokenize(&self, messages: &[&Message]) -> Result<Vec<LlamaToken>, Error> {
+        // Words of the model at the end are a beginning that it goes on with, exactly as they are.
+        let (messages, begun) = match messages.split_last() {
+            Some((last, before)) if last.role == Role::Assistant => (before, last.content.as_str()),
+            _ => (messages, ""),
+        };
         let parts = self.template.render(messages).map_err(|error| Error::Broken(error.to_string()))?;
         let vocab = self.model.vocab();
         let mut tokens = Vec::new();
@@ -182,6 +187,7 @@ impl Reader<'_> {
         if vocab.should_add_bos() && tokens.first() != Some(&vocab.bos()) {
             tokens.insert(0, vocab.bos());
         }
+        vocab.tokenize_into(begun.as_bytes(), &mut tokens, false, false);
         Ok(tokens)
     }
 
