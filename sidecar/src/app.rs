@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 use crate::answers::Answers;
 use crate::backend::Backend;
 use crate::complete::{Offers, Sessions};
-use crate::doctor::Report;
+use crate::doctor::Checkup;
 use crate::http::Hosts;
 use crate::hub::Hub;
 use crate::incidents::Incidents;
@@ -22,8 +22,11 @@ use crate::models::Models;
 use crate::remote::Remote;
 use crate::settings;
 use crate::stats::Stats;
+use crate::storage::Storage;
 use crate::store::Store;
 use crate::system::Sample;
+use crate::telemetry::tail::Tail;
+use crate::timeline::Timeline;
 use crate::users::Profiles;
 
 /// All that the API works with. Clones share it; each layer that a request passes has one.
@@ -62,7 +65,7 @@ pub struct Handles {
     /// The latest look at the machine.
     pub system: watch::Receiver<Sample>,
     /// The latest look at the installation.
-    pub checkup: watch::Receiver<Report>,
+    pub checkup: Checkup,
     /// The host names that are answered to.
     pub hosts: Hosts,
     /// How much each caller may ask for.
@@ -85,8 +88,14 @@ pub struct Handles {
     pub metrics: Metrics,
     /// How long requests took.
     pub stats: Stats,
+    /// How HAPA did in the last hour.
+    pub timeline: Timeline,
     /// Errors that were answered.
     pub incidents: Incidents,
+    /// What was written down about the work.
+    pub log: Tail,
+    /// What the data folder holds.
+    pub storage: Storage,
     /// What the user has chosen.
     pub settings: settings::Handle,
     /// When the process started.

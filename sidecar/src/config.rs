@@ -142,13 +142,14 @@ impl Config {
             Some("development") => Environment::Development,
             _ => Environment::Production,
         };
+        let settings = reader.fixed();
         let metrics = reader.flag("ENABLE_METRICS").unwrap_or(false);
         let metrics_port = reader.number("METRICS_PORT", 1..=u16::MAX).unwrap_or(9090);
         let config = Self {
             environment,
             debug: reader.flag("DEBUG").unwrap_or(false),
             host: reader.host().unwrap_or(Ipv4Addr::LOCALHOST.into()),
-            port: reader.number("PORT", 1..=u16::MAX),
+            port: settings.port.flatten().and_then(|port| u16::try_from(port).ok()),
             secret_key: reader.secret("SECRET_KEY", 32),
             api_key_expiry_days: reader.number("API_KEY_EXPIRY_DAYS", 1..=3650).unwrap_or(90),
             demo_key: reader.flag("ENABLE_DEMO_API_KEY").unwrap_or(true) && environment == Environment::Development,
@@ -169,7 +170,7 @@ impl Config {
             log_max_size: reader.size("LOG_MAX_SIZE").unwrap_or(50_000_000),
             hf_endpoint: reader.url("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".into()),
             download_patience: Patience::default(),
-            settings: reader.fixed(),
+            settings,
             data,
         };
         reader.finish(config)

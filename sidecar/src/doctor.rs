@@ -12,7 +12,7 @@ use serde::Serialize;
 use tokio::sync::watch::channel;
 use utoipa::ToSchema;
 
-pub use self::watch::watch;
+pub use self::watch::{Checkup, watch};
 use crate::config::{self, Config};
 use crate::error::{Language, Message};
 use crate::remote::{Remote, State, is_on};

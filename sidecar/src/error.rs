@@ -52,6 +52,9 @@ pub enum Error {
     /// The body is not declared as JSON.
     #[error("the body is not declared as JSON")]
     NotJson,
+    /// The body is not declared as a file.
+    #[error("the body is not declared as a file")]
+    NotBytes,
     /// The model cannot take the request.
     #[error(transparent)]
     Engine(#[from] engine::Error),
@@ -380,6 +383,14 @@ impl Error {
                 Message::new(
                     "Content-Type은 application/json이어야 합니다",
                     "the Content-Type must be application/json",
+                ),
+                None,
+            ),
+            Self::NotBytes => (
+                ErrorCode::UnsupportedMediaType,
+                Message::new(
+                    "Content-Type은 application/octet-stream이어야 합니다",
+                    "the Content-Type must be application/octet-stream",
                 ),
                 None,
             ),

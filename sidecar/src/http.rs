@@ -7,6 +7,7 @@ mod check;
 mod complete;
 mod conversations;
 mod docs;
+mod doctor;
 mod downloads;
 mod enhanced;
 mod errors;
@@ -17,9 +18,11 @@ mod headers;
 mod health;
 mod history;
 mod hosts;
+mod imports;
 mod json;
 mod keys;
 mod language;
+mod logs;
 mod measure;
 mod metrics;
 mod models;
@@ -31,6 +34,8 @@ mod request_id;
 mod settings;
 mod sse;
 mod stats;
+mod storage;
+mod timeline;
 mod transfer;
 mod users;
 
@@ -53,7 +58,7 @@ use utoipa_axum::routes;
 pub use self::guard::Peer;
 pub use self::hosts::Hosts;
 
-use self::guard::Access;
+use self::guard::{Access, Takes};
 use crate::app::App;
 use crate::keys::Permission;
 use crate::limits::Kind;
@@ -147,9 +152,9 @@ fn grouped(
         (history_routes(), History, Kind::Plain),
     ]
     .into_iter()
-    .fold(open, |all, (routes, permission, kind)| {
-        all.merge(guarded(said(routes, permission), Access { permission, kind }))
-    })
+    .map(|(routes, permission, kind)| (routes, Access { permission, kind, takes: Takes::Json }))
+    .chain([(file_routes(), Access { permission: Admin, kind: Kind::Plain, takes: Takes::File })])
+    .fold(open, |all, (routes, access)| all.merge(guarded(said(routes, access.permission), access)))
 }
 
 /// The routes, with the permission that they need in their description. A body that may be absent is described as what it is
@@ -192,6 +197,11 @@ fn admin_routes() -> OpenApiRouter<App> {
         .routes(routes!(cache::cache_stats))
         .routes(routes!(cache::clear_cache))
         .routes(routes!(stats::stats))
+        .routes(routes!(timeline::metrics_series))
+        .routes(routes!(timeline::metrics_endpoints))
+        .routes(routes!(logs::logs))
+        .routes(routes!(doctor::doctor))
+        .routes(routes!(storage::storage))
         .routes(routes!(errors::errors_dashboard))
         .routes(routes!(errors::error_patterns))
         .routes(routes!(models::load_model))
@@ -205,6 +215,11 @@ fn admin_routes() -> OpenApiRouter<App> {
         .routes(routes!(remote::remote))
         .routes(routes!(remote::try_remote))
         .routes(routes!(remote::save_remote_key, remote::remove_remote_key))
+}
+
+/// Routes that take a file as it is, of any size.
+fn file_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(imports::import_model))
 }
 
 fn generation_routes() -> OpenApiRouter<App> {

@@ -1,21 +1,24 @@
 //! What HAPA counts about itself, in the form that Prometheus reads.
 
 mod table;
+mod tally;
 
 use std::fmt::{self, Write as _};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use metrics::{Key, Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use self::table::{HISTOGRAMS, Kind, TABLE};
+pub use self::tally::Tally;
 
 /// Everything that is counted. Clones share it; each process has one, each test server its own.
 #[derive(Clone)]
 pub struct Metrics {
     recorder: Arc<PrometheusRecorder>,
     handle: PrometheusHandle,
+    tally: Arc<Mutex<Tally>>,
 }
 
 impl fmt::Debug for Metrics {
@@ -55,7 +58,7 @@ impl Default for Metrics {
             builder = builder.set_buckets_for_metric(matcher, buckets).expect("the table has buckets");
         }
         let recorder = builder.build_recorder();
-        let metrics = Self { handle: recorder.handle(), recorder: Arc::new(recorder) };
+        let metrics = Self { handle: recorder.handle(), recorder: Arc::new(recorder), tally: Arc::default() };
         metrics.describe();
         metrics
     }
@@ -85,6 +88,7 @@ impl Metrics {
 
     /// Counts a request that was answered.
     pub fn request(&self, method: &str, endpoint: &str, status: u16, duration: Duration) {
+        self.sums().requests += 1;
         let status = status.to_string();
         self.add("hapa_requests_total", &[("method", method), ("endpoint", endpoint), ("status", &status)], 1);
         let labels = [("method", method), ("endpoint", endpoint)];
@@ -93,11 +97,20 @@ impl Metrics {
 
     /// Counts an error that was answered.
     pub fn error(&self, code: &str, endpoint: &str) {
+        self.sums().errors += 1;
         self.add("hapa_errors_total", &[("error_type", code), ("endpoint", endpoint)], 1);
     }
 
     /// Counts an answer of the model.
     pub fn answered(&self, answered: &Answered) {
+        {
+            let mut sums = self.sums();
+            sums.prompt_tokens += answered.prompt_tokens;
+            sums.reused_tokens += answered.reused_tokens;
+            sums.completion_tokens += answered.completion_tokens;
+            sums.speed.add(answered.tokens_per_second);
+            sums.first_token.add(answered.first_token.map(|first| first.as_secs_f64()));
+        }
         let model_type = ("model_type", answered.model_type);
         let status = if answered.success { "success" } else { "error" };
         self.add("hapa_ai_model_requests_total", &[model_type, ("status", status)], 1);
@@ -131,6 +144,16 @@ impl Metrics {
     /// Sets a counter that somebody else counts.
     pub fn counted(&self, name: &'static str, count: u64) {
         self.recorder.register_counter(&key(name, &[]), &METADATA).absolute(count);
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        *self.sums()
+    }
+
+    fn sums(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All figures as text, version 0.0.4 of Prometheus's format.

@@ -6,6 +6,7 @@
 mod arrivals;
 mod budget;
 mod files;
+mod import;
 mod keeper;
 pub mod placement;
 mod seat;
@@ -75,6 +76,7 @@ impl Models {
     /// A script, in debug builds, that cannot be read.
     pub fn start(config: &Config, settings: settings::Handle, shutdown: CancellationToken) -> Result<Self, String> {
         let (models, orders) = Self::open(config, settings);
+        Self::forget_imports(&config.models());
         if let Some(script) = &config.script {
             let problem = |error: &dyn std::fmt::Display| format!("could not read `{}`: {error}", script.display());
             let text = std::fs::read_to_string(script).map_err(|error| problem(&error))?;

@@ -27,7 +27,10 @@ use crate::metrics::Metrics;
 use crate::models::Models;
 use crate::remote::Remote;
 use crate::stats::Stats;
+use crate::storage::Storage;
 use crate::store::Store;
+use crate::telemetry::tail::Tail;
+use crate::timeline::Timeline;
 use crate::users::Profiles;
 use crate::{doctor, http, retention, settings, system};
 
@@ -119,6 +122,9 @@ impl House {
             checkup,
             metrics: Metrics::default(),
             stats: Stats::default(),
+            timeline: Timeline::open(&store).await,
+            log: Tail::of(&config.log_file()),
+            storage: Storage::of(config),
             incidents: Incidents::start(store.clone(), &work, shutdown.clone()),
             hub,
             backend: Backend::new(models.clone(), remote.clone(), settings.clone()),
@@ -141,6 +147,9 @@ impl House {
             shutdown,
             work,
         });
+        if matches!(purpose, Purpose::Serve { .. }) {
+            app.work.spawn(app.timeline.clone().watch(app.clone()));
+        }
         Ok(Self { app, key, lock })
     }
 

@@ -152,6 +152,8 @@ settings! {
     remote_endpoint: Option<Endpoint> = None, "AI_MODEL_ENDPOINT";
     /// The remote server's model, by its name there; null for the first that it lists.
     remote_model: Option<RemoteModel> = None,;
+    /// The port of the API; null for 8000, or the next one that is free. A change counts from the next start on.
+    port: Option<u32> = None, "PORT" in 1..=65_535;
     /// Which log lines are written, such as `info` or `info,sqlx=warn`.
     log_level: LogLevel = LogLevel::default(), "LOG_LEVEL";
 }
@@ -163,6 +165,8 @@ pub struct Handle {
     defaults: Arc<Settings>,
     fixed: Arc<Fixed>,
     current: Arc<watch::Sender<Arc<Settings>>>,
+    /// What was in force when the process started.
+    first: Arc<Settings>,
     /// One change at a time, so that what is in force is what was written last.
     changing: Arc<Mutex<()>>,
 }
@@ -174,8 +178,10 @@ impl Handle {
     /// When the database does not answer.
     pub async fn open(store: Store, defaults: Settings, fixed: Fixed) -> Result<Self, Error> {
         let settings = in_force(&store, &defaults, &fixed).await?;
-        let current = Arc::new(watch::Sender::new(Arc::new(settings)));
-        Ok(Self { store, defaults: Arc::new(defaults), fixed: Arc::new(fixed), current, changing: Arc::default() })
+        let first = Arc::new(settings);
+        let current = Arc::new(watch::Sender::new(Arc::clone(&first)));
+        let (defaults, fixed) = (Arc::new(defaults), Arc::new(fixed));
+        Ok(Self { store, defaults, fixed, current, first, changing: Arc::default() })
     }
 
     /// What is in force now.
@@ -188,6 +194,12 @@ impl Handle {
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Arc<Settings>> {
         self.current.subscribe()
+    }
+
+    /// Settings that have changed and count from the next start on.
+    #[must_use]
+    pub fn waiting_for_restart(&self) -> Vec<&'static str> {
+        if self.current().port == self.first.port { Vec::new() } else { vec!["port"] }
     }
 
     /// What the environment decides.

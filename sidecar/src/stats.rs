@@ -1,5 +1,6 @@
-//! How long requests took: percentiles since the start, and how many there were in the last day.
+//! How long requests took: percentiles since the start, also by endpoint, and how many there were in the last day.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,33 @@ struct Inside {
     times: Histogram<u64>,
     /// Requests and errors by hour since the start; an hour's place is used again a day later.
     hours: [Hour; HOURS],
+    /// By route and method. There are as many as the API has.
+    endpoints: BTreeMap<(String, &'static str), Times>,
+}
+
+/// The requests of an endpoint.
+#[derive(Debug)]
+struct Times {
+    errors: u64,
+    /// Microseconds, to one digit.
+    times: Histogram<u64>,
+}
+
+/// How an endpoint does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Endpoint {
+    /// The method.
+    pub method: &'static str,
+    /// The route's pattern.
+    pub endpoint: String,
+    /// How many requests there were since the start.
+    pub requests: u64,
+    /// Of those, how many were answered with an error.
+    pub errors: u64,
+    /// The mean time, in milliseconds.
+    pub average: f64,
+    /// 95 % of them took no longer, in milliseconds.
+    pub p95: f64,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -54,14 +82,14 @@ pub struct ResponseTimes {
 impl Default for Stats {
     fn default() -> Self {
         let times = Histogram::new_with_bounds(1, LONGEST, 2).expect("the bounds are valid");
-        let inside = Inside { times, hours: [Hour::default(); HOURS] };
+        let inside = Inside { times, hours: [Hour::default(); HOURS], endpoints: BTreeMap::new() };
         Self { inside: Arc::new(Mutex::new(inside)), started: Instant::now() }
     }
 }
 
 impl Stats {
-    /// Notes a request that took so long.
-    pub fn note(&self, duration: Duration) {
+    /// Notes a request that took so long until its response, with this status, began.
+    pub fn note(&self, method: &'static str, endpoint: &str, status: u16, duration: Duration) {
         let microseconds = u64::try_from(duration.as_micros()).unwrap_or(LONGEST).clamp(1, LONGEST);
         let number = self.hour();
         let mut inside = self.inside();
@@ -71,6 +99,25 @@ impl Stats {
             *hour = Hour { number, requests: 0 };
         }
         hour.requests += 1;
+        let new =
+            || Times { errors: 0, times: Histogram::new_with_bounds(1, LONGEST, 1).expect("the bounds are valid") };
+        let of = inside.endpoints.entry((endpoint.to_owned(), method)).or_insert_with(new);
+        of.times.saturating_record(microseconds);
+        of.errors += u64::from(status >= 400);
+    }
+
+    /// How each endpoint does that was asked.
+    #[must_use]
+    pub fn endpoints(&self) -> Vec<Endpoint> {
+        let endpoint = |((endpoint, method), of): (&(String, &'static str), &Times)| Endpoint {
+            method,
+            endpoint: endpoint.clone(),
+            requests: of.times.len(),
+            errors: of.errors,
+            average: of.times.mean() / 1000.0,
+            p95: of.times.value_at_quantile(0.95) as f64 / 1000.0,
+        };
+        self.inside().endpoints.iter().map(endpoint).collect()
     }
 
     /// What is known now.
@@ -110,7 +157,7 @@ mod tests {
         let stats = Stats::default();
         assert_eq!(stats.response_times().max, 0.0);
         for milliseconds in 1..=100 {
-            stats.note(Duration::from_millis(milliseconds));
+            stats.note("GET", "/health", 200, Duration::from_millis(milliseconds));
         }
         let times = stats.response_times();
         assert_eq!((times.total, times.last_day), (100, 100));

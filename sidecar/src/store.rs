@@ -10,6 +10,7 @@ mod inspect;
 mod keys;
 mod messages;
 mod open;
+mod points;
 mod search;
 mod settings;
 mod writer;

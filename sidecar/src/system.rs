@@ -21,6 +21,8 @@ pub struct Sample {
     pub memory: f32,
     /// Bytes of memory in use.
     pub memory_bytes: u64,
+    /// Bytes of memory in all.
+    pub memory_total: u64,
     /// Percent of the data folder's disk in use, 0 to 100.
     pub disk: f32,
     /// Bytes of that disk in use.
@@ -56,6 +58,7 @@ async fn sample(system: &mut Option<System>, store: &Store, data: &Path) -> Samp
         system.refresh_memory();
         sample.cpu = system.global_cpu_usage();
         sample.memory_bytes = system.used_memory();
+        sample.memory_total = system.total_memory();
         sample.memory = percent(system.used_memory(), system.total_memory());
         if let Ok(pid) = sysinfo::get_current_pid() {
             let what = ProcessRefreshKind::nothing().with_cpu().with_memory();

@@ -2,6 +2,7 @@
 
 mod file;
 mod line;
+pub mod tail;
 
 use std::io::{self, IsTerminal};
 use std::sync::{Arc, Mutex};

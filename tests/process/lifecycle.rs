@@ -99,6 +99,27 @@ async fn a_taken_port_is_passed_over_unless_it_was_asked_for() {
 }
 
 #[tokio::test]
+async fn a_port_chosen_in_the_settings_counts_from_the_next_start_and_never_keeps_the_window_out() {
+    let data = data_with(&script());
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let mut first = Supervised::start(data.path(), &[]).await;
+    let settings = format!("{}/api/v1/settings", first.ready().await);
+    let change = client().patch(settings).header("X-API-Key", &first.key).json(&json!({"port": port}));
+    let changed: Value = change.send().await.unwrap().json().await.unwrap();
+    assert_eq!(changed["restart_required"], json!(["port"]), "{changed}");
+    first.signal(Signal::SIGTERM);
+    first.ended().await;
+    let mut second = Supervised::start(data.path(), &[]).await;
+    assert!(!second.ready().await.ends_with(&format!(":{port}")));
+    second.signal(Signal::SIGTERM);
+    second.ended().await;
+    drop(taken);
+    let mut third = Supervised::start(data.path(), &[]).await;
+    assert!(third.ready().await.ends_with(&format!(":{port}")));
+}
+
+#[tokio::test]
 async fn a_setting_that_cannot_be_used_ends_it_with_its_name() {
     let data = data_with(&script());
     for (variable, value) in [("PORT", "eighty"), ("HOST", "0.0.0.0"), ("HOST", "example.com"), ("CORS_ORIGINS", "*")] {

@@ -14,7 +14,10 @@ use crate::serve::{House, Listeners, Purpose, StartError, make_data_folder};
 use crate::telemetry;
 
 pub(super) async fn run(mut config: Config, args: ServeArgs) -> Result<ExitCode, StartError> {
-    config.port = args.port.or(config.port);
+    if let Some(port) = args.port {
+        config.port = Some(port);
+        config.settings.port = Some(Some(port.into()));
+    }
     make_data_folder(&config)?;
     let log = telemetry::start(&config).map_err(|error| {
         StartError::new(Exit::Store, format!("could not write a log in `{}`: {error}", config.data.display()))
@@ -28,7 +31,7 @@ pub(super) async fn run(mut config: Config, args: ServeArgs) -> Result<ExitCode,
     let house = House::open(&config, Purpose::Serve { window: window.as_ref() }, shutdown).await?;
     log.follow(house.app.settings.watch());
     house.may_listen(&config).await?;
-    let listeners = Listeners::bind(&config).await?;
+    let listeners = Listeners::bind(&config, house.app.settings.current().port).await?;
     let unknown = |error: io::Error| StartError::new(Exit::PortTaken, error.to_string());
     let (address, port) = (listeners.address().map_err(unknown)?, listeners.own_port().map_err(unknown)?);
     tracing::info!(port, "serving on {address}");

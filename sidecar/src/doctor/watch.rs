@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::State;
+use tokio::sync::Notify;
 use tokio::sync::watch::{self, Receiver};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{Report, model, remote, storage, surroundings};
@@ -17,16 +19,45 @@ use crate::system;
 /// How long the database may be read through each time. It works for others meanwhile; `hapa doctor` takes more time.
 const GLANCE: Duration = Duration::from_secs(1);
 
+/// The longest that somebody waits who wants the installation looked at now.
+const WAITING: Duration = Duration::from_secs(10);
+
+/// The latest report on the installation. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Checkup {
+    reports: Receiver<Report>,
+    again: Arc<Notify>,
+}
+
+impl Checkup {
+    /// The latest one.
+    #[must_use]
+    pub fn latest(&self) -> Report {
+        self.reports.borrow().clone()
+    }
+
+    /// One that is made now, or the latest where that takes too long.
+    pub async fn again(&self) -> Report {
+        let mut reports = self.reports.clone();
+        reports.mark_unchanged();
+        self.again.notify_one();
+        let _ = timeout(WAITING, reports.changed()).await;
+        self.latest()
+    }
+}
+
 /// Looks at the installation until `shutdown`: as often as the configuration says, and when the state of the model or of the
-/// remote server changes. The first report is there when this returns, for which the database was only opened.
+/// remote server changes, or somebody asks. The first report is there when this returns, for which the database was only opened.
 pub async fn watch(
     config: Config,
     mut engine: Receiver<State>,
     (settings, mut elsewhere): (Receiver<Arc<Settings>>, Receiver<Remote>),
     shutdown: CancellationToken,
-) -> Receiver<Report> {
+) -> Checkup {
     let seen = Seen { state: engine.borrow().clone(), settings: now(&settings), remote: elsewhere.borrow().clone() };
     let (report, reports) = watch::channel(examine(&config, &seen, Duration::ZERO).await);
+    let again = Arc::new(Notify::new());
+    let checkup = Checkup { reports, again: Arc::clone(&again) };
     let look = async move {
         loop {
             let seen = Seen {
@@ -37,13 +68,14 @@ pub async fn watch(
             report.send_replace(examine(&config, &seen, GLANCE).await);
             tokio::select! {
                 () = tokio::time::sleep(config.health_check_interval) => {}
+                () = again.notified() => {}
                 () = turned(&mut engine, &seen.state) => {}
                 () = changed(&mut elsewhere) => {}
             }
         }
     };
     tokio::spawn(shutdown.run_until_cancelled_owned(look));
-    reports
+    checkup
 }
 
 /// What is known without looking.

@@ -22,9 +22,18 @@ pub struct AnyContentType;
 
 /// Whether a body is declared as JSON. No web page can declare that of a form, so a foreign page cannot send one unasked.
 pub fn is_json(headers: &HeaderMap) -> bool {
+    let declared = declared(headers);
+    declared == "application/json" || (declared.starts_with("application/") && declared.ends_with("+json"))
+}
+
+/// Whether a body is declared as bytes of any kind, which no web page can declare of a form either.
+pub fn is_file(headers: &HeaderMap) -> bool {
+    declared(headers) == "application/octet-stream"
+}
+
+fn declared(headers: &HeaderMap) -> String {
     let declared = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+    declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 /// A body of JSON.

@@ -36,6 +36,34 @@ pub struct Access {
     pub permission: Permission,
     /// What the limits take a request for.
     pub kind: Kind,
+    /// What bodies must be declared as.
+    pub takes: Takes,
+}
+
+/// What bodies must be declared as: something that no web page can declare of a form, so that a foreign page cannot send one unasked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takes {
+    /// JSON.
+    Json,
+    /// Bytes of any kind, as of a file.
+    File,
+}
+
+impl Takes {
+    /// Whether a body with these headers is declared so.
+    fn accepts(self, headers: &HeaderMap) -> bool {
+        match self {
+            Self::Json => body::is_json(headers),
+            Self::File => body::is_file(headers),
+        }
+    }
+
+    fn refused(self) -> Error {
+        match self {
+            Self::Json => Error::NotJson,
+            Self::File => Error::NotBytes,
+        }
+    }
 }
 
 /// Refuses what a web page elsewhere could send: a host name that is not this machine's, or an origin that is not trusted.
@@ -59,8 +87,8 @@ pub async fn known_host_and_origin(State(app): State<App>, request: Request, nex
 /// Lets requests pass whose key has the permission and is within its limits, and notes the caller for the handler.
 pub async fn permitted(State((app, access)): State<(App, Access)>, mut request: Request, next: Next) -> Response {
     let language = language::of(request.headers());
-    let what =
-        What { peer: Peer::of(&request), declared: request.body().is_end_stream() || body::is_json(request.headers()) };
+    let declared = request.body().is_end_stream() || access.takes.accepts(request.headers());
+    let what = What { peer: Peer::of(&request), declared };
     let (caller, standing, place) = match admit(&app, request.headers(), what, access).await {
         Ok(admitted) => admitted,
         Err(error) => return Rejection { error, language }.into_response(),
@@ -80,7 +108,7 @@ pub async fn permitted(State((app, access)): State<(App, Access)>, mut request: 
 /// What the checks look at beside headers.
 struct What {
     peer: IpAddr,
-    /// Whether a body, if there is one, is declared as JSON.
+    /// Whether a body, if there is one, is declared as what the route takes.
     declared: bool,
 }
 
@@ -96,7 +124,7 @@ async fn admit(
     let standing = app.limits.count(&caller, what.peer, access.kind)?;
     let place = if access.kind == Kind::Stream { app.limits.open_stream(&caller)? } else { None };
     if app.csrf_protection && !what.declared {
-        return Err(Error::NotJson);
+        return Err(access.takes.refused());
     }
     Ok((caller, standing, place))
 }
@@ -106,7 +134,12 @@ pub async fn local_or_admin(State(app): State<App>, request: Request, next: Next
     if Peer::of(&request).is_loopback() {
         return next.run(request).await;
     }
-    permitted(State((app, Access { permission: Permission::Admin, kind: Kind::Plain })), request, next).await
+    permitted(
+        State((app, Access { permission: Permission::Admin, kind: Kind::Plain, takes: Takes::Json })),
+        request,
+        next,
+    )
+    .await
 }
 
 impl Standing {

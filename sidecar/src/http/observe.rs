@@ -76,7 +76,7 @@ pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -
     let response = next.run(request).await;
     let (duration, status) = (started.elapsed(), response.status().as_u16());
     app.metrics.request(known(&method), &endpoint, status, duration);
-    app.stats.note(duration);
+    app.stats.note(known(&method), &endpoint, status, duration);
     log(&method, &endpoint, status, u64::try_from(duration.as_millis()).unwrap_or(u64::MAX), &id);
     if let Some(failure) = response.extensions().get::<Failure>() {
         witness.note(failure.clone());
@@ -104,11 +104,9 @@ fn log(method: &str, endpoint: &str, status: u16, duration_ms: u64, id: &str) {
 }
 
 /// A method as a label: one word for all that nobody has heard of.
-fn known(method: &str) -> &str {
-    match method {
-        "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" | "HEAD" => method,
-        _ => "OTHER",
-    }
+fn known(method: &str) -> &'static str {
+    const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"];
+    METHODS.into_iter().find(|known| *known == method).unwrap_or("OTHER")
 }
 
 /// Counts a response as open while it lives.

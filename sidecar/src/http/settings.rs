@@ -24,11 +24,15 @@ pub struct SettingsResponse {
     settings: Arc<Settings>,
     /// Settings that a variable of the environment decides, each with that variable. They cannot be changed here.
     from_environment: BTreeMap<&'static str, &'static str>,
+    /// Settings that have changed and count from the next start of HAPA on.
+    restart_required: Vec<&'static str>,
 }
 
 impl SettingsResponse {
     fn new(app: &App, settings: Arc<Settings>) -> Json<Self> {
-        Json(Self { status: "success", settings, from_environment: app.settings.fixed().variables() })
+        let (from_environment, restart_required) =
+            (app.settings.fixed().variables(), app.settings.waiting_for_restart());
+        Json(Self { status: "success", settings, from_environment, restart_required })
     }
 }
 
@@ -44,7 +48,7 @@ pub async fn settings(State(app): State<App>) -> Json<SettingsResponse> {
     SettingsResponse::new(&app, app.settings.current())
 }
 
-/// Changes settings. They are kept, and in force at once; null brings a default back.
+/// Changes settings. They are kept, and in force at once but for those that `restart_required` names; null brings a default back.
 #[utoipa::path(
     patch, path = "/api/v1/settings", tag = "settings", request_body = Patch,
     responses(

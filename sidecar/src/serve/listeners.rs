@@ -28,13 +28,14 @@ impl From<TcpListener> for Listeners {
 }
 
 impl Listeners {
-    /// Binds the port that was asked for, or else the documented one or the next that is free, and those beside it.
+    /// Binds the port that was asked for, or else the user's `choice`, the documented one or the next that is free, and those
+    /// beside it. A choice that is taken is not insisted on: the window, where it can be changed, needs the API.
     ///
     /// # Errors
     /// When a port that was asked for is taken, none is free, or the certificate cannot be used.
-    pub async fn bind(config: &Config) -> Result<Self, StartError> {
+    pub async fn bind(config: &Config, choice: Option<u32>) -> Result<Self, StartError> {
         let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
-        let api = bind_api(config).await?;
+        let api = bind_api(config, choice).await?;
         let reachable = [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv4Addr::UNSPECIFIED.into()].contains(&config.host);
         let own = match &tls {
             None if reachable => None,
@@ -88,9 +89,15 @@ impl Listeners {
     }
 }
 
-async fn bind_api(config: &Config) -> Result<TcpListener, StartError> {
+async fn bind_api(config: &Config, choice: Option<u32>) -> Result<TcpListener, StartError> {
     if let Some(port) = config.port {
         return bind(config.host, port, "PORT or --port").await;
+    }
+    if let Some(port) = choice.and_then(|port| u16::try_from(port).ok()) {
+        match bind(config.host, port, "the setting `port`").await {
+            Ok(listener) => return Ok(listener),
+            Err(error) => tracing::warn!("{error}; until then another port is used"),
+        }
     }
     for port in (DEFAULT_PORT..DEFAULT_PORT + 100).chain([0]) {
         if let Ok(listener) = TcpListener::bind((config.host, port)).await {
