@@ -91,9 +91,15 @@ async fn the_examples_are_requests_that_are_answered() {
             request = request.header(CONTENT_TYPE, "application/json").body(body);
             sent += 1;
         }
+        if example.contains("-T FILE") {
+            assert!(example.contains("-H \"Content-Type: application/octet-stream\""), "{example}");
+            request = request.header(CONTENT_TYPE, "application/octet-stream").body("a file");
+        }
         // `ID` stands for something that this server does not have.
         let expected = match path {
             _ if path.contains("/ID") => 404,
+            // Nor is `NAME` the name of a model file.
+            _ if path.contains("/imports/NAME") => 422,
             // Nobody is there to be asked.
             _ if path.starts_with("/api/v1/models/hub") => 502,
             _ => 200,

@@ -17,8 +17,10 @@ pub struct Request<'a> {
     pub key: bool,
     /// Whether the answer comes piece by piece.
     pub streams: bool,
-    /// The fields of the body, if there is one.
+    /// The fields of the body, if there is one of JSON.
     pub body: Option<Vec<(&'a str, Value)>>,
+    /// Whether the body is a file.
+    pub file: bool,
 }
 
 impl Request<'_> {
@@ -34,7 +36,10 @@ impl Request<'_> {
         if self.key {
             lines.push("-H \"X-API-Key: $HAPA_KEY\"".to_owned());
         }
-        if let Some(fields) = &self.body {
+        if self.file {
+            lines.push("-H \"Content-Type: application/octet-stream\"".to_owned());
+            lines.push("-T FILE".to_owned());
+        } else if let Some(fields) = &self.body {
             lines.push("-H \"Content-Type: application/json\"".to_owned());
             lines.push(format!("-d @- <<'JSON'\n{}\nJSON", pretty(fields)));
         }
@@ -97,12 +102,19 @@ mod tests {
             "file": {"type": "string", "example": "a.py"},
         }});
         let body = fields(&Shape::of(&schema, &Value::Null));
-        let request = Request { method: "POST", path: "/ask/{id}", key: true, streams: true, body: Some(body) };
+        let request =
+            Request { method: "POST", path: "/ask/{id}", key: true, streams: true, body: Some(body), file: false };
         assert_eq!(
             request.curl(),
             "curl -N http://127.0.0.1:8000/ask/ID \\\n  -H \"X-API-Key: $HAPA_KEY\" \\\n  \
              -H \"Content-Type: application/json\" \\\n  -d @- <<'JSON'\n{\n  \"kind\": \"short\",\n  \
              \"question\": \"it's\",\n  \"file\": \"a.py\"\n}\nJSON"
+        );
+        let upload =
+            Request { method: "PUT", path: "/files/{name}", key: false, streams: false, body: None, file: true };
+        assert_eq!(
+            upload.curl(),
+            "curl -X PUT http://127.0.0.1:8000/files/NAME \\\n  -H \"Content-Type: application/octet-stream\" \\\n  -T FILE"
         );
     }
 }

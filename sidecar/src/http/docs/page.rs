@@ -50,8 +50,8 @@ const MEANINGS: [(ErrorCode, &str, &str); 13] = [
     (ErrorCode::PayloadTooLarge, "본문이 너무 큼", "The body is too large"),
     (
         ErrorCode::UnsupportedMediaType,
-        "Content-Type이 application/json이 아님",
-        "The Content-Type is not application/json",
+        "Content-Type이 요청에 맞지 않음 (JSON은 application/json)",
+        "The Content-Type is not what the request takes, as application/json for JSON",
     ),
     (
         ErrorCode::ValidationError,
@@ -171,7 +171,8 @@ fn operation((method, path, operation): (&str, &str, &Json), document: &Json, la
     let fields = body.as_ref().filter(|_| required).map(|(_, shape)| example::fields(shape));
     let fields = fields.filter(|fields| !fields.is_empty());
     let streams = operation["responses"]["200"]["content"].get("text/event-stream").is_some();
-    let curl = Request { method: &method, path, key: !open, streams, body: fields }.curl();
+    let file = body.as_ref().is_some_and(|(kind, _)| *kind == "application/octet-stream");
+    let curl = Request { method: &method, path, key: !open, streams, body: fields, file }.curl();
     let body = body.map(|(kind, shape)| {
         context! {
             kind, required, type => shape.kind(),
