@@ -98,7 +98,9 @@ fn family(root: u32) -> Vec<(String, u64)> {
     let processes: Vec<u32> =
         fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     let mut ids = vec![root];
-    while let Some(more) = processes.iter().find(|id| !ids.contains(id) && parent(**id).is_some_and(|of| ids.contains(&of))) {
+    while let Some(more) =
+        processes.iter().find(|id| !ids.contains(id) && parent(**id).is_some_and(|of| ids.contains(&of)))
+    {
         ids.push(*more);
     }
     ids.into_iter().filter_map(|id| Some((field(id, "status", "Name:")?, kibibytes(id)? * 1024))).collect()

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::binaries;
+use crate::binaries::{self, DESKTOP};
 use crate::places::Places;
 use crate::problem::Result;
 use crate::process::{cargo, succeed};
@@ -16,7 +16,7 @@ pub struct Options {
 }
 
 /// All benchmarks, in the order in which they run.
-const ALL: &[&str] = &["cached", "engine", "history", "restart", "soak", "validate"];
+const ALL: &[&str] = &["cached", "engine", "history", "restart", "soak", "validate", "window"];
 
 /// Runs benchmarks in the profile in which HAPA is run and tested, so that nothing is built a second time for them.
 pub fn bench(places: &Places, options: &Options) -> Result<()> {
@@ -27,7 +27,8 @@ pub fn bench(places: &Places, options: &Options) -> Result<()> {
     let fastapi = python::install(places, &python::FASTAPI)?;
     let llama_server = if names.iter().any(|name| name == "engine") { Some(peer::install(places)?) } else { None };
     drop(lock);
-    binaries::build(places, &[handshake::BINARY])?;
+    let desktop = names.iter().any(|name| name == "window").then_some(DESKTOP);
+    binaries::build(places, &[&[handshake::BINARY], desktop.as_slice()].concat())?;
     for name in names {
         let mut bench = cargo(places);
         bench.args(["bench", "--workspace", "--profile", "dev", "--bench", &name]).env("HAPA_BENCH_PYTHON", &fastapi);
