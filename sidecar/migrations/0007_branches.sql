@@ -14,3 +14,5 @@ UPDATE messages SET parent = (
 );
 
 CREATE INDEX messages_by_parent ON messages (conversation_id, parent, number, id);
+-- What is in a thread now, to be read from its end and counted.
+CREATE INDEX messages_in_thread ON messages (conversation_id, number) WHERE superseded = 0;

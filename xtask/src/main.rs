@@ -8,6 +8,7 @@ mod problem;
 mod process;
 mod queries;
 mod run;
+mod screens;
 mod setup;
 mod test;
 mod vulkan;
@@ -30,6 +31,8 @@ enum Arguments {
     Bench(bench::Options),
     /// Build llama.cpp's Vulkan backend, put it beside the programs and prove that it works
     Vulkan,
+    /// Take pictures of every view of the window
+    Screens(screens::Options),
     /// Renew sidecar/.sqlx after a change of a query or a migration
     Queries,
 }
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Arguments::Test => test::test(&places),
         Arguments::Bench(options) => bench::bench(&places, &options),
         Arguments::Vulkan => vulkan::vulkan(&places),
+        Arguments::Screens(options) => screens::screens(&places, &options),
         Arguments::Queries => queries::queries(&places),
     });
     match done {

@@ -52,6 +52,15 @@ pub fn for_tests(places: &Places) -> Result<Tested> {
     })
 }
 
+/// Pictures of the window: a browser, the front end, and the paths of two models, one that answers and one to be downloaded.
+pub fn for_screens(places: &Places) -> Result<(PathBuf, PathBuf)> {
+    tools::require(&[tools::NODE, tools::NPM, tools::PYTHON])?;
+    apt::install(&[packages::BUILD, packages::TESTS])?;
+    web::install(places)?;
+    web::build(places)?;
+    Ok((model::default(places)?, model::small(places)?))
+}
+
 /// The Vulkan backend, with what it is built and proven with: its path, and that of the small model.
 pub fn for_vulkan(places: &Places) -> Result<(PathBuf, PathBuf)> {
     tools::require(&[tools::PYTHON])?;

@@ -245,8 +245,8 @@ impl Store {
                  SELECT ?2
                  UNION SELECT (SELECT later.id FROM messages AS later WHERE later.conversation_id = ?1 AND later.parent = below.id
                                ORDER BY later.number DESC LIMIT 1) FROM below WHERE below.id IS NOT NULL)
-             UPDATE messages SET superseded = NOT EXISTS (SELECT 1 FROM above WHERE above.id = messages.id)
-                                          AND NOT EXISTS (SELECT 1 FROM below WHERE below.id = messages.id)
+             UPDATE messages SET superseded = id NOT IN (SELECT id FROM above WHERE id IS NOT NULL
+                                                         UNION SELECT id FROM below WHERE id IS NOT NULL)
              WHERE conversation_id = ?1",
             conversation_id,
             id

@@ -1,0 +1,31 @@
+//! `cargo xtask screens`: pictures of every view, in both languages and themes, with what a real model answers.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::binaries;
+use crate::places::Places;
+use crate::problem::Result;
+use crate::process::{npm, succeed};
+use crate::setup;
+
+/// Where the pictures go.
+#[derive(Args)]
+pub struct Options {
+    /// A folder for them; those in the README come from ui/screenshots
+    #[arg(default_value = "ui/screenshots")]
+    folder: PathBuf,
+}
+
+/// Opens each view in Debian's Chromium over the real sidecar, and takes its picture.
+pub fn screens(places: &Places, options: &Options) -> Result<()> {
+    let lock = setup::lock(places)?;
+    let (model, small) = setup::for_screens(places)?;
+    drop(lock);
+    binaries::build(places, &[handshake::BINARY])?;
+    let mut screens = npm(places);
+    screens.args(["run", "--silent", "screens"]).env("HAPA_SCREENSHOTS", places.checkout.join(&options.folder));
+    screens.env("HAPA_MODEL", model).env("HAPA_TEST_MODEL", small);
+    succeed(screens.env("HAPA_TEST_PROGRAM", places.binary(handshake::BINARY)))
+}
