@@ -45,8 +45,8 @@ async fn each_trick_is_one_clear_error_before_anything_is_shown() {
             Act::Say([Act::stream("data: {\"choices\":[{\"text\":\""), b"\xff\"}]}\n\n".to_vec()].concat()),
             "garbled",
         ),
-        ("a line without end", endless("data: ", &"pwned".repeat(10_000), 0), "too_much"),
-        ("an event without end", endless("", &format!("data: {}\n", "pwned".repeat(1000)), 0), "too_much"),
+        ("a line without end", endless("data: ", &"pwned".repeat(10_000), 0), "silent or too_much"),
+        ("an event without end", endless("", &format!("data: {}\n", "pwned".repeat(1000)), 0), "silent or too_much"),
         ("comments without end", endless("", &": pwned\n\n".repeat(8192), 0), "silent or too_much"),
         (
             "a header without end",
