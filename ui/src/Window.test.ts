@@ -226,3 +226,34 @@ test('a question that is too long is not sent, and the window says how much too 
   expect(api.questions).toEqual([]);
   expect(question().value).toHaveLength(10_001);
 });
+
+test('keys lead through the window, are listed, and can be others', async () => {
+  const { app, user } = await open({ language: 'en-US' });
+  await user.keyboard('{Control>}[Slash]{/Control}');
+  expect(screen.getByTestId('shortcuts').textContent).toMatch(/Open the models\s*Ctrl\+M/);
+  await user.click(screen.getByTestId('change-shortcuts'));
+  expect(app.place).toBe('settings');
+
+  await user.click(screen.getByTestId('keys-models'));
+  await user.keyboard('{Control>}[KeyH]{/Control}');
+  expect(screen.getByTestId('keys-outcome').textContent).toContain('In use for “Open the history”');
+  expect(app.place).toBe('settings');
+  await user.click(screen.getByTestId('keys-models'));
+  await user.keyboard('{Escape}');
+  expect(app.place).toBe('settings');
+  await user.click(screen.getByTestId('keys-models'));
+  await user.keyboard('{Control>}[KeyL]{/Control}');
+  expect(screen.getByTestId('keys-models').textContent).toContain('Ctrl+L');
+  await user.keyboard('{Control>}[KeyM]{/Control}');
+  expect(app.place).toBe('settings');
+  await user.keyboard('{Control>}[KeyL]{/Control}');
+  expect(app.place).toBe('models');
+  expect(screen.getByTestId('open-models').title).toBe('Ctrl+L');
+
+  await user.keyboard('{Escape}');
+  await user.type(question(), 'why?');
+  expect(app.shortcutsShown).toBe(false);
+  screen.getByTestId('open-models').focus();
+  await user.keyboard('?');
+  expect(app.shortcutsShown).toBe(true);
+});

@@ -11,10 +11,3 @@ export function isSend(event: KeyboardEvent): boolean {
   const modified = event.shiftKey || event.altKey;
   return event.key === 'Enter' && !modified && !isComposing(event);
 }
-
-/** Ctrl, or Command on a Mac, with one letter or the comma; `event.code` so that it works on a Korean layout too. */
-export function isShortcut(event: KeyboardEvent, letter: string): boolean {
-  const command = event.ctrlKey || event.metaKey;
-  const code = letter === 'comma' ? 'Comma' : `Key${letter.toUpperCase()}`;
-  return command && !event.altKey && !event.shiftKey && event.code === code;
-}

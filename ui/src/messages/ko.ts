@@ -164,6 +164,7 @@ export const ko = {
     `${host}에서 받으며, HAPA의 목록에 없는 모델입니다. 받은 바이트가 그곳에 적힌 것과 같은지${sha256 ? ` (SHA-256 ${sha256})` : ''} 확인하지만, 누가 만들었고 무엇을 말하는지는 확인하지 않습니다.`,
   unreachableShort: 'HAPA가 응답하지 않습니다. 잠시 뒤에 다시 시도하세요.',
 
+  metrics: '지표',
   history: '기록',
   searchHistory: '질문과 답에서 찾기',
   anyLanguage: '모든 언어',
@@ -303,6 +304,32 @@ export const ko = {
   gpuMemory: (size: string) => `GPU 메모리는 ${size}를 씁니다.`,
   devices: '장치',
   deviceMemory: (free: string, whole: string) => `${whole} 가운데 ${free} 비어 있음`,
+
+  // Keys
+  shortcuts: '단축키',
+  commands: {
+    newChat: '새 대화 시작',
+    history: '기록 열기',
+    models: '모델 열기',
+    metrics: '지표 열기',
+    settings: '설정 열기',
+    list: '대화 목록 보이기, 숨기기',
+    shortcuts: '단축키 보기',
+  },
+  fixedKeys: {
+    Enter: '질문 보내기',
+    'Shift+Enter': '질문에서 줄 바꾸기',
+    Escape: '답 멈추기, 대화로 돌아가기',
+    F2: '목록에서 대화 이름 바꾸기',
+  },
+  changeShortcuts: '단축키 바꾸기',
+  changeKeys: '누르고 나서 새 단축키를 누르세요',
+  pressKeys: '새 단축키를 누르세요',
+  keysUsed: (command: string) => `‘${command}’에 쓰이고 있습니다`,
+  keysReserved: 'Ctrl이나 Alt와 함께, 복사 같은 기본 키가 아닌 것을 고르세요',
+  resetKeys: (command: string) => `‘${command}’ 단축키를 처음으로`,
+  usualKeys: '모든 단축키를 처음으로',
+  reset: '되돌리기',
 
   // The sidecar
   sidecarStarting: 'HAPA를 시작하고 있습니다…',

@@ -2,6 +2,7 @@
 import { createContext } from 'svelte';
 
 import type { Host } from '../host';
+import type { Command } from '../shortcuts';
 import { Conversations } from './conversations.svelte';
 import { Draft } from './draft.svelte';
 import { History } from './history.svelte';
@@ -10,6 +11,7 @@ import { Machine } from './machine.svelte';
 import { Model } from './model.svelte';
 import { Preferences } from './preferences.svelte';
 import { Settings } from './settings.svelte';
+import { Shortcuts } from './shortcuts.svelte';
 import { Sidecar } from './sidecar.svelte';
 
 /** What a window is made of. */
@@ -22,11 +24,12 @@ export interface Surroundings {
 }
 
 /** What the window shows beside the list of conversations. */
-export type Place = 'chat' | 'history' | 'models' | 'settings';
+export type Place = 'chat' | 'history' | 'models' | 'metrics' | 'settings';
 
 /** One of each. */
 export class App {
   readonly preferences: Preferences;
+  readonly shortcuts: Shortcuts;
   readonly draft: Draft;
   readonly sidecar: Sidecar;
   readonly model = new Model();
@@ -36,9 +39,12 @@ export class App {
   readonly settings: Settings;
   readonly conversations: Conversations;
   place = $state<Place>('chat');
+  /** Whether the list of keys is shown. */
+  shortcutsShown = $state(false);
 
   constructor({ host, fetch, storage, language }: Surroundings) {
     this.preferences = new Preferences(storage, language);
+    this.shortcuts = new Shortcuts(storage);
     this.draft = new Draft(storage);
     this.sidecar = new Sidecar(host, fetch, () => this.preferences.spoken);
     this.machine = new Machine(this.sidecar);
@@ -52,6 +58,14 @@ export class App {
   async look(): Promise<void> {
     if (this.sidecar.status.state !== 'ready') return;
     await this.model.refresh(await this.sidecar.api(AbortSignal.timeout(1000)));
+  }
+
+  /** Does what keys ask for. */
+  run(command: Command): void {
+    if (command === 'newChat') this.startNew();
+    else if (command === 'list') this.preferences.listShown = !this.preferences.listShown;
+    else if (command === 'shortcuts') this.shortcutsShown = true;
+    else this.place = this.place === command ? 'chat' : command;
   }
 
   /** Begins a new conversation, on the screen. */

@@ -31,6 +31,8 @@ export class Settings {
   /** The key that was made last, shown until it is put away. */
   made = $state.raw<MadeKey>();
   outcome = $state.raw<Outcome>();
+  /** The part that somebody wants to see, until they have. */
+  sought = $state<string>();
   /** Whether the API did not tell. */
   failed = $state(false);
 
