@@ -23,10 +23,21 @@ export const SCRIPT = {
   ],
 };
 
+/** The hub's storage, which is as fast as a test likes. */
+export interface Storage {
+  /** From now on files stop in their middle, until {@link goOn}. */
+  hold(): void;
+  /** Files go on to their end. */
+  goOn(): void;
+  /** Whether files are there at all. */
+  isThere: boolean;
+}
+
 /** A running house. */
 export interface House {
   /** Where the API is. */
   api: string;
+  storage: Storage;
   /** Opens the window, in a language and a theme if they are not the system's. */
   open(page: Page, look?: { language?: 'ko' | 'en'; theme?: 'light' | 'dark' }): Promise<void>;
 }
@@ -40,10 +51,12 @@ export const test = base.extend<Options & { house: House }>({
   script: [SCRIPT, { option: true }],
   house: async ({ script }, use) => {
     const page = await listen(serveFrontEnd);
-    const hub = await listen(serveHub);
+    const storage = new SlowStorage();
+    const hub = await listen((request, response) => void serveHub(request, response, storage));
     const sidecar = await startSidecar(origin(page), origin(hub), script);
     await use({
       api: sidecar.address,
+      storage,
       async open(tab, look = {}) {
         await tab.addInitScript((look) => {
           for (const [name, value] of Object.entries(look)) if (!localStorage.getItem(`hapa.${name}`)) localStorage.setItem(`hapa.${name}`, value);
@@ -52,6 +65,7 @@ export const test = base.extend<Options & { house: House }>({
       },
     });
     await sidecar.end();
+    storage.goOn();
     page.close();
     hub.close();
   },
@@ -89,7 +103,33 @@ export const REPOSITORY = 'HuggingFaceTB/SmolLM2-135M-Instruct-GGUF';
 export const FILE = 'smollm2-135m-instruct-q4_1.gguf';
 let hash: string | undefined;
 
-function serveHub(request: IncomingMessage, response: ServerResponse): void {
+class SlowStorage implements Storage {
+  isThere = true;
+  #held: Promise<void> | undefined;
+  #release: (() => void) | undefined;
+
+  hold(): void {
+    this.#held = new Promise((resolve) => (this.#release = resolve));
+  }
+
+  goOn(): void {
+    this.#release?.();
+    this.#held = undefined;
+  }
+
+  /** The bytes of a file from `start`, held up in the middle if they are. */
+  async send(file: string, start: number, response: ServerResponse): Promise<void> {
+    const held = this.#held;
+    const middle = Math.max(start, Math.floor(statSync(file).size / 2));
+    if (held) {
+      for await (const bytes of createReadStream(file, { start, end: middle })) response.write(bytes);
+      await held;
+    }
+    createReadStream(file, { start: held ? middle + 1 : start }).pipe(response);
+  }
+}
+
+async function serveHub(request: IncomingMessage, response: ServerResponse, storage: SlowStorage): Promise<void> {
   const url = new URL(request.url ?? '/', 'http://hub');
   const size = statSync(MODEL).size;
   hash ??= createHash('sha256').update(readFileSync(MODEL)).digest('hex');
@@ -98,10 +138,11 @@ function serveHub(request: IncomingMessage, response: ServerResponse): void {
     return void json([{ id: REPOSITORY, downloads: 4321, likes: 7, tags: ['gguf', 'license:apache-2.0'], gated: false }]);
   }
   if (url.pathname.endsWith('/tree/main')) return void json([{ type: 'file', path: FILE, size, lfs: { oid: hash, size } }]);
+  if (!storage.isThere) return void response.writeHead(404).end();
   const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
   const range = start > 0 ? { 'Content-Range': `bytes ${start}-${size - 1}/${size}` } : {};
   response.writeHead(start > 0 ? 206 : 200, { 'Content-Length': size - start, ETag: `"${hash}"`, ...range });
-  createReadStream(MODEL, { start }).pipe(response);
+  await storage.send(MODEL, start, response);
 }
 
 /** The sidecar, started as the desktop app starts it. */

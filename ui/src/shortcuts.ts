@@ -23,7 +23,7 @@ export const usual: Readonly<Record<Command, Chord>> = {
 const TAKEN = ['KeyA', 'KeyC', 'KeyV', 'KeyX', 'KeyY', 'KeyZ'].map((code) => `Ctrl+${code}`);
 const MODIFIERS = ['Control', 'Meta', 'Alt', 'Shift', 'AltGraph', 'CapsLock'];
 const SIGNS = new Map([
-  ['Comma', ','], ['Period', '.'], ['Slash', '/'], ['Backslash', '\\'], ['Semicolon', ';'], ['Quote', '\''], ['Minus', '-'], ['Equal', '='],
+  ['Escape', 'Esc'], ['Comma', ','], ['Period', '.'], ['Slash', '/'], ['Backslash', '\\'], ['Semicolon', ';'], ['Quote', '\''], ['Minus', '-'], ['Equal', '='],
   ['BracketLeft', '['], ['BracketRight', ']'], ['Backquote', '`'], ['ArrowUp', '↑'], ['ArrowDown', '↓'], ['ArrowLeft', '←'], ['ArrowRight', '→'],
 ]);
 

@@ -4,6 +4,7 @@ import createClient from 'openapi-fetch';
 import { BrokenOff, Problem, Unreachable } from './problem';
 import type { components, paths } from './schema';
 import { events } from './sse';
+import { upload } from './upload';
 
 export type GenerateRequest = components['schemas']['GenerateRequest'];
 export type ConversationItem = components['schemas']['ConversationItem'];
@@ -99,6 +100,14 @@ export function connect(baseUrl: string, key: string, fetch: typeof globalThis.f
       const stream = whole(await client.GET('/api/v1/models/downloads', { signal, parseAs: 'stream' }));
       if (!stream) return;
       for await (const data of events(stream, signal)) yield JSON.parse(data) as components['schemas']['DownloadsResponse'];
+    },
+
+    /** Brings a model file; `onprogress` hears how many bytes have gone out. */
+    async importModel(file: File, onprogress: (sent: number) => void, signal: AbortSignal): Promise<void> {
+      const url = `${baseUrl}/api/v1/models/imports/${encodeURIComponent(file.name)}`;
+      const headers = { 'X-API-Key': key, 'Accept-Language': language() };
+      const response = await upload({ url, headers, file, onprogress, signal });
+      whole({ response, error: response.ok ? undefined : await response.json().catch(() => undefined) });
     },
 
     /** Repositories of the hub with model files. */

@@ -302,6 +302,28 @@ export const en: Messages = {
   devices: 'Devices',
   deviceMemory: (free, whole) => `${free} of ${whole} free`,
 
+  firstTitle: 'Welcome to HAPA',
+  firstText: 'An assistant that writes, explains and repairs code. A model that runs on this computer writes the answers.',
+  firstPrivate: 'Your questions and code never leave this computer. The internet is used only to find and fetch models.',
+  firstKeys: 'Keys that work everywhere',
+  offerTitle: 'First, a model to write the answers',
+  whyGpu: 'The largest that this computer’s GPU holds as a whole, and its licence lets you use it for work too.',
+  whyProcessor: 'Of a size that answers quickly on this computer’s processor, and its licence lets you use it for work too.',
+  offerNone: 'Nothing in the list fits into this computer. You can search for a smaller model, or use a remote server.',
+  offerMeanwhile: 'Look around meanwhile. You can send your first question now; it is answered as soon as the model is ready.',
+  offerReady: 'The model is ready. Ask your first question.',
+  otherModel: 'Choose another model',
+  useRemote: 'Use a remote server',
+  modelComing: (name) => `Downloading the model ${name}`,
+  modelNotCome: (name) => `The model ${name} could not be downloaded`,
+  waitingForDownload: 'The model is being downloaded. The answer begins as soon as it is ready.',
+  waitingForArrival: 'Waiting for a model. Choose one, and the answer begins.',
+
+  haveGguf: 'Bring a GGUF file',
+  importStates: { waiting: 'Waiting for its turn', sending: 'Bringing it here', checking: 'Checking the file', done: 'Here', failed: 'Could not be brought here' },
+  notGguf: 'Only files whose names end in .gguf can be brought here.',
+  dropGguf: 'Drop it here to bring it in as a model',
+
   shortcuts: 'Keyboard shortcuts',
   commands: {
     newChat: 'Begin a new chat',

@@ -305,6 +305,30 @@ export const ko = {
   devices: '장치',
   deviceMemory: (free: string, whole: string) => `${whole} 가운데 ${free} 비어 있음`,
 
+  // The first start
+  firstTitle: 'HAPA에 오신 것을 환영합니다',
+  firstText: '코드를 만들고, 설명하고, 고쳐 주는 도우미입니다. 이 컴퓨터에서 돌아가는 모델이 답을 씁니다.',
+  firstPrivate: '질문과 코드는 이 컴퓨터를 떠나지 않습니다. 인터넷은 모델을 찾고 받을 때만 씁니다.',
+  firstKeys: '어디서나 쓰는 단축키',
+  offerTitle: '먼저, 답을 쓸 모델 하나',
+  whyGpu: '이 컴퓨터의 GPU에 통째로 들어가는 가장 큰 모델이고, 일에도 쓸 수 있는 라이선스입니다.',
+  whyProcessor: '이 컴퓨터의 프로세서로도 빨리 답할 만한 크기이고, 일에도 쓸 수 있는 라이선스입니다.',
+  offerNone: '목록에 이 컴퓨터에 맞는 모델이 없습니다. 더 작은 모델을 찾거나 원격 서버를 쓸 수 있습니다.',
+  offerMeanwhile: '그동안 둘러보세요. 첫 질문을 지금 보내도 됩니다. 모델이 준비되면 바로 답합니다.',
+  offerReady: '모델이 준비되었습니다. 첫 질문을 해 보세요.',
+  otherModel: '다른 모델 고르기',
+  useRemote: '원격 서버 쓰기',
+  modelComing: (name: string) => `${name} 모델을 받고 있습니다`,
+  modelNotCome: (name: string) => `${name} 모델을 받지 못했습니다`,
+  waitingForDownload: '모델을 받고 있습니다. 준비되면 바로 답합니다.',
+  waitingForArrival: '답할 모델을 기다립니다. 모델을 고르면 바로 답합니다.',
+
+  // Model files of one's own
+  haveGguf: 'GGUF 파일 가져오기',
+  importStates: { waiting: '차례를 기다리는 중', sending: '가져오는 중', checking: '파일을 검사하는 중', done: '가져왔습니다', failed: '가져오지 못했습니다' },
+  notGguf: '이름이 .gguf로 끝나는 파일만 가져올 수 있습니다.',
+  dropGguf: '여기에 놓으면 모델로 가져옵니다',
+
   // Keys
   shortcuts: '단축키',
   commands: {

@@ -3,9 +3,11 @@ import { createContext } from 'svelte';
 
 import type { Host } from '../host';
 import type { Command } from '../shortcuts';
+import { Beginning } from './beginning.svelte';
 import { Conversations } from './conversations.svelte';
 import { Draft } from './draft.svelte';
 import { History } from './history.svelte';
+import { Imports } from './imports.svelte';
 import { Library } from './library.svelte';
 import { Machine } from './machine.svelte';
 import { Model } from './model.svelte';
@@ -35,9 +37,11 @@ export class App {
   readonly model = new Model();
   readonly machine: Machine;
   readonly library: Library;
+  readonly imports: Imports;
   readonly history: History;
   readonly settings: Settings;
   readonly conversations: Conversations;
+  readonly beginning: Beginning;
   place = $state<Place>('chat');
   /** Whether the list of keys is shown. */
   shortcutsShown = $state(false);
@@ -50,8 +54,10 @@ export class App {
     this.machine = new Machine(this.sidecar);
     this.history = new History(this.sidecar);
     this.settings = new Settings(this.sidecar);
-    this.library = new Library(this.sidecar);
+    this.library = new Library(this.sidecar, () => void this.look());
+    this.imports = new Imports(this.sidecar, () => void this.library.look(), () => this.preferences.messages.notGguf);
     this.conversations = new Conversations({ sidecar: this.sidecar, model: this.model }, this.draft);
+    this.beginning = new Beginning(this.model, this.conversations);
   }
 
   /** Looks again who answers, as when somebody comes back to the window. */
@@ -83,8 +89,7 @@ export class App {
   /** Follows the sidecar from now on; each new one is asked for its model and its conversations. */
   start(): Promise<void> {
     return this.sidecar.follow((api) => {
-      void this.model.follow(api);
-      void this.conversations.refresh(api);
+      void Promise.all([this.model.follow(api), this.conversations.refresh(api)]).then(() => this.beginning.look());
       if (this.conversations.thread.reading === 'failed') void this.conversations.thread.read();
     });
   }

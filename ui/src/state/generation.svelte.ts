@@ -7,13 +7,13 @@ import { SidecarFailed, type Sidecar } from './sidecar.svelte';
 
 export type AnswerState = 'waiting' | 'streaming' | 'done' | 'stopped' | 'interrupted' | 'failed';
 
-/** What a waiting answer waits for: the sidecar, the model, a free place in the queue, or the first word. */
-export type Waiting = 'sidecar' | 'model' | 'turn' | 'word';
+/** What a waiting answer waits for: the sidecar, any model at all, the model, a free place in the queue, or the first word. */
+export type Waiting = 'sidecar' | 'arrival' | 'model' | 'turn' | 'word';
 
 /** What a generation needs of the house. */
 export interface Backend {
   sidecar: Pick<Sidecar, 'api'>;
-  model: Pick<Model, 'settled'>;
+  model: Pick<Model, 'settled' | 'arrived'>;
 }
 
 /** What somebody can think of an answer. */
@@ -115,6 +115,10 @@ export class Generation {
     if (problem.code === 'model_loading') {
       this.waitingFor = 'model';
       const state = await backend.model.settled(api, signal);
+      if (state === 'ready') return;
+    } else if (problem.code === 'model_missing') {
+      this.waitingFor = 'arrival';
+      const state = await backend.model.arrived(backend.sidecar, signal);
       if (state === 'ready') return;
     } else if (problem.code === 'overloaded' && turn < TURNS) {
       this.waitingFor = 'turn';

@@ -41,8 +41,16 @@ export class Library {
   #watching: AbortController | undefined;
   #searching: AbortController | undefined;
 
-  constructor(sidecar: Pick<Sidecar, 'api'>) {
+  readonly #onchange: () => void;
+  /** What chats and how that is, when it was last seen. */
+  #chatting = '';
+  /** How many look. */
+  #watchers = 0;
+
+  /** `onchange` is called when another model chats, or the one that does has changed. */
+  constructor(sidecar: Pick<Sidecar, 'api'>, onchange: () => void) {
     this.#sidecar = sidecar;
+    this.#onchange = onchange;
   }
 
   /** The models that are here, those that were chosen first; undefined until the API has told. */
@@ -58,6 +66,16 @@ export class Library {
   /** What is being downloaded, or was of late. */
   get downloads(): readonly Download[] {
     return this.#downloads;
+  }
+
+  /** The download that is on its way, or waits for somebody to let it go on. */
+  get coming(): Download | undefined {
+    return this.#downloads.find(({ state }) => state !== 'done' && state !== 'failed');
+  }
+
+  /** The model that suits this machine best, of those worth a download. */
+  get suggested(): CatalogueItem | undefined {
+    return this.#catalogue.find((entry) => entry.suggested);
   }
 
   /** Whether the API did not tell when it was last asked. */
@@ -85,9 +103,10 @@ export class Library {
     return this.#verdicts[id];
   }
 
-  /** Looks again and again until {@link rest}. */
+  /** Looks again and again until {@link rest} was called as often. */
   watch(): void {
-    this.rest();
+    this.#watchers += 1;
+    if (this.#watchers > 1) return;
     const { signal } = (this.#watching = new AbortController());
     void this.#lookAgainAndAgain(signal);
     void this.#listen(signal);
@@ -95,7 +114,13 @@ export class Library {
 
   /** Looks no more. */
   rest(): void {
-    this.#watching?.abort();
+    this.#watchers -= 1;
+    if (this.#watchers === 0) this.#watching?.abort();
+  }
+
+  /** Looks once, at once. */
+  look(): Promise<void> {
+    return this.#order(async (api, signal) => this.#take(await api.models(signal)));
   }
 
   /** Forgets why the last order was not followed. */
@@ -192,6 +217,10 @@ export class Library {
     this.#models = models;
     this.#catalogue = catalogue;
     this.#failed = false;
+    const chatting = models.filter(({ roles }) => roles.includes('chat')).map(({ id, state }) => `${id} ${state}`).join();
+    if (chatting === this.#chatting) return;
+    this.#chatting = chatting;
+    this.#onchange();
   }
 
   async #order(act: (api: Api, signal: AbortSignal) => Promise<unknown>): Promise<void> {

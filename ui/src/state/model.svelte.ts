@@ -1,5 +1,6 @@
 // Who answers: the model here or the server elsewhere, what it is, and how far it is loaded.
 import type { Api, DetailedHealth } from '../api/client';
+import type { Sidecar } from './sidecar.svelte';
 import { Watched } from './watched.svelte';
 
 /** `unknown` until the API was asked, or has looked at the server elsewhere. */
@@ -8,6 +9,7 @@ export type ModelState = 'unknown' | 'absent' | 'asleep' | 'loading' | 'ready' |
 /** How often is asked while the model loads, in milliseconds; and while a server elsewhere does not answer. */
 const WHILE_LOADING = 400;
 const WHILE_DOWN = 5000;
+const WHILE_ABSENT = 1000;
 /** How long to wait after the API did not answer, and how often to try. */
 const AFTER_SILENCE = 1000;
 const TRIES = 10;
@@ -59,9 +61,43 @@ export class Model {
    * server elsewhere that does not answer always. A newer call ends an older one.
    */
   async follow(api: Api, woken = false): Promise<void> {
+    this.#health.value = undefined;
+    await this.#ask(api, woken);
+  }
+
+  /** Asks once more, since something may have changed, and goes on while a model loads. Where nobody answers, what is known stays. */
+  async refresh(api: Api): Promise<void> {
+    try {
+      const health = await api.healthDetailed();
+      this.#health.value = health;
+      if (isOnItsWay(health, false)) void this.#ask(api, false);
+    } catch {
+      // Whoever needs an answer will hear of it.
+    }
+  }
+
+  /** Waits until there is a model, however it comes: downloaded, brought, or elsewhere. Rejects when `signal` is aborted. */
+  async arrived(sidecar: Pick<Sidecar, 'api'>, signal: AbortSignal): Promise<ModelState> {
+    for (;;) {
+      const api = await sidecar.api(signal);
+      await this.refresh(api);
+      if (this.state !== 'absent' && this.state !== 'unknown') return this.settled(api, signal);
+      await pause(WHILE_ABSENT, signal);
+      signal.throwIfAborted();
+    }
+  }
+
+  /** Waits until the model is no longer on its way. Rejects when `signal` is aborted. */
+  async settled(api: Api, signal: AbortSignal): Promise<ModelState> {
+    if (this.state !== 'loading') void this.follow(api, true);
+    const known = (health: DetailedHealth | undefined): health is DetailedHealth =>
+      health !== undefined && !isOnItsWay(health, true);
+    return stateOf(await this.#health.until(known, signal));
+  }
+
+  async #ask(api: Api, woken: boolean): Promise<void> {
     this.#asking?.abort();
     const { signal } = (this.#asking = new AbortController());
-    this.#health.value = undefined;
     for (let silences = 0; silences < TRIES; ) {
       try {
         const health = await api.healthDetailed(signal);
@@ -78,23 +114,6 @@ export class Model {
       }
       if (signal.aborted) return;
     }
-  }
-
-  /** Asks once more, since settings may have changed. Where nobody answers, what is known stays. */
-  async refresh(api: Api): Promise<void> {
-    try {
-      this.#health.value = await api.healthDetailed();
-    } catch {
-      // Whoever needs an answer will hear of it.
-    }
-  }
-
-  /** Waits until the model is no longer on its way. Rejects when `signal` is aborted. */
-  async settled(api: Api, signal: AbortSignal): Promise<ModelState> {
-    if (this.state !== 'loading') void this.follow(api, true);
-    const known = (health: DetailedHealth | undefined): health is DetailedHealth =>
-      health !== undefined && !isOnItsWay(health, true);
-    return stateOf(await this.#health.until(known, signal));
   }
 }
 

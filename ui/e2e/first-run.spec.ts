@@ -1,0 +1,59 @@
+// The first start: from nothing to the first answer.
+import { expect, test } from './house';
+
+test.use({ script: null });
+
+test('the first question is asked while the model comes, and answered as soon as it is here', async ({ house, page }) => {
+  house.storage.hold();
+  await house.open(page, { language: 'en' });
+  await expect(page.getByTestId('first-run')).toBeVisible();
+  await expect(page.getByTestId('question')).toBeFocused();
+  await expect(page.getByTestId('catalogue-row')).toContainText('Best for this computer');
+  await expect(page.getByTestId('catalogue-row')).toContainText('apache-2.0');
+  await page.getByTestId('download-model').click();
+  await expect(page.getByTestId('download')).toHaveAttribute('data-state', 'downloading');
+
+  await page.getByTestId('first-pythonSkillLevel').selectOption('beginner');
+  await expect(page.getByTestId('profile-choices')).toContainText('Saved');
+  await page.getByTestId('example').last().click();
+  await expect(page.getByTestId('question')).not.toHaveValue('');
+  await page.getByTestId('question').fill('Say hello.');
+  await page.keyboard.press('Enter');
+  await expect(page.getByTestId('answer')).toContainText('The model is being downloaded');
+  await expect(page.getByTestId('model-coming')).toContainText('Downloading');
+  await page.getByTestId('open-models').click();
+  await expect(page.getByTestId('download')).toBeVisible();
+  await page.keyboard.press('Escape');
+  await expect(page.getByTestId('answer')).toHaveAttribute('data-state', 'waiting');
+
+  house.storage.goOn();
+  await expect(page.getByTestId('answer')).toHaveAttribute('data-state', /streaming|done/, { timeout: 45_000 });
+  await expect(page.getByTestId('model-coming')).toHaveCount(0);
+  await expect(page.getByTestId('model-status')).toHaveAttribute('data-state', 'ready');
+  await page.reload();
+  await expect(page.getByTestId('conversation')).toHaveCount(1);
+  await expect(page.getByTestId('first-run')).toHaveCount(0);
+});
+
+test('a download that fails says why and is tried again; the model that then comes is ready for the first question', async ({ house, page }) => {
+  house.storage.isThere = false;
+  await house.open(page, { language: 'en' });
+  await page.getByTestId('download-model').click();
+  const download = page.getByTestId('download');
+  await expect(download).toHaveAttribute('data-state', 'failed');
+  await expect(download).toContainText('the model hub has nothing by that name');
+  house.storage.isThere = true;
+  await page.getByTestId('resume-download').click();
+  await expect(page.getByTestId('offer-ready')).toBeVisible({ timeout: 45_000 });
+  await expect(page.getByTestId('model-status')).toHaveAttribute('data-state', 'ready');
+  await expect(page.getByTestId('first-run')).toBeVisible();
+});
+
+test('the other ways lead to the models and to the remote server', async ({ house, page }) => {
+  await house.open(page, { language: 'en' });
+  await page.getByTestId('other-model').click();
+  await expect(page.getByTestId('hub-search')).toBeVisible();
+  await page.keyboard.press('Escape');
+  await page.getByTestId('use-remote').click();
+  await expect(page.getByTestId('remote-endpoint')).toBeInViewport();
+});
