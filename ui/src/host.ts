@@ -3,6 +3,7 @@ import { invoke, isTauri } from '@tauri-apps/api/core';
 import { listen } from '@tauri-apps/api/event';
 
 import { browserHost } from './host/browser';
+import { Remembered } from './host/remembered';
 
 /** Why the sidecar is not running. */
 export type Reason =
@@ -22,8 +23,36 @@ export type SidecarStatus =
   | { state: 'restarting'; restarts: number; retry_in_ms: number; reason: Reason; log: string[] }
   | { state: 'failed'; reason: Reason; log: string[] };
 
+/** What the model is doing, for whoever sees only the tray's icon. */
+export type EngineState = 'starting' | 'loading' | 'ready' | 'paused' | 'absent' | 'failed';
+
+/** What is chosen about the app as a program, and kept by the desktop. */
+export interface Choices {
+  /** Whether closing the window leaves HAPA in the tray. */
+  background: boolean;
+  /** Whether an answer that nobody watches is told of. */
+  notifications: boolean;
+  /** The keys that open the quick window, such as `Ctrl+Shift+Space`; null for none. */
+  shortcut: string | null;
+}
+
+/** What the desktop that HAPA runs on can do. */
+export interface Abilities {
+  /** Whether there is a place for HAPA's icon, so that it can run without a window. */
+  tray: boolean;
+  /** Whether the chosen keys work: not under Wayland, and not where another program has them. */
+  shortcut: boolean;
+}
+
+/** What the tray asks the window to do, since only the window knows the API. */
+export type Order = 'pause' | 'resume';
+
 /** What the window may ask of whatever it runs in. */
 export interface Host {
+  /** Whether this is an app of its own. In a plain browser what is about the desktop is not offered. */
+  readonly isDesktop: boolean;
+  /** What the window remembers by itself. On the desktop it is written when it is set, whatever happens next. */
+  storage(): Promise<Storage>;
   /** How the sidecar is now. */
   sidecarStatus(): Promise<SidecarStatus>;
   /** Calls back on each change; resolves when it listens. */
@@ -32,7 +61,42 @@ export interface Host {
   restartSidecar(): Promise<void>;
   /** Says that there is something to see. */
   windowReady(): Promise<void>;
+
+  /** Lets the user save a text as a file, `name` being offered. `false` if they did not; rejects if it could not be written. */
+  saveFile(name: string, content: string): Promise<boolean>;
+  /** Shows the folder with everything HAPA keeps. */
+  openDataFolder(): Promise<void>;
+  /** Tells of something by the system's own means, where the window is not being looked at. */
+  notify(title: string, text: string): Promise<void>;
+
+  /** What the desktop can do, as far as it is known now. */
+  abilities(): Promise<Abilities>;
+  /** What is chosen. */
+  choices(): Promise<Choices>;
+  /** Chooses. What is in force afterwards comes back: keys that cannot be had are not taken. */
+  choose(choices: Partial<Choices>): Promise<Choices>;
+  /** Whether HAPA starts when the user logs in. */
+  startsAtLogin(): Promise<boolean>;
+  setStartAtLogin(on: boolean): Promise<void>;
+  /** Says which language the tray is to speak. */
+  speak(language: 'ko' | 'en'): Promise<void>;
+  /** Says what the tray's icon is to show. */
+  showEngine(state: EngineState): Promise<void>;
+  /** Calls back when the tray's menu asks for something; resolves when it listens. */
+  onOrder(callback: (order: Order) => void): Promise<void>;
+
+  /** Hides the quick window. */
+  hideQuick(): Promise<void>;
+  /** Calls back whenever the quick window is shown; resolves when it listens. */
+  onQuickShown(callback: () => void): Promise<void>;
+  /** Goes on in the main window with a question, or with the conversation that it was asked in. */
+  openInWindow(what: Opened): Promise<void>;
+  /** Calls back when the quick window hands something over; resolves when it listens. */
+  onOpened(callback: (what: Opened) => void): Promise<void>;
 }
+
+/** What the quick window hands to the main one. */
+export type Opened = { question: string } | { conversation: string };
 
 /** The host that this page runs in. */
 export function openHost(): Host {
@@ -40,10 +104,33 @@ export function openHost(): Host {
 }
 
 const desktopHost: Host = {
+  isDesktop: true,
+  storage: async () =>
+    new Remembered(await invoke<Record<string, string>>('remembered'), (name, value) => invoke('remember', { name, value })),
   sidecarStatus: () => invoke<SidecarStatus>('sidecar_status'),
-  onSidecarStatus: async (callback) => {
-    await listen<SidecarStatus>('sidecar-status', (event) => callback(event.payload));
-  },
+  onSidecarStatus: (callback) => hear<SidecarStatus>('sidecar-status', callback),
   restartSidecar: () => invoke('restart_sidecar'),
   windowReady: () => invoke('window_ready'),
+
+  saveFile: (name, content) => invoke<boolean>('save_file', { name, content }),
+  openDataFolder: () => invoke('open_data_folder'),
+  notify: (title, text) => invoke('notify', { title, text }),
+
+  abilities: () => invoke<Abilities>('abilities'),
+  choices: () => invoke<Choices>('choices'),
+  choose: (choices) => invoke<Choices>('choose', { choices }),
+  startsAtLogin: () => invoke<boolean>('starts_at_login'),
+  setStartAtLogin: (on) => invoke('set_start_at_login', { on }),
+  speak: (language) => invoke('speak', { language }),
+  showEngine: (state) => invoke('show_engine', { state }),
+  onOrder: (callback) => hear<Order>('order', callback),
+
+  hideQuick: () => invoke('hide_quick'),
+  onQuickShown: (callback) => hear<null>('quick-shown', () => callback()),
+  openInWindow: (what) => invoke('open_in_window', { what }),
+  onOpened: (callback) => hear<Opened>('opened', callback),
 };
+
+async function hear<T>(event: string, callback: (payload: T) => void): Promise<void> {
+  await listen<T>(event, ({ payload }) => callback(payload));
+}

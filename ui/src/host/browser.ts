@@ -1,14 +1,49 @@
 // A plain browser in place of the desktop, for development: the API's address and key come in the page's own address.
-import type { Host, SidecarStatus } from '../host';
+import type { Choices, Host, SidecarStatus } from '../host';
+
+/** Nothing of what only a desktop has. */
+const NOTHING: Choices = { background: false, notifications: false, shortcut: null };
 
 /** Reads `#base=http://127.0.0.1:8000&key=hapa_...` out of `fragment`; starting the sidecar again reloads the page. */
 export function browserHost(page: Pick<Location, 'reload'>, fragment: string): Host {
   return {
+    isDesktop: false,
+    storage: () => Promise.resolve(localStorage),
     sidecarStatus: () => Promise.resolve(statusFrom(fragment)),
     onSidecarStatus: () => Promise.resolve(),
     restartSidecar: () => Promise.resolve(page.reload()),
     windowReady: () => Promise.resolve(),
+
+    saveFile: (name, content) => Promise.resolve(download(name, content)),
+    openDataFolder: () => Promise.reject(new Error('a page in a browser opens no folder')),
+    notify: () => Promise.resolve(),
+
+    abilities: () => Promise.resolve({ tray: false, shortcut: false }),
+    choices: () => Promise.resolve(NOTHING),
+    choose: () => Promise.resolve(NOTHING),
+    startsAtLogin: () => Promise.resolve(false),
+    setStartAtLogin: () => Promise.resolve(),
+    speak: () => Promise.resolve(),
+    showEngine: () => Promise.resolve(),
+    onOrder: () => Promise.resolve(),
+
+    hideQuick: () => Promise.resolve(),
+    onQuickShown: () => Promise.resolve(),
+    openInWindow: () => Promise.resolve(),
+    onOpened: () => Promise.resolve(),
   };
+}
+
+/** Where the file goes is the browser's business, and nobody tells us. */
+function download(name: string, content: string): boolean {
+  const address = URL.createObjectURL(new Blob([content], { type: 'application/octet-stream' }));
+  const link = document.createElement('a');
+  link.href = address;
+  link.download = name;
+  link.click();
+  // A browser that has not begun to read it yet would find nothing.
+  setTimeout(() => URL.revokeObjectURL(address), 60_000);
+  return true;
 }
 
 function statusFrom(fragment: string): SidecarStatus {

@@ -30,6 +30,8 @@ export type Place = 'chat' | 'history' | 'models' | 'metrics' | 'settings';
 
 /** One of each. */
 export class App {
+  /** What the window runs in. */
+  readonly host: Host;
   readonly preferences: Preferences;
   readonly shortcuts: Shortcuts;
   readonly draft: Draft;
@@ -47,6 +49,7 @@ export class App {
   shortcutsShown = $state(false);
 
   constructor({ host, fetch, storage, language }: Surroundings) {
+    this.host = host;
     this.preferences = new Preferences(storage, language);
     this.shortcuts = new Shortcuts(storage);
     this.draft = new Draft(storage);

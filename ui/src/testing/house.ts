@@ -1,5 +1,5 @@
 // A whole window's state over a fake API and a fake desktop, for tests.
-import type { Host, SidecarStatus } from '../host';
+import type { Abilities, Choices, EngineState, Host, Opened, Order, SidecarStatus } from '../host';
 import { App } from '../state/app.svelte';
 import { FakeApi } from './api';
 
@@ -12,8 +12,26 @@ export function ready(restarts = 0): SidecarStatus {
 export class FakeHost implements Host {
   status: SidecarStatus = ready();
   restarted = 0;
+  /** What it was asked to do, the latest last. */
+  readonly saved: { name: string; content: string }[] = [];
+  readonly told: { title: string; text: string }[] = [];
+  readonly shown: EngineState[] = [];
+  readonly opened: Opened[] = [];
+  foldersOpened = 0;
+  quickHidden = 0;
+  spoken = '';
+  /** Whether whoever is asked where to save a file does not say. */
+  refusing = false;
+  can: Abilities = { tray: true, shortcut: true };
+  chosen: Choices = { background: false, notifications: true, shortcut: 'Ctrl+Shift+Space' };
+  atLogin = false;
   #callback: ((status: SidecarStatus) => void) | undefined;
+  #orders: ((order: Order) => void) | undefined;
+  #quick: (() => void) | undefined;
+  #open: ((what: Opened) => void) | undefined;
 
+  isDesktop = true;
+  storage = () => Promise.resolve(localStorage);
   sidecarStatus = () => Promise.resolve(this.status);
   onSidecarStatus = (callback: (status: SidecarStatus) => void) => {
     this.#callback = callback;
@@ -24,6 +42,73 @@ export class FakeHost implements Host {
     return Promise.resolve();
   };
   windowReady = () => Promise.resolve();
+
+  saveFile = (name: string, content: string) => {
+    if (!this.refusing) this.saved.push({ name, content });
+    return Promise.resolve(!this.refusing);
+  };
+  openDataFolder = () => {
+    this.foldersOpened += 1;
+    return Promise.resolve();
+  };
+  notify = (title: string, text: string) => {
+    this.told.push({ title, text });
+    return Promise.resolve();
+  };
+  abilities = () => Promise.resolve({ ...this.can });
+  choices = () => Promise.resolve({ ...this.chosen });
+  choose = (choices: Partial<Choices>) => {
+    Object.assign(this.chosen, choices);
+    return this.choices();
+  };
+  startsAtLogin = () => Promise.resolve(this.atLogin);
+  setStartAtLogin = (on: boolean) => {
+    this.atLogin = on;
+    return Promise.resolve();
+  };
+  speak = (language: 'ko' | 'en') => {
+    this.spoken = language;
+    return Promise.resolve();
+  };
+  showEngine = (state: EngineState) => {
+    this.shown.push(state);
+    return Promise.resolve();
+  };
+  onOrder = (callback: (order: Order) => void) => {
+    this.#orders = callback;
+    return Promise.resolve();
+  };
+  hideQuick = () => {
+    this.quickHidden += 1;
+    return Promise.resolve();
+  };
+  onQuickShown = (callback: () => void) => {
+    this.#quick = callback;
+    return Promise.resolve();
+  };
+  openInWindow = (what: Opened) => {
+    this.opened.push(what);
+    return Promise.resolve();
+  };
+  onOpened = (callback: (what: Opened) => void) => {
+    this.#open = callback;
+    return Promise.resolve();
+  };
+
+  /** Asks what the tray's menu asks. */
+  order(order: Order): void {
+    this.#orders?.(order);
+  }
+
+  /** Shows the quick window. */
+  showQuick(): void {
+    this.#quick?.();
+  }
+
+  /** Hands over what the quick window does. */
+  handOver(what: Opened): void {
+    this.#open?.(what);
+  }
 
   /** Reports a change. */
   report(status: SidecarStatus): void {

@@ -1,0 +1,33 @@
+import { expect, test, vi } from 'vitest';
+
+import { Remembered } from './remembered';
+
+test('what is set is read at once, and kept in the order in which it was set', async () => {
+  const kept: [string, string | null][] = [];
+  const arrivals: (() => void)[] = [];
+  const storage = new Remembered({ theme: 'dark' }, (name, value) => {
+    kept.push([name, value]);
+    return new Promise((resolve) => arrivals.push(resolve));
+  });
+  expect(storage.getItem('theme')).toBe('dark');
+  for (const text of ['가', '가나', '가나다']) storage.setItem('draft', text);
+  expect(storage.getItem('draft')).toBe('가나다');
+  expect(kept).toEqual([['draft', '가']]);
+  arrivals.shift()?.();
+  await vi.waitFor(() => expect(kept.at(-1)).toEqual(['draft', '가나다']));
+  arrivals.shift()?.();
+  storage.removeItem('theme');
+  expect(kept.at(-1)).toEqual(['theme', null]);
+  expect([storage.length, storage.key(0), storage.getItem('theme')]).toEqual([1, 'draft', null]);
+});
+
+test('a value that could not be kept goes out with the next change', async () => {
+  const keep = vi.fn<(name: string, value: string | null) => Promise<void>>().mockRejectedValueOnce(new Error('full')).mockResolvedValue();
+  const storage = new Remembered({}, keep);
+  storage.setItem('draft', 'a');
+  await vi.waitFor(() => expect(keep).toHaveBeenCalledTimes(1));
+  storage.setItem('draft', 'ab');
+  await vi.waitFor(() => expect(keep).toHaveBeenLastCalledWith('draft', 'ab'));
+  storage.setItem('draft', 'ab');
+  expect(keep).toHaveBeenCalledTimes(2);
+});
