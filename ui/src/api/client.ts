@@ -27,6 +27,40 @@ export type Permission = components['schemas']['Permission'];
 export type Remote = components['schemas']['RemoteResponse'];
 export type Role = components['schemas']['ModelRole'];
 export type DetailedHealth = components['schemas']['DetailedHealthResponse'];
+/** Figures of an interval. */
+export interface Point {
+  at: number;
+  cpu: number;
+  memory: number;
+  memory_total: number;
+  process_memory: number;
+  gpu_memory?: number | null;
+  gpu_memory_total?: number | null;
+  budget_used: number;
+  budget_limit?: number | null;
+  queue_completion: number;
+  queue_chat: number;
+  queue_background: number;
+  active: number;
+  tokens_per_second?: number | null;
+  time_to_first_token?: number | null;
+  requests: number;
+  errors: number;
+  cache_hits: number;
+  cache_misses: number;
+  reused_tokens: number;
+  prompt_tokens: number;
+  completion_tokens: number;
+}
+export interface Endpoint {
+  method: string;
+  endpoint: string;
+  requests: number;
+  errors: number;
+  average_ms: number;
+  p95_ms: number;
+}
+export type Errors = components['schemas']['ErrorsResponse'];
 export type Frame = components['schemas']['Frame'];
 
 /** A connection to one running sidecar. */
@@ -108,6 +142,21 @@ export function connect(baseUrl: string, key: string, fetch: typeof globalThis.f
       const headers = { 'X-API-Key': key, 'Accept-Language': language() };
       const response = await upload({ url, headers, file, onprogress, signal });
       whole({ response, error: response.ok ? undefined : await response.json().catch(() => undefined) });
+    },
+
+    /** Figures over the last hour, or those after a time in milliseconds. */
+    async series(since: number | undefined, signal?: AbortSignal): Promise<{ interval_ms: number; points: Point[] }> {
+      return whole(await client.GET('/api/v1/metrics/series' as never, { params: { query: { since } }, ...init(signal) } as never));
+    },
+
+    /** Requests by endpoint. */
+    async endpoints(signal?: AbortSignal): Promise<{ endpoints: Endpoint[] }> {
+      return whole(await client.GET('/api/v1/metrics/endpoints' as never, init(signal) as never));
+    },
+
+    /** What went wrong lately. */
+    async errors(signal?: AbortSignal): Promise<Errors> {
+      return whole(await client.GET('/api/v1/errors/dashboard', init(signal)));
     },
 
     /** Repositories of the hub with model files. */

@@ -10,6 +10,7 @@ import { History } from './history.svelte';
 import { Imports } from './imports.svelte';
 import { Library } from './library.svelte';
 import { Machine } from './machine.svelte';
+import { Metrics } from './metrics.svelte';
 import { Model } from './model.svelte';
 import { Preferences } from './preferences.svelte';
 import { Settings } from './settings.svelte';
@@ -41,6 +42,7 @@ export class App {
   readonly library: Library;
   readonly imports: Imports;
   readonly history: History;
+  readonly metrics: Metrics;
   readonly settings: Settings;
   readonly conversations: Conversations;
   readonly beginning: Beginning;
@@ -56,6 +58,7 @@ export class App {
     this.sidecar = new Sidecar(host, fetch, () => this.preferences.spoken);
     this.machine = new Machine(this.sidecar);
     this.history = new History(this.sidecar);
+    this.metrics = new Metrics(this.sidecar);
     this.settings = new Settings(this.sidecar);
     this.library = new Library(this.sidecar, () => void this.look());
     this.imports = new Imports(this.sidecar, () => void this.library.look(), () => this.preferences.messages.notGguf);

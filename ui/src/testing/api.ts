@@ -4,12 +4,15 @@ import type {
   ConversationItem,
   DetailedHealth,
   Download,
+  Endpoint,
+  Errors,
   Frame,
   HistoryItem,
   HubFile,
   HubItem,
   KeyItem,
   ModelItem,
+  Point,
   Profile,
   SettingsValues,
   Validation,
@@ -45,6 +48,9 @@ export class FakeApi {
   keys: KeyItem[] = [];
   /** What checking any code finds. */
   validation: Validation = validation();
+  points: Point[] = [];
+  endpoints: Endpoint[] = [];
+  errors: Omit<Errors, 'status'> = { total_errors: 0, errors_last_24h: 0, error_rate: 0, top_error_codes: [], recent_incidents: [] };
   /** What the history was asked for. */
   looks: Record<string, string>[] = [];
   /** What the next questions get, in order; a question that finds none waits for `answer`. */
@@ -62,6 +68,12 @@ export class FakeApi {
     if (pathname === '/health/detailed') return Response.json(this.#health());
     if (pathname === '/api/v1/models/downloads' && request.method === 'GET') return this.#listen();
     if (pathname.startsWith('/api/v1/models')) return this.#aboutModels(request.method, pathname);
+    if (pathname === '/api/v1/metrics/series') {
+      const since = Number(searchParams.get('since') ?? 0);
+      return Response.json({ status: 'success', interval_ms: 5000, points: this.points.filter(({ at }) => at > since) });
+    }
+    if (pathname === '/api/v1/metrics/endpoints') return Response.json({ status: 'success', endpoints: this.endpoints });
+    if (pathname === '/api/v1/errors/dashboard') return Response.json({ status: 'success', ...this.errors });
     if (pathname === '/api/v1/settings') return this.#settings(body);
     if (pathname === '/api/v1/users/profile') {
       this.profile = { ...this.profile, ...body };
@@ -316,6 +328,15 @@ export function validation(found: Partial<Validation> = {}): Validation {
     recommendations: [],
     ...found,
   };
+}
+
+/** Figures of a quiet interval that ends at a time. */
+export function point(at: number, change: Partial<Point> = {}): Point {
+  const memory = { memory: 4 * 1024 ** 3, memory_total: 16 * 1024 ** 3, process_memory: 1024 ** 3, gpu_memory: null, gpu_memory_total: null };
+  const budget = { budget_used: 1024 ** 3, budget_limit: 8 * 1024 ** 3 };
+  const queue = { queue_completion: 0, queue_chat: 0, queue_background: 0, active: 0 };
+  const answers = { tokens_per_second: null, time_to_first_token: null, reused_tokens: 0, prompt_tokens: 0, completion_tokens: 0 };
+  return { at, cpu: 10, ...memory, ...budget, ...queue, ...answers, requests: 0, errors: 0, cache_hits: 0, cache_misses: 0, ...change };
 }
 
 /** A key that somebody made. */

@@ -1,0 +1,80 @@
+// How HAPA has done of late: figures over the last hour, requests by endpoint, and errors.
+import type { Endpoint, Errors, Point } from '../api/client';
+import { pause } from './model.svelte';
+import type { Sidecar } from './sidecar.svelte';
+
+export type { Endpoint, Errors, Point };
+
+/** How often is looked, and how long the figures are kept, in milliseconds. */
+const OFTEN = 5000;
+const KEPT = 3_600_000;
+
+/** Minutes that can be looked at. */
+export const ranges = [5, 15, 60] as const;
+export type Range = (typeof ranges)[number];
+
+/** What the API tells, for as long as somebody looks. */
+export class Metrics {
+  readonly #sidecar: Pick<Sidecar, 'api'>;
+  /** The figures, the oldest first; undefined until the API has told. */
+  #points = $state.raw<readonly Point[]>();
+  /** Milliseconds between two of them. */
+  interval = $state(OFTEN);
+  endpoints = $state.raw<readonly Endpoint[]>([]);
+  errors = $state.raw<Errors>();
+  range = $state<Range>(15);
+  /** Whether the API did not tell when it was last asked. */
+  failed = $state(false);
+  #watching: AbortController | undefined;
+
+  constructor(sidecar: Pick<Sidecar, 'api'>) {
+    this.#sidecar = sidecar;
+  }
+
+  /** The figures of the range, the oldest first. */
+  get points(): readonly Point[] | undefined {
+    const end = this.#points?.at(-1)?.at ?? 0;
+    return this.#points?.filter(({ at }) => at > end - this.range * 60_000);
+  }
+
+  /** Milliseconds that one figure of the range stands for, so that there are about sixty of them. */
+  get step(): number {
+    return Math.max(this.interval, this.range * 1000);
+  }
+
+  /** Looks again and again until {@link rest}. */
+  async watch(): Promise<void> {
+    this.rest();
+    const { signal } = (this.#watching = new AbortController());
+    while (!signal.aborted) {
+      await this.#look(signal);
+      await pause(OFTEN, signal);
+    }
+  }
+
+  /** Looks no more. */
+  rest(): void {
+    this.#watching?.abort();
+  }
+
+  async #look(signal: AbortSignal): Promise<void> {
+    try {
+      const api = await this.#sidecar.api(signal);
+      const since = this.#points?.at(-1)?.at;
+      const [series, { endpoints }, errors] = await Promise.all([api.series(since, signal), api.endpoints(signal), api.errors(signal)]);
+      if (signal.aborted) return;
+      this.#take(series.points);
+      [this.interval, this.endpoints, this.errors, this.failed] = [series.interval_ms, endpoints, errors, false];
+    } catch {
+      if (!signal.aborted) this.failed = true;
+    }
+  }
+
+  #take(points: readonly Point[]): void {
+    const known = this.#points ?? [];
+    const end = known.at(-1)?.at ?? -Infinity;
+    const all = [...known, ...points.filter(({ at }) => at > end)];
+    const last = all.at(-1)?.at ?? 0;
+    this.#points = all.filter(({ at }) => at > last - KEPT);
+  }
+}
