@@ -16,9 +16,10 @@ test('several figures become one: counts are summed, queues are at their longest
     point(11_000, { requests: 1, queue_chat: 2, tokens_per_second: 20 }),
     point(16_000, { requests: 7 }),
   ];
-  expect(momentsOf(points, named('requests').lines, 15_000)).toEqual([{ at: 11_000, values: [6, 0] }, { at: 16_000, values: [7, 0] }]);
-  expect(momentsOf(points, named('queue').lines, 15_000)[0]?.values).toEqual([4, 0, 0]);
-  const speed = momentsOf(points, named('speed').lines, 15_000);
+  expect(momentsOf(points, named('requests').lines, 15_000, 5000)).toEqual([{ at: 11_000, values: [6, 0] }, { at: 16_000, values: [null, null] }]);
+  expect(momentsOf([...points, point(26_000, { requests: 1 })], named('requests').lines, 15_000, 5000)[1]).toEqual({ at: 26_000, values: [8, 0] });
+  expect(momentsOf(points, named('queue').lines, 15_000, 5000)[0]?.values).toEqual([4, 0, 0]);
+  const speed = momentsOf(points, named('speed').lines, 15_000, 5000);
   expect(speed.map(({ values }) => values[0])).toEqual([15, null]);
   expect(latest(speed, 0)).toBe(15);
 });

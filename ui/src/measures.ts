@@ -108,8 +108,8 @@ export interface Moment {
   values: readonly (number | null)[];
 }
 
-/** Figures in steps of `step` milliseconds, the oldest first. */
-export function momentsOf(points: readonly Point[], lines: readonly Line[], step: number): Moment[] {
+/** Figures that come each `interval` in steps of `step` milliseconds, the oldest first. What is counted is told once a step is over. */
+export function momentsOf(points: readonly Point[], lines: readonly Line[], step: number, interval: number): Moment[] {
   const steps = new Map<number, Point[]>();
   for (const point of points) {
     const number = Math.floor(point.at / step);
@@ -117,10 +117,13 @@ export function momentsOf(points: readonly Point[], lines: readonly Line[], step
     if (known) known.push(point);
     else steps.set(number, [point]);
   }
-  return [...steps.values()].map((points) => ({
-    at: points.at(-1)?.at ?? 0,
-    values: lines.map(({ of, fold }) => folded(points.map(of).filter((value) => value !== null), fold)),
-  }));
+  const last = points.at(-1)?.at ?? 0;
+  const isOver = (at: number) => at < last || (Math.floor(at / step) + 1) * step - at <= interval;
+  return [...steps.values()].map((points) => {
+    const at = points.at(-1)?.at ?? 0;
+    const values = ({ of, fold }: Line) => (fold === 'sum' && !isOver(at) ? [] : points.map(of).filter((value) => value !== null));
+    return { at, values: lines.map((line) => folded(values(line), line.fold)) };
+  });
 }
 
 function folded(values: number[], fold: Line['fold']): number | null {
@@ -135,7 +138,7 @@ export function columnsOf(moments: readonly Moment[], lines: readonly Line[], st
   const gap = (after: number) => ({ at: after + step, values: lines.map(() => null) });
   const all = moments.flatMap((moment, index) => {
     const before = moments[index - 1]?.at;
-    return before !== undefined && moment.at - before > step * 3 ? [gap(before), moment] : [moment];
+    return before !== undefined && moment.at - before > step * 2 ? [gap(before), moment] : [moment];
   });
   return [all.map(({ at }) => at / 1000), ...lines.map((_, index) => all.map(({ values }) => values[index] ?? null))];
 }
