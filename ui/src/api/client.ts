@@ -60,6 +60,28 @@ export interface Endpoint {
   average_ms: number;
   p95_ms: number;
 }
+/** A line of the log. */
+export interface LogLine {
+  cursor: string | number;
+  time: string;
+  level: string;
+  target: string;
+  message: string;
+  fields: Record<string, unknown>;
+}
+/** What an examination of the installation has shown. */
+export interface Diagnosis {
+  verdict: 'healthy' | 'degraded' | 'unhealthy';
+  findings: { area: string; level: 'ok' | 'warning' | 'error' | 'critical'; message: string; remedy?: string | null }[];
+}
+/** What lies in the data folder. */
+export interface Stored {
+  folder: string;
+  parts: { name: 'models' | 'database' | 'states' | 'logs'; bytes: number }[];
+  free: number;
+}
+export type HistoryFile = components['schemas']['HistoryFile'];
+export type Imported = components['schemas']['ImportResponse'];
 export type Errors = components['schemas']['ErrorsResponse'];
 export type Frame = components['schemas']['Frame'];
 
@@ -157,6 +179,31 @@ export function connect(baseUrl: string, key: string, fetch: typeof globalThis.f
     /** What went wrong lately. */
     async errors(signal?: AbortSignal): Promise<Errors> {
       return whole(await client.GET('/api/v1/errors/dashboard', init(signal)));
+    },
+
+    /** Lines of the log, the latest last. */
+    async logs(query: { limit: number; level?: string; search?: string; before?: LogLine['cursor'] }, signal?: AbortSignal): Promise<{ lines: LogLine[]; has_more: boolean }> {
+      return whole(await client.GET('/api/v1/logs' as never, { params: { query }, ...init(signal) } as never));
+    },
+
+    /** Looks at the whole installation. */
+    async doctor(signal?: AbortSignal): Promise<Diagnosis> {
+      return whole(await client.GET('/api/v1/doctor' as never, init(signal) as never));
+    },
+
+    /** What lies in the data folder. */
+    async storage(signal?: AbortSignal): Promise<Stored> {
+      return whole(await client.GET('/api/v1/storage' as never, init(signal) as never));
+    },
+
+    /** All that was asked and answered, as a file's text. */
+    async exportHistory(format: 'json' | 'markdown', signal?: AbortSignal): Promise<string> {
+      return whole(await client.GET('/api/v1/user/history/export', { params: { query: { format } }, parseAs: 'text', ...init(signal) })) as string;
+    },
+
+    /** Takes in a file of the history. What is here already is never changed. */
+    async importHistory(body: HistoryFile, signal?: AbortSignal): Promise<Imported> {
+      return whole(await client.POST('/api/v1/user/history/import', { body, ...init(signal) }));
     },
 
     /** Repositories of the hub with model files. */

@@ -5,10 +5,12 @@ import type { Host } from '../host';
 import type { Command } from '../shortcuts';
 import { Beginning } from './beginning.svelte';
 import { Conversations } from './conversations.svelte';
+import { Doctor } from './doctor.svelte';
 import { Draft } from './draft.svelte';
 import { History } from './history.svelte';
 import { Imports } from './imports.svelte';
 import { Library } from './library.svelte';
+import { Logs } from './logs.svelte';
 import { Machine } from './machine.svelte';
 import { Metrics } from './metrics.svelte';
 import { Model } from './model.svelte';
@@ -44,6 +46,8 @@ export class App {
   readonly history: History;
   readonly metrics: Metrics;
   readonly settings: Settings;
+  readonly logs: Logs;
+  readonly doctor: Doctor;
   readonly conversations: Conversations;
   readonly beginning: Beginning;
   place = $state<Place>('chat');
@@ -60,6 +64,8 @@ export class App {
     this.history = new History(this.sidecar);
     this.metrics = new Metrics(this.sidecar);
     this.settings = new Settings(this.sidecar);
+    this.logs = new Logs(this.sidecar);
+    this.doctor = new Doctor(this.sidecar);
     this.library = new Library(this.sidecar, () => void this.look());
     this.imports = new Imports(this.sidecar, () => void this.library.look(), () => this.preferences.messages.notGguf);
     this.conversations = new Conversations({ sidecar: this.sidecar, model: this.model }, this.draft);
@@ -96,6 +102,7 @@ export class App {
   start(): Promise<void> {
     return this.sidecar.follow((api) => {
       void Promise.all([this.model.follow(api), this.conversations.refresh(api)]).then(() => this.beginning.look());
+      if (this.settings.values) void this.settings.load();
       if (this.conversations.thread.reading === 'failed') void this.conversations.thread.read();
     });
   }

@@ -1,16 +1,33 @@
 // What can be chosen about HAPA: settings, the profile, keys, and the server elsewhere. What is chosen is in force at once.
-import type { Api, KeyItem, MadeKey, Permission, Profile, ProfileFields, Remote, SettingsPatch, SettingsValues } from '../api/client';
+import type {
+  Api,
+  HistoryFile,
+  Imported,
+  KeyItem,
+  MadeKey,
+  Permission,
+  Profile,
+  ProfileFields,
+  Remote,
+  SettingsPatch,
+  SettingsValues,
+  Stored,
+} from '../api/client';
 import { Problem } from '../api/problem';
 import type { Sidecar } from './sidecar.svelte';
 
-export type { KeyItem, MadeKey, Permission, Profile, SettingsValues };
+export type { Imported, KeyItem, MadeKey, Permission, Profile, SettingsValues, Stored };
 
-/** How long an order may take; trying a server elsewhere may take longer. */
+/** How long an order may take; trying a server elsewhere may take longer, and so may a whole history. */
 const PATIENCE = 10_000;
 const TRYING = 60_000;
+const HISTORY = 300_000;
 
 /** The part of the view that something was changed in. */
-export type Part = 'profile' | 'models' | 'remote' | 'keys' | 'limits' | 'privacy';
+export type Part = 'profile' | 'models' | 'remote' | 'server' | 'keys' | 'limits' | 'privacy' | 'data';
+
+export const settingsPages = ['choices', 'logs', 'doctor'] as const;
+export type SettingsPage = (typeof settingsPages)[number];
 
 /** What came of the last change. */
 export interface Outcome {
@@ -25,12 +42,20 @@ export class Settings {
   values = $state.raw<SettingsValues>();
   /** Settings that the environment decides, each with its variable. */
   fixed = $state.raw<Readonly<Record<string, string>>>({});
+  /** Settings that are in force only after a restart. */
+  waiting = $state.raw<readonly string[]>([]);
   profile = $state.raw<Profile>();
   keys = $state.raw<readonly KeyItem[]>([]);
   remote = $state.raw<Remote>();
+  /** What lies in the data folder; undefined where the API does not tell. */
+  stored = $state.raw<Stored>();
+  /** What came of the history that was taken in last. */
+  imported = $state.raw<Imported>();
   /** The key that was made last, shown until it is put away. */
   made = $state.raw<MadeKey>();
   outcome = $state.raw<Outcome>();
+  /** What of the view is shown. */
+  page = $state<SettingsPage>('choices');
   /** The part that somebody wants to see, until they have. */
   sought = $state<string>();
   /** Whether the API did not tell. */
@@ -38,6 +63,12 @@ export class Settings {
 
   constructor(sidecar: Pick<Sidecar, 'api'>) {
     this.#sidecar = sidecar;
+  }
+
+  /** Has a part of the choices shown. */
+  seek(part: string): void {
+    this.page = 'choices';
+    this.sought = part;
   }
 
   /** Asks for everything. */
@@ -51,7 +82,7 @@ export class Settings {
         api.keys(signal),
         api.remote(signal),
       ]);
-      [this.values, this.fixed] = [settings.settings, settings.from_environment];
+      this.#take(settings);
       [this.profile, this.keys, this.remote, this.failed] = [profile, keys, remote, false];
     } catch {
       this.failed = true;
@@ -61,8 +92,7 @@ export class Settings {
   /** Changes settings. */
   change(part: Part, patch: SettingsPatch): Promise<void> {
     return this.#do(part, async (api, signal) => {
-      const { settings } = await api.changeSettings(patch, signal);
-      this.values = settings;
+      this.#take(await api.changeSettings(patch, signal));
       if (part === 'remote') this.remote = await api.remote(signal);
     });
   }
@@ -108,6 +138,43 @@ export class Settings {
     return this.#do('privacy', (api, signal) => api.deleteHistory(signal));
   }
 
+  /** Looks what lies in the data folder. */
+  async measure(): Promise<void> {
+    try {
+      const signal = AbortSignal.timeout(PATIENCE);
+      this.stored = await (await this.#sidecar.api(signal)).storage(signal);
+    } catch {
+      this.stored = undefined;
+    }
+  }
+
+  /** Hands all that was asked and answered to `save`, as a file's text; `save` tells whether it was kept, `failure` is said where it cannot be. */
+  async exportHistory(format: 'json' | 'markdown', save: (content: string) => Promise<boolean>, failure: string): Promise<void> {
+    let isKept = true;
+    await this.#do('data', async (api, signal) => {
+      const content = await api.exportHistory(format, signal);
+      isKept = await save(content).catch(() => {
+        throw new Problem({ error_message: failure, error_code: 'UNKNOWN' });
+      });
+    }, HISTORY);
+    if (!isKept) this.outcome = undefined;
+  }
+
+  /** Takes in a file of the history; `notOurs` is said of one that is something else. */
+  importHistory(file: File, notOurs: string): Promise<void> {
+    this.imported = undefined;
+    return this.#do('data', async (api, signal) => {
+      const history = historyIn(await file.text());
+      if (!history) throw new Problem({ error_message: notOurs, error_code: 'VALIDATION_ERROR' });
+      this.imported = await api.importHistory(history, signal);
+    }, HISTORY);
+  }
+
+  #take({ settings, from_environment, ...more }: { settings: SettingsValues; from_environment: Record<string, string> }): void {
+    [this.values, this.fixed] = [settings, from_environment];
+    this.waiting = (more as { restart_required?: string[] }).restart_required ?? [];
+  }
+
   async #do(part: Part, act: (api: Api, signal: AbortSignal) => Promise<unknown>, patience = PATIENCE): Promise<void> {
     this.outcome = { part, state: 'saving' };
     try {
@@ -117,5 +184,15 @@ export class Settings {
     } catch (error) {
       this.outcome = { part, state: 'failed', message: error instanceof Problem ? error.message : '' };
     }
+  }
+}
+
+/** The history in a file's text, if there is one. */
+function historyIn(text: string): HistoryFile | undefined {
+  try {
+    const file = JSON.parse(text) as Partial<HistoryFile> | null;
+    return Array.isArray(file?.messages) ? (file as HistoryFile) : undefined;
+  } catch {
+    return undefined;
   }
 }

@@ -3,6 +3,7 @@ import type {
   CatalogueItem,
   ConversationItem,
   DetailedHealth,
+  Diagnosis,
   Download,
   Endpoint,
   Errors,
@@ -11,10 +12,12 @@ import type {
   HubFile,
   HubItem,
   KeyItem,
+  LogLine,
   ModelItem,
   Point,
   Profile,
   SettingsValues,
+  Stored,
   Validation,
 } from '../api/client';
 
@@ -51,6 +54,14 @@ export class FakeApi {
   points: Point[] = [];
   endpoints: Endpoint[] = [];
   errors: Omit<Errors, 'status'> = { total_errors: 0, errors_last_24h: 0, error_rate: 0, top_error_codes: [], recent_incidents: [] };
+  /** The log, the oldest first. */
+  log: LogLine[] = [];
+  diagnosis: Diagnosis = { verdict: 'healthy', findings: [] };
+  stored: Stored = { folder: '/data', parts: [], free: 0 };
+  /** Settings that wait for a restart. */
+  restartRequired: string[] = [];
+  /** Histories that were taken in. */
+  taken: Record<string, unknown>[] = [];
   /** What the history was asked for. */
   looks: Record<string, string>[] = [];
   /** What the next questions get, in order; a question that finds none waits for `answer`. */
@@ -74,6 +85,14 @@ export class FakeApi {
     }
     if (pathname === '/api/v1/metrics/endpoints') return Response.json({ status: 'success', endpoints: this.endpoints });
     if (pathname === '/api/v1/errors/dashboard') return Response.json({ status: 'success', ...this.errors });
+    if (pathname === '/api/v1/logs') return this.#logs(searchParams);
+    if (pathname === '/api/v1/doctor') return this.refusals.shift() ?? Response.json({ status: 'success', ...this.diagnosis });
+    if (pathname === '/api/v1/storage') return Response.json({ status: 'success', ...this.stored });
+    if (pathname === '/api/v1/user/history/export') return new Response(`{"format":"${searchParams.get('format')}"}`);
+    if (pathname === '/api/v1/user/history/import') {
+      this.taken.push(body ?? {});
+      return Response.json({ status: 'success', message: 'took it in', imported: 1, skipped: 0, invalid: 1, problems: [{ index: 2, problem: 'no question' }] });
+    }
     if (pathname === '/api/v1/settings') return this.#settings(body);
     if (pathname === '/api/v1/users/profile') {
       this.profile = { ...this.profile, ...body };
@@ -120,7 +139,16 @@ export class FakeApi {
     const refused = patch && this.refusals.shift();
     if (refused) return refused;
     this.settings = { ...this.settings, ...patch };
-    return Response.json({ status: 'success', settings: this.settings, from_environment: this.fromEnvironment });
+    return Response.json({ status: 'success', settings: this.settings, from_environment: this.fromEnvironment, restart_required: this.restartRequired });
+  }
+
+  #logs(query: URLSearchParams): Response {
+    const [limit, before] = [Number(query.get('limit')), query.get('before')];
+    const words = query.get('search') ?? '';
+    const found = this.log.filter(({ message, level }) => message.includes(words) && (!query.has('level') || level === query.get('level')));
+    const end = before === null ? found.length : found.findIndex(({ cursor }) => String(cursor) === before);
+    const lines = found.slice(Math.max(0, end - limit), end);
+    return Response.json({ status: 'success', lines, has_more: end > limit });
   }
 
   #aboutKeys(method: string, path: string, body: Record<string, unknown> | undefined): Response {
@@ -337,6 +365,11 @@ export function point(at: number, change: Partial<Point> = {}): Point {
   const queue = { queue_completion: 0, queue_chat: 0, queue_background: 0, active: 0 };
   const answers = { tokens_per_second: null, time_to_first_token: null, reused_tokens: 0, prompt_tokens: 0, completion_tokens: 0 };
   return { at, cpu: 10, ...memory, ...budget, ...queue, ...answers, requests: 0, errors: 0, cache_hits: 0, cache_misses: 0, ...change };
+}
+
+/** A line of the log. */
+export function logLine(cursor: number, change: Partial<LogLine> = {}): LogLine {
+  return { cursor, time: '2026-11-26T05:00:00Z', level: 'info', target: 'sidecar::http', message: `line ${cursor}`, fields: {}, ...change };
 }
 
 /** A key that somebody made. */

@@ -15,6 +15,13 @@ beforeEach(() => {
     disconnect() {}
   };
   Element.prototype.scrollIntoView ??= () => {};
+  Blob.prototype.text ??= function (this: Blob) {
+    return new Promise((resolve) => {
+      const reader = new FileReader();
+      reader.onload = () => resolve(String(reader.result));
+      reader.readAsText(this);
+    });
+  };
   HTMLDialogElement.prototype.showModal ??= function (this: HTMLDialogElement) {
     this.open = true;
   };

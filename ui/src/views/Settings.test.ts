@@ -1,10 +1,10 @@
 import { render, screen, waitFor, within } from '@testing-library/svelte';
 import userEvent from '@testing-library/user-event';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 
 import Window from '../Window.svelte';
-import { FakeApi, keyItem, refusal } from '../testing/api';
-import { house } from '../testing/house';
+import { FakeApi, keyItem, logLine, refusal } from '../testing/api';
+import { house, ready } from '../testing/house';
 
 async function open(told: Partial<FakeApi> = {}, language = 'en-US') {
   const all = await house({ api: Object.assign(new FakeApi(), told), language });
@@ -72,4 +72,83 @@ test('language and theme change at once', async () => {
   expect(screen.getByRole('heading', { level: 1 }).textContent).toBe('설정');
   await user.selectOptions(screen.getByTestId('setting-theme'), 'dark');
   expect(document.documentElement.dataset['theme']).toBe('dark');
+});
+
+test('another port is in force after a restart, which is said and offered', async () => {
+  const { api, host, user } = await open({ restartRequired: [] });
+  expect(screen.getByTestId('part-server').textContent).toContain('http://127.0.0.1:8000');
+  expect(screen.queryByTestId('restart-required')).toBeNull();
+  api.restartRequired = ['port'];
+  await user.type(screen.getByTestId('setting-port'), '8123{Enter}');
+  await screen.findByTestId('restart-required');
+  expect(bodies(api, 'PATCH', '/api/v1/settings')).toEqual([{ port: 8123 }]);
+  await user.click(screen.getByTestId('restart-now'));
+  expect(host.restarted).toBe(1);
+  api.restartRequired = [];
+  host.report(ready(1));
+  await waitFor(() => expect(screen.queryByTestId('restart-required')).toBeNull());
+});
+
+test('the data folder tells what lies in it, and opens on a desktop', async () => {
+  const stored = { folder: '/home/me/hapa', parts: [{ name: 'models' as const, bytes: 2 * 1024 ** 3 }], free: 50 * 1024 ** 3 };
+  const { host, user } = await open({ stored });
+  await waitFor(() => expect(screen.getByTestId('part-data').textContent).toMatch(/\/home\/me\/hapa.*Models2.0 GiB.*Free on the disk50.0 GiB/s));
+  await user.click(screen.getByTestId('open-folder'));
+  expect(host.foldersOpened).toBe(1);
+});
+
+test('the history is saved as a file and taken in from one, and a file that is something else is named', async () => {
+  const { api, host, user } = await open();
+  await user.click(screen.getByTestId('export-history-markdown'));
+  await waitFor(() => expect(host.saved).toEqual([{ name: 'hapa-history.md', content: '{"format":"markdown"}' }]));
+  expect(screen.getByTestId('outcome-data').textContent).toBe('Saved');
+  host.refusing = true;
+  await user.click(screen.getByTestId('export-history-json'));
+  await waitFor(() => expect(screen.getByTestId('outcome-data').textContent).toBe(''));
+  host.saveFile = () => Promise.reject(new Error('read-only'));
+  await user.click(screen.getByTestId('export-history-json'));
+  await waitFor(() => expect(screen.getByTestId('outcome-data').textContent).toContain('could not be saved as a file'));
+
+  await user.upload(screen.getByTestId('import-history-file'), new File(['[1, 2'], 'x.json', { type: 'application/json' }));
+  await waitFor(() => expect(screen.getByTestId('outcome-data').textContent).toContain('no JSON file that HAPA has exported'));
+  expect(api.taken).toEqual([]);
+  await user.upload(screen.getByTestId('import-history-file'), new File(['{"format":"hapa","messages":[]}'], 'x.json', { type: 'application/json' }));
+  await waitFor(() => expect(screen.getByTestId('imported').textContent).toMatch(/took it in\s*Message 3: no question/));
+  expect(api.taken).toEqual([{ format: 'hapa', messages: [] }]);
+});
+
+test('the log is told with the details of each line, filtered, and copied', async () => {
+  const log = [logLine(1), logLine(2, { level: 'warn', message: 'slow', fields: { duration_ms: 900 } })];
+  const { user } = await open({ log });
+  const writeText = vi.spyOn(navigator.clipboard, 'writeText').mockResolvedValue();
+  await user.click(screen.getByTestId('settings-logs'));
+  await waitFor(() => expect(screen.getAllByTestId('log-line')).toHaveLength(2));
+  expect(screen.getAllByTestId('log-line')[1]?.textContent).toMatch(/warn\s*slow\s*from\s*sidecar::http\s*duration_ms\s*900/);
+  await user.click(screen.getByTestId('copy-logs'));
+  expect(writeText.mock.lastCall?.[0].split('\n')).toHaveLength(2);
+  await user.selectOptions(screen.getByTestId('logs-level'), 'warn');
+  await waitFor(() => expect(screen.getAllByTestId('log-line')).toHaveLength(1));
+  await user.type(screen.getByTestId('logs-search'), 'nothing like it');
+  await screen.findByTestId('logs-empty');
+});
+
+test('the diagnosis names troubles with what helps, and is copied as text', async () => {
+  const diagnosis = {
+    verdict: 'degraded' as const,
+    findings: [
+      { area: 'disk', level: 'warning' as const, message: 'little room', remedy: 'delete models' },
+      { area: 'port', level: 'ok' as const, message: 'free', remedy: null },
+    ],
+  };
+  const { api, user } = await open({ diagnosis });
+  const writeText = vi.spyOn(navigator.clipboard, 'writeText').mockResolvedValue();
+  await user.click(screen.getByTestId('settings-doctor'));
+  await waitFor(() => expect(screen.getByTestId('doctor-verdict').dataset['tone']).toBe('warn'));
+  expect(screen.getByTestId('doctor-troubles').textContent).toMatch(/Warning · disk\s*little room\s*To fix it: delete models/);
+  expect(screen.getByTestId('doctor').textContent).toContain('1 thing is all right');
+  await user.click(screen.getByTestId('copy-diagnosis'));
+  expect(writeText).toHaveBeenCalledWith('degraded\n[warning] disk: little room\n    delete models\n[ok] port: free');
+  api.refusals = [refusal(500, 'INTERNAL_SERVER_ERROR')];
+  await user.click(screen.getByTestId('run-doctor'));
+  expect((await screen.findByTestId('doctor-failed')).textContent).toContain('refused: INTERNAL_SERVER_ERROR');
 });

@@ -1,0 +1,131 @@
+// The log as it grows, looked through by weight and by words.
+import type { LogLine } from '../api/client';
+import { pause } from './model.svelte';
+import type { Sidecar } from './sidecar.svelte';
+import { PATIENCE } from './thread.svelte';
+
+export type { LogLine };
+
+export const levels = ['any', 'info', 'warn', 'error'] as const;
+/** The least weight that is shown. */
+export type Level = (typeof levels)[number];
+
+/** How many lines are asked for at a time, and how many are kept. */
+const PAGE = 200;
+const MOST = 2000;
+/** How often is looked, and how long is waited for another letter, in milliseconds. */
+const OFTEN = 2000;
+const TYPING = 200;
+
+/** A look at the log. */
+export class Logs {
+  readonly #sidecar: Pick<Sidecar, 'api'>;
+  #level = $state<Level>('any');
+  #search = $state('');
+  /** The lines, the latest last; undefined until the API has told. */
+  lines = $state.raw<readonly LogLine[]>();
+  /** Whether there are earlier lines. */
+  hasMore = $state(false);
+  /** Whether the API did not tell when it was last asked. */
+  failed = $state(false);
+  #watching: AbortController | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(sidecar: Pick<Sidecar, 'api'>) {
+    this.#sidecar = sidecar;
+  }
+
+  get level(): Level {
+    return this.#level;
+  }
+
+  set level(level: Level) {
+    this.#level = level;
+    this.#again();
+  }
+
+  /** Words that are looked for. */
+  get search(): string {
+    return this.#search;
+  }
+
+  set search(text: string) {
+    this.#search = text;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#again(), TYPING);
+  }
+
+  /** Looks again and again until {@link rest}. */
+  async watch(): Promise<void> {
+    this.rest();
+    const { signal } = (this.#watching = new AbortController());
+    while (!signal.aborted) {
+      await this.#look(signal);
+      await pause(OFTEN, signal);
+    }
+  }
+
+  /** Looks no more. */
+  rest(): void {
+    clearTimeout(this.#timer);
+    this.#watching?.abort();
+  }
+
+  /** Reads earlier lines. */
+  async more(): Promise<void> {
+    const before = this.lines?.[0]?.cursor;
+    if (before === undefined) return;
+    try {
+      const signal = AbortSignal.timeout(PATIENCE);
+      const api = await this.#sidecar.api(signal);
+      const { lines, has_more } = await api.logs({ ...this.#query(), before }, signal);
+      // Meanwhile something else was looked for.
+      if (this.lines?.[0]?.cursor !== before) return;
+      this.lines = [...lines, ...this.lines];
+      this.hasMore = has_more;
+    } catch {
+      this.failed = true;
+    }
+  }
+
+  /** Begins anew, with other wishes. */
+  #again(): void {
+    this.lines = undefined;
+    if (this.#watching && !this.#watching.signal.aborted) void this.watch();
+  }
+
+  async #look(signal: AbortSignal): Promise<void> {
+    try {
+      const api = await this.#sidecar.api(signal);
+      const seen = await api.logs(this.#query(), signal);
+      if (!signal.aborted) this.#take(seen);
+    } catch {
+      if (!signal.aborted) this.failed = true;
+    }
+  }
+
+  /** Puts what is new behind what is known. Where too much has come to know what lies between, only what is new stays. */
+  #take({ lines, has_more }: { lines: readonly LogLine[]; has_more: boolean }): void {
+    this.failed = false;
+    const last = this.lines?.at(-1)?.cursor;
+    const known = lines.findIndex(({ cursor }) => cursor === last);
+    if (this.lines === undefined || known < 0) {
+      [this.lines, this.hasMore] = [lines, has_more];
+      return;
+    }
+    const all = [...this.lines, ...lines.slice(known + 1)];
+    if (all.length > MOST) this.hasMore = true;
+    if (known + 1 < lines.length) this.lines = all.slice(-MOST);
+  }
+
+  #query() {
+    const search = this.#search.trim();
+    return { limit: PAGE, ...(this.#level !== 'any' && { level: this.#level }), ...(search && { search }) };
+  }
+}
+
+/** A line as text. */
+export function textOf({ time, level, target, message, fields }: LogLine): string {
+  const more = Object.entries(fields).map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  return [time, level.toUpperCase(), target, message, ...more].join(' ');
+}

@@ -1,0 +1,71 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+
+import { logLine } from '../testing/api';
+import { house } from '../testing/house';
+import { textOf } from './logs.svelte';
+
+beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'], shouldAdvanceTime: true }));
+afterEach(() => void vi.useRealTimers());
+
+const lines = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => logLine(from + index));
+
+async function watching(count: number) {
+  const all = await house();
+  all.api.log = lines(0, count);
+  void all.app.logs.watch();
+  await vi.waitFor(() => expect(all.app.logs.lines).toBeDefined());
+  const ends = () => [all.app.logs.lines?.at(0)?.cursor, all.app.logs.lines?.at(-1)?.cursor, all.app.logs.lines?.length];
+  return { ...all, logs: all.app.logs, ends };
+}
+
+test('what is new comes to the end, and what is earlier is read when it is wanted', async () => {
+  const { api, logs, ends } = await watching(500);
+  expect(ends()).toEqual([300, 499, 200]);
+  expect(logs.hasMore).toBe(true);
+  api.log = lines(0, 503);
+  await vi.advanceTimersByTimeAsync(2000);
+  await vi.waitFor(() => expect(ends()).toEqual([300, 502, 203]));
+  await logs.more();
+  await logs.more();
+  expect(ends()).toEqual([0, 502, 503]);
+  expect(logs.hasMore).toBe(false);
+  logs.rest();
+});
+
+test('where more came than is asked for, only what is new stays, so that nothing is missing in the middle', async () => {
+  const { api, logs, ends } = await watching(10);
+  api.log = lines(0, 1000);
+  await vi.advanceTimersByTimeAsync(2000);
+  await vi.waitFor(() => expect(ends()).toEqual([800, 999, 200]));
+  logs.rest();
+});
+
+test('no more than so many lines are kept', async () => {
+  const { api, logs, ends } = await watching(1);
+  for (let end = 151; end <= 2401; end += 150) {
+    api.log = lines(0, end);
+    await vi.advanceTimersByTimeAsync(2000);
+    await vi.waitFor(() => expect(ends()[1]).toBe(end - 1));
+  }
+  expect(ends()).toEqual([401, 2400, 2000]);
+  expect(logs.hasMore).toBe(true);
+  logs.rest();
+});
+
+test('it is looked through by weight and by words, once somebody has stopped typing', async () => {
+  const { api, logs } = await watching(5);
+  api.log = [...lines(0, 5), logLine(5, { level: 'warn', message: 'the disk is full' })];
+  logs.level = 'warn';
+  await vi.waitFor(() => expect(logs.lines?.map(({ cursor }) => cursor)).toEqual([5]));
+  logs.level = 'any';
+  logs.search = 'li';
+  logs.search = 'line 3';
+  await vi.advanceTimersByTimeAsync(200);
+  await vi.waitFor(() => expect(logs.lines?.map(({ cursor }) => cursor)).toEqual([3]));
+  logs.rest();
+});
+
+test('a line as text has everything', () => {
+  const line = logLine(1, { level: 'warn', message: 'slow', fields: { duration_ms: 7, endpoint: '/x' } });
+  expect(textOf(line)).toBe('2026-11-26T05:00:00Z WARN sidecar::http slow duration_ms=7 endpoint=/x');
+});
