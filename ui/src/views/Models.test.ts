@@ -1,6 +1,6 @@
-import { render, screen, waitFor, within } from '@testing-library/svelte';
+import { fireEvent, render, screen, waitFor, within } from '@testing-library/svelte';
 import userEvent from '@testing-library/user-event';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 
 import Window from '../Window.svelte';
 import { FakeApi, catalogueItem, download, modelItem, refusal } from '../testing/api';
@@ -130,4 +130,23 @@ test('the models open by keyboard, and Escape or a conversation leads back', asy
   expect(screen.getByTestId('hub-search')).toBeDefined();
   await user.keyboard('{Control>}[KeyN]{/Control}');
   expect(document.activeElement).toBe(screen.getByTestId('question'));
+});
+
+test('a file of the user’s own is chosen or dropped, and one that is no model says so', async () => {
+  const { app, user } = await open();
+  const take = vi.spyOn(app.imports, 'take').mockImplementation(() => {});
+  const file = new File(['1'], 'own.gguf');
+  await user.upload(screen.getByTestId('import-file'), file);
+  expect(take).toHaveBeenLastCalledWith([file]);
+  const transfer = { types: ['Files'], files: [file] };
+  await fireEvent.dragEnter(screen.getByTestId('drop-zone'), { dataTransfer: transfer });
+  expect(screen.getByTestId('drop-zone').textContent).toContain('Drop it here');
+  await fireEvent.drop(screen.getByTestId('drop-zone'), { dataTransfer: transfer });
+  expect(screen.getByTestId('drop-zone').textContent).not.toContain('Drop it here');
+  expect(take).toHaveBeenCalledTimes(2);
+  take.mockRestore();
+  app.imports.take([new File(['1'], 'notes.txt')]);
+  expect((await screen.findByTestId('import')).textContent).toMatch(/notes.txt.*names end in .gguf/s);
+  await user.click(screen.getByTestId('import-close'));
+  expect(screen.queryByTestId('import')).toBeNull();
 });
