@@ -36,13 +36,13 @@ const percent = (value: number, { spoken }: Words) => `${value.toLocaleString(sp
 const all: readonly Measure[] = [
   {
     name: 'speed',
-    lines: [{ name: 'speed', of: (point) => point.tokens_per_second ?? null, tone: 'first' }],
+    lines: [{ name: 'speed', of: (point) => point.tokens_per_second, tone: 'first' }],
     tell: (value, { messages }) => messages.tokensPerSecond(value),
     tick: count,
   },
   {
     name: 'firstToken',
-    lines: [{ name: 'firstToken', of: (point) => point.time_to_first_token ?? null, tone: 'first' }],
+    lines: [{ name: 'firstToken', of: (point) => point.time_to_first_token, tone: 'first' }],
     tell: (value, { messages }) => messages.secondsExactly(value),
     tick: count,
   },
@@ -75,7 +75,7 @@ const all: readonly Measure[] = [
     name: 'budget',
     lines: [
       { name: 'used', of: (point) => point.budget_used, tone: 'first' },
-      { name: 'limit', of: (point) => point.budget_limit ?? null, tone: 'limit' },
+      { name: 'limit', of: (point) => point.budget_limit, tone: 'limit' },
     ],
     tell: bytes,
   },
@@ -89,17 +89,12 @@ const all: readonly Measure[] = [
     tell: bytes,
     top: (points) => points.at(-1)?.memory_total ?? 0,
   },
-  {
-    name: 'gpu',
-    lines: [{ name: 'gpu', of: (point) => point.gpu_memory ?? null, tone: 'first' }],
-    tell: bytes,
-    top: (points) => points.at(-1)?.gpu_memory_total ?? 0,
-  },
+  { name: 'gpu', lines: [{ name: 'gpu', of: (point) => point.gpu_memory, tone: 'first' }], tell: bytes },
 ];
 
 /** The charts that these figures fill: one about a GPU only where there is one. */
 export function measuresOf(points: readonly Point[]): readonly Measure[] {
-  return all.filter(({ name }) => name !== 'gpu' || points.some(({ gpu_memory }) => gpu_memory !== null && gpu_memory !== undefined));
+  return all.filter(({ name }) => name !== 'gpu' || points.some(({ gpu_memory }) => gpu_memory !== null));
 }
 
 /** A moment: the end of some seconds, and a figure of each line over them; null where there was none. */

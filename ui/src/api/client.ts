@@ -27,59 +27,11 @@ export type Permission = components['schemas']['Permission'];
 export type Remote = components['schemas']['RemoteResponse'];
 export type Role = components['schemas']['ModelRole'];
 export type DetailedHealth = components['schemas']['DetailedHealthResponse'];
-/** Figures of an interval. */
-export interface Point {
-  at: number;
-  cpu: number;
-  memory: number;
-  memory_total: number;
-  process_memory: number;
-  gpu_memory?: number | null;
-  gpu_memory_total?: number | null;
-  budget_used: number;
-  budget_limit?: number | null;
-  queue_completion: number;
-  queue_chat: number;
-  queue_background: number;
-  active: number;
-  tokens_per_second?: number | null;
-  time_to_first_token?: number | null;
-  requests: number;
-  errors: number;
-  cache_hits: number;
-  cache_misses: number;
-  reused_tokens: number;
-  prompt_tokens: number;
-  completion_tokens: number;
-}
-export interface Endpoint {
-  method: string;
-  endpoint: string;
-  requests: number;
-  errors: number;
-  average_ms: number;
-  p95_ms: number;
-}
-/** A line of the log. */
-export interface LogLine {
-  cursor: string | number;
-  time: string;
-  level: string;
-  target: string;
-  message: string;
-  fields: Record<string, unknown>;
-}
-/** What an examination of the installation has shown. */
-export interface Diagnosis {
-  verdict: 'healthy' | 'degraded' | 'unhealthy';
-  findings: { area: string; level: 'ok' | 'warning' | 'error' | 'critical'; message: string; remedy?: string | null }[];
-}
-/** What lies in the data folder. */
-export interface Stored {
-  folder: string;
-  parts: { name: 'models' | 'database' | 'states' | 'logs'; bytes: number }[];
-  free: number;
-}
+export type Point = components['schemas']['MetricsPoint'];
+export type Endpoint = components['schemas']['EndpointFigures'];
+export type LogLine = Omit<components['schemas']['LogLine'], 'fields'> & { fields: Record<string, unknown> };
+export type Diagnosis = components['schemas']['DoctorResponse'];
+export type Stored = components['schemas']['StorageResponse'];
 export type HistoryFile = components['schemas']['HistoryFile'];
 export type Imported = components['schemas']['ImportResponse'];
 export type Errors = components['schemas']['ErrorsResponse'];
@@ -167,13 +119,14 @@ export function connect(baseUrl: string, key: string, fetch: typeof globalThis.f
     },
 
     /** Figures over the last hour, or those after a time in milliseconds. */
-    async series(since: number | undefined, signal?: AbortSignal): Promise<{ interval_ms: number; points: Point[] }> {
-      return whole(await client.GET('/api/v1/metrics/series' as never, { params: { query: { since } }, ...init(signal) } as never));
+    async series(since: number | undefined, signal?: AbortSignal) {
+      const query = since === undefined ? {} : { since };
+      return whole(await client.GET('/api/v1/metrics/series', { params: { query }, ...init(signal) }));
     },
 
     /** Requests by endpoint. */
-    async endpoints(signal?: AbortSignal): Promise<{ endpoints: Endpoint[] }> {
-      return whole(await client.GET('/api/v1/metrics/endpoints' as never, init(signal) as never));
+    async endpoints(signal?: AbortSignal) {
+      return whole(await client.GET('/api/v1/metrics/endpoints', init(signal)));
     },
 
     /** What went wrong lately. */
@@ -182,18 +135,18 @@ export function connect(baseUrl: string, key: string, fetch: typeof globalThis.f
     },
 
     /** Lines of the log, the latest last. */
-    async logs(query: { limit: number; level?: string; search?: string; before?: LogLine['cursor'] }, signal?: AbortSignal): Promise<{ lines: LogLine[]; has_more: boolean }> {
-      return whole(await client.GET('/api/v1/logs' as never, { params: { query }, ...init(signal) } as never));
+    async logs(query: NonNullable<paths['/api/v1/logs']['get']['parameters']['query']>, signal?: AbortSignal) {
+      return whole(await client.GET('/api/v1/logs', { params: { query }, ...init(signal) }));
     },
 
     /** Looks at the whole installation. */
     async doctor(signal?: AbortSignal): Promise<Diagnosis> {
-      return whole(await client.GET('/api/v1/doctor' as never, init(signal) as never));
+      return whole(await client.GET('/api/v1/doctor', init(signal)));
     },
 
     /** What lies in the data folder. */
     async storage(signal?: AbortSignal): Promise<Stored> {
-      return whole(await client.GET('/api/v1/storage' as never, init(signal) as never));
+      return whole(await client.GET('/api/v1/storage', init(signal)));
     },
 
     /** All that was asked and answered, as a file's text. */

@@ -34,8 +34,8 @@ export class Doctor {
 
   /** What was found, as text for somebody who helps. */
   get text(): string {
-    const { verdict, findings } = this.diagnosis ?? { verdict: '', findings: [] };
-    const lines = findings.map(({ area, level, message, remedy }) => [`[${level}] ${area}: ${message}`, remedy && `    ${remedy}`].filter(Boolean).join('\n'));
-    return [verdict, ...lines].join('\n');
+    const { status, findings } = this.diagnosis ?? { status: '', findings: [] };
+    const lines = findings.map(({ id, severity, message, help }) => [`[${severity}] ${id}: ${message}`, help && `    ${help}`].filter(Boolean).join('\n'));
+    return [status, ...lines].join('\n');
   }
 }

@@ -78,11 +78,11 @@ export class Logs {
     try {
       const signal = AbortSignal.timeout(PATIENCE);
       const api = await this.#sidecar.api(signal);
-      const { lines, has_more } = await api.logs({ ...this.#query(), before }, signal);
+      const { lines, next } = await api.logs({ ...this.#query(), before }, signal);
       // Meanwhile something else was looked for.
       if (this.lines?.[0]?.cursor !== before) return;
       this.lines = [...lines, ...this.lines];
-      this.hasMore = has_more;
+      this.hasMore = isThere(next);
     } catch {
       this.failed = true;
     }
@@ -105,12 +105,12 @@ export class Logs {
   }
 
   /** Puts what is new behind what is known. Where too much has come to know what lies between, only what is new stays. */
-  #take({ lines, has_more }: { lines: readonly LogLine[]; has_more: boolean }): void {
+  #take({ lines, next }: { lines: readonly LogLine[]; next?: number | null }): void {
     this.failed = false;
     const last = this.lines?.at(-1)?.cursor;
     const known = lines.findIndex(({ cursor }) => cursor === last);
     if (this.lines === undefined || known < 0) {
-      [this.lines, this.hasMore] = [lines, has_more];
+      [this.lines, this.hasMore] = [lines, isThere(next)];
       return;
     }
     const all = [...this.lines, ...lines.slice(known + 1)];
@@ -122,6 +122,10 @@ export class Logs {
     const search = this.#search.trim();
     return { limit: PAGE, ...(this.#level !== 'any' && { level: this.#level }), ...(search && { search }) };
   }
+}
+
+function isThere(value: number | null | undefined): boolean {
+  return value !== null && value !== undefined;
 }
 
 /** A line as text. */

@@ -54,7 +54,7 @@ test('no more than so many lines are kept', async () => {
 
 test('it is looked through by weight and by words, once somebody has stopped typing', async () => {
   const { api, logs } = await watching(5);
-  api.log = [...lines(0, 5), logLine(5, { level: 'warn', message: 'the disk is full' })];
+  api.log = [...lines(0, 5), logLine(5, { level: 'WARN', message: 'the disk is full' })];
   logs.level = 'warn';
   await vi.waitFor(() => expect(logs.lines?.map(({ cursor }) => cursor)).toEqual([5]));
   logs.level = 'any';
@@ -66,6 +66,6 @@ test('it is looked through by weight and by words, once somebody has stopped typ
 });
 
 test('a line as text has everything', () => {
-  const line = logLine(1, { level: 'warn', message: 'slow', fields: { duration_ms: 7, endpoint: '/x' } });
+  const line = logLine(1, { level: 'WARN', message: 'slow', fields: { duration_ms: 7, endpoint: '/x' } });
   expect(textOf(line)).toBe('2026-11-26T05:00:00Z WARN sidecar::http slow duration_ms=7 endpoint=/x');
 });

@@ -170,9 +170,8 @@ export class Settings {
     }, HISTORY);
   }
 
-  #take({ settings, from_environment, ...more }: { settings: SettingsValues; from_environment: Record<string, string> }): void {
-    [this.values, this.fixed] = [settings, from_environment];
-    this.waiting = (more as { restart_required?: string[] }).restart_required ?? [];
+  #take({ settings, from_environment, restart_required }: Answered): void {
+    [this.values, this.fixed, this.waiting] = [settings, from_environment, restart_required];
   }
 
   async #do(part: Part, act: (api: Api, signal: AbortSignal) => Promise<unknown>, patience = PATIENCE): Promise<void> {
@@ -186,6 +185,8 @@ export class Settings {
     }
   }
 }
+
+type Answered = Awaited<ReturnType<Api['settings']>>;
 
 /** The history in a file's text, if there is one. */
 function historyIn(text: string): HistoryFile | undefined {

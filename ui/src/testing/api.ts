@@ -56,8 +56,8 @@ export class FakeApi {
   errors: Omit<Errors, 'status'> = { total_errors: 0, errors_last_24h: 0, error_rate: 0, top_error_codes: [], recent_incidents: [] };
   /** The log, the oldest first. */
   log: LogLine[] = [];
-  diagnosis: Diagnosis = { verdict: 'healthy', findings: [] };
-  stored: Stored = { folder: '/data', parts: [], free: 0 };
+  diagnosis: Diagnosis = { status: 'healthy', issues: { critical: 0, errors: 0, warnings: 0 }, findings: [] };
+  stored: Stored = { status: 'success', folder: '/data', parts: [] };
   /** Settings that wait for a restart. */
   restartRequired: string[] = [];
   /** Histories that were taken in. */
@@ -86,8 +86,8 @@ export class FakeApi {
     if (pathname === '/api/v1/metrics/endpoints') return Response.json({ status: 'success', endpoints: this.endpoints });
     if (pathname === '/api/v1/errors/dashboard') return Response.json({ status: 'success', ...this.errors });
     if (pathname === '/api/v1/logs') return this.#logs(searchParams);
-    if (pathname === '/api/v1/doctor') return this.refusals.shift() ?? Response.json({ status: 'success', ...this.diagnosis });
-    if (pathname === '/api/v1/storage') return Response.json({ status: 'success', ...this.stored });
+    if (pathname === '/api/v1/doctor') return this.refusals.shift() ?? Response.json(this.diagnosis);
+    if (pathname === '/api/v1/storage') return Response.json(this.stored);
     if (pathname === '/api/v1/user/history/export') return new Response(`{"format":"${searchParams.get('format')}"}`);
     if (pathname === '/api/v1/user/history/import') {
       this.taken.push(body ?? {});
@@ -145,10 +145,10 @@ export class FakeApi {
   #logs(query: URLSearchParams): Response {
     const [limit, before] = [Number(query.get('limit')), query.get('before')];
     const words = query.get('search') ?? '';
-    const found = this.log.filter(({ message, level }) => message.includes(words) && (!query.has('level') || level === query.get('level')));
+    const found = this.log.filter(({ message, level }) => message.includes(words) && (!query.has('level') || level.toLowerCase() === query.get('level')));
     const end = before === null ? found.length : found.findIndex(({ cursor }) => String(cursor) === before);
     const lines = found.slice(Math.max(0, end - limit), end);
-    return Response.json({ status: 'success', lines, has_more: end > limit });
+    return Response.json({ status: 'success', lines, next: end > limit ? lines[0]?.cursor : null });
   }
 
   #aboutKeys(method: string, path: string, body: Record<string, unknown> | undefined): Response {
@@ -360,7 +360,7 @@ export function validation(found: Partial<Validation> = {}): Validation {
 
 /** Figures of a quiet interval that ends at a time. */
 export function point(at: number, change: Partial<Point> = {}): Point {
-  const memory = { memory: 4 * 1024 ** 3, memory_total: 16 * 1024 ** 3, process_memory: 1024 ** 3, gpu_memory: null, gpu_memory_total: null };
+  const memory = { memory: 4 * 1024 ** 3, memory_total: 16 * 1024 ** 3, process_memory: 1024 ** 3, gpu_memory: null };
   const budget = { budget_used: 1024 ** 3, budget_limit: 8 * 1024 ** 3 };
   const queue = { queue_completion: 0, queue_chat: 0, queue_background: 0, active: 0 };
   const answers = { tokens_per_second: null, time_to_first_token: null, reused_tokens: 0, prompt_tokens: 0, completion_tokens: 0 };
@@ -369,7 +369,7 @@ export function point(at: number, change: Partial<Point> = {}): Point {
 
 /** A line of the log. */
 export function logLine(cursor: number, change: Partial<LogLine> = {}): LogLine {
-  return { cursor, time: '2026-11-26T05:00:00Z', level: 'info', target: 'sidecar::http', message: `line ${cursor}`, fields: {}, ...change };
+  return { cursor, time: '2026-11-26T05:00:00Z', level: 'INFO', target: 'sidecar::http', message: `line ${cursor}`, fields: {}, ...change };
 }
 
 /** A key that somebody made. */

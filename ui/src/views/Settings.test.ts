@@ -90,7 +90,8 @@ test('another port is in force after a restart, which is said and offered', asyn
 });
 
 test('the data folder tells what lies in it, and opens on a desktop', async () => {
-  const stored = { folder: '/home/me/hapa', parts: [{ name: 'models' as const, bytes: 2 * 1024 ** 3 }], free: 50 * 1024 ** 3 };
+  const parts = [{ name: 'models', bytes: 2 * 1024 ** 3 }];
+  const stored = { status: 'success', folder: '/home/me/hapa', parts, free_bytes: 50 * 1024 ** 3 };
   const { host, user } = await open({ stored });
   await waitFor(() => expect(screen.getByTestId('part-data').textContent).toMatch(/\/home\/me\/hapa.*Models2.0 GiB.*Free on the disk50.0 GiB/s));
   await user.click(screen.getByTestId('open-folder'));
@@ -118,7 +119,7 @@ test('the history is saved as a file and taken in from one, and a file that is s
 });
 
 test('the log is told with the details of each line, filtered, and copied', async () => {
-  const log = [logLine(1), logLine(2, { level: 'warn', message: 'slow', fields: { duration_ms: 900 } })];
+  const log = [logLine(1), logLine(2, { level: 'WARN', message: 'slow', fields: { duration_ms: 900 } })];
   const { user } = await open({ log });
   const writeText = vi.spyOn(navigator.clipboard, 'writeText').mockResolvedValue();
   await user.click(screen.getByTestId('settings-logs'));
@@ -134,10 +135,11 @@ test('the log is told with the details of each line, filtered, and copied', asyn
 
 test('the diagnosis names troubles with what helps, and is copied as text', async () => {
   const diagnosis = {
-    verdict: 'degraded' as const,
+    status: 'degraded' as const,
+    issues: { critical: 0, errors: 0, warnings: 1 },
     findings: [
-      { area: 'disk', level: 'warning' as const, message: 'little room', remedy: 'delete models' },
-      { area: 'port', level: 'ok' as const, message: 'free', remedy: null },
+      { id: 'disk', severity: 'warning' as const, message: 'little room', help: 'delete models' },
+      { id: 'port', severity: 'ok' as const, message: 'free', help: null },
     ],
   };
   const { api, user } = await open({ diagnosis });
