@@ -50,6 +50,53 @@ for (const language of ['ko', 'en'] as const) {
   }
 }
 
+for (const [language, theme] of [['ko', 'light'], ['en', 'dark']] as const) {
+  test(`axe finds nothing on the data, the log, the health, the metrics and the keys, ${language}, ${theme}`, async ({ house, page }) => {
+    await house.open(page, { language, theme });
+    await page.keyboard.press('Control+,');
+    await expect(page.getByTestId('stored')).toBeVisible();
+    expect(await faults(page)).toEqual([]);
+    await page.getByTestId('settings-logs').click();
+    await page.getByTestId('log-line').last().click();
+    expect(await faults(page)).toEqual([]);
+    await page.getByTestId('settings-doctor').click();
+    await expect(page.getByTestId('doctor-verdict')).toBeVisible();
+    expect(await faults(page)).toEqual([]);
+    await page.getByTestId('open-metrics').click();
+    await expect(page.getByTestId('measure-cpu').locator('canvas')).toBeVisible();
+    expect(await faults(page)).toEqual([]);
+    await page.getByTestId('form-table').click();
+    expect(await faults(page)).toEqual([]);
+    await page.keyboard.press('Control+/');
+    await expect(page.getByTestId('shortcuts')).toBeVisible();
+    expect(await faults(page)).toEqual([]);
+  });
+}
+
+test.describe('without a model', () => {
+  test.use({ script: null });
+
+  for (const [language, theme] of [['ko', 'light'], ['en', 'dark']] as const) {
+    test(`axe finds nothing on the first start, ${language}, ${theme}`, async ({ house, page }) => {
+      house.storage.hold();
+      await house.open(page, { language, theme });
+      await expect(page.getByTestId('catalogue-row')).toBeVisible();
+      expect(await faults(page)).toEqual([]);
+      await page.getByTestId('import-file').setInputFiles({ name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('x') });
+      await expect(page.getByTestId('import')).toBeVisible();
+      expect(await faults(page)).toEqual([]);
+      await page.getByTestId('import-close').click();
+      await page.getByTestId('download-model').click();
+      await expect(page.getByTestId('download')).toHaveAttribute('data-state', 'downloading');
+      expect(await faults(page)).toEqual([]);
+      await page.getByTestId('question').fill('Say hello.');
+      await page.keyboard.press('Enter');
+      await expect(page.getByTestId('model-coming')).toBeVisible();
+      expect(await faults(page)).toEqual([]);
+    });
+  }
+});
+
 test('a question is asked, found again and the models are reached by keyboard alone', async ({ house, page }) => {
   await house.open(page, { language: 'en' });
   await expect(page.getByTestId('question')).toBeFocused();

@@ -51,6 +51,36 @@ for (const [width, height] of [[800, 600], [1280, 800], [1920, 1080]] as const) 
         await page.keyboard.press('Enter');
         await page.getByTestId('made-key').scrollIntoViewIfNeeded();
         await shoot('keys');
+        await page.getByTestId('part-data').scrollIntoViewIfNeeded();
+        await shoot('data');
+        await page.getByTestId('settings-logs').click();
+        await page.getByTestId('log-line').last().click();
+        await shoot('logs');
+        await page.getByTestId('settings-doctor').click();
+        await expect(page.getByTestId('doctor-verdict')).toBeVisible();
+        await shoot('doctor');
+        await page.getByTestId('open-metrics').click();
+        await expect(page.getByTestId('measure-cpu').locator('canvas')).toBeVisible();
+        await shoot('metrics');
+        await page.keyboard.press('Control+/');
+        await shoot('shortcuts');
+      });
+
+      test.describe('at first', () => {
+        test.use({ script: null });
+
+        test(`${width} ${language} ${theme}, the first start`, async ({ house, page }) => {
+          test.skip(Boolean(process.env['HAPA_MODEL']), 'there is a model');
+          mkdirSync(folder, { recursive: true });
+          await page.setViewportSize({ width, height });
+          house.storage.hold();
+          await house.open(page, { language, theme });
+          await expect(page.getByTestId('catalogue-row')).toBeVisible();
+          await page.screenshot({ path: join(folder, `first-${width}-${language}-${theme}.png`), animations: 'disabled' });
+          await page.getByTestId('download-model').click();
+          await expect(page.getByTestId('download')).toHaveAttribute('data-state', 'downloading');
+          await page.screenshot({ path: join(folder, `first-coming-${width}-${language}-${theme}.png`), animations: 'disabled' });
+        });
       });
     }
   }

@@ -1,0 +1,55 @@
+// How HAPA does, seen in charts.
+import { readFileSync } from 'node:fs';
+
+import { expect, test } from './house';
+
+test('an answer is seen in the charts, at a time that is pointed at, in the table, by its endpoint, and in a file', async ({ house, page }) => {
+  const refused: string[] = [];
+  page.on('console', (message) => void (/security policy/i.test(message.text()) && refused.push(message.text())));
+  await house.open(page, { language: 'en' });
+  await page.getByTestId('question').fill('something risky');
+  await page.keyboard.press('Enter');
+  await expect(page.getByTestId('answer')).toHaveAttribute('data-state', 'done');
+  await page.keyboard.press('Control+Shift+M');
+  await expect(page.getByTestId('charts')).toBeVisible();
+  await expect(page.getByTestId('endpoint').filter({ hasText: 'POST /api/v1/generate-code-streaming' })).toContainText('1');
+  await page.getByTestId('range-5').click();
+  const cpu = page.getByTestId('measure-cpu');
+  await expect(cpu.locator('canvas')).toBeVisible();
+  await expect(cpu.getByRole('img')).toHaveAttribute('aria-label', /^Processor\. Now \d+%\. In the last 5 min between/);
+  const plot = cpu.locator('.u-over');
+  const { width } = (await plot.boundingBox()) ?? { width: 0 };
+  await plot.hover({ position: { x: width - 2, y: 20 } });
+  await expect(page.getByTestId('pointed')).toContainText('At ');
+  await page.getByTestId('form-table').click();
+  await expect(page.getByTestId('figures').getByRole('row').nth(2)).toContainText('%');
+  const download = page.waitForEvent('download');
+  await page.getByTestId('export-csv').click();
+  const text = readFileSync(await (await download).path(), 'utf8');
+  expect(text.split('\n')[0]).toContain('tokens_per_second');
+  await expect(page.getByTestId('exported')).toHaveText('Saved');
+  expect(refused).toEqual([]);
+});
+
+test('the charts follow the theme', async ({ house, page }) => {
+  await house.open(page, { language: 'en', theme: 'light' });
+  await page.keyboard.press('Control+Shift+M');
+  const canvas = page.getByTestId('measure-memory').locator('canvas');
+  await expect(canvas).toBeVisible();
+  const inks = () =>
+    canvas.evaluate((canvas: HTMLCanvasElement) => {
+      const { data } = canvas.getContext('2d')?.getImageData(0, 0, canvas.width, canvas.height) ?? { data: new Uint8ClampedArray() };
+      let sum = 0;
+      let count = 0;
+      for (let pixel = 0; pixel < data.length; pixel += 4) {
+        if ((data[pixel + 3] ?? 0) < 200) continue;
+        sum += ((data[pixel] ?? 0) + (data[pixel + 1] ?? 0) + (data[pixel + 2] ?? 0)) / 3;
+        count += 1;
+      }
+      return sum / count;
+    });
+  await expect.poll(inks).toBeGreaterThan(0);
+  const light = await inks();
+  await page.getByTestId('theme-switch').selectOption('dark');
+  await expect.poll(async () => Math.abs((await inks()) - light)).toBeGreaterThan(20);
+});
