@@ -1,4 +1,5 @@
 // Drawing a chart with uPlot, in the colours of the theme.
+import type Plot from 'uplot';
 import type { Options } from 'uplot';
 
 import type { Line } from './measures';
@@ -53,7 +54,7 @@ export function optionsOf({ lines, colour, top, range, tick, time, onpoint }: Dr
       ...lines.map(({ tone }) => ({
         stroke: () => colour(TONES[tone]),
         width: tone === 'limit' ? 1 : 1.5,
-        points: { show: false },
+        points: { show: true, size: 3, filter: (chart: Plot, line: number) => alone(chart.data[line] ?? []) },
         spanGaps: false,
         ...(tone === 'limit' && { dash: [4, 4] }),
         ...(tone === 'first' && lines.length === 1 && { fill: () => colour(TONES[tone]).replace('rgb(', 'rgba(').replace(')', ', 0.12)') }),
@@ -61,6 +62,12 @@ export function optionsOf({ lines, colour, top, range, tick, time, onpoint }: Dr
     ],
     hooks: { setCursor: [({ cursor }) => onpoint(cursor.idx ?? undefined)] },
   };
+}
+
+/** Figures with none beside them, which no line would show. */
+function alone(values: ArrayLike<number | null | undefined>): number[] {
+  const isThere = (index: number) => values[index] !== null && values[index] !== undefined;
+  return Array.from(values, (_, index) => index).filter((index) => isThere(index) && !isThere(index - 1) && !isThere(index + 1));
 }
 
 /** The token that a tone is drawn in, for what stands beside a chart. */

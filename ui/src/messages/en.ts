@@ -382,6 +382,7 @@ export const en: Messages = {
   ownFaultsNone: 'None of them was HAPA’s own fault.',
   copyIncident: 'Copy the record number',
 
+  settingsParts: 'Parts of the settings',
   settingsPages: { choices: 'Settings', logs: 'Log', doctor: 'Health' },
   logs: 'Log',
   searchLogs: 'Search the log',

@@ -389,6 +389,7 @@ export const ko = {
   copyIncident: '기록 번호 복사',
 
   // Logs, diagnosis, the server and the data
+  settingsParts: '설정의 부분',
   settingsPages: { choices: '설정', logs: '로그', doctor: '진단' },
   logs: '로그',
   searchLogs: '로그에서 찾기',

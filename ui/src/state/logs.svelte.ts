@@ -13,6 +13,10 @@ export type Level = (typeof levels)[number];
 /** How many lines are asked for at a time, and how many are kept. */
 const PAGE = 200;
 const MOST = 2000;
+/** How many pages are read at most to find an earlier line that is shown. */
+const MOST_PAGES = 10;
+/** Where the log is looked at. */
+const LOOKING = '/api/v1/logs';
 /** How often is looked, and how long is waited for another letter, in milliseconds. */
 const OFTEN = 2000;
 const TYPING = 200;
@@ -24,8 +28,10 @@ export class Logs {
   #search = $state('');
   /** The lines, the latest last; undefined until the API has told. */
   lines = $state.raw<readonly LogLine[]>();
-  /** Whether there are earlier lines. */
-  hasMore = $state(false);
+  /** Where earlier lines are, if there are any. */
+  #next = $state<number>();
+  /** The place of the latest line that came, also of one that is not shown. */
+  #last: number | undefined;
   /** Whether the API did not tell when it was last asked. */
   failed = $state(false);
   #watching: AbortController | undefined;
@@ -33,6 +39,11 @@ export class Logs {
 
   constructor(sidecar: Pick<Sidecar, 'api'>) {
     this.#sidecar = sidecar;
+  }
+
+  /** Whether there are earlier lines. */
+  get hasMore(): boolean {
+    return this.#next !== undefined;
   }
 
   get level(): Level {
@@ -73,16 +84,18 @@ export class Logs {
 
   /** Reads earlier lines. */
   async more(): Promise<void> {
-    const before = this.lines?.[0]?.cursor;
-    if (before === undefined) return;
+    const first = this.lines?.[0]?.cursor;
     try {
       const signal = AbortSignal.timeout(PATIENCE);
       const api = await this.#sidecar.api(signal);
-      const { lines, next } = await api.logs({ ...this.#query(), before }, signal);
-      // Meanwhile something else was looked for.
-      if (this.lines?.[0]?.cursor !== before) return;
-      this.lines = [...lines, ...this.lines];
-      this.hasMore = isThere(next);
+      for (let pages = 0; pages < MOST_PAGES && this.#next !== undefined; pages += 1) {
+        const seen = await api.logs({ ...this.#query(), before: this.#next }, signal);
+        // Meanwhile something else was looked for.
+        if (this.lines === undefined || this.lines[0]?.cursor !== first) return;
+        const lines = seen.lines.filter(isNews);
+        [this.#next, this.lines] = [seen.next ?? undefined, [...lines, ...this.lines]];
+        if (lines.length > 0) return;
+      }
     } catch {
       this.failed = true;
     }
@@ -90,7 +103,7 @@ export class Logs {
 
   /** Begins anew, with other wishes. */
   #again(): void {
-    this.lines = undefined;
+    [this.lines, this.#last] = [undefined, undefined];
     if (this.#watching && !this.#watching.signal.aborted) void this.watch();
   }
 
@@ -107,15 +120,17 @@ export class Logs {
   /** Puts what is new behind what is known. Where too much has come to know what lies between, only what is new stays. */
   #take({ lines, next }: { lines: readonly LogLine[]; next?: number | null }): void {
     this.failed = false;
-    const last = this.lines?.at(-1)?.cursor;
-    const known = lines.findIndex(({ cursor }) => cursor === last);
-    if (this.lines === undefined || known < 0) {
-      [this.lines, this.hasMore] = [lines, isThere(next)];
+    const last = this.#last;
+    this.#last = lines.at(-1)?.cursor ?? last;
+    if (this.lines === undefined || last === undefined || !lines.some(({ cursor }) => cursor <= last)) {
+      [this.lines, this.#next] = [lines.filter(isNews), next ?? undefined];
       return;
     }
-    const all = [...this.lines, ...lines.slice(known + 1)];
-    if (all.length > MOST) this.hasMore = true;
-    if (known + 1 < lines.length) this.lines = all.slice(-MOST);
+    const fresh = lines.filter((line) => line.cursor > last && isNews(line));
+    if (fresh.length === 0) return;
+    const all = [...this.lines, ...fresh];
+    if (all.length > MOST) this.#next = all.at(-MOST)?.cursor;
+    this.lines = all.slice(-MOST);
   }
 
   #query() {
@@ -124,8 +139,9 @@ export class Logs {
   }
 }
 
-function isThere(value: number | null | undefined): boolean {
-  return value !== null && value !== undefined;
+/** Looking at the log is told in the log, which is no news to whoever looks. */
+function isNews({ fields }: LogLine): boolean {
+  return fields['endpoint'] !== LOOKING;
 }
 
 /** A line as text. */

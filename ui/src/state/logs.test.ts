@@ -40,6 +40,25 @@ test('where more came than is asked for, only what is new stays, so that nothing
   logs.rest();
 });
 
+test('that somebody looks at the log is told in the log, and is no news', async () => {
+  const { api, logs, ends } = await watching(300);
+  const looks = (from: number, to: number) => lines(from, to).map((line) => ({ ...line, fields: { endpoint: '/api/v1/logs' } }));
+  api.log = [...lines(0, 300), ...looks(300, 350)];
+  await vi.advanceTimersByTimeAsync(2000);
+  api.log = [...lines(0, 300), ...looks(300, 549)];
+  await vi.advanceTimersByTimeAsync(2000);
+  await vi.waitFor(() => expect(api.arrived.filter(({ path }) => path === '/api/v1/logs').length).toBeGreaterThan(2));
+  expect(ends()).toEqual([100, 299, 200]);
+  api.log = [...api.log, logLine(549)];
+  await vi.advanceTimersByTimeAsync(2000);
+  await vi.waitFor(() => expect(ends()).toEqual([100, 549, 201]));
+  logs.level = 'any';
+  await vi.waitFor(() => expect(ends()).toEqual([549, 549, 1]));
+  await logs.more();
+  expect(ends()).toEqual([150, 549, 151]);
+  logs.rest();
+});
+
 test('no more than so many lines are kept', async () => {
   const { api, logs, ends } = await watching(1);
   for (let end = 151; end <= 2401; end += 150) {
