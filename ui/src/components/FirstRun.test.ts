@@ -2,6 +2,7 @@ import { render, screen, waitFor } from '@testing-library/svelte';
 import userEvent from '@testing-library/user-event';
 import { expect, test, vi } from 'vitest';
 
+import { App } from '../state/app.svelte';
 import Window from '../Window.svelte';
 import { FakeApi, catalogueItem, conversation, download, modelItem, refusal } from '../testing/api';
 import { house, ready } from '../testing/house';
@@ -96,9 +97,21 @@ test('whoever has a model, conversations or a server elsewhere is not introduced
     const { app } = await house({ api: Object.assign(new FakeApi(), { model: { state: 'absent' }, ...told }) });
     await vi.waitFor(() => expect(app.conversations.items).toBeDefined());
     await vi.waitFor(() => expect(app.model.state).not.toBe('unknown'));
-    app.beginning.look();
-    expect(app.beginning.shown).toBe(false);
+    await vi.waitFor(() => expect(app.beginning.state).toBe('over'));
   }
+});
+
+test('a first start is not told from others before the API has told, and never again once it is over', async () => {
+  const { app, host } = await open({}, 'ko-KR');
+  await waitFor(() => expect(app.beginning.state).toBe('first'));
+  const starting = await house({ status: { state: 'starting' } });
+  expect(starting.app.beginning.state).toBe('unknown');
+  starting.host.report(ready());
+  await vi.waitFor(() => expect(starting.app.beginning.state).toBe('over'));
+  // The storage is the same; the model and the conversations are gone.
+  const api = Object.assign(new FakeApi(), { model: { state: 'absent' } });
+  const again = new App({ host, fetch: api.fetch, storage: localStorage, language: 'ko-KR' });
+  expect(again.beginning.state).toBe('over');
 });
 
 test('when nothing fits, that is said, and the other ways stay', async () => {

@@ -69,7 +69,7 @@ export class App {
     this.library = new Library(this.sidecar, () => void this.look());
     this.imports = new Imports(this.sidecar, () => void this.library.look(), () => this.preferences.messages.notGguf);
     this.conversations = new Conversations({ sidecar: this.sidecar, model: this.model }, this.draft);
-    this.beginning = new Beginning(this.model, this.conversations);
+    this.beginning = new Beginning(storage, this.model, this.conversations);
   }
 
   /** Looks again who answers, as when somebody comes back to the window. */

@@ -139,10 +139,10 @@ test('a file of the user’s own is chosen or dropped, and one that is no model 
   await user.upload(screen.getByTestId('import-file'), file);
   expect(take).toHaveBeenLastCalledWith([file]);
   const transfer = { types: ['Files'], files: [file] };
-  await fireEvent.dragEnter(screen.getByTestId('drop-zone'), { dataTransfer: transfer });
-  expect(screen.getByTestId('drop-zone').textContent).toContain('Drop it here');
-  await fireEvent.drop(screen.getByTestId('drop-zone'), { dataTransfer: transfer });
-  expect(screen.getByTestId('drop-zone').textContent).not.toContain('Drop it here');
+  await fireEvent.dragEnter(screen.getByTestId('model-drop'), { dataTransfer: transfer });
+  expect(screen.getByTestId('model-drop').textContent).toContain('Drop it here');
+  await fireEvent.drop(screen.getByTestId('model-drop'), { dataTransfer: transfer });
+  expect(screen.getByTestId('model-drop').textContent).not.toContain('Drop it here');
   expect(take).toHaveBeenCalledTimes(2);
   take.mockRestore();
   app.imports.take([new File(['1'], 'notes.txt')]);
