@@ -83,8 +83,7 @@ test.describe('without a model', () => {
 
   test('a model is found, agreed to, downloaded, answers, and is deleted', async ({ house, page }) => {
     await house.open(page, { language: 'en' });
-    await expect(page.getByTestId('model-notice')).toBeVisible();
-    await page.getByTestId('model-notice').getByRole('button').click();
+    await page.getByTestId('other-model').click();
     await expect(page.getByTestId('catalogue-row').filter({ hasText: 'Best for this computer' })).toHaveCount(1);
     await page.getByTestId('hub-search').fill('smollm2');
     await page.keyboard.press('Enter');
