@@ -59,6 +59,16 @@ test('a question that is asked before the model waits for it, and the download i
   expect(screen.queryByTestId('model-coming')).toBeNull();
 });
 
+test('a file that is brought is followed in the chat too', async () => {
+  const { app, api } = await open();
+  vi.stubGlobal('XMLHttpRequest', class { upload = {}; open() {} setRequestHeader() {} send() {} abort() {} });
+  app.imports.take([new File(['1'.repeat(100)], 'own.gguf')]);
+  expect((await screen.findByTestId('import')).textContent).toContain('own.gguf');
+  api.items = [conversation('a')];
+  await app.conversations.refresh();
+  expect((await screen.findByTestId('model-bringing')).textContent).toContain('own.gguf');
+});
+
 test('a question that waits for a model can be taken back', async () => {
   const { api, app, user } = await open();
   api.answer(refusal(503, 'SERVICE_UNAVAILABLE', { reason: 'model_missing' }));

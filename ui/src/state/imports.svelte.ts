@@ -38,6 +38,11 @@ export class Imports {
     this.#notGguf = notGguf;
   }
 
+  /** The file that is being brought now. */
+  get running(): Import | undefined {
+    return this.items.find(({ state }) => state === 'sending' || state === 'checking');
+  }
+
   /** Brings files. Those that are no models by their names are told of at once. */
   take(files: readonly File[]): void {
     const items = files.map((file) => {

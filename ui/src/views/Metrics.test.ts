@@ -62,7 +62,7 @@ test('charts tell what is now, in words for whoever does not see them, and what 
 test('a range is chosen, and a table tells the same', async () => {
   const { user } = await open({ points: [point(NOW - 600_000, { cpu: 90 }), point(NOW, { gpu_memory: 1024 ** 3 })] });
   await screen.findByTestId('measure-gpu');
-  expect(screen.getByTestId('pointed').textContent).toBe('One figure each 15 s');
+  expect(screen.getByTestId('pointed').textContent).toBe('One point for each 15 s');
   await user.click(screen.getByTestId('form-table'));
   expect(within(screen.getByTestId('figures')).getAllByRole('row')).toHaveLength(4);
   expect(screen.getByTestId('figures').textContent).toContain('90%');
