@@ -12,7 +12,8 @@ test('an answer is seen in the charts, at a time that is pointed at, in the tabl
   await expect(page.getByTestId('answer')).toHaveAttribute('data-state', 'done');
   await page.keyboard.press('Control+Shift+M');
   await expect(page.getByTestId('charts')).toBeVisible();
-  await expect(page.getByTestId('endpoint').filter({ hasText: 'POST /api/v1/generate-code-streaming' })).toContainText('1');
+  const row = page.getByTestId('endpoint').filter({ hasText: 'POST /api/v1/generate-code-streaming' });
+  await expect(row.getByRole('cell').first()).toHaveText('1');
   await page.getByTestId('range-5').click();
   const cpu = page.getByTestId('measure-cpu');
   await expect(cpu.locator('canvas')).toBeVisible();
