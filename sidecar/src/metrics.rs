@@ -88,11 +88,15 @@ impl Metrics {
 
     /// Counts a request that was answered.
     pub fn request(&self, method: &str, endpoint: &str, status: u16, duration: Duration) {
-        self.sums().requests += 1;
         let status = status.to_string();
         self.add("hapa_requests_total", &[("method", method), ("endpoint", endpoint), ("status", &status)], 1);
         let labels = [("method", method), ("endpoint", endpoint)];
         self.record("hapa_request_duration_seconds", &labels, duration.as_secs_f64());
+    }
+
+    /// Counts a request for those who watch: their own are none to them.
+    pub fn tally_request(&self) {
+        self.sums().requests += 1;
     }
 
     /// Counts an error that was answered.

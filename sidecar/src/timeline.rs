@@ -54,7 +54,7 @@ pub struct Point {
     pub tokens_per_second: Option<f64>,
     /// Mean of the seconds from question to first token of the answers that were finished; null if none was.
     pub time_to_first_token: Option<f64>,
-    /// Requests that were answered.
+    /// Requests that were answered, without those of somebody who watches HAPA.
     pub requests: u64,
     /// Errors that were answered.
     pub errors: u64,

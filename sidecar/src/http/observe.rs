@@ -19,6 +19,15 @@ use crate::store::{Incident, now};
 /// A request that takes longer than this until its response begins is marked in the log.
 const SLOW_MS: u64 = 2000;
 
+/// What is asked again and again by those who watch. It is neither worth a line in the log nor a request to them.
+const WATCHED: [&str; 5] =
+    ["/health", "/metrics", "/api/v1/logs", "/api/v1/metrics/series", "/api/v1/metrics/endpoints"];
+
+/// Whether a request only watches, or asks whether it may ask.
+fn watches(method: &str, endpoint: &str) -> bool {
+    method == "OPTIONS" || WATCHED.contains(&endpoint)
+}
+
 /// The error in a response, for those who count.
 #[derive(Debug, Clone)]
 pub struct Failure {
@@ -76,6 +85,9 @@ pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -
     let response = next.run(request).await;
     let (duration, status) = (started.elapsed(), response.status().as_u16());
     app.metrics.request(known(&method), &endpoint, status, duration);
+    if !watches(&method, &endpoint) {
+        app.metrics.tally_request();
+    }
     app.stats.note(known(&method), &endpoint, status, duration);
     log(&method, &endpoint, status, u64::try_from(duration.as_millis()).unwrap_or(u64::MAX), &id);
     if let Some(failure) = response.extensions().get::<Failure>() {
@@ -93,10 +105,9 @@ fn within(span: tracing::Span, body: Body) -> Body {
 }
 
 fn log(method: &str, endpoint: &str, status: u16, duration_ms: u64, id: &str) {
-    let watching = matches!(endpoint, "/health" | "/metrics");
     if duration_ms > SLOW_MS {
         tracing::warn!(method, endpoint, status, duration_ms, request_id = id, "SLOW {method} {endpoint} {status}");
-    } else if watching {
+    } else if watches(method, endpoint) {
         tracing::debug!(method, endpoint, status, duration_ms, request_id = id, "{method} {endpoint} {status}");
     } else {
         tracing::info!(method, endpoint, status, duration_ms, request_id = id, "{method} {endpoint} {status}");

@@ -2749,7 +2749,7 @@ export interface components {
             queue_completion: number;
             /**
              * Format: int64
-             * @description Requests that were answered.
+             * @description Requests that were answered, without those of somebody who watches HAPA.
              * @default 0
              */
             requests: number;
