@@ -1,17 +1,18 @@
 // The API as functions: typed by the OpenAPI document, with errors that can be told apart.
 import createClient from 'openapi-fetch';
 
+import type { ContextFile } from '../files';
 import { BrokenOff, Problem, Unreachable } from './problem';
 import type { components, paths } from './schema';
 import { events } from './sse';
 import { upload } from './upload';
 
-export type GenerateRequest = components['schemas']['GenerateRequest'];
+export type GenerateRequest = components['schemas']['GenerateRequest'] & { files?: ContextFile[]; continues?: string };
 export type ConversationItem = components['schemas']['ConversationItem'];
 export type Conversation = components['schemas']['ConversationResponse'];
 export type Finding = components['schemas']['Finding'];
 export type Validation = components['schemas']['Validation'];
-export type HistoryItem = components['schemas']['HistoryItem'];
+export type HistoryItem = components['schemas']['HistoryItem'] & { files?: ContextFile[]; model_type?: components['schemas']['ModelType']; versions?: string[] };
 export type ModelItem = components['schemas']['ModelItem'];
 export type CatalogueItem = components['schemas']['CatalogueItem'];
 export type Download = components['schemas']['DownloadItem'];

@@ -1,18 +1,33 @@
-// What the user has typed and the API does not have yet. It survives a reload.
+// What the user has written and the API does not have yet: the words, what is to be done, and the files. It survives a restart.
+import { joined, read, type ContextFile, type Refused } from '../files';
+import { isOffered, USUAL, type Preset } from '../presets';
+import type { Along, Written } from '../question';
 
 const TEXT = 'hapa.draft';
+const PRESET = 'hapa.draft.preset';
+const FILES = 'hapa.draft.files';
 const UNSENT = 'hapa.unsent';
 
-/** The text in the composer, and a copy of each question that is still on its way. */
+/** What is in the composer, and a copy of each question that is still on its way. */
 export class Draft {
   readonly #storage: Storage;
-  readonly #unsent = new Map<object, string[]>();
+  readonly #unsent = new Map<object, readonly Written[]>();
+  readonly #onchange: () => void;
   #text = $state('');
+  #preset = $state<Preset>(USUAL);
+  #files = $state.raw<readonly ContextFile[]>([]);
+  /** Files that were brought last and could not be taken. */
+  refused = $state.raw<readonly Refused[]>([]);
 
-  /** Questions that a window which is gone never got through come back into the composer. */
-  constructor(storage: Storage) {
+  /** Questions that a window which is gone never got through come back into the composer. `onchange` is told of every change. */
+  constructor(storage: Storage, onchange: () => void = () => undefined) {
     this.#storage = storage;
-    this.text = [...stringsIn(storage.getItem(UNSENT)), storage.getItem(TEXT) ?? ''].filter((text) => text.trim() !== '').join('\n\n');
+    this.#onchange = onchange;
+    const lost = listIn(storage.getItem(UNSENT)).flatMap(writtenIn);
+    const kept = storage.getItem(PRESET) ?? '';
+    this.text = [...lost.map(({ question }) => question), storage.getItem(TEXT) ?? ''].filter((text) => text.trim() !== '').join('\n\n');
+    this.preset = isOffered(kept) && kept !== USUAL ? kept : (lost.at(-1)?.preset ?? USUAL);
+    this.#keep(joined([], [...lost.flatMap(({ files }) => files), ...listIn(storage.getItem(FILES)).flatMap(fileIn)]).files);
     storage.removeItem(UNSENT);
   }
 
@@ -23,27 +38,108 @@ export class Draft {
   set text(text: string) {
     this.#text = text;
     this.#storage.setItem(TEXT, text);
+    this.#onchange();
+  }
+
+  /** What is to be done. */
+  get preset(): Preset {
+    return this.#preset;
+  }
+
+  set preset(preset: Preset) {
+    this.#preset = preset;
+    this.#storage.setItem(PRESET, preset);
+    this.#onchange();
+  }
+
+  /** Files that are to go with the question. */
+  get files(): readonly ContextFile[] {
+    return this.#files;
+  }
+
+  /** Takes files in, as far as they fit, and says of the others why not. */
+  attach(more: readonly ContextFile[], unreadable: readonly Refused[] = []): void {
+    const { files, refused } = joined(this.#files, more);
+    this.refused = [...unreadable, ...refused];
+    this.#keep(files);
+  }
+
+  /** Reads files that were brought, and takes them in; what else was brought is `refused` already. */
+  async bring(files: readonly File[], refused: readonly Refused[] = []): Promise<void> {
+    const all = await Promise.all(files.map(read));
+    this.attach(all.filter((one) => 'content' in one), [...refused, ...all.filter((one) => 'reason' in one)]);
+  }
+
+  /** Puts a file out again. */
+  detach(file: ContextFile): void {
+    this.refused = [];
+    this.#keep(this.#files.filter((one) => one !== file));
+  }
+
+  /** Gives out what is written, and is empty. */
+  take(): Written {
+    const { text, preset, files } = this;
+    this.text = '';
+    this.preset = USUAL;
+    this.refused = [];
+    this.#keep([]);
+    return { question: text.trim(), preset, files };
   }
 
   /** Puts a question that was not sent back into the composer, before what is there. */
-  takeBack(question: string): void {
+  takeBack(question: string, along?: Along): void {
     this.text = [question, this.text].filter((text) => text.trim() !== '').join('\n\n');
+    if (!along) return;
+    if (this.preset === USUAL) this.preset = along.preset;
+    this.#keep(joined(along.files, this.#files).files);
   }
 
   /** Notes the questions of `thread` that are not accepted yet. */
-  unsent(thread: object, questions: string[]): void {
+  unsent(thread: object, questions: readonly Written[]): void {
     if (questions.length > 0) this.#unsent.set(thread, questions);
     else this.#unsent.delete(thread);
-    this.#storage.setItem(UNSENT, JSON.stringify([...this.#unsent.values()].flat()));
+    this.#store(UNSENT, [...this.#unsent.values()].flat());
+  }
+
+  #keep(files: readonly ContextFile[]): void {
+    this.#files = files;
+    this.#store(FILES, files);
+    this.#onchange();
+  }
+
+  /** What is too much for the storage is not kept; the words are, which have a place of their own. */
+  #store(name: string, list: readonly unknown[]): void {
+    try {
+      if (list.length > 0) this.#storage.setItem(name, JSON.stringify(list));
+      else this.#storage.removeItem(name);
+    } catch {
+      this.#storage.removeItem(name);
+    }
   }
 }
 
-/** The strings of a JSON list; none where it is something else. */
-function stringsIn(json: string | null): string[] {
+/** A JSON list; an empty one where it is something else. */
+function listIn(json: string | null): unknown[] {
   try {
     const list: unknown = JSON.parse(json ?? '[]');
-    return Array.isArray(list) ? list.filter((item) => typeof item === 'string') : [];
+    return Array.isArray(list) ? list : [];
   } catch {
     return [];
   }
+}
+
+/** A question that was on its way; earlier windows kept its words alone. */
+function writtenIn(item: unknown): Written[] {
+  if (typeof item === 'string') return [{ question: item, preset: USUAL, files: [] }];
+  if (typeof item !== 'object' || item === null) return [];
+  const { question, preset, files } = item as Record<string, unknown>;
+  if (typeof question !== 'string') return [];
+  const known = typeof preset === 'string' && isOffered(preset) ? preset : USUAL;
+  return [{ question, preset: known, files: Array.isArray(files) ? files.flatMap(fileIn) : [] }];
+}
+
+function fileIn(item: unknown): ContextFile[] {
+  if (typeof item !== 'object' || item === null) return [];
+  const { path, content } = item as Record<string, unknown>;
+  return typeof path === 'string' && typeof content === 'string' ? [{ path, content }] : [];
 }

@@ -1,6 +1,10 @@
 import { beforeEach, expect, test } from 'vitest';
 
+import { USUAL } from '../presets';
 import { Draft } from './draft.svelte';
+
+const written = (question: string) => ({ question, preset: USUAL, files: [] });
+const file = { path: 'a.py', content: 'x = 1' };
 
 beforeEach(() => localStorage.clear());
 
@@ -12,19 +16,59 @@ test('what is typed survives a reload', () => {
 test('questions that were on their way come back, before what is typed', () => {
   const draft = new Draft(localStorage);
   const [one, other] = [{}, {}];
-  draft.unsent(one, ['첫 질문']);
-  draft.unsent(other, ['둘째 질문']);
+  draft.unsent(one, [written('첫 질문')]);
+  draft.unsent(other, [written('둘째 질문')]);
   draft.unsent(one, []);
   draft.text = '쓰던 것';
   expect(new Draft(localStorage).text).toBe('둘째 질문\n\n쓰던 것');
   expect(new Draft(localStorage).text, 'once').toBe('둘째 질문\n\n쓰던 것');
 });
 
+test('what is to be done and the files survive a restart with the words', () => {
+  const draft = new Draft(localStorage);
+  draft.preset = 'bug_fix';
+  draft.attach([file]);
+  expect(new Draft(localStorage)).toMatchObject({ preset: 'bug_fix', files: [file] });
+  draft.detach(file);
+  expect(new Draft(localStorage).files).toEqual([]);
+});
+
+test('what is taken out leaves nothing behind', () => {
+  const draft = new Draft(localStorage);
+  draft.text = ' 고쳐 줘 ';
+  draft.preset = 'bug_fix';
+  draft.attach([file]);
+  expect(draft.take()).toEqual({ question: '고쳐 줘', preset: 'bug_fix', files: [file] });
+  expect(new Draft(localStorage)).toMatchObject({ text: '', preset: USUAL, files: [] });
+});
+
+test('a question that never got through comes back with its files and what was to be done', () => {
+  new Draft(localStorage).unsent({}, [{ question: '고쳐 줘', preset: 'bug_fix', files: [file] }]);
+  expect(new Draft(localStorage)).toMatchObject({ text: '고쳐 줘', preset: 'bug_fix', files: [file] });
+});
+
+test('files that are too much for the storage are not kept, and the words are', () => {
+  const setItem = localStorage.setItem.bind(localStorage);
+  const full = Object.assign(Object.create(localStorage) as Storage, {
+    getItem: (name: string) => localStorage.getItem(name),
+    removeItem: (name: string) => localStorage.removeItem(name),
+    setItem(name: string, value: string) {
+      if (value.length > 100) throw new DOMException('full', 'QuotaExceededError');
+      setItem(name, value);
+    },
+  });
+  const draft = new Draft(full);
+  draft.text = '쓰던 것';
+  draft.attach([{ path: 'large.py', content: 'x'.repeat(200) }]);
+  expect(draft.files).toHaveLength(1);
+  expect(new Draft(localStorage)).toMatchObject({ text: '쓰던 것', files: [] });
+});
+
 test('a question that is taken back goes before what is typed', () => {
   const draft = new Draft(localStorage);
   draft.text = '쓰던 것';
-  draft.takeBack('되돌린 질문');
-  expect(draft.text).toBe('되돌린 질문\n\n쓰던 것');
+  draft.takeBack('되돌린 질문', { preset: 'code_review', files: [file] });
+  expect(draft).toMatchObject({ text: '되돌린 질문\n\n쓰던 것', preset: 'code_review', files: [file] });
 });
 
 test('what is no draft is forgotten without harm', () => {

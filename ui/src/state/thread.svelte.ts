@@ -1,5 +1,8 @@
 // A conversation on the screen: its messages, and the verbs on them.
 import type { GenerateRequest, HistoryItem } from '../api/client';
+import { endingOf, looksLikeCode } from '../code';
+import { USUAL } from '../presets';
+import { ALONE, type Along, type Written } from '../question';
 import { Generation, type Backend } from './generation.svelte';
 
 /** A question with its answer. */
@@ -7,20 +10,23 @@ export class Message {
   readonly question: string;
   /** The programming language that code is wanted in. */
   readonly language: string;
+  /** What is to be done, and the files that go with it. */
+  readonly along: Along;
   answer: Generation = $state.raw(new Generation());
   /** The message whose place this takes when the API accepts it, and what the screen showed before. */
   readonly replaces: string | undefined;
   readonly replaced: readonly Message[];
 
-  constructor(question: string, language: string, instead: { replaces?: string | undefined; replaced?: readonly Message[] } = {}) {
+  constructor(question: string, language: string, along = ALONE, instead: Instead = {}) {
     this.question = question;
     this.language = language;
+    this.along = along;
     this.replaces = instead.replaces;
     this.replaced = instead.replaced ?? [];
   }
 
   static of(item: HistoryItem): Message {
-    const message = new Message(item.question, item.language);
+    const message = new Message(item.question, item.language, { preset: item.model_type ?? USUAL, files: filesOf(item) });
     message.answer = Generation.of(item);
     return message;
   }
@@ -29,6 +35,11 @@ export class Message {
   get accepted(): boolean {
     return this.answer.messageId !== undefined;
   }
+}
+
+interface Instead {
+  replaces?: string | undefined;
+  replaced?: readonly Message[];
 }
 
 /** What a thread needs of the house, and whom it tells. */
@@ -79,14 +90,19 @@ export class Thread {
     return this.messages.findLast((message) => message.answer.running);
   }
 
+  /** Whether there is code in it that another question can be about. */
+  get hasCode(): boolean {
+    return this.messages.some(({ question, along, answer }) => along.files.length > 0 || looksLikeCode(question) || answer.text.includes('```'));
+  }
+
   /** Questions that the API does not have yet. */
-  get unsent(): string[] {
-    return this.messages.filter((message) => !message.accepted).map((message) => message.question);
+  get unsent(): Written[] {
+    return this.messages.filter((message) => !message.accepted).map(({ question, along }) => ({ question, ...along }));
   }
 
   /** Asks a new question. */
-  ask(question: string, language: string): Promise<void> {
-    return this.#run(new Message(question, language));
+  ask(question: string, language: string, along = ALONE): Promise<void> {
+    return this.#run(new Message(question, language, along));
   }
 
   /** Asks the question of `message` again; its answer and all later messages give way. */
@@ -95,7 +111,7 @@ export class Thread {
   }
 
   /** Asks `question` in place of `message`, which gives way with all later ones. */
-  edit(message: Message, question: string, language = message.language): Promise<void> {
+  edit(message: Message, question: string, along = message.along): Promise<void> {
     const index = this.messages.indexOf(message);
     if (index < 0) return Promise.resolve();
     this.stop();
@@ -104,7 +120,7 @@ export class Thread {
     const instead = message.accepted
       ? { replaces: message.answer.messageId, replaced: given }
       : { replaces: message.replaces, replaced: message.replaced };
-    return this.#run(new Message(question, language, instead));
+    return this.#run(new Message(question, message.language, along, instead));
   }
 
   /** Takes back a question that the API never accepted. What it was to replace is there again. */
@@ -124,7 +140,10 @@ export class Thread {
   async #run(message: Message): Promise<void> {
     this.messages = [...this.messages, message];
     this.#surroundings.onchange(this);
-    const request: GenerateRequest = { user_question: message.question, language: message.language };
+    const { question, language, along } = message;
+    const request: GenerateRequest = { user_question: question, language };
+    if (along.preset !== USUAL) request.model_type = along.preset;
+    if (along.files.length > 0) request.files = [...along.files];
     if (this.id !== undefined) request.conversation_id = this.id;
     if (message.replaces !== undefined) request.replaces = message.replaces;
     await message.answer.start(this.#surroundings, request, () => {
@@ -135,4 +154,10 @@ export class Thread {
     this.#surroundings.onchange(this);
     if (message.accepted) this.#surroundings.onkept();
   }
+}
+
+/** The files of a message; code that another client sent with it is one without a name of its own. */
+function filesOf({ files, code_context, language }: HistoryItem): Along['files'] {
+  const context = code_context ? [{ path: `code.${endingOf(language)}`, content: code_context }] : [];
+  return [...context, ...(files ?? [])];
 }
