@@ -54,8 +54,12 @@ test('a conversation is renamed, pinned and deleted, and all of that lasts', asy
   const other = page.getByTestId('conversation').filter({ hasText: 'second question' });
   await other.hover();
   await other.getByTestId('delete-conversation').click();
-  await page.getByTestId('confirm').click();
+  await expect(page.getByTestId('undo-notice')).toContainText('second question');
   await expect(page.getByTestId('conversation')).toHaveCount(1);
+  // The window goes away before the time is over.
+  await page.reload();
+  await expect(page.getByTestId('conversation')).toHaveCount(1);
+  await expect(page.getByTestId('undo-notice')).toHaveCount(0);
 });
 
 test('a setting and a key are in force at once, and a revoked key opens nothing', async ({ house, page, request }) => {

@@ -183,8 +183,11 @@ test('conversations are opened, begun and deleted from the list', async () => {
   await waitFor(() => expect(screen.queryByTestId('answer')).toBeNull());
 
   await user.click(screen.getByRole('button', { name: '‘둘째 대화’ 대화 삭제' }));
-  await user.click(screen.getByTestId('confirm'));
-  await waitFor(() => expect(screen.queryByText('둘째 대화')).toBeNull());
+  await waitFor(() => expect(screen.queryByTitle('둘째 대화')).toBeNull());
+  expect(screen.getByTitle('첫 대화')).toBe(document.activeElement);
+  await user.click(screen.getByTestId('undo'));
+  expect(screen.getByTitle('둘째 대화')).toBeDefined();
+  expect(api.deleted).toEqual([]);
 });
 
 test('a conversation is renamed and pinned from the list, also by keyboard', async () => {

@@ -262,9 +262,9 @@ export function connect(baseUrl: string, key: string, fetch: typeof globalThis.f
       return whole(await client.PATCH('/api/v1/conversations/{id}', options));
     },
 
-    /** Deletes a conversation with all its messages. */
-    async deleteConversation(id: string): Promise<void> {
-      whole(await client.DELETE('/api/v1/conversations/{id}', { params: { path: { id } } }));
+    /** Deletes a conversation with all its messages. With `keepalive`, also when the page goes away meanwhile. */
+    async deleteConversation(id: string, keepalive = false): Promise<void> {
+      whole(await client.DELETE('/api/v1/conversations/{id}', { params: { path: { id } }, keepalive }));
     },
 
     /**

@@ -68,7 +68,7 @@ export class App {
     this.doctor = new Doctor(this.sidecar);
     this.library = new Library(this.sidecar, () => void this.look());
     this.imports = new Imports(this.sidecar, () => void this.library.look(), () => this.preferences.messages.notGguf);
-    this.conversations = new Conversations({ sidecar: this.sidecar, model: this.model }, this.draft);
+    this.conversations = new Conversations({ sidecar: this.sidecar, model: this.model }, this.draft, storage);
     this.beginning = new Beginning(storage, this.model, this.conversations);
   }
 
@@ -103,6 +103,7 @@ export class App {
     return this.sidecar.follow((api) => {
       void Promise.all([this.model.follow(api), this.conversations.refresh(api)]).then(() => this.beginning.look());
       if (this.settings.values) void this.settings.load();
+      void this.conversations.removal.carryOut();
       if (this.conversations.thread.reading === 'failed') void this.conversations.thread.read();
     });
   }

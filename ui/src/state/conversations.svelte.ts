@@ -2,6 +2,7 @@
 import type { Api, ConversationItem } from '../api/client';
 import type { Draft } from './draft.svelte';
 import type { Backend } from './generation.svelte';
+import { Removal } from './removal.svelte';
 import { PATIENCE, Thread, type Surroundings } from './thread.svelte';
 
 export type { ConversationItem };
@@ -11,8 +12,10 @@ const PAGE = 50;
 
 /** The list on the left, and which of it is open. */
 export class Conversations {
-  /** The latest first; undefined until the API has told. */
-  items = $state.raw<ConversationItem[]>();
+  /** As the API has them, the latest first; undefined until it has told. */
+  #items = $state.raw<ConversationItem[]>();
+  /** Those that are deleted soon. */
+  readonly removal: Removal;
   hasMore = $state(false);
   /** Whether the list could not be read. */
   failed = $state(false);
@@ -23,7 +26,10 @@ export class Conversations {
   /** Threads that the API does not have as they are, also off the screen: one is being answered, or could not be sent. */
   #alive = $state.raw<readonly Thread[]>([]);
 
-  constructor(backend: Backend, draft: Draft) {
+  constructor(backend: Backend, draft: Draft, storage: Storage) {
+    this.removal = new Removal(backend.sidecar, storage, (ids) => {
+      this.#items = this.#items?.filter((item) => !ids.includes(item.id));
+    });
     this.#surroundings = {
       ...backend,
       onchange: (thread) => {
@@ -33,6 +39,11 @@ export class Conversations {
       onkept: () => void this.refresh(),
     };
     this.thread = new Thread(this.#surroundings);
+  }
+
+  /** The latest first, without those that are deleted soon; undefined until the API has told. */
+  get items(): readonly ConversationItem[] | undefined {
+    return this.#items?.filter(({ id }) => !this.removal.has(id));
   }
 
   /** Whether an answer of this conversation is being written. */
@@ -50,18 +61,18 @@ export class Conversations {
     await this.#read(0, ({ items, has_more }) => {
       const end = items.at(-1)?.updated_at ?? '';
       const isBeyond = (item: ConversationItem) => has_more && item.updated_at <= end;
-      const beyond = without(this.items ?? [], items).filter(isBeyond);
+      const beyond = without(this.#items ?? [], items).filter(isBeyond);
       // Whether there is more after what is beyond, the last page read has told.
       if (beyond.length === 0) this.hasMore = has_more;
-      this.items = [...items, ...beyond];
+      this.#items = [...items, ...beyond];
     }, api);
   }
 
   /** Reads the next page. */
   async more(): Promise<void> {
-    const known = this.items ?? [];
+    const known = this.#items ?? [];
     await this.#read(known.length, ({ items, has_more }) => {
-      this.items = [...known, ...without(items, known)];
+      this.#items = [...known, ...without(items, known)];
       this.hasMore = has_more;
     });
   }
@@ -81,26 +92,33 @@ export class Conversations {
     if (thread !== alive && !isOpen) await thread.read();
   }
 
-  /** Deletes a conversation with all its messages. Throws if the API did not. */
-  async delete(id: string): Promise<void> {
+  /** Takes a conversation off the list and the screen; the API is told when it cannot be taken back any more. */
+  remove(id: string): void {
+    const item = this.#items?.find((item) => item.id === id);
+    if (!item) return;
     for (const thread of this.#alive) if (thread.id === id) thread.stop();
-    const api = await this.#surroundings.sidecar.api(AbortSignal.timeout(PATIENCE));
-    await api.deleteConversation(id);
-    this.items = this.items?.filter((item) => item.id !== id);
-    if (this.thread.id === id) this.startNew();
+    const isOpen = this.thread.id === id;
+    if (isOpen) this.startNew();
+    this.removal.add({ id, title: item.title, thread: isOpen ? this.thread : undefined });
+  }
+
+  /** Puts the conversation that was removed last back, on the screen too if nothing else was begun there. */
+  takeBack(): void {
+    const back = this.removal.takeBack();
+    if (back && back.thread === this.thread && this.thread.messages.length === 0) void this.open(back.id);
   }
 
   /** Renames a conversation, or pins it to the top of the list. What cannot be changed stays as it was. */
   async change(id: string, change: { title?: string; pinned?: boolean }): Promise<void> {
-    const before = this.items;
-    this.items = before?.map((item) => (item.id === id ? { ...item, ...change } : item));
+    const before = this.#items;
+    this.#items = before?.map((item) => (item.id === id ? { ...item, ...change } : item));
     try {
       const signal = AbortSignal.timeout(PATIENCE);
       const api = await this.#surroundings.sidecar.api(signal);
       await api.changeConversation(id, change, signal);
       await this.refresh(api);
     } catch {
-      this.items = before;
+      this.#items = before;
     }
   }
 
@@ -122,7 +140,7 @@ export class Conversations {
       this.failed = false;
     } catch {
       // A list that is a little old is better than none.
-      this.failed = this.items === undefined || offset > 0;
+      this.failed = this.#items === undefined || offset > 0;
     }
   }
 }

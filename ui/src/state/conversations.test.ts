@@ -1,7 +1,21 @@
-import { expect, test, vi } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 
 import { conversation, historyItem, refusal } from '../testing/api';
-import { house, ready } from '../testing/house';
+import { FakeHost, house, ready } from '../testing/house';
+import { App } from './app.svelte';
+import { RESPITE } from './removal.svelte';
+
+afterEach(() => void vi.useRealTimers());
+
+/** A house with two conversations, the first of which is open. */
+async function withTwo() {
+  const all = await house();
+  all.api.items = [conversation('a'), conversation('b')];
+  all.api.threads['a'] = [historyItem('m1', { conversation_id: 'a' })];
+  await all.app.conversations.refresh();
+  await all.app.conversations.open('a');
+  return all;
+}
 
 const until = (test: () => boolean) => vi.waitFor(() => expect(test()).toBe(true));
 
@@ -74,15 +88,66 @@ test('a question that could not be sent stays in reach, also after a new chat', 
   expect(app.conversations.thread.messages).toHaveLength(1);
 });
 
-test('a deleted conversation leaves the list and the screen', async () => {
-  const { api, app } = await house();
-  api.items = [conversation('a'), conversation('b')];
-  api.threads['a'] = [historyItem('m1', { conversation_id: 'a' })];
-  await app.conversations.refresh();
-  await app.conversations.open('a');
-  await app.conversations.delete('a');
+test('a removed conversation leaves the list and the screen at once, and is deleted after a while', async () => {
+  const { api, app } = await withTwo();
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  app.conversations.remove('a');
   expect(app.conversations.items?.map(({ id }) => id)).toEqual(['b']);
   expect(app.conversations.thread.id).toBeUndefined();
+  await vi.advanceTimersByTimeAsync(RESPITE - 1);
+  expect(api.deleted).toEqual([]);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(api.deleted).toEqual(['a']);
+  expect(app.conversations.items?.map(({ id }) => id)).toEqual(['b']);
+  expect(localStorage.getItem('hapa.removed')).toBeNull();
+});
+
+test('what was removed can be taken back, and is on the screen again if nothing else was begun', async () => {
+  const { api, app } = await withTwo();
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  app.conversations.remove('b');
+  app.conversations.remove('a');
+  expect(app.conversations.removal.last?.title).toBe('a');
+  app.conversations.takeBack();
+  await vi.advanceTimersByTimeAsync(1);
+  expect(app.conversations.thread.id).toBe('a');
+  expect(app.conversations.items?.map(({ id }) => id)).toEqual(['a']);
+  await vi.advanceTimersByTimeAsync(RESPITE);
+  expect(api.deleted).toEqual(['b']);
+});
+
+test('nothing is deleted while somebody looks at it, and the list that is read meanwhile shows no removed ones', async () => {
+  const { api, app } = await withTwo();
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  app.conversations.remove('a');
+  app.conversations.removal.hold();
+  await vi.advanceTimersByTimeAsync(RESPITE * 3);
+  await app.conversations.refresh();
+  expect(app.conversations.items?.map(({ id }) => id)).toEqual(['b']);
+  expect(api.deleted).toEqual([]);
+  app.conversations.removal.release();
+  await vi.advanceTimersByTimeAsync(RESPITE);
+  expect(api.deleted).toEqual(['a']);
+});
+
+test('a window that goes away leaves what it removed to the next', async () => {
+  const { api, app } = await withTwo();
+  app.conversations.remove('a');
+  expect(localStorage.getItem('hapa.removed')).toBe('["a"]');
+  const next = new App({ host: new FakeHost(), fetch: api.fetch, storage: localStorage, language: 'ko-KR' });
+  await next.start();
+  await until(() => api.deleted.length === 1);
+  await until(() => next.conversations.items?.length === 1);
+  app.conversations.takeBack();
+});
+
+test('a conversation that cannot be deleted is in the list again', async () => {
+  const { api, app } = await withTwo();
+  api.refusals = [refusal(500, 'INTERNAL_SERVER_ERROR')];
+  app.conversations.remove('a');
+  await app.conversations.removal.carryOut();
+  expect(app.conversations.items?.map(({ id }) => id)).toEqual(['a', 'b']);
+  expect(app.conversations.removal.failed).toBe(true);
 });
 
 test('a long list is read page by page, and keeps what was read when its beginning changes', async () => {
@@ -110,7 +175,7 @@ test('a list that cannot be read says so only where there is nothing to show', a
   const nobody = { ...api, conversations: () => Promise.reject(new TypeError('failed to fetch')) };
   await app.conversations.refresh(nobody as never);
   expect(app.conversations).toMatchObject({ failed: false, items: { length: 1 } });
-  app.conversations.items = undefined;
-  await app.conversations.refresh(nobody as never);
-  expect(app.conversations.failed).toBe(true);
+  const { app: other } = await house({ status: { state: 'starting' } });
+  await other.conversations.refresh(nobody as never);
+  expect(other.conversations.failed).toBe(true);
 });

@@ -38,7 +38,9 @@ export class FakeApi {
   downloads: Download[] = [];
   repositories: HubItem[] = [];
   files: HubFile[] = [];
-  /** What the next orders about models get instead, in order. */
+  /** Conversations that were deleted, in order. */
+  deleted: string[] = [];
+  /** What the next orders about models, settings and deletions get instead, in order. */
   refusals: Response[] = [];
   devices: DetailedHealth['devices'] = [];
   memory: DetailedHealth['memory'] = memory();
@@ -112,6 +114,9 @@ export class FakeApi {
     }
     const id = pathname.replace('/api/v1/conversations/', '');
     if (request.method === 'DELETE') {
+      const refused = this.refusals.shift();
+      if (refused) return refused;
+      this.deleted.push(id);
       this.items = this.items.filter((item) => item.id !== id);
       return Response.json({ status: 'success', message: 'gone' });
     }
