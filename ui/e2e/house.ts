@@ -11,7 +11,7 @@ import { createInterface } from 'node:readline';
 import { test as base, type Page } from '@playwright/test';
 
 const UI = join(import.meta.dirname, '..');
-const KEY = `hapa_${'7'.repeat(64)}`;
+export const KEY = `hapa_${'7'.repeat(64)}`;
 const TYPES: Record<string, string> = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
 
 /** What every question is answered with, but those that say which. */

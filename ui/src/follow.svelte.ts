@@ -10,10 +10,16 @@ export class Follower {
   /** Whether the end is what the user wants to see at all. */
   following = true;
   #node: HTMLElement | undefined;
+  #top = 0;
 
   readonly container = (node: HTMLElement): (() => void) => {
     this.#node = node;
-    const look = () => (this.atEnd = node.scrollHeight - node.scrollTop - node.clientHeight < NEAR);
+    // Only going back leaves the end: what grows under a window that stays where it is does not.
+    const look = () => {
+      const isNear = node.scrollHeight - node.scrollTop - node.clientHeight < NEAR;
+      if (isNear || node.scrollTop < this.#top) this.atEnd = isNear;
+      this.#top = node.scrollTop;
+    };
     const growth = new ResizeObserver(() => {
       if (this.atEnd && this.following) this.toEnd();
       else look();
@@ -28,18 +34,16 @@ export class Follower {
     };
   };
 
-  /** Goes to a part of what grows, shows for a moment which it is, and stays there. */
-  to(part: Element | undefined): void {
-    if (!part) return;
+  /** Something else than the end is to be seen. */
+  leave(): void {
     this.atEnd = false;
-    part.scrollIntoView({ block: 'start' });
-    part.classList.add('sought');
-    part.addEventListener('animationend', () => part.classList.remove('sought'), { once: true });
   }
 
   /** Goes to the end, and stays there. */
   toEnd(): void {
     this.atEnd = true;
-    if (this.#node && this.following) this.#node.scrollTop = this.#node.scrollHeight;
+    if (!this.#node || !this.following) return;
+    this.#node.scrollTop = this.#node.scrollHeight;
+    this.#top = this.#node.scrollTop;
   }
 }

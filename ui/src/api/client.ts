@@ -9,7 +9,7 @@ import { upload } from './upload';
 
 export type GenerateRequest = components['schemas']['GenerateRequest'] & { files?: ContextFile[]; continues?: string };
 export type ConversationItem = components['schemas']['ConversationItem'];
-export type Conversation = components['schemas']['ConversationResponse'];
+export type Conversation = Omit<components['schemas']['ConversationResponse'], 'messages'> & { messages: HistoryItem[] };
 export type Finding = components['schemas']['Finding'];
 export type Validation = components['schemas']['Validation'];
 export type HistoryItem = components['schemas']['HistoryItem'] & { files?: ContextFile[]; model_type?: components['schemas']['ModelType']; versions?: string[] };
@@ -251,9 +251,9 @@ export function connect(baseUrl: string, key: string, fetch: typeof globalThis.f
       return whole(await client.GET('/api/v1/conversations', { params: { query: page } }));
     },
 
-    /** One conversation with its messages, oldest first. */
-    async conversation(id: string, signal?: AbortSignal): Promise<Conversation> {
-      return whole(await client.GET('/api/v1/conversations/{id}', { params: { path: { id } }, ...init(signal) }));
+    /** One conversation with its latest messages, oldest first; those before one of them if it is named. */
+    async conversation(id: string, part: { limit: number; before?: string }, signal?: AbortSignal): Promise<Conversation> {
+      return whole(await client.GET('/api/v1/conversations/{id}', { params: { path: { id }, query: part }, ...init(signal) }));
     },
 
     /** Renames a conversation, or pins it to the top of the list. */

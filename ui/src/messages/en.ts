@@ -27,6 +27,8 @@ export const en: Messages = {
   cancel: 'Cancel',
   conversationFailed: 'This conversation could not be opened.',
   openingConversation: 'Opening the conversation…',
+  readingEarlier: 'Reading earlier messages…',
+  earlierFailed: 'Earlier messages could not be read.',
   tryAgain: 'Try again',
 
   language: 'Language',

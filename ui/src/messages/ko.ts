@@ -26,6 +26,8 @@ export const ko = {
   cancel: '취소',
   conversationFailed: '이 대화를 열지 못했습니다.',
   openingConversation: '대화를 여는 중…',
+  readingEarlier: '앞의 대화를 읽는 중…',
+  earlierFailed: '앞의 대화를 읽지 못했습니다.',
   tryAgain: '다시 시도',
 
   // Choices

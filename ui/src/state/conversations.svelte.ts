@@ -87,9 +87,9 @@ export class Conversations {
     const alive = this.#alive.find((thread) => thread.id === id);
     const isOpen = this.thread.id === id && this.thread.reading !== 'failed';
     const thread = alive ?? (isOpen ? this.thread : new Thread(this.#surroundings, id));
-    thread.sought = message;
     this.show(thread);
     if (thread !== alive && !isOpen) await thread.read();
+    if (message !== undefined) await thread.seek(message);
   }
 
   /** Takes a conversation off the list and the screen; the API is told when it cannot be taken back any more. */

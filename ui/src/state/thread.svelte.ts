@@ -5,8 +5,12 @@ import { USUAL } from '../presets';
 import { ALONE, type Along, type Written } from '../question';
 import { Generation, type Backend } from './generation.svelte';
 
+let made = 0;
+
 /** A question with its answer. */
 export class Message {
+  /** Tells it from all others, also before the API has it. */
+  readonly key = (made += 1);
   readonly question: string;
   /** The programming language that code is wanted in. */
   readonly language: string;
@@ -53,14 +57,25 @@ export interface Surroundings extends Backend {
 /** How long is waited for a sidecar to read from, in milliseconds. */
 export const PATIENCE = 10_000;
 
+/** How many messages are read at first, when somebody looks further back, and when one far back is looked for. */
+const FIRST = 12;
+const MORE = 60;
+const MANY = 1000;
+
+/** Whether what was to be read is here. */
+export type Reading = 'done' | 'reading' | 'failed';
+
 /** A conversation. A new one has no id until its first question is accepted. */
 export class Thread {
   id = $state<string>();
-  messages = $state<Message[]>([]);
+  messages = $state.raw<readonly Message[]>([]);
   /** The id of the message that somebody wants to see, until they have. */
   sought = $state<string>();
   /** Whether the messages that the API has are here. */
-  reading = $state<'done' | 'reading' | 'failed'>('done');
+  reading = $state<Reading>('done');
+  /** Whether the API has messages before those that are here, and how reading them goes. */
+  hasEarlier = $state(false);
+  readingEarlier = $state<Reading>('done');
   readonly #surroundings: Surroundings;
 
   /** With an `id`, a conversation that the API has; its messages come with {@link read}. */
@@ -69,25 +84,67 @@ export class Thread {
     this.id = id;
   }
 
-  /** Reads the messages that the API has. What was asked here meanwhile stays. */
+  /** Reads the latest messages that the API has. What was asked here meanwhile stays. */
   async read(): Promise<void> {
     if (this.id === undefined || this.reading === 'reading') return;
     this.reading = 'reading';
     try {
-      const api = await this.#surroundings.sidecar.api(AbortSignal.timeout(PATIENCE));
-      const conversation = await api.conversation(this.id);
-      const here = this.messages.map((message) => message.answer.messageId);
-      const earlier = conversation.messages.filter((item) => !here.includes(item.id));
-      this.messages = [...earlier.map((item) => Message.of(item)), ...this.messages];
+      await this.#page(FIRST);
       this.reading = 'done';
     } catch {
       this.reading = 'failed';
     }
   }
 
+  /** Reads messages before those that are here. */
+  async readEarlier(): Promise<void> {
+    if (!this.hasEarlier || this.readingEarlier === 'reading') return;
+    this.readingEarlier = 'reading';
+    try {
+      await this.#page(MORE);
+      this.readingEarlier = 'done';
+    } catch {
+      this.readingEarlier = 'failed';
+    }
+  }
+
+  /** Reads as far back as a message is that somebody wants to see. */
+  async seek(id: string): Promise<void> {
+    try {
+      if (!this.#has(id) && this.hasEarlier) await this.#page(MANY, id);
+    } catch {
+      this.readingEarlier = 'failed';
+    }
+    this.sought = this.#has(id) ? id : undefined;
+  }
+
+  #has(id: string): boolean {
+    return this.messages.some(({ answer }) => answer.messageId === id);
+  }
+
+  /** Reads a page of messages before those that are here, the latest where there are none; pages until one is there that is `sought`. */
+  async #page(limit: number, sought?: string): Promise<void> {
+    if (this.id === undefined) return;
+    let before = this.hasEarlier ? this.messages.find(({ accepted }) => accepted)?.answer.messageId : undefined;
+    const items: HistoryItem[] = [];
+    let isMore: boolean;
+    do {
+      const signal = AbortSignal.timeout(PATIENCE);
+      const api = await this.#surroundings.sidecar.api(signal);
+      const page = await api.conversation(this.id, { limit, ...(before !== undefined && { before }) }, signal);
+      items.unshift(...page.messages);
+      isMore = page.has_more;
+      before = page.messages[0]?.id;
+    } while (sought !== undefined && isMore && !items.some(({ id }) => id === sought));
+    const here = new Set(this.messages.map(({ answer }) => answer.messageId));
+    this.messages = [...items.filter(({ id }) => !here.has(id)).map((item) => Message.of(item)), ...this.messages];
+    this.hasEarlier = isMore;
+  }
+
   /** The message whose answer is waited for or written, if there is one. */
   get running(): Message | undefined {
-    return this.messages.findLast((message) => message.answer.running);
+    const last = this.messages.at(-1);
+    return last?.answer.running ? last : undefined;
   }
 
   /** Whether there is code in it that another question can be about. */

@@ -193,6 +193,49 @@ test('an edited question takes the place of the old one and all that followed', 
   expect(api.questions[0]).toEqual({ user_question: '고친 질문', language: 'python', conversation_id: 'c', replaces: 'm2' });
 });
 
+test('a long conversation is read from its end, and further back when somebody looks there', async () => {
+  const { api, app } = await house();
+  api.threads['c'] = Array.from({ length: 200 }, (_, index) => historyItem(`m${index}`));
+  await app.conversations.open('c');
+  const thread = app.conversations.thread;
+  const ids = () => thread.messages.map(({ answer }) => answer.messageId);
+  expect(ids()).toHaveLength(12);
+  expect(ids().at(-1)).toBe('m199');
+  await Promise.all([thread.readEarlier(), thread.readEarlier()]);
+  expect(ids()[0]).toBe('m128');
+  while (thread.hasEarlier) await thread.readEarlier();
+  expect(ids()).toEqual(api.threads['c'].map(({ id }) => id));
+});
+
+test('a message far back is read as far as it is, and one that is nowhere is looked for no more', async () => {
+  const { api, app } = await house();
+  api.threads['c'] = Array.from({ length: 2500 }, (_, index) => historyItem(`m${index}`));
+  await app.conversations.open('c', 'm900');
+  const thread = app.conversations.thread;
+  expect(thread).toMatchObject({ sought: 'm900', hasEarlier: true });
+  expect(thread.messages[0]?.answer.messageId).toBe('m488');
+  await app.conversations.open('c', 'nowhere');
+  expect(thread).toMatchObject({ sought: undefined, hasEarlier: false, messages: { length: 2500 } });
+});
+
+test('what was asked meanwhile stays when earlier messages are read, and failing to read them loses nothing', async () => {
+  const { api, host, app } = await house();
+  api.threads['c'] = Array.from({ length: 100 }, (_, index) => historyItem(`m${index}`));
+  await app.conversations.open('c');
+  const thread = app.conversations.thread;
+  api.stream().start({ message_id: 'new' }).done({ answer: '답' });
+  await thread.ask('새 질문', 'python');
+  const { c } = api.threads;
+  delete api.threads['c'];
+  await thread.readEarlier();
+  expect(thread).toMatchObject({ readingEarlier: 'failed', messages: { length: 13 } });
+  if (c) api.threads['c'] = c;
+  host.report(ready(1));
+  await thread.readEarlier();
+  expect(thread.messages.at(-1)?.answer.messageId).toBe('new');
+  expect(thread.messages).toHaveLength(73);
+});
+
 test('what is to be done and the files go with a question, and again when it is edited or asked again', async () => {
   const { api, app } = await house();
   const thread = app.conversations.thread;

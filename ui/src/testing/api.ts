@@ -125,7 +125,7 @@ export class FakeApi {
       return Response.json({ status: 'success', ...this.items.find((item) => item.id === id) });
     }
     const messages = this.threads[id];
-    return messages ? Response.json({ ...conversation(id), status: 'success', messages }) : refusal(404, 'NOT_FOUND');
+    return messages ? Response.json({ ...conversation(id), status: 'success', ...pageOf(messages, searchParams) }) : refusal(404, 'NOT_FOUND');
   };
 
   /** Tells all who follow the downloads. */
@@ -245,6 +245,14 @@ export class FakeApi {
     const common = { status: 'healthy' as const, version: '0.4.0', uptime_seconds: 1, findings: [] };
     return { ...common, model, remote, backend, devices, queue, memory };
   }
+}
+
+/** The latest part of a thread, or that before one of its messages. */
+function pageOf(thread: HistoryItem[], query: URLSearchParams) {
+  const before = query.get('before');
+  const end = before ? thread.findIndex(({ id }) => id === before) : thread.length;
+  const start = Math.max(0, end - Number(query.get('limit') ?? 1000));
+  return { messages: thread.slice(start, end), has_more: start > 0 };
 }
 
 /** A stream of events, written by a test. */

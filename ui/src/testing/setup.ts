@@ -8,12 +8,30 @@ configure({ asyncUtilTimeout: PATIENT.timeout });
 const { waitFor } = vi;
 vi.waitFor = (callback, options) => waitFor(callback, options ?? PATIENT);
 
+/** Every element is as large as every other, so that a list that shows what is near has something near. */
+class Sized implements ResizeObserver {
+  readonly #told: ResizeObserverCallback;
+
+  constructor(told: ResizeObserverCallback) {
+    this.#told = told;
+  }
+
+  observe(target: Element) {
+    const contentRect = new DOMRect(0, 0, 800, 300);
+    queueMicrotask(() => this.#told([{ target, contentRect } as ResizeObserverEntry], this));
+  }
+
+  unobserve() {}
+  disconnect() {}
+}
+
+function parentOf(this: HTMLElement) {
+  return this.parentElement;
+}
+
 beforeEach(() => {
-  globalThis.ResizeObserver ??= class {
-    observe() {}
-    unobserve() {}
-    disconnect() {}
-  };
+  globalThis.ResizeObserver = Sized;
+  Object.defineProperty(HTMLElement.prototype, 'offsetParent', { configurable: true, get: parentOf });
   Element.prototype.scrollIntoView ??= () => {};
   Blob.prototype.text ??= function (this: Blob) {
     return new Promise((resolve) => {

@@ -1,0 +1,157 @@
+// What goes with questions, and what can be done with a conversation.
+import type { Page } from '@playwright/test';
+
+import { fill } from './history';
+import { expect, test } from './house';
+
+const CODE = 'def unique(items):\n    return list(set(items))\n';
+
+/** Drops files on the window, as from a folder of the system. */
+async function drop(page: Page, files: Record<string, string | number[]>): Promise<void> {
+  const data = await page.evaluateHandle((files) => {
+    const data = new DataTransfer();
+    for (const [name, content] of Object.entries(files)) {
+      data.items.add(new File([typeof content === 'string' ? content : new Uint8Array(content)], name));
+    }
+    return data;
+  }, files);
+  await page.dispatchEvent('body', 'dragenter', { dataTransfer: data });
+  await expect(page.getByTestId('drop-zone')).toBeVisible();
+  await page.dispatchEvent('body', 'drop', { dataTransfer: data });
+  await expect(page.getByTestId('drop-zone')).toHaveCount(0);
+}
+
+async function answered(page: Page): Promise<void> {
+  await expect(page.getByTestId('answer').last()).toHaveAttribute('data-state', 'done');
+}
+
+test('a slash chooses what to do, by keyboard alone, and the question keeps it', async ({ house, page }) => {
+  await house.open(page, { language: 'en' });
+  await page.keyboard.type('/');
+  await expect(page.getByTestId('preset-option')).toHaveCount(7);
+  await page.keyboard.type('f');
+  await expect(page.getByTestId('preset-option')).toHaveCount(1);
+  await page.keyboard.press('Enter');
+  await expect(page.getByTestId('preset')).toHaveValue('bug_fix');
+  await expect(page.getByTestId('question')).toHaveValue('');
+  await page.keyboard.type('this loop');
+  await expect(page.getByTestId('lacks-code')).toBeVisible();
+  await page.reload();
+  await expect(page.getByTestId('preset')).toHaveValue('bug_fix');
+  await page.keyboard.press('Enter');
+  await answered(page);
+  await expect(page.getByTestId('asked-preset')).toHaveText('Fix');
+  await expect(page.getByTestId('preset')).toHaveValue('code_generation');
+
+  await page.keyboard.type('/수정 다시');
+  await expect(page.getByTestId('question')).toHaveValue('다시');
+  await expect(page.getByTestId('preset')).toHaveValue('bug_fix');
+  await expect(page.getByTestId('lacks-code')).toHaveCount(0);
+  await page.getByTestId('regenerate').click();
+  await answered(page);
+  await expect(page.getByTestId('asked-preset')).toHaveText('Fix');
+});
+
+test('files are dropped, refused where they are no text, kept over a restart, and go with the question', async ({ house, page }) => {
+  await house.open(page, { language: 'en' });
+  await drop(page, { 'unique.py': CODE, 'picture.png': [0x89, 0x50, 0x4e, 0x47, 0, 1], 'large.log': 'x'.repeat(200_001) });
+  await expect(page.getByTestId('file-chip')).toHaveCount(1);
+  await expect(page.getByTestId('refused-files')).toContainText('picture.png');
+  await expect(page.getByTestId('refused-files')).toContainText('200,000 characters');
+  await page.getByTestId('file-input').setInputFiles([
+    { name: 'other.py', mimeType: 'text/x-python', buffer: Buffer.from('x = 1\n') },
+    { name: 'euc-kr.txt', mimeType: 'text/plain', buffer: Buffer.from([0xb0, 0xa1, 0xb3, 0xaa]) },
+  ]);
+  await expect(page.getByTestId('file-chip')).toHaveCount(3);
+  await expect(page.getByTestId('refused-files')).toHaveCount(0);
+  await page.reload();
+  await expect(page.getByTestId('file-chip')).toHaveCount(3);
+  await page.getByRole('button', { name: 'Remove “other.py”' }).click();
+  await expect(page.getByTestId('question')).toBeFocused();
+  await page.keyboard.type('what is wrong?');
+  await page.keyboard.press('Enter');
+  await answered(page);
+  await expect(page.getByTestId('draft-files')).toHaveCount(0);
+  const files = page.getByTestId('question-files');
+  await expect(files.getByTestId('file-chip')).toHaveText(['unique.py', 'euc-kr.txt']);
+  await files.getByText('unique.py').click();
+  await expect(page.getByTestId('file-content')).toContainText('return list(set(items))');
+  await files.getByText('euc-kr.txt').click();
+  await expect(page.getByTestId('file-content')).toContainText('가나');
+});
+
+test('a long text that is pasted can become a file', async ({ house, page }) => {
+  await house.open(page, { language: 'en' });
+  const text = `${CODE}${'print(unique([1, 1]))\n'.repeat(60)}`;
+  await page.getByTestId('question').fill('Explain this: ');
+  await page.getByTestId('question').press('End');
+  await page.evaluate((text) => {
+    const clipboardData = new DataTransfer();
+    clipboardData.setData('text/plain', text);
+    const field = document.querySelector<HTMLTextAreaElement>('[data-testid="question"]');
+    field?.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true }));
+    document.execCommand('insertText', false, text);
+  }, text);
+  await expect(page.getByTestId('paste-offer')).toBeVisible();
+  await page.getByTestId('paste-attach').click();
+  await expect(page.getByTestId('file-chip')).toHaveText(['unique.py']);
+  await expect(page.getByTestId('question')).toHaveValue('Explain this:');
+  await expect(page.getByTestId('question')).toBeFocused();
+});
+
+test('a deleted conversation can be taken back for a while, by keyboard too', async ({ house, page }) => {
+  await house.open(page, { language: 'en' });
+  await page.keyboard.type('first question');
+  await page.keyboard.press('Enter');
+  await answered(page);
+  const row = page.getByTestId('conversation').filter({ hasText: 'first question' });
+  await row.hover();
+  await row.getByTestId('delete-conversation').click();
+  await expect(row).toHaveCount(0);
+  await expect(page.getByTestId('answer')).toHaveCount(0);
+  await expect(page.getByTestId('new-chat').first()).toBeFocused();
+  await page.getByTestId('undo').focus();
+  await page.keyboard.press('Enter');
+  await expect(row).toHaveCount(1);
+  await expect(page.getByTestId('answer')).toBeVisible();
+  await expect(page.getByTestId('undo-notice')).toHaveCount(0);
+});
+
+test('a long conversation opens at its end, stays in place when earlier messages come, and opens far up', async ({ house, page, request }) => {
+  await fill(house, request, 'Long', 300, (index) => ({
+    question: index === 7 ? 'find the needle' : `question ${index}`,
+    response: `${'Some words. '.repeat(1 + (index % 40))}\n\n\`\`\`python\n${CODE}\`\`\``,
+  }));
+  await house.open(page, { language: 'en' });
+  await page.getByTitle('Long', { exact: true }).click();
+  const message = (index: number) => page.locator(`[data-message="m${index}"]`);
+  await expect(message(299)).toBeInViewport();
+  expect(await page.getByTestId('answer').count()).toBeLessThan(12);
+
+  // What is seen stays where it is on the screen while what is above it is read.
+  const held = new Promise<void>((resolve) => {
+    void page.route('**/conversations/*before=*', async (route) => {
+      await page.getByTestId('release').waitFor({ state: 'attached' });
+      await route.continue();
+      resolve();
+    });
+  });
+  await page.getByRole('log').hover();
+  await page.mouse.wheel(0, -1_000_000);
+  await expect(message(288)).toBeInViewport();
+  const top = async () => (await message(288).boundingBox())?.y ?? Number.NaN;
+  const before = await top();
+  await page.evaluate(() => document.body.insertAdjacentHTML('beforeend', '<i data-testid="release"></i>'));
+  await held;
+  await expect(message(287)).toBeAttached();
+  await expect.poll(top).toBeCloseTo(before, -1);
+  await page.unrouteAll();
+
+  await page.keyboard.press('Control+h');
+  await page.keyboard.type('needle');
+  await page.getByTestId('history-item').click();
+  await expect(message(7)).toBeInViewport();
+  await expect(message(7)).toHaveClass(/found/);
+  await page.getByRole('button', { name: 'To the end' }).click();
+  await expect(message(299)).toBeInViewport();
+});
