@@ -54,10 +54,10 @@ test('a slash chooses what to do, by keyboard alone, and the question keeps it',
 
 test('files are dropped, refused where they are no text, kept over a restart, and go with the question', async ({ house, page }) => {
   await house.open(page, { language: 'en' });
-  await drop(page, { 'unique.py': CODE, 'picture.png': [0x89, 0x50, 0x4e, 0x47, 0, 1], 'large.log': 'x'.repeat(200_001) });
+  await drop(page, { 'unique.py': CODE, 'picture.png': [0x89, 0x50, 0x4e, 0x47, 0, 1], 'large.log': 'x'.repeat(100_001) });
   await expect(page.getByTestId('file-chip')).toHaveCount(1);
   await expect(page.getByTestId('refused-files')).toContainText('picture.png');
-  await expect(page.getByTestId('refused-files')).toContainText('200,000 characters');
+  await expect(page.getByTestId('refused-files')).toContainText('100,000 characters');
   await page.getByTestId('file-input').setInputFiles([
     { name: 'other.py', mimeType: 'text/x-python', buffer: Buffer.from('x = 1\n') },
     { name: 'euc-kr.txt', mimeType: 'text/plain', buffer: Buffer.from([0xb0, 0xa1, 0xb3, 0xaa]) },
@@ -78,6 +78,21 @@ test('files are dropped, refused where they are no text, kept over a restart, an
   await expect(page.getByTestId('file-content')).toContainText('return list(set(items))');
   await files.getByText('euc-kr.txt').click();
   await expect(page.getByTestId('file-content')).toContainText('가나');
+});
+
+test('the gauge tells how much of the context is taken, and which files have no room', async ({ house, page }) => {
+  await house.open(page, { language: 'en' });
+  await expect(page.getByTestId('token-gauge')).toHaveCount(0);
+  await page.keyboard.type('What is wrong here?');
+  await expect(page.getByTestId('token-gauge')).toContainText('/ 4,096 tokens');
+  await drop(page, { 'small.py': CODE, 'large.txt': 'word '.repeat(5000) });
+  await expect(page.getByTestId('no-room')).toBeVisible();
+  await expect(page.getByTestId('token-gauge')).toHaveAttribute('data-tone', 'fail');
+  await expect(page.getByTestId('file-chip').filter({ hasText: 'large.txt' })).toHaveAttribute('data-over', 'true');
+  await expect(page.getByTestId('file-chip').filter({ hasText: 'small.py' })).toHaveAttribute('data-over', 'false');
+  await page.getByRole('button', { name: 'Remove “large.txt”' }).click();
+  await expect(page.getByTestId('no-room')).toHaveCount(0);
+  await expect(page.getByTestId('token-gauge')).toHaveAttribute('data-tone', 'calm');
 });
 
 test('a long text that is pasted can become a file', async ({ house, page }) => {
@@ -115,6 +130,68 @@ test('a deleted conversation can be taken back for a while, by keyboard too', as
   await expect(row).toHaveCount(1);
   await expect(page.getByTestId('answer')).toBeVisible();
   await expect(page.getByTestId('undo-notice')).toHaveCount(0);
+});
+
+test('versions of a question are turned over by keyboard, each with what followed it, and last', async ({ house, page }) => {
+  await house.open(page, { language: 'en' });
+  for (const question of ['one', 'two', 'three']) {
+    await page.keyboard.type(question);
+    await page.keyboard.press('Enter');
+    await expect(page.getByTestId('asked-question').last()).toContainText(question);
+    await answered(page);
+  }
+  const asked = page.getByTestId('asked-question');
+  await asked.nth(1).getByTestId('edit-question').click();
+  await expect(page.getByText('stay as another branch')).toBeVisible();
+  await page.getByTestId('edited-question').fill('another two');
+  await page.keyboard.press('Enter');
+  await expect(asked).toHaveCount(2);
+  await answered(page);
+  await expect(page.getByTestId('versions')).toContainText('2/2');
+  await page.getByTestId('version-before').press('ArrowLeft');
+  await expect(asked).toHaveCount(3);
+  await expect(asked.nth(1)).toContainText('two');
+  await expect(page.getByTestId('version-after')).toBeFocused();
+  await page.reload();
+  await page.getByTestId('conversation').locator('[data-row]').click();
+  await expect(asked).toHaveCount(3);
+  await page.getByTestId('version-after').press('Enter');
+  await expect(asked).toHaveCount(2);
+  await expect(asked.nth(1)).toContainText('another two');
+});
+
+test.describe('an answer that ends before its end', () => {
+  test.use({
+    script: {
+      answers: [
+        { when: 'long', pieces: ['One. ', 'Two. '], end: 'length' },
+        { when: 'endless', pieces: ['Begun. '], end: 'hang' },
+        { pieces: ['Whole.'] },
+      ],
+    },
+  });
+
+  test('is gone on with in its place', async ({ house, page }) => {
+    await house.open(page, { language: 'en' });
+    await page.keyboard.type('a long answer');
+    await page.keyboard.press('Enter');
+    await answered(page);
+    await page.getByTestId('go-on').click();
+    await expect(page.getByTestId('answer')).toContainText('One. Two. Whole.');
+    await expect(page.getByTestId('go-on')).toHaveCount(0);
+    await expect(page.getByTestId('answer')).toHaveCount(1);
+    await page.reload();
+    await page.getByTestId('conversation').locator('[data-row]').click();
+    await expect(page.getByTestId('answer')).toContainText('One. Two. Whole.');
+
+    await page.getByTestId('new-chat').first().click();
+    await page.keyboard.type('an endless answer');
+    await page.keyboard.press('Enter');
+    await expect(page.getByTestId('answer')).toContainText('Begun.');
+    await page.keyboard.press('Escape');
+    await page.getByTestId('go-on').click();
+    await expect(page.getByTestId('answer')).toContainText('Begun. Whole.');
+  });
 });
 
 test('a long conversation opens at its end, stays in place when earlier messages come, and opens far up', async ({ house, page, request }) => {

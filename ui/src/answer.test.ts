@@ -48,3 +48,13 @@ test('fences inside the explanation stay', () => {
   answer.explanation('실행:\n\n```bash\npython3 a.py\n```\n');
   expect(blocks(answer)).toEqual(['실행:', 'bash: python3 a.py']);
 });
+
+test('an answer goes on where it ended, inside of a block or after it', () => {
+  const within = new Assembly('Like this:\n\n```python\nx = ');
+  within.code('1\n');
+  within.explanation('Done.');
+  expect(within.text).toBe('Like this:\n\n```python\nx = 1\n``````\n\nDone.');
+  const after = new Assembly('```python\nx = 1\n```\n\nLike');
+  after.explanation(' this.');
+  expect(after.text).toBe('```python\nx = 1\n```\n\nLike this.');
+});

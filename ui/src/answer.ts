@@ -5,8 +5,14 @@ const FENCE = '``````';
 
 /** Pieces in document order: explanation is markdown already, code gets its fences here. */
 export class Assembly {
-  #text = '';
-  #inCode = false;
+  #text: string;
+  #inCode: boolean;
+
+  /** `begun` is what there is of the answer already. */
+  constructor(begun = '') {
+    this.#text = begun;
+    this.#inCode = endsInCode(begun);
+  }
 
   /** The answer so far. A block of code that is still being written has no closing fence. */
   get text(): string {
@@ -34,4 +40,14 @@ export class Assembly {
     this.#inCode = false;
     return `${this.#text.endsWith('\n') ? '' : '\n'}${FENCE}\n\n`;
   }
+}
+
+/** Whether a fence is open where `text` ends. */
+function endsInCode(text: string): boolean {
+  let fence = '';
+  for (const [, marks = '', rest = ''] of text.matchAll(/^ {0,3}(`{3,}|~{3,})(.*)$/gm)) {
+    if (fence === '') fence = marks;
+    else if (marks.startsWith(fence) && rest.trim() === '') fence = '';
+  }
+  return fence !== '';
 }

@@ -18,7 +18,7 @@ export interface Refused {
 
 /** So many files go with a question, and so many characters of them together. */
 export const MOST = 20;
-export const MOST_CHARACTERS = 200_000;
+export const MOST_CHARACTERS = 100_000;
 
 /** A file of more bytes is not even read: no encoding makes so few characters of them. */
 const MOST_BYTES = MOST_CHARACTERS * 4;

@@ -1,18 +1,18 @@
 // The API as functions: typed by the OpenAPI document, with errors that can be told apart.
 import createClient from 'openapi-fetch';
 
-import type { ContextFile } from '../files';
 import { BrokenOff, Problem, Unreachable } from './problem';
 import type { components, paths } from './schema';
 import { events } from './sse';
 import { upload } from './upload';
 
-export type GenerateRequest = components['schemas']['GenerateRequest'] & { files?: ContextFile[]; continues?: string };
+export type GenerateRequest = components['schemas']['GenerateRequest'];
+export type TokenCount = components['schemas']['CountTokensResponse'];
 export type ConversationItem = components['schemas']['ConversationItem'];
-export type Conversation = Omit<components['schemas']['ConversationResponse'], 'messages'> & { messages: HistoryItem[] };
+export type Conversation = components['schemas']['ConversationResponse'];
 export type Finding = components['schemas']['Finding'];
 export type Validation = components['schemas']['Validation'];
-export type HistoryItem = components['schemas']['HistoryItem'] & { files?: ContextFile[]; model_type?: components['schemas']['ModelType']; versions?: string[] };
+export type HistoryItem = components['schemas']['HistoryItem'];
 export type ModelItem = components['schemas']['ModelItem'];
 export type CatalogueItem = components['schemas']['CatalogueItem'];
 export type Download = components['schemas']['DownloadItem'];
@@ -256,7 +256,7 @@ export function connect(baseUrl: string, key: string, fetch: typeof globalThis.f
       return whole(await client.GET('/api/v1/conversations/{id}', { params: { path: { id }, query: part }, ...init(signal) }));
     },
 
-    /** Renames a conversation, or pins it to the top of the list. */
+    /** Renames a conversation, pins it to the top of the list, or shows another version of it. */
     async changeConversation(id: string, change: components['schemas']['ConversationChange'], signal?: AbortSignal) {
       const options = { params: { path: { id } }, body: change, ...init(signal) };
       return whole(await client.PATCH('/api/v1/conversations/{id}', options));
@@ -265,6 +265,11 @@ export function connect(baseUrl: string, key: string, fetch: typeof globalThis.f
     /** Deletes a conversation with all its messages. With `keepalive`, also when the page goes away meanwhile. */
     async deleteConversation(id: string, keepalive = false): Promise<void> {
       whole(await client.DELETE('/api/v1/conversations/{id}', { params: { path: { id } }, keepalive }));
+    },
+
+    /** Counts the tokens that a question would take. */
+    async countTokens(body: GenerateRequest, signal?: AbortSignal): Promise<TokenCount> {
+      return whole(await client.POST('/api/v1/count-tokens', { body, ...init(signal) }));
     },
 
     /**

@@ -97,6 +97,18 @@ export const en: Messages = {
   pasteAsFile: 'Attach as a file',
   tokens: (count) => (count === 1 ? '1 token' : `${count.toLocaleString('en')} tokens`),
   noRoom: 'no room',
+  room: 'Room in the model’s context',
+  tokensUsed: (used, limit) =>
+    limit === undefined ? `${used.toLocaleString('en')} tokens` : `${used.toLocaleString('en')} / ${limit.toLocaleString('en')} tokens`,
+  noRoomForFiles: 'The files are more than the model can read. Remove some, or attach only the parts that matter.',
+  noRoomForQuestion: 'The question is more than the model can read. Make it shorter.',
+  willDrop: (count) =>
+    count === 1 ? 'The conversation is long: 1 earlier message will be left out.' : `The conversation is long: ${count.toLocaleString('en')} earlier messages will be left out.`,
+  versions: 'Versions of this question',
+  version: (number, count) => `${number} of ${count}`,
+  versionBefore: 'Previous version',
+  versionAfter: 'Next version',
+  goOnAnswer: 'Continue',
 
   thread: 'Conversation',
   answer: 'Answer',

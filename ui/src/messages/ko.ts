@@ -100,6 +100,17 @@ export const ko = {
   pasteAsFile: '파일로 붙이기',
   tokens: (count: number) => `${count.toLocaleString('ko')}토큰`,
   noRoom: '자리 없음',
+  room: '모델이 읽을 수 있는 양',
+  tokensUsed: (used: number, limit: number | undefined) =>
+    limit === undefined ? `${used.toLocaleString('ko')}토큰` : `${used.toLocaleString('ko')} / ${limit.toLocaleString('ko')}토큰`,
+  noRoomForFiles: '붙인 파일이 모델이 읽을 수 있는 양보다 많습니다. 파일을 빼거나 필요한 부분만 붙이세요.',
+  noRoomForQuestion: '질문이 모델이 읽을 수 있는 양보다 깁니다. 줄여서 다시 보내세요.',
+  willDrop: (count: number) => `대화가 길어 앞선 메시지 ${count.toLocaleString('ko')}개를 빼고 묻게 됩니다.`,
+  versions: '이 질문의 여러 갈래',
+  version: (number: number, count: number) => `${count}개 가운데 ${number}번째`,
+  versionBefore: '앞 갈래',
+  versionAfter: '다음 갈래',
+  goOnAnswer: '이어 쓰기',
 
   // Answering
   thread: '대화',

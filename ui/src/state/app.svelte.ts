@@ -1,12 +1,14 @@
 // The window's state as a whole, for the components below it.
 import { createContext } from 'svelte';
 
+import type { GenerateRequest } from '../api/client';
 import type { Host } from '../host';
 import type { Command } from '../shortcuts';
 import { Beginning } from './beginning.svelte';
 import { Conversations } from './conversations.svelte';
 import { Doctor } from './doctor.svelte';
 import { Draft } from './draft.svelte';
+import { Gauge } from './gauge.svelte';
 import { History } from './history.svelte';
 import { Imports } from './imports.svelte';
 import { Library } from './library.svelte';
@@ -50,6 +52,7 @@ export class App {
   readonly doctor: Doctor;
   readonly conversations: Conversations;
   readonly beginning: Beginning;
+  readonly gauge: Gauge;
   place = $state<Place>('chat');
   /** Whether the list of keys is shown. */
   shortcutsShown = $state(false);
@@ -58,8 +61,9 @@ export class App {
     this.host = host;
     this.preferences = new Preferences(storage, language);
     this.shortcuts = new Shortcuts(storage);
-    this.draft = new Draft(storage);
     this.sidecar = new Sidecar(host, fetch, () => this.preferences.spoken);
+    this.gauge = new Gauge(this.sidecar, () => this.#written());
+    this.draft = new Draft(storage, () => this.gauge.look());
     this.machine = new Machine(this.sidecar);
     this.history = new History(this.sidecar);
     this.metrics = new Metrics(this.sidecar);
@@ -68,7 +72,7 @@ export class App {
     this.doctor = new Doctor(this.sidecar);
     this.library = new Library(this.sidecar, () => void this.look());
     this.imports = new Imports(this.sidecar, () => void this.library.look(), () => this.preferences.messages.notGguf);
-    this.conversations = new Conversations({ sidecar: this.sidecar, model: this.model }, this.draft, storage);
+    this.conversations = new Conversations({ sidecar: this.sidecar, model: this.model }, this.draft, storage, () => this.gauge.look());
     this.beginning = new Beginning(storage, this.model, this.conversations);
   }
 
@@ -84,6 +88,15 @@ export class App {
     else if (command === 'list') this.preferences.listShown = !this.preferences.listShown;
     else if (command === 'shortcuts') this.shortcutsShown = true;
     else this.place = this.place === command ? 'chat' : command;
+  }
+
+  /** What would be asked if what is written went out now. */
+  #written(): GenerateRequest | undefined {
+    const { text, preset, files } = this.draft;
+    if (text.trim() === '' && files.length === 0) return undefined;
+    const { id } = this.conversations.thread;
+    const language = this.preferences.codeLanguage;
+    return { user_question: text, language, model_type: preset, files: [...files], ...(id !== undefined && { conversation_id: id }) };
   }
 
   /** Begins a new conversation, on the screen. */
@@ -104,6 +117,7 @@ export class App {
       void Promise.all([this.model.follow(api), this.conversations.refresh(api)]).then(() => this.beginning.look());
       if (this.settings.values) void this.settings.load();
       void this.conversations.removal.carryOut();
+      this.gauge.look();
       if (this.conversations.thread.reading === 'failed') void this.conversations.thread.read();
     });
   }

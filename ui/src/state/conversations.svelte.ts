@@ -23,10 +23,13 @@ export class Conversations {
   thread: Thread = $state.raw() as Thread;
 
   readonly #surroundings: Surroundings;
+  readonly #onturn: () => void;
   /** Threads that the API does not have as they are, also off the screen: one is being answered, or could not be sent. */
   #alive = $state.raw<readonly Thread[]>([]);
 
-  constructor(backend: Backend, draft: Draft, storage: Storage) {
+  /** `onturn` is told when another thread is on the screen, or has more in it. */
+  constructor(backend: Backend, draft: Draft, storage: Storage, onturn: () => void = () => undefined) {
+    this.#onturn = onturn;
     this.removal = new Removal(backend.sidecar, storage, (ids) => {
       this.#items = this.#items?.filter((item) => !ids.includes(item.id));
     });
@@ -36,7 +39,10 @@ export class Conversations {
         this.#changed(thread);
         draft.unsent(thread, thread.unsent);
       },
-      onkept: () => void this.refresh(),
+      onkept: () => {
+        this.#onturn();
+        void this.refresh();
+      },
     };
     this.thread = new Thread(this.#surroundings);
   }
@@ -125,6 +131,7 @@ export class Conversations {
   /** Puts a thread on the screen. */
   show(thread: Thread): void {
     this.thread = thread;
+    this.#onturn();
   }
 
   #changed(thread: Thread): void {

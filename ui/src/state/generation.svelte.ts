@@ -49,6 +49,8 @@ export class Generation {
   error = $state.raw<Error>();
 
   #stopping = new AbortController();
+  /** Whether the API has accepted what was asked last, the answer's first part or its next. */
+  #accepted = false;
 
   /** The answer of a message in the history. */
   static of(item: HistoryItem): Generation {
@@ -71,8 +73,24 @@ export class Generation {
     return this.state === 'waiting' || this.state === 'streaming';
   }
 
-  /** Asks, waits for what has to be waited for, and follows the answer to its end. Never throws: see `state` and `error`. */
+  /** Whether it ended before its end, so that the model can go on with it. */
+  get unfinished(): boolean {
+    const isCut = this.cut || this.state === 'stopped' || this.state === 'interrupted' || this.state === 'failed';
+    return isCut && !this.running && this.messageId !== undefined && this.text !== '';
+  }
+
+  /**
+   * Asks, waits for what has to be waited for, and follows the answer to its end; what is there of it already stays in front.
+   * Never throws: see `state` and `error`.
+   */
   async start(backend: Backend, request: GenerateRequest, onaccepted: () => void): Promise<void> {
+    if (!this.running) {
+      this.state = 'waiting';
+      this.error = undefined;
+      this.cut = false;
+      this.#stopping = new AbortController();
+    }
+    this.#accepted = false;
     const { signal } = this.#stopping;
     try {
       for (let turn = 1; ; turn += 1) {
@@ -82,7 +100,7 @@ export class Generation {
         try {
           return await this.#follow(api, request, onaccepted, signal);
         } catch (error) {
-          if (!(error instanceof Problem) || this.messageId) throw error;
+          if (!(error instanceof Problem) || this.#accepted) throw error;
           await this.#untilAskable(error, turn, api, backend, signal);
         }
       }
@@ -130,7 +148,7 @@ export class Generation {
   }
 
   async #follow(api: Api, request: GenerateRequest, onaccepted: () => void, signal: AbortSignal): Promise<void> {
-    const assembly = new Assembly();
+    const assembly = new Assembly(this.text);
     // As often as the screen is drawn, and no more.
     let frame: number | undefined;
     const show = () => {
@@ -140,6 +158,7 @@ export class Generation {
     try {
       for await (const event of api.generateCodeStreaming(request, signal)) {
         if (event.type === 'start') {
+          this.#accepted = true;
           this.#take(event);
           onaccepted();
         } else if (event.type === 'done') {
@@ -180,7 +199,7 @@ export class Generation {
   #end(error: unknown, stopped: boolean): void {
     if (stopped) {
       this.state = 'stopped';
-    } else if (error instanceof BrokenOff || (error instanceof Unreachable && this.messageId)) {
+    } else if (error instanceof BrokenOff || (error instanceof Unreachable && this.#accepted)) {
       this.state = 'interrupted';
     } else {
       this.state = 'failed';

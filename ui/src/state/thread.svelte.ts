@@ -17,6 +17,8 @@ export class Message {
   /** What is to be done, and the files that go with it. */
   readonly along: Along;
   answer: Generation = $state.raw(new Generation());
+  /** The ids of all versions of the question, oldest first, its own too; none before the API has it. */
+  versions = $state.raw<readonly string[]>([]);
   /** The message whose place this takes when the API accepts it, and what the screen showed before. */
   readonly replaces: string | undefined;
   readonly replaced: readonly Message[];
@@ -30,14 +32,20 @@ export class Message {
   }
 
   static of(item: HistoryItem): Message {
-    const message = new Message(item.question, item.language, { preset: item.model_type ?? USUAL, files: filesOf(item) });
+    const message = new Message(item.question, item.language, { preset: item.model_type, files: filesOf(item) });
     message.answer = Generation.of(item);
+    message.versions = item.versions;
     return message;
   }
 
   /** Whether the API has it. */
   get accepted(): boolean {
     return this.answer.messageId !== undefined;
+  }
+
+  /** Which of its versions it is, counted from zero. */
+  get version(): number {
+    return this.versions.indexOf(this.answer.messageId ?? '');
   }
 }
 
@@ -108,6 +116,25 @@ export class Thread {
     }
   }
 
+  /** Shows the version of `message` that is `step` further on, with what followed it. The id of that one, if there is one. */
+  async turn(message: Message, step: -1 | 1): Promise<string | undefined> {
+    const id = message.versions[message.version + step];
+    if (id === undefined || this.id === undefined || this.running) return undefined;
+    try {
+      const signal = AbortSignal.timeout(PATIENCE);
+      const api = await this.#surroundings.sidecar.api(signal);
+      await api.changeConversation(this.id, { shown: id }, signal);
+      const known = new Map(this.messages.map((message) => [message.answer.messageId, message]));
+      const { items, isMore } = await this.#items(Math.max(FIRST, this.messages.length), id);
+      this.messages = items.map((item) => known.get(item.id) ?? Message.of(item));
+      this.hasEarlier = isMore;
+      this.#surroundings.onkept();
+      return id;
+    } catch {
+      return undefined;
+    }
+  }
+
   /** Reads as far back as a message is that somebody wants to see. */
   async seek(id: string): Promise<void> {
     try {
@@ -124,21 +151,26 @@ export class Thread {
 
   /** Reads a page of messages before those that are here, the latest where there are none; pages until one is there that is `sought`. */
   async #page(limit: number, sought?: string): Promise<void> {
-    if (this.id === undefined) return;
-    let before = this.hasEarlier ? this.messages.find(({ accepted }) => accepted)?.answer.messageId : undefined;
+    const before = this.hasEarlier ? this.messages.find(({ accepted }) => accepted)?.answer.messageId : undefined;
+    const { items, isMore } = await this.#items(limit, sought, before);
+    const here = new Set(this.messages.map(({ answer }) => answer.messageId));
+    this.messages = [...items.filter(({ id }) => !here.has(id)).map((item) => Message.of(item)), ...this.messages];
+    this.hasEarlier = isMore;
+  }
+
+  /** Messages as the API has them, and whether there are more before them. */
+  async #items(limit: number, sought: string | undefined, before?: string): Promise<{ items: HistoryItem[]; isMore: boolean }> {
     const items: HistoryItem[] = [];
     let isMore: boolean;
     do {
       const signal = AbortSignal.timeout(PATIENCE);
       const api = await this.#surroundings.sidecar.api(signal);
-      const page = await api.conversation(this.id, { limit, ...(before !== undefined && { before }) }, signal);
+      const page = await api.conversation(this.id ?? '', { limit, ...(before !== undefined && { before }) }, signal);
       items.unshift(...page.messages);
       isMore = page.has_more;
       before = page.messages[0]?.id;
     } while (sought !== undefined && isMore && !items.some(({ id }) => id === sought));
-    const here = new Set(this.messages.map(({ answer }) => answer.messageId));
-    this.messages = [...items.filter(({ id }) => !here.has(id)).map((item) => Message.of(item)), ...this.messages];
-    this.hasEarlier = isMore;
+    return { items, isMore };
   }
 
   /** The message whose answer is waited for or written, if there is one. */
@@ -162,12 +194,23 @@ export class Thread {
     return this.#run(new Message(question, language, along));
   }
 
-  /** Asks the question of `message` again; its answer and all later messages give way. */
+  /** Asks the question of `message` again, as {@link edit} does. */
   askAgain(message: Message): Promise<void> {
     return this.edit(message, message.question);
   }
 
-  /** Asks `question` in place of `message`, which gives way with all later ones. */
+  /** Has the model go on with an answer that ended before its end, if nothing follows it. */
+  async goOn(message: Message): Promise<void> {
+    const { answer } = message;
+    if (message !== this.messages.at(-1) || !answer.unfinished || answer.messageId === undefined) return;
+    const asked = answer.start(this.#surroundings, { ...this.#request(message), continues: answer.messageId }, () => undefined);
+    this.#surroundings.onchange(this);
+    await asked;
+    this.#surroundings.onchange(this);
+    this.#surroundings.onkept();
+  }
+
+  /** Asks `question` in place of `message`, which gives way with all later ones; the API keeps them as another version. */
   edit(message: Message, question: string, along = message.along): Promise<void> {
     const index = this.messages.indexOf(message);
     if (index < 0) return Promise.resolve();
@@ -194,17 +237,23 @@ export class Thread {
     this.running?.answer.stop();
   }
 
-  async #run(message: Message): Promise<void> {
-    this.messages = [...this.messages, message];
-    this.#surroundings.onchange(this);
-    const { question, language, along } = message;
+  #request({ question, language, along }: Message): GenerateRequest {
     const request: GenerateRequest = { user_question: question, language };
     if (along.preset !== USUAL) request.model_type = along.preset;
     if (along.files.length > 0) request.files = [...along.files];
     if (this.id !== undefined) request.conversation_id = this.id;
+    return request;
+  }
+
+  async #run(message: Message): Promise<void> {
+    this.messages = [...this.messages, message];
+    this.#surroundings.onchange(this);
+    const request = this.#request(message);
     if (message.replaces !== undefined) request.replaces = message.replaces;
     await message.answer.start(this.#surroundings, request, () => {
       this.id = message.answer.conversationId ?? this.id;
+      const before = message.replaced.find(({ answer }) => answer.messageId === message.replaces)?.versions ?? [];
+      message.versions = [...before, message.answer.messageId ?? ''];
       this.#surroundings.onchange(this);
       this.#surroundings.onkept();
     });
@@ -216,5 +265,5 @@ export class Thread {
 /** The files of a message; code that another client sent with it is one without a name of its own. */
 function filesOf({ files, code_context, language }: HistoryItem): Along['files'] {
   const context = code_context ? [{ path: `code.${endingOf(language)}`, content: code_context }] : [];
-  return [...context, ...(files ?? [])];
+  return [...context, ...files];
 }

@@ -259,6 +259,73 @@ test('a message of the history keeps what was to be done and its files, and code
   ]);
 });
 
+test('a question that was edited has versions, and each of them is shown with what followed it', async () => {
+  const { api, app } = await house();
+  const [first, second] = [historyItem('m1'), historyItem('m2', { versions: ['m2', 'm4'] })];
+  const [third, edited] = [historyItem('m3'), historyItem('m4', { versions: ['m2', 'm4'] })];
+  api.threads['c'] = [first, historyItem('m2'), third];
+  api.branches = { m2: [first, second, third], m4: [first, edited] };
+  await app.conversations.open('c');
+  const thread = app.conversations.thread;
+  const at = (index: number) => thread.messages[index] as Message;
+  const [kept] = thread.messages;
+  api.stream().start({ message_id: 'm4' }).done({ answer: '새 답' });
+  await thread.edit(at(1), '고친 질문');
+  expect([at(1).versions, at(1).version]).toEqual([['m2', 'm4'], 1]);
+  expect(await thread.turn(at(1), 1), 'there is none').toBeUndefined();
+
+  expect(await thread.turn(at(1), -1)).toBe('m2');
+  expect(api.arrived.findLast(({ method }) => method === 'PATCH')?.body).toEqual({ shown: 'm2' });
+  expect(thread.messages.map(({ question }) => question)).toEqual(['question m1', 'question m2', 'question m3']);
+  expect(at(0), 'what is the same stays the same').toBe(kept);
+  expect(await thread.turn(at(1), 1)).toBe('m4');
+  expect(thread.messages.map(({ question }) => question)).toEqual(['question m1', 'question m4']);
+});
+
+test('the model goes on with an answer that was cut, in its place', async () => {
+  const { api, app } = await house();
+  api.threads['c'] = [historyItem('m1'), historyItem('m2', { response: '이렇게:\n\n```python\nx = ', finish_reason: 'length', model_type: 'bug_fix' })];
+  await app.conversations.open('c');
+  const thread = app.conversations.thread;
+  const message = thread.messages[1] as Message;
+  expect(message.answer.unfinished).toBe(true);
+  const stream = api.stream().start({ message_id: 'm2' }).code('1\n').explanation('끝.');
+  const gone = thread.goOn(message);
+  await until(() => message.answer.text.endsWith('끝.'));
+  expect(message.answer.state).toBe('streaming');
+  expect(message.answer.text).toMatch(/^이렇게:\n\n```python\nx = 1\n`{3,}\n\n끝\.$/);
+  stream.done({ answer: '이렇게:\n\n```python\nx = 1\n```\n\n끝.' });
+  await gone;
+  expect(message.answer).toMatchObject({ state: 'done', cut: false, unfinished: false, messageId: 'm2' });
+  expect(api.questions).toEqual([{ user_question: 'question m2', language: 'python', model_type: 'bug_fix', conversation_id: 'c', continues: 'm2' }]);
+});
+
+test('an answer that cannot be gone on with stays as it was and says why; one that is whole is left alone', async () => {
+  const { api, app } = await house();
+  api.threads['c'] = [historyItem('m1', { finish_reason: 'length' }), historyItem('m2', { finish_reason: 'cancelled' })];
+  await app.conversations.open('c');
+  const thread = app.conversations.thread;
+  const [first, last] = thread.messages as [Message, Message];
+  await thread.goOn(first);
+  expect(api.questions, 'something follows it').toEqual([]);
+  api.answer(refusal(422, 'VALIDATION_ERROR', { reason: 'context_too_long' }));
+  await thread.goOn(last);
+  expect(last.answer).toMatchObject({ state: 'failed', text: 'answer m2', unfinished: true });
+
+  const stream = api.stream().start({ message_id: 'm2' }).explanation(', und');
+  const gone = thread.goOn(last);
+  await until(() => last.answer.text === 'answer m2, und');
+  thread.stop();
+  await gone;
+  expect(stream.cancelled).toBe(true);
+  expect(last.answer).toMatchObject({ state: 'stopped', text: 'answer m2, und', error: undefined });
+  api.stream().start({ message_id: 'm2' }).done({ answer: 'answer m2, und so weiter' });
+  await thread.goOn(last);
+  expect(last.answer.unfinished).toBe(false);
+  await thread.goOn(last);
+  expect(api.questions).toHaveLength(3);
+});
+
 test('an edited question that is refused can be sent again, or taken back with nothing lost', async () => {
   const { api, app } = await house();
   api.threads['c'] = [historyItem('m1'), historyItem('m2')];

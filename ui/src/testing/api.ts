@@ -18,6 +18,7 @@ import type {
   Profile,
   SettingsValues,
   Stored,
+  TokenCount,
   Validation,
 } from '../api/client';
 
@@ -47,6 +48,10 @@ export class FakeApi {
   remote: DetailedHealth['remote'] = { policy: 'local_only', state: 'off' };
   items: ConversationItem[] = [];
   threads: Record<string, HistoryItem[]> = {};
+  /** What a thread is once a message of another version is to be shown. */
+  branches: Record<string, HistoryItem[]> = {};
+  /** What any question is counted as; undefined where nobody can count. */
+  count: Partial<TokenCount> | undefined = {};
   settings: Partial<SettingsValues> = { memory_budget_mb: null, rate_limit: 100, rate_limit_enabled: true, remote_policy: 'local_only', log_level: 'info' };
   fromEnvironment: Record<string, string> = {};
   profile: Partial<Profile> = { pythonSkillLevel: 'intermediate', preferredLanguageFeatures: ['type_hints'] };
@@ -105,6 +110,7 @@ export class FakeApi {
     if (pathname === '/api/v1/validate-code') return Response.json({ status: 'success', ...this.validation });
     if (pathname === '/api/v1/submit-feedback') return Response.json({ status: 'success', feedback_id: 'fb_1' });
     if (pathname === '/api/v1/user/history') return this.#history(searchParams);
+    if (pathname === '/api/v1/count-tokens') return this.#counted(body);
     if (pathname === '/api/v1/generate-code-streaming') return this.#answer(request.signal);
     if (pathname === '/api/v1/conversations') {
       const [offset, limit] = [Number(searchParams.get('offset')), Number(searchParams.get('limit'))];
@@ -121,6 +127,8 @@ export class FakeApi {
       return Response.json({ status: 'success', message: 'gone' });
     }
     if (request.method === 'PATCH') {
+      const branch = this.branches[String(body?.['shown'])];
+      if (branch) this.threads[id] = branch;
       this.items = this.items.map((item) => (item.id === id ? { ...item, ...body } : item));
       return Response.json({ status: 'success', ...this.items.find((item) => item.id === id) });
     }
@@ -138,6 +146,18 @@ export class FakeApi {
   get orders(): [string, Record<string, unknown> | undefined][] {
     const orders = this.arrived.filter(({ method, path }) => path.startsWith('/api/v1/models') && method !== 'GET');
     return orders.map(({ method, path, body }) => [`${method} ${path.replace('/api/v1/models', '')}`, body]);
+  }
+
+  /** What was counted, as the questions that it was of. */
+  get counted(): Record<string, unknown>[] {
+    return this.arrived.filter(({ path }) => path.endsWith('/count-tokens')).map(({ body }) => body ?? {});
+  }
+
+  #counted(body: Record<string, unknown> | undefined): Response {
+    if (!this.count) return refusal(503, 'SERVICE_UNAVAILABLE', { reason: 'model_missing' });
+    const files = ((body?.['files'] ?? []) as { path: string; content: string }[]).map(({ path, content }) => ({ path, tokens: content.length }));
+    const usual = { prompt_tokens: 100, limit: 4096, fits: true, exact: true, dropped_messages: 0, files };
+    return Response.json({ status: 'success', ...usual, ...this.count });
   }
 
   #settings(patch: Record<string, unknown> | undefined): Response {
