@@ -1,8 +1,10 @@
 // What goes with questions, and what can be done with a conversation.
+import { readFile } from 'node:fs/promises';
+
 import type { Page } from '@playwright/test';
 
 import { fill } from './history';
-import { expect, test } from './house';
+import { expect, KEY, test } from './house';
 
 const CODE = 'def unique(items):\n    return list(set(items))\n';
 
@@ -130,6 +132,58 @@ test('a deleted conversation can be taken back for a while, by keyboard too', as
   await expect(row).toHaveCount(1);
   await expect(page.getByTestId('answer')).toBeVisible();
   await expect(page.getByTestId('undo-notice')).toHaveCount(0);
+});
+
+test('code and what is selected is asked about, and code is saved under a name that tells what it is', async ({ house, page }) => {
+  await house.open(page, { language: 'en' });
+  await page.keyboard.type('remove duplicates');
+  await page.keyboard.press('Enter');
+  await answered(page);
+  const [file] = await Promise.all([page.waitForEvent('download'), page.getByTestId('save-code').click()]);
+  expect(file.suggestedFilename()).toBe('unique.py');
+  expect(await readFile(await file.path(), 'utf8')).toBe('def unique(items):\n    return list(dict.fromkeys(items))');
+  await page.getByTestId('ask-about-code').click();
+  await expect(page.getByTestId('draft-files').getByTestId('file-chip')).toContainText('unique.py');
+  await expect(page.getByTestId('question')).toBeFocused();
+
+  const line = page.getByTestId('code-block').locator('.line').nth(1);
+  const box = await line.boundingBox();
+  if (!box) throw new Error('the line is on the screen');
+  await page.mouse.move(box.x + 1, box.y + box.height / 2);
+  await page.mouse.down();
+  await page.mouse.move(box.x + 300, box.y + box.height / 2, { steps: 4 });
+  await page.mouse.up();
+  await page.getByTestId('ask-about-selection').click();
+  await expect(page.getByTestId('draft-files').getByTestId('file-chip')).toHaveCount(2);
+  await expect(page.getByTestId('draft-files')).toContainText('selection.py');
+  await page.keyboard.type('what is this?');
+  await page.keyboard.press('Enter');
+  await answered(page);
+  await page.getByTestId('question-files').getByText('selection.py').click();
+  await expect(page.getByTestId('file-content')).toContainText('return list(dict');
+});
+
+test('a conversation is saved as Markdown and as JSON, all of it, and the JSON can be taken in again', async ({ house, page, request }) => {
+  await fill(house, request, 'Long', 1200, (index) => ({ question: `question ${index}`, response: `answer ${index}` }));
+  await house.open(page, { language: 'en' });
+  await page.getByTitle('Long', { exact: true }).click();
+  await expect(page.getByTestId('answer').last()).toBeVisible();
+  await page.getByTestId('chat-menu').press('Enter');
+  await expect(page.getByRole('menuitem').first()).toBeFocused();
+  const [markdown] = await Promise.all([page.waitForEvent('download'), page.keyboard.press('Enter')]);
+  expect(markdown.suggestedFilename()).toBe('Long.md');
+  const text = await readFile(await markdown.path(), 'utf8');
+  for (const index of [0, 599, 1199]) expect(text).toContain(`> question ${index}\n\nanswer ${index}\n`);
+
+  const row = page.getByTestId('conversation');
+  await row.hover();
+  await row.getByTestId('conversation-menu').click();
+  const [json] = await Promise.all([page.waitForEvent('download'), row.getByTestId('export-json').click()]);
+  const data: unknown = JSON.parse(await readFile(await json.path(), 'utf8'));
+  const headers = { 'X-API-Key': KEY };
+  await request.delete(`${house.api}/api/v1/conversations/long`, { headers });
+  const taken = await request.post(`${house.api}/api/v1/user/history/import`, { headers, data });
+  expect(await taken.json()).toMatchObject({ imported: 1200, invalid: 0 });
 });
 
 test('versions of a question are turned over by keyboard, each with what followed it, and last', async ({ house, page }) => {

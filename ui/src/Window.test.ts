@@ -201,7 +201,8 @@ test('a conversation is renamed and pinned from the list, also by keyboard', asy
   await waitFor(() => expect(api.items[1]?.title).toBe('바뀐 이름'));
   expect(screen.getByTitle('바뀐 이름')).toBeDefined();
 
-  await user.click(screen.getByTestId('conversation-list').querySelectorAll<HTMLElement>('[data-testid="rename-conversation"]')[0] as HTMLElement);
+  await user.click(screen.getByRole('button', { name: '‘첫 대화’ 대화에 할 수 있는 일' }));
+  await user.click(screen.getAllByTestId('rename-conversation')[0] as HTMLElement);
   await user.keyboard('그만{Escape}');
   expect(screen.getByTitle('첫 대화')).toBeDefined();
 

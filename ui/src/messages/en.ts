@@ -139,6 +139,16 @@ export const en: Messages = {
   seconds: (seconds) => `${seconds.toLocaleString('en', { maximumFractionDigits: 1 })} s`,
   toEnd: 'To the end',
 
+  askAbout: 'Ask about this',
+  selection: 'selection',
+  saveCode: 'Save as a file',
+  fileSaved: 'Saved',
+  fileNotSaved: 'Could not be saved',
+  moreOf: (title) => `More to do with “${title}”`,
+  renameShort: 'Rename',
+  exportMarkdown: 'Export as Markdown',
+  exportJson: 'Export as JSON',
+
   code: 'code',
   copy: 'Copy',
   copied: 'Copied',

@@ -139,6 +139,17 @@ export const ko = {
   seconds: (seconds: number) => `${seconds.toLocaleString('ko', { maximumFractionDigits: 1 })}초`,
   toEnd: '맨 아래로',
 
+  // Files and what is asked about
+  askAbout: '이 부분에 대해 묻기',
+  selection: '고른 부분',
+  saveCode: '파일로 저장',
+  fileSaved: '저장했습니다',
+  fileNotSaved: '저장하지 못했습니다',
+  moreOf: (title: string) => `‘${title}’ 대화에 할 수 있는 일`,
+  renameShort: '이름 바꾸기',
+  exportMarkdown: 'Markdown으로 내보내기',
+  exportJson: 'JSON으로 내보내기',
+
   // Code and links
   code: '코드',
   copy: '복사',

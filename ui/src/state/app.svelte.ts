@@ -2,6 +2,9 @@
 import { createContext } from 'svelte';
 
 import type { GenerateRequest } from '../api/client';
+import { fileName } from '../code';
+import type { Form } from '../exported';
+import { freeName } from '../files';
 import type { Host } from '../host';
 import type { Command } from '../shortcuts';
 import { Beginning } from './beginning.svelte';
@@ -33,6 +36,9 @@ export interface Surroundings {
 /** What the window shows beside the list of conversations. */
 export type Place = 'chat' | 'history' | 'models' | 'metrics' | 'settings';
 
+/** What came of saving a file: whoever was asked where may not say. */
+export type Saving = 'saved' | 'declined' | 'failed';
+
 /** One of each. */
 export class App {
   /** What the window runs in. */
@@ -56,6 +62,10 @@ export class App {
   place = $state<Place>('chat');
   /** Whether the list of keys is shown. */
   shortcutsShown = $state(false);
+  /** How often something was to be asked about: writing goes on then. */
+  asked = $state(0);
+  /** What came of saving a conversation last. */
+  saving = $state<Saving>();
 
   constructor({ host, fetch, storage, language }: Surroundings) {
     this.host = host;
@@ -88,6 +98,34 @@ export class App {
     else if (command === 'list') this.preferences.listShown = !this.preferences.listShown;
     else if (command === 'shortcuts') this.shortcutsShown = true;
     else this.place = this.place === command ? 'chat' : command;
+  }
+
+  /** Attaches a part of a message to the question being written, called after what is in it. */
+  askAbout(text: string, language: string): void {
+    const name = fileName(text, language, this.preferences.messages.selection);
+    if (this.draft.files.some(({ content }) => content === text)) return;
+    this.draft.attach([{ path: freeName(this.draft.files, name), content: text }]);
+    this.asked += 1;
+  }
+
+  /** Lets the user save a text as a file. */
+  async save(name: string, content: string): Promise<Saving> {
+    try {
+      return (await this.host.saveFile(name, content)) ? 'saved' : 'declined';
+    } catch {
+      return 'failed';
+    }
+  }
+
+  /** Lets the user save a conversation as a file; `saving` tells what came of it. */
+  async export(id: string, form: Form): Promise<void> {
+    this.saving = undefined;
+    try {
+      const { name, content } = await this.conversations.export(id, form);
+      this.saving = await this.save(name, content);
+    } catch {
+      this.saving = 'failed';
+    }
   }
 
   /** What would be asked if what is written went out now. */

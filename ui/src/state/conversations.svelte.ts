@@ -1,5 +1,6 @@
 // The conversations: those the API keeps, and the one on the screen.
-import type { Api, ConversationItem } from '../api/client';
+import type { Api, ConversationItem, HistoryItem } from '../api/client';
+import { exported, nameOf, type Form } from '../exported';
 import type { Draft } from './draft.svelte';
 import type { Backend } from './generation.svelte';
 import { Removal } from './removal.svelte';
@@ -9,6 +10,8 @@ export type { ConversationItem };
 
 /** How many are asked for at a time. */
 const PAGE = 50;
+/** How many messages the API gives out at a time, at most. */
+const MOST = 1000;
 
 /** The list on the left, and which of it is open. */
 export class Conversations {
@@ -112,6 +115,19 @@ export class Conversations {
   takeBack(): void {
     const back = this.removal.takeBack();
     if (back && back.thread === this.thread && this.thread.messages.length === 0) void this.open(back.id);
+  }
+
+  /** A conversation with all its messages, as a file. Throws where it cannot be read. */
+  async export(id: string, form: Form): Promise<{ name: string; content: string }> {
+    const items: HistoryItem[] = [];
+    for (;;) {
+      const signal = AbortSignal.timeout(PATIENCE);
+      const api = await this.#surroundings.sidecar.api(signal);
+      const [first] = items;
+      const { messages, has_more, ...conversation } = await api.conversation(id, { limit: MOST, ...(first && { before: first.id }) }, signal);
+      items.unshift(...messages);
+      if (!has_more) return { name: nameOf(conversation, form), content: exported(conversation, items, form) };
+    }
   }
 
   /** Renames a conversation, or pins it to the top of the list. What cannot be changed stays as it was. */

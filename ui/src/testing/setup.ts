@@ -47,6 +47,12 @@ beforeEach(() => {
       reader.readAsArrayBuffer(this);
     });
   };
+  HTMLElement.prototype.showPopover ??= function (this: HTMLElement) {
+    this.dispatchEvent(Object.assign(new Event('toggle'), { newState: 'open' }));
+  };
+  HTMLElement.prototype.hidePopover ??= function (this: HTMLElement) {
+    this.dispatchEvent(Object.assign(new Event('toggle'), { newState: 'closed' }));
+  };
   HTMLDialogElement.prototype.showModal ??= function (this: HTMLDialogElement) {
     this.open = true;
   };

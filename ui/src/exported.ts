@@ -1,0 +1,47 @@
+// A conversation as a file: Markdown for reading, JSON for taking in again.
+import type { components } from './api/schema';
+
+type HistoryItem = components['schemas']['HistoryItem'];
+type ConversationItem = components['schemas']['ConversationItem'];
+
+/** The forms that a conversation can be saved in. */
+export type Form = 'markdown' | 'json';
+
+/** What the file is called: the title, without what a file's name cannot have. */
+export function nameOf({ title }: ConversationItem, form: Form): string {
+  const plain = title.replace(/[\p{Cc}\p{Cf}\\/:*?"<>|]+/gu, ' ').replace(/\s+/g, ' ').trim();
+  // Cut between characters, and without the dots that Windows drops.
+  const name = [...plain].slice(0, 60).join('').replace(/^[. ]+|[. ]+$/g, '');
+  return `${name || 'hapa'}.${form === 'markdown' ? 'md' : 'json'}`;
+}
+
+/** What is in the file. */
+export function exported(conversation: ConversationItem, items: readonly HistoryItem[], form: Form): string {
+  if (form === 'markdown') return [`# ${line(conversation.title)}\n`, ...items.map(asMarkdown)].join('\n');
+  const { id, title, pinned, created_at, updated_at } = conversation;
+  const file = { format: 'hapa-history', version: 1, conversations: [{ id, title, pinned, created_at, updated_at }], messages: items };
+  return `${JSON.stringify(file, null, 2)}\n`;
+}
+
+function asMarkdown({ question, response, timestamp, files, code_context, language, model_used }: HistoryItem): string {
+  const parts = [
+    `## ${timestamp}`,
+    question.split('\n').map((line) => `> ${line}`.trimEnd()).join('\n'),
+    ...files.map(({ path, content }) => `\`${line(path).replaceAll('`', '')}\`\n\n${fenced(content, '')}`),
+    ...(code_context ? [fenced(code_context, language)] : []),
+    response.trimEnd(),
+    `*${line(model_used)}*`,
+  ];
+  return `${parts.filter((part) => part !== '' && part !== '**').join('\n\n')}\n`;
+}
+
+/** Code between fences that are longer than any in it. */
+function fenced(code: string, language: string): string {
+  const longest = Math.max(2, ...[...code.matchAll(/`+/g)].map(([marks]) => marks.length));
+  const fence = '`'.repeat(longest + 1);
+  return `${fence}${language}\n${code.replace(/\n$/, '')}\n${fence}`;
+}
+
+function line(text: string): string {
+  return text.replace(/\s+/g, ' ').trim();
+}
