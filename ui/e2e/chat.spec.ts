@@ -246,6 +246,34 @@ test.describe('an answer that ends before its end', () => {
     await page.getByTestId('go-on').click();
     await expect(page.getByTestId('answer')).toContainText('Begun. Whole.');
   });
+
+  test('outlives the sidecar as far as it came, and so does what is being written', async ({ house, page, request }) => {
+    await house.open(page, { language: 'en' });
+    await page.keyboard.type('an endless answer');
+    await page.keyboard.press('Enter');
+    await expect(page.getByTestId('answer')).toContainText('Begun.');
+    await page.keyboard.type('what comes next');
+    await drop(page, { 'unique.py': CODE });
+    await expect(page.getByTestId('file-chip')).toHaveCount(1);
+    // It is written to the disk every second.
+    const kept = async () => (await request.get(`${house.api}/api/v1/user/history`, { headers: { 'X-API-Key': KEY } })).text();
+    await expect.poll(kept).toContain('Begun.');
+    await house.crash();
+    await expect(page.getByTestId('answer')).toHaveAttribute('data-state', 'interrupted');
+    await expect(page.getByTestId('answer')).toContainText('Begun.');
+
+    await house.restart();
+    await page.goto('about:blank');
+    await house.open(page);
+    await expect(page.getByTestId('question')).toHaveValue('what comes next');
+    await expect(page.getByTestId('draft-files')).toContainText('unique.py');
+    await page.getByTestId('conversation').locator('[data-row]').click();
+    await expect(page.getByTestId('answer')).toHaveAttribute('data-state', 'interrupted');
+    await expect(page.getByTestId('answer')).toContainText('Begun.');
+    await page.getByTestId('go-on').click();
+    await expect(page.getByTestId('answer')).toContainText('Begun. Whole.');
+    await answered(page);
+  });
 });
 
 test('a long conversation opens at its end, stays in place when earlier messages come, and opens far up', async ({ house, page, request }) => {

@@ -35,11 +35,14 @@ export interface Storage {
 
 /** A running house. */
 export interface House {
-  /** Where the API is. */
-  api: string;
+  /** Where the API is now. */
+  readonly api: string;
   storage: Storage;
   /** Opens the window, in a language and a theme if they are not the system's. */
   open(page: Page, look?: { language?: 'ko' | 'en'; theme?: 'light' | 'dark' }): Promise<void>;
+  /** Kills the sidecar on the spot, and starts another over the same data, somewhere else. */
+  crash(): Promise<void>;
+  restart(): Promise<void>;
 }
 
 interface Options {
@@ -53,9 +56,13 @@ export const test = base.extend<Options & { house: House }>({
     const page = await listen(serveFrontEnd);
     const storage = new SlowStorage();
     const hub = await listen((request, response) => void serveHub(request, response, storage));
-    const sidecar = await startSidecar(origin(page), origin(hub), script);
+    const data = mkdtempSync(join(tmpdir(), 'hapa-'));
+    const start = () => startSidecar(origin(page), origin(hub), script, data);
+    let sidecar = await start();
     await use({
-      api: sidecar.address,
+      get api() {
+        return sidecar.address;
+      },
       storage,
       async open(tab, look = {}) {
         await tab.addInitScript((look) => {
@@ -63,8 +70,13 @@ export const test = base.extend<Options & { house: House }>({
         }, look);
         await tab.goto(`${origin(page)}/#base=${sidecar.address}&key=${KEY}`);
       },
+      crash: () => sidecar.crash(),
+      async restart() {
+        sidecar = await start();
+      },
     });
     await sidecar.end();
+    rmSync(data, { recursive: true, force: true });
     storage.goOn();
     page.close();
     hub.close();
@@ -146,10 +158,9 @@ async function serveHub(request: IncomingMessage, response: ServerResponse, stor
 }
 
 /** The sidecar, started as the desktop app starts it. */
-async function startSidecar(page: string, hub: string, script: object | null) {
+async function startSidecar(page: string, hub: string, script: object | null, data: string) {
   const program = process.env['HAPA_TEST_PROGRAM'];
   if (!program) throw new Error('`cargo xtask test` names the sidecar in HAPA_TEST_PROGRAM');
-  const data = mkdtempSync(join(tmpdir(), 'hapa-'));
   const env: NodeJS.ProcessEnv = { PATH: process.env['PATH'], HAPA_DATA_DIR: data, HAPA_KEYCHAIN: 'false', HF_ENDPOINT: hub };
   env['CORS_ORIGINS'] = JSON.stringify([page]);
   if (!script && process.env['HAPA_MODEL']) env['HAPA_MODEL'] = process.env['HAPA_MODEL'];
@@ -158,6 +169,7 @@ async function startSidecar(page: string, hub: string, script: object | null) {
     writeFileSync(env['HAPA_SCRIPT'], JSON.stringify(script));
   }
   const child: ChildProcess = spawn(program, ['serve', '--supervised'], { env, stdio: ['pipe', 'pipe', 'ignore'] });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
   child.stdin?.write(`${JSON.stringify({ launch: { key: KEY } })}\n`);
   if (!child.stdout) throw new Error('stdout is a pipe');
   for await (const line of createInterface(child.stdout)) {
@@ -165,10 +177,12 @@ async function startSidecar(page: string, hub: string, script: object | null) {
     return {
       address: `http://127.0.0.1:${ready.port}`,
       async end() {
-        const ended = new Promise((resolve) => child.once('exit', resolve));
         child.stdin?.end();
         await ended;
-        rmSync(data, { recursive: true, force: true });
+      },
+      async crash() {
+        child.kill('SIGKILL');
+        await ended;
       },
     };
   }
