@@ -14,6 +14,10 @@ const UI = join(import.meta.dirname, '..');
 export const KEY = `hapa_${'7'.repeat(64)}`;
 const TYPES: Record<string, string> = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
 
+/** The small model that the hub has. */
+export const REPOSITORY = 'HuggingFaceTB/SmolLM2-135M-Instruct-GGUF';
+export const FILE = 'smollm2-135m-instruct-q4_1.gguf';
+
 /** What every question is answered with, but those that say which. */
 export const SCRIPT = {
   model: 'scripted',
@@ -48,14 +52,17 @@ export interface House {
 interface Options {
   /** What the sidecar follows instead of a model; none for a sidecar without any. */
   script: object | null;
+  /** What the hub finds, whatever it is asked for. */
+  hub: { repositories: object[] };
 }
 
 export const test = base.extend<Options & { house: House }>({
   script: [SCRIPT, { option: true }],
-  house: async ({ script }, use) => {
+  hub: [{ repositories: [{ id: REPOSITORY, downloads: 4321, likes: 7, tags: ['gguf', 'license:apache-2.0'], gated: false }] }, { option: true }],
+  house: async ({ script, hub: { repositories } }, use) => {
     const page = await listen(serveFrontEnd);
     const storage = new SlowStorage();
-    const hub = await listen((request, response) => void serveHub(request, response, storage));
+    const hub = await listen((request, response) => void serveHub(repositories, request, response, storage));
     const data = mkdtempSync(join(tmpdir(), 'hapa-'));
     const start = () => startSidecar(origin(page), origin(hub), script, data);
     let sidecar = await start();
@@ -109,10 +116,8 @@ function serveFrontEnd(request: IncomingMessage, response: ServerResponse): void
   createReadStream(file).pipe(response);
 }
 
-/** The model that the hub has: the tests' small one. */
+/** Its file. */
 const MODEL = process.env['HAPA_TEST_MODEL'] ?? '';
-export const REPOSITORY = 'HuggingFaceTB/SmolLM2-135M-Instruct-GGUF';
-export const FILE = 'smollm2-135m-instruct-q4_1.gguf';
 let hash: string | undefined;
 
 class SlowStorage implements Storage {
@@ -141,14 +146,17 @@ class SlowStorage implements Storage {
   }
 }
 
-async function serveHub(request: IncomingMessage, response: ServerResponse, storage: SlowStorage): Promise<void> {
+async function serveHub(
+  repositories: object[],
+  request: IncomingMessage,
+  response: ServerResponse,
+  storage: SlowStorage,
+): Promise<void> {
   const url = new URL(request.url ?? '/', 'http://hub');
   const size = statSync(MODEL).size;
   hash ??= createHash('sha256').update(readFileSync(MODEL)).digest('hex');
   const json = (body: unknown) => response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(body));
-  if (url.pathname === '/api/models') {
-    return void json([{ id: REPOSITORY, downloads: 4321, likes: 7, tags: ['gguf', 'license:apache-2.0'], gated: false }]);
-  }
+  if (url.pathname === '/api/models') return void json(repositories);
   if (url.pathname.endsWith('/tree/main')) return void json([{ type: 'file', path: FILE, size, lfs: { oid: hash, size } }]);
   if (!storage.isThere) return void response.writeHead(404).end();
   const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
