@@ -71,6 +71,49 @@ for (const [language, theme] of [['ko', 'light'], ['en', 'dark']] as const) {
     await expect(page.getByTestId('shortcuts')).toBeVisible();
     expect(await faults(page)).toEqual([]);
   });
+
+  test(`axe finds nothing about what goes with questions and conversations, ${language}, ${theme}`, async ({ house, page }) => {
+    await house.open(page, { language, theme });
+    await page.getByTestId('question').fill('/');
+    await expect(page.getByTestId('preset-list')).toBeVisible();
+    expect(await faults(page)).toEqual([]);
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('Enter');
+    await page.keyboard.type('explain');
+    await expect(page.getByTestId('lacks-code')).toBeVisible();
+    await page.getByTestId('file-input').setInputFiles([
+      { name: 'large.txt', mimeType: 'text/plain', buffer: Buffer.from('word '.repeat(5000)) },
+      { name: 'picture.png', mimeType: 'image/png', buffer: Buffer.from([0, 1, 2]) },
+    ]);
+    await expect(page.getByTestId('no-room')).toBeVisible();
+    await expect(page.getByTestId('refused-files')).toBeVisible();
+    expect(await faults(page)).toEqual([]);
+    await page.getByTestId('detach-file').click();
+    await page.getByTestId('file-input').setInputFiles([{ name: 'a.py', mimeType: 'text/x-python', buffer: Buffer.from('x = 1\n') }]);
+    await expect(page.getByTestId('token-gauge')).toHaveAttribute('data-tone', 'calm');
+    expect(await faults(page)).toEqual([]);
+    await page.getByTestId('question').press('Enter');
+    await expect(page.getByTestId('answer')).toHaveAttribute('data-state', 'done');
+    await page.getByTestId('open-file').click();
+    await page.getByTestId('regenerate').click();
+    await expect(page.getByTestId('versions')).toBeVisible();
+    await expect(page.getByTestId('answer')).toHaveAttribute('data-state', 'done');
+    expect(await faults(page)).toEqual([]);
+    await page.getByTestId('edit-question').click();
+    await expect(page.getByTestId('edited-preset')).toBeVisible();
+    expect(await faults(page)).toEqual([]);
+    await page.keyboard.press('Escape');
+    await page.getByTestId('chat-menu').click();
+    await expect(page.getByTestId('export-json').last()).toBeVisible();
+    expect(await faults(page)).toEqual([]);
+    await page.keyboard.press('Escape');
+    await expect(page.getByTestId('chat-menu')).toBeFocused();
+    const row = page.getByTestId('conversation');
+    await row.hover();
+    await row.getByTestId('delete-conversation').click();
+    await expect(page.getByTestId('undo')).toBeVisible();
+    expect(await faults(page)).toEqual([]);
+  });
 }
 
 test.describe('without a model', () => {

@@ -30,7 +30,37 @@ for (const [width, height] of [[800, 600], [1280, 800], [1920, 1080]] as const) 
         await page.getByTestId('check-code').click();
         await expect(page.getByTestId('code-findings')).toHaveAttribute('data-state', 'done');
         await shoot('chat');
-        await page.getByTestId('opinion-positive').click();
+        await page.getByTestId('question').fill('/');
+        await expect(page.getByTestId('preset-list')).toBeVisible();
+        await shoot('presets');
+        await page.getByTestId('preset-option').nth(2).click();
+        await page.getByTestId('question').fill('빈 목록에서 멈춰요');
+        await page.getByTestId('file-input').setInputFiles([
+          { name: 'unique.py', mimeType: 'text/x-python', buffer: Buffer.from('def unique(items):\n    return list(set(items))\n') },
+          { name: 'picture.png', mimeType: 'image/png', buffer: Buffer.from([0]) },
+        ]);
+        await expect(page.getByTestId('token-gauge')).toBeVisible();
+        await shoot('files');
+        await page.getByTestId('question').press('Enter');
+        await expect(page.getByTestId('answer').last()).toHaveAttribute('data-state', 'done', { timeout: 120_000 });
+        await page.getByTestId('regenerate').click();
+        await expect(page.getByTestId('versions')).toBeVisible();
+        await expect(page.getByTestId('answer').last()).toHaveAttribute('data-state', 'done', { timeout: 120_000 });
+        await shoot('versions');
+        await page.getByTestId('open-file').click();
+        await page.getByTestId('edit-question').first().click();
+        await shoot('edit');
+        await page.keyboard.press('Escape');
+        await page.getByTestId('chat-menu').click();
+        await shoot('menu');
+        await page.keyboard.press('Escape');
+        await page.getByTestId('new-chat').first().click();
+        await page.getByTestId('conversation').first().hover();
+        await page.getByTestId('delete-conversation').first().click();
+        await shoot('undo');
+        await page.getByTestId('undo').click();
+        await page.getByTestId('conversation').first().locator('[data-row]').click();
+        await page.getByTestId('opinion-positive').first().click();
         await page.getByTestId('open-history').click();
         await page.getByTestId('history-search').fill('중복');
         await expect(page.getByTestId('history-item').locator('mark').first()).toBeVisible();

@@ -21,6 +21,7 @@ export const en: Messages = {
   newTitle: 'New name',
   deleteConversation: (title) => `Delete “${title}”`,
   removed: (title) => `“${title}” was deleted`,
+  removedShort: 'Deleted',
   undo: 'Undo',
   deleteFailed: 'It could not be deleted and is in the list again. Try again in a moment.',
   delete: 'Delete',
