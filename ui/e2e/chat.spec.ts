@@ -306,6 +306,20 @@ test('a long conversation opens at its end, stays in place when earlier messages
   await expect.poll(top).toBeCloseTo(before, -1);
   await page.unrouteAll();
 
+  // By keyboard alone: page by page, or from button to button.
+  await page.getByRole('button', { name: 'To the end' }).click();
+  await expect(message(299)).toBeInViewport();
+  await page.getByTestId('question').focus();
+  await page.keyboard.press('PageUp');
+  await page.keyboard.press('PageUp');
+  await expect(message(299)).not.toBeInViewport();
+  await page.keyboard.press('PageDown');
+  await page.keyboard.press('PageDown');
+  await expect(message(299)).toBeInViewport();
+  for (let step = 0; step < 60; step += 1) await page.keyboard.press('Shift+Tab');
+  await expect(message(299)).not.toBeInViewport();
+  await expect(page.locator(':focus')).toBeInViewport();
+
   await page.keyboard.press('Control+h');
   await page.keyboard.type('needle');
   await page.getByTestId('history-item').click();

@@ -121,26 +121,32 @@ export class Thread {
     const id = message.versions[message.version + step];
     if (id === undefined || this.id === undefined || this.running) return undefined;
     try {
-      const signal = AbortSignal.timeout(PATIENCE);
-      const api = await this.#surroundings.sidecar.api(signal);
-      await api.changeConversation(this.id, { shown: id }, signal);
-      const known = new Map(this.messages.map((message) => [message.answer.messageId, message]));
-      const { items, isMore } = await this.#items(Math.max(FIRST, this.messages.length), id);
-      this.messages = items.map((item) => known.get(item.id) ?? Message.of(item));
-      this.hasEarlier = isMore;
-      this.#surroundings.onkept();
+      await this.#lead(this.id, id);
       return id;
     } catch {
       return undefined;
     }
   }
 
-  /** Reads as far back as a message is that somebody wants to see. */
+  /** Has the thread lead through a message, whatever version it is of, and reads it again as far back as that. */
+  async #lead(conversation: string, id: string): Promise<void> {
+    const signal = AbortSignal.timeout(PATIENCE);
+    const api = await this.#surroundings.sidecar.api(signal);
+    await api.changeConversation(conversation, { shown: id }, signal);
+    const known = new Map(this.messages.map((message) => [message.answer.messageId, message]));
+    const { items, isMore } = await this.#items(Math.max(FIRST, this.messages.length), id);
+    this.messages = items.map((item) => known.get(item.id) ?? Message.of(item));
+    this.hasEarlier = isMore;
+    this.#surroundings.onkept();
+  }
+
+  /** Reads as far back as a message is that somebody wants to see; where it left the thread, the thread leads through it again. */
   async seek(id: string): Promise<void> {
     try {
       if (!this.#has(id) && this.hasEarlier) await this.#page(MANY, id);
+      if (!this.#has(id) && this.id !== undefined && !this.running) await this.#lead(this.id, id);
     } catch {
-      this.readingEarlier = 'failed';
+      // What is here can be seen all the same.
     }
     this.sought = this.#has(id) ? id : undefined;
   }

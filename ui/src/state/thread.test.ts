@@ -218,6 +218,16 @@ test('a message far back is read as far as it is, and one that is nowhere is loo
   expect(thread).toMatchObject({ sought: undefined, hasEarlier: false, messages: { length: 2500 } });
 });
 
+test('a message that left its thread is seen where it was', async () => {
+  const { api, app } = await house();
+  const versions = ['m2', 'm3'];
+  api.threads['c'] = [historyItem('m1'), historyItem('m3', { versions })];
+  api.branches = { m2: [historyItem('m1'), historyItem('m2', { versions })] };
+  await app.conversations.open('c', 'm2');
+  expect(app.conversations.thread.sought).toBe('m2');
+  expect(app.conversations.thread.messages.map(({ question }) => question)).toEqual(['question m1', 'question m2']);
+});
+
 test('what was asked meanwhile stays when earlier messages are read, and failing to read them loses nothing', async () => {
   const { api, host, app } = await house();
   api.threads['c'] = Array.from({ length: 100 }, (_, index) => historyItem(`m${index}`));
