@@ -66,6 +66,13 @@ test('files are dropped, refused where they are no text, kept over a restart, an
   ]);
   await expect(page.getByTestId('file-chip')).toHaveCount(3);
   await expect(page.getByTestId('refused-files')).toHaveCount(0);
+  await page.evaluate(() => {
+    const clipboardData = new DataTransfer();
+    clipboardData.items.add(new File(['y = 2'], 'pasted.py'));
+    document.querySelector('[data-testid="question"]')?.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true }));
+  });
+  await expect(page.getByTestId('file-chip')).toHaveCount(4);
+  await page.getByRole('button', { name: 'Remove “pasted.py”' }).click();
   await page.reload();
   await expect(page.getByTestId('file-chip')).toHaveCount(3);
   await page.getByRole('button', { name: 'Remove “other.py”' }).click();

@@ -47,6 +47,7 @@ beforeEach(() => {
       reader.readAsArrayBuffer(this);
     });
   };
+  HTMLElement.prototype.scrollTo = () => undefined;
   HTMLElement.prototype.showPopover ??= function (this: HTMLElement) {
     this.dispatchEvent(Object.assign(new Event('toggle'), { newState: 'open' }));
   };
