@@ -20,7 +20,7 @@ export const ko = {
   newTitle: '새 이름',
   deleteConversation: (title: string) => `‘${title}’ 대화 삭제`,
   removed: (title: string) => `‘${title}’ 대화를 삭제했습니다`,
-  removedShort: '삭제했습니다',
+  removedShort: '삭제됨',
   undo: '되돌리기',
   deleteFailed: '삭제하지 못해 대화가 목록에 다시 있습니다. 잠시 뒤에 다시 시도하세요.',
   delete: '삭제',
