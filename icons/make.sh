@@ -15,3 +15,14 @@ cp "$work/256.png" 128x128@2x.png
 cp "$work/512.png" icon.png
 icotool --create --output icon.ico "$work/16.png" "$work/24.png" "$work/32.png" "$work/48.png" "$work/64.png" --raw "$work/256.png"
 png2icns icon.icns "$work/16.png" "$work/32.png" "$work/48.png" "$work/128.png" "$work/256.png" "$work/512.png" > "$work/log"
+
+# The tray's icons: the same, with a mark for what there is to know.
+tray() {
+  sed "s|</svg>|$2</svg>|; ${3:-}" icon.svg | rsvg-convert --width 32 --height 32 --output "tray/$1.png"
+}
+dot='<circle cx="392" cy="392" r="92" stroke="#f4f7f5" stroke-width="28"'
+mkdir -p tray
+tray ready ''
+tray busy "$dot fill=\"#e0a12c\"/>"
+tray failed "$dot fill=\"#c8382e\"/>"
+tray paused '' 's/#1f6a70/#8b8f8e/; s/#124149/#6b6f6e/; s/#ffc65c/#d5d8d6/g'
