@@ -1,0 +1,55 @@
+// Watches over the page's beginning, apart from everything else so that nothing else can break it: if the page's own script
+// fails before there is anything to see, this says so, with a way out.
+(function () {
+  'use strict';
+  var texts = {
+    ko: ['화면을 띄우지 못했습니다', '대화와 설정은 그대로 있습니다. 다시 열어 보세요.', '다시 열기'],
+    en: ['The window could not be drawn', 'Your conversations and settings are safe. Try to open it again.', 'Open again'],
+  };
+  var shown = false;
+
+  function show(reason) {
+    if (shown || document.documentElement.dataset.mounted) return;
+    shown = true;
+    var words = texts[/^ko/i.test(navigator.language) ? 'ko' : 'en'];
+    var main = document.createElement('main');
+    main.className = 'unopened';
+    main.dataset.testid = 'page-unopened';
+    var title = document.createElement('h1');
+    title.textContent = words[0];
+    var help = document.createElement('p');
+    help.textContent = words[1];
+    var button = document.createElement('button');
+    button.type = 'button';
+    button.textContent = words[2];
+    button.addEventListener('click', function () {
+      location.reload();
+    });
+    var details = document.createElement('pre');
+    details.textContent = String(reason || '');
+    main.append(title, help, button, details);
+    document.body.replaceChildren(main);
+    button.focus();
+    tell('window_ready');
+    requestAnimationFrame(function () {
+      requestAnimationFrame(function () {
+        tell('window_drawn');
+      });
+    });
+  }
+
+  function tell(command) {
+    var desktop = window.__TAURI_INTERNALS__;
+    if (desktop) desktop.invoke(command).catch(function () {});
+  }
+
+  window.addEventListener(
+    'error',
+    function (event) {
+      // A script that could not be loaded tells so by its element, not by a message.
+      var script = event.target instanceof HTMLScriptElement ? event.target.src : '';
+      if (event.message || script) show(event.message || script);
+    },
+    true,
+  );
+})();
