@@ -12,6 +12,7 @@ export default defineConfig({
     target: ['es2022', 'safari17.5', 'chrome123'],
     // A data: URL is an image the policy would have to allow; a file is simply ours.
     assetsInlineLimit: 0,
+    rolldownOptions: { input: ['index.html', 'quick.html'] },
   },
   test: {
     environment: 'jsdom',

@@ -41,9 +41,11 @@ export interface Storage {
 export interface House {
   /** Where the API is now. */
   readonly api: string;
+  /** What a page has to know of the API, as the fragment of its address. */
+  readonly fragment: string;
   storage: Storage;
-  /** Opens the window, in a language and a theme if they are not the system's. */
-  open(page: Page, look?: { language?: 'ko' | 'en'; theme?: 'light' | 'dark' }): Promise<void>;
+  /** Opens the window, or another page, in a language and a theme if they are not the system's. */
+  open(page: Page, look?: { language?: 'ko' | 'en'; theme?: 'light' | 'dark' }, file?: string): Promise<void>;
   /** Kills the sidecar on the spot, and starts another over the same data, somewhere else. */
   crash(): Promise<void>;
   restart(): Promise<void>;
@@ -66,16 +68,20 @@ export const test = base.extend<Options & { house: House }>({
     const data = mkdtempSync(join(tmpdir(), 'hapa-'));
     const start = () => startSidecar(origin(page), origin(hub), script, data);
     let sidecar = await start();
+    const fragment = () => `#base=${sidecar.address}&key=${KEY}`;
     await use({
       get api() {
         return sidecar.address;
       },
+      get fragment() {
+        return fragment();
+      },
       storage,
-      async open(tab, look = {}) {
+      async open(tab, look = {}, file = '') {
         await tab.addInitScript((look) => {
           for (const [name, value] of Object.entries(look)) if (!localStorage.getItem(`hapa.${name}`)) localStorage.setItem(`hapa.${name}`, value);
         }, look);
-        await tab.goto(`${origin(page)}/#base=${sidecar.address}&key=${KEY}`);
+        await tab.goto(`${origin(page)}/${file}${fragment()}`);
       },
       crash: () => sidecar.crash(),
       async restart() {

@@ -1,6 +1,7 @@
 // The one door to the desktop: everything else in the window is an ordinary web page.
 import { invoke, isTauri } from '@tauri-apps/api/core';
 import { listen } from '@tauri-apps/api/event';
+import { getCurrentWindow } from '@tauri-apps/api/window';
 
 import { browserHost } from './host/browser';
 import { Remembered } from './host/remembered';
@@ -40,8 +41,8 @@ export interface Choices {
 export interface Abilities {
   /** Whether there is a place for HAPA's icon, so that it can run without a window. */
   tray: boolean;
-  /** Whether the chosen keys work: not under Wayland, and not where another program has them. */
-  shortcut: boolean;
+  /** Whether the chosen keys work; `taken` if another program has them, `unavailable` where no program can have any. */
+  shortcut: 'works' | 'taken' | 'unavailable';
 }
 
 /** What the tray asks the window to do, since only the window knows the API. */
@@ -61,6 +62,8 @@ export interface Host {
   restartSidecar(): Promise<void>;
   /** Says that there is something to see. */
   windowReady(): Promise<void>;
+  /** Says that it was drawn on the screen. */
+  windowDrawn(): Promise<void>;
 
   /** Lets the user save a text as a file, `name` being offered. `false` if they did not; rejects if it could not be written. */
   saveFile(name: string, content: string): Promise<boolean>;
@@ -87,6 +90,8 @@ export interface Host {
 
   /** Hides the quick window. */
   hideQuick(): Promise<void>;
+  /** Makes room for an answer in the quick window, or takes it back. */
+  growQuick(grown: boolean): Promise<void>;
   /** Calls back whenever the quick window is shown; resolves when it listens. */
   onQuickShown(callback: () => void): Promise<void>;
   /** Goes on in the main window with a question, or with the conversation that it was asked in. */
@@ -105,12 +110,17 @@ export function openHost(): Host {
 
 const desktopHost: Host = {
   isDesktop: true,
-  storage: async () =>
-    new Remembered(await invoke<Record<string, string>>('remembered'), (name, value) => invoke('remember', { name, value })),
+  storage: async () => {
+    const values = await invoke<Record<string, string>>('remembered');
+    const storage = new Remembered(values, (name, value) => invoke('remember', { name, value }));
+    await hear<[string, string | null]>('remembered', ([name, value]) => storage.take(name, value));
+    return storage;
+  },
   sidecarStatus: () => invoke<SidecarStatus>('sidecar_status'),
   onSidecarStatus: (callback) => hear<SidecarStatus>('sidecar-status', callback),
   restartSidecar: () => invoke('restart_sidecar'),
   windowReady: () => invoke('window_ready'),
+  windowDrawn: () => invoke('window_drawn'),
 
   saveFile: (name, content) => invoke<boolean>('save_file', { name, content }),
   openDataFolder: () => invoke('open_data_folder'),
@@ -126,11 +136,13 @@ const desktopHost: Host = {
   onOrder: (callback) => hear<Order>('order', callback),
 
   hideQuick: () => invoke('hide_quick'),
+  growQuick: (grown) => invoke('grow_quick', { grown }),
   onQuickShown: (callback) => hear<null>('quick-shown', () => callback()),
   openInWindow: (what) => invoke('open_in_window', { what }),
   onOpened: (callback) => hear<Opened>('opened', callback),
 };
 
+/** Listens for what is said to this window, not to the other one. */
 async function hear<T>(event: string, callback: (payload: T) => void): Promise<void> {
-  await listen<T>(event, ({ payload }) => callback(payload));
+  await listen<T>(event, ({ payload }) => callback(payload), { target: getCurrentWindow().label });
 }

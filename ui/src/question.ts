@@ -21,6 +21,17 @@ export interface Written extends Along {
   question: string;
 }
 
+/** Characters of a question's beginning, where there is no room for all of it. */
+const BEGINNING = 80;
+
+/** How a question begins: its first line of words, and never the code in it. */
+export function beginningOf(question: string): string {
+  const words = question.replace(/^\s*(```|~~~)[\s\S]*?(\1|$)/gm, '').trim();
+  const line = words.split('\n')[0]?.trim() ?? '';
+  const characters = [...line];
+  return characters.length > BEGINNING ? `${characters.slice(0, BEGINNING - 1).join('')}…` : line;
+}
+
 /** Length in characters, as the API counts: an emoji is not two. */
 export function lengthOf(text: string): number {
   // Twice as many code units are needed at most, so most texts need not be walked through.

@@ -13,12 +13,13 @@ export function browserHost(page: Pick<Location, 'reload'>, fragment: string): H
     onSidecarStatus: () => Promise.resolve(),
     restartSidecar: () => Promise.resolve(page.reload()),
     windowReady: () => Promise.resolve(),
+    windowDrawn: () => Promise.resolve(),
 
     saveFile: (name, content) => Promise.resolve(download(name, content)),
     openDataFolder: () => Promise.reject(new Error('a page in a browser opens no folder')),
     notify: () => Promise.resolve(),
 
-    abilities: () => Promise.resolve({ tray: false, shortcut: false }),
+    abilities: () => Promise.resolve({ tray: false, shortcut: 'unavailable' }),
     choices: () => Promise.resolve(NOTHING),
     choose: () => Promise.resolve(NOTHING),
     startsAtLogin: () => Promise.resolve(false),
@@ -28,6 +29,7 @@ export function browserHost(page: Pick<Location, 'reload'>, fragment: string): H
     onOrder: () => Promise.resolve(),
 
     hideQuick: () => Promise.resolve(),
+    growQuick: () => Promise.resolve(),
     onQuickShown: () => Promise.resolve(),
     openInWindow: () => Promise.resolve(),
     onOpened: () => Promise.resolve(),

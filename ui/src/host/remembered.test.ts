@@ -31,3 +31,14 @@ test('a value that could not be kept goes out with the next change', async () =>
   storage.setItem('draft', 'ab');
   expect(keep).toHaveBeenCalledTimes(2);
 });
+
+test('what another window sets is here too, and is told of as browsers do', () => {
+  const keep = vi.fn(() => Promise.resolve());
+  const storage = new Remembered({ theme: 'dark' }, keep);
+  const heard = vi.fn();
+  window.addEventListener('storage', heard, { once: true });
+  storage.take('theme', 'light');
+  expect(storage.getItem('theme')).toBe('light');
+  expect(heard).toHaveBeenCalledTimes(1);
+  expect(keep).not.toHaveBeenCalled();
+});

@@ -36,6 +36,13 @@ export class Remembered implements Storage {
     if (this.#values.delete(name)) void this.#send(name);
   }
 
+  /** Another window has set a value, or removed it. Whoever listens for what happens to a storage hears of it. */
+  take(name: string, value: string | null): void {
+    if (value === null) this.#values.delete(name);
+    else this.#values.set(name, value);
+    window.dispatchEvent(new StorageEvent('storage', { key: name, newValue: value }));
+  }
+
   clear(): void {
     for (const name of [...this.#values.keys()]) this.removeItem(name);
   }

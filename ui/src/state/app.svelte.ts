@@ -5,12 +5,15 @@ import type { GenerateRequest } from '../api/client';
 import { fileName } from '../code';
 import type { Form } from '../exported';
 import { freeName } from '../files';
-import type { Host } from '../host';
+import type { Host, Opened } from '../host';
+import { beginningOf } from '../question';
 import type { Command } from '../shortcuts';
 import { Beginning } from './beginning.svelte';
 import { Conversations } from './conversations.svelte';
+import { Desktop } from './desktop.svelte';
 import { Doctor } from './doctor.svelte';
 import { Draft } from './draft.svelte';
+import { Engine } from './engine.svelte';
 import { Gauge } from './gauge.svelte';
 import { History } from './history.svelte';
 import { Imports } from './imports.svelte';
@@ -23,6 +26,7 @@ import { Preferences } from './preferences.svelte';
 import { Settings } from './settings.svelte';
 import { Shortcuts } from './shortcuts.svelte';
 import { Sidecar } from './sidecar.svelte';
+import type { Message } from './thread.svelte';
 
 /** What a window is made of. */
 export interface Surroundings {
@@ -31,6 +35,8 @@ export interface Surroundings {
   storage: Storage;
   /** The system's language, such as `ko-KR`. */
   language: string;
+  /** What the names of drafts begin with in `storage`, where this is not the main window. */
+  drafts?: string;
 }
 
 /** What the window shows beside the list of conversations. */
@@ -59,6 +65,8 @@ export class App {
   readonly conversations: Conversations;
   readonly beginning: Beginning;
   readonly gauge: Gauge;
+  readonly engine: Engine;
+  readonly desktop: Desktop;
   place = $state<Place>('chat');
   /** Whether the list of keys is shown. */
   shortcutsShown = $state(false);
@@ -67,13 +75,13 @@ export class App {
   /** What came of saving a conversation last. */
   saving = $state<Saving>();
 
-  constructor({ host, fetch, storage, language }: Surroundings) {
+  constructor({ host, fetch, storage, language, drafts }: Surroundings) {
     this.host = host;
     this.preferences = new Preferences(storage, language);
     this.shortcuts = new Shortcuts(storage);
     this.sidecar = new Sidecar(host, fetch, () => this.preferences.spoken);
     this.gauge = new Gauge(this.sidecar, () => this.#written());
-    this.draft = new Draft(storage, () => this.gauge.look());
+    this.draft = new Draft(storage, () => this.gauge.look(), drafts);
     this.machine = new Machine(this.sidecar);
     this.history = new History(this.sidecar);
     this.metrics = new Metrics(this.sidecar);
@@ -82,14 +90,21 @@ export class App {
     this.doctor = new Doctor(this.sidecar);
     this.library = new Library(this.sidecar, () => void this.look());
     this.imports = new Imports(this.sidecar, () => void this.library.look(), () => this.preferences.messages.notGguf);
-    this.conversations = new Conversations({ sidecar: this.sidecar, model: this.model }, this.draft, storage, () => this.gauge.look());
+    this.engine = new Engine(this.sidecar, this.model);
+    this.desktop = new Desktop(host, storage);
+    this.conversations = new Conversations({ sidecar: this.sidecar, model: this.model }, this.draft, storage, {
+      onturn: () => this.gauge.look(),
+      onended: (message) => this.#tell(message),
+    });
     this.beginning = new Beginning(storage, this.model, this.conversations);
   }
 
   /** Looks again who answers, as when somebody comes back to the window. */
   async look(): Promise<void> {
     if (this.sidecar.status.state !== 'ready') return;
-    await this.model.refresh(await this.sidecar.api(AbortSignal.timeout(1000)));
+    const api = await this.sidecar.api(AbortSignal.timeout(1000));
+    void this.conversations.refresh(api);
+    await this.model.refresh(api);
   }
 
   /** Does what keys ask for. */
@@ -149,8 +164,25 @@ export class App {
     await this.conversations.open(conversation, message);
   }
 
+  /** Goes on with what the quick window handed over. */
+  async take(what: Opened): Promise<void> {
+    this.startNew();
+    if ('conversation' in what) await this.conversations.open(what.conversation);
+    else this.draft.takeBack(what.question);
+  }
+
+  /** Tells of an answer that nobody watched: how its question began, and no code. */
+  #tell({ question, answer }: Message): void {
+    if (answer.state === 'stopped') return;
+    const { answerDone, answerFailed } = this.preferences.messages;
+    void this.host.notify(answer.state === 'done' ? answerDone : answerFailed, beginningOf(question));
+  }
+
   /** Follows the sidecar from now on; each new one is asked for its model and its conversations. */
   start(): Promise<void> {
+    void this.engine.listen(this.host);
+    void this.desktop.load();
+    void this.host.onOpened((what) => void this.take(what));
     return this.sidecar.follow((api) => {
       void Promise.all([this.model.follow(api), this.conversations.refresh(api)]).then(() => this.beginning.look());
       if (this.settings.values) void this.settings.load();

@@ -4,7 +4,7 @@ import { exported, nameOf, type Form } from '../exported';
 import type { Draft } from './draft.svelte';
 import type { Backend } from './generation.svelte';
 import { Removal } from './removal.svelte';
-import { PATIENCE, Thread, type Surroundings } from './thread.svelte';
+import { PATIENCE, Thread, type Message, type Surroundings } from './thread.svelte';
 
 export type { ConversationItem };
 
@@ -12,6 +12,12 @@ export type { ConversationItem };
 const PAGE = 50;
 /** How many messages the API gives out at a time, at most. */
 const MOST = 1000;
+
+/** Who wants to know of what happens. */
+interface Listeners {
+  onturn?: () => void;
+  onended?: (message: Message) => void;
+}
 
 /** The list on the left, and which of it is open. */
 export class Conversations {
@@ -30,9 +36,9 @@ export class Conversations {
   /** Threads that the API does not have as they are, also off the screen: one is being answered, or could not be sent. */
   #alive = $state.raw<readonly Thread[]>([]);
 
-  /** `onturn` is told when another thread is on the screen, or has more in it. */
-  constructor(backend: Backend, draft: Draft, storage: Storage, onturn: () => void = () => undefined) {
-    this.#onturn = onturn;
+  /** `onturn` is told when another thread is on the screen, or has more in it; `onended` of each answer that is over. */
+  constructor(backend: Backend, draft: Draft, storage: Storage, { onturn, onended }: Listeners = {}) {
+    this.#onturn = onturn ?? (() => undefined);
     this.removal = new Removal(backend.sidecar, storage, (ids) => {
       this.#items = this.#items?.filter((item) => !ids.includes(item.id));
     });
@@ -46,6 +52,7 @@ export class Conversations {
         this.#onturn();
         void this.refresh();
       },
+      onended: (message) => onended?.(message),
     };
     this.thread = new Thread(this.#surroundings);
   }

@@ -3,14 +3,16 @@ import { joined, read, type ContextFile, type Refused } from '../files';
 import { isOffered, USUAL, type Preset } from '../presets';
 import type { Along, Written } from '../question';
 
-const TEXT = 'hapa.draft';
-const PRESET = 'hapa.draft.preset';
-const FILES = 'hapa.draft.files';
-const UNSENT = 'hapa.unsent';
+/** Names in the storage, after what they all begin with. */
+const TEXT = 'draft';
+const PRESET = 'draft.preset';
+const FILES = 'draft.files';
+const UNSENT = 'unsent';
 
 /** What is in the composer, and a copy of each question that is still on its way. */
 export class Draft {
   readonly #storage: Storage;
+  readonly #prefix: string;
   readonly #unsent = new Map<object, readonly Written[]>();
   readonly #onchange: () => void;
   #text = $state('');
@@ -19,16 +21,20 @@ export class Draft {
   /** Files that were brought last and could not be taken. */
   refused = $state.raw<readonly Refused[]>([]);
 
-  /** Questions that a window which is gone never got through come back into the composer. `onchange` is told of every change. */
-  constructor(storage: Storage, onchange: () => void = () => undefined) {
+  /**
+   * Questions that a window which is gone never got through come back into the composer. `onchange` is told of every change; names in
+   * `storage` begin with `prefix`.
+   */
+  constructor(storage: Storage, onchange: () => void = () => undefined, prefix = 'hapa.') {
     this.#storage = storage;
     this.#onchange = onchange;
-    const lost = listIn(storage.getItem(UNSENT)).flatMap(writtenIn);
-    const kept = storage.getItem(PRESET) ?? '';
-    this.text = [...lost.map(({ question }) => question), storage.getItem(TEXT) ?? ''].filter((text) => text.trim() !== '').join('\n\n');
+    this.#prefix = prefix;
+    const lost = listIn(this.#kept(UNSENT)).flatMap(writtenIn);
+    const kept = this.#kept(PRESET) ?? '';
+    this.text = [...lost.map(({ question }) => question), this.#kept(TEXT) ?? ''].filter((text) => text.trim() !== '').join('\n\n');
     this.preset = isOffered(kept) && kept !== USUAL ? kept : (lost.at(-1)?.preset ?? USUAL);
-    this.#keep(joined([], [...lost.flatMap(({ files }) => files), ...listIn(storage.getItem(FILES)).flatMap(fileIn)]).files);
-    storage.removeItem(UNSENT);
+    this.#keep(joined([], [...lost.flatMap(({ files }) => files), ...listIn(this.#kept(FILES)).flatMap(fileIn)]).files);
+    storage.removeItem(prefix + UNSENT);
   }
 
   get text(): string {
@@ -37,7 +43,7 @@ export class Draft {
 
   set text(text: string) {
     this.#text = text;
-    this.#storage.setItem(TEXT, text);
+    this.#storage.setItem(this.#prefix + TEXT, text);
     this.#onchange();
   }
 
@@ -48,7 +54,7 @@ export class Draft {
 
   set preset(preset: Preset) {
     this.#preset = preset;
-    this.#storage.setItem(PRESET, preset);
+    this.#storage.setItem(this.#prefix + PRESET, preset);
     this.#onchange();
   }
 
@@ -107,13 +113,17 @@ export class Draft {
     this.#onchange();
   }
 
+  #kept(name: string): string | null {
+    return this.#storage.getItem(this.#prefix + name);
+  }
+
   /** What is too much for the storage is not kept; the words are, which have a place of their own. */
   #store(name: string, list: readonly unknown[]): void {
     try {
-      if (list.length > 0) this.#storage.setItem(name, JSON.stringify(list));
-      else this.#storage.removeItem(name);
+      if (list.length > 0) this.#storage.setItem(this.#prefix + name, JSON.stringify(list));
+      else this.#storage.removeItem(this.#prefix + name);
     } catch {
-      this.#storage.removeItem(name);
+      this.#storage.removeItem(this.#prefix + name);
     }
   }
 }

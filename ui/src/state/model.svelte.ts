@@ -18,6 +18,7 @@ const TRIES = 10;
 export class Model {
   readonly #health = new Watched<DetailedHealth | undefined>(undefined);
   #asking: AbortController | undefined;
+  #wakings = $state(0);
 
   get state(): ModelState {
     return stateOf(this.#health.value);
@@ -48,6 +49,11 @@ export class Model {
   /** The share that is in memory while it loads, 0 to 1. */
   get progress(): number | undefined {
     return this.#health.value?.model.progress ?? undefined;
+  }
+
+  /** How often somebody asked here for a model that slept. */
+  get wakings(): number {
+    return this.#wakings;
   }
 
   /** Why it failed, in the API's words. */
@@ -97,6 +103,7 @@ export class Model {
 
   async #ask(api: Api, woken: boolean): Promise<void> {
     this.#asking?.abort();
+    if (woken) this.#wakings += 1;
     const { signal } = (this.#asking = new AbortController());
     for (let silences = 0; silences < TRIES; ) {
       try {
@@ -113,6 +120,18 @@ export class Model {
         await pause(AFTER_SILENCE, signal);
       }
       if (signal.aborted) return;
+    }
+  }
+
+  /** Asks until the model is not in memory any more. Rejects when `signal` is aborted. */
+  async rests(api: Api, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      await this.refresh(api);
+      // It may not have begun to leave.
+      this.#asking?.abort();
+      if (this.state !== 'ready' && this.state !== 'loading') return;
+      await pause(WHILE_LOADING, signal);
+      signal.throwIfAborted();
     }
   }
 }

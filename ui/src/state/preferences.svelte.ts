@@ -30,6 +30,11 @@ export class Preferences {
   constructor(storage: Storage, systemLanguage: string) {
     this.#storage = storage;
     this.#systemLanguage = systemLanguage;
+    this.lookAgain();
+  }
+
+  /** Reads what is kept, which another window may have changed. */
+  lookAgain(): void {
     this.#language = this.#kept('language', languages, 'system');
     this.#theme = this.#kept('theme', themes, 'system');
     this.#codeLanguage = this.#kept('codeLanguage', codeLanguages, 'python');

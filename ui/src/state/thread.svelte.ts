@@ -60,6 +60,8 @@ export interface Surroundings extends Backend {
   onchange(thread: Thread): void;
   /** The API has something new to show in its list. */
   onkept(): void;
+  /** An answer has come to its end. */
+  onended?(message: Message): void;
 }
 
 /** How long is waited for a sidecar to read from, in milliseconds. */
@@ -265,6 +267,7 @@ export class Thread {
     });
     this.#surroundings.onchange(this);
     if (message.accepted) this.#surroundings.onkept();
+    this.#surroundings.onended?.(message);
   }
 }
 

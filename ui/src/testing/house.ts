@@ -20,9 +20,10 @@ export class FakeHost implements Host {
   foldersOpened = 0;
   quickHidden = 0;
   spoken = '';
+  grown = false;
   /** Whether whoever is asked where to save a file does not say. */
   refusing = false;
-  can: Abilities = { tray: true, shortcut: true };
+  can: Abilities = { tray: true, shortcut: 'works' };
   chosen: Choices = { background: false, notifications: true, shortcut: 'Ctrl+Shift+Space' };
   atLogin = false;
   #callback: ((status: SidecarStatus) => void) | undefined;
@@ -42,6 +43,7 @@ export class FakeHost implements Host {
     return Promise.resolve();
   };
   windowReady = () => Promise.resolve();
+  windowDrawn = () => Promise.resolve();
 
   saveFile = (name: string, content: string) => {
     if (!this.refusing) this.saved.push({ name, content });
@@ -80,6 +82,10 @@ export class FakeHost implements Host {
   };
   hideQuick = () => {
     this.quickHidden += 1;
+    return Promise.resolve();
+  };
+  growQuick = (grown: boolean) => {
+    this.grown = grown;
     return Promise.resolve();
   };
   onQuickShown = (callback: () => void) => {
