@@ -3,7 +3,27 @@
 use tauri_build::{AppManifest, Attributes, CodegenContext};
 
 fn main() {
-    let commands = &["sidecar_status", "restart_sidecar", "window_ready"];
+    let commands = &[
+        "sidecar_status",
+        "restart_sidecar",
+        "window_ready",
+        "window_drawn",
+        "remembered",
+        "remember",
+        "save_file",
+        "open_data_folder",
+        "notify",
+        "abilities",
+        "choices",
+        "choose",
+        "starts_at_login",
+        "set_start_at_login",
+        "speak",
+        "show_engine",
+        "hide_quick",
+        "grow_quick",
+        "open_in_window",
+    ];
     let attributes =
         Attributes::new().app_manifest(AppManifest::new().commands(commands)).codegen(CodegenContext::new());
     tauri_build::try_build(attributes).expect("the front end is built into ui/dist before the desktop app");

@@ -1,28 +1,71 @@
-//! All that the window may ask of the desktop, and the one thing that it is told.
+//! All that the windows may ask of the desktop, and what they are told unasked.
 
+use std::collections::BTreeMap;
+
+use serde::Serialize;
 use tauri::ipc::Invoke;
-use tauri::{AppHandle, Emitter, State, WebviewWindow};
+use tauri::{AppHandle, Emitter, Manager, State, WebviewWindow};
 
+use crate::choices::{Choices, Memory, Patch};
+use crate::folder::Kept;
+use crate::language::Language;
+use crate::quick::{self, Opened};
+use crate::shortcut::{self, Shortcut};
 use crate::supervisor::{SidecarStatus, Supervisor};
-use crate::window;
+use crate::tray::{self, Engine};
+use crate::{files, login, notice, window};
 
 /// The event that carries a [`SidecarStatus`] whenever it changes.
 const SIDECAR_STATUS: &str = "sidecar-status";
 
-/// The commands. `build.rs` names them too, and `capabilities/main.json` allows them.
+/// The event that tells a window what another one remembers from now on.
+const REMEMBERED: &str = "remembered";
+
+/// Bytes of the longest text that is remembered: more than anybody types.
+const LONGEST: usize = 4 << 20;
+
+/// What the pages remember, by names of their own.
+pub type Pages = Kept<BTreeMap<String, String>>;
+
+/// The file with it, in the data folder.
+pub const PAGES: &str = "window.json";
+
+/// The commands. `build.rs` names them too, and the files of `capabilities` allow them.
 pub fn handler() -> impl Fn(Invoke) -> bool + Send + Sync + 'static {
-    tauri::generate_handler![sidecar_status, restart_sidecar, window_ready]
+    tauri::generate_handler![
+        sidecar_status,
+        restart_sidecar,
+        window_ready,
+        window_drawn,
+        remembered,
+        remember,
+        save_file,
+        open_data_folder,
+        notify,
+        abilities,
+        choices,
+        choose,
+        starts_at_login,
+        set_start_at_login,
+        speak,
+        show_engine,
+        hide_quick,
+        grow_quick,
+        open_in_window
+    ]
 }
 
-/// Tells the window of each change of the sidecar's status, as long as the app runs.
+/// Tells the windows of each change of the sidecar's status, as long as the app runs.
 pub fn report_changes(app: &AppHandle, supervisor: &Supervisor) {
     let app = app.clone();
     let mut status = supervisor.changes();
     tauri::async_runtime::spawn(async move {
         while status.changed().await.is_ok() {
             let status = status.borrow_and_update().clone();
-            if let Err(error) = app.emit_to(window::MAIN, SIDECAR_STATUS, status) {
-                tracing::warn!("could not tell the window how the sidecar is: {error}");
+            for window in [window::MAIN, quick::QUICK] {
+                if let Err(error) = app.emit_to(window, SIDECAR_STATUS, &status) {
+                    tracing::warn!("could not tell the window {window} how the sidecar is: {error}");
+                }
             }
         }
     });
@@ -40,8 +83,138 @@ fn restart_sidecar(supervisor: State<'_, Supervisor>) {
     supervisor.restart();
 }
 
-/// The front end has drawn its first view.
+/// The page has a first view.
 #[tauri::command]
 fn window_ready(window: WebviewWindow) {
     window::ready(&window);
+}
+
+/// The first view was drawn on the screen.
+#[tauri::command]
+fn window_drawn(window: WebviewWindow) -> tauri::Result<()> {
+    window::drawn(&window);
+    // Only now, so that the second page does not keep the first one waiting.
+    quick::prepare(window.app_handle()).map(drop)
+}
+
+/// All that pages remember.
+#[tauri::command]
+fn remembered(pages: State<'_, Pages>) -> BTreeMap<String, String> {
+    pages.get()
+}
+
+/// Remembers a text by a name, or forgets it. The other windows hear of it.
+#[tauri::command]
+fn remember(window: WebviewWindow, pages: State<'_, Pages>, name: String, value: Option<String>) -> Result<(), String> {
+    if value.as_ref().is_some_and(|value| value.len() > LONGEST) {
+        return Err(format!("`{name}` is too long to be remembered"));
+    }
+    pages.change(|texts| match &value {
+        Some(value) => drop(texts.insert(name.clone(), value.clone())),
+        None => drop(texts.remove(&name)),
+    });
+    for other in [window::MAIN, quick::QUICK] {
+        if other != window.label() {
+            window.emit_to(other, REMEMBERED, (&name, &value)).map_err(|error| error.to_string())?;
+        }
+    }
+    Ok(())
+}
+
+/// Lets the user save a text as a file; `false` if they did not.
+#[tauri::command]
+async fn save_file(window: WebviewWindow, name: String, content: String) -> Result<bool, String> {
+    files::save(&window, &name, content).await
+}
+
+/// Shows the data folder.
+#[tauri::command]
+async fn open_data_folder() -> Result<(), String> {
+    files::open_data_folder()
+}
+
+/// Tells of something, unless the window is being looked at.
+#[tauri::command]
+fn notify(window: WebviewWindow, title: &str, text: &str) {
+    notice::tell(&window, title, text);
+}
+
+/// What this desktop can do.
+#[derive(Debug, Serialize)]
+struct Abilities {
+    tray: bool,
+    shortcut: Shortcut,
+}
+
+/// What this desktop can do, as far as it is known now.
+#[tauri::command]
+async fn abilities(app: AppHandle) -> Abilities {
+    let chosen = app.state::<Memory>().get().choices.shortcut;
+    Abilities { tray: tray::is_there(&app), shortcut: shortcut::state(&app, chosen.as_deref()) }
+}
+
+/// What is chosen.
+#[tauri::command]
+fn choices(memory: State<'_, Memory>) -> Choices {
+    memory.get().choices
+}
+
+/// Chooses, and tells what is chosen then: keys that cannot be had are not.
+#[tauri::command]
+async fn choose(app: AppHandle, choices: Patch) -> Choices {
+    let memory = app.state::<Memory>();
+    let before = memory.get().choices;
+    let mut wanted = before.clone().with(choices);
+    if wanted.shortcut != before.shortcut && !shortcut::take(&app, wanted.shortcut.as_deref()) {
+        wanted.shortcut = before.shortcut;
+    }
+    memory.change(|memory| memory.choices = wanted).choices
+}
+
+/// Whether HAPA starts with the user's session.
+#[tauri::command]
+fn starts_at_login(app: AppHandle) -> bool {
+    login::is_on(&app)
+}
+
+/// Sees to it that HAPA does, or does not.
+#[tauri::command]
+fn set_start_at_login(app: AppHandle, on: bool) -> Result<(), String> {
+    login::set(&app, on).map_err(|error| {
+        tracing::warn!("could not change whether HAPA starts with the session: {error}");
+        error.to_string()
+    })
+}
+
+/// The window speaks this language, and so does the tray from now on.
+#[tauri::command]
+fn speak(app: AppHandle, memory: State<'_, Memory>, language: Language) {
+    if memory.get().language != Some(language) {
+        memory.change(|memory| memory.language = Some(language));
+    }
+    tray::speak(&app, language);
+}
+
+/// What the engine is doing, for the tray.
+#[tauri::command]
+fn show_engine(app: AppHandle, state: Engine) {
+    tray::show_engine(&app, state);
+}
+
+/// Hides the quick window.
+#[tauri::command]
+fn hide_quick(app: AppHandle) {
+    quick::hide(&app);
+}
+
+/// Makes room for an answer in the quick window, or takes it back.
+#[tauri::command]
+fn grow_quick(window: WebviewWindow, grown: bool) -> tauri::Result<()> {
+    quick::grow(&window, grown)
+}
+
+/// Goes on in the main window.
+#[tauri::command]
+fn open_in_window(app: AppHandle, what: Opened) -> tauri::Result<()> {
+    quick::open_in_window(&app, &what)
 }

@@ -1,12 +1,23 @@
 //! HAPA's window: one process that shows the front end and keeps the sidecar running.
 #![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
 
+mod choices;
 mod commands;
+mod files;
+mod folder;
+mod language;
+mod login;
+mod notice;
+mod quick;
+mod shortcut;
 mod supervisor;
+mod tray;
 mod window;
 
 use std::process::ExitCode;
 
+use choices::Memory;
+use language::Language;
 use supervisor::{Patience, Program, Supervisor};
 use tauri::{App, AppHandle, Manager, RunEvent};
 use tracing_subscriber::EnvFilter;
@@ -17,12 +28,17 @@ fn main() -> ExitCode {
         .with_env_filter(EnvFilter::builder().with_default_directive(tracing::Level::INFO.into()).from_env_lossy())
         .init();
     window::avoid_known_blanks();
-    let app = tauri::Builder::default()
+    let mut app = tauri::Builder::default()
         // First, so that a second start ends before it begins anything.
-        .plugin(tauri_plugin_single_instance::init(|app, _arguments, _folder| window::show(app)))
-        .invoke_handler(commands::handler())
-        .setup(|app| Ok(open(app)?))
-        .build(context());
+        .plugin(tauri_plugin_single_instance::init(|app, arguments, _folder| started_again(app, &arguments)))
+        .plugin(window::placement())
+        .plugin(login::plugin())
+        .plugin(tauri_plugin_dialog::init())
+        .plugin(tauri_plugin_notification::init());
+    if let Some(keys) = shortcut::plugin() {
+        app = app.plugin(keys);
+    }
+    let app = app.invoke_handler(commands::handler()).setup(|app| Ok(open(app)?)).build(context());
     match app {
         Ok(app) => ExitCode::from(u8::try_from(app.run_return(on_event)).unwrap_or(1)),
         Err(error) => {
@@ -43,7 +59,31 @@ fn open(app: &App) -> tauri::Result<()> {
     commands::report_changes(app.handle(), &supervisor);
     app.manage(supervisor);
     end_on_signals(app.handle().clone());
-    window::open(app)
+    app.manage(choices::open());
+    app.manage(commands::Pages::open(commands::PAGES));
+    app.manage(shortcut::Held::default());
+    tray::open(app, language(app.handle()));
+    notice::follow_clicks(app.handle());
+    shortcut::take(app.handle(), app.state::<Memory>().get().choices.shortcut.as_deref());
+    window::open(app)?;
+    if quick::is_asked_for() {
+        quick::show(app.handle());
+    }
+    Ok(())
+}
+
+/// The language that the desktop speaks: the window's, as far as it is known.
+fn language(app: &AppHandle) -> Language {
+    app.state::<Memory>().get().language.unwrap_or_else(Language::of_system)
+}
+
+/// Somebody started HAPA while it runs.
+fn started_again(app: &AppHandle, arguments: &[String]) {
+    if arguments.iter().any(|argument| argument == quick::ARGUMENT) {
+        quick::show(app);
+    } else if !login::is_in(arguments) {
+        window::show(app);
+    }
 }
 
 fn on_event(app: &AppHandle, event: RunEvent) {

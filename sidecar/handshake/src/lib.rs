@@ -93,9 +93,10 @@ impl Discovery {
 
 /// The folder for everything HAPA keeps: the database, models, logs and keys.
 ///
-/// `chosen` is the value of [`DATA_VARIABLE`], which wins. `None` comes back only on a system without home folders.
+/// `chosen` is the value of [`DATA_VARIABLE`], which wins unless it is empty. `None` comes back only on a system without home folders.
 #[must_use]
 pub fn data_folder(chosen: Option<PathBuf>) -> Option<PathBuf> {
+    let chosen = chosen.filter(|folder| !folder.as_os_str().is_empty());
     chosen.or_else(|| directories::ProjectDirs::from("dev", "hapa", "hapa").map(|dirs| dirs.data_dir().to_path_buf()))
 }
 

@@ -38,6 +38,7 @@ pub const WINDOW: &[Package] = &[
         proof: Proof::Library("webkit2gtk-4.1"),
     },
     Package { name: "libdbus-1-dev", why: "to talk to the desktop", proof: Proof::Library("dbus-1") },
+    Package { name: "libayatana-appindicator3-1", why: "for the icon in the tray", proof: Proof::None },
     Package { name: "fonts-noto-cjk", why: "to show Korean", proof: Proof::None },
 ];
 

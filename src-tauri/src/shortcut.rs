@@ -1,0 +1,80 @@
+//! The keys that open the quick window from anywhere.
+
+use std::env;
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+use tauri::plugin::TauriPlugin;
+use tauri::{AppHandle, Manager, Wry};
+use tauri_plugin_global_shortcut::{Builder, GlobalShortcutExt, ShortcutState};
+
+use crate::quick;
+
+/// The keys that are ours now.
+#[derive(Debug, Default)]
+pub struct Held(Mutex<Option<String>>);
+
+/// Whether keys can be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shortcut {
+    /// The chosen ones work, or none are chosen.
+    Works,
+    /// Another program has them.
+    Taken,
+    /// Not on this desktop.
+    Unavailable,
+}
+
+/// What asks the system for keys; `None` where it cannot be asked.
+///
+/// Wayland hands keys to the window in front alone, so keys that X11 grants there would be dead in most places.
+pub fn plugin() -> Option<TauriPlugin<Wry>> {
+    let wayland = cfg!(target_os = "linux") && env::var_os("WAYLAND_DISPLAY").is_some_and(|name| !name.is_empty());
+    (!wayland).then(|| Builder::new().build())
+}
+
+/// Takes keys in place of those that were taken before. `false` if they cannot be had; then those before stay.
+pub fn take(app: &AppHandle, keys: Option<&str>) -> bool {
+    if !is_available(app) {
+        return keys.is_none();
+    }
+    let held = app.state::<Held>();
+    let mut held = held.0.lock().unwrap_or_else(PoisonError::into_inner);
+    if held.as_deref() == keys {
+        return true;
+    }
+    if let Some(keys) = keys
+        && let Err(error) = register(app, keys)
+    {
+        tracing::warn!("could not have {keys} for the quick window: {error}");
+        return false;
+    }
+    if let Some(before) = held.take() {
+        let _ = app.global_shortcut().unregister(before.as_str());
+    }
+    *held = keys.map(str::to_owned);
+    true
+}
+
+/// Whether `chosen` keys work.
+pub fn state(app: &AppHandle, chosen: Option<&str>) -> Shortcut {
+    if !is_available(app) {
+        return Shortcut::Unavailable;
+    }
+    let held = app.state::<Held>();
+    let works = held.0.lock().unwrap_or_else(PoisonError::into_inner).as_deref() == chosen;
+    if works { Shortcut::Works } else { Shortcut::Taken }
+}
+
+fn is_available(app: &AppHandle) -> bool {
+    app.try_state::<tauri_plugin_global_shortcut::GlobalShortcut<Wry>>().is_some()
+}
+
+fn register(app: &AppHandle, keys: &str) -> Result<(), tauri_plugin_global_shortcut::Error> {
+    app.global_shortcut().on_shortcut(keys, |app, _, event| {
+        if event.state == ShortcutState::Pressed {
+            quick::toggle(app);
+        }
+    })
+}
