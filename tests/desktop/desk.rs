@@ -1,5 +1,7 @@
 //! A place for one test's window: a display, a session bus and folders of its own.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -45,6 +47,23 @@ impl Desk {
         self.home.path()
     }
 
+    /// The address of its session bus.
+    pub fn bus(&self) -> &str {
+        &self.bus
+    }
+
+    /// Lets a shell script stand in for a program that others call.
+    pub fn stub(&self, name: &str, script: &str) {
+        let file = self.stubs().join(name);
+        fs::create_dir_all(self.stubs()).expect("the desk has room");
+        fs::write(&file, format!("#!/bin/sh\n{script}\n")).expect("the desk has room");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    }
+
+    fn stubs(&self) -> PathBuf {
+        self.data().join("stubs")
+    }
+
     /// Its display.
     pub fn screen(&self) -> Screen {
         Screen::of(&self.display)
@@ -56,7 +75,10 @@ impl Desk {
         let home = self.home.path();
         command.env_clear();
         // What programs need to be found, and to find their libraries.
-        command.envs(std::env::vars_os().filter(|(name, _)| name == "PATH" || name == "LD_LIBRARY_PATH"));
+        command.envs(std::env::vars_os().filter(|(name, _)| name == "LD_LIBRARY_PATH"));
+        let paths = std::env::var_os("PATH").unwrap_or_default();
+        let paths = std::iter::once(self.stubs()).chain(std::env::split_paths(&paths));
+        command.env("PATH", std::env::join_paths(paths).expect("no folder has a colon in its name"));
         command.env("HOME", home).env("XDG_RUNTIME_DIR", home).env("LANG", "C.UTF-8");
         command.env("DISPLAY", &self.display).env("GDK_BACKEND", "x11").env("DBUS_SESSION_BUS_ADDRESS", &self.bus);
         command.env("HAPA_DATA_DIR", home).env("HAPA_SCRIPT", home.join("script.json"));

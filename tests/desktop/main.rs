@@ -1,7 +1,9 @@
 //! The window, opened for real: a question becomes code, and what happens to it when processes die.
 #![cfg(target_os = "linux")]
 
+mod around;
 mod desk;
+mod panel;
 mod processes;
 mod screen;
 mod window;
@@ -139,9 +141,13 @@ async fn a_page_that_dies_is_drawn_again_in_the_same_window() {
     let screen = desk.screen();
     let window = screen.window().await;
     let app_id = app.id().unwrap();
-    let page = processes::page(app_id, None).await;
-    processes::signal(page, Signal::SIGKILL);
-    processes::page(app_id, Some(page)).await;
+    // The main window's page is the first.
+    let before = processes::pages(app_id).await;
+    processes::signal(before[0], Signal::SIGKILL);
+    eventually("the page is drawn by another process", || async {
+        processes::pages_now(app_id).into_iter().find(|page| !before.contains(page))
+    })
+    .await;
     assert_eq!(screen.window().await, window);
 }
 

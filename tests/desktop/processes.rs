@@ -33,14 +33,28 @@ fn parent_of(status: &str) -> Option<u32> {
     status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
 }
 
-/// The process that draws the page of this app's window, as soon as there is one other than `before`.
-pub async fn page(app: u32, before: Option<u32>) -> u32 {
-    eventually("the page is drawn", || async {
-        let processes = fs::read_dir("/proc").ok()?.flatten();
-        let mut pids = processes.filter_map(|process| process.file_name().to_str()?.parse().ok());
-        pids.find(|pid| Some(*pid) != before && draws_for(*pid, app))
+/// The processes that draw the pages of this app's windows, the oldest first, as soon as there are two.
+pub async fn pages(app: u32) -> Vec<u32> {
+    eventually("both pages are drawn", || async {
+        let pages = pages_now(app);
+        (pages.len() >= 2).then_some(pages)
     })
     .await
+}
+
+/// The processes that draw them now.
+pub fn pages_now(app: u32) -> Vec<u32> {
+    let processes = fs::read_dir("/proc").expect("this is Linux").flatten();
+    let pids = processes.filter_map(|process| process.file_name().to_str()?.parse().ok());
+    let mut pages: Vec<u32> = pids.filter(|pid| draws_for(*pid, app)).collect();
+    pages.sort_unstable();
+    pages
+}
+
+/// The environment of a process, as its variables were when it began.
+pub fn environment(pid: u32) -> String {
+    let variables = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    String::from_utf8_lossy(&variables).replace('\0', "\n")
 }
 
 fn draws_for(pid: u32, app: u32) -> bool {

@@ -3,9 +3,22 @@
 use tests::eventually;
 use x11rb::connection::Connection;
 use x11rb::protocol::xproto::{
-    AtomEnum, CLIENT_MESSAGE_EVENT, ClientMessageEvent, ConnectionExt, EventMask, MapState, Window,
+    AtomEnum, CLIENT_MESSAGE_EVENT, ClientMessageEvent, ConfigureWindowAux, ConnectionExt, CreateWindowAux, EventMask,
+    GrabMode, KEY_PRESS_EVENT, KEY_RELEASE_EVENT, MapState, ModMask, Window, WindowClass,
 };
+use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
+
+/// What the windows are called.
+pub const MAIN: &str = "HAPA";
+pub const QUICK: &str = "HAPA quick question";
+
+/// Symbols of keys that are no letters.
+pub const ENTER: u32 = 0xff0d;
+pub const ESCAPE: u32 = 0xff1b;
+pub const CONTROL: u32 = 0xffe3;
+pub const SHIFT: u32 = 0xffe1;
+pub const SPACE: u32 = 0x20;
 
 /// A connection to the display of a desk.
 pub struct Screen {
@@ -24,26 +37,142 @@ impl Screen {
     /// HAPA's window, as soon as it is shown; there must be just one.
     pub async fn window(&self) -> Window {
         eventually("the window is shown", || async {
-            let shown = self.windows();
+            let shown = self.shown(MAIN);
             assert!(shown.len() < 2, "there are {} windows", shown.len());
             shown.first().copied()
         })
         .await
     }
 
+    /// The quick window, as soon as it is shown.
+    pub async fn quick(&self) -> Window {
+        eventually("the quick window is shown", || async { self.shown(QUICK).first().copied() }).await
+    }
+
+    /// Waits until no window of this name is shown.
+    pub async fn lacks(&self, name: &str) {
+        eventually(&format!("{name} is hidden"), || async { self.shown(name).is_empty().then_some(()) }).await;
+    }
+
+    /// Whether a window of this name is shown now.
+    pub fn has(&self, name: &str) -> bool {
+        !self.shown(name).is_empty()
+    }
+
+    /// Where a window is and how large: x, y, width, height.
+    pub fn place(&self, window: Window) -> (i16, i16, u16, u16) {
+        let place =
+            self.server.get_geometry(window).expect("the display answers").reply().expect("the window is there");
+        (place.x, place.y, place.width, place.height)
+    }
+
+    /// Moves a window, as its user would.
+    pub fn put(&self, window: Window, (x, y, width, height): (i16, i16, u16, u16)) {
+        let place =
+            ConfigureWindowAux::new().x(i32::from(x)).y(i32::from(y)).width(u32::from(width)).height(u32::from(height));
+        self.server.configure_window(window, &place).expect("the display answers");
+        self.server.flush().expect("the display answers");
+    }
+
+    /// Presses keys together, the last one last, and lets them go.
+    pub fn press(&self, keys: &[u32]) {
+        let codes: Vec<u8> = keys.iter().map(|key| self.code(*key)).collect();
+        let down = codes.iter().map(|code| (KEY_PRESS_EVENT, *code));
+        let up = codes.iter().rev().map(|code| (KEY_RELEASE_EVENT, *code));
+        for (kind, code) in down.chain(up) {
+            self.server.xtest_fake_input(kind, code, 0, self.root, 0, 0, 0).expect("the display answers");
+        }
+        self.server.flush().expect("the display answers");
+    }
+
+    /// Takes keys for itself, as another program would, until the screen is gone.
+    pub fn grab(&self, keys: &[u32]) {
+        let (key, held) = keys.split_last().expect("there are keys");
+        let bit = |key: &u32| if *key == CONTROL { ModMask::CONTROL } else { ModMask::SHIFT };
+        let held = held.iter().map(bit).fold(ModMask::default(), |all, one| all | one);
+        let grab = self.server.grab_key(false, self.root, held, self.code(*key), GrabMode::ASYNC, GrabMode::ASYNC);
+        grab.expect("the display answers").check().expect("nobody else has the keys");
+    }
+
+    /// A dialog for a file, as soon as it is shown: the one window that is neither of ours.
+    pub async fn dialog(&self) {
+        eventually("a dialog is shown", || async {
+            let tree = self.server.query_tree(self.root).ok()?.reply().ok()?;
+            let mut shown = tree.children.into_iter().filter(|window| self.is_titled(*window).unwrap_or_default());
+            shown.next()
+        })
+        .await;
+    }
+
+    /// Whether a window is shown that has a title other than ours.
+    fn is_titled(&self, window: Window) -> Option<bool> {
+        let attributes = self.server.get_window_attributes(window).ok()?.reply().ok()?;
+        let name =
+            self.server.get_property(false, window, AtomEnum::WM_NAME, AtomEnum::ANY, 0, 64).ok()?.reply().ok()?.value;
+        let ours = [MAIN, QUICK].iter().any(|ours| name == ours.as_bytes());
+        Some(attributes.map_state == MapState::VIEWABLE && !name.is_empty() && !ours)
+    }
+
+    /// Types a path, whose key symbols are its characters.
+    pub fn write_path(&self, path: &str) {
+        for char in path.chars() {
+            match char {
+                'A'..='Z' => self.press(&[SHIFT, u32::from(char.to_ascii_lowercase())]),
+                '_' => self.press(&[SHIFT, u32::from('-')]),
+                _ => self.press(&[u32::from(char)]),
+            }
+        }
+    }
+
+    /// Types small letters and spaces, whose key symbols are their characters.
+    pub fn write(&self, text: &str) {
+        text.bytes().for_each(|letter| self.press(&[u32::from(letter)]));
+    }
+
+    /// The text in the clipboard, as soon as there is one.
+    pub async fn clipboard(&self) -> String {
+        let server = &self.server;
+        let [clipboard, text, place] = ["CLIPBOARD", "UTF8_STRING", "HAPA_TEST"].map(|name| self.atom(name));
+        let window = server.generate_id().expect("there are ids left");
+        let all = CreateWindowAux::new();
+        server
+            .create_window(0, window, self.root, 0, 0, 1, 1, 0, WindowClass::INPUT_ONLY, 0, &all)
+            .expect("the display answers");
+        eventually("there is text in the clipboard", || async {
+            server.convert_selection(window, clipboard, text, place, x11rb::CURRENT_TIME).ok()?;
+            server.flush().ok()?;
+            let property = server.get_property(true, window, place, AtomEnum::ANY, 0, 1 << 16).ok()?.reply().ok()?;
+            (!property.value.is_empty()).then(|| String::from_utf8_lossy(&property.value).into_owned())
+        })
+        .await
+    }
+
+    /// The code of the key that has this symbol without others being held.
+    fn code(&self, symbol: u32) -> u8 {
+        let setup = self.server.setup();
+        let (first, last) = (setup.min_keycode, setup.max_keycode);
+        let map = self.server.get_keyboard_mapping(first, last - first + 1).expect("the display answers");
+        let map = map.reply().expect("there is a keyboard");
+        let mut keys = map.keysyms.chunks(usize::from(map.keysyms_per_keycode));
+        let index = keys.position(|key| key[0] == symbol).expect("the keyboard has the key");
+        first + u8::try_from(index).expect("a keyboard has few keys")
+    }
+
+    fn atom(&self, name: &str) -> u32 {
+        let atom = self.server.intern_atom(false, name.as_bytes()).expect("the display answers");
+        atom.reply().expect("the display answers").atom
+    }
+
     /// Takes a window off the screen without telling the program behind it.
     pub async fn hide(&self, window: Window) {
         self.server.unmap_window(window).expect("the display answers");
         self.server.flush().expect("the display answers");
-        eventually("the window is hidden", || async { self.windows().is_empty().then_some(()) }).await;
+        eventually("the window is hidden", || async { self.shown(MAIN).is_empty().then_some(()) }).await;
     }
 
     /// Does what a window's close button does.
     pub fn close(&self, window: Window) {
-        let [protocols, delete] = ["WM_PROTOCOLS", "WM_DELETE_WINDOW"].map(|name| {
-            let atom = self.server.intern_atom(false, name.as_bytes()).expect("the display answers");
-            atom.reply().expect("the display answers").atom
-        });
+        let [protocols, delete] = ["WM_PROTOCOLS", "WM_DELETE_WINDOW"].map(|name| self.atom(name));
         let data = [delete, x11rb::CURRENT_TIME, 0, 0, 0].into();
         let event = ClientMessageEvent {
             response_type: CLIENT_MESSAGE_EVENT,
@@ -57,17 +186,17 @@ impl Screen {
         self.server.flush().expect("the display answers");
     }
 
-    /// HAPA's windows that are shown now.
-    fn windows(&self) -> Vec<Window> {
+    /// The windows of this name that are shown now.
+    fn shown(&self, name: &str) -> Vec<Window> {
         let tree = self.server.query_tree(self.root).expect("the display answers").reply().expect("there is a root");
-        tree.children.into_iter().filter(|window| self.is_ours_and_shown(*window).unwrap_or_default()).collect()
+        tree.children.into_iter().filter(|window| self.is_shown(*window, name).unwrap_or_default()).collect()
     }
 
     /// `None` if the window has just gone.
-    fn is_ours_and_shown(&self, window: Window) -> Option<bool> {
+    fn is_shown(&self, window: Window, called: &str) -> Option<bool> {
         let attributes = self.server.get_window_attributes(window).ok()?.reply().ok()?;
         let name =
             self.server.get_property(false, window, AtomEnum::WM_NAME, AtomEnum::ANY, 0, 64).ok()?.reply().ok()?;
-        Some(attributes.map_state == MapState::VIEWABLE && name.value == b"HAPA")
+        Some(attributes.map_state == MapState::VIEWABLE && name.value == called.as_bytes())
     }
 }

@@ -92,6 +92,30 @@ impl Window {
         .await;
     }
 
+    /// Types without sending.
+    pub async fn write(&self, text: &str) {
+        let field = self.find("question").await;
+        field.send_keys(text).await.expect("the field can be written in");
+    }
+
+    /// What is in the question's field.
+    pub async fn written(&self) -> String {
+        let field = self.find("question").await;
+        field.prop("value").await.expect("the window is there").unwrap_or_default()
+    }
+
+    /// What a command of the desktop answers, with arguments.
+    pub async fn invoke(&self, command: &str, arguments: Value) -> Value {
+        let script = "const [command, given, done] = arguments;
+            window.__TAURI_INTERNALS__.invoke(command, given).then(done, (error) => done({ refused: String(error) }));";
+        self.page.execute_async(script, vec![command.into(), arguments]).await.expect("the script answers")
+    }
+
+    /// Whether an element is in the page now.
+    pub async fn has(&self, name: &str) -> bool {
+        self.page.find(Locator::Css(&hook(name))).await.is_ok()
+    }
+
     /// What the desktop says when the page calls a command: `allowed`, or why not.
     pub async fn call(&self, command: &str) -> String {
         let script = "const [command, done] = arguments;

@@ -91,6 +91,29 @@ fn a_dependency_has_one_home() {
 }
 
 #[test]
+fn a_dependency_of_the_desktop_has_one_home_too() {
+    let sources = files("src-tauri/src", &[".rs"]);
+    for (dependency, homes) in [
+        ("tauri_plugin_autostart", &["login.rs"][..]),
+        ("tauri_plugin_dialog", &["files.rs", "main.rs"]),
+        ("tauri_plugin_global_shortcut", &["shortcut.rs"]),
+        ("tauri_plugin_notification", &["notice.rs", "main.rs"]),
+        ("tauri_plugin_opener", &["files.rs"]),
+        ("tauri_plugin_single_instance", &["main.rs"]),
+        ("tauri_plugin_window_state", &["window/placement.rs"]),
+        ("sys_locale", &["language.rs"]),
+        ("webkit2gtk", &["window/renderer.rs"]),
+        ("zbus", &["tray.rs"]),
+        ("fs", &["files.rs", "folder.rs", "supervisor/tests.rs"]),
+    ] {
+        for (path, text) in &sources {
+            let at_home = homes.iter().any(|home| path.ends_with(&format!("src-tauri/src/{home}")));
+            assert!(at_home || !uses(text, dependency), "`{dependency}` is used in {path}, and its home is {homes:?}");
+        }
+    }
+}
+
+#[test]
 fn the_desktop_knows_no_route_no_table_and_no_model() {
     for (path, text) in files("src-tauri", &[".rs", "Cargo.toml"]) {
         for foreign in ["/api/v1", "sqlx", "reqwest", "llama", "axum"] {
