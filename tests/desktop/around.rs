@@ -91,6 +91,18 @@ async fn another_start_can_ask_for_the_quick_window() {
 }
 
 #[tokio::test]
+async fn a_window_that_was_made_hidden_is_laid_out_for_the_size_that_it_is_shown_in() {
+    let _turn = turn().await;
+    let desk = Desk::new(&script()).await;
+    let window = Window::open(&desk).await;
+    eventually("the empty field is one line tall", || async {
+        let height = window.evaluate("return document.querySelector('[data-testid=question]').clientHeight;").await;
+        (10..50).contains(&height.as_i64()?).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_desktop_without_a_tray_is_told_of_once() {
     let _turn = turn().await;
     let desk = Desk::new(&script()).await;

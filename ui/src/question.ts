@@ -26,7 +26,7 @@ const BEGINNING = 80;
 
 /** How a question begins: its first line of words, and never the code in it. */
 export function beginningOf(question: string): string {
-  const words = question.replace(/^\s*(```|~~~)[\s\S]*?(\1|$)/gm, '').trim();
+  const words = question.replace(/^[ \t]*(```|~~~)[\s\S]*?(^[ \t]*\1|(?![\s\S]))/gm, '').trim();
   const line = words.split('\n')[0]?.trim() ?? '';
   const characters = [...line];
   return characters.length > BEGINNING ? `${characters.slice(0, BEGINNING - 1).join('')}…` : line;
