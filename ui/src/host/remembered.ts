@@ -1,12 +1,10 @@
 // What the window remembers, kept by the desktop: a web view writes its own storage only now and then, and loses what was typed
 // just before it was killed.
 
-/** A `Storage` whose values somebody else keeps. Nothing is sent while an earlier value of the same name is on its way. */
+/** A `Storage` whose values somebody else keeps. */
 export class Remembered implements Storage {
   readonly #values: Map<string, string>;
   readonly #keep: (name: string, value: string | null) => Promise<void>;
-  readonly #sending = new Set<string>();
-  readonly #changed = new Set<string>();
 
   /** `values` are those that are kept already; `keep` keeps one more, or forgets it. */
   constructor(values: Record<string, string>, keep: (name: string, value: string | null) => Promise<void>) {
@@ -47,18 +45,12 @@ export class Remembered implements Storage {
     for (const name of [...this.#values.keys()]) this.removeItem(name);
   }
 
-  /** The latest value goes out once the one before has arrived, so that none overtakes another. */
+  /** Each value goes out at once: what waited for an answer to the one before would be lost by a sudden end. They arrive in order. */
   async #send(name: string): Promise<void> {
-    this.#changed.add(name);
-    if (this.#sending.has(name)) return;
-    this.#sending.add(name);
-    while (this.#changed.delete(name)) {
-      try {
-        await this.#keep(name, this.getItem(name));
-      } catch {
-        // It is still remembered here, and goes out with the next change.
-      }
+    try {
+      await this.#keep(name, this.getItem(name));
+    } catch {
+      // It is still remembered here, and goes out with the next change.
     }
-    this.#sending.delete(name);
   }
 }
