@@ -1,6 +1,7 @@
 //! What is around the window: the tray, keys from anywhere, notices, files, and what outlives a sudden end.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -35,6 +36,23 @@ async fn the_trays_menu_shows_how_the_engine_is_opens_the_quick_window_and_quits
 }
 
 #[tokio::test]
+async fn the_tray_pauses_the_engine_which_frees_its_memory_and_resumes_it() {
+    let _turn = turn().await;
+    let mut desk = Desk::new(&script()).await;
+    let model = std::env::var("HAPA_TEST_MODEL").expect("`cargo xtask test` names a small model in HAPA_TEST_MODEL");
+    desk.let_answer(model.into());
+    let panel = Panel::on(&desk).await;
+    let window = Window::open(&desk).await;
+    panel.says("Ready").await;
+    panel.click("Pause the engine").await;
+    panel.says("Paused: the model is out of memory").await;
+    window.find("paused").await;
+    panel.click("Resume the engine").await;
+    panel.says("Ready").await;
+    eventually("it is not paused any more", || async { (!window.has("paused").await).then_some(()) }).await;
+}
+
+#[tokio::test]
 async fn the_tray_speaks_as_the_window_does() {
     let _turn = turn().await;
     let desk = Desk::new(&script()).await;
@@ -53,8 +71,12 @@ async fn a_question_from_anywhere_is_answered_copied_and_kept() {
     let screen = desk.screen();
     screen.window().await;
     quick_is_ready(&desk).await;
+    let asked = Instant::now();
     screen.press(&[CONTROL, SHIFT, SPACE]);
     screen.quick().await;
+    let took = asked.elapsed();
+    assert!(took < Duration::from_millis(500), "it took {took:?}, and usually takes a tenth of a second");
+    println!("the quick window came after {took:?}");
     screen.write("unique list");
     remembered(&desk, "hapa.quick.draft", "unique list").await;
     screen.press(&[ENTER]);
@@ -64,9 +86,10 @@ async fn a_question_from_anywhere_is_answered_copied_and_kept() {
     .await;
     assert_eq!(kept["question"], "unique list");
     // The page may hear of the end a moment after the history does; until then Enter copies nothing.
+    let reader = screen.reader();
     let copied = eventually("the code is copied", || async {
         screen.press(&[ENTER]);
-        Some(screen.clipboard().await)
+        screen.clipboard(reader)
     })
     .await;
     assert_eq!(copied, "def unique(items):\n    return list(dict.fromkeys(items))");

@@ -20,6 +20,7 @@ pub struct Desk {
     display: String,
     bus: String,
     sidecar: Option<PathBuf>,
+    model: Option<PathBuf>,
     _servers: [Child; 2],
 }
 
@@ -34,12 +35,17 @@ impl Desk {
         let mut bus = Command::new("dbus-daemon");
         bus.args(["--session", "--nofork", "--nopidfile", "--print-address=1"]);
         let (bus, address) = first_line(bus).await;
-        Self { home, display: format!(":{number}"), bus: address, sidecar: None, _servers: [screen, bus] }
+        Self { home, display: format!(":{number}"), bus: address, sidecar: None, model: None, _servers: [screen, bus] }
     }
 
     /// Lets this program stand in for `hapa`.
     pub fn let_stand_in(&mut self, program: PathBuf) {
         self.sidecar = Some(program);
+    }
+
+    /// Lets a real model answer instead of the script.
+    pub fn let_answer(&mut self, model: PathBuf) {
+        self.model = Some(model);
     }
 
     /// HAPA's data folder.
@@ -83,6 +89,9 @@ impl Desk {
         command.env("DISPLAY", &self.display).env("GDK_BACKEND", "x11").env("DBUS_SESSION_BUS_ADDRESS", &self.bus);
         command.env("HAPA_DATA_DIR", home).env("HAPA_SCRIPT", home.join("script.json"));
         command.envs(self.sidecar.iter().map(|program| ("HAPA_SIDECAR", program)));
+        if let Some(model) = &self.model {
+            command.env_remove("HAPA_SCRIPT").env("HAPA_MODEL", model);
+        }
         // The display has no GPU, and nobody here reads the screen aloud.
         command.env("WEBKIT_DISABLE_COMPOSITING_MODE", "1").env("WEBKIT_DISABLE_DMABUF_RENDERER", "1");
         command.env("NO_AT_BRIDGE", "1").env("GIO_USE_VFS", "local");

@@ -129,22 +129,21 @@ impl Screen {
         text.bytes().for_each(|letter| self.press(&[u32::from(letter)]));
     }
 
-    /// The text in the clipboard, as soon as there is one.
-    pub async fn clipboard(&self) -> String {
-        let server = &self.server;
+    /// A window that nobody sees, for [`Screen::clipboard`] to read by.
+    pub fn reader(&self) -> Window {
+        let (window, all) = (self.server.generate_id().expect("there are ids left"), CreateWindowAux::new());
+        let made = self.server.create_window(0, window, self.root, 0, 0, 1, 1, 0, WindowClass::INPUT_ONLY, 0, &all);
+        made.expect("the display answers");
+        window
+    }
+
+    /// The text in the clipboard, if it has arrived since this reader last asked; and asks for it again.
+    pub fn clipboard(&self, reader: Window) -> Option<String> {
         let [clipboard, text, place] = ["CLIPBOARD", "UTF8_STRING", "HAPA_TEST"].map(|name| self.atom(name));
-        let window = server.generate_id().expect("there are ids left");
-        let all = CreateWindowAux::new();
-        server
-            .create_window(0, window, self.root, 0, 0, 1, 1, 0, WindowClass::INPUT_ONLY, 0, &all)
-            .expect("the display answers");
-        eventually("there is text in the clipboard", || async {
-            server.convert_selection(window, clipboard, text, place, x11rb::CURRENT_TIME).ok()?;
-            server.flush().ok()?;
-            let property = server.get_property(true, window, place, AtomEnum::ANY, 0, 1 << 16).ok()?.reply().ok()?;
-            (!property.value.is_empty()).then(|| String::from_utf8_lossy(&property.value).into_owned())
-        })
-        .await
+        let property = self.server.get_property(true, reader, place, AtomEnum::ANY, 0, 1 << 16).ok()?.reply().ok()?;
+        self.server.convert_selection(reader, clipboard, text, place, x11rb::CURRENT_TIME).ok()?;
+        self.server.flush().ok()?;
+        (!property.value.is_empty()).then(|| String::from_utf8_lossy(&property.value).into_owned())
     }
 
     /// The code of the key that has this symbol without others being held.
