@@ -25,6 +25,8 @@ test('what is chosen is in force at once', async () => {
   await waitFor(() => expect(host.atLogin).toBe(true));
   expect(host.chosen).toEqual({ background: true, notifications: false, shortcut: 'Ctrl+Shift+Space' });
   await waitFor(() => expect(said()).toBe('저장했습니다'));
+  await user.click(await screen.findByTestId('open-folder'));
+  expect(host.foldersOpened).toBe(1);
 });
 
 test('keys are pressed to be chosen, given up by Escape, and taken away', async () => {
@@ -54,12 +56,12 @@ test('keys that another program has are refused with a word', async () => {
 test('without a tray HAPA cannot stay there, and a desktop that does not do what it is asked says so', async () => {
   const { user } = await open((host) => {
     host.can = { tray: false, shortcut: 'unavailable' };
-    host.setStartAtLogin = () => Promise.reject(new Error('read-only'));
+    host.openDataFolder = () => Promise.reject(new Error('no file manager'));
   });
   expect(screen.getByTestId<HTMLInputElement>('setting-background').disabled).toBe(true);
   expect(screen.getByTestId<HTMLButtonElement>('setting-keys').disabled).toBe(true);
-  await user.click(screen.getByTestId('setting-login'));
-  await waitFor(() => expect(said()).toBe('하지 못했습니다'));
+  await user.click(await screen.findByTestId('open-folder'));
+  expect((await screen.findByTestId('folder-failed')).textContent).toBe('하지 못했습니다');
 });
 
 test('in a plain browser there is no desktop to choose for', async () => {

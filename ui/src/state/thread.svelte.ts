@@ -216,6 +216,7 @@ export class Thread {
     await asked;
     this.#surroundings.onchange(this);
     this.#surroundings.onkept();
+    this.#surroundings.onended?.(message);
   }
 
   /** Asks `question` in place of `message`, which gives way with all later ones; the API keeps them as another version. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { keysOf } from './shortcut';
+import { keysOf } from './globalKeys';
 
 const press = (code: string, held: KeyboardEventInit = {}, key = 'x') => keysOf(new KeyboardEvent('keydown', { code, key, ...held }));
 
