@@ -54,19 +54,22 @@ export interface House {
 interface Options {
   /** What the sidecar follows instead of a model; none for a sidecar without any. */
   script: object | null;
+  /** The model's file for a sidecar without a script; empty for none. */
+  model: string;
   /** What the hub finds, whatever it is asked for. */
   hub: { repositories: object[] };
 }
 
 export const test = base.extend<Options & { house: House }>({
   script: [SCRIPT, { option: true }],
+  model: [process.env['HAPA_MODEL'] ?? '', { option: true }],
   hub: [{ repositories: [{ id: REPOSITORY, downloads: 4321, likes: 7, tags: ['gguf', 'license:apache-2.0'], gated: false }] }, { option: true }],
-  house: async ({ script, hub: { repositories } }, use) => {
+  house: async ({ script, model, hub: { repositories } }, use) => {
     const page = await listen(serveFrontEnd);
     const storage = new SlowStorage();
     const hub = await listen((request, response) => void serveHub(repositories, request, response, storage));
     const data = mkdtempSync(join(tmpdir(), 'hapa-'));
-    const start = () => startSidecar(origin(page), origin(hub), script, data);
+    const start = () => startSidecar(origin(page), origin(hub), { script, model }, data);
     let sidecar = await start();
     const fragment = () => `#base=${sidecar.address}&key=${KEY}`;
     await use({
@@ -172,12 +175,12 @@ async function serveHub(
 }
 
 /** The sidecar, started as the desktop app starts it. */
-async function startSidecar(page: string, hub: string, script: object | null, data: string) {
+async function startSidecar(page: string, hub: string, { script, model }: Pick<Options, 'script' | 'model'>, data: string) {
   const program = process.env['HAPA_TEST_PROGRAM'];
   if (!program) throw new Error('`cargo xtask test` names the sidecar in HAPA_TEST_PROGRAM');
   const env: NodeJS.ProcessEnv = { PATH: process.env['PATH'], HAPA_DATA_DIR: data, HAPA_KEYCHAIN: 'false', HF_ENDPOINT: hub };
   env['CORS_ORIGINS'] = JSON.stringify([page]);
-  if (!script && process.env['HAPA_MODEL']) env['HAPA_MODEL'] = process.env['HAPA_MODEL'];
+  if (!script && model) env['HAPA_MODEL'] = model;
   if (script) {
     env['HAPA_SCRIPT'] = join(data, 'script.json');
     writeFileSync(env['HAPA_SCRIPT'], JSON.stringify(script));

@@ -1,5 +1,4 @@
-// Pictures of every view, in both languages and themes: `HAPA_SCREENSHOTS=folder npm run screens`. With HAPA_MODEL they show what that
-// model answers.
+// Pictures of every view, in both languages and themes, for `cargo xtask screens`. With HAPA_MODEL they show what that model answers.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -97,10 +96,9 @@ for (const [width, height] of [[800, 600], [1280, 800], [1920, 1080]] as const) 
       });
 
       test.describe('at first', () => {
-        test.use({ script: null });
+        test.use({ script: null, model: '' });
 
         test(`${width} ${language} ${theme}, the first start`, async ({ house, page }) => {
-          test.skip(Boolean(process.env['HAPA_MODEL']), 'there is a model');
           mkdirSync(folder, { recursive: true });
           await page.setViewportSize({ width, height });
           house.storage.hold();
