@@ -166,6 +166,13 @@ impl App {
     /// The message whose answer is to go on, if that is what is asked for; the question becomes the one of that message.
     async fn continued(&self, owner: &str, ask: &mut Ask) -> Result<Option<store::Message>, Error> {
         let Some(id) = &ask.continues else { return Ok(None) };
+        if ask.replaces.is_some() {
+            let what = Message::new(
+                "replaces와 continues는 함께 쓸 수 없습니다",
+                "replaces and continues contradict each other",
+            );
+            return Err(Error::Conflict(what));
+        }
         let conversation = self.known_conversation(owner, ask, "continues").await?;
         let latest = self.store.latest(&conversation).await?.filter(|message| message.id == *id);
         let Some(message) = latest else {

@@ -156,7 +156,7 @@ async fn only_the_last_answer_of_a_thread_goes_on_and_only_if_it_was_cut() {
         (json!({"user_question": "x", "conversation_id": id, "continues": last}), 409),
         (json!({"user_question": "x", "conversation_id": "none", "continues": last}), 404),
         (json!({"user_question": "x", "continues": last}), 404),
-        (json!({"user_question": "x", "conversation_id": id, "continues": last, "replaces": last}), 422),
+        (json!({"user_question": "x", "conversation_id": id, "continues": last, "replaces": last}), 409),
     ] {
         let (status, answer) = server.post("/api/v1/generate-code", &body).await;
         assert_eq!(status, expected, "{body}: {answer}");

@@ -54,7 +54,7 @@ pub struct GenerateRequest {
     /// version of it.
     pub replaces: Option<String>,
     /// The last message of that conversation's thread, whose answer was cut: it goes on where it ended, and what is asked is what
-    /// was asked there. A stream carries only what is new.
+    /// was asked there. A stream carries only what is new. Not together with `replaces`.
     pub continues: Option<String>,
     /// The same seed, question and model give the same answer; a random one if absent.
     #[schema(value_type = Option<i64>, minimum = 0, maximum = 4_294_967_295_i64)]
@@ -180,12 +180,6 @@ impl Ask {
         let max_tokens = invalid.within("max_tokens", request.max_tokens, 1, 4096).unwrap_or(1024);
         let files = request.files.unwrap_or_default();
         check_files(invalid, &files);
-        if request.replaces.is_some() && request.continues.is_some() {
-            invalid.add(
-                "continues",
-                Message::new("replaces와 함께 쓸 수 없습니다", "cannot be used together with replaces"),
-            );
-        }
         let profile = profile(invalid, request.user_profile, request.user_profile_camel);
         Self {
             kind: request.model_type.unwrap_or_default(),

@@ -27,7 +27,7 @@ pub struct LogParameters {
     search: Option<String>,
     /// Only lines before this place: `next` of a page, or the `cursor` of a line.
     #[param(minimum = 0)]
-    before: Option<u64>,
+    before: Option<i64>,
 }
 
 /// How much a line weighs.
@@ -110,13 +110,14 @@ pub async fn logs(
 ) -> Result<Json<LogsResponse>, Rejection> {
     let mut invalid = Invalid::default();
     let limit = invalid.within("limit", parameters.limit, 1, 1000).unwrap_or(200);
+    invalid.within("before", parameters.before, 0, i64::MAX);
     invalid.at_most("search", parameters.search.as_deref(), 200);
     invalid.into_result().map_err(language.rejection())?;
     let filter = Filter {
         limit: usize::try_from(limit).unwrap_or_default(),
         level: parameters.level.map(Level::from).unwrap_or_default(),
         search: parameters.search.unwrap_or_default(),
-        before: parameters.before,
+        before: parameters.before.and_then(|before| u64::try_from(before).ok()),
     };
     let log = app.log.clone();
     let page = tokio::task::spawn_blocking(move || log.read(&filter)).await;

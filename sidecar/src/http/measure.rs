@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::body::Body;
 use super::problem::Rejection;
 use crate::app::App;
-use crate::error::{Error, Invalid, Language, Message, Problem};
+use crate::error::{Error, Invalid, Language, Problem};
 use crate::generate::Ask;
 use crate::generate::ask::GenerateRequest;
 use crate::keys::Caller;
@@ -56,9 +56,6 @@ pub async fn count_tokens(
     Body(request): Body<GenerateRequest>,
 ) -> Result<Json<CountTokensResponse>, Rejection> {
     let mut invalid = Invalid::default();
-    if request.continues.is_some() {
-        invalid.add("continues", Message::new("여기서는 쓸 수 없습니다", "cannot be used here"));
-    }
     let ask = Ask::checked(request, &mut invalid);
     invalid.into_result().map_err(language.rejection())?;
     let paths: Vec<String> = ask.files.iter().map(|file| file.path.clone()).collect();

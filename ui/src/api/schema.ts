@@ -2197,7 +2197,7 @@ export interface components {
             code_context?: string | null;
             /**
              * @description The last message of that conversation's thread, whose answer was cut: it goes on where it ended, and what is asked is what
-             *     was asked there. A stream carries only what is new.
+             *     was asked there. A stream carries only what is new. Not together with `replaces`.
              */
             continues?: string | null;
             /** @description The conversation to go on with; a new one if absent. */
