@@ -21,36 +21,13 @@ pub struct LogParameters {
     limit: Option<i64>,
     /// Of this level or a worse one; all if absent.
     #[param(inline)]
-    level: Option<LogLineLevel>,
+    level: Option<Level>,
     /// With this text in them, in any case.
     #[param(max_length = 200)]
     search: Option<String>,
     /// Only lines before this place: `next` of a page, or the `cursor` of a line.
     #[param(minimum = 0)]
     before: Option<i64>,
-}
-
-/// How much a line weighs.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum LogLineLevel {
-    Trace,
-    Debug,
-    Info,
-    Warn,
-    Error,
-}
-
-impl From<LogLineLevel> for Level {
-    fn from(level: LogLineLevel) -> Self {
-        match level {
-            LogLineLevel::Trace => Self::Trace,
-            LogLineLevel::Debug => Self::Debug,
-            LogLineLevel::Info => Self::Info,
-            LogLineLevel::Warn => Self::Warn,
-            LogLineLevel::Error => Self::Error,
-        }
-    }
 }
 
 /// A part of the log.
@@ -115,7 +92,7 @@ pub async fn logs(
     invalid.into_result().map_err(language.rejection())?;
     let filter = Filter {
         limit: usize::try_from(limit).unwrap_or_default(),
-        level: parameters.level.map(Level::from).unwrap_or_default(),
+        level: parameters.level.unwrap_or_default(),
         search: parameters.search.unwrap_or_default(),
         before: parameters.before.and_then(|before| u64::try_from(before).ok()),
     };

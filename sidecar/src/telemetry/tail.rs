@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 /// The log's file, for reading.
 #[derive(Debug, Clone)]
@@ -25,7 +26,9 @@ pub struct Filter {
 }
 
 /// How much a line weighs, the least first.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = LogLineLevel)]
 pub enum Level {
     /// Every step.
     #[default]
@@ -44,14 +47,7 @@ impl Level {
     /// The level with this name, in any case.
     #[must_use]
     pub fn of(name: &str) -> Option<Self> {
-        Some(match name.to_ascii_lowercase().as_str() {
-            "trace" => Self::Trace,
-            "debug" => Self::Debug,
-            "info" => Self::Info,
-            "warn" => Self::Warn,
-            "error" => Self::Error,
-            _ => return None,
-        })
+        serde_json::from_value(name.to_ascii_lowercase().into()).ok()
     }
 }
 
