@@ -12,7 +12,7 @@ pub mod split;
 
 use std::time::Instant;
 
-use engine::Lane;
+use engine::{Lane, Request};
 use tokio::sync::mpsc;
 use tracing::Instrument;
 
@@ -25,7 +25,7 @@ pub use self::split::Opened;
 use self::split::Splitter;
 use crate::answers::{Kind, Origin, Question, Reuse};
 use crate::app::App;
-use crate::backend::Voice;
+use crate::backend::{Candidate, Voice};
 use crate::error::{Error, Invalid, Message};
 use crate::store::{self, Finish, NewMessage, Thread};
 
@@ -123,11 +123,7 @@ impl App {
         let asked = Instant::now();
         let continued = self.continued(owner, &mut ask).await?;
         let begun = continued.as_ref().map(Begun::of).unwrap_or_default();
-        let earlier = self.earlier(owner, &ask).await?;
-        let profile = self.profile(owner).await?.with(ask.profile.clone());
-        let candidate = self.backend.candidate(Lane::Chat).await?;
-        let facts = facts(&ask).await;
-        let request = prompt::request(&ask, &profile, &Ground { earlier, facts, begun: begun.answer.clone() });
+        let (candidate, request) = self.lay_out(owner, &ask, begun.answer.clone()).await?;
         let reuse = if ask.use_cache { Reuse::Allowed } else { Reuse::Refused };
         let key = prompt::key(&request, &ask, &candidate);
         let question = Question { kind: Kind::Generation, key, voice: candidate.voice(), reuse };
@@ -143,7 +139,7 @@ impl App {
         let (conversation_id, message_id) = match continued {
             Some(message) => (message.conversation_id, message.id),
             None => {
-                let mut message = new_message(owner, &ask, &voice)?;
+                let mut message = new_message(owner, &ask, &voice);
                 if answer.origin == Origin::Kept {
                     // Question and answer are kept together, before anything is told of them.
                     let whole = Whole::hear(answer, splitter, asked, &room).await.ok_or(engine::Error::Stopped)?;
@@ -161,6 +157,16 @@ impl App {
         let (events, receiver) = mpsc::channel(64);
         self.work.spawn(recording.run(answer, events).in_current_span());
         Ok(Generation { start, events: receiver })
+    }
+
+    /// Who would answer, and what they would be asked; the answer goes on behind `begun`.
+    async fn lay_out(&self, owner: &str, ask: &Ask, begun: String) -> Result<(Candidate, Request), Error> {
+        let earlier = self.earlier(owner, ask).await?;
+        let profile = self.profile(owner).await?.with(ask.profile.clone());
+        let candidate = self.backend.candidate(Lane::Chat).await?;
+        let facts = facts(ask).await;
+        let request = prompt::request(ask, &profile, &Ground { earlier, facts, begun });
+        Ok((candidate, request))
     }
 
     /// The message whose answer is to go on, if that is what is asked for; the question becomes the one of that message.
@@ -223,23 +229,23 @@ impl App {
 }
 
 /// What is kept of an accepted question.
-fn new_message(owner: &str, ask: &Ask, voice: &Voice) -> Result<NewMessage, Error> {
+fn new_message(owner: &str, ask: &Ask, voice: &Voice) -> NewMessage {
     let thread = match &ask.conversation_id {
         Some(id) => Thread::Known { id: id.clone(), replaces: ask.replaces.clone() },
         None => Thread::New { title: title(&ask.question) },
     };
-    Ok(NewMessage {
+    NewMessage {
         thread,
         owner: owner.to_owned(),
         question: ask.question.clone(),
         kind: ask.kind.as_str(),
         code_context: ask.code_context.clone(),
-        files: ContextFile::write(&ask.files)?,
+        files: ContextFile::write(&ask.files),
         language: ask.language.clone(),
         model: voice.model.clone(),
         backend: voice.place.as_str(),
         answer: None,
-    })
+    }
 }
 
 /// What reading the code tells, for the kinds of task that build on it.

@@ -319,8 +319,7 @@ async fn take(
         created_at: time(thread.map(|thread| &thread.created_at), first),
         updated_at: time(thread.map(|thread| &thread.updated_at), last),
     };
-    let files: Vec<Option<String>> =
-        entries.iter().map(|(entry, _)| ContextFile::write(&entry.files)).collect::<Result<_, _>>()?;
+    let files: Vec<Option<String>> = entries.iter().map(|(entry, _)| ContextFile::write(&entry.files)).collect();
     let messages = entries.iter().zip(&files);
     let messages: Vec<Imported<'_>> =
         messages.map(|((entry, time), files)| imported(entry, *time, files.as_deref())).collect();

@@ -84,14 +84,9 @@ impl ContextFile {
     }
 
     /// How files are kept with a message; `None` where there are none.
-    ///
-    /// # Errors
-    /// Never, as far as anybody knows: text can always be written as JSON.
-    pub fn write(files: &[Self]) -> Result<Option<String>, Error> {
-        if files.is_empty() {
-            return Ok(None);
-        }
-        serde_json::to_string(files).map(Some).map_err(|error| Error::Internal(error.to_string()))
+    #[must_use]
+    pub fn write(files: &[Self]) -> Option<String> {
+        (!files.is_empty()).then(|| serde_json::to_string(files).expect("files are plain texts"))
     }
 }
 

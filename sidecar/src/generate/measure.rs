@@ -1,10 +1,8 @@
 //! How much room a question would take in the model's window, without asking it.
 
-use engine::{Lane, Prompt};
+use engine::Prompt;
 
 use super::ask::Ask;
-use super::facts;
-use super::prompt::{self, Ground};
 use crate::app::App;
 use crate::backend::Candidate;
 use crate::error::Error;
@@ -35,11 +33,7 @@ impl App {
     /// # Errors
     /// What is wrong with the question, or why no model can count.
     pub async fn measure(&self, owner: &str, ask: Ask) -> Result<Measure, Error> {
-        let earlier = self.earlier(owner, &ask).await?;
-        let profile = self.profile(owner).await?.with(ask.profile.clone());
-        let candidate = self.backend.candidate(Lane::Chat).await?;
-        let facts = facts(&ask).await;
-        let request = prompt::request(&ask, &profile, &Ground { earlier, facts, begun: String::new() });
+        let (candidate, request) = self.lay_out(owner, &ask, String::new()).await?;
         let room = self.room(&candidate, request.prompt).await?;
         let mut files = Vec::with_capacity(ask.files.len());
         for file in ask.files {
