@@ -221,6 +221,45 @@ test('versions of a question are turned over by keyboard, each with what followe
   await expect(asked.nth(1)).toContainText('another two');
 });
 
+test('an early question stays in sight while it is written anew, also from where the thread ends', async ({ house, page, request }) => {
+  await fill(house, request, 'Short', 40, (index) => ({ question: `question ${index}`, response: `answer ${index}` }));
+  await house.open(page, { language: 'en' });
+  await page.getByTitle('Short', { exact: true }).click();
+  await expect(page.locator('[data-message="m39"]')).toBeInViewport();
+
+  // The first that is seen: what grows below it must not push it out.
+  const { y: top } = (await page.getByRole('log').locator('..').boundingBox()) ?? { y: 0 };
+  const asked = await page.getByTestId('asked-question').all();
+  const tops = await Promise.all(asked.map(async (question) => (await question.boundingBox())?.y ?? 0));
+  const index = tops.findIndex((y) => y >= top);
+  await asked[index]?.getByTestId('edit-question').click();
+  const field = page.getByTestId('edited-question');
+  await expect(field).toBeFocused();
+  const place = async () => (await page.locator('form', { has: field }).boundingBox())?.y ?? 0;
+  await expect.poll(place).toBeCloseTo(tops[index] ?? 0, -1);
+  for (let line = 0; line < 8; line += 1) {
+    await page.keyboard.press('Shift+Enter');
+    await page.keyboard.type(`line ${line}`);
+  }
+  await expect(field).toHaveValue(/line 7$/);
+  await expect(field).toBeFocused();
+  expect(await place()).toBeCloseTo(tops[index] ?? 0, -1);
+  await expect(page.getByRole('button', { name: 'To the end' })).toBeVisible();
+  await page.keyboard.press('Escape');
+  await expect(page.getByRole('button', { name: 'To the end' })).toHaveCount(0);
+
+  // In the smallest window, too, with what sends it.
+  await page.setViewportSize({ width: 640, height: 480 });
+  await expect(page.locator('[data-message="m39"]')).toBeInViewport();
+  await page.locator('[data-message="m39"]').getByTestId('edit-question').press('Enter');
+  await page.keyboard.press('Shift+Enter');
+  await page.keyboard.press('Shift+Enter');
+  await page.keyboard.type('more');
+  await expect(field).toBeInViewport({ ratio: 1 });
+  await expect(page.getByTestId('send-edited')).toBeInViewport({ ratio: 1 });
+  await expect(field).toHaveValue('question 39\n\nmore');
+});
+
 test.describe('an answer that ends before its end', () => {
   test.use({
     script: {

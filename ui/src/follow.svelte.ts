@@ -14,14 +14,14 @@ export class Follower {
 
   readonly container = (node: HTMLElement): (() => void) => {
     this.#node = node;
-    // Only going back leaves the end: what grows under a window that stays where it is does not.
+    // Only going back leaves the end: what grows under a window that stays where it is does not, unless it is held there.
     const look = () => {
       const isNear = node.scrollHeight - node.scrollTop - node.clientHeight < NEAR;
-      if (isNear || node.scrollTop < this.#top) this.atEnd = isNear;
+      if (isNear || node.scrollTop < this.#top || isWrittenIn(node)) this.atEnd = isNear;
       this.#top = node.scrollTop;
     };
     const growth = new ResizeObserver(() => {
-      if (this.atEnd && this.following) this.toEnd();
+      if (this.atEnd && this.following && !isWrittenIn(node)) this.toEnd();
       else look();
     });
     node.addEventListener('scroll', look, { passive: true });
@@ -46,4 +46,9 @@ export class Follower {
     this.#node.scrollTop = this.#node.scrollHeight;
     this.#top = this.#node.scrollTop;
   }
+}
+
+/** Whether somebody writes in it: what they write in must not go out of their sight. */
+function isWrittenIn(node: HTMLElement): boolean {
+  return node.querySelector('form:focus-within') !== null;
 }
