@@ -1,7 +1,7 @@
 // How HAPA does, seen in charts.
 import { readFileSync } from 'node:fs';
 
-import { expect, test } from './house';
+import { expect, KEY, test } from './house';
 
 test('an answer is seen in the charts, at a time that is pointed at, in the table, by its endpoint, and in a file', async ({ house, page }) => {
   const refused: string[] = [];
@@ -54,3 +54,25 @@ test('the charts follow the theme', async ({ house, page }) => {
   await page.getByTestId('theme-switch').selectOption('dark');
   await expect.poll(async () => Math.abs((await inks()) - light)).toBeGreaterThan(20);
 });
+
+for (const width of [640, 800, 1280]) {
+  test(`requests by endpoint are seen whole where the window is ${width} wide, and sorted there too`, async ({ house, page, request }) => {
+    for (const path of ['code/enhanced-stream-generate', 'generate-code-streaming']) await request.post(`${house.api}/api/v1/${path}`, { headers: { 'X-API-Key': KEY } });
+    await page.setViewportSize({ width, height: 600 });
+    await house.open(page, { language: 'ko' });
+    await page.keyboard.press('Control+Shift+M');
+    const rows = page.getByTestId('endpoint');
+    await expect(rows.first()).toBeVisible();
+    const { x: left, width: room } = (await page.getByRole('main').boundingBox()) ?? { x: 0, width: 0 };
+    for (const cell of await page.getByTestId('endpoints').locator('th, td').all()) {
+      const { x, width } = (await cell.boundingBox()) ?? { x: 0, width: 0 };
+      expect(x).toBeGreaterThanOrEqual(left);
+      expect(x + width).toBeLessThanOrEqual(left + room);
+      expect(await cell.evaluate((cell) => cell.scrollWidth <= cell.clientWidth)).toBe(true);
+    }
+    await page.getByTestId('sort-endpoint').click();
+    await expect(page.getByRole('columnheader').first()).toHaveAttribute('aria-sort', 'ascending');
+    await expect(rows.first().getByRole('rowheader')).toHaveText('POST /api/v1/code/enhanced-stream-generate');
+    await expect(rows.first().getByRole('cell')).toHaveCount(4);
+  });
+}
