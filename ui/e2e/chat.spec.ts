@@ -141,6 +141,41 @@ test('a deleted conversation can be taken back for a while, by keyboard too', as
   await expect(page.getByTestId('undo-notice')).toHaveCount(0);
 });
 
+test('several deleted conversations are taken back one by one or all, also where the window goes away meanwhile', async ({ house, page, request }) => {
+  for (const [index, title] of ['One', 'Two', 'Three'].entries()) {
+    await fill(house, request, title, 1, () => ({ id: `${title}-${index}`, question: `about ${title}`, response: 'yes' }));
+  }
+  await house.open(page, { language: 'en' });
+  const row = (title: string) => page.getByTestId('conversation').filter({ hasText: title });
+  for (const title of ['One', 'Two', 'Three']) {
+    await row(title).hover();
+    await row(title).getByTestId('delete-conversation').click();
+    await expect(row(title)).toHaveCount(0);
+  }
+  const notice = page.getByTestId('undo-notice');
+  await expect(notice).toContainText('3 deleted');
+  await expect(page.getByRole('status').filter({ hasText: '3 conversations were deleted' })).toBeAttached();
+  await page.getByTestId('undo').click();
+  await expect(row('Three')).toHaveCount(1);
+  await expect(notice).toContainText('2 deleted');
+  await page.getByTestId('undo-all').press('Enter');
+  await expect(page.getByTestId('conversation')).toHaveCount(3);
+  await expect(notice).toHaveCount(0);
+
+  await row('One').hover();
+  await row('One').getByTestId('delete-conversation').click();
+  await row('Two').hover();
+  await row('Two').getByTestId('delete-conversation').click();
+  await expect(notice).toContainText('2 deleted');
+  const gone = page.waitForRequest((request) => request.method() === 'DELETE');
+  await page.reload();
+  await gone;
+  await expect(row('Three')).toHaveCount(1);
+  await expect(page.getByTestId('conversation')).toHaveCount(1);
+  const kept = async () => (await request.get(`${house.api}/api/v1/conversations`, { headers: { 'X-API-Key': KEY } })).json();
+  await expect.poll(kept).toMatchObject({ total_count: 1 });
+});
+
 test('code and what is selected is asked about, and code is saved under a name that tells what it is', async ({ house, page }) => {
   await house.open(page, { language: 'en' });
   await page.keyboard.type('remove duplicates');

@@ -3,6 +3,7 @@ import userEvent from '@testing-library/user-event';
 import { expect, test, vi } from 'vitest';
 
 import Window from './Window.svelte';
+import { RESPITE } from './state/removal.svelte';
 import { conversation, historyItem } from './testing/api';
 import { house, ready } from './testing/house';
 
@@ -188,6 +189,29 @@ test('conversations are opened, begun and deleted from the list', async () => {
   await user.click(screen.getByTestId('undo'));
   expect(screen.getByTitle('둘째 대화')).toBeDefined();
   expect(api.deleted).toEqual([]);
+});
+
+test('several deleted conversations are taken back by one notice, which holds nothing any more once it is gone', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'], shouldAdvanceTime: true });
+  const { api, app, user } = await open();
+  api.items = [conversation('a', '첫 대화'), conversation('b', '둘째 대화'), conversation('c', '셋째 대화')];
+  await app.conversations.refresh();
+  for (const title of ['첫', '둘째', '셋째']) await user.click(await screen.findByRole('button', { name: `‘${title} 대화’ 대화 삭제` }));
+  const notice = screen.getByTestId('undo-notice');
+  expect(notice.textContent).toMatch(/3개 삭제됨.*마지막: 셋째 대화/s);
+  await user.click(screen.getByTestId('undo'));
+  expect(screen.getByTitle('셋째 대화')).toBeDefined();
+  expect(notice.textContent).toMatch(/2개 삭제됨.*마지막: 둘째 대화/s);
+  // Somebody is there.
+  await vi.advanceTimersByTimeAsync(RESPITE * 2);
+  expect(api.deleted).toEqual([]);
+  await user.click(screen.getByTestId('undo-all'));
+  await waitFor(() => expect(screen.queryByTestId('undo-notice')).toBeNull());
+  expect(app.conversations.items).toHaveLength(3);
+  app.conversations.remove('a');
+  await vi.advanceTimersByTimeAsync(RESPITE);
+  await waitFor(() => expect(api.deleted).toEqual(['a']));
+  vi.useRealTimers();
 });
 
 test('a conversation is renamed and pinned from the list, also by keyboard', async () => {

@@ -186,7 +186,7 @@ export class App {
     return this.sidecar.follow((api) => {
       void Promise.all([this.model.follow(api), this.conversations.refresh(api)]).then(() => this.beginning.look());
       if (this.settings.values) void this.settings.load();
-      void this.conversations.removal.carryOut();
+      void this.conversations.removal.resume();
       this.gauge.look();
       if (this.conversations.thread.reading === 'failed') void this.conversations.thread.read();
     });

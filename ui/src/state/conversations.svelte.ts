@@ -124,6 +124,11 @@ export class Conversations {
     if (back && back.thread === this.thread && this.thread.messages.length === 0) void this.open(back.id);
   }
 
+  /** Puts all that can be taken back where it was. */
+  takeAllBack(): void {
+    while (this.removal.count > 0) this.takeBack();
+  }
+
   /** A conversation with all its messages, as a file. Throws where it cannot be read. */
   async export(id: string, form: Form): Promise<{ name: string; content: string }> {
     const items: HistoryItem[] = [];

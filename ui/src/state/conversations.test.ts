@@ -116,6 +116,66 @@ test('what was removed can be taken back, and is on the screen again if nothing 
   expect(api.deleted).toEqual(['b']);
 });
 
+test('each of several removed conversations can be taken back for its own while, and all at once', async () => {
+  const { api, app } = await withTwo();
+  api.items = [...api.items, conversation('c')];
+  await app.conversations.refresh();
+  const { removal } = app.conversations;
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  app.conversations.remove('b');
+  await vi.advanceTimersByTimeAsync(RESPITE - 1000);
+  app.conversations.remove('c');
+  app.conversations.remove('a');
+  expect(removal).toMatchObject({ count: 3, last: { title: 'a' } });
+  app.conversations.takeBack();
+  expect(removal).toMatchObject({ count: 2, last: { title: 'c' } });
+  // What came later gives the first no more time, and what was taken back neither.
+  await vi.advanceTimersByTimeAsync(999);
+  expect(api.deleted).toEqual([]);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(api.deleted).toEqual(['b']);
+  app.conversations.remove('a');
+  app.conversations.takeAllBack();
+  await vi.advanceTimersByTimeAsync(RESPITE * 2);
+  expect(app.conversations.items?.map(({ id }) => id)).toEqual(['a', 'c']);
+  expect(app.conversations.thread.id).toBe('a');
+  expect(api.deleted).toEqual(['b']);
+});
+
+test('what was removed can be taken back from a sidecar that was started again', async () => {
+  const { api, host, app } = await withTwo();
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  app.conversations.remove('a');
+  host.report(ready(1));
+  await vi.advanceTimersByTimeAsync(RESPITE - 1);
+  expect(api.deleted).toEqual([]);
+  app.conversations.takeBack();
+  expect(app.conversations.items?.map(({ id }) => id)).toEqual(['a', 'b']);
+});
+
+test('a window that goes away deletes all that waits', async () => {
+  const { api, app } = await withTwo();
+  app.conversations.remove('a');
+  app.conversations.remove('b');
+  expect(localStorage.getItem('hapa.removed')).toBe('["a","b"]');
+  await app.conversations.removal.carryOut(true);
+  expect(api.deleted).toEqual(['a', 'b']);
+  expect(localStorage.getItem('hapa.removed')).toBeNull();
+  expect(app.conversations.removal.count).toBe(0);
+});
+
+test('one that cannot be deleted is told of, although another was', async () => {
+  const { api, app } = await withTwo();
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  api.refusals = [refusal(500, 'INTERNAL_SERVER_ERROR')];
+  app.conversations.remove('a');
+  app.conversations.remove('b');
+  await vi.advanceTimersByTimeAsync(RESPITE);
+  expect(api.deleted).toEqual(['b']);
+  expect(app.conversations.items?.map(({ id }) => id)).toEqual(['a']);
+  expect(app.conversations.removal.failed).toBe(true);
+});
+
 test('nothing is deleted while somebody looks at it, and the list that is read meanwhile shows no removed ones', async () => {
   const { api, app } = await withTwo();
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });

@@ -17,7 +17,10 @@ export const RESPITE = 10_000;
 
 const KEPT = 'hapa.removed';
 
-/** The removed conversations. They are noted, so that a window which goes away first leaves them to the next. */
+/**
+ * The removed conversations, each of which can be taken back for a while of its own. They are noted, so that a window which goes
+ * away first leaves them to the next.
+ */
 export class Removal {
   readonly #sidecar: Pick<Sidecar, 'api'>;
   readonly #storage: Storage;
@@ -26,10 +29,11 @@ export class Removal {
   #waiting = $state.raw<readonly Removed[]>([]);
   /** Whose deletion is under way. */
   #leaving = $state.raw<readonly string[]>([]);
-  /** Whether the last deletion failed. */
+  /** Whether a deletion failed. */
   failed = $state(false);
   #held = false;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** What ends the while of each that waits, by its id; nothing does while they are held. */
+  readonly #timers = new Map<string, ReturnType<typeof setTimeout> | undefined>();
 
   constructor(sidecar: Pick<Sidecar, 'api'>, storage: Storage, ondeleted: (ids: readonly string[]) => void) {
     this.#sidecar = sidecar;
@@ -43,47 +47,61 @@ export class Removal {
     return this.#waiting.at(-1);
   }
 
+  /** How many can be taken back. */
+  get count(): number {
+    return this.#waiting.length;
+  }
+
   /** Whether it is removed. */
   has(id: string): boolean {
     return this.#leaving.includes(id) || this.#waiting.some((removed) => removed.id === id);
   }
 
-  /** Removes one more; all that wait go together. */
+  /** Removes one more; those that wait already go when their own while is over. */
   add(removed: Removed): void {
     this.failed = false;
     this.#waiting = [...this.#waiting, removed];
     this.#note();
-    this.#wait();
+    this.#wait(removed.id);
   }
 
   /** Takes the last one back. */
   takeBack(): Removed | undefined {
     const { last } = this;
+    if (last) this.#stop(last.id);
     this.#waiting = this.#waiting.slice(0, -1);
     this.#note();
-    this.#wait();
     return last;
   }
 
   /** Nothing is deleted while somebody looks at what they can take back. */
   hold(): void {
     this.#held = true;
-    clearTimeout(this.#timer);
+    for (const timer of this.#timers.values()) clearTimeout(timer);
   }
 
-  /** They look elsewhere. */
+  /** They look elsewhere; what waits has its whole while again. */
   release(): void {
+    if (!this.#held) return;
     this.#held = false;
-    this.#wait();
+    for (const id of this.#timers.keys()) this.#wait(id);
   }
 
-  /** Deletes what waits now, and what an earlier window left. `keepalive` where the window goes away meanwhile. */
-  async carryOut(keepalive = false): Promise<void> {
-    clearTimeout(this.#timer);
-    const ids = [...this.#leaving, ...this.#waiting.map(({ id }) => id)];
+  /** Deletes what an earlier window left; what waits here goes on waiting. */
+  resume(): Promise<void> {
+    return this.#delete(this.#leaving);
+  }
+
+  /** Deletes all of it now. `keepalive` where the window goes away meanwhile. */
+  carryOut(keepalive = false): Promise<void> {
+    return this.#delete([...this.#leaving, ...this.#waiting.map(({ id }) => id)], keepalive);
+  }
+
+  async #delete(ids: readonly string[], keepalive = false): Promise<void> {
     if (ids.length === 0) return;
-    this.#leaving = ids;
-    this.#waiting = [];
+    for (const id of ids) this.#stop(id);
+    this.#leaving = [...new Set([...this.#leaving, ...ids])];
+    this.#waiting = this.#waiting.filter(({ id }) => !ids.includes(id));
     const gone: string[] = [];
     try {
       const api = await this.#sidecar.api(AbortSignal.timeout(PATIENCE));
@@ -92,15 +110,19 @@ export class Removal {
     } catch {
       // Nobody is there to delete anything.
     }
-    this.failed = gone.length < ids.length;
+    if (gone.length < ids.length) this.failed = true;
     this.#ondeleted(gone);
     this.#leaving = this.#leaving.filter((id) => !ids.includes(id));
     this.#note();
   }
 
-  #wait(): void {
-    clearTimeout(this.#timer);
-    if (this.#waiting.length > 0 && !this.#held) this.#timer = setTimeout(() => void this.carryOut(), RESPITE);
+  #wait(id: string): void {
+    this.#timers.set(id, this.#held ? undefined : setTimeout(() => void this.#delete([id]), RESPITE));
+  }
+
+  #stop(id: string): void {
+    clearTimeout(this.#timers.get(id));
+    this.#timers.delete(id);
   }
 
   #note(): void {
