@@ -228,6 +228,38 @@ test('a conversation is saved as Markdown and as JSON, all of it, and the JSON c
   expect(await taken.json()).toMatchObject({ imported: 1200, invalid: 0 });
 });
 
+test('as JSON a conversation has all versions of its questions, and is the same when it was taken in again', async ({ house, page, request }) => {
+  const headers = { 'X-API-Key': KEY };
+  await fill(house, request, 'Another', 1, () => ({ id: 'other', question: 'elsewhere', response: 'yes' }));
+  await fill(house, request, 'Branched', 4, (index) => ({
+    question: ['one', 'two', 'three', 'another two'][index] ?? '',
+    response: 'yes',
+    parent: [null, 'm0', 'm1', 'm0'][index],
+    replaced: index === 1 || index === 2,
+  }));
+  await house.open(page, { language: 'en' });
+  await page.getByTitle('Branched', { exact: true }).click();
+  const asked = page.getByTestId('asked-question');
+  await expect(asked).toHaveCount(2);
+  await page.getByTestId('chat-menu').click();
+  const [json] = await Promise.all([page.waitForEvent('download'), page.getByRole('menuitem', { name: 'Export as JSON' }).click()]);
+  const data = JSON.parse(await readFile(await json.path(), 'utf8')) as { messages: { id: string; parent: string | null; replaced: boolean }[] };
+  expect(data.messages.map(({ id, parent, replaced }) => [id, parent, replaced])).toEqual([
+    ['m0', null, false],
+    ['m1', 'm0', true],
+    ['m2', 'm1', true],
+    ['m3', 'm0', false],
+  ]);
+  await request.delete(`${house.api}/api/v1/conversations/branched`, { headers });
+  const taken = await request.post(`${house.api}/api/v1/user/history/import`, { headers, data });
+  expect(await taken.json()).toMatchObject({ imported: 4, invalid: 0 });
+  await page.reload();
+  await page.getByTitle('Branched', { exact: true }).click();
+  await expect(page.getByTestId('versions')).toContainText('2/2');
+  await page.getByTestId('version-before').click();
+  await expect(asked).toHaveText([/one/, /two/, /three/]);
+});
+
 test('versions of a question are turned over by keyboard, each with what followed it, and last', async ({ house, page }) => {
   await house.open(page, { language: 'en' });
   for (const question of ['one', 'two', 'three']) {

@@ -2,6 +2,7 @@
 import type { components } from './api/schema';
 
 type HistoryItem = components['schemas']['HistoryItem'];
+type HistoryFile = components['schemas']['HistoryFile'];
 type ConversationItem = components['schemas']['ConversationItem'];
 
 /** The forms that a conversation can be saved in. */
@@ -15,15 +16,29 @@ export function nameOf({ title }: ConversationItem, form: Form): string {
   return `${name || 'hapa'}.${form === 'markdown' ? 'md' : 'json'}`;
 }
 
-/** What is in the file. */
-export function exported(conversation: ConversationItem, items: readonly HistoryItem[], form: Form): string {
-  if (form === 'markdown') return [`# ${line(conversation.title)}\n`, ...items.map(asMarkdown)].join('\n');
-  const { id, title, pinned, created_at, updated_at } = conversation;
-  const file = { format: 'hapa-history', version: 1, conversations: [{ id, title, pinned, created_at, updated_at }], messages: items };
+/** A thread for reading. */
+export function asMarkdown({ title }: ConversationItem, thread: readonly HistoryItem[]): string {
+  return [`# ${line(title)}\n`, ...thread.map(asPart)].join('\n');
+}
+
+/** A conversation for taking in again; each of its `messages` says in `parent` which one it follows. */
+export function asJson({ id, title, pinned, created_at, updated_at }: ConversationItem, messages: readonly unknown[]): string {
+  const file = { format: 'hapa-history', version: 1, conversations: [{ id, title, pinned, created_at, updated_at }], messages };
   return `${JSON.stringify(file, null, 2)}\n`;
 }
 
-function asMarkdown({ question, response, timestamp, files, code_context, language, model_used }: HistoryItem): string {
+/** The messages of a thread of which there is no other version. */
+export function inLine(thread: readonly HistoryItem[]): unknown[] {
+  return thread.map((item, index) => ({ ...item, parent: thread[index - 1]?.id ?? null }));
+}
+
+/** The messages of a conversation in a file of the whole history, all versions of them. */
+export function messagesOf(id: string, history: string): unknown[] {
+  const { messages } = JSON.parse(history) as HistoryFile;
+  return messages.filter((message) => (message as HistoryItem).conversation_id === id);
+}
+
+function asPart({ question, response, timestamp, files, code_context, language, model_used }: HistoryItem): string {
   const parts = [
     `## ${timestamp}`,
     question.split('\n').map((line) => `> ${line}`.trimEnd()).join('\n'),

@@ -1,8 +1,9 @@
 // The conversations: those the API keeps, and the one on the screen.
 import type { Api, ConversationItem, HistoryItem } from '../api/client';
-import { exported, nameOf, type Form } from '../exported';
+import { asJson, asMarkdown, inLine, messagesOf, nameOf, type Form } from '../exported';
 import type { Draft } from './draft.svelte';
 import type { Backend } from './generation.svelte';
+import { WHOLE } from './history.svelte';
 import { Removal } from './removal.svelte';
 import { PATIENCE, Thread, type Message, type Surroundings } from './thread.svelte';
 
@@ -129,17 +130,33 @@ export class Conversations {
     while (this.removal.count > 0) this.takeBack();
   }
 
-  /** A conversation with all its messages, as a file. Throws where it cannot be read. */
+  /** A conversation as a file: its thread for reading, or all versions of all its messages. Throws where it cannot be read. */
   async export(id: string, form: Form): Promise<{ name: string; content: string }> {
-    const items: HistoryItem[] = [];
+    const { conversation, thread } = await this.#whole(id);
+    const name = nameOf(conversation, form);
+    if (form === 'markdown') return { name, content: asMarkdown(conversation, thread) };
+    const isBranched = thread.some(({ versions }) => versions.length > 1);
+    return { name, content: asJson(conversation, isBranched ? await this.#versions(id) : inLine(thread)) };
+  }
+
+  /** A conversation with all messages of its thread. */
+  async #whole(id: string): Promise<{ conversation: ConversationItem; thread: HistoryItem[] }> {
+    const thread: HistoryItem[] = [];
     for (;;) {
       const signal = AbortSignal.timeout(PATIENCE);
       const api = await this.#surroundings.sidecar.api(signal);
-      const [first] = items;
+      const [first] = thread;
       const { messages, has_more, ...conversation } = await api.conversation(id, { limit: MOST, ...(first && { before: first.id }) }, signal);
-      items.unshift(...messages);
-      if (!has_more) return { name: nameOf(conversation, form), content: exported(conversation, items, form) };
+      thread.unshift(...messages);
+      if (!has_more) return { conversation, thread };
     }
+  }
+
+  /** All messages of a conversation with what each follows, which only the export of the whole history tells. */
+  async #versions(id: string): Promise<unknown[]> {
+    const signal = AbortSignal.timeout(WHOLE);
+    const api = await this.#surroundings.sidecar.api(signal);
+    return messagesOf(id, await api.exportHistory('json', signal));
   }
 
   /** Renames a conversation, or pins it to the top of the list. What cannot be changed stays as it was. */

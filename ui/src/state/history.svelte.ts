@@ -13,6 +13,9 @@ export type OpinionFilter = (typeof opinions)[number];
 /** Days of each span. */
 const DAYS: Record<Exclude<Span, 'any'>, number> = { day: 1, week: 7, month: 30, year: 365 };
 
+/** How long it may take to give out or take in all of it, in milliseconds. */
+export const WHOLE = 300_000;
+
 /** How many are asked for at a time, and how long is waited for another letter, in milliseconds. */
 const PAGE = 30;
 const TYPING = 200;

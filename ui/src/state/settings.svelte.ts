@@ -14,14 +14,14 @@ import type {
   Stored,
 } from '../api/client';
 import { Problem } from '../api/problem';
+import { WHOLE } from './history.svelte';
 import type { Sidecar } from './sidecar.svelte';
 
 export type { Imported, KeyItem, MadeKey, Permission, Profile, SettingsValues, Stored };
 
-/** How long an order may take; trying a server elsewhere may take longer, and so may a whole history. */
+/** How long an order may take, in milliseconds; trying a server elsewhere may take longer. */
 const PATIENCE = 10_000;
 const TRYING = 60_000;
-const HISTORY = 300_000;
 
 /** The part of the view that something was changed in. */
 export type Part = 'profile' | 'models' | 'remote' | 'server' | 'keys' | 'limits' | 'privacy' | 'data';
@@ -156,7 +156,7 @@ export class Settings {
       isKept = await save(content).catch(() => {
         throw new Problem({ error_message: failure, error_code: 'UNKNOWN' });
       });
-    }, HISTORY);
+    }, WHOLE);
     if (!isKept) this.outcome = undefined;
   }
 
@@ -167,7 +167,7 @@ export class Settings {
       const history = historyIn(await file.text());
       if (!history) throw new Problem({ error_message: notOurs, error_code: 'VALIDATION_ERROR' });
       this.imported = await api.importHistory(history, signal);
-    }, HISTORY);
+    }, WHOLE);
   }
 
   #take({ settings, from_environment, restart_required }: Answered): void {
