@@ -122,11 +122,30 @@ test('nobody looks on when it is closed', async () => {
 
 test('it waits for a sidecar that is on its way', async () => {
   const { host, app, api } = await house({ status: { state: 'starting' }, language: 'en-US' });
-  const watching = app.machine.watch();
+  app.machine.watch();
   expect(app.machine.models).toBeUndefined();
   api.models = [modelItem('one')];
   host.report(ready());
   await vi.waitFor(() => expect(app.machine.models).toHaveLength(1));
   app.machine.rest();
-  await watching;
+});
+
+test('the models are asked for once, also where somebody else looks at them too', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const { app, api } = await house({ language: 'en-US' });
+  api.models = [modelItem('one')];
+  app.library.watch();
+  app.machine.watch();
+  await vi.advanceTimersByTimeAsync(4000);
+  const asked = () => api.arrived.filter(({ path }) => path === '/api/v1/models').length;
+  expect(app.machine.models).toHaveLength(1);
+  expect(asked()).toBe(2);
+  app.machine.rest();
+  app.machine.rest();
+  await vi.advanceTimersByTimeAsync(4000);
+  expect(asked()).toBe(3);
+  app.library.rest();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(asked()).toBe(3);
+  vi.useRealTimers();
 });

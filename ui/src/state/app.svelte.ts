@@ -82,13 +82,13 @@ export class App {
     this.sidecar = new Sidecar(host, fetch, () => this.preferences.spoken);
     this.gauge = new Gauge(this.sidecar, () => this.#written());
     this.draft = new Draft(storage, () => this.gauge.look(), drafts);
-    this.machine = new Machine(this.sidecar);
     this.history = new History(this.sidecar);
     this.metrics = new Metrics(this.sidecar);
     this.settings = new Settings(this.sidecar);
     this.logs = new Logs(this.sidecar);
     this.doctor = new Doctor(this.sidecar);
     this.library = new Library(this.sidecar, () => void this.look());
+    this.machine = new Machine(this.sidecar, this.library);
     this.imports = new Imports(this.sidecar, () => void this.library.look(), () => this.preferences.messages.notGguf);
     this.engine = new Engine(this.sidecar, this.model);
     this.desktop = new Desktop(host, storage);

@@ -83,6 +83,11 @@ export class Library {
     return this.#failed;
   }
 
+  /** After how long it is worth looking again, in milliseconds. */
+  get interval(): number {
+    return this.#models?.some((model) => model.state === 'loading') ? WHILE_LOADING : OTHERWISE;
+  }
+
   /** Why the last order was not followed. */
   get trouble(): string | undefined {
     return this.#trouble;
@@ -243,8 +248,7 @@ export class Library {
       } catch {
         if (!signal.aborted) this.#failed = true;
       }
-      const isLoading = this.#models?.some((model) => model.state === 'loading');
-      await pause(isLoading ? WHILE_LOADING : OTHERWISE, signal);
+      await pause(this.interval, signal);
     }
   }
 
