@@ -42,7 +42,8 @@ export function optionsOf({ lines, colour, top, range, tick, time, onpoint }: Dr
     width,
     height,
     legend: { show: false },
-    padding: [8, 4, 0, 0],
+    // At the right there is room for the half of a time that is told at the end.
+    padding: [8, 16, 0, 0],
     cursor: { y: false, drag: { x: false, y: false }, sync: { key: TOGETHER }, points: { size: 6, width: 1.5 } },
     scales: { x: { time: false, range }, y: { range: () => [0, top()] } },
     axes: [
