@@ -1,17 +1,22 @@
 //! The model's working memory: which sequences it holds, what of a new prompt is there already, and what gives way when it is full.
 
+mod nexts;
+mod outside;
+
 use std::collections::HashMap;
 
 use llama_cpp_2::DecodeError;
 use llama_cpp_2::context::LlamaContext;
-use llama_cpp_2::context::session::{LlamaStateSeqFlags, SeqState};
+use llama_cpp_2::context::session::LlamaStateSeqFlags;
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::token::LlamaToken;
 
 use super::choice::Likely;
-use super::states::{States, Stored};
+use super::states::States;
 use crate::Error;
-use crate::prefix::{self, Chunk, Cut, Likeness, Shelf};
+use crate::prefix::{Chunk, Cut, Likeness, Shelf};
+use nexts::{Nexts, tidy};
+use outside::{Kept, Outside, State};
 
 /// Texts shorter than this are read again rather than remembered outside the model's memory.
 const WORTH_SAVING: usize = 16;
@@ -85,32 +90,8 @@ pub(super) struct Memory<'model> {
     idle: Shelf<Sequence, LlamaToken>,
     /// What comes next in an idle sequence.
     next: HashMap<Sequence, Nexts>,
-    /// Texts outside, by number.
-    saved: Shelf<u64, LlamaToken>,
-    kept: HashMap<u64, Kept>,
-    numbers: u64,
-    /// Bytes that saved texts take in main memory, and may take.
-    bytes: u64,
-    most_bytes: u64,
+    saved: Outside,
     states: Option<States>,
-}
-
-/// What comes after the first so many tokens of a text, at the ends of prompts: the latest last, and not many.
-type Nexts = Vec<(usize, Likely)>;
-
-/// Ends of prompts in a text for which it is remembered what comes next.
-const MOST_NEXTS: usize = 8;
-
-/// A saved text.
-struct Kept {
-    state: Shelved,
-    next: Nexts,
-}
-
-/// Where the state of a saved text is.
-enum Shelved {
-    Memory(SeqState),
-    Disk(Stored),
 }
 
 impl<'model> Memory<'model> {
@@ -132,16 +113,12 @@ impl<'model> Memory<'model> {
             free: (0..Sequence::try_from(sequences).unwrap_or(1)).rev().collect(),
             idle: Shelf::default(),
             next: HashMap::new(),
-            saved: Shelf::default(),
-            kept: HashMap::new(),
-            numbers: 0,
-            bytes: 0,
-            most_bytes,
+            saved: Outside::new(most_bytes),
             states,
         };
         let stored = memory.states.as_mut().map(States::all).unwrap_or_default();
         for (text, stored) in stored {
-            memory.keep(text, Likeness::Exact, Kept { state: Shelved::Disk(stored), next: Nexts::new() });
+            memory.saved.put(text, Likeness::Exact, Kept { state: State::Disk(stored), next: Nexts::new() });
         }
         memory
     }
@@ -153,7 +130,7 @@ impl<'model> Memory<'model> {
 
     /// Bytes of main memory that saved texts take.
     pub fn saved_bytes(&self) -> u64 {
-        self.bytes
+        self.saved.bytes()
     }
 
     /// A sequence for a text, with as much of it as is remembered, or as `beside`, a sequence at work, has in common with it. The
@@ -174,7 +151,7 @@ impl<'model> Memory<'model> {
     /// How many tokens at the beginning of a text need not be read, at the least.
     pub fn remembered(&self, text: &[LlamaToken], likeness: Likeness) -> usize {
         let idle = self.idle.find(text, self.cut, likeness).map_or(0, |find| find.common);
-        idle.max(self.saved.find(text, self.cut, likeness).map_or(0, |find| find.common))
+        idle.max(self.saved.texts().find(text, self.cut, likeness).map_or(0, |find| find.common))
     }
 
     /// A sequence with the first tokens of another one that is at work.
@@ -218,7 +195,7 @@ impl<'model> Memory<'model> {
     /// of its own and moved to where the text has it. It is put there from outside and not copied from another sequence, whose
     /// cells would be moved with it.
     fn find_ahead(&mut self, text: &[LlamaToken], read: usize) -> Option<Ahead> {
-        let (number, chunk) = self.saved.find_part(text, read, WORTH_MOVING)?;
+        let (number, chunk) = self.saved.texts().find_part(text, read, WORTH_MOVING)?;
         let put_back = self.put_back(number);
         let (Ok(sequence) | Err(sequence)) = put_back;
         if put_back.is_ok() && self.keep_and_move(sequence, chunk) {
@@ -294,7 +271,7 @@ impl<'model> Memory<'model> {
     /// all are saved.
     pub fn save_one(&mut self) -> bool {
         let unsaved = |(sequence, text): &(Sequence, &[LlamaToken])| {
-            text.len() >= WORTH_SAVING && !self.saved.covers(text, self.idle.likeness(*sequence))
+            text.len() >= WORTH_SAVING && !self.saved.texts().covers(text, self.idle.likeness(*sequence))
         };
         let Some((sequence, text)) = self.idle.newest_first().into_iter().find(unsaved) else { return false };
         let text = text.to_vec();
@@ -336,11 +313,12 @@ impl<'model> Memory<'model> {
         if let Some((sequence, text)) = idle.find(|(_, text)| worth(text)) {
             return states.store(&self.context, sequence, text);
         }
-        let mut saved = self.saved.newest_first().into_iter().filter(|(key, _)| exact(self.saved.likeness(*key)));
+        let texts = self.saved.texts();
+        let mut saved = texts.newest_first().into_iter().filter(|(key, _)| exact(texts.likeness(*key)));
         let Some((number, text)) = saved.find(|(_, text)| worth(text)) else { return false };
         let text = text.to_vec();
         let sequence = self.sequence();
-        let Some(Kept { state: Shelved::Memory(state), .. }) = self.kept.get(&number) else {
+        let Some(Kept { state: State::Memory(state), .. }) = self.saved.kept(number) else {
             self.release(sequence);
             return false;
         };
@@ -356,9 +334,7 @@ impl<'model> Memory<'model> {
             self.idle.take(sequence);
             self.release(sequence);
         }
-        self.saved = Shelf::default();
-        self.kept.clear();
-        self.bytes = 0;
+        self.saved.clear();
         if let Some(states) = &mut self.states {
             states.clear();
         }
@@ -397,28 +373,18 @@ impl<'model> Memory<'model> {
 
     /// Keeps the state of a sequence in main memory, unless it is not worth it or does not fit. `false` if it is not kept.
     fn save(&mut self, sequence: Sequence, text: Vec<LlamaToken>, likeness: Likeness, mut next: Nexts) -> bool {
-        if text.len() < WORTH_SAVING || self.saved.covers(&text, likeness) {
+        if text.len() < WORTH_SAVING || self.saved.texts().covers(&text, likeness) {
             return false;
         }
         let size = self.context.state_seq_get_size_ext(sequence, LlamaStateSeqFlags::empty()) as u64;
-        if size > self.most_bytes {
+        if !self.saved.can_have(size) {
             return false;
         }
-        for older in self.saved.mostly_covered_by(&text, likeness) {
-            let same = self.saved.get(older).map_or(0, |older| prefix::common(older, &text));
-            let known = self.kept.get(&older).filter(|_| self.saved.likeness(older) == likeness);
-            let known = known.map(|kept| kept.next.clone()).unwrap_or_default();
-            next.extend(known.into_iter().filter(|(count, _)| *count <= same));
-            self.drop_saved(older);
-        }
-        while self.bytes + size > self.most_bytes
-            && let Some(oldest) = self.oldest_in_memory()
-        {
-            self.drop_saved(oldest);
-        }
+        next.extend(self.saved.make_needless(&text, likeness));
+        self.saved.make_room(size);
         match self.context.state_seq_get(sequence, LlamaStateSeqFlags::empty()) {
             Ok(state) => {
-                self.keep(text, likeness, Kept { state: Shelved::Memory(state), next: tidy(next) });
+                self.saved.put(text, likeness, Kept { state: State::Memory(state), next: tidy(next) });
                 true
             }
             Err(error) => {
@@ -428,46 +394,26 @@ impl<'model> Memory<'model> {
         }
     }
 
-    fn keep(&mut self, text: Vec<LlamaToken>, likeness: Likeness, kept: Kept) {
-        self.numbers += 1;
-        if let Shelved::Memory(state) = &kept.state {
-            self.bytes += state.byte_len() as u64;
-        }
-        self.saved.put(self.numbers, text, likeness);
-        self.kept.insert(self.numbers, kept);
-    }
-
-    fn oldest_in_memory(&self) -> Option<u64> {
-        let in_memory = |number: &u64| matches!(self.kept.get(number), Some(Kept { state: Shelved::Memory(_), .. }));
-        self.saved.newest_first().into_iter().rev().map(|(number, _)| number).find(in_memory)
-    }
-
-    fn drop_saved(&mut self, number: u64) {
-        self.saved.take(number);
-        if let Some(Kept { state: Shelved::Memory(state), .. }) = self.kept.remove(&number) {
-            self.bytes -= state.byte_len() as u64;
-        }
-    }
-
     /// Brings back a saved text if it spares more reading than those that are in the model's memory.
     fn restore(&mut self, text: &[LlamaToken], likeness: Likeness) {
         let there = self.idle.find(text, self.cut, likeness).map_or(0, |find| find.common);
-        let Some(find) = self.saved.find(text, self.cut, likeness) else { return };
-        let length = self.saved.get(find.key).map_or(0, <[LlamaToken]>::len);
+        let Some(find) = self.saved.texts().find(text, self.cut, likeness) else { return };
+        let length = self.saved.texts().get(find.key).map_or(0, <[LlamaToken]>::len);
         if find.common <= there + length / RESTORED_AT_ONCE {
             return;
         }
-        let next = self.kept.get(&find.key).map(|kept| kept.next.clone()).unwrap_or_default();
+        let next = self.saved.kept(find.key).map(|kept| kept.next.clone()).unwrap_or_default();
         match self.put_back(find.key) {
             Ok(sequence) => {
                 self.saved.touch(find.key);
-                let whole = self.saved.get(find.key).map(<[LlamaToken]>::to_vec).unwrap_or_default();
-                self.idle.put(sequence, whole, self.saved.likeness(find.key));
+                let texts = self.saved.texts();
+                let whole = texts.get(find.key).map(<[LlamaToken]>::to_vec).unwrap_or_default();
+                self.idle.put(sequence, whole, texts.likeness(find.key));
                 self.next.insert(sequence, next);
             }
             Err(empty) => {
                 self.release(empty);
-                self.drop_saved(find.key);
+                self.saved.remove(find.key);
             }
         }
     }
@@ -476,8 +422,8 @@ impl<'model> Memory<'model> {
     /// sequence, with nothing in it.
     fn put_back(&mut self, number: u64) -> Result<Sequence, Sequence> {
         let sequence = self.sequence();
-        let done = match self.kept.get(&number).map(|kept| &kept.state) {
-            Some(Shelved::Memory(state)) => loop {
+        let done = match self.saved.kept(number).map(|kept| &kept.state) {
+            Some(State::Memory(state)) => loop {
                 match self.context.state_seq_set(state, sequence) {
                     Ok(()) => break true,
                     Err(_) if self.idle.len() > 0 => {
@@ -491,8 +437,8 @@ impl<'model> Memory<'model> {
                     Err(_) => break false,
                 }
             },
-            Some(Shelved::Disk(stored)) => {
-                stored.load(&mut self.context, sequence, self.saved.get(number).unwrap_or_default())
+            Some(State::Disk(stored)) => {
+                stored.load(&mut self.context, sequence, self.saved.texts().get(number).unwrap_or_default())
             }
             None => false,
         };
@@ -505,11 +451,4 @@ impl Place {
     fn exact(sequence: Sequence, read: usize, next: Option<Likely>) -> Self {
         Self { sequence, read, next, likeness: Likeness::Exact, ahead: None }
     }
-}
-
-/// Without what is there twice, and not too many.
-fn tidy(mut nexts: Nexts) -> Nexts {
-    nexts.sort_by_key(|(count, _)| *count);
-    nexts.dedup_by_key(|(count, _)| *count);
-    nexts.split_off(nexts.len().saturating_sub(MOST_NEXTS))
 }
