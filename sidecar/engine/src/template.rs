@@ -4,7 +4,9 @@ use std::io;
 use std::sync::Arc;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, Error, ErrorKind, context};
+use minijinja::value::ValueKind;
+use minijinja::{Environment, Error, ErrorKind, State, Value, context};
+use minijinja_contrib::pycompat;
 
 use crate::Message;
 
@@ -29,11 +31,18 @@ pub(crate) struct Template {
 const OPEN: char = '\u{F8F0}';
 const CLOSE: char = '\u{F8F1}';
 
-/// Steps that a template may take, and as many more for each message. Real ones need some hundred a message.
+/// Steps that a template may take, and as many more for each message. Real ones need some hundred a message. 64 bytes that it joins
+/// or copies count as a step, so that it can make no text that does not fit into memory.
 const FUEL: (u64, u64) = (50_000, 5000);
+
+/// Bytes of the messages that add a step: each of them may be copied 16 times.
+const BYTES_A_STEP: u64 = 4;
 
 /// Steps that it may take in all.
 const MOST_FUEL: u64 = 1_000_000;
+
+/// Bytes of a text that a method may make.
+const LONGEST_TEXT: usize = 1024 * 1024;
 
 /// Bytes that a rendered prompt may have beside twice its messages. Real templates add some hundred to each.
 const ROOM: usize = 256 * 1024;
@@ -61,7 +70,7 @@ impl Template {
         // The white space rules that the templates' authors write for.
         environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
         environment.set_recursion_limit(64);
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.set_unknown_method_callback(method);
         environment.add_function("raise_exception", |message: String| -> Result<String, Error> {
             Err(Error::new(ErrorKind::InvalidOperation, message))
         });
@@ -94,9 +103,10 @@ impl Template {
             })
             .collect();
         let mut environment = self.environment.clone();
-        environment.set_fuel(Some((FUEL.0 + FUEL.1 * messages.len() as u64).min(MOST_FUEL)));
-        let chat = environment.get_template("chat").map_err(Arc::new)?;
         let written: usize = messages.iter().map(|message| message.content.len()).sum();
+        let fuel = FUEL.0 + FUEL.1 * messages.len() as u64 + written as u64 / BYTES_A_STEP;
+        environment.set_fuel(Some(fuel.min(MOST_FUEL)));
+        let chat = environment.get_template("chat").map_err(Arc::new)?;
         let mut page = Page { text: Vec::new(), room: ROOM + 2 * written };
         let values = context! {
             messages => marked, add_generation_prompt => true, bos_token => self.bos.as_str(), eos_token => self.eos.as_str(),
@@ -104,6 +114,32 @@ impl Template {
         chat.render_captured_to(values, &mut page).map_err(Arc::new)?;
         Ok(split(&String::from_utf8_lossy(&page.text)))
     }
+}
+
+/// Methods of Python's strings, lists and dictionaries. Those that make long texts of short ones are done by filters, which count the
+/// bytes before they make them, or refused.
+fn method(state: &mut State, value: &Value, method: &str, arguments: &[Value]) -> Result<Value, Error> {
+    match (method, value.as_str(), arguments) {
+        ("replace", Some(_), _) => state.apply_filter("replace", &[std::slice::from_ref(value), arguments].concat()),
+        ("join", Some(_), [list]) => state.apply_filter("join", &[list.clone(), value.clone()]),
+        ("format", Some(text), _) if most(text, arguments) > LONGEST_TEXT => {
+            Err(Error::new(ErrorKind::OutOfFuel, "the text grows too long"))
+        }
+        _ => pycompat::unknown_method_callback(state, value, method, arguments),
+    }
+}
+
+/// Bytes that a text can grow to when each place in it takes one of these arguments. A number in it may be a width.
+fn most(text: &str, arguments: &[Value]) -> usize {
+    let length = |argument: &Value| match argument.kind() {
+        ValueKind::Number | ValueKind::Bool | ValueKind::None | ValueKind::Undefined => 40,
+        // What is in a list or a dictionary would have to be written out to be measured.
+        _ => argument.as_str().map_or(usize::MAX, str::len),
+    };
+    let longest = arguments.iter().map(length).max().unwrap_or_default();
+    let numbers = text.split(|char: char| !char.is_ascii_digit()).filter(|digits| !digits.is_empty());
+    let width = numbers.map(|digits| digits.parse().unwrap_or(usize::MAX)).max().unwrap_or_default();
+    (text.len() + 1).saturating_mul(longest.max(width).max(1))
 }
 
 /// Takes what a template writes, as long as that is not more than a prompt can be.
@@ -174,6 +210,12 @@ mod tests {
     }
 
     #[test]
+    fn a_text_as_long_as_a_request_can_be_is_laid_out() {
+        let content = "가나다라".repeat(500_000);
+        assert_eq!(rendered(QWEN, &content), chatml(&content));
+    }
+
+    #[test]
     fn a_template_that_is_broken_or_hostile_is_replaced() {
         for source in [
             "{% for %}",
@@ -183,6 +225,18 @@ mod tests {
             "{% macro bomb() %}{{ bomb() }}{% endmacro %}{{ bomb() }}",
             "{{ 'long ' * 1000000 }}{{ messages[0].content }}",
             "{% for i in range(9000) %}{{ messages[0].content * 40 }}{% endfor %}",
+            "{% set n = namespace(s='long ') %}{% for i in range(60) %}{% set n.s = n.s ~ n.s %}{% endfor %}{{ messages[0].content }}",
+            "{% set n = namespace(s='long ') %}{% for i in range(60) %}{% set n.s = n.s|replace('', n.s) %}{% endfor %}{{ messages[0].content }}",
+            "{% set n = namespace(s='long ') %}{% for i in range(60) %}{% set n.s = [n.s, n.s]|string %}{% endfor %}{{ messages[0].content }}",
+            "{% set n = namespace(s='long ') %}{% for i in range(60) %}{% set n.s = n.s.replace('', n.s) %}{% endfor %}{{ messages[0].content }}",
+            "{% set n = namespace(s='long ') %}{% for i in range(60) %}{% set n.s = n.s.replace('', n.s, 9000) %}{% endfor %}{{ messages[0].content }}",
+            "{% set n = namespace(s='long ') %}{% for i in range(60) %}{% set n.s = n.s.join([n.s, n.s]) %}{% endfor %}{{ messages[0].content }}",
+            "{% set n = namespace(s='long {0}{0}') %}{% for i in range(60) %}{% set n.s = n.s.format(n.s) %}{% endfor %}{{ messages[0].content }}",
+            "{% set s = '{:>1000000000}'.format(1) %}{{ messages[0].content }}",
+            "{% set s = 'long'.join(range(1000000)|list) %}{{ messages[0].content }}",
+            "{% set s = '%1000000000d' % 1 %}{{ messages[0].content }}",
+            "{% set s = 'long'|center(1000000000) %}{{ messages[0].content }}",
+            "{% set s = 'long'|indent(1000000000, true) %}{{ messages[0].content }}",
         ] {
             assert_eq!(rendered(source, "hello"), chatml("hello"), "{source}");
         }
