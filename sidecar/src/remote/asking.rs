@@ -14,6 +14,9 @@ use super::wire::{self, Refusal, Server};
 /// How long is waited before each new try.
 const PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
 
+/// The longest pause that a server may ask for: one who waits longer is better told.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
 /// How long is waited, after the end of an answer, for what it cost.
 const AFTERWARDS: Duration = Duration::from_secs(2);
 
@@ -32,12 +35,13 @@ enum End {
     /// Nobody listens any more.
     Left,
     Failed(Error),
-    Refused(Failure),
+    /// For this reason, and not before so long has passed.
+    Refused(Failure, Duration),
 }
 
 impl From<Failure> for End {
     fn from(failure: Failure) -> Self {
-        Self::Refused(failure)
+        Self::Refused(failure, Duration::ZERO)
     }
 }
 
@@ -64,7 +68,7 @@ impl Asking {
             Ok(summary) => Ok(Event::Done(summary)),
             Err(End::Left) => return,
             Err(End::Failed(error)) => Err(error),
-            Err(End::Refused(failure)) => Err(failure.into()),
+            Err(End::Refused(failure, _)) => Err(failure.into()),
         };
         if let Err(error) = &last {
             tracing::info!("a remote server did not answer: {error}");
@@ -76,8 +80,8 @@ impl Asking {
         let mut pauses = PAUSES.iter();
         let mut extras = self.remote.extras();
         loop {
-            let failure = match self.once(extras, speaker, progress).await {
-                Err(End::Refused(failure)) if progress.first.is_none() => failure,
+            let (failure, least) = match self.once(extras, speaker, progress).await {
+                Err(End::Refused(failure, least)) if progress.first.is_none() => (failure, least),
                 end => return end,
             };
             if failure == Failure::Refused
@@ -86,8 +90,9 @@ impl Asking {
                 extras = fewer;
                 continue;
             }
-            let pause = pauses.next().filter(|_| failure.may_pass()).ok_or(failure)?;
-            tokio::time::sleep(*pause).await;
+            let tried_again = failure.may_pass() && least <= LONGEST_PAUSE;
+            let pause = pauses.next().filter(|_| tried_again).ok_or(failure)?;
+            tokio::time::sleep(least.max(*pause)).await;
         }
     }
 
@@ -104,6 +109,7 @@ impl Asking {
         let mut response = match response.map_err(|_| Failure::Silent)? {
             Ok(response) => response,
             Err(Refusal::For(failure)) => return Err(failure.into()),
+            Err(Refusal::Until(failure, least)) => return Err(End::Refused(failure, least)),
             Err(Refusal::TooLong { tokens, limit }) => {
                 return Err(End::Failed(Error::ContextTooLong { tokens, limit }));
             }

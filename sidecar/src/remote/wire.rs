@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, USER_AGENT};
 use reqwest::{Client, RequestBuilder, Response};
 use serde::Deserialize;
 use serde_json::Value;
@@ -43,6 +43,8 @@ pub struct Server {
 pub enum Refusal {
     /// For this reason.
     For(Failure),
+    /// For this reason, and not before so long has passed.
+    Until(Failure, Duration),
     /// The prompt is too long.
     TooLong {
         /// Its tokens.
@@ -100,7 +102,11 @@ impl Wire {
             None => Err(Refusal::For(Failure::NotAStream)),
             Some(failure) => {
                 tracing::info!(status, "the remote server refused a request with status {status}");
-                Err(if failure == Failure::Refused { look(&mut response).await } else { Refusal::For(failure) })
+                Err(match (failure, pause(&response)) {
+                    (Failure::Refused, _) => look(&mut response).await,
+                    (failure, Some(pause)) => Refusal::Until(failure, pause),
+                    (failure, None) => Refusal::For(failure),
+                })
             }
         }
     }
@@ -137,6 +143,12 @@ fn with_key(request: RequestBuilder, server: &Server) -> Result<RequestBuilder, 
 fn is_event_stream(response: &Response) -> bool {
     let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream")
+}
+
+/// How long the server wants to be left alone, where it says so in seconds.
+fn pause(response: &Response) -> Option<Duration> {
+    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse::<u32>().ok()?;
+    Some(Duration::from_secs(seconds.into()))
 }
 
 /// Whether a refusal is about the prompt's length: the only thing that is looked for in what it says.

@@ -120,6 +120,25 @@ async fn what_may_pass_is_tried_again_and_nothing_is_shown_twice() {
 }
 
 #[tokio::test]
+async fn a_server_that_says_when_it_has_time_is_asked_then_if_that_is_soon() {
+    let busy = |seconds: u32| {
+        let head =
+            format!("HTTP/1.1 429 X\r\nRetry-After: {seconds}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        Act::Say(head.into_bytes())
+    };
+    let soon = Stranger::start(move |number, _| if number == 0 { busy(2) } else { Act::answer(&["한 번"]) }).await;
+    let server = hapa(&tests::script(), "remote", &soon.address).await;
+    let asked = Instant::now();
+    let body = ask(&server, "질문").await;
+    assert_eq!((body["explanation"].as_str(), soon.asked().len()), (Some("한 번"), 2));
+    assert!(asked.elapsed() >= Duration::from_secs(2), "it was left alone for {:?} only", asked.elapsed());
+    let late = Stranger::start(move |_, _| busy(3600)).await;
+    let server = hapa(&tests::script(), "remote", &late.address).await;
+    let (status, body) = server.post(QUESTION, &json!({"user_question": "질문"})).await;
+    assert_eq!((status, failure(&body), late.asked().len()), (502, "busy", 1), "nobody is kept waiting for an hour");
+}
+
+#[tokio::test]
 async fn only_text_is_taken_from_events_and_no_control_characters() {
     let event = json!({
         "model": "another\u{1b}[2J", "id": "<img src=x>", "execute": "rm -rf /",
