@@ -59,6 +59,8 @@ struct Entry {
     model_type: ModelType,
     #[serde(default)]
     files: Vec<ContextFile>,
+    #[serde(default)]
+    dropped_messages: u32,
 }
 
 fn python() -> String {
@@ -106,6 +108,7 @@ impl From<store::Message> for Entry {
             parent: message.parent,
             model_type: ModelType::of(&message.kind).unwrap_or_default(),
             files: ContextFile::read(message.files.as_deref()),
+            dropped_messages: u32::try_from(message.dropped).unwrap_or(u32::MAX),
         }
     }
 }
@@ -348,6 +351,7 @@ fn imported<'a>(entry: &'a Entry, created_at: i64, files: Option<&'a str>) -> Im
         parent: entry.parent.as_deref(),
         kind: entry.model_type.as_str(),
         files,
+        dropped: entry.dropped_messages.into(),
     }
 }
 

@@ -34,12 +34,16 @@ async fn earlier_messages_that_were_left_out_are_told_in_the_answer() {
     let left_out = |when: &str, dropped: u32| json!({"when": when, "pieces": ["ok"], "dropped": dropped});
     let server = Server::with_script(&json!({"answers": [left_out("short", 1), left_out("long", 3)]})).await;
     for (question, messages, words) in [("short", 1, "1 earlier message"), ("long", 3, "3 earlier messages")] {
-        let context =
-            server.post("/api/v1/generate-code", &json!({"user_question": question})).await.1["context"].clone();
+        let body = server.post("/api/v1/generate-code", &json!({"user_question": question})).await.1;
+        let context = body["context"].clone();
         assert_eq!((&context["dropped_messages"], &context["dropped"]), (&json!(messages), &json!([words])));
         let events =
             Frames::new(server.ask(&json!({"user_question": question, "use_cache": false})).await).rest().await;
         assert_eq!(events.last().unwrap()["metadata"]["context"]["dropped_messages"], messages);
+        let history = server.get("/api/v1/user/history?limit=2").await;
+        for item in history["items"].as_array().unwrap() {
+            assert_eq!((&item["question"], &item["dropped_messages"]), (&json!(question), &json!(messages)));
+        }
     }
 }
 

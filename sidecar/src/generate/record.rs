@@ -86,6 +86,7 @@ impl Whole {
             duration_ms: i64::try_from(taken.whole.as_millis()).unwrap_or(i64::MAX),
             // The speed of an answer that was made for somebody else says nothing.
             tokens_per_second: None,
+            dropped: count(room.dropped),
         };
         let mut events: Vec<Event> = pieces.into_iter().map(Event::from).collect();
         events.push(Event::Done(Box::new(outcome(progress.clone(), &summary, answer.origin, room, taken))));
@@ -293,6 +294,7 @@ impl Recording {
                 .first_token
                 .zip(self.last_token)
                 .and_then(|(first, last)| speed(self.tokens, last - first)),
+            dropped: count(self.accepted.room.dropped),
         }
     }
 }

@@ -97,6 +97,8 @@ pub struct HistoryItem {
     /// The files that the question was about.
     files: Vec<ContextFile>,
     model_type: ModelType,
+    /// How many earlier messages were left out of the prompt, so that it fitted.
+    dropped_messages: i64,
     /// The ids of all versions of this question at its place in the conversation, oldest first, its own too. Versions come from
     /// `replaces`; `shown` goes to another one.
     versions: Vec<String>,
@@ -126,6 +128,7 @@ impl From<store::Message> for HistoryItem {
             code_context: message.code_context,
             files: ContextFile::read(message.files.as_deref()),
             model_type: ModelType::of(&message.kind).unwrap_or_default(),
+            dropped_messages: message.dropped,
             versions: message.versions.split(',').map(str::to_owned).collect(),
             replaced: message.superseded,
         }

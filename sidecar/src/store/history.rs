@@ -194,7 +194,7 @@ impl Store {
             r#"SELECT id, conversation_id, question, code_context, language, answer, generated_code, explanation, finish, model,
                       backend, prompt_tokens, completion_tokens, duration_ms, tokens_per_second, created_at, superseded AS "superseded: bool",
                       (SELECT coalesce(rating, iif(feedback.kind = 'positive', 5, iif(feedback.kind = 'negative', 1, NULL))) FROM feedback
-                       WHERE message_id = messages.id ORDER BY feedback.id DESC LIMIT 1) AS "rating: i64", parent, kind, files,
+                       WHERE message_id = messages.id ORDER BY feedback.id DESC LIMIT 1) AS "rating: i64", parent, kind, files, dropped,
                       (SELECT group_concat(id) FROM (SELECT version.id FROM messages AS version
                        WHERE version.conversation_id = messages.conversation_id AND version.parent IS messages.parent
                        ORDER BY version.number)) AS "versions!: String"

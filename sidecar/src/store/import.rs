@@ -61,6 +61,8 @@ pub struct Imported<'a> {
     pub kind: &'a str,
     /// The files that it was about, JSON as the API writes them.
     pub files: Option<&'a str>,
+    /// Earlier messages that were left out of the prompt.
+    pub dropped: i64,
 }
 
 impl Store {
@@ -98,8 +100,9 @@ impl Store {
             let done = sqlx::query!(
                 "INSERT INTO messages (number, id, conversation_id, owner, language, created_at, finish, model, backend,
                                        prompt_tokens, completion_tokens, duration_ms, question, code_context, answer,
-                                       generated_code, explanation, superseded, tokens_per_second, parent, kind, files)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+                                       generated_code, explanation, superseded, tokens_per_second, parent, kind, files,
+                                       dropped)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
                 number,
                 message.id,
                 conversation.id,
@@ -121,7 +124,8 @@ impl Store {
                 message.tokens_per_second,
                 message.parent,
                 message.kind,
-                message.files
+                message.files,
+                message.dropped
             );
             let new = done.execute(&mut *transaction).await?.rows_affected();
             if let Some(rating) = message.rating.filter(|_| new > 0) {

@@ -85,6 +85,8 @@ pub struct Message {
     pub kind: String,
     /// The files that it was about, JSON as the API writes them.
     pub files: Option<String>,
+    /// Earlier messages that were left out of the prompt.
+    pub dropped: i64,
     /// The ids of all versions of the question, its own too, oldest first and separated by commas.
     pub versions: String,
 }
@@ -150,6 +152,8 @@ pub struct Progress {
     pub duration_ms: i64,
     /// Speed of the answer once it had begun.
     pub tokens_per_second: Option<f64>,
+    /// Earlier messages that were left out of the prompt.
+    pub dropped: i64,
 }
 
 /// What all answers together cost.
@@ -208,7 +212,7 @@ impl Store {
             r#"SELECT id, conversation_id, question, code_context, language, answer, generated_code, explanation, finish, model,
                       backend, prompt_tokens, completion_tokens, duration_ms, tokens_per_second, created_at, superseded AS "superseded: bool",
                       (SELECT coalesce(rating, iif(feedback.kind = 'positive', 5, iif(feedback.kind = 'negative', 1, NULL))) FROM feedback
-                       WHERE message_id = messages.id ORDER BY feedback.id DESC LIMIT 1) AS "rating: i64", parent, kind, files,
+                       WHERE message_id = messages.id ORDER BY feedback.id DESC LIMIT 1) AS "rating: i64", parent, kind, files, dropped,
                       (SELECT group_concat(id) FROM (SELECT version.id FROM messages AS version
                        WHERE version.conversation_id = messages.conversation_id AND version.parent IS messages.parent
                        ORDER BY version.number)) AS "versions!: String"

@@ -152,9 +152,9 @@ async fn add(
     sqlx::query!(
         "INSERT INTO messages (number, id, conversation_id, owner, language, created_at, finish, model, backend, prompt_tokens,
                                completion_tokens, duration_ms, tokens_per_second, question, code_context, answer,
-                               generated_code, explanation, parent, kind, files)
+                               generated_code, explanation, parent, kind, files, dropped)
          VALUES ((SELECT coalesce(max(number) + 1, ?1) FROM messages WHERE number >= ?1 AND number < ?2),
-                 ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
+                 ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
         first,
         end,
         id,
@@ -176,7 +176,8 @@ async fn add(
         progress.explanation,
         parent,
         new.kind,
-        new.files
+        new.files,
+        progress.dropped
     )
     .execute(&mut *connection)
     .await?;
@@ -205,7 +206,7 @@ async fn update(connection: &mut SqliteConnection, id: &str, progress: &Progress
     let finish = progress.finish.map(super::Finish::as_str);
     let done = sqlx::query!(
         "UPDATE messages SET answer = ?, generated_code = ?, explanation = ?, finish = ?, prompt_tokens = ?,
-                completion_tokens = ?, duration_ms = ?, tokens_per_second = ? WHERE id = ?",
+                completion_tokens = ?, duration_ms = ?, tokens_per_second = ?, dropped = ? WHERE id = ?",
         progress.answer,
         progress.generated_code,
         progress.explanation,
@@ -214,6 +215,7 @@ async fn update(connection: &mut SqliteConnection, id: &str, progress: &Progress
         progress.completion_tokens,
         progress.duration_ms,
         progress.tokens_per_second,
+        progress.dropped,
         id
     )
     .execute(&mut *connection)

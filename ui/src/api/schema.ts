@@ -2311,6 +2311,11 @@ export interface components {
             code_context?: string | null;
             conversation_id: string;
             /**
+             * Format: int64
+             * @description How many earlier messages were left out of the prompt, so that it fitted.
+             */
+            dropped_messages: number;
+            /**
              * Format: double
              * @description Seconds from the question to the end of the answer.
              */

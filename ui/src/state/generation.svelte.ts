@@ -64,6 +64,7 @@ export class Generation {
     generation.tokensPerSecond = item.tokens_per_second ?? undefined;
     generation.seconds = item.duration;
     generation.cut = item.finish_reason === 'length';
+    generation.leftOut = item.dropped_messages;
     if (item.rating) generation.opinion = item.rating > 3 ? 'positive' : item.rating < 3 ? 'negative' : undefined;
     return generation;
   }

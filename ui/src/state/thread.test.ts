@@ -292,6 +292,13 @@ test('a question that was edited has versions, and each of them is shown with wh
   expect(thread.messages.map(({ question }) => question)).toEqual(['question m1', 'question m4']);
 });
 
+test('what an answer did not see of its conversation is still known when that is opened again', async () => {
+  const { api, app } = await house();
+  api.threads['c'] = [historyItem('m1'), historyItem('m2', { dropped_messages: 3 })];
+  await app.conversations.open('c');
+  expect(app.conversations.thread.messages.map(({ answer }) => answer.leftOut)).toEqual([0, 3]);
+});
+
 test('the model goes on with an answer that was cut, in its place', async () => {
   const { api, app } = await house();
   api.threads['c'] = [historyItem('m1'), historyItem('m2', { response: '이렇게:\n\n```python\nx = ', finish_reason: 'length', model_type: 'bug_fix' })];

@@ -449,6 +449,7 @@ export function historyItem(id: string, change: Partial<HistoryItem> = {}): Hist
     backend: 'local',
     tokens_per_second: 12,
     finish_reason: 'stop',
+    dropped_messages: 0,
     generated_code: '',
     explanation: '',
     files: [],
