@@ -1,6 +1,6 @@
 // What everybody must be able to use: every view in both languages and themes, and all of it without a mouse.
 import AxeBuilder from '@axe-core/playwright';
-import type { Page } from '@playwright/test';
+import type { Locator, Page } from '@playwright/test';
 
 import { expect, test } from './house';
 
@@ -160,3 +160,33 @@ test('a question is asked, found again and the models are reached by keyboard al
   await page.keyboard.press('Escape');
   await expect(page.getByTestId('question')).toBeFocused();
 });
+
+test.describe('with two models', () => {
+  test.use({ script: null, models: ['first', 'second'] });
+
+  test('the model that chats is changed by keyboard alone, and the new one answers', async ({ house, page }) => {
+    await house.open(page, { language: 'en' });
+    await page.keyboard.press('Control+m');
+    const [first, second] = ['first', 'second'].map((name) => page.getByTestId('model-row').filter({ hasText: name })) as [Locator, Locator];
+    await expect(first).toHaveAttribute('data-state', 'ready', { timeout: 45_000 });
+    await tabTo(page, second.getByTestId('use-for-chat'));
+    await page.keyboard.press('Enter');
+    await expect(second).toHaveAttribute('data-state', 'ready', { timeout: 45_000 });
+    await page.keyboard.press('Escape');
+    await page.keyboard.type('Say hello.');
+    await page.keyboard.press('Enter');
+    await expect(page.getByTestId('answer')).toHaveAttribute('data-state', /streaming|done/, { timeout: 45_000 });
+    await page.keyboard.press('Escape');
+    await expect(page.getByTestId('answer')).toHaveAttribute('data-state', /stopped|done/);
+    await expect(page.getByTestId('answer-meta')).toContainText('second');
+  });
+});
+
+/** Goes on from one thing to the next by the Tab key until it is there. */
+async function tabTo(page: Page, wanted: Locator): Promise<void> {
+  for (let step = 0; step < 60; step += 1) {
+    if (await wanted.evaluate((element) => element === document.activeElement)) return;
+    await page.keyboard.press('Tab');
+  }
+  throw new Error('the Tab key does not lead there');
+}

@@ -1,7 +1,7 @@
 // A house for a browser: the built front end under the desktop's own policy, the real sidecar, and a hub with one model.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, createReadStream, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -56,6 +56,8 @@ interface Options {
   script: object | null;
   /** The model's file for a sidecar without a script; empty for none. */
   model: string;
+  /** The names of models that are there already; each is a copy of the small one. */
+  models: readonly string[];
   /** What the hub finds, whatever it is asked for. */
   hub: { repositories: object[] };
 }
@@ -63,12 +65,15 @@ interface Options {
 export const test = base.extend<Options & { house: House }>({
   script: [SCRIPT, { option: true }],
   model: [process.env['HAPA_MODEL'] ?? '', { option: true }],
+  models: [[], { option: true }],
   hub: [{ repositories: [{ id: REPOSITORY, downloads: 4321, likes: 7, tags: ['gguf', 'license:apache-2.0'], gated: false }] }, { option: true }],
-  house: async ({ script, model, hub: { repositories } }, use) => {
+  house: async ({ script, model, models, hub: { repositories } }, use) => {
     const page = await listen(serveFrontEnd);
     const storage = new SlowStorage();
     const hub = await listen((request, response) => void serveHub(repositories, request, response, storage));
     const data = mkdtempSync(join(tmpdir(), 'hapa-'));
+    if (models.length > 0) mkdirSync(join(data, 'models'));
+    for (const name of models) copyFileSync(MODEL, join(data, 'models', `${name}.gguf`));
     const start = () => startSidecar(origin(page), origin(hub), { script, model }, data);
     let sidecar = await start();
     const fragment = () => `#base=${sidecar.address}&key=${KEY}`;
