@@ -306,8 +306,8 @@ mod tests {
         Config::read(lookup).unwrap();
         let table: std::collections::BTreeSet<String> =
             VARIABLES.iter().map(|variable| variable.name.to_owned()).collect();
-        // These two are read by the desktop app.
-        let elsewhere = ["HAPA_SIDECAR"].map(str::to_owned).into();
+        // These are read by the desktop app.
+        let elsewhere = ["HAPA_SIDECAR", "HAPA_UPDATE_FEED", "HAPA_UPDATE_KEY"].map(str::to_owned).into();
         assert_eq!(asked.into_inner(), &table - &elsewhere);
     }
 

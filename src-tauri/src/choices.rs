@@ -4,6 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::folder::Kept;
 use crate::language::Language;
+use crate::update::Channel;
 
 /// The file, in the data folder.
 const FILE: &str = "desktop.json";
@@ -38,11 +39,18 @@ pub struct Choices {
     pub notifications: bool,
     /// The keys that open the quick window; `None` for no keys at all.
     pub shortcut: Option<String>,
+    /// Which new versions are told of.
+    pub updates: Channel,
 }
 
 impl Default for Choices {
     fn default() -> Self {
-        Self { background: false, notifications: true, shortcut: Some("Ctrl+Shift+Space".to_owned()) }
+        Self {
+            background: false,
+            notifications: true,
+            shortcut: Some("Ctrl+Shift+Space".to_owned()),
+            updates: Channel::default(),
+        }
     }
 }
 
@@ -55,6 +63,7 @@ pub struct Patch {
     /// `Some(None)`: no keys.
     #[serde(deserialize_with = "present")]
     pub shortcut: Option<Option<String>>,
+    pub updates: Option<Channel>,
 }
 
 /// A value that is there, be it `null`.
@@ -70,6 +79,7 @@ impl Choices {
             background: patch.background.unwrap_or(self.background),
             notifications: patch.notifications.unwrap_or(self.notifications),
             shortcut: patch.shortcut.unwrap_or(self.shortcut),
+            updates: patch.updates.unwrap_or(self.updates),
         }
     }
 }

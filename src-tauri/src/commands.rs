@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use tauri::ipc::Invoke;
 use tauri::{AppHandle, Emitter, Manager, State, WebviewWindow};
+use tokio::sync::watch;
 
 use crate::choices::{Choices, Memory, Patch};
 use crate::folder::Kept;
@@ -13,10 +14,14 @@ use crate::quick::{self, Opened};
 use crate::shortcut::{self, Shortcut};
 use crate::supervisor::{SidecarStatus, Supervisor};
 use crate::tray::{self, Engine};
+use crate::update::{UpdateStatus, Updates};
 use crate::{files, login, notice, window};
 
 /// The event that carries a [`SidecarStatus`] whenever it changes.
-const SIDECAR_STATUS: &str = "sidecar-status";
+pub const SIDECAR_STATUS: &str = "sidecar-status";
+
+/// The event that carries an [`UpdateStatus`] whenever it changes.
+pub const UPDATE_STATUS: &str = "update-status";
 
 /// The event that tells a window what another one remembers from now on.
 const REMEMBERED: &str = "remembered";
@@ -49,22 +54,28 @@ pub fn handler() -> impl Fn(Invoke) -> bool + Send + Sync + 'static {
         set_start_at_login,
         speak,
         show_engine,
+        update_status,
+        check_for_update,
+        install_update,
+        cancel_update,
         hide_quick,
         grow_quick,
         open_in_window
     ]
 }
 
-/// Tells the windows of each change of the sidecar's status, as long as the app runs.
-pub fn report_changes(app: &AppHandle, supervisor: &Supervisor) {
+/// Tells the windows of each change of a status by an event, as long as the app runs.
+pub fn report_changes<T>(app: &AppHandle, event: &'static str, mut status: watch::Receiver<T>)
+where
+    T: Clone + Serialize + Send + Sync + 'static,
+{
     let app = app.clone();
-    let mut status = supervisor.changes();
     tauri::async_runtime::spawn(async move {
         while status.changed().await.is_ok() {
             let status = status.borrow_and_update().clone();
             for window in [window::MAIN, quick::QUICK] {
-                if let Err(error) = app.emit_to(window, SIDECAR_STATUS, &status) {
-                    tracing::warn!("could not tell the window {window} how the sidecar is: {error}");
+                if let Err(error) = app.emit_to(window, event, &status) {
+                    tracing::warn!("could not tell the window {window} of `{event}`: {error}");
                 }
             }
         }
@@ -168,7 +179,12 @@ async fn choose(app: AppHandle, choices: Patch) -> Choices {
     if wanted.shortcut != before.shortcut && !shortcut::take(&app, wanted.shortcut.as_deref()) {
         wanted.shortcut = before.shortcut;
     }
-    memory.change(|memory| memory.choices = wanted).choices
+    let chosen = memory.change(|memory| memory.choices = wanted).choices;
+    if chosen.updates != before.updates {
+        let app = app.clone();
+        tauri::async_runtime::spawn(async move { app.state::<Updates>().check(&app).await });
+    }
+    chosen
 }
 
 /// Whether HAPA starts with the user's session.
@@ -199,6 +215,30 @@ fn speak(app: AppHandle, memory: State<'_, Memory>, language: Language) {
 #[tauri::command]
 fn show_engine(app: AppHandle, state: Engine) {
     tray::show_engine(&app, state);
+}
+
+/// How it is about new versions of HAPA. A window asks once, after it has begun to listen for changes.
+#[tauri::command]
+fn update_status(updates: State<'_, Updates>) -> UpdateStatus {
+    updates.status()
+}
+
+/// Asks whether there is a new version.
+#[tauri::command]
+async fn check_for_update(app: AppHandle) {
+    app.state::<Updates>().check(&app).await;
+}
+
+/// Puts the version that was found in the place of this one, and starts HAPA again.
+#[tauri::command]
+async fn install_update(app: AppHandle) {
+    app.state::<Updates>().install(&app).await;
+}
+
+/// Gives up its download.
+#[tauri::command]
+fn cancel_update(updates: State<'_, Updates>) {
+    updates.cancel();
 }
 
 /// Hides the quick window.

@@ -12,6 +12,7 @@ mod quick;
 mod shortcut;
 mod supervisor;
 mod tray;
+mod update;
 mod window;
 
 use std::process::ExitCode;
@@ -34,7 +35,8 @@ fn main() -> ExitCode {
         .plugin(window::placement())
         .plugin(login::plugin())
         .plugin(tauri_plugin_dialog::init())
-        .plugin(tauri_plugin_notification::init());
+        .plugin(tauri_plugin_notification::init())
+        .plugin(update::plugin());
     if let Some(keys) = shortcut::plugin() {
         app = app.plugin(keys);
     }
@@ -56,10 +58,14 @@ fn context() -> tauri::Context {
 
 fn open(app: &App) -> tauri::Result<()> {
     let supervisor = Supervisor::start(Program::sidecar()?, Patience::default())?;
-    commands::report_changes(app.handle(), &supervisor);
+    commands::report_changes(app.handle(), commands::SIDECAR_STATUS, supervisor.changes());
     app.manage(supervisor);
     end_on_signals(app.handle().clone());
     app.manage(choices::open());
+    let updates = update::open(app.handle());
+    commands::report_changes(app.handle(), commands::UPDATE_STATUS, updates.changes());
+    app.manage(updates);
+    update::follow(app.handle().clone());
     app.manage(commands::Pages::open(commands::PAGES));
     app.manage(shortcut::Held::default());
     tray::open(app, language(app.handle()));

@@ -1,5 +1,6 @@
 //! A place for one test's window: a display, a session bus and folders of its own.
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,9 @@ pub struct Desk {
     bus: String,
     sidecar: Option<PathBuf>,
     model: Option<PathBuf>,
+    app: PathBuf,
+    arguments: Vec<OsString>,
+    variables: Vec<(&'static str, OsString)>,
     _servers: [Child; 2],
 }
 
@@ -35,7 +39,17 @@ impl Desk {
         let mut bus = Command::new("dbus-daemon");
         bus.args(["--session", "--nofork", "--nopidfile", "--print-address=1"]);
         let (bus, address) = first_line(bus).await;
-        Self { home, display: format!(":{number}"), bus: address, sidecar: None, model: None, _servers: [screen, bus] }
+        Self {
+            home,
+            display: format!(":{number}"),
+            bus: address,
+            sidecar: None,
+            model: None,
+            app: process::program("desktop"),
+            arguments: Vec::new(),
+            variables: Vec::new(),
+            _servers: [screen, bus],
+        }
     }
 
     /// Lets this program stand in for `hapa`.
@@ -46,6 +60,31 @@ impl Desk {
     /// Lets a real model answer instead of the script.
     pub fn let_answer(&mut self, model: PathBuf) {
         self.model = Some(model);
+    }
+
+    /// Lets this program be the app.
+    pub fn let_run(&mut self, app: PathBuf) {
+        self.app = app;
+    }
+
+    /// The app.
+    pub fn app(&self) -> &Path {
+        &self.app
+    }
+
+    /// Gives the app an argument.
+    pub fn give_argument(&mut self, argument: impl Into<OsString>) {
+        self.arguments.push(argument.into());
+    }
+
+    /// The app's arguments.
+    pub fn arguments(&self) -> &[OsString] {
+        &self.arguments
+    }
+
+    /// Sets a variable for all programs on it.
+    pub fn set(&mut self, variable: &'static str, value: impl Into<OsString>) {
+        self.variables.push((variable, value.into()));
     }
 
     /// HAPA's data folder.
@@ -92,6 +131,7 @@ impl Desk {
         if let Some(model) = &self.model {
             command.env_remove("HAPA_SCRIPT").env("HAPA_MODEL", model);
         }
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         // The display has no GPU, and nobody here reads the screen aloud.
         command.env("WEBKIT_DISABLE_COMPOSITING_MODE", "1").env("WEBKIT_DISABLE_DMABUF_RENDERER", "1");
         command.env("NO_AT_BRIDGE", "1").env("GIO_USE_VFS", "local");

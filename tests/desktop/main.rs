@@ -6,6 +6,7 @@ mod desk;
 mod panel;
 mod processes;
 mod screen;
+mod updates;
 mod window;
 
 use std::fs;
@@ -197,7 +198,13 @@ async fn a_page_gets_no_file_no_program_and_no_other_computer() {
     let _turn = turn().await;
     let desk = Desk::new(&script()).await;
     let window = Window::open(&desk).await;
-    for command in ["plugin:path|resolve_directory", "plugin:event|emit", "plugin:window|close", "plugin:app|version"] {
+    for command in [
+        "plugin:path|resolve_directory",
+        "plugin:event|emit",
+        "plugin:window|close",
+        "plugin:app|version",
+        "plugin:updater|check",
+    ] {
         let answer = window.call(command).await;
         assert!(answer.contains("not allowed"), "{command}: {answer}");
     }

@@ -1,5 +1,6 @@
 //! HAPA's window, seen and used as a user does: through what it shows, its fields and its buttons.
 
+use std::ffi::OsStr;
 use std::net::TcpListener;
 use std::process::Stdio;
 
@@ -9,7 +10,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Map, Value, json};
-use tests::{eventually, process};
+use tests::eventually;
 use tokio::process::Child;
 
 use crate::desk::Desk;
@@ -32,7 +33,8 @@ impl Window {
             let address = ("127.0.0.1", port);
             eventually("the driver listens", || async { tokio::net::TcpStream::connect(address).await.ok() }).await;
         }
-        let app = json!({"tauri:options": {"application": process::program("desktop")}, "browserName": "wry"});
+        let arguments: Vec<_> = desk.arguments().iter().map(|argument| OsStr::to_string_lossy(argument)).collect();
+        let app = json!({"tauri:options": {"application": desk.app(), "args": arguments}, "browserName": "wry"});
         let app: Map<String, Value> = serde_json::from_value(app).expect("capabilities are an object");
         let driver_url = format!("http://127.0.0.1:{port}");
         let page = ClientBuilder::new(HttpConnector::new()).capabilities(app).connect(&driver_url).await;
@@ -90,6 +92,12 @@ impl Window {
             words.iter().all(|word| text.contains(word)).then_some(())
         })
         .await;
+    }
+
+    /// Chooses a value of a list.
+    pub async fn choose(&self, name: &str, value: &str) {
+        let list = self.find(name).await;
+        list.select_by_value(value).await.expect("the list has the value");
     }
 
     /// Types without sending.

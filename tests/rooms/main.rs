@@ -100,6 +100,7 @@ fn a_dependency_of_the_desktop_has_one_home_too() {
         ("tauri_plugin_notification", &["notice.rs", "main.rs"]),
         ("tauri_plugin_opener", &["files.rs"]),
         ("tauri_plugin_single_instance", &["main.rs"]),
+        ("tauri_plugin_updater", &["update.rs"]),
         ("tauri_plugin_window_state", &["window/placement.rs"]),
         ("sys_locale", &["language.rs"]),
         ("webkit2gtk", &["window/renderer.rs"]),

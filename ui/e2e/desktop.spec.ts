@@ -27,9 +27,15 @@ async function playDesktop(page: Page, api: string, fragment: string, look: (typ
     ({ base_url, key, language, theme }) => {
       const answers: Record<string, unknown> = {
         remembered: { 'hapa.language': language, 'hapa.theme': theme },
-        sidecar_status: { state: 'ready', base_url, key, version: '', restarts: 0 },
+        sidecar_status: { state: 'ready', base_url, key, version: '0.4.0', restarts: 0 },
         abilities: { tray: false, shortcut: 'taken' },
-        choices: { background: false, notifications: true, shortcut: 'Ctrl+Shift+Space' },
+        choices: { background: false, notifications: true, shortcut: 'Ctrl+Shift+Space', updates: 'stable' },
+        update_status: {
+          state: 'found',
+          version: '1.0.0',
+          notes: language === 'ko' ? '첫 답이 더 빨리 나옵니다.\n대화를 파일로 저장합니다.' : 'The first word comes sooner.\nConversations are saved as files.',
+          installable: true,
+        },
         starts_at_login: false,
       };
       Object.assign(window, {
@@ -82,6 +88,11 @@ for (const look of LOOKS) {
     await page.getByTestId('part-desktop').scrollIntoViewIfNeeded();
     await page.getByTestId('setting-keys').click();
     await shoot(page, `desktop-${name}`);
+    expect(await faults(page)).toEqual([]);
+    await page.keyboard.press('Escape');
+    await page.getByTestId('part-updates').scrollIntoViewIfNeeded();
+    await expect(page.getByTestId('update-notes')).toBeVisible();
+    await shoot(page, `updates-${name}`);
     expect(await faults(page)).toEqual([]);
   });
 }

@@ -35,7 +35,17 @@ export interface Choices {
   notifications: boolean;
   /** The keys that open the quick window, such as `Ctrl+Shift+Space`; null for none. */
   shortcut: string | null;
+  /** Which new versions are told of. */
+  updates: 'stable' | 'preview' | 'off';
 }
+
+/** How it is about new versions of HAPA. */
+export type UpdateStatus =
+  | { state: 'unannounced' | 'unknown' | 'checking' | 'current' }
+  | { state: 'found'; version: string; notes: string | null; installable: boolean }
+  | { state: 'downloading'; version: string; received: number; total: number | null }
+  | { state: 'installing'; version: string }
+  | { state: 'failed'; reason: 'unreachable' | 'not_downloaded' | 'not_trusted' | 'not_installed'; detail: string };
 
 /** What the desktop that HAPA runs on can do. */
 export interface Abilities {
@@ -88,6 +98,17 @@ export interface Host {
   /** Calls back when the tray's menu asks for something; resolves when it listens. */
   onOrder(callback: (order: Order) => void): Promise<void>;
 
+  /** How it is about new versions now. */
+  updateStatus(): Promise<UpdateStatus>;
+  /** Calls back on each change; resolves when it listens. */
+  onUpdateStatus(callback: (status: UpdateStatus) => void): Promise<void>;
+  /** Asks whether there is one. */
+  checkForUpdate(): Promise<void>;
+  /** Puts the one that was found in the place of this one, and starts HAPA again. */
+  installUpdate(): Promise<void>;
+  /** Gives up its download. */
+  cancelUpdate(): Promise<void>;
+
   /** Hides the quick window. */
   hideQuick(): Promise<void>;
   /** Makes room for an answer in the quick window, or takes it back. */
@@ -134,6 +155,12 @@ const desktopHost: Host = {
   speak: (language) => invoke('speak', { language }),
   showEngine: (state) => invoke('show_engine', { state }),
   onOrder: (callback) => hear<Order>('order', callback),
+
+  updateStatus: () => invoke<UpdateStatus>('update_status'),
+  onUpdateStatus: (callback) => hear<UpdateStatus>('update-status', callback),
+  checkForUpdate: () => invoke('check_for_update'),
+  installUpdate: () => invoke('install_update'),
+  cancelUpdate: () => invoke('cancel_update'),
 
   hideQuick: () => invoke('hide_quick'),
   growQuick: (grown) => invoke('grow_quick', { grown }),

@@ -105,6 +105,8 @@ const SETTINGS: &[&str] = &[
     "HAPA_MODEL",
     "HAPA_SCRIPT",
     "HAPA_SIDECAR",
+    "HAPA_UPDATE_FEED",
+    "HAPA_UPDATE_KEY",
     "HOST",
     "PORT",
     "DATABASE_URL",

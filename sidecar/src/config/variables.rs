@@ -74,7 +74,17 @@ pub const VARIABLES: &[Variable] = &[
     variable("HAPA_MEMORY_BUDGET_MB", "six tenths of the machine's", "Mebibytes of main memory that models may take"),
     variable("HAPA_MODEL", "the first in the models folder", "The model file to run"),
     variable("HAPA_SCRIPT", "none", "A script to follow instead of a model; for tests, in debug builds only"),
-    variable("HAPA_SIDECAR", "beside the app", "The program that the desktop app starts as its sidecar"),
+    variable(
+        "HAPA_SIDECAR",
+        "beside the app",
+        "The program that the desktop app starts as its sidecar, in debug builds only",
+    ),
+    variable("HAPA_UPDATE_FEED", "the app's own", "Where new versions are announced, in debug builds only"),
+    variable(
+        "HAPA_UPDATE_KEY",
+        "the app's own",
+        "The public key that new versions are signed with, in debug builds only",
+    ),
 ];
 
 /// A page with all of them, in Markdown: `CONFIGURATION.md`.

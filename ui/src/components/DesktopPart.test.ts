@@ -23,7 +23,7 @@ test('what is chosen is in force at once', async () => {
   await user.click(screen.getByTestId('setting-notifications'));
   await user.click(screen.getByTestId('setting-login'));
   await waitFor(() => expect(host.atLogin).toBe(true));
-  expect(host.chosen).toEqual({ background: true, notifications: false, shortcut: 'Ctrl+Shift+Space' });
+  expect(host.chosen).toEqual({ background: true, notifications: false, shortcut: 'Ctrl+Shift+Space', updates: 'stable' });
   await waitFor(() => expect(said()).toBe('저장했습니다'));
   await user.click(await screen.findByTestId('open-folder'));
   expect(host.foldersOpened).toBe(1);

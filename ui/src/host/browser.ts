@@ -2,7 +2,7 @@
 import type { Choices, Host, SidecarStatus } from '../host';
 
 /** Nothing of what only a desktop has. */
-const NOTHING: Choices = { background: false, notifications: false, shortcut: null };
+const NOTHING: Choices = { background: false, notifications: false, shortcut: null, updates: 'off' };
 
 /** Reads `#base=http://127.0.0.1:8000&key=hapa_...` out of `fragment`; starting the sidecar again reloads the page. */
 export function browserHost(page: Pick<Location, 'reload'>, fragment: string): Host {
@@ -27,6 +27,12 @@ export function browserHost(page: Pick<Location, 'reload'>, fragment: string): H
     speak: () => Promise.resolve(),
     showEngine: () => Promise.resolve(),
     onOrder: () => Promise.resolve(),
+
+    updateStatus: () => Promise.resolve({ state: 'unannounced' }),
+    onUpdateStatus: () => Promise.resolve(),
+    checkForUpdate: () => Promise.resolve(),
+    installUpdate: () => Promise.resolve(),
+    cancelUpdate: () => Promise.resolve(),
 
     hideQuick: () => Promise.resolve(),
     growQuick: () => Promise.resolve(),

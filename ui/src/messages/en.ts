@@ -373,6 +373,32 @@ export const en: Messages = {
   keysTaken: 'Another program uses these keys',
   keysTakenHelp: 'Another program uses these keys. Choose others.',
   desktopFailed: 'It could not be done',
+
+  updates: 'Updates',
+  updateChannel: 'Tell me of new versions',
+  updateChannelHelp: 'Once a day HAPA asks whether there is one, and sends no question and no code.',
+  updateChannels: { stable: 'Releases', preview: 'Previews, too', off: 'Never ask' },
+  updateStates: {
+    unannounced: 'This HAPA was built from source and does not update itself. Get the new source and run it again.',
+    unknown: 'Nobody has asked yet.',
+    checking: 'Asking…',
+    current: 'This is the newest version.',
+    installing: 'Installing… HAPA starts again in a moment.',
+  },
+  updatesOff: 'New versions are not asked for.',
+  updateFound: (version) => `Version ${version} is out. Installing it starts HAPA again; what you have typed stays.`,
+  updateElsewhere: (version) => `Version ${version} is out. Update HAPA in the way you installed it, such as your package manager.`,
+  updateComing: (version, received) => `Downloading version ${version}… ${received}`,
+  updateFailed: {
+    unreachable: 'Nobody could be asked for a new version. Check the network and try again.',
+    not_downloaded: 'The new version did not come as a whole. This one is as it was.',
+    not_trusted: 'What was downloaded does not carry the right signature and was not installed. This version is as it was.',
+    not_installed: 'The new version could not be installed. This one is as it was.',
+  },
+  checkForUpdate: 'Ask now',
+  installUpdate: 'Install and restart',
+  updateIsThere: 'There is a new version',
+
   lacksTitle: 'On this desktop',
   lacks: {
     tray: () => 'There is no tray here, so closing the window ends HAPA.',

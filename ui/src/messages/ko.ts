@@ -377,6 +377,32 @@ export const ko = {
   keysTaken: '다른 프로그램이 쓰고 있는 키입니다',
   keysTakenHelp: '다른 프로그램이 이 키를 쓰고 있습니다. 다른 키를 고르세요.',
   desktopFailed: '하지 못했습니다',
+
+  updates: '업데이트',
+  updateChannel: '새 버전 알림',
+  updateChannelHelp: '하루에 한 번 새 버전이 있는지만 묻습니다. 질문과 코드는 보내지 않습니다.',
+  updateChannels: { stable: '정식 버전', preview: '미리보기까지', off: '확인하지 않음' },
+  updateStates: {
+    unannounced: '소스에서 빌드한 HAPA라서 새 버전을 스스로 받지 않습니다. 소스를 새로 받아 다시 실행하세요.',
+    unknown: '새 버전이 있는지 아직 확인하지 않았습니다.',
+    checking: '확인하는 중…',
+    current: '최신 버전입니다.',
+    installing: '설치하는 중… 곧 HAPA가 다시 시작됩니다.',
+  },
+  updatesOff: '새 버전을 확인하지 않습니다.',
+  updateFound: (version: string) => `${version} 버전이 나왔습니다. 설치하면 HAPA가 다시 시작되며, 쓰던 질문은 남습니다.`,
+  updateElsewhere: (version: string) => `${version} 버전이 나왔습니다. HAPA를 설치한 방법(패키지 관리자 등)으로 업데이트하세요.`,
+  updateComing: (version: string, received: string) => `${version} 버전을 내려받는 중… ${received}`,
+  updateFailed: {
+    unreachable: '새 버전이 있는지 물어볼 수 없었습니다. 네트워크를 확인하고 다시 해 보세요.',
+    not_downloaded: '새 버전을 다 내려받지 못했습니다. 지금 버전은 그대로입니다.',
+    not_trusted: '내려받은 파일의 서명이 맞지 않아 설치하지 않았습니다. 지금 버전은 그대로입니다.',
+    not_installed: '새 버전을 설치하지 못했습니다. 지금 버전은 그대로입니다.',
+  },
+  checkForUpdate: '지금 확인',
+  installUpdate: '설치하고 다시 시작',
+  updateIsThere: '새 버전이 있습니다',
+
   lacksTitle: '이 데스크톱에서는',
   lacks: {
     tray: () => '트레이가 없어서 창을 닫으면 HAPA도 끝납니다.',

@@ -27,6 +27,7 @@ import { Settings } from './settings.svelte';
 import { Shortcuts } from './shortcuts.svelte';
 import { Sidecar } from './sidecar.svelte';
 import type { Message } from './thread.svelte';
+import { Updates } from './updates.svelte';
 
 /** What a window is made of. */
 export interface Surroundings {
@@ -67,6 +68,7 @@ export class App {
   readonly gauge: Gauge;
   readonly engine: Engine;
   readonly desktop: Desktop;
+  readonly updates: Updates;
   place = $state<Place>('chat');
   /** Whether the list of keys is shown. */
   shortcutsShown = $state(false);
@@ -92,6 +94,7 @@ export class App {
     this.imports = new Imports(this.sidecar, () => void this.library.look(), () => this.preferences.messages.notGguf);
     this.engine = new Engine(this.sidecar, this.model);
     this.desktop = new Desktop(host, storage);
+    this.updates = new Updates(host);
     this.conversations = new Conversations({ sidecar: this.sidecar, model: this.model }, this.draft, storage, {
       onturn: () => this.gauge.look(),
       onended: (message) => this.#tell(message),
@@ -182,6 +185,7 @@ export class App {
   start(): Promise<void> {
     void this.engine.listen(this.host);
     void this.desktop.load();
+    void this.updates.follow();
     void this.host.onOpened((what) => void this.take(what));
     return this.sidecar.follow((api) => {
       void Promise.all([this.model.follow(api), this.conversations.refresh(api)]).then(() => this.beginning.look());

@@ -1,5 +1,5 @@
 // A whole window's state over a fake API and a fake desktop, for tests.
-import type { Abilities, Choices, EngineState, Host, Opened, Order, SidecarStatus } from '../host';
+import type { Abilities, Choices, EngineState, Host, Opened, Order, SidecarStatus, UpdateStatus } from '../host';
 import { App } from '../state/app.svelte';
 import { FakeApi } from './api';
 
@@ -24,12 +24,16 @@ export class FakeHost implements Host {
   /** Whether whoever is asked where to save a file does not say. */
   refusing = false;
   can: Abilities = { tray: true, shortcut: 'works' };
-  chosen: Choices = { background: false, notifications: true, shortcut: 'Ctrl+Shift+Space' };
+  chosen: Choices = { background: false, notifications: true, shortcut: 'Ctrl+Shift+Space', updates: 'stable' };
+  update: UpdateStatus = { state: 'unannounced' };
+  /** What it was asked to do about new versions. */
+  readonly updating: ('check' | 'install' | 'cancel')[] = [];
   atLogin = false;
   #callback: ((status: SidecarStatus) => void) | undefined;
   #orders: ((order: Order) => void) | undefined;
   #quick: (() => void) | undefined;
   #open: ((what: Opened) => void) | undefined;
+  #updates: ((status: UpdateStatus) => void) | undefined;
 
   isDesktop = true;
   storage = () => Promise.resolve(localStorage);
@@ -80,6 +84,14 @@ export class FakeHost implements Host {
     this.#orders = callback;
     return Promise.resolve();
   };
+  updateStatus = () => Promise.resolve(this.update);
+  onUpdateStatus = (callback: (status: UpdateStatus) => void) => {
+    this.#updates = callback;
+    return Promise.resolve();
+  };
+  checkForUpdate = () => Promise.resolve(void this.updating.push('check'));
+  installUpdate = () => Promise.resolve(void this.updating.push('install'));
+  cancelUpdate = () => Promise.resolve(void this.updating.push('cancel'));
   hideQuick = () => {
     this.quickHidden += 1;
     return Promise.resolve();
@@ -114,6 +126,11 @@ export class FakeHost implements Host {
   /** Hands over what the quick window does. */
   handOver(what: Opened): void {
     this.#open?.(what);
+  }
+
+  /** Tells of a change about new versions. */
+  tellOfUpdate(status: UpdateStatus): void {
+    this.#updates?.(status);
   }
 
   /** Reports a change. */
