@@ -122,6 +122,15 @@ pub enum Form {
     Markdown,
 }
 
+/// Which messages are given out.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    /// Whose they are.
+    pub owner: String,
+    /// The conversation that they are part of; `None` for all of them.
+    pub conversation: Option<String>,
+}
+
 /// Where giving out is.
 enum Position {
     Head,
@@ -130,19 +139,19 @@ enum Position {
     End,
 }
 
-/// The history of `owner` in pieces, oldest first, never more than a few messages in memory.
-pub fn export(app: App, owner: String, form: Form) -> impl Stream<Item = Result<String, Error>> + Send {
-    let start = (Position::Head, app, owner);
-    stream::unfold(start, move |(position, app, owner)| async move {
-        match piece(&app, &owner, form, position).await {
-            Ok(Some((text, next))) => Some((Ok(text), (next, app, owner))),
+/// A history, or a conversation of it, in pieces, oldest first and with all versions, never more than a few messages in memory.
+pub fn export(app: App, scope: Scope, form: Form) -> impl Stream<Item = Result<String, Error>> + Send {
+    let start = (Position::Head, app, scope);
+    stream::unfold(start, move |(position, app, scope)| async move {
+        match piece(&app, &scope, form, position).await {
+            Ok(Some((text, next))) => Some((Ok(text), (next, app, scope))),
             Ok(None) => None,
-            Err(error) => Some((Err(error), (Position::End, app, owner))),
+            Err(error) => Some((Err(error), (Position::End, app, scope))),
         }
     })
 }
 
-async fn piece(app: &App, owner: &str, form: Form, position: Position) -> Result<Option<(String, Position)>, Error> {
+async fn piece(app: &App, scope: &Scope, form: Form, position: Position) -> Result<Option<(String, Position)>, Error> {
     match (position, form) {
         (Position::Head, Form::Markdown) => {
             let messages = Position::Messages { after: i64::MIN, conversation: String::new() };
@@ -155,16 +164,19 @@ async fn piece(app: &App, owner: &str, form: Form, position: Position) -> Result
             );
             Ok(Some((head, Position::Conversations(0))))
         }
-        (Position::Conversations(offset), _) => conversations(app, owner, offset).await.map(Some),
+        (Position::Conversations(offset), _) => conversations(app, scope, offset).await.map(Some),
         (Position::Messages { after, conversation }, form) => {
-            messages(app, owner, form, after, conversation).await.map(Some)
+            messages(app, scope, form, after, conversation).await.map(Some)
         }
         (Position::End, _) => Ok(None),
     }
 }
 
-async fn conversations(app: &App, owner: &str, offset: i64) -> Result<(String, Position), Error> {
-    let (found, total) = app.store.conversations(owner, PIECE, offset).await?;
+async fn conversations(app: &App, scope: &Scope, offset: i64) -> Result<(String, Position), Error> {
+    let (found, total): (Vec<store::Conversation>, i64) = match &scope.conversation {
+        Some(id) => (app.store.conversation(&scope.owner, id).await?.into_iter().collect(), 1),
+        None => app.store.conversations(&scope.owner, PIECE, offset).await?,
+    };
     let next = offset + i64::try_from(found.len()).unwrap_or(PIECE);
     let mut text = String::new();
     for (index, conversation) in found.into_iter().enumerate() {
@@ -188,13 +200,14 @@ async fn conversations(app: &App, owner: &str, offset: i64) -> Result<(String, P
 
 async fn messages(
     app: &App,
-    owner: &str,
+    scope: &Scope,
     form: Form,
     mut after: i64,
     mut conversation: String,
 ) -> Result<(String, Position), Error> {
     let mut first = after == i64::MIN;
-    let found = app.store.messages_after(owner, after, PIECE).await?;
+    let owner = &scope.owner;
+    let found = app.store.messages_after(owner, scope.conversation.as_deref(), after, PIECE).await?;
     let end = found.is_empty();
     let mut text = String::new();
     for (number, message) in found {

@@ -96,6 +96,26 @@ async fn a_tree_survives_being_given_out_and_taken_in() {
 }
 
 #[tokio::test]
+async fn one_conversation_is_given_out_with_all_its_versions_and_nothing_of_others() {
+    let server = Server::start().await;
+    let (id, ..) = branched(&server).await;
+    ask(&server, json!({"user_question": "다른 대화"})).await;
+    let of = |id: &str, format: &str| format!("/api/v1/user/history/export?format={format}&conversation={id}");
+    let file = server.get(&of(id.as_str().unwrap(), "json")).await;
+    let conversations = file["conversations"].as_array().unwrap();
+    assert_eq!((conversations.len(), &conversations[0]["id"]), (1, &id));
+    let messages = file["messages"].as_array().unwrap();
+    assert_eq!(messages.len(), 5, "all versions");
+    assert!(messages.iter().all(|message| message["conversation_id"] == id));
+    assert_eq!((&messages[0]["parent"], &messages[1]["parent"]), (&json!(null), &messages[0]["id"]));
+    let text = server.request(Method::GET, &of(id.as_str().unwrap(), "markdown")).send().await.unwrap();
+    let text = text.text().await.unwrap();
+    assert!(text.contains("하나") && !text.contains("다른 대화"), "{text}");
+    let (status, body) = json_of(server.request(Method::GET, &of("nobody", "json")).send().await.unwrap()).await;
+    assert_eq!((status, &body["error_code"]), (404, &json!("NOT_FOUND")));
+}
+
+#[tokio::test]
 async fn messages_that_claim_to_follow_each_other_do_no_harm() {
     let server = Server::start().await;
     let message = |id: &str, parent: &str, second: u32| {

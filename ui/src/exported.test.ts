@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { asJson, asMarkdown, inLine, messagesOf, nameOf } from './exported';
+import { asMarkdown, nameOf } from './exported';
 import { conversation, historyItem } from './testing/api';
 
 const items = [
@@ -48,17 +48,6 @@ x = 1
 
 answer m2
 `);
-});
-
-test('as JSON it is a history that can be taken in again, and tells what follows what', () => {
-  const file = JSON.parse(asJson(conversation('c', '정렬'), inLine(items))) as Record<string, unknown>;
-  expect(file).toMatchObject({ format: 'hapa-history', version: 1, conversations: [{ id: 'c', title: '정렬' }], messages: items });
-  expect(file).toMatchObject({ messages: [{ parent: null }, { parent: 'm1' }] });
-});
-
-test('of the whole history, the messages of one conversation are taken', () => {
-  const messages = [{ id: 'm1', conversation_id: 'c' }, { id: 'm2', conversation_id: 'd' }, { id: 'm3', conversation_id: 'c', parent: 'm1' }];
-  expect(messagesOf('c', JSON.stringify({ format: 'hapa-history', version: 1, messages }))).toEqual([messages[0], messages[2]]);
 });
 
 test('a file is called after the title, as far as a file can be', () => {

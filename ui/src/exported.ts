@@ -2,7 +2,6 @@
 import type { components } from './api/schema';
 
 type HistoryItem = components['schemas']['HistoryItem'];
-type HistoryFile = components['schemas']['HistoryFile'];
 type ConversationItem = components['schemas']['ConversationItem'];
 
 /** The forms that a conversation can be saved in. */
@@ -19,23 +18,6 @@ export function nameOf({ title }: ConversationItem, form: Form): string {
 /** A thread for reading. */
 export function asMarkdown({ title }: ConversationItem, thread: readonly HistoryItem[]): string {
   return [`# ${line(title)}\n`, ...thread.map(asPart)].join('\n');
-}
-
-/** A conversation for taking in again; each of its `messages` says in `parent` which one it follows. */
-export function asJson({ id, title, pinned, created_at, updated_at }: ConversationItem, messages: readonly unknown[]): string {
-  const file = { format: 'hapa-history', version: 1, conversations: [{ id, title, pinned, created_at, updated_at }], messages };
-  return `${JSON.stringify(file, null, 2)}\n`;
-}
-
-/** The messages of a thread of which there is no other version. */
-export function inLine(thread: readonly HistoryItem[]): unknown[] {
-  return thread.map((item, index) => ({ ...item, parent: thread[index - 1]?.id ?? null }));
-}
-
-/** The messages of a conversation in a file of the whole history, all versions of them. */
-export function messagesOf(id: string, history: string): unknown[] {
-  const { messages } = JSON.parse(history) as HistoryFile;
-  return messages.filter((message) => (message as HistoryItem).conversation_id === id);
 }
 
 function asPart({ question, response, timestamp, files, code_context, language, model_used }: HistoryItem): string {

@@ -15,7 +15,7 @@ use super::problem::Rejection;
 use crate::app::App;
 use crate::error::{Error, Invalid, Language, Message, Problem};
 use crate::keys::Caller;
-use crate::transfer::{self, Form};
+use crate::transfer::{self, Form, Scope};
 
 /// The largest file that is taken in, in bytes.
 pub const IMPORT_BODY_LIMIT: usize = 64 * 1024 * 1024;
@@ -38,9 +38,11 @@ pub struct ExportParameters {
     /// `json` if absent.
     #[param(inline)]
     format: Option<ExportFormat>,
+    /// Only the conversation with this id, with all versions of its questions.
+    conversation: Option<String>,
 }
 
-/// Gives out all that this key's user asked and was answered, oldest first, as a file.
+/// Gives out all that this key's user asked and was answered, or one conversation of it, oldest first, as a file.
 #[utoipa::path(
     get, path = "/api/v1/user/history/export", tag = "history", params(ExportParameters),
     responses(
@@ -53,18 +55,24 @@ pub struct ExportParameters {
 pub async fn export_history(
     State(app): State<App>,
     caller: Caller,
+    language: Language,
     Parameters(parameters): Parameters<ExportParameters>,
-) -> Response {
+) -> Result<Response, Rejection> {
     let (form, kind, ending) = match parameters.format.unwrap_or_default() {
         ExportFormat::Json => (Form::Json, "application/json", "json"),
         ExportFormat::Markdown => (Form::Markdown, "text/markdown; charset=utf-8", "md"),
     };
-    let pieces = transfer::export(app, caller.owner, form).inspect_err(|error| {
+    let scope = Scope { owner: caller.owner, conversation: parameters.conversation };
+    if let Some(id) = &scope.conversation {
+        let found = app.store.conversation(&scope.owner, id).await.map_err(language.rejection())?;
+        found.ok_or(Error::NotFound).map_err(language.rejection())?;
+    }
+    let pieces = transfer::export(app, scope, form).inspect_err(|error| {
         tracing::error!(%error, "an export broke off: {error}");
     });
     let name = format!("attachment; filename=\"hapa-history.{ending}\"");
     let headers = [(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, name)];
-    (headers, ResponseBody::from_stream(pieces)).into_response()
+    Ok((headers, ResponseBody::from_stream(pieces)).into_response())
 }
 
 /// What names the form of the file.

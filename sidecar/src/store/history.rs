@@ -214,21 +214,38 @@ impl Store {
         }
     }
 
-    /// The oldest messages of `owner` with numbers above `after`, each with its number; for reading a whole history in pieces.
+    /// The oldest messages of `owner`, or of one conversation of theirs, with numbers above `after`, each with its number; for reading
+    /// all of it in pieces.
     pub(crate) async fn messages_after(
         &self,
         owner: &str,
+        conversation: Option<&str>,
         after: i64,
         limit: i64,
     ) -> sqlx::Result<Vec<(i64, Message)>> {
-        let numbers = sqlx::query_scalar!(
-            "SELECT number FROM messages WHERE owner = ? AND number > ? ORDER BY number LIMIT ?",
-            owner,
-            after,
-            limit
-        );
+        let numbers = match conversation {
+            None => {
+                let all = sqlx::query_scalar!(
+                    "SELECT number FROM messages WHERE owner = ? AND number > ? ORDER BY number LIMIT ?",
+                    owner,
+                    after,
+                    limit
+                );
+                all.fetch_all(&self.pool).await?
+            }
+            Some(conversation) => {
+                let of_one = sqlx::query_scalar!(
+                    "SELECT number FROM messages WHERE conversation_id = ? AND owner = ? AND number > ? ORDER BY number LIMIT ?",
+                    conversation,
+                    owner,
+                    after,
+                    limit
+                );
+                of_one.fetch_all(&self.pool).await?
+            }
+        };
         let mut messages = Vec::new();
-        for number in numbers.fetch_all(&self.pool).await? {
+        for number in numbers {
             messages.extend(self.message_by_number(number).await?.map(|message| (number, message)));
         }
         Ok(messages)

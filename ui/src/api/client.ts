@@ -13,6 +13,7 @@ export type Conversation = components['schemas']['ConversationResponse'];
 export type Finding = components['schemas']['Finding'];
 export type Validation = components['schemas']['Validation'];
 export type HistoryItem = components['schemas']['HistoryItem'];
+export type ExportQuery = NonNullable<paths['/api/v1/user/history/export']['get']['parameters']['query']>;
 export type ModelItem = components['schemas']['ModelItem'];
 export type CatalogueItem = components['schemas']['CatalogueItem'];
 export type Download = components['schemas']['DownloadItem'];
@@ -151,8 +152,8 @@ export function connect(baseUrl: string, key: string, fetch: typeof globalThis.f
     },
 
     /** All that was asked and answered, as a file's text. */
-    async exportHistory(format: 'json' | 'markdown', signal?: AbortSignal): Promise<string> {
-      return whole(await client.GET('/api/v1/user/history/export', { params: { query: { format } }, parseAs: 'text', ...init(signal) })) as string;
+    async exportHistory(query: ExportQuery, signal?: AbortSignal): Promise<string> {
+      return whole(await client.GET('/api/v1/user/history/export', { params: { query }, parseAs: 'text', ...init(signal) })) as string;
     },
 
     /** Takes in a file of the history. What is here already is never changed. */

@@ -712,7 +712,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Gives out all that this key's user asked and was answered, oldest first, as a file. */
+        /** Gives out all that this key's user asked and was answered, or one conversation of it, oldest first, as a file. */
         get: operations["export_history"];
         put?: never;
         post?: never;
@@ -5543,6 +5543,8 @@ export interface operations {
             query?: {
                 /** @description `json` if absent. */
                 format?: "json" | "markdown";
+                /** @description Only the conversation with this id, with all versions of its questions. */
+                conversation?: string;
             };
             header?: never;
             path?: never;

@@ -1,6 +1,6 @@
 // The conversations: those the API keeps, and the one on the screen.
 import type { Api, ConversationItem, HistoryItem } from '../api/client';
-import { asJson, asMarkdown, inLine, messagesOf, nameOf, type Form } from '../exported';
+import { asMarkdown, nameOf, type Form } from '../exported';
 import type { Draft } from './draft.svelte';
 import type { Backend } from './generation.svelte';
 import { WHOLE } from './history.svelte';
@@ -132,11 +132,15 @@ export class Conversations {
 
   /** A conversation as a file: its thread for reading, or all versions of all its messages. Throws where it cannot be read. */
   async export(id: string, form: Form): Promise<{ name: string; content: string }> {
-    const { conversation, thread } = await this.#whole(id);
-    const name = nameOf(conversation, form);
-    if (form === 'markdown') return { name, content: asMarkdown(conversation, thread) };
-    const isBranched = thread.some(({ versions }) => versions.length > 1);
-    return { name, content: asJson(conversation, isBranched ? await this.#versions(id) : inLine(thread)) };
+    if (form === 'markdown') {
+      const { conversation, thread } = await this.#whole(id);
+      return { name: nameOf(conversation, form), content: asMarkdown(conversation, thread) };
+    }
+    const signal = AbortSignal.timeout(WHOLE);
+    const api = await this.#surroundings.sidecar.api(signal);
+    const conversation = await api.conversation(id, { limit: 1 }, signal);
+    const file: unknown = JSON.parse(await api.exportHistory({ format: 'json', conversation: id }, signal));
+    return { name: nameOf(conversation, form), content: `${JSON.stringify(file, null, 2)}\n` };
   }
 
   /** A conversation with all messages of its thread. */
@@ -150,13 +154,6 @@ export class Conversations {
       thread.unshift(...messages);
       if (!has_more) return { conversation, thread };
     }
-  }
-
-  /** All messages of a conversation with what each follows, which only the export of the whole history tells. */
-  async #versions(id: string): Promise<unknown[]> {
-    const signal = AbortSignal.timeout(WHOLE);
-    const api = await this.#surroundings.sidecar.api(signal);
-    return messagesOf(id, await api.exportHistory('json', signal));
   }
 
   /** Renames a conversation, or pins it to the top of the list. What cannot be changed stays as it was. */

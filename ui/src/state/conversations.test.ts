@@ -210,20 +210,12 @@ test('a conversation that cannot be deleted is in the list again', async () => {
   expect(app.conversations.removal.failed).toBe(true);
 });
 
-test('a conversation of which there is one version is a file without reading anything else', async () => {
+test('a conversation is a file with all versions of its questions, under its title', async () => {
   const { api, app } = await withTwo();
+  api.whole = [historyItem('m1', { conversation_id: 'a', replaced: true }), historyItem('m9', { conversation_id: 'b' }), historyItem('m2', { conversation_id: 'a' })];
   const { name, content } = await app.conversations.export('a', 'json');
   expect(name).toBe('a.json');
-  expect(JSON.parse(content)).toMatchObject({ messages: [{ id: 'm1', parent: null }] });
-  expect(api.arrived.map(({ path }) => path)).not.toContain('/api/v1/user/history/export');
-});
-
-test('a conversation with other versions is a file with all of them, and no other conversation in it', async () => {
-  const { api, app } = await withTwo();
-  api.threads['a'] = [historyItem('m2', { conversation_id: 'a', versions: ['m1', 'm2'] })];
-  api.whole = [historyItem('m1', { conversation_id: 'a', replaced: true }), historyItem('m9', { conversation_id: 'b' }), ...api.threads['a']];
-  const { content } = await app.conversations.export('a', 'json');
-  expect(JSON.parse(content)).toMatchObject({ messages: [{ id: 'm1', replaced: true }, { id: 'm2' }] });
+  expect(JSON.parse(content)).toMatchObject({ format: 'json', messages: [{ id: 'm1', replaced: true }, { id: 'm2' }] });
 });
 
 test('a long list is read page by page, and keeps what was read when its beginning changes', async () => {

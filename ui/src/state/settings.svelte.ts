@@ -152,7 +152,7 @@ export class Settings {
   async exportHistory(format: 'json' | 'markdown', save: (content: string) => Promise<boolean>, failure: string): Promise<void> {
     let isKept = true;
     await this.#do('data', async (api, signal) => {
-      const content = await api.exportHistory(format, signal);
+      const content = await api.exportHistory({ format }, signal);
       isKept = await save(content).catch(() => {
         throw new Problem({ error_message: failure, error_code: 'UNKNOWN' });
       });

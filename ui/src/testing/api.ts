@@ -51,7 +51,7 @@ export class FakeApi {
   /** What a thread is once a message of another version is to be shown. */
   branches: Record<string, HistoryItem[]> = {};
   /** What is given out as the whole history. */
-  whole: unknown[] | undefined;
+  whole: HistoryItem[] | undefined;
   /** What any question is counted as; undefined where nobody can count. */
   count: Partial<TokenCount> | undefined = {};
   settings: Partial<SettingsValues> = { memory_budget_mb: null, rate_limit: 100, rate_limit_enabled: true, remote_policy: 'local_only', log_level: 'info' };
@@ -97,7 +97,7 @@ export class FakeApi {
     if (pathname === '/api/v1/logs') return this.#logs(searchParams);
     if (pathname === '/api/v1/doctor') return this.refusals.shift() ?? Response.json(this.diagnosis);
     if (pathname === '/api/v1/storage') return Response.json(this.stored);
-    if (pathname === '/api/v1/user/history/export') return new Response(JSON.stringify({ format: searchParams.get('format'), messages: this.whole }));
+    if (pathname === '/api/v1/user/history/export') return new Response(JSON.stringify({ format: searchParams.get('format'), messages: this.#given(searchParams) }));
     if (pathname === '/api/v1/user/history/import') {
       this.taken.push(body ?? {});
       return Response.json({ status: 'success', message: 'took it in', imported: 1, skipped: 0, invalid: 1, problems: [{ index: 2, problem: 'no question' }] });
@@ -167,6 +167,11 @@ export class FakeApi {
     if (refused) return refused;
     this.settings = { ...this.settings, ...patch };
     return Response.json({ status: 'success', settings: this.settings, from_environment: this.fromEnvironment, restart_required: this.restartRequired });
+  }
+
+  #given(search: URLSearchParams): HistoryItem[] | undefined {
+    const id = search.get('conversation');
+    return this.whole?.filter(({ conversation_id }) => id === null || conversation_id === id);
   }
 
   #logs(query: URLSearchParams): Response {
