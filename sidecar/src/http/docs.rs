@@ -36,9 +36,18 @@ pub async fn docs(preferred: Language, RawQuery(query): RawQuery) -> Response {
     (headers, answer("text/html; charset=utf-8", page)).into_response()
 }
 
+/// Put together in this order: what comes later goes before what comes earlier.
+const STYLE: &str = concat!(
+    include_str!("docs/style/base.css"),
+    include_str!("docs/style/page.css"),
+    include_str!("docs/style/operation.css"),
+    include_str!("docs/style/tables.css"),
+    include_str!("docs/style/narrow.css"),
+);
+
 /// The page's style sheet.
 pub async fn style() -> Response {
-    answer("text/css; charset=utf-8", include_str!("docs/style.css"))
+    answer("text/css; charset=utf-8", STYLE)
 }
 
 fn answer(kind: &'static str, text: &'static str) -> Response {
