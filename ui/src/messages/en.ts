@@ -402,7 +402,7 @@ export const en: Messages = {
   lacksTitle: 'On this desktop',
   lacks: {
     tray: () => 'There is no tray here, so closing the window ends HAPA.',
-    shortcut: () => 'Programs cannot have keys of their own here, so no keys open the quick question.',
+    shortcut: () => 'Programs cannot have keys of their own here. Keys that start HAPA with --quick, in the desktop’s own keyboard settings, open the quick question.',
     'shortcut-taken': (keys) => `Another program uses ${keys}. Choose other keys for the quick question in the settings.`,
   },
   understood: 'All right',

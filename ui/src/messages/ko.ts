@@ -406,7 +406,7 @@ export const ko = {
   lacksTitle: '이 데스크톱에서는',
   lacks: {
     tray: () => '트레이가 없어서 창을 닫으면 HAPA도 끝납니다.',
-    shortcut: () => '프로그램이 전역 단축키를 쓸 수 없어서 키로 빠른 질문을 열 수 없습니다.',
+    shortcut: () => '프로그램이 전역 단축키를 쓸 수 없습니다. 데스크톱의 키보드 설정에서 HAPA를 --quick으로 시작하는 키를 정하면 빠른 질문이 열립니다.',
     'shortcut-taken': (keys: string) => `다른 프로그램이 ${keys} 키를 쓰고 있습니다. 설정에서 빠른 질문의 키를 바꿀 수 있습니다.`,
   },
   understood: '알겠습니다',
