@@ -1,5 +1,7 @@
 //! How the machine and the database are doing, measured in the background so that asking costs nothing.
 
+mod graphics;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,6 +9,7 @@ use sysinfo::{Disks, ProcessRefreshKind, ProcessesToUpdate, System};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use self::graphics::Graphics;
 use crate::store::Store;
 
 /// How often a sample is taken.
@@ -31,6 +34,8 @@ pub struct Sample {
     pub process_memory: u64,
     /// Percent of one core that this process uses.
     pub process_cpu: f32,
+    /// Percent of its time that the busiest graphics card works, 0 to 100; `None` where nobody tells.
+    pub graphics: Option<f32>,
     /// Whether the database answered.
     pub store_answers: bool,
 }
@@ -40,8 +45,10 @@ pub async fn watch(store: Store, data: PathBuf, shutdown: CancellationToken) -> 
     let mut system = System::new().ok();
     let (report, samples) = watch::channel(sample(&mut system, &store, &data).await);
     tokio::spawn(async move {
+        let graphics = tokio::task::spawn_blocking(Graphics::open).await.unwrap_or_default();
         while shutdown.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_some() {
-            report.send_replace(sample(&mut system, &store, &data).await);
+            let machine = sample(&mut system, &store, &data).await;
+            report.send_replace(Sample { graphics: graphics.load(), ..machine });
         }
     });
     samples

@@ -36,6 +36,8 @@ pub struct Point {
     pub memory_total: u64,
     /// Bytes of memory that HAPA holds, models included.
     pub process_memory: u64,
+    /// Percent of its time that the busiest graphics card works, 0 to 100; null where the system does not tell.
+    pub gpu: Option<f32>,
     /// Bytes that models take of a GPU's memory; null where none is used.
     pub gpu_memory: Option<u64>,
     /// Bytes of main memory that models take of their budget.
@@ -167,6 +169,7 @@ fn point(app: &App, counts: Counts) -> Point {
         memory: sample.memory_bytes,
         memory_total: sample.memory_total,
         process_memory: sample.process_memory,
+        gpu: sample.graphics,
         gpu_memory: Some(models.gpu_bytes).filter(|bytes| *bytes > 0),
         budget_used: models.used_bytes,
         budget_limit: models.budget_bytes,

@@ -61,6 +61,7 @@ fn a_dependency_has_one_home() {
         ("tower_http", &["sidecar/src/http"]),
         ("sqlx", &["sidecar/src/store", "sidecar/src/error.rs"]),
         ("sysinfo", &["sidecar/src/system.rs"]),
+        ("nvml_wrapper", &["sidecar/src/system/graphics.rs"]),
         (
             "reqwest",
             &["sidecar/src/cli/client.rs", "sidecar/src/hub/", "sidecar/src/remote/wire.rs", "sidecar/src/web.rs"],

@@ -38,7 +38,8 @@ test('a scale ends with a round number, with the whole memory, or with a hundred
 });
 
 test('a GPU is shown only where there is one', () => {
-  expect(measuresOf([point(0)]).map(({ name }) => name)).not.toContain('gpu');
+  expect(measuresOf([point(0)]).filter(({ name }) => name.startsWith('gpu'))).toEqual([]);
+  expect(measuresOf([point(0), point(1, { gpu: 0 })]).map(({ name }) => name)).toContain('gpuLoad');
   expect(named('gpu', true).lines).toHaveLength(1);
 });
 

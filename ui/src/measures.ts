@@ -89,12 +89,13 @@ const all: readonly Measure[] = [
     tell: bytes,
     top: (points) => points.at(-1)?.memory_total ?? 0,
   },
-  { name: 'gpu', lines: [{ name: 'gpu', of: (point) => point.gpu_memory, tone: 'first' }], tell: bytes },
+  { name: 'gpuLoad', lines: [{ name: 'gpuLoad', of: (point) => point.gpu ?? null, tone: 'first' }], tell: percent, top: () => 100 },
+  { name: 'gpu', lines: [{ name: 'gpu', of: (point) => point.gpu_memory ?? null, tone: 'first' }], tell: bytes },
 ];
 
-/** The charts that these figures fill: one about a GPU only where there is one. */
+/** The charts that these figures fill: those about a GPU only where there is something to tell. */
 export function measuresOf(points: readonly Point[]): readonly Measure[] {
-  return all.filter(({ name }) => name !== 'gpu' || points.some(({ gpu_memory }) => gpu_memory !== null));
+  return all.filter(({ name, lines }) => !name.startsWith('gpu') || points.some((point) => lines.some(({ of }) => of(point) !== null)));
 }
 
 /** A moment: the end of some seconds, and a figure of each line over them; null where there was none. */

@@ -2705,6 +2705,12 @@ export interface components {
              */
             errors: number;
             /**
+             * Format: float
+             * @description Percent of its time that the busiest graphics card works, 0 to 100; null where the system does not tell.
+             * @default null
+             */
+            gpu: number | null;
+            /**
              * Format: int64
              * @description Bytes that models take of a GPU's memory; null where none is used.
              * @default null

@@ -472,6 +472,7 @@ export const en: Messages = {
     budget: 'Memory budget of models',
     cpu: 'Processor',
     memory: 'Memory',
+    gpuLoad: 'GPU',
     gpu: 'GPU memory',
   },
   lines: {
@@ -489,6 +490,7 @@ export const en: Messages = {
     cpu: 'Load',
     machine: 'Whole computer',
     process: 'HAPA',
+    gpuLoad: 'Load',
     gpu: 'Used',
   },
   secondsExactly: (seconds) => `${seconds.toLocaleString('en', { maximumFractionDigits: 2 })} s`,

@@ -479,6 +479,7 @@ export const ko = {
     budget: '모델 메모리 예산',
     cpu: '프로세서',
     memory: '메모리',
+    gpuLoad: 'GPU',
     gpu: 'GPU 메모리',
   },
   lines: {
@@ -496,6 +497,7 @@ export const ko = {
     cpu: '사용률',
     machine: '컴퓨터 전체',
     process: 'HAPA만',
+    gpuLoad: '사용률',
     gpu: '사용',
   },
   secondsExactly: (seconds: number) => `${seconds.toLocaleString('ko', { maximumFractionDigits: 2 })}초`,

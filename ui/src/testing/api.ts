@@ -400,7 +400,7 @@ export function validation(found: Partial<Validation> = {}): Validation {
 
 /** Figures of a quiet interval that ends at a time. */
 export function point(at: number, change: Partial<Point> = {}): Point {
-  const memory = { memory: 4 * 1024 ** 3, memory_total: 16 * 1024 ** 3, process_memory: 1024 ** 3, gpu_memory: null };
+  const memory = { memory: 4 * 1024 ** 3, memory_total: 16 * 1024 ** 3, process_memory: 1024 ** 3, gpu: null, gpu_memory: null };
   const budget = { budget_used: 1024 ** 3, budget_limit: 8 * 1024 ** 3 };
   const queue = { queue_completion: 0, queue_chat: 0, queue_background: 0, active: 0 };
   const answers = { tokens_per_second: null, time_to_first_token: null, reused_tokens: 0, prompt_tokens: 0, completion_tokens: 0 };
