@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::context::params::{KvCacheType, LlamaContextParams};
@@ -25,6 +25,9 @@ use crate::gguf;
 use crate::schedule::Pace;
 use crate::template::Template;
 use crate::{LoadError, Model, State};
+
+/// A device that takes so long for a step makes no larger ones, and need not be made ready for them.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// The folder with llama.cpp's backends: `llama` beside the program, or one folder up, where cargo puts test programs.
 #[must_use]
@@ -115,7 +118,7 @@ impl Loaded {
     }
 
     /// Makes the first steps before anybody waits for them, which takes longer than all later ones: weights come into memory, and a
-    /// GPU's driver compiles what it needs for steps of each size. Tells what was learnt of the model's pace.
+    /// GPU's driver compiles what it needs for steps of each size that will be made. Tells what was learnt of the model's pace.
     pub fn warm_up(&self, context: &mut LlamaContext<'_>, options: &Options) -> Result<Pace, LoadError> {
         let mut pace = Pace::default();
         let largest = options.step as usize;
@@ -136,7 +139,11 @@ impl Loaded {
                 let _ = context.get_logits_ith(position(size - 1));
                 context.clear_kv_cache();
                 if again {
-                    pace.learn(size, started.elapsed());
+                    let took = started.elapsed();
+                    pace.learn(size, took);
+                    if took > SLOW {
+                        return Ok(pace);
+                    }
                 }
             }
         }
