@@ -19,6 +19,10 @@ test('of a long text the part around the first place is shown, on one line', () 
   expect(shown('', 'x')).toBe('');
 });
 
+test('of code in an answer the code is shown, not where it begins and ends', () => {
+  expect(shown('이렇게:\n\n```python\nx = `1`\n```\n끝', 'x')).toBe('이렇게: [x] = `1` 끝');
+});
+
 test('letters whose lower case is longer mark nothing wrongly', () => {
   expect(shown('İİİ list', 'list')).toBe('İİİ list');
 });

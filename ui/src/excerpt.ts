@@ -33,9 +33,12 @@ export function wordsOf(search: string): string[] {
   return search.toLowerCase().split(/\s+/).filter((word) => word !== '');
 }
 
+/** Where a block of code begins and ends in an answer: a line that is nothing to read. */
+const FENCE = /^[ \t]*(`{3,}|~{3,}).*$/gm;
+
 /** At most `length` characters of `text` on one line, beginning a little before the first place that has one of `words`. */
 export function excerpt(text: string, words: readonly string[], length: number): Piece[] {
-  const line = text.replace(/\s+/g, ' ').trim();
+  const line = text.replace(FENCE, '').replace(/\s+/g, ' ').trim();
   const first = places(line, words)[0]?.[0] ?? 0;
   const start = first > BEFORE ? line.indexOf(' ', first - BEFORE) + 1 || first : 0;
   const from = Math.min(start, first);

@@ -437,7 +437,7 @@ export const en: Messages = {
 
   firstTitle: 'Welcome to HAPA',
   firstText: 'An assistant that writes, explains and repairs code. A model that runs on this computer writes the answers.',
-  firstPrivate: 'Your questions and code never leave this computer. The internet is used only to find and fetch models.',
+  firstPrivate: 'Your questions and code never leave this computer. The internet is used only to find and fetch models and new versions.',
   firstKeys: 'Keys that work everywhere',
   offerTitle: 'First, a model to write the answers',
   whyGpu: 'The largest that this computer’s GPU holds as a whole, and its licence lets you use it for work too.',

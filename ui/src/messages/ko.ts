@@ -442,7 +442,7 @@ export const ko = {
   // The first start
   firstTitle: 'HAPA에 오신 것을 환영합니다',
   firstText: '코드를 만들고, 설명하고, 고쳐 주는 도우미입니다. 이 컴퓨터에서 돌아가는 모델이 답을 씁니다.',
-  firstPrivate: '질문과 코드는 이 컴퓨터를 떠나지 않습니다. 인터넷은 모델을 찾고 받을 때만 씁니다.',
+  firstPrivate: '질문과 코드는 이 컴퓨터를 떠나지 않습니다. 인터넷은 모델과 새 버전을 찾고 받을 때만 씁니다.',
   firstKeys: '어디서나 쓰는 단축키',
   offerTitle: '먼저, 답을 쓸 모델 하나',
   whyGpu: '이 컴퓨터의 GPU에 통째로 들어가는 가장 큰 모델이고, 일에도 쓸 수 있는 라이선스입니다.',
