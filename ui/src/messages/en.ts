@@ -258,7 +258,7 @@ export const en: Messages = {
   window: 'Window',
   saving: 'Saving…',
   saved: 'Saved',
-  byItself: 'automatic',
+  whenEmpty: { byItself: 'automatic', never: 'never', noLimit: 'no limit' },
   fixedBy: (variable) => `Set by ${variable} in the environment; it cannot be changed here.`,
   units: { MiB: 'MiB', minutes: 'min', seconds: 's', days: 'days', requests: 'times', answers: 'answers' },
   profile: 'How answers should be',
@@ -472,7 +472,7 @@ export const en: Messages = {
     budget: 'Memory budget of models',
     cpu: 'Processor',
     memory: 'Memory',
-    gpuLoad: 'GPU',
+    gpuLoad: 'Graphics card',
     gpu: 'GPU memory',
   },
   lines: {

@@ -262,9 +262,9 @@ export const ko = {
   window: '창',
   saving: '저장하는 중…',
   saved: '저장했습니다',
-  byItself: '자동',
+  whenEmpty: { byItself: '자동', never: '안 함', noLimit: '제한 없음' },
   fixedBy: (variable: string) => `환경 변수 ${variable}(으)로 정해져 있어 여기서 바꿀 수 없습니다.`,
-  units: { MiB: 'MiB (메가)', minutes: '분', seconds: '초', days: '일', requests: '회', answers: '개 (답)' },
+  units: { MiB: 'MiB (메가)', minutes: '분', seconds: '초', days: '일', requests: '회', answers: '개' },
   profile: '어떤 답이 좋은가요',
   profileChoices: {
     pythonSkillLevel: {
@@ -479,7 +479,7 @@ export const ko = {
     budget: '모델 메모리 예산',
     cpu: '프로세서',
     memory: '메모리',
-    gpuLoad: 'GPU',
+    gpuLoad: '그래픽 카드',
     gpu: 'GPU 메모리',
   },
   lines: {
