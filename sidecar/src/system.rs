@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sysinfo::{Disks, ProcessRefreshKind, ProcessesToUpdate, System};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::graphics::Graphics;
@@ -45,13 +45,22 @@ pub async fn watch(store: Store, data: PathBuf, shutdown: CancellationToken) -> 
     let mut system = System::new().ok();
     let (report, samples) = watch::channel(sample(&mut system, &store, &data).await);
     tokio::spawn(async move {
-        let graphics = tokio::task::spawn_blocking(Graphics::open).await.unwrap_or_default();
+        let graphics = graphics().await;
         while shutdown.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_some() {
             let machine = sample(&mut system, &store, &data).await;
             report.send_replace(Sample { graphics: graphics.load(), ..machine });
         }
     });
     samples
+}
+
+/// Looks for whoever tells about graphics cards, on a thread that is gone afterwards: none that answers requests waits for a driver.
+async fn graphics() -> Graphics {
+    let (found, graphics) = oneshot::channel();
+    let look = move || drop(found.send(Graphics::open()));
+    // Where there is no thread for it, nobody is found.
+    let _ = std::thread::Builder::new().name("graphics".into()).spawn(look);
+    graphics.await.unwrap_or_default()
 }
 
 /// A sample, with zeros for what this system does not tell.

@@ -153,21 +153,24 @@ impl Updates {
             return;
         }
         let channel = app.state::<Memory>().get().choices.updates;
-        let status = match feed.endpoint(channel) {
-            None => UpdateStatus::Unknown,
+        let (found, otherwise) = match feed.endpoint(channel) {
+            None => (None, UpdateStatus::Unknown),
             Some(endpoint) => match ask(app, feed, endpoint).await {
-                Ok(Some(update)) => self.keep(app, update),
+                Ok(found) => (found, UpdateStatus::Current),
                 // One that was not made for this kind of computer is none either.
-                Ok(None) | Err(Error::TargetNotFound(_) | Error::TargetsNotFound(_)) => UpdateStatus::Current,
-                Err(error) => failed(Reason::Unreachable, &error),
+                Err(Error::TargetNotFound(_) | Error::TargetsNotFound(_)) => (None, UpdateStatus::Current),
+                // What was found before is still there.
+                Err(error) => (self.found(), failed(Reason::Unreachable, &error)),
             },
         };
+        let status = found.as_ref().map_or(otherwise, |update| told(app, update));
+        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = found;
         self.status.send_replace(status);
     }
 
     /// Downloads what was found, checks it, puts it in the place of this program and starts HAPA again.
     pub async fn install(&self, app: &AppHandle) {
-        let Some(update) = self.found.lock().unwrap_or_else(PoisonError::into_inner).clone() else { return };
+        let Some(update) = self.found() else { return };
         let version = update.version.clone();
         let begun = UpdateStatus::Downloading { version: version.clone(), received: 0, total: None };
         if !replaces_itself(app) || !self.begin(begun) {
@@ -176,8 +179,7 @@ impl Updates {
         let downloaded = tokio::select! {
             downloaded = self.download(&update) => downloaded,
             () = self.stop.notified() => {
-                let found = self.keep(app, update);
-                self.status.send_replace(found);
+                self.status.send_replace(told(app, &update));
                 return;
             }
         };
@@ -214,10 +216,8 @@ impl Updates {
         })
     }
 
-    fn keep(&self, app: &AppHandle, update: Update) -> UpdateStatus {
-        let (version, notes) = (update.version.clone(), update.body.clone());
-        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(update);
-        UpdateStatus::Found { version, notes, installable: replaces_itself(app) }
+    fn found(&self) -> Option<Update> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The package, once its signature was checked.
@@ -253,6 +253,12 @@ async fn ask(app: &AppHandle, feed: &Feed, endpoint: tauri::Url) -> Result<Optio
         .on_before_exit(move || crate::end(&handle))
         .build()?;
     updater.check().await
+}
+
+/// What is said of a version that was found.
+fn told(app: &AppHandle, update: &Update) -> UpdateStatus {
+    let (version, notes) = (update.version.clone(), update.body.clone());
+    UpdateStatus::Found { version, notes, installable: replaces_itself(app) }
 }
 
 /// Whether this program knows how it was installed, and so how to be replaced.
