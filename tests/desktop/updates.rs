@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use minisign::KeyPair;
 use serde_json::json;
 use tests::stranger::{Act, Stranger};
-use tests::{eventually, process};
+use tests::{eventually, hub, process};
 
 use crate::desk::Desk;
 use crate::window::Window;
@@ -54,18 +54,20 @@ async fn a_package_that_was_changed_or_signed_for_another_version_is_refused_and
     let window = Window::open(&desk).await;
     window.click("open-settings").await;
     window.click("check-for-update").await;
-    for channel in ["stable", "preview"] {
-        if channel == "preview" {
-            window.choose("setting-updates", channel).await;
-        }
-        window.click("install-update").await;
-        window.shows("part-updates", &["does not carry the right signature"]).await;
-    }
+    refused(&window).await;
+    window.choose("setting-updates", "preview").await;
+    refused(&window).await;
     window.shows("update-detail", &["0.1.0"]).await;
     assert!(fs::read(installed).unwrap() == before);
     window.click("new-chat").await;
     window.ask("리스트에서 중복 제거하는 함수 만들어줘").await;
     window.latest_answer("done").await;
+}
+
+/// Has what was found installed, and waits until it is refused.
+async fn refused(window: &Window) {
+    window.click("install-update").await;
+    window.shows("part-updates", &["does not carry the right signature"]).await;
 }
 
 #[tokio::test]
@@ -133,15 +135,11 @@ async fn announce<const N: usize>(channels: [(&'static str, Release); N]) -> Str
             return Act::respond(200, "application/json", &announced.to_string());
         }
         match asked(".AppImage") {
-            Some((_, release)) => Act::Say([head(release.package.len()).as_bytes(), &release.package].concat()),
+            Some((_, release)) => Act::Say(hub::bytes(&release.package, 0, usize::MAX)),
             None => Act::respond(404, "text/plain", ""),
         }
     })
     .await
-}
-
-fn head(length: usize) -> String {
-    format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n")
 }
 
 /// Has the app on a desk ask this server.
@@ -162,7 +160,7 @@ fn install(desk: &mut Desk, server: &Stranger, publisher: &Publisher) -> PathBuf
     desk.set("APPIMAGE", &image);
     // There the folder is looked for.
     desk.set("TMPDIR", desk.data().to_owned());
-    desk.set("HAPA_SIDECAR", process::program(handshake::BINARY));
+    desk.let_stand_in(process::program(handshake::BINARY));
     desk.let_run(program);
     image
 }
