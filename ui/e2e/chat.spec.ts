@@ -435,6 +435,7 @@ test('a long conversation opens at its end, stays in place when earlier messages
 
   await page.keyboard.press('Control+h');
   await page.keyboard.type('needle');
+  await expect(page.getByTestId('history-item')).toHaveCount(1);
   await page.getByTestId('history-item').click();
   await expect(message(7)).toBeInViewport();
   await expect(message(7)).toHaveClass(/found/);
