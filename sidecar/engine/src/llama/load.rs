@@ -265,6 +265,9 @@ fn backend(folder: &Path) -> &'static LlamaBackend {
                 backend.display()
             );
         }
+        if !kernels::install() {
+            tracing::debug!("the processor multiplies with llama.cpp's own kernels");
+        }
         LlamaBackend::init().expect("only here, and only once")
     })
 }
