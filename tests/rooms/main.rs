@@ -70,6 +70,7 @@ fn a_dependency_has_one_home() {
         ("keyring", &["sidecar/src/remote/key.rs"]),
         ("clap", &["sidecar/src/cli.rs", "sidecar/src/main.rs"]),
         ("llama_cpp_2", &["sidecar/engine/src/llama"]),
+        ("llama_cpp_sys_2", &["sidecar/engine/src/llama/load.rs", "sidecar/kernels/"]),
         ("minijinja", &["sidecar/engine/src/template.rs", "sidecar/src/http/docs"]),
         ("pulldown_cmark", &["sidecar/src/http/docs/markdown.rs", "sidecar/src/generate/split.rs"]),
         ("ruff_db", &["sidecar/check/src/python"]),

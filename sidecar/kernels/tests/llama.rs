@@ -1,5 +1,5 @@
 //! llama.cpp's own functions, with these kernels and without: what a graph comes to is the same within what rounding allows.
-#![cfg(target_arch = "x86_64")]
+#![cfg(all(unix, target_arch = "x86_64"))]
 #![allow(unsafe_code, reason = "llama.cpp is asked directly")]
 
 use std::ffi::CString;
