@@ -137,6 +137,9 @@ impl<'model> Memory<'model> {
     /// last token is left to be read, unless it is known what follows. `likeness` is how what is there may have been read.
     pub fn begin(&mut self, text: &[LlamaToken], beside: Option<(Sequence, usize)>, likeness: Likeness) -> Place {
         let common = beside.map_or(0, |(_, common)| common.min(text.len().saturating_sub(1)));
+        if self.at_hand == 0 {
+            self.clear_up();
+        }
         let mut place = match beside {
             Some((neighbour, _)) if common > self.remembered(text, likeness) => self.copy(neighbour, common),
             _ => self.find_place(text, likeness),
@@ -146,6 +149,21 @@ impl<'model> Memory<'model> {
             place.ahead = self.find_ahead(text, place.read);
         }
         place
+    }
+
+    /// Takes everything out that nobody works on, as far as it is kept outside. What of it is wanted is put back, and then lies at
+    /// the front of the memory: a single token that a new text shared with one further back would have all steps look that far.
+    fn clear_up(&mut self) {
+        for sequence in self.idle.newest_first().into_iter().rev().map(|(sequence, _)| sequence).collect::<Vec<_>>() {
+            let Some(text) = self.idle.get(sequence).map(<[LlamaToken]>::to_vec) else { continue };
+            let likeness = self.idle.likeness(sequence);
+            let next = self.next.get(&sequence).cloned().unwrap_or_default();
+            let is_kept = |memory: &Self| memory.saved.texts().covers(&text, likeness);
+            if text.len() < WORTH_SAVING || is_kept(self) || self.save(sequence, text.clone(), likeness, next) {
+                self.idle.take(sequence);
+                self.release(sequence);
+            }
+        }
     }
 
     /// How many tokens at the beginning of a text need not be read, at the least.
