@@ -40,6 +40,7 @@ enum Kind {
 }
 
 thread_local! {
+    /// Room for the tile that a thread works on.
     static TILE_OF_THREAD: RefCell<Tile> = RefCell::default();
 }
 
