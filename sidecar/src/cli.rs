@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{self, Config};
-use crate::error::Language;
-use crate::http;
-use crate::keys::Permission;
-use crate::serve::StartError;
+use crate::access::keys::Permission;
+use crate::base::i18n::Language;
+use crate::config::Config;
+use crate::server::StartError;
+use crate::{config, http};
 use handshake::Exit;
 
 /// Writes, completes, checks and explains code, with the model on your own machine.

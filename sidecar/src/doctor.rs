@@ -1,10 +1,10 @@
 //! What is wrong with an installation, and what helps: the checks, without any printing.
 
 mod model;
+mod monitor;
 mod network;
 mod remote;
 mod storage;
-mod watch;
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use serde::Serialize;
 use tokio::sync::watch::channel;
 use utoipa::ToSchema;
 
-pub use self::watch::{Checkup, watch};
-use crate::config::{self, Config};
-use crate::error::{Language, Message};
+pub use self::monitor::{Checkup, watch};
+use crate::base::i18n::{Language, Message};
+use crate::config::Config;
 use crate::remote::{Remote, State, is_on};
-use crate::settings;
-use crate::system::{self, Room};
+use crate::system::Room;
+use crate::{config, settings, system};
 
 /// How long the database may be read through where somebody waits for the result.
 const PATIENCE: Duration = Duration::from_secs(30);

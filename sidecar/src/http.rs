@@ -1,43 +1,14 @@
 //! What can be asked: every route with the permission it needs, then the layers each request passes.
 
-mod aliases;
-mod body;
-mod cache;
-mod check;
-mod complete;
-mod conversations;
 mod docs;
-mod doctor;
-mod downloads;
-mod enhanced;
-mod errors;
-mod feedback;
-mod generate;
-mod guard;
-mod headers;
-mod health;
-mod history;
-mod hosts;
-mod imports;
-mod json;
-mod keys;
+mod error;
+mod extract;
 mod language;
-mod logs;
-mod measure;
-mod metrics;
-mod models;
-mod observe;
+mod middleware;
 mod openai;
-mod problem;
-mod remote;
-mod request_id;
-mod settings;
+mod routes;
 mod sse;
-mod stats;
-mod storage;
-mod timeline;
-mod transfer;
-mod users;
+pub mod state;
 
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, Method, header};
@@ -55,13 +26,13 @@ use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub use self::guard::Peer;
-pub use self::hosts::Hosts;
+pub use crate::http::middleware::allowed_hosts::Hosts;
+pub use crate::http::middleware::auth::Peer;
 
-use self::guard::{Access, Takes};
-use crate::app::App;
-use crate::keys::Permission;
-use crate::limits::Kind;
+use self::state::App;
+use crate::access::keys::Permission;
+use crate::access::rate_limit::Kind;
+use crate::http::middleware::auth::{Access, Takes};
 
 /// The largest body that is read, in bytes: room for the longest question with the longest code, every character escaped.
 pub const BODY_LIMIT: usize = 1024 * 1024;
@@ -306,7 +277,7 @@ fn import_routes() -> OpenApiRouter<App> {
 #[derive(OpenApi)]
 #[openapi(
     info(title = "HAPA", description = "A coding assistant on your own machine.", license(name = "MIT", identifier = "MIT")),
-    components(schemas(crate::error::Problem, crate::error::Reason, sse::Frame)),
+    components(schemas(self::error::Problem, self::error::Reason, sse::Frame)),
     modifiers(&Keys),
     security(("api_key" = []), ("bearer" = []))
 )]

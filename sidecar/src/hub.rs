@@ -3,29 +3,29 @@
 //! The hub is not trusted: only its own hosts are asked, what it says is read into types of ours, and a file is a model here only
 //! once its bytes are what the hub said they would be and its head is in order.
 
-mod address;
-mod asking;
-pub mod catalogue;
+pub mod catalog;
+mod client;
 mod downloads;
-mod kept;
-mod problem;
+mod endpoint;
+mod error;
+mod fetch;
+mod records;
 mod search;
-mod transfer;
 
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-pub use self::address::{FileName, Repository, Revision};
 pub use self::downloads::{Download, Phase};
-pub use self::kept::Label as Origin;
-pub use self::problem::Problem;
+pub use self::endpoint::{FileName, Repository, Revision};
+pub use self::error::Problem;
+pub use self::fetch::{Known, Patience, hash};
+pub use self::records::Label as Origin;
 pub use self::search::{Found, Offer};
-pub use self::transfer::{Known, Patience, hash};
 
-use self::address::Endpoint;
-use self::asking::Asking;
+use self::client::Asking;
 use self::downloads::Downloads;
+use self::endpoint::Endpoint;
 use crate::config::Config;
 use crate::error::Error;
 use crate::models::Models;

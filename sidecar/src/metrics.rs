@@ -1,7 +1,10 @@
 //! What HAPA counts about itself, in the form that Prometheus reads.
 
-mod table;
-mod tally;
+mod definitions;
+pub mod error_log;
+pub mod history;
+pub mod latency;
+mod totals;
 
 use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,8 +13,8 @@ use std::time::Duration;
 use metrics::{Key, Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
-use self::table::{HISTOGRAMS, Kind, TABLE};
-pub use self::tally::Tally;
+use self::definitions::{HISTOGRAMS, Kind, TABLE};
+pub use self::totals::Tally;
 
 /// Everything that is counted. Clones share it; each process has one, each test server its own.
 #[derive(Clone)]

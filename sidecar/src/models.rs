@@ -3,14 +3,14 @@
 //! Two roles are to be filled, chatting and completing, by one model or by two. A keeper in the background loads and unloads as
 //! the settings say; who asks gets the engine that is there, or an error that says why there is none.
 
-mod arrivals;
-mod budget;
+mod crash_markers;
 mod files;
 mod import;
-mod keeper;
-pub mod placement;
-mod seat;
-mod suspects;
+mod loader;
+mod memory_budget;
+pub mod plan_summary;
+mod roles;
+mod watcher;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,14 +21,17 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
-pub use self::budget::Memory;
+use self::crash_markers::Suspects;
 pub use self::files::{Listed, chosen, is_in_parts};
-use self::keeper::{Keeper, Order};
-use self::seat::Seats;
-use self::suspects::Suspects;
+use self::loader::{Keeper, Order};
+pub use self::memory_budget::Memory;
+use self::roles::Seats;
+use crate::base::i18n::Message;
+use crate::base::validation::Invalid;
 use crate::config::Config;
-use crate::error::{Error, Invalid, Message};
-use crate::settings::{self, Change, ModelId, Patch};
+use crate::error::Error;
+use crate::settings;
+use crate::settings::{Change, ModelId, Patch};
 
 /// What a model is wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, ToSchema)]

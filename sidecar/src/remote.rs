@@ -3,13 +3,13 @@
 //! Only prompts, how to choose words, and the model's name go out; only text, why it ended, and what it cost are taken from what
 //! comes back. Nothing is sent while the policy is `local_only`, unless somebody tries the connection by hand.
 
-pub mod address;
-mod asking;
-mod body;
-mod events;
-pub mod failure;
-pub mod key;
-mod wire;
+mod call;
+mod client;
+pub mod credentials;
+pub mod endpoint;
+pub mod error;
+mod request;
+mod sse;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -19,11 +19,11 @@ use engine::{Answer, Error, Model, Request};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use self::asking::Asking;
-use self::body::Extras;
-use self::failure::Failure;
-use self::key::{Kept, Safe};
-use self::wire::{Server, Wire};
+use self::call::Asking;
+use self::client::{Server, Wire};
+use self::credentials::{Kept, Safe};
+use self::error::Failure;
+use self::request::Extras;
 use crate::config::Config;
 use crate::settings::{RemotePolicy, Settings};
 

@@ -13,9 +13,11 @@ use utoipa::ToSchema;
 
 use self::value::{Bounds, Value};
 pub use self::value::{Change, LogLevel, ModelId, RemoteModel, RemotePolicy};
+use crate::base::i18n::Message;
+use crate::base::validation::Invalid;
 use crate::config::{Config, Problem};
-use crate::error::{Error, Invalid, Message};
-use crate::remote::address::Endpoint;
+use crate::error::Error;
+use crate::remote::endpoint::Endpoint;
 use crate::store::{Store, kept_settings};
 
 /// The table of settings: name, type, default, bounds, and the variable of the environment that decides it, if there is one.

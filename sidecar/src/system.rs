@@ -1,6 +1,7 @@
 //! How the machine and the database are doing, measured in the background so that asking costs nothing.
 
-mod graphics;
+pub mod disk_usage;
+mod gpu;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use sysinfo::{Disks, ProcessRefreshKind, ProcessesToUpdate, System};
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use self::graphics::Graphics;
+use self::gpu::Graphics;
 use crate::store::Store;
 
 /// How often a sample is taken.

@@ -13,11 +13,11 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::base::http_client;
+use crate::base::i18n::Language;
 use crate::config::Config;
-use crate::error::Language;
-use crate::serve::{House, Purpose, StartError, running};
+use crate::server::{House, Purpose, StartError, running};
 use crate::settings::RemotePolicy;
-use crate::web;
 
 /// A connection to the API, with the installation's own key.
 pub(super) struct Client {

@@ -5,10 +5,11 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::{DoctorArgs, language};
+use crate::base::i18n::Language;
 use crate::config::Config;
-use crate::doctor::{self, Issues, Report, Severity};
-use crate::error::Language;
-use crate::serve::StartError;
+use crate::doctor;
+use crate::doctor::{Issues, Report, Severity};
+use crate::server::StartError;
 
 pub(super) async fn run(config: Config, args: DoctorArgs) -> Result<ExitCode, StartError> {
     let report = doctor::examine(&config).await;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::GenerateArgs;
 use super::client::{Client, Details, Event};
 use crate::config::Config;
-use crate::serve::{Purpose, StartError};
+use crate::server::{Purpose, StartError};
 use crate::settings::RemotePolicy;
 
 /// How often a model that is loading is asked how far it is.

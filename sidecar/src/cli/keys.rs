@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::client::{Client, Method};
 use super::{KeyCommand, KeysArgs};
 use crate::config::Config;
-use crate::serve::{Purpose, StartError};
+use crate::server::{Purpose, StartError};
 
 pub(super) async fn run(config: Config, args: KeysArgs) -> Result<ExitCode, StartError> {
     let client = match Client::running(&config) {

@@ -7,11 +7,11 @@ use handshake::{Exit, Launch, Report};
 use tokio_util::sync::CancellationToken;
 
 use super::ServeArgs;
-use crate::app::VERSION;
-use crate::config::{self, Config};
-use crate::keys::Key;
-use crate::serve::{House, Listeners, Purpose, StartError, make_data_folder};
-use crate::telemetry;
+use crate::access::keys::Key;
+use crate::config::Config;
+use crate::http::state::VERSION;
+use crate::server::{House, Listeners, Purpose, StartError, make_data_folder};
+use crate::{config, logging};
 
 pub(super) async fn run(mut config: Config, args: ServeArgs) -> Result<ExitCode, StartError> {
     if let Some(port) = args.port {

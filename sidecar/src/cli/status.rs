@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::client::{Client, Details, RemoteDetails};
 use crate::config::Config;
-use crate::serve::StartError;
+use crate::server::StartError;
 use crate::settings::RemotePolicy;
 
 pub(super) async fn run(config: Config) -> Result<ExitCode, StartError> {

@@ -7,8 +7,8 @@ use std::path::Path;
 use engine::State;
 
 use super::{Finding, Room, Severity, size};
+use crate::base::i18n::Message;
 use crate::config::Config;
-use crate::error::Message;
 use crate::models;
 
 /// Looks at the model file that would be run. Where a server elsewhere may be asked, none need be there.

@@ -6,9 +6,9 @@ use std::net::{IpAddr, TcpListener};
 use handshake::DEFAULT_PORT;
 
 use super::{Finding, Severity};
+use crate::base::i18n::Message;
 use crate::config::Config;
-use crate::error::Message;
-use crate::serve::{certificate_problem, running};
+use crate::server::{certificate_problem, running};
 
 /// Looks whether the ports are free, or HAPA's own already.
 pub fn ports(config: &Config) -> Vec<Finding> {

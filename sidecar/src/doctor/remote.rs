@@ -1,7 +1,7 @@
 //! Checks of the server elsewhere that is to be asked.
 
 use super::{Finding, Severity};
-use crate::error::Message;
+use crate::base::i18n::Message;
 use crate::remote::State;
 use crate::settings::Settings;
 

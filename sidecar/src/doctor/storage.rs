@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Finding, Room, Severity, size};
+use crate::base::i18n::Message;
 use crate::config::Config;
-use crate::error::Message;
 use crate::store::{Condition, inspect};
 
 /// Bytes without which the database cannot grow.

@@ -11,7 +11,7 @@ use axum::extract::RawQuery;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
-use crate::error::Language;
+use crate::base::i18n::Language;
 
 /// What a browser may do with the page: show it, with our own style.
 const POLICY: &str =

@@ -6,7 +6,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 
-use crate::error::Language;
+use crate::base::i18n::Language;
 
 impl<S: Sync> FromRequestParts<S> for Language {
     type Rejection = Infallible;

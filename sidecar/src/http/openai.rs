@@ -1,26 +1,27 @@
 //! `/v1`: the API that OpenAI's clients speak, so that any of them can drive HAPA.
 
-mod answer;
-mod ask;
 mod errors;
 mod models;
+mod request;
+mod response;
 mod stream;
-mod texts;
+mod string_or_array;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use utoipa::OpenApi;
 
-use self::answer::{ChatCompletion, Completion};
-use self::ask::{ChatRequest, CompletionRequest};
+use self::request::{ChatRequest, CompletionRequest};
+use self::response::{ChatCompletion, Completion};
 use self::stream::{ChunkStream, Form, Heard};
-use super::body::Body;
-use super::observe::Witness;
-use super::problem::Rejection;
-use crate::app::App;
-use crate::error::{Error, Language};
-use crate::openai::{Speech, Wish};
+use super::error::Rejection;
+use super::extract::Body;
+use super::state::App;
+use crate::assistant::raw::{Speech, Wish};
+use crate::base::i18n::Language;
+use crate::error::Error;
+use crate::http::middleware::request_log::Witness;
 
 pub use self::errors::{OpenAiError, translated};
 pub use self::models::{__path_list_models, __path_retrieve_model, list_models, retrieve_model};

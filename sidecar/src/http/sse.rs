@@ -11,11 +11,12 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::generate::{Additions, StartMetadata};
-use super::observe::{Failure, Witness};
-use super::{enhanced, problem};
-use crate::error::Language;
-use crate::generate::{Ask, Event, Generation};
+use super::error;
+use crate::assistant::generate::{Ask, Event, Generation};
+use crate::base::i18n::Language;
+use crate::http::middleware::request_log::{Failure, Witness};
+use crate::http::routes::enhanced;
+use crate::http::routes::generate::{Additions, StartMetadata};
 
 /// A pause in the stream that asks for a sign of life.
 const SILENCE: Duration = Duration::from_secs(10);

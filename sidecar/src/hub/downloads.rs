@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::asking::Asking;
-use super::kept::{Kept, Label};
-use super::transfer::{self, Known};
-use super::{Problem, Source};
-use crate::error::{Error, Message};
+use super::client::Asking;
+use super::fetch::Known;
+use super::records::{Kept, Label};
+use super::{Problem, Source, fetch};
+use crate::base::i18n::Message;
+use crate::error::Error;
 use crate::models::Models;
 use crate::settings::ModelId;
 

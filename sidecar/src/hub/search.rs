@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use super::asking::Asking;
-use super::transfer::is_hash;
+use super::client::Asking;
+use super::fetch::is_hash;
 use super::{FileName, Problem, Repository};
 
 /// Repositories that are listed at most.

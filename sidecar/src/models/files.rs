@@ -7,8 +7,8 @@ use engine::State;
 use engine::fit::{Fit, Misfit, Room};
 use engine::gguf::Facts;
 
-use super::seat::{Seat, Sitter};
-use super::{Models, Role, budget};
+use super::roles::{Seat, Sitter};
+use super::{Models, Role, memory_budget};
 use crate::config::Config;
 use crate::settings::ModelId;
 

@@ -8,7 +8,9 @@ use futures_util::{Stream, StreamExt};
 use tokio::io::AsyncWriteExt;
 
 use super::{Models, is_in_parts};
-use crate::error::{Error, Invalid, Message};
+use crate::base::i18n::Message;
+use crate::base::validation::Invalid;
+use crate::error::Error;
 use crate::hub::Problem;
 use crate::settings::ModelId;
 use crate::system;

@@ -4,10 +4,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
+use crate::base::i18n::Message;
 use crate::config::Problem;
-use crate::error::Message;
-use crate::remote::address::Endpoint;
-use crate::telemetry;
+use crate::logging;
+use crate::remote::endpoint::Endpoint;
 
 /// A field of a patch: absent, null, or a value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

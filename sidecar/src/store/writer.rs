@@ -3,9 +3,9 @@
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
 
-use super::completions::{self, Fate, Offered};
+use super::completions::{Fate, Offered};
 use super::messages::{NewMessage, PER_MILLISECOND, Progress, Thread};
-use super::now;
+use super::{completions, now};
 
 /// What waits to be written at most; those that come then wait for a place.
 const WAITING: usize = 256;

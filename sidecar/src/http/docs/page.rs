@@ -4,11 +4,14 @@ use minijinja::{Environment, UndefinedBehavior, Value, context};
 use serde_json::Value as Json;
 use utoipa::openapi::OpenApi;
 
-use super::example::{self, Request};
-use super::markdown;
-use super::schema::{self, Shape};
-use crate::error::{ErrorCode, Language};
-use crate::http::{BODY_LIMIT, aliases, check, problem};
+use super::example::Request;
+use super::schema::Shape;
+use super::{example, markdown, schema};
+use crate::base::i18n::Language;
+use crate::http::error::ErrorCode;
+use crate::http::middleware::route_aliases;
+use crate::http::routes::check;
+use crate::http::{BODY_LIMIT, error};
 use crate::settings::Settings;
 
 /// The groups in the order of the page: tag, Korean and English title. Tags that are not here come last, as they are.
@@ -164,7 +167,7 @@ fn operation((method, path, operation): (&str, &str, &Json), document: &Json, la
         .as_object()
         .into_iter()
         .flatten()
-        .map(|(status, response)| self::response(status, response, document, language))
+        .map(|(status, response)| crate::http::docs::page::response(status, response, document, language))
         .collect();
     let body = content(&operation["requestBody"]).map(|(kind, schema)| (kind, Shape::of(schema, document)));
     let required = operation["requestBody"]["required"] == true;

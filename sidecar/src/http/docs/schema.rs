@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use minijinja::{Value, context};
 use serde_json::Value as Json;
 
-use crate::error::Language;
+use crate::base::i18n::Language;
 
 /// A schema with its references followed, its parts side by side.
 pub struct Shape<'a> {

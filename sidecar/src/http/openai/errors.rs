@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::error::{ErrorCode, Problem};
+use crate::http::error::{ErrorCode, Problem};
 
 /// The body of every error below `/v1`.
 #[derive(Debug, Serialize, ToSchema)]

@@ -7,10 +7,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::OpenAiError;
-use crate::app::App;
-use crate::error::{Error, Language};
-use crate::http::body::Id;
-use crate::http::problem::Rejection;
+use crate::base::i18n::Language;
+use crate::error::Error;
+use crate::http::error::Rejection;
+use crate::http::extract::Id;
+use crate::http::state::App;
 
 /// The models that can be asked.
 #[derive(Debug, Serialize, ToSchema)]

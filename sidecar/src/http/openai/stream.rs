@@ -11,12 +11,13 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::answer::{Usage, dropped, now, word};
 use super::errors::OpenAiError;
-use crate::error::{Error, Language};
-use crate::http::observe::{Failure, Witness};
-use crate::http::problem;
-use crate::openai::{Ending, Said, Speech};
+use super::response::{Usage, dropped, now, word};
+use crate::assistant::raw::{Ending, Said, Speech};
+use crate::base::i18n::Language;
+use crate::error::Error;
+use crate::http::error;
+use crate::http::middleware::request_log::{Failure, Witness};
 
 /// What is spoken: a message of a conversation, or text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,266 @@
+//! Who may ask for what: keys, the permissions they carry, and the caller behind them.
+
+mod secret;
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
+use utoipa::ToSchema;
+
+pub use self::secret::{Key, Pepper, key_in, write_private};
+use crate::base::i18n::Message;
+use crate::base::validation::Invalid;
+use crate::config::Config;
+use crate::error::Error;
+use crate::store::{NewKey, Store, StoredKey, now};
+
+/// What is wrong with a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyProblem {
+    /// None was sent.
+    Missing,
+    /// It is no key of this installation, or was revoked.
+    Unknown,
+    /// Its time is over.
+    Expired,
+}
+
+/// What a key may be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Permission {
+    /// Have code written and checked.
+    CodeGeneration,
+    /// Have lines completed.
+    CodeCompletion,
+    /// Say how good an answer was.
+    Feedback,
+    /// Read and delete one's own history.
+    History,
+    /// Everything that changes or shows the installation itself.
+    Admin,
+}
+
+impl Permission {
+    /// All of them: what the window and the installation's own key may do.
+    pub const ALL: [Self; 5] = [Self::CodeGeneration, Self::CodeCompletion, Self::Feedback, Self::History, Self::Admin];
+
+    /// What a new key may do unless it is said: all but what concerns the installation.
+    pub const USUAL: [Self; 4] = [Self::CodeGeneration, Self::CodeCompletion, Self::Feedback, Self::History];
+
+    /// Its name in the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CodeGeneration => "code_generation",
+            Self::CodeCompletion => "code_completion",
+            Self::Feedback => "feedback",
+            Self::History => "history",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// The permissions in a list of names as the store keeps it.
+    #[must_use]
+    pub fn parse_list(names: &str) -> Vec<Self> {
+        let named = |permission: &Self| names.split(',').any(|name| name == permission.as_str());
+        Self::ALL.into_iter().filter(named).collect()
+    }
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The owner of what the window, the command line and the installation's own key do.
+pub const LOCAL_OWNER: &str = "local";
+
+/// Keys that may exist beside the installation's own.
+pub const MOST_KEYS: i64 = 1000;
+
+/// A key's last use is written down no more often than this.
+const USE_NOTED: Duration = Duration::from_secs(60);
+
+/// Who sent a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Whose history the request belongs to.
+    pub owner: String,
+    /// What it may do.
+    pub permissions: Vec<Permission>,
+    /// The id of the key, if it is one that limits apply to; absent for the app's own keys.
+    pub limited: Option<String>,
+}
+
+impl Caller {
+    fn local() -> Self {
+        Self { owner: LOCAL_OWNER.into(), permissions: Permission::ALL.to_vec(), limited: None }
+    }
+
+    /// `Ok` if the caller has `permission`.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] otherwise.
+    pub fn require(&self, permission: Permission) -> Result<(), Error> {
+        if self.permissions.contains(&permission) { Ok(()) } else { Err(Error::Forbidden(permission)) }
+    }
+}
+
+/// A key that somebody asks for.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// What its owner will call it.
+    pub name: String,
+    /// What it may be used for.
+    pub permissions: Vec<Permission>,
+    /// Days until it ends, if not the usual number.
+    pub days: Option<u32>,
+    /// Whose history its requests will belong to, if not the maker's.
+    pub user: Option<String>,
+    /// Whether it is the demo key, which takes the place of the one before.
+    pub demo: bool,
+}
+
+/// The keys that are accepted: those in the store, and the window's key of this launch.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    store: Store,
+    pepper: Pepper,
+    window: Option<String>,
+    demo_allowed: bool,
+    usual_days: u32,
+}
+
+impl Keys {
+    /// `window` is the key that the desktop app gave this process, if it started it.
+    #[must_use]
+    pub fn new(store: Store, pepper: Pepper, config: &Config, window: Option<&Key>) -> Self {
+        let window = window.map(|key| pepper.hash(key));
+        Self { store, pepper, window, demo_allowed: config.demo_key, usual_days: config.api_key_expiry_days }
+    }
+
+    /// The caller behind a key.
+    ///
+    /// # Errors
+    /// [`Error::Key`] for a key that is missing, unknown, revoked or expired.
+    pub async fn caller(&self, key: Option<&str>) -> Result<Caller, Error> {
+        let key = key.ok_or(Error::Key(KeyProblem::Missing))?;
+        let hash = self.pepper.hash(&Key::parse(key).ok_or(Error::Key(KeyProblem::Unknown))?);
+        if self.window.as_ref().is_some_and(|window| bool::from(window.as_bytes().ct_eq(hash.as_bytes()))) {
+            return Ok(Caller::local());
+        }
+        let found = self.store.key(&hash).await?.filter(|key| key.kind != "demo" || self.demo_allowed);
+        let key = found.ok_or(Error::Key(KeyProblem::Unknown))?;
+        if key.expires_at.is_some_and(|end| end <= now()) {
+            return Err(Error::Key(KeyProblem::Expired));
+        }
+        self.note_use(&key).await;
+        let limited = (key.kind != "installation").then_some(key.id);
+        Ok(Caller { owner: key.owner, permissions: Permission::parse_list(&key.permissions), limited })
+    }
+
+    async fn note_use(&self, key: &StoredKey) {
+        let due = key.last_used_at.is_none_or(|last| now() - last >= USE_NOTED.as_millis() as i64);
+        if due && let Err(error) = self.store.note_key_used(&key.id).await {
+            tracing::warn!(%error, "could not note that a key was used: {error}");
+        }
+    }
+
+    /// All keys, the latest first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn list(&self) -> Result<Vec<StoredKey>, Error> {
+        Ok(self.store.keys().await?)
+    }
+
+    /// Makes a key for `maker`. The key itself is given back here and never again.
+    ///
+    /// # Errors
+    /// What the maker may not do itself, or for somebody else; a demo key where there is none; too many keys.
+    pub async fn make(&self, maker: &Caller, wish: Wish) -> Result<(Key, StoredKey), Error> {
+        for permission in &wish.permissions {
+            maker.require(*permission)?;
+        }
+        let owner = wish.user.unwrap_or_else(|| maker.owner.clone());
+        if owner != maker.owner && maker.owner != LOCAL_OWNER {
+            let message = Message::new("자신의 사용자로만 키를 만들 수 있습니다", "can only be the user of this key");
+            return Err(Error::Invalid(Invalid::field("user", message)));
+        }
+        if wish.demo && !self.demo_allowed {
+            let ko = "데모 키는 ENVIRONMENT=development에서만 만들 수 있습니다";
+            let en = "a demo key can be made with ENVIRONMENT=development only";
+            return Err(Error::Conflict(Message::new(ko, en)));
+        }
+        if self.store.count_made_keys().await? >= MOST_KEYS {
+            let ko = format!("키는 {MOST_KEYS}개까지 만들 수 있습니다; 쓰지 않는 키를 삭제하세요");
+            let en = format!("there are {MOST_KEYS} keys already; revoke those that are not used");
+            return Err(Error::Conflict(Message::new(ko, en)));
+        }
+        let key = Key::generate().map_err(|error| Error::Internal(format!("could not make a key: {error}")))?;
+        let day = 24 * 60 * 60 * 1000;
+        let expires_at = Some(now() + i64::from(wish.days.unwrap_or(self.usual_days)) * day);
+        let kind = if wish.demo { "demo" } else { "made" };
+        let new = Facts { name: &wish.name, owner: &owner, permissions: &wish.permissions, kind, expires_at };
+        let kept = self.keep(&key, new).await?;
+        Ok((key, kept))
+    }
+
+    /// Revokes a key: from now on it opens nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is none by this id, and a conflict for the installation's own.
+    pub async fn revoke(&self, id: &str) -> Result<(), Error> {
+        match self.store.key_kind(id).await?.as_deref() {
+            None => Err(Error::NotFound),
+            Some("installation") => Err(Error::Conflict(Message::new(
+                "설치 자체의 키는 삭제할 수 없습니다; 바꾸려면 HAPA를 끄고 api.key 파일을 지운 뒤 다시 시작하세요",
+                "the installation's own key cannot be revoked; to change it, stop HAPA, delete the file api.key and start again",
+            ))),
+            Some(_) => Ok(self.store.delete_key(id).await?),
+        }
+    }
+
+    /// Accepts `key` as the installation's own, and no other.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn accept_installation_key(&self, key: &Key) -> Result<(), Error> {
+        let kept = self.store.key(&self.pepper.hash(key)).await?;
+        if kept.is_none_or(|kept| kept.kind != "installation") {
+            let (name, permissions, kind) = ("installation", &Permission::ALL, "installation");
+            self.keep(key, Facts { name, owner: LOCAL_OWNER, permissions, kind, expires_at: None }).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether somebody made a key, beside the installation's own and the demo key, that can be used now.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn any_made(&self) -> Result<bool, Error> {
+        let lives = |key: &StoredKey| key.kind == "made" && key.expires_at.is_none_or(|end| end > now());
+        Ok(self.store.keys().await?.iter().any(lives))
+    }
+
+    async fn keep(&self, key: &Key, facts: Facts<'_>) -> Result<StoredKey, Error> {
+        let names: Vec<&str> = facts.permissions.iter().map(|permission| permission.as_str()).collect();
+        let (hash, permissions, hint) = (self.pepper.hash(key), names.join(","), key.hint());
+        let Facts { name, owner, kind, expires_at, .. } = facts;
+        let new = NewKey { hash: &hash, name, owner, permissions: &permissions, kind, hint: &hint, expires_at };
+        Ok(self.store.add_key(new).await?)
+    }
+}
+
+/// What is known of a key that is to be kept.
+struct Facts<'a> {
+    name: &'a str,
+    owner: &'a str,
+    permissions: &'a [Permission],
+    kind: &'a str,
+    expires_at: Option<i64>,
+}

@@ -1,0 +1,265 @@
+//! How much each key and each address may ask for: buckets that refill over a window, and places for open streams.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use governor::clock::{Clock, DefaultClock};
+use governor::middleware::StateInformationMiddleware;
+use governor::state::keyed::HashMapStateStore;
+use governor::{Quota, RateLimiter};
+
+use super::keys::Caller;
+use crate::error::Error;
+use crate::settings;
+use crate::settings::Settings;
+
+/// Which limit is reached, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limited {
+    /// Which one it is.
+    pub limit: Limit,
+    /// How much of it there is in all.
+    pub most: u32,
+    /// Seconds until there is some of it again; at least 1.
+    pub retry_after: u32,
+}
+
+/// What is limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Requests of a key.
+    Requests,
+    /// Generations of a key.
+    Generations,
+    /// Completions of a key.
+    Completions,
+    /// Streams that a key has open.
+    Streams,
+    /// Requests from an address.
+    Address,
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Buckets of a kind that are remembered. Addresses beyond share one until earlier ones have refilled.
+const MOST_BUCKETS: usize = 10_000;
+
+/// What a request is, to the limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Any other request.
+    Plain,
+    /// It has code written.
+    Generation,
+    /// It has code written, as a stream.
+    Stream,
+    /// It has a line completed.
+    Completion,
+    /// It tells what became of a completion.
+    Report,
+}
+
+/// How much is left of the limit that will be reached first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Requests in all.
+    pub limit: u32,
+    /// Requests that are left now.
+    pub remaining: u32,
+    /// Seconds until all of them are there again.
+    pub reset: u64,
+}
+
+impl Standing {
+    /// How it stands when a limit refused a request; nothing, where it was something else that did.
+    #[must_use]
+    pub fn refused(error: &Error) -> Option<Self> {
+        let Error::Limited(limited) = error else { return None };
+        Some(Self { limit: limited.most, remaining: 0, reset: limited.retry_after.into() })
+    }
+}
+
+/// The limits. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    settings: settings::Handle,
+    buckets: Arc<Mutex<Buckets>>,
+    streams: Arc<Mutex<HashMap<String, u32>>>,
+}
+
+impl Limits {
+    /// Limits as the settings have them, also when they change.
+    #[must_use]
+    pub fn new(settings: settings::Handle) -> Self {
+        let buckets = Buckets::new(&settings.current());
+        Self { settings, buckets: Arc::new(Mutex::new(buckets)), streams: Arc::default() }
+    }
+
+    /// Counts a request of `caller` from `address`. Nothing is counted, and nothing given back, where no limit applies.
+    ///
+    /// # Errors
+    /// [`Error::Limited`] when a limit is reached.
+    pub fn count(&self, caller: &Caller, address: IpAddr, kind: Kind) -> Result<Option<Standing>, Error> {
+        let settings = self.settings.current();
+        let Some(key) = caller.limited.as_ref().filter(|_| settings.rate_limit_enabled) else { return Ok(None) };
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        buckets.follow(&settings);
+        let local = address.is_loopback();
+        let mut standings = Vec::with_capacity(3);
+        match kind {
+            Kind::Plain => {}
+            Kind::Generation | Kind::Stream => standings.push(buckets.generations.take(key, Limit::Generations)?),
+            Kind::Report if local => return Ok(None),
+            Kind::Report => return buckets.take_address(address).map(Some),
+            Kind::Completion => match &buckets.completions {
+                Some(bucket) => standings.push(bucket.take(key, Limit::Completions)?),
+                None if local => return Ok(None),
+                None => {}
+            },
+        }
+        if kind != Kind::Completion || standings.is_empty() {
+            standings.push(buckets.requests.take(key, Limit::Requests)?);
+        }
+        if !(local && kind == Kind::Completion) {
+            standings.push(buckets.take_address(address)?);
+        }
+        Ok(standings.into_iter().min_by_key(|standing| standing.remaining))
+    }
+
+    /// A place for a stream of `caller`, if one is needed; it is free again when it is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Limited`] when the caller has as many streams open as it may.
+    pub fn open_stream(&self, caller: &Caller) -> Result<Option<Place>, Error> {
+        let settings = self.settings.current();
+        let Some(key) = caller.limited.as_ref().filter(|_| settings.rate_limit_enabled) else { return Ok(None) };
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let most = settings.rate_limit_streams;
+        let open = streams.entry(key.clone()).or_default();
+        if *open >= most {
+            return Err(Error::Limited(Limited { limit: Limit::Streams, most, retry_after: 5 }));
+        }
+        *open += 1;
+        Ok(Some(Place { streams: Arc::clone(&self.streams), key: key.clone() }))
+    }
+}
+
+/// An open stream's place among those of its key.
+#[derive(Debug)]
+pub struct Place {
+    streams: Arc<Mutex<HashMap<String, u32>>>,
+    key: String,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = streams.get_mut(&self.key) {
+            *open -= 1;
+            if *open == 0 {
+                streams.remove(&self.key);
+            }
+        }
+    }
+}
+
+/// All buckets, for the numbers that the settings had.
+#[derive(Debug)]
+struct Buckets {
+    requests: Bucket<String>,
+    generations: Bucket<String>,
+    completions: Option<Bucket<String>>,
+    addresses: Bucket<IpAddr>,
+}
+
+impl Buckets {
+    fn new(settings: &Settings) -> Self {
+        let window = window(settings);
+        Self {
+            requests: Bucket::new(settings.rate_limit, window),
+            generations: Bucket::new(settings.rate_limit_generation, window),
+            completions: settings.rate_limit_completion.map(|most| Bucket::new(most, window)),
+            addresses: Bucket::new(settings.rate_limit_per_address, DAY),
+        }
+    }
+
+    /// Begins anew with what the settings have changed.
+    fn follow(&mut self, settings: &Settings) {
+        let window = window(settings);
+        self.requests.follow(settings.rate_limit, window);
+        self.generations.follow(settings.rate_limit_generation, window);
+        self.addresses.follow(settings.rate_limit_per_address, DAY);
+        match (&mut self.completions, settings.rate_limit_completion) {
+            (Some(bucket), Some(most)) => bucket.follow(most, window),
+            (bucket, most) => *bucket = most.map(|most| Bucket::new(most, window)),
+        }
+    }
+
+    fn take_address(&self, address: IpAddr) -> Result<Standing, Error> {
+        let addresses = &self.addresses;
+        // One who has an IPv6 address has 2^64 of them.
+        let mut counted = match address.to_canonical() {
+            IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !0 << 64).into()),
+            address => address,
+        };
+        if addresses.limiter.len() >= MOST_BUCKETS {
+            addresses.limiter.retain_recent();
+            if addresses.limiter.len() >= MOST_BUCKETS {
+                counted = IpAddr::V6(0.into());
+            }
+        }
+        addresses.take(&counted, Limit::Address)
+    }
+}
+
+fn window(settings: &Settings) -> Duration {
+    Duration::from_secs(60 * u64::from(settings.rate_limit_window_minutes))
+}
+
+type Limiter<K> = RateLimiter<K, HashMapStateStore<K>, DefaultClock, StateInformationMiddleware>;
+
+/// A bucket for each of many: so many requests at once, refilled evenly over the window (the generic cell rate algorithm).
+#[derive(Debug)]
+struct Bucket<K: std::hash::Hash + Eq + Clone> {
+    most: u32,
+    window: Duration,
+    limiter: Limiter<K>,
+}
+
+impl<K: std::hash::Hash + Eq + Clone> Bucket<K> {
+    fn new(most: u32, window: Duration) -> Self {
+        let burst = NonZeroU32::new(most).unwrap_or(NonZeroU32::MIN);
+        let quota =
+            Quota::with_period(window / burst.get()).expect("a window is longer than no time").allow_burst(burst);
+        let limiter = Limiter::new(quota, HashMapStateStore::default(), DefaultClock::default());
+        Self { most, window, limiter }
+    }
+
+    fn follow(&mut self, most: u32, window: Duration) {
+        if (self.most, self.window) != (most, window) {
+            *self = Self::new(most, window);
+        }
+    }
+
+    fn take(&self, key: &K, limit: Limit) -> Result<Standing, Error> {
+        let most = self.most;
+        if self.limiter.len() > MOST_BUCKETS {
+            self.limiter.retain_recent();
+        }
+        match self.limiter.check_key(key) {
+            Ok(snapshot) => {
+                let remaining = snapshot.remaining_burst_capacity();
+                let missing = most.saturating_sub(remaining);
+                let reset = (self.window / most.max(1) * missing).as_secs_f64().ceil();
+                Ok(Standing { limit: most, remaining, reset: reset as u64 })
+            }
+            Err(refused) => {
+                let wait = refused.wait_time_from(DefaultClock::default().now()).as_secs_f64().ceil();
+                Err(Error::Limited(Limited { limit, most, retry_after: (wait as u32).max(1) }))
+            }
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! What the model is shown of a project: the text around the cursor for models that fill gaps, a task in words for others.
+//!
+//! From the top: other files, what helps, the imports and the enclosing scopes of a file that is too long to be shown whole, then
+//! the text before the cursor. While somebody types, only the end of that changes, so the model need not read the rest again.
+
+use engine::{File, Lane, Message, Model, Moves, Prompt, Request, Role, Sampling};
+
+use super::request::{Cursor, OpenFile};
+use super::stop::open_indent;
+use crate::inference::response_cache::Key;
+use crate::inference::router::Candidate;
+
+/// Characters before the cursor that the model is shown; what is further away hardly matters, and is slow to read.
+const BEFORE: usize = 4000;
+
+/// A longer text is cut at a multiple of so many characters, so that the cut stays where it is for that long.
+const STRIDE: usize = 1000;
+
+/// Characters after the cursor that the model is shown. They are read again whenever the text before the cursor has changed.
+const AFTER: usize = 500;
+
+/// Characters of the imports that are shown of the part that was cut.
+const IMPORTS: usize = 800;
+
+/// Characters of everything else: the context and the open files together.
+const AROUND: usize = 2000;
+
+/// Tokens of a completion at most: of one line, and of a block.
+const MOST_TOKENS: [u32; 2] = [64, 256];
+
+/// How freely the second suggestion and those after it are drawn.
+const TEMPERATURE: f32 = 0.7;
+
+/// A request to the model, with the key that its answer is kept under, and what of the text was left out.
+#[derive(Debug, Clone)]
+pub struct Laid {
+    /// The request.
+    pub request: Request,
+    /// The key.
+    pub key: Key,
+    /// What was left out, in words of the API.
+    pub dropped: Vec<String>,
+}
+
+/// The requests for all the suggestions that are wanted. The first is the likeliest; others are drawn.
+#[must_use]
+pub fn requests(cursor: &Cursor, candidate: &Candidate) -> Vec<Laid> {
+    let Candidate { model, place } = candidate;
+    let shown = Shown::of(cursor, model);
+    let prompt = shown.prompt(cursor, model);
+    let max_tokens = MOST_TOKENS[usize::from(cursor.several_lines)];
+    let (size, most) = (model.size_bytes.to_string(), max_tokens.to_string());
+    let laid = |number: u32| {
+        let temperature = if number == 0 { 0.0 } else { TEMPERATURE };
+        let sampling = Sampling { temperature, top_p: 0.95, seed: number };
+        let number = number.to_string();
+        let who = [place.as_str(), &model.device, &model.name, &size];
+        let how = [number.as_str(), &most, &cursor.language, open_indent(&cursor.prefix)];
+        let texts = [&shown.comments, &shown.above, shown.before, shown.after];
+        let files = shown.files.iter().flat_map(|file| [&*file.path, &*file.text]);
+        let key = Key::of(who.into_iter().chain(how).chain(texts).chain(cursor.file_path.as_deref()).chain(files));
+        let request = Request {
+            probabilities: true,
+            lane: Lane::Completion,
+            moves: if cursor.use_cache { Moves::WhereCut } else { Moves::Never },
+            ..Request::new(prompt.clone(), sampling, max_tokens)
+        };
+        Laid { request, key, dropped: shown.dropped.clone() }
+    };
+    (0..cursor.suggestions).map(laid).collect()
+}
+
+/// What is shown of a cursor's surroundings.
+struct Shown<'a> {
+    /// Other files, where the model can tell them from this one.
+    files: Vec<File>,
+    /// What helps, as comments.
+    comments: String,
+    /// The imports and the scopes of the part that was cut.
+    above: String,
+    /// The text before the cursor, without the indentation of an empty line.
+    before: &'a str,
+    /// The text after it.
+    after: &'a str,
+    dropped: Vec<String>,
+}
+
+impl<'a> Shown<'a> {
+    fn of(cursor: &'a Cursor, model: &Model) -> Self {
+        let closed = &cursor.prefix[..cursor.prefix.len() - open_indent(&cursor.prefix).len()];
+        let before = window(closed);
+        let cut = &closed[..closed.len() - before.len()];
+        let scopes = check::enclosing(cut, before).into_iter().flat_map(|line| [line, "\n"]);
+        let above: String = imports(cut).into_iter().flat_map(|line| [line, "\n"]).chain(scopes).collect();
+        let after = beginning(&cursor.suffix, AFTER);
+        let mut comments = String::new();
+        let mark = comment_mark(&cursor.language);
+        let mut comment = |line: &str| comments.extend([mark, " ", line.trim_end(), "\n"]);
+        cursor.context.iter().flat_map(|context| context.lines()).for_each(&mut comment);
+        if !model.knows_files {
+            for OpenFile { path, content } in &cursor.files {
+                comment(&format!("File: {path}"));
+                content.lines().for_each(&mut comment);
+            }
+            if let Some(path) = &cursor.file_path {
+                comment(&format!("File: {path}"));
+            }
+        }
+        let whole = comments.len();
+        comments.truncate(beginning(&comments, AROUND).len());
+        let (files, files_cut) = if model.knows_files {
+            files(&cursor.files, AROUND - comments.chars().count())
+        } else {
+            (Vec::new(), false)
+        };
+        let dropped = [
+            (!cut.is_empty(), "prefix"),
+            (after.len() < cursor.suffix.len(), "suffix"),
+            (files_cut || comments.len() < whole, "files"),
+        ];
+        let dropped = dropped.into_iter().filter(|(left_out, _)| *left_out).map(|(_, what)| what.to_owned()).collect();
+        Self { files, comments, above, before, after, dropped }
+    }
+
+    fn prompt(&self, cursor: &Cursor, model: &Model) -> Prompt {
+        let Self { comments, above, before, after, .. } = self;
+        if model.fills {
+            return Prompt::Fill {
+                files: self.files.clone(),
+                path: cursor.file_path.clone().filter(|_| model.knows_files),
+                prefix: format!("{comments}{above}{before}"),
+                suffix: (*after).to_owned(),
+            };
+        }
+        let language = &cursor.language;
+        let task = format!(
+            "You complete {language} code. Write only the code that comes at <CURSOR>, in one markdown code block, without the \
+             code that is there already."
+        );
+        Prompt::Chat(vec![
+            Message::new(Role::System, task),
+            Message::new(Role::User, format!("```{language}\n{comments}{above}{before}<CURSOR>{after}\n```")),
+        ])
+    }
+}
+
+/// As much of the other files as there is room for, in characters, at the ends of lines; and whether something was left out.
+fn files(open: &[OpenFile], mut room: usize) -> (Vec<File>, bool) {
+    let (mut files, mut cut) = (Vec::new(), false);
+    for OpenFile { path, content } in open {
+        let text = beginning(content, room.saturating_sub(path.chars().count()));
+        cut |= text.len() < content.len();
+        if !text.trim().is_empty() {
+            room -= path.chars().count() + text.chars().count();
+            files.push(File { path: path.clone(), text: text.to_owned() });
+        }
+    }
+    (files, cut)
+}
+
+fn comment_mark(language: &str) -> &'static str {
+    match language {
+        "python" | "bash" | "ruby" | "yaml" => "#",
+        "sql" => "--",
+        _ => "//",
+    }
+}
+
+/// The end of a text that is shown: from the beginning of a line, where that leaves something, which stays the same while the text
+/// grows by up to [`STRIDE`] characters.
+fn window(text: &str) -> &str {
+    let count = text.chars().count();
+    if count <= BEFORE {
+        return text;
+    }
+    let skipped = ((count - BEFORE) / STRIDE + 1) * STRIDE;
+    let start = text.char_indices().nth(skipped).map_or(0, |(start, _)| start);
+    let cut = &text[start..];
+    cut.find('\n').map(|end| &cut[end + 1..]).filter(|rest| !rest.is_empty()).unwrap_or(cut)
+}
+
+/// The first `count` characters at most, up to the end of a line where that leaves something.
+fn beginning(text: &str, count: usize) -> &str {
+    let Some((end, _)) = text.char_indices().nth(count) else { return text };
+    let cut = &text[..end];
+    cut.rfind('\n').map(|end| &cut[..=end]).filter(|rest| !rest.trim().is_empty()).unwrap_or(cut)
+}
+
+/// The lines of a text that say what it uses from elsewhere: those at its margin that begin with such a word, with the lines that
+/// belong to them.
+fn imports(text: &str) -> Vec<&str> {
+    const WORDS: [&str; 7] = ["import ", "from ", "use ", "using ", "#include", "package ", "require"];
+    let (mut found, mut open, mut room) = (Vec::new(), false, IMPORTS);
+    for line in text.lines() {
+        let begins = WORDS.iter().any(|word| line.starts_with(word));
+        if !begins && !open {
+            continue;
+        }
+        let (opening, closing) = (line.matches(['(', '{']).count(), line.matches([')', '}']).count());
+        open = (open && closing == 0) || opening > closing;
+        let Some(rest) = room.checked_sub(line.chars().count() + 1) else { break };
+        room = rest;
+        found.push(line);
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(count: usize) -> String {
+        (0..count).map(|number| format!("가 = {number:05}\n")).collect()
+    }
+
+    #[test]
+    fn a_long_text_is_cut_at_lines_and_the_cut_stays_while_it_grows() {
+        assert_eq!(window("abc"), "abc");
+        assert_eq!(window(&"가".repeat(5000)).chars().count(), 3000);
+        let (mut moved, mut first) = (0, String::new());
+        for count in 500..700 {
+            let text = lines(count);
+            let window = window(&text);
+            assert!(window.starts_with("가 = ") && (2900..=4000).contains(&window.chars().count()), "{count}");
+            let now = window.lines().next().unwrap().to_owned();
+            moved += usize::from(now != first);
+            first = now;
+        }
+        // 200 lines of ten characters: two strides.
+        assert!(moved <= 3, "{moved}");
+    }
+
+    #[test]
+    fn a_beginning_ends_with_a_line_and_never_inside_a_character() {
+        assert_eq!(beginning("가나다", 2), "가나");
+        assert_eq!(beginning("가\n나다라", 4), "가\n");
+        assert_eq!(beginning("가\n나", 3), "가\n나");
+    }
+
+    #[test]
+    fn what_is_imported_is_found_with_the_lines_that_belong_to_it() {
+        let text = "import os\nfrom a import (\n    b,\n    c,\n)\nx = 1\nimportant = 2\n    import no\nuse std::{\n    io,\n};\n";
+        let expected = ["import os", "from a import (", "    b,", "    c,", ")", "use std::{", "    io,", "};"];
+        assert_eq!(imports(text), expected);
+        assert!(imports(&"import a\n".repeat(1000)).len() <= IMPORTS / 9);
+    }
+}

@@ -1,0 +1,144 @@
+//! A place in a text as a client describes it, and as it is meant: checked once, at the edge.
+
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::assistant::generate::markdown_splitter;
+use crate::base::validation::Invalid;
+use crate::error::Error;
+
+/// The body of `POST /api/v1/complete-code`.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub struct CompleteRequest {
+    /// All the text before the cursor: 1 to 50,000 characters. Indentation counts.
+    #[schema(min_length = 1, max_length = 50000, example = "def fibonacci(")]
+    pub prefix: String,
+    /// The text after the cursor: at most 50,000 characters.
+    #[schema(max_length = 50000)]
+    pub suffix: Option<String>,
+    /// The programming language; `python` if absent.
+    #[schema(max_length = 32, example = "python")]
+    pub language: Option<String>,
+    /// Where the cursor is, for information only: the completion goes after `prefix`.
+    #[schema(minimum = 0, example = 13)]
+    pub cursor_position: Option<i64>,
+    /// Anything that helps, such as what the project is: at most 50,000 characters.
+    #[schema(max_length = 50000)]
+    pub context: Option<String>,
+    /// The file that is being edited: at most 1,000 characters.
+    #[schema(max_length = 1000)]
+    pub file_path: Option<String>,
+    /// What was typed to ask for this, such as `.`: at most 10 characters.
+    #[schema(max_length = 10)]
+    pub trigger_character: Option<String>,
+    /// How many different completions are wanted at most; 1 if absent.
+    #[schema(minimum = 1, maximum = 5)]
+    pub max_suggestions: Option<u32>,
+    /// Whether a completion may have several lines; `auto` if absent.
+    pub multiline: Option<Multiline>,
+    /// The editor session: a newer request of a session ends the older one.
+    #[schema(max_length = 100)]
+    pub session_id: Option<String>,
+    /// Other open files or recent edits, the most useful first: at most 20.
+    #[schema(max_items = 20)]
+    pub files: Option<Vec<OpenFile>>,
+    /// Whether an earlier completion of the same text may be given again; true if absent.
+    pub use_cache: Option<bool>,
+}
+
+/// Whether a completion may have several lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Multiline {
+    /// Where nothing follows on the cursor's line, up to the end of the block.
+    #[default]
+    Auto,
+    /// Up to the end of the block.
+    Always,
+    /// Up to the end of the line.
+    Never,
+}
+
+/// A file that is open in the editor.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
+pub struct OpenFile {
+    /// Its path: at most 1,000 characters.
+    #[schema(max_length = 1000)]
+    pub path: String,
+    /// Its text, or the part that matters: at most 20,000 characters.
+    #[schema(max_length = 20000)]
+    pub content: String,
+}
+
+/// A place in a text, with what is known around it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    /// The text before it, never empty.
+    pub prefix: String,
+    /// The text after it.
+    pub suffix: String,
+    /// The programming language, in lower case.
+    pub language: String,
+    /// Anything that helps.
+    pub context: Option<String>,
+    /// The file that is being edited.
+    pub file_path: Option<String>,
+    /// Other open files.
+    pub files: Vec<OpenFile>,
+    /// How many different completions are wanted, 1 to 5.
+    pub suggestions: u32,
+    /// Whether a completion may have several lines.
+    pub several_lines: bool,
+    /// The editor session.
+    pub session: Option<String>,
+    /// Whether an earlier completion will do.
+    pub use_cache: bool,
+}
+
+impl TryFrom<CompleteRequest> for Cursor {
+    type Error = Error;
+
+    fn try_from(request: CompleteRequest) -> Result<Self, Error> {
+        let mut invalid = Invalid::default();
+        if request.prefix.is_empty() {
+            invalid.not_blank("prefix", "");
+        }
+        invalid.at_most("prefix", Some(&request.prefix), 50_000);
+        invalid.at_most("suffix", request.suffix.as_deref(), 50_000);
+        invalid.at_most("context", request.context.as_deref(), 50_000);
+        invalid.at_most("language", request.language.as_deref(), 32);
+        invalid.at_most("file_path", request.file_path.as_deref(), 1000);
+        invalid.at_most("trigger_character", request.trigger_character.as_deref(), 10);
+        invalid.at_most("session_id", request.session_id.as_deref(), 100);
+        invalid.within("cursor_position", request.cursor_position, 0, i64::MAX);
+        let suggestions = invalid.within("max_suggestions", request.max_suggestions, 1, 5).unwrap_or(1);
+        let files = request.files.unwrap_or_default();
+        invalid.at_most_items("files", files.len(), 20);
+        for (index, file) in files.iter().take(20).enumerate() {
+            invalid.at_most(&format!("files.{index}.path"), Some(&file.path), 1000);
+            invalid.at_most(&format!("files.{index}.content"), Some(&file.content), 20_000);
+        }
+        invalid.into_result()?;
+        let suffix = request.suffix.unwrap_or_default();
+        let line_goes_on = !suffix.lines().next().unwrap_or_default().trim().is_empty();
+        let member = request.trigger_character.as_deref() == Some(".");
+        let several_lines = match request.multiline.unwrap_or_default() {
+            Multiline::Auto => !line_goes_on && !member,
+            Multiline::Always => true,
+            Multiline::Never => false,
+        };
+        let given = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
+        Ok(Self {
+            prefix: request.prefix,
+            suffix,
+            language: split::canonical(request.language.as_deref().unwrap_or("python")),
+            context: given(request.context),
+            file_path: given(request.file_path),
+            files,
+            suggestions,
+            several_lines,
+            session: request.session_id,
+            use_cache: request.use_cache.unwrap_or(true),
+        })
+    }
+}

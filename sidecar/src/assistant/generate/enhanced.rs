@@ -1,0 +1,129 @@
+//! The enhanced form of a question, as the original client sends it.
+
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::markdown_splitter;
+use super::request::{Ask, Wishes, given, profile};
+use super::task::ModelType;
+use crate::assistant::profiles::profile::{CodeStyle, Detail, ProfileFields, SkillLevel};
+use crate::base::i18n::Message;
+use crate::base::validation::Invalid;
+use crate::error::Error;
+
+/// The body of `POST /api/v1/code/enhanced-generate` and its streaming form.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub struct EnhancedRequest {
+    /// What to do, in Korean or English: 1 to 10,000 characters. Older clients may call it `user_question`.
+    #[schema(required, value_type = String, min_length = 1, max_length = 10000, pattern = r"\S", example = "이 함수의 버그를 고쳐줘")]
+    pub prompt: Option<String>,
+    /// Another name of `prompt`, which counts where both are there.
+    #[schema(ignore)]
+    pub user_question: Option<String>,
+    /// The code that it is about: at most 50,000 characters. Older clients may call it `code_context`.
+    #[schema(max_length = 50000)]
+    pub context: Option<String>,
+    /// Another name of `context`, which counts where both are there.
+    #[schema(ignore)]
+    pub code_context: Option<String>,
+    /// What to do; `code_generation` if absent.
+    pub model_type: Option<ModelType>,
+    /// The programming language; `python` if absent.
+    #[schema(max_length = 32, example = "python")]
+    pub language: Option<String>,
+    /// The file that is being worked on: at most 1,000 characters.
+    #[schema(max_length = 1000)]
+    pub file_path: Option<String>,
+    /// 0 takes the likeliest word each time, 2 is wild; 0.3 if absent.
+    #[schema(minimum = 0, maximum = 2)]
+    pub temperature: Option<f32>,
+    /// Only the likeliest words that together have this probability are drawn from; 0.95 if absent.
+    #[schema(minimum = 0, maximum = 1)]
+    pub top_p: Option<f32>,
+    /// The answer ends after so many tokens; 1024 if absent.
+    #[schema(minimum = 1, maximum = 4096)]
+    pub max_tokens: Option<u32>,
+    /// How well the reader knows programming; the profile's choice if absent.
+    pub programming_level: Option<SkillLevel>,
+    /// How much to explain; the profile's choice if absent.
+    pub explanation_detail: Option<Detail>,
+    /// What the code should be above all; `pythonic` if absent.
+    pub code_style: Option<CodeStyle>,
+    /// Whether the code should have comments; the model's choice if absent.
+    pub include_comments: Option<bool>,
+    /// Whether functions should have docstrings; the model's choice if absent.
+    pub include_docstring: Option<bool>,
+    /// Whether the code should have type hints; the profile's choice if absent.
+    pub include_type_hints: Option<bool>,
+    /// The project that the code belongs to, in a few words: at most 500 characters.
+    #[schema(max_length = 500)]
+    pub project_context: Option<String>,
+    /// Who asks, and how they like their answers; what it does not name comes from the saved profile.
+    pub user_profile: Option<ProfileFields>,
+    /// Another name of `user_profile`, which counts where both are there.
+    #[serde(rename = "userProfile")]
+    pub user_profile_camel: Option<ProfileFields>,
+    /// The conversation to go on with; a new one if absent.
+    pub conversation_id: Option<String>,
+    /// The same seed, question and model give the same answer; a random one if absent.
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 4_294_967_295_i64)]
+    pub seed: Option<u32>,
+    /// Whether an earlier answer to the same question may be given again; true if absent.
+    pub use_cache: Option<bool>,
+    /// Accepted for older clients: which endpoint is asked decides whether the answer is streamed.
+    pub stream: Option<bool>,
+}
+
+impl TryFrom<EnhancedRequest> for Ask {
+    type Error = Error;
+
+    fn try_from(request: EnhancedRequest) -> Result<Self, Error> {
+        let mut invalid = Invalid::default();
+        for (path, text) in [("prompt", &request.prompt), ("user_question", &request.user_question)] {
+            if let Some(text) = text {
+                invalid.not_blank(path, text);
+            }
+            invalid.at_most(path, text.as_deref(), 10_000);
+        }
+        if request.prompt.is_none() && request.user_question.is_none() {
+            invalid.add("prompt", Message::new("필수 항목입니다", "is required"));
+        }
+        for (path, text) in [("context", &request.context), ("code_context", &request.code_context)] {
+            invalid.at_most(path, text.as_deref(), 50_000);
+        }
+        invalid.at_most("project_context", request.project_context.as_deref(), 500);
+        invalid.at_most("file_path", request.file_path.as_deref(), 1000);
+        invalid.at_most("language", request.language.as_deref(), 32);
+        let temperature = invalid.within("temperature", request.temperature, 0.0, 2.0).unwrap_or(0.3);
+        let top_p = invalid.within("top_p", request.top_p, 0.0, 1.0).unwrap_or(0.95);
+        let max_tokens = invalid.within("max_tokens", request.max_tokens, 1, 4096).unwrap_or(1024);
+        let mut profile = profile(&mut invalid, request.user_profile, request.user_profile_camel);
+        invalid.into_result()?;
+        profile.python_skill_level = request.programming_level.or(profile.python_skill_level);
+        Ok(Self {
+            kind: request.model_type.unwrap_or_default(),
+            question: request.prompt.or(request.user_question).unwrap_or_default(),
+            code_context: given(request.context).or_else(|| given(request.code_context)),
+            language: split::canonical(request.language.as_deref().unwrap_or("python")),
+            file_path: given(request.file_path),
+            files: Vec::new(),
+            profile,
+            temperature,
+            top_p,
+            max_tokens,
+            wishes: Wishes {
+                comments: request.include_comments,
+                docstrings: request.include_docstring,
+                type_hints: request.include_type_hints,
+                style: request.code_style.unwrap_or_default(),
+                detail: request.explanation_detail.unwrap_or_default(),
+                project: given(request.project_context),
+            },
+            conversation_id: request.conversation_id,
+            replaces: None,
+            continues: None,
+            seed: request.seed,
+            use_cache: request.use_cache.unwrap_or(true),
+        })
+    }
+}

@@ -1,0 +1,265 @@
+//! The prompt: what the model is told about its task, the conversation so far, and the question.
+
+use engine::{Drafts, Message, Moves, Prompt, Request, Role, Sampling};
+
+use super::request::Ask;
+use super::review::Finding;
+use super::task::{ModelType, Shape};
+use crate::assistant::profiles::profile::Profile;
+use crate::base::i18n::Language;
+use crate::inference::response_cache::Key;
+use crate::inference::router::Candidate;
+use crate::store;
+
+/// Facts about the code that the model is told at most.
+const MOST_FACTS: usize = 8;
+
+/// What a question builds on.
+#[derive(Debug, Clone, Default)]
+pub struct Ground {
+    /// The thread so far.
+    pub earlier: Vec<store::Message>,
+    /// What is known of the code.
+    pub facts: Vec<Finding>,
+    /// The answer as far as it was written, where it is to go on.
+    pub begun: String,
+}
+
+/// The request for an answer to `ask` by somebody with this profile.
+#[must_use]
+pub fn request(ask: &Ask, profile: &Profile, ground: &Ground) -> Request {
+    let mut messages = vec![Message::new(Role::System, system(ask, profile))];
+    for message in ground.earlier.iter().filter(|message| !message.answer.is_empty()) {
+        messages.push(Message::if_room(Role::User, &message.question));
+        messages.push(Message::if_room(Role::Assistant, &message.answer));
+    }
+    messages.push(Message::new(Role::User, question(ask, &ground.facts)));
+    if !ground.begun.is_empty() {
+        messages.push(Message::new(Role::Assistant, &ground.begun));
+    }
+    let seed = ask.seed.unwrap_or_else(|| getrandom::u32().unwrap_or(0));
+    let sampling = Sampling { temperature: ask.temperature, top_p: ask.top_p, seed };
+    let request = Request::new(Prompt::Chat(messages), sampling, ask.max_tokens);
+    // Where code is changed, most of it is said again, and can be guessed.
+    let repeats = ask.code_context.is_some() || !ask.files.is_empty() || !ground.earlier.is_empty();
+    let drafts = if repeats { Drafts::Lookup } else { Drafts::Off };
+    Request { drafts, moves: Moves::WhereCut, ..request }
+}
+
+/// Everything that changes the answer to a question. A seed counts where the caller chose it; otherwise any answer will do.
+#[must_use]
+pub fn key(request: &Request, ask: &Ask, candidate: &Candidate) -> Key {
+    let Candidate { model, place } = candidate;
+    let size = model.size_bytes.to_string();
+    let Sampling { temperature, top_p, .. } = request.sampling;
+    let how = format!("{temperature} {top_p} {} {:?} {:?}", request.max_tokens, ask.seed, ask.kind);
+    let mut parts = vec![place.as_str(), &model.device, &model.name, &size, &ask.language, &how];
+    if let Prompt::Chat(messages) = &request.prompt {
+        parts.extend(messages.iter().flat_map(|message| [message.role.as_str(), &message.content]));
+    }
+    Key::of(parts)
+}
+
+/// The instructions, in the language of the question, which small models then answer in. They depend on nothing else but the
+/// settings, so that their place in the model's memory is shared by all questions.
+fn system(ask: &Ask, profile: &Profile) -> String {
+    let spoken = spoken(&ask.question);
+    let name = display_name(&ask.language);
+    let mut sentences = vec![match spoken {
+        Language::Korean => format!("당신은 {name} 프로그래밍 도우미 HAPA입니다."),
+        Language::English => format!("You are HAPA, a {name} programming assistant."),
+    }];
+    sentences.push(ask.kind.instructions(spoken, &name));
+    sentences.extend(profile.sentences(spoken, &ask.language));
+    sentences.extend(wishes(ask, spoken));
+    sentences.join(" ")
+}
+
+fn wishes(ask: &Ask, spoken: Language) -> Vec<String> {
+    let wishes = &ask.wishes;
+    let mut sentences = vec![wishes.style.sentence(spoken).to_owned(), wishes.detail.sentence(spoken).to_owned()];
+    if ask.kind.shape() == Shape::CodeAndWords {
+        for (wish, ko, en) in [
+            (wishes.comments, "주석", "comments in the code"),
+            (wishes.docstrings, "docstring", "docstrings"),
+            (wishes.type_hints, "타입 힌트", "type hints"),
+        ] {
+            sentences.extend(wish.map(|yes| match (spoken, yes) {
+                (Language::Korean, true) => format!("{ko}을(를) 쓰세요."),
+                (Language::Korean, false) => format!("{ko}을(를) 쓰지 마세요."),
+                (Language::English, true) => format!("Write {en}."),
+                (Language::English, false) => format!("Do not write {en}."),
+            }));
+        }
+    }
+    sentences.extend(wishes.project.as_ref().map(|project| match spoken {
+        Language::Korean => format!("프로젝트: {project}"),
+        Language::English => format!("The project: {project}"),
+    }));
+    sentences.retain(|sentence| !sentence.is_empty());
+    sentences
+}
+
+/// The language of a question. Korean is what has Hangul in it, whatever English names stand beside it.
+#[must_use]
+pub fn spoken(question: &str) -> Language {
+    if question.chars().any(is_hangul) { Language::Korean } else { Language::English }
+}
+
+fn is_hangul(character: char) -> bool {
+    matches!(character, '가'..='힣' | 'ㄱ'..='ㆎ' | 'ᄀ'..='ᇿ')
+}
+
+/// The question behind what it is about. Files come first: they stay the same while the questions about them change.
+fn question(ask: &Ask, facts: &[Finding]) -> String {
+    let mut text = String::new();
+    for file in &ask.files {
+        text += &block(ask.kind, &format!("The file `{}`", file.path), extension(&file.path), &file.content);
+    }
+    if let Some(code) = &ask.code_context {
+        let path = ask.file_path.as_ref().map(|path| format!(" of `{path}`")).unwrap_or_default();
+        text += &block(ask.kind, &format!("The code{path}"), &ask.language, code);
+    }
+    text += &known(facts);
+    text + &ask.question
+}
+
+/// Code under a heading. A review refers to the numbers of its lines.
+fn block(kind: ModelType, heading: &str, language: &str, code: &str) -> String {
+    let fence = fence_for(code);
+    let code = if kind == ModelType::CodeReview { numbered(code) } else { code.to_owned() };
+    format!("{heading}:\n\n{fence}{language}\n{code}\n{fence}\n\n")
+}
+
+/// What follows the last dot of a file's name, which markdown takes for a language; empty where there is none.
+fn extension(path: &str) -> &str {
+    let name = path.rsplit(['/', '\\']).next().unwrap_or_default();
+    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+    if ending.chars().all(|character| character.is_ascii_alphanumeric()) { ending } else { "" }
+}
+
+/// What is known of the code, for the model to build on.
+fn known(facts: &[Finding]) -> String {
+    if facts.is_empty() {
+        return String::new();
+    }
+    let line = |fact: &Finding| format!("- Line {}: {}\n", fact.line.unwrap_or(1), fact.message);
+    format!("A static check found:\n{}\n", facts.iter().take(MOST_FACTS).map(line).collect::<String>())
+}
+
+/// Code with the number of each line before it.
+fn numbered(code: &str) -> String {
+    let lines: Vec<String> = code.lines().enumerate().map(|(index, line)| format!("{:>3} {line}", index + 1)).collect();
+    lines.join("\n")
+}
+
+/// A fence that is longer than any in the code.
+fn fence_for(code: &str) -> String {
+    let longest = code.split(|character| character != '`').map(str::len).max().unwrap_or(0);
+    "`".repeat(longest.max(2) + 1)
+}
+
+/// A language's name as people write it.
+fn display_name(language: &str) -> String {
+    match language {
+        "javascript" => "JavaScript".into(),
+        "typescript" => "TypeScript".into(),
+        "cpp" => "C++".into(),
+        "csharp" => "C#".into(),
+        "sql" | "php" | "html" | "css" => language.to_uppercase(),
+        _ => language.chars().take(1).flat_map(char::to_uppercase).chain(language.chars().skip(1)).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::enhanced::EnhancedRequest;
+    use super::request::GenerateRequest;
+    use super::*;
+
+    fn contents(ask: &Ask) -> Vec<String> {
+        let profile = Profile::default().with(ask.profile.clone());
+        let Prompt::Chat(messages) = request(ask, &profile, &Ground::default()).prompt else {
+            panic!("questions are chats")
+        };
+        messages.into_iter().map(|message| message.content).collect()
+    }
+
+    fn messages(body: &str) -> Vec<String> {
+        let request: GenerateRequest = serde_json::from_str(body).unwrap();
+        contents(&Ask::try_from(request).unwrap())
+    }
+
+    fn enhanced(body: &str) -> Vec<String> {
+        let request: EnhancedRequest = serde_json::from_str(body).unwrap();
+        contents(&Ask::try_from(request).unwrap())
+    }
+
+    #[test]
+    fn a_korean_question_is_explained_in_korean() {
+        let korean = messages(r#"{"user_question": "중복 제거"}"#);
+        assert!(korean[0].contains("한국어") && korean[0].contains("Python"), "{}", korean[0]);
+        assert_eq!(korean[1], "중복 제거");
+        assert!(!messages(r#"{"user_question": "dedupe"}"#)[0].contains("한국어"));
+    }
+
+    #[test]
+    fn each_spelling_of_the_profile_reaches_the_model() {
+        for name in ["user_profile", "userProfile"] {
+            let body = format!(
+                r#"{{"user_question": "x", "{name}": {{"pythonSkillLevel": "beginner", "isOnboardingCompleted": true}}}}"#
+            );
+            assert!(messages(&body)[0].contains("new to programming"), "{name}");
+        }
+    }
+
+    #[test]
+    fn code_with_fences_in_it_stays_in_one_block() {
+        let body = r#"{"user_question": "fix it", "code_context": "x = '```'", "file_path": "a.py"}"#;
+        assert_eq!(messages(body)[1], "The code of `a.py`:\n\n````python\nx = '```'\n````\n\nfix it");
+    }
+
+    #[test]
+    fn files_stand_before_the_question_under_their_names() {
+        let body = r#"{"user_question": "fix it", "files": [{"path": "shop/a.py", "content": "x = 1"}, {"path": "Makefile", "content": "all:"}]}"#;
+        assert_eq!(
+            messages(body)[1],
+            "The file `shop/a.py`:\n\n```py\nx = 1\n```\n\nThe file `Makefile`:\n\n```\nall:\n```\n\nfix it"
+        );
+    }
+
+    #[test]
+    fn each_field_of_the_enhanced_form_reaches_the_model() {
+        for (field, expected) in [
+            (r#""programming_level": "beginner""#, "new to programming"),
+            (r#""explanation_detail": "comprehensive""#, "Explain every part"),
+            (r#""explanation_detail": "minimal""#, "one sentence"),
+            (r#""explanation_detail": "detailed""#, "why it is written"),
+            (r#""code_style": "clean""#, "clean code"),
+            (r#""code_style": "performance""#, "fastest"),
+            (r#""code_style": "readable""#, "easy to read"),
+            (r#""include_comments": true"#, "Write comments"),
+            (r#""include_docstring": false"#, "Do not write docstrings"),
+            (r#""include_type_hints": true"#, "Write type hints"),
+            (r#""project_context": "a shop""#, "The project: a shop"),
+            (r#""language": "go""#, "Go programming"),
+            (r#""model_type": "unit_test_generation""#, "pytest"),
+        ] {
+            let system = enhanced(&format!(r#"{{"prompt": "x", {field}}}"#))[0].clone();
+            assert!(system.contains(expected), "{field}: {system}");
+            assert!(!enhanced(r#"{"prompt": "x"}"#)[0].contains(expected), "{field} makes the difference");
+        }
+    }
+
+    #[test]
+    fn a_review_shows_the_numbers_of_the_lines() {
+        let body = r#"{"prompt": "검토해줘", "context": "a = 1\nb = 2", "model_type": "code_review"}"#;
+        assert!(enhanced(body)[1].contains("  1 a = 1\n  2 b = 2"), "{}", enhanced(body)[1]);
+    }
+
+    #[test]
+    fn both_names_of_prompt_and_context_are_read() {
+        let body = r#"{"user_question": "fix", "code_context": "a = 1"}"#;
+        assert_eq!(enhanced(body)[1], enhanced(r#"{"prompt": "fix", "context": "a = 1"}"#)[1]);
+    }
+}

@@ -1,0 +1,244 @@
+//! A question as it was typed by a client, and as it is meant: checked once, at the edge.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::markdown_splitter;
+use super::task::ModelType;
+use crate::assistant::profiles::profile::{CodeStyle, Detail, ProfileFields};
+use crate::base::i18n::Message;
+use crate::base::validation::Invalid;
+use crate::error::Error;
+
+/// The body of `POST /api/v1/generate-code` and its streaming form.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub struct GenerateRequest {
+    /// What to write, in Korean or English: 1 to 10,000 characters.
+    #[schema(min_length = 1, max_length = 10000, pattern = r"\S", example = "리스트에서 중복 제거하는 함수 만들어줘")]
+    pub user_question: String,
+    /// Code that the question is about: at most 50,000 characters.
+    #[schema(max_length = 50000)]
+    pub code_context: Option<String>,
+    /// The programming language of the answer; `python` if absent.
+    #[schema(max_length = 32, example = "python")]
+    pub language: Option<String>,
+    /// The file that is being worked on, for the model to know: at most 1,000 characters.
+    #[schema(max_length = 1000)]
+    pub file_path: Option<String>,
+    /// Other files that the question is about: at most 20, with 100,000 characters together.
+    #[schema(max_items = 20)]
+    pub files: Option<Vec<ContextFile>>,
+    /// Who asks, and how they like their answers; what it does not name comes from the saved profile.
+    pub user_profile: Option<ProfileFields>,
+    /// Another name of `user_profile`, which counts where both are there.
+    #[serde(rename = "userProfile")]
+    pub user_profile_camel: Option<ProfileFields>,
+    /// What to do; `code_generation` if absent.
+    pub model_type: Option<ModelType>,
+    /// 0 takes the likeliest word each time, 2 is wild; 0.3 if absent.
+    #[schema(minimum = 0, maximum = 2)]
+    pub temperature: Option<f32>,
+    /// Only the likeliest words that together have this probability are drawn from; 0.95 if absent.
+    #[schema(minimum = 0, maximum = 1)]
+    pub top_p: Option<f32>,
+    /// The answer ends after so many tokens; 1024 if absent.
+    #[schema(minimum = 1, maximum = 4096)]
+    pub max_tokens: Option<u32>,
+    /// Whether the code should have comments; the model's choice if absent.
+    pub include_comments: Option<bool>,
+    /// Whether functions should have docstrings; the model's choice if absent.
+    pub include_docstring: Option<bool>,
+    /// Whether the code should have type hints; the profile's choice if absent.
+    pub include_type_hints: Option<bool>,
+    /// The conversation to go on with; a new one if absent.
+    pub conversation_id: Option<String>,
+    /// A message of that conversation whose place this question takes: it and all after it leave the thread, and stay as another
+    /// version of it.
+    pub replaces: Option<String>,
+    /// The last message of that conversation's thread, whose answer was cut: it goes on where it ended, and what is asked is what
+    /// was asked there. A stream carries only what is new. Not together with `replaces`.
+    pub continues: Option<String>,
+    /// The same seed, question and model give the same answer; a random one if absent.
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 4_294_967_295_i64)]
+    pub seed: Option<u32>,
+    /// Whether an earlier answer to the same question may be given again; true if absent, unless the question `replaces` one.
+    pub use_cache: Option<bool>,
+    /// Accepted for older clients: which endpoint is asked decides whether the answer is streamed.
+    pub stream: Option<bool>,
+}
+
+/// A file that a question is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ContextFile {
+    /// Its name or path, for the model to know: 1 to 1,000 characters.
+    #[schema(min_length = 1, max_length = 1000, example = "shop/cart.py")]
+    pub path: String,
+    /// Its text.
+    #[schema(max_length = 100000)]
+    pub content: String,
+}
+
+impl ContextFile {
+    /// The files that a message was kept with.
+    #[must_use]
+    pub fn read(kept: Option<&str>) -> Vec<Self> {
+        kept.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
+    }
+
+    /// How files are kept with a message; `None` where there are none.
+    #[must_use]
+    pub fn write(files: &[Self]) -> Option<String> {
+        (!files.is_empty()).then(|| serde_json::to_string(files).expect("files are plain texts"))
+    }
+}
+
+/// Files of a question at most.
+const MOST_FILES: usize = 20;
+
+/// Characters of a question's files together at most.
+const MOST_FILE_CHARACTERS: usize = 100_000;
+
+/// A question whose every part is within its bounds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ask {
+    /// What to do.
+    pub kind: ModelType,
+    /// What to write.
+    pub question: String,
+    /// Code that the question is about.
+    pub code_context: Option<String>,
+    /// The programming language of the answer, in lower case.
+    pub language: String,
+    /// The file that is being worked on.
+    pub file_path: Option<String>,
+    /// Other files that the question is about.
+    pub files: Vec<ContextFile>,
+    /// What the request says of who asks.
+    pub profile: ProfileFields,
+    /// 0 to 2.
+    pub temperature: f32,
+    /// 0 to 1.
+    pub top_p: f32,
+    /// 1 to 4096.
+    pub max_tokens: u32,
+    /// Wishes about the code, where they were uttered.
+    pub wishes: Wishes,
+    /// The conversation to go on with.
+    pub conversation_id: Option<String>,
+    /// The message whose place this takes.
+    pub replaces: Option<String>,
+    /// The message whose answer is to go on.
+    pub continues: Option<String>,
+    /// What the dice begin with, if the caller chose it.
+    pub seed: Option<u32>,
+    /// Whether an earlier answer may be given again.
+    pub use_cache: bool,
+}
+
+/// What the code should have (`true`), should not have (`false`), or may have; and how it should be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// Comments.
+    pub comments: Option<bool>,
+    /// Docstrings.
+    pub docstrings: Option<bool>,
+    /// Type hints.
+    pub type_hints: Option<bool>,
+    /// What the code should be above all.
+    pub style: CodeStyle,
+    /// How much to explain, where it differs from the profile.
+    pub detail: Detail,
+    /// The project that the code belongs to, in the words of who asks.
+    pub project: Option<String>,
+}
+
+impl TryFrom<GenerateRequest> for Ask {
+    type Error = Error;
+
+    fn try_from(request: GenerateRequest) -> Result<Self, Error> {
+        let mut invalid = Invalid::default();
+        invalid.not_blank("user_question", &request.user_question);
+        let ask = Self::checked(request, &mut invalid);
+        invalid.into_result()?;
+        Ok(ask)
+    }
+}
+
+impl Ask {
+    /// The question of a request; what is wrong with it is noted in `invalid`. A question may be blank here, as one that is
+    /// still being written.
+    pub fn checked(request: GenerateRequest, invalid: &mut Invalid) -> Self {
+        invalid.at_most("user_question", Some(&request.user_question), 10_000);
+        invalid.at_most("code_context", request.code_context.as_deref(), 50_000);
+        invalid.at_most("file_path", request.file_path.as_deref(), 1000);
+        invalid.at_most("language", request.language.as_deref(), 32);
+        let temperature = invalid.within("temperature", request.temperature, 0.0, 2.0).unwrap_or(0.3);
+        let top_p = invalid.within("top_p", request.top_p, 0.0, 1.0).unwrap_or(0.95);
+        let max_tokens = invalid.within("max_tokens", request.max_tokens, 1, 4096).unwrap_or(1024);
+        let files = request.files.unwrap_or_default();
+        check_files(invalid, &files);
+        let profile = profile(invalid, request.user_profile, request.user_profile_camel);
+        Self {
+            kind: request.model_type.unwrap_or_default(),
+            question: request.user_question,
+            code_context: given(request.code_context),
+            language: split::canonical(request.language.as_deref().unwrap_or("python")),
+            file_path: given(request.file_path),
+            files,
+            profile,
+            temperature,
+            top_p,
+            max_tokens,
+            wishes: Wishes {
+                comments: request.include_comments,
+                docstrings: request.include_docstring,
+                type_hints: request.include_type_hints,
+                ..Wishes::default()
+            },
+            conversation_id: request.conversation_id,
+            // Who asks again wants another answer.
+            use_cache: request.use_cache.unwrap_or(request.replaces.is_none()) && request.continues.is_none(),
+            replaces: request.replaces,
+            continues: request.continues,
+            seed: request.seed,
+        }
+    }
+}
+
+fn check_files(invalid: &mut Invalid, files: &[ContextFile]) {
+    invalid.at_most_items("files", files.len(), MOST_FILES);
+    for (index, file) in files.iter().take(MOST_FILES).enumerate() {
+        let path = format!("files.{index}.path");
+        invalid.not_blank(&path, &file.path);
+        invalid.at_most(&path, Some(&file.path), 1000);
+    }
+    let characters: usize = files.iter().map(|file| file.content.chars().count()).sum();
+    if characters > MOST_FILE_CHARACTERS {
+        invalid.add(
+            "files",
+            Message::new(
+                format!("모두 합쳐 {MOST_FILE_CHARACTERS}자 이하여야 합니다"),
+                format!("must have at most {MOST_FILE_CHARACTERS} characters together"),
+            ),
+        );
+    }
+}
+
+/// A text that says something.
+pub(super) fn given(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.trim().is_empty())
+}
+
+/// The profile of a request, under whichever of its two names it came.
+pub(super) fn profile(
+    invalid: &mut Invalid,
+    snake: Option<ProfileFields>,
+    camel: Option<ProfileFields>,
+) -> ProfileFields {
+    let name = if snake.is_some() { "user_profile" } else { "userProfile" };
+    let fields = snake.or(camel).unwrap_or_default();
+    if fields.is_too_long() {
+        invalid.at_most_items(&format!("{name}.preferredLanguageFeatures"), usize::MAX, 8);
+    }
+    fields
+}

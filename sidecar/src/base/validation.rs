@@ -1,0 +1,80 @@
+//! The bounds of fields, checked one by one: what is outside of them is noted under the field's path.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use super::i18n::Message;
+use crate::error::Error;
+
+/// Fields with invalid values: dotted paths, each with what is wrong.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Invalid(pub BTreeMap<String, Vec<Message>>);
+
+impl Invalid {
+    /// Notes a problem with a field.
+    pub fn add(&mut self, path: impl Into<String>, message: Message) {
+        self.0.entry(path.into()).or_default().push(message);
+    }
+
+    /// One problem with one field.
+    pub fn field(path: impl Into<String>, message: Message) -> Self {
+        let mut invalid = Self::default();
+        invalid.add(path, message);
+        invalid
+    }
+
+    /// `Ok` if nothing was noted.
+    ///
+    /// # Errors
+    /// All that was noted, as one [`Error::Invalid`].
+    pub fn into_result(self) -> Result<(), Error> {
+        if self.0.is_empty() { Ok(()) } else { Err(Error::Invalid(self)) }
+    }
+}
+
+impl Invalid {
+    /// Notes a text that has nothing but white space in it.
+    pub fn not_blank(&mut self, path: &str, text: &str) {
+        if text.trim().is_empty() {
+            self.add(path, Message::new("비어 있을 수 없습니다", "must not be empty"));
+        }
+    }
+
+    /// Notes a text of more than `limit` characters.
+    pub fn at_most(&mut self, path: &str, text: Option<&str>, limit: usize) {
+        // Bytes are never fewer than characters, and known without counting.
+        if text.is_some_and(|text| text.len() > limit && text.chars().count() > limit) {
+            self.add(
+                path,
+                Message::new(format!("최대 {limit}자까지 가능합니다"), format!("must have at most {limit} characters")),
+            );
+        }
+    }
+
+    /// Notes a list of more than `limit` items.
+    pub fn at_most_items(&mut self, path: &str, items: usize, limit: usize) {
+        if items > limit {
+            self.add(
+                path,
+                Message::new(format!("최대 {limit}개까지 가능합니다"), format!("must have at most {limit} items")),
+            );
+        }
+    }
+
+    /// Gives the value back, and notes one that is not from `least` to `most`.
+    pub fn within<T: PartialOrd + Display + Copy>(
+        &mut self,
+        path: &str,
+        value: Option<T>,
+        least: T,
+        most: T,
+    ) -> Option<T> {
+        if value.is_some_and(|value| !(least..=most).contains(&value)) {
+            self.add(
+                path,
+                Message::new(format!("{least}에서 {most} 사이여야 합니다"), format!("must be from {least} to {most}")),
+            );
+        }
+        value
+    }
+}

@@ -1,0 +1,144 @@
+//! Request bodies and queries as typed values; whatever is wrong with them becomes an error in the contract's shape.
+
+mod lenient_json;
+
+use axum::body::{Bytes, HttpBody};
+use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use serde::de::DeserializeOwned;
+
+use self::lenient_json::Json;
+use super::error::Rejection;
+use super::{BODY_LIMIT, language};
+use crate::base::i18n::Message;
+use crate::base::validation::Invalid;
+use crate::error::Error;
+
+/// The largest body that a route reads, in bytes, where that is not [`BODY_LIMIT`]: for the message, beside axum's own limit.
+#[derive(Debug, Clone, Copy)]
+pub struct Limit(pub usize);
+
+/// Marks requests whose bodies are read as JSON whatever they are declared as.
+#[derive(Debug, Clone, Copy)]
+pub struct AnyContentType;
+
+/// Whether a body is declared as JSON. No web page can declare that of a form, so a foreign page cannot send one unasked.
+pub fn is_json(headers: &HeaderMap) -> bool {
+    let declared = declared(headers);
+    declared == "application/json" || (declared.starts_with("application/") && declared.ends_with("+json"))
+}
+
+/// Whether a body is declared as bytes of any kind, which no web page can declare of a form either.
+pub fn is_file(headers: &HeaderMap) -> bool {
+    declared(headers) == "application/octet-stream"
+}
+
+fn declared(headers: &HeaderMap) -> String {
+    let declared = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// A body of JSON.
+#[derive(Debug)]
+pub struct Body<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Rejection;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Rejection> {
+        let language = language::of(request.headers());
+        read(request, state).await.map(Self).map_err(language.rejection())
+    }
+}
+
+async fn read<T: DeserializeOwned, S: Send + Sync>(request: Request, state: &S) -> Result<T, Error> {
+    if !is_json(request.headers()) && request.extensions().get::<AnyContentType>().is_none() {
+        return Err(Error::NotJson);
+    }
+    let limit = request.extensions().get().map_or(BODY_LIMIT, |Limit(limit)| *limit);
+    let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection {
+        BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => Error::TooLarge { limit },
+        other => Error::BadRequest(other.body_text()),
+    })?;
+    parse(&bytes)
+}
+
+/// A body of JSON that may also be absent; then every field has its default.
+#[derive(Debug)]
+pub struct OptionalBody<T>(pub T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalBody<T> {
+    type Rejection = Rejection;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Rejection> {
+        let language = language::of(request.headers());
+        // Some clients declare a body that they do not send.
+        let absent = request.body().is_end_stream();
+        let value = if absent { Ok(T::default()) } else { read(request, state).await };
+        value.map(Self).map_err(language.rejection())
+    }
+}
+
+/// JSON text as a value: text that is no JSON is a bad request, JSON that does not fit names the field.
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    let value = serde_json::from_slice(bytes).map_err(|error| Error::BadRequest(error.to_string()))?;
+    serde_path_to_error::deserialize(Json(value)).map_err(|error| {
+        let path = error.path().to_string();
+        Error::Invalid(unfit(&path, &error.into_inner().to_string()))
+    })
+}
+
+/// The problem with a field whose value has the wrong type or is missing, from serde's words for it.
+fn unfit(path: &str, problem: &str) -> Invalid {
+    let problem = problem.split(" at line ").next().unwrap_or(problem);
+    let missing = problem.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+    match missing {
+        Some(field) => {
+            let path = if path == "." { field.to_owned() } else { format!("{path}.{field}") };
+            Invalid::field(path, Message::new("필수 항목입니다", "is required"))
+        }
+        None => Invalid::field(
+            path,
+            Message::new(format!("올바르지 않은 값입니다: {problem}"), format!("is not valid: {problem}")),
+        ),
+    }
+}
+
+/// Parameters of the address.
+#[derive(Debug)]
+pub struct Parameters<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
+        let language = language::of(&parts.headers);
+        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
+            .map_err(|rejection| language.rejection()(Error::BadRequest(rejection.body_text())))?;
+        let query = Query::<T>::try_from_uri(&parts.uri);
+        query.map(|Query(value)| Self(value)).map_err(|rejection| {
+            // Which parameter it was is in the message only; name the first one that the message quotes.
+            let text = rejection.body_text();
+            let path = pairs.iter().map(|(name, _)| name).find(|name| text.contains(name.as_str()));
+            let problem = text.rsplit(": ").next().unwrap_or_default().to_owned();
+            language.rejection()(Error::Invalid(unfit(path.map_or(".", String::as_str), &problem)))
+        })
+    }
+}
+
+/// The id in the address.
+#[derive(Debug)]
+pub struct Id(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Rejection> {
+        let language = language::of(&parts.headers);
+        // What cannot be read as text is the id of nothing.
+        let found = Path::<String>::from_request_parts(parts, state).await;
+        found.map(|Path(id)| Self(id)).map_err(|_| language.rejection()(Error::NotFound))
+    }
+}

@@ -1,0 +1,178 @@
+//! Who is let in: requests that name this machine as their host, from no foreign web page, with a key that permits them, within
+//! its limits.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use axum::body::{Body, HttpBody};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
+
+use crate::access::keys::{Caller, KeyProblem, Permission};
+use crate::access::rate_limit::{Kind, Place, Standing};
+use crate::error::Error;
+use crate::http::error::Rejection;
+use crate::http::state::App;
+use crate::http::{extract, language};
+
+/// Where a request comes from: the other end of its connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub IpAddr);
+
+impl Peer {
+    fn of(request: &Request) -> IpAddr {
+        // Nothing is known of a request that came over no connection, so nothing is granted.
+        request.extensions().get().map_or(Ipv6Addr::UNSPECIFIED.into(), |Self(address)| *address)
+    }
+}
+
+/// What a route asks of a key, and what its requests count as.
+#[derive(Debug, Clone, Copy)]
+pub struct Access {
+    /// What the key must permit.
+    pub permission: Permission,
+    /// What the limits take a request for.
+    pub kind: Kind,
+    /// What bodies must be declared as.
+    pub takes: Takes,
+}
+
+/// What bodies must be declared as: something that no web page can declare of a form, so that a foreign page cannot send one unasked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takes {
+    /// JSON.
+    Json,
+    /// Bytes of any kind, as of a file.
+    File,
+}
+
+impl Takes {
+    /// Whether a body with these headers is declared so.
+    fn accepts(self, headers: &HeaderMap) -> bool {
+        match self {
+            Self::Json => body::is_json(headers),
+            Self::File => body::is_file(headers),
+        }
+    }
+
+    fn refused(self) -> Error {
+        match self {
+            Self::Json => Error::NotJson,
+            Self::File => Error::NotBytes,
+        }
+    }
+}
+
+/// Refuses what a web page elsewhere could send: a host name that is not this machine's, or an origin that is not trusted.
+pub async fn known_host_and_origin(State(app): State<App>, request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let language = language::of(headers);
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    // HTTP/2 sends the host as part of the address.
+    let host = headers.get(header::HOST).map(text).or_else(|| request.uri().authority().map(ToString::to_string));
+    let host = host.unwrap_or_default();
+    if !app.hosts.accepts(&host) {
+        return Rejection { error: Error::ForeignOrigin(host), language }.into_response();
+    }
+    let origin = headers.get(header::ORIGIN).map(text);
+    if let Some(origin) = origin.filter(|origin| !app.origins.contains(origin)) {
+        return Rejection { error: Error::ForeignOrigin(origin), language }.into_response();
+    }
+    next.run(request).await
+}
+
+/// Lets requests pass whose key has the permission and is within its limits, and notes the caller for the handler.
+pub async fn permitted(State((app, access)): State<(App, Access)>, mut request: Request, next: Next) -> Response {
+    let language = language::of(request.headers());
+    let declared = request.body().is_end_stream() || access.takes.accepts(request.headers());
+    let what = What { peer: Peer::of(&request), declared };
+    let (caller, standing, place) = match admit(&app, request.headers(), what, access).await {
+        Ok(admitted) => admitted,
+        Err(error) => return Rejection { error, language }.into_response(),
+    };
+    request.extensions_mut().insert(caller);
+    let mut response = next.run(request).await;
+    if let Some(standing) = standing {
+        standing.tell(response.headers_mut());
+    }
+    match place {
+        // The stream is open until its body has gone out or its client has.
+        Some(place) => response.map(|body| keep_with(body, place)),
+        None => response,
+    }
+}
+
+/// What the checks look at beside headers.
+struct What {
+    peer: IpAddr,
+    /// Whether a body, if there is one, is declared as what the route takes.
+    declared: bool,
+}
+
+/// The checks in the contract's order: key, permission, limit, and then whether a body may be read at all.
+async fn admit(
+    app: &App,
+    headers: &HeaderMap,
+    what: What,
+    access: Access,
+) -> Result<(Caller, Option<Standing>, Option<Place>), Error> {
+    let caller = app.keys.caller(sent_key(headers)).await?;
+    caller.require(access.permission)?;
+    let standing = app.limits.count(&caller, what.peer, access.kind)?;
+    let place = if access.kind == Kind::Stream { app.limits.open_stream(&caller)? } else { None };
+    if app.csrf_protection && !what.declared {
+        return Err(access.takes.refused());
+    }
+    Ok((caller, standing, place))
+}
+
+/// Lets requests pass that come from this machine, and others with an admin's key.
+pub async fn local_or_admin(State(app): State<App>, request: Request, next: Next) -> Response {
+    if Peer::of(&request).is_loopback() {
+        return next.run(request).await;
+    }
+    permitted(
+        State((app, Access { permission: Permission::Admin, kind: Kind::Plain, takes: Takes::Json })),
+        request,
+        next,
+    )
+    .await
+}
+
+impl Standing {
+    /// Says in the headers of an answer how the limits stand.
+    pub fn tell(self, headers: &mut HeaderMap) {
+        headers.insert("ratelimit-limit", self.limit.into());
+        headers.insert("ratelimit-remaining", self.remaining.into());
+        headers.insert("ratelimit-reset", self.reset.into());
+    }
+}
+
+/// The body, which holds on to `kept` until it is dropped.
+pub fn keep_with<T: Send + 'static>(body: Body, kept: T) -> Body {
+    Body::from_stream(body.into_data_stream().map(move |chunk| {
+        let _ = &kept;
+        chunk
+    }))
+}
+
+/// The key that was sent, by the one rule for all carriers: `X-API-Key` decides where it is present; otherwise a bearer token.
+fn sent_key(headers: &HeaderMap) -> Option<&str> {
+    if let Some(key) = headers.get("x-api-key") {
+        return Some(key.to_str().unwrap_or_default());
+    }
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
+        let language = language::of(&parts.headers);
+        parts.extensions.get().cloned().ok_or(Rejection { error: Error::Key(KeyProblem::Missing), language })
+    }
+}

@@ -1,0 +1,253 @@
+//! `POST /api/v1/validate-code`, several of it at once, and `POST /api/v1/analyze-code`: what can be said about code without running it.
+
+use axum::Json;
+use check::{Analysis, AnalysisType, Kind, Submission, Validation, Words};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+use utoipa::ToSchema;
+
+use crate::base::i18n::Language;
+use crate::base::validation::Invalid;
+use crate::error::Error;
+use crate::http::error::{Problem, Rejection};
+use crate::http::extract::Body;
+
+/// The largest body of a batch that is read, in bytes: ten times the longest code, every character escaped.
+pub const BATCH_BODY_LIMIT: usize = 8 * 1024 * 1024;
+
+/// So many pieces of code are accepted at once.
+const MOST_ITEMS: usize = 10;
+
+/// So many requests are worked on at once; each keeps a processor busy.
+static RUNNING: Semaphore = Semaphore::const_new(2);
+
+/// So many requests are worked on or wait for that.
+static ADMITTED: Semaphore = Semaphore::const_new(64);
+
+/// Checks code: is it well formed, what is risky, slow or untidy in it. It is read and never run.
+///
+/// `validation_type` selects what is looked at; syntax always is:
+///
+/// | `validation_type` | also |
+/// |---|---|
+/// | `syntax` (default) | security and performance |
+/// | `security` | security |
+/// | `performance` | performance |
+/// | `style` | style |
+/// | `all` | security, performance and style |
+///
+/// `security_check` and `performance_check` switch theirs off in any case. Python is checked by Ruff's stable rules with its
+/// defaults: security by S; performance by PERF and C901; style by F, E, W, B, C4, SIM, RET, PIE, PLE, PLW, A, ASYNC and UP. `noqa`
+/// comments are honoured except for security. JavaScript, TypeScript, Java, Go, Rust, C and C++ have their syntax checked; what else
+/// was asked for is named in `not_checked`, as is everything for any other language.
+///
+/// `code_quality_score` is 10 less, for each finding, by its severity:
+///
+/// | | error | warning | info | at most |
+/// |---|---|---|---|---|
+/// | syntax | 4 | | | 8 |
+/// | security | 3 | 1 | 0.2 | 6 |
+/// | performance | 1 | 0.5 | 0.1 | 3 |
+/// | style | 1 | 0.3 | 0.1 | 4 |
+///
+/// and 5 where nothing could be checked. `execution_safety` is `dangerous` with one of S102, S301, S302, S307, S506, S602, S604, S605,
+/// S609, S612, HAPA001 (runs a command), HAPA002 (runs code that comes as data) or HAPA003 (deletes or changes a folder of the system or
+/// the user), and `warning` with any other security finding above `info`, or where security was not checked.
+#[utoipa::path(
+    post, path = "/api/v1/validate-code", tag = "check", request_body = ValidateRequest,
+    responses(
+        (status = 200, description = "What was found, also where the code has errors", body = ValidateResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+        (status = "5XX", description = "The request could not be answered", body = Problem),
+    )
+)]
+pub async fn validate_code(
+    language: Language,
+    Body(request): Body<ValidateRequest>,
+) -> Result<Json<ValidateResponse>, Rejection> {
+    let mut invalid = Invalid::default();
+    request.check(&mut invalid, "");
+    invalid.into_result().map_err(language.rejection())?;
+    work(move || request.validate(language)).await.map(Json).map_err(language.rejection())
+}
+
+/// Checks up to ten pieces of code, each as `validate-code` does.
+#[utoipa::path(
+    post, path = "/api/v1/validate-code/batch", tag = "check", request_body = ValidateBatchRequest,
+    responses(
+        (status = 200, description = "What was found, in the order of the items", body = ValidateBatchResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+        (status = "5XX", description = "The request could not be answered", body = Problem),
+    )
+)]
+pub async fn validate_code_batch(
+    language: Language,
+    Body(request): Body<ValidateBatchRequest>,
+) -> Result<Json<ValidateBatchResponse>, Rejection> {
+    let mut invalid = Invalid::default();
+    let items = request.items;
+    if items.is_empty() {
+        invalid.not_blank("items", "");
+    }
+    invalid.at_most_items("items", items.len(), MOST_ITEMS);
+    for (index, item) in items.iter().enumerate().take(MOST_ITEMS) {
+        item.check(&mut invalid, &format!("items[{index}]."));
+    }
+    invalid.into_result().map_err(language.rejection())?;
+    let validate = move || items.iter().map(|item| item.validate(language)).collect::<Vec<_>>();
+    let results = work(validate).await.map_err(language.rejection())?;
+    let total_count = results.len();
+    Ok(Json(ValidateBatchResponse { status: "success", results, total_count }))
+}
+
+/// Takes code apart: figures, functions, classes, imports, and what there is to improve. It is read and never run.
+///
+/// `analysis_type` selects issues and recommendations; the rest is always there. Issues of ours: HAPA101 a complexity above 10,
+/// HAPA102 nested more than 4 deep, HAPA103 a function of more than 60 lines, HAPA104 more than 6 parameters, HAPA105 a class with more than 20
+/// methods, HAPA106 more than 2 loops inside one another. The maintainability index is Coleman and Oman's (1994) without its term
+/// for comments, scaled to 0 to 100: (171 - 5.2 ln V - 0.23 G - 16.2 ln L) / 1.71 with Halstead's volume V, McCabe's number G and L lines of code.
+#[utoipa::path(
+    post, path = "/api/v1/analyze-code", tag = "check", request_body = AnalyzeRequest,
+    responses(
+        (status = 200, description = "What was found", body = AnalyzeResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+        (status = "5XX", description = "The request could not be answered", body = Problem),
+    )
+)]
+pub async fn analyze_code(
+    language: Language,
+    Body(request): Body<AnalyzeRequest>,
+) -> Result<Json<AnalyzeResponse>, Rejection> {
+    let mut invalid = Invalid::default();
+    bounds(&mut invalid, "", &request.code, request.language.as_deref());
+    invalid.into_result().map_err(language.rejection())?;
+    let analyze = move || {
+        let named = request.language.as_deref().unwrap_or(PYTHON);
+        check::analyze(&request.code, named, request.analysis_type.unwrap_or_default(), language.into())
+    };
+    let analysis = work(analyze).await.map_err(language.rejection())?;
+    Ok(Json(AnalyzeResponse { status: "success", analysis }))
+}
+
+/// The language of code that names none.
+const PYTHON: &str = "python";
+
+/// Code to be checked.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct ValidateRequest {
+    /// The code: 1 to 50,000 characters, not blank.
+    #[schema(min_length = 1, max_length = 50000, pattern = r"\S", example = "print('안녕하세요')")]
+    code: String,
+    /// Its programming language; `python` if absent.
+    #[schema(max_length = 32, example = "python")]
+    language: Option<String>,
+    /// What is looked at beside the syntax; `syntax` if absent.
+    validation_type: Option<Kind>,
+    /// Whether warnings make the code invalid, too; false if absent.
+    strict_mode: Option<bool>,
+    /// Whether security is looked at; true if absent.
+    security_check: Option<bool>,
+    /// Whether performance is looked at; true if absent.
+    performance_check: Option<bool>,
+}
+
+impl ValidateRequest {
+    fn check(&self, invalid: &mut Invalid, path: &str) {
+        bounds(invalid, path, &self.code, self.language.as_deref());
+    }
+
+    fn validate(&self, language: Language) -> ValidateResponse {
+        let validation = check::validate(&Submission {
+            code: &self.code,
+            language: self.language.as_deref().unwrap_or(PYTHON),
+            kind: self.validation_type.unwrap_or_default(),
+            strict: self.strict_mode.unwrap_or(false),
+            security: self.security_check.unwrap_or(true),
+            performance: self.performance_check.unwrap_or(true),
+            words: language.into(),
+        });
+        ValidateResponse { status: "success", validation }
+    }
+}
+
+/// Several pieces of code to be checked.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct ValidateBatchRequest {
+    /// The pieces, 1 to 10. `requests` is another name for this field.
+    #[serde(alias = "requests")]
+    #[schema(min_items = 1, max_items = 10)]
+    items: Vec<ValidateRequest>,
+}
+
+/// Code to be taken apart.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct AnalyzeRequest {
+    /// The code: 1 to 50,000 characters, not blank.
+    #[schema(min_length = 1, max_length = 50000, pattern = r"\S", example = "def add(a, b):\n    return a + b")]
+    code: String,
+    /// Its programming language; `python` if absent.
+    #[schema(max_length = 32, example = "python")]
+    language: Option<String>,
+    /// What issues and recommendations are about; `all` if absent.
+    analysis_type: Option<AnalysisType>,
+}
+
+/// What was found in a piece of code.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ValidateResponse {
+    /// Always `success`: that the code has errors is a success of checking.
+    #[schema(example = "success")]
+    status: &'static str,
+    #[serde(flatten)]
+    validation: Validation,
+}
+
+/// What was found in several pieces of code.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ValidateBatchResponse {
+    /// Always `success`.
+    #[schema(example = "success")]
+    status: &'static str,
+    /// One for each piece, in their order.
+    results: Vec<ValidateResponse>,
+    /// How many there are.
+    #[schema(minimum = 1, maximum = 10)]
+    total_count: usize,
+}
+
+/// Code taken apart.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AnalyzeResponse {
+    /// Always `success`.
+    #[schema(example = "success")]
+    status: &'static str,
+    #[serde(flatten)]
+    analysis: Analysis,
+}
+
+impl From<Language> for Words {
+    fn from(language: Language) -> Self {
+        match language {
+            Language::Korean => Self::Korean,
+            Language::English => Self::English,
+        }
+    }
+}
+
+fn bounds(invalid: &mut Invalid, path: &str, code: &str, language: Option<&str>) {
+    invalid.not_blank(&format!("{path}code"), code);
+    invalid.at_most(&format!("{path}code"), Some(code), check::LONGEST);
+    invalid.at_most(&format!("{path}language"), language, 32);
+}
+
+/// Does work for the processor where it holds up nobody else, as soon as it is its turn.
+async fn work<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    let admitted = ADMITTED.try_acquire().map_err(|_| Error::Busy)?;
+    let turn = RUNNING.acquire().await.map_err(|_| Error::Stopping)?;
+    let work = move || {
+        // Held by the work, which goes on when nobody waits for it any more.
+        let (_admitted, _turn) = (admitted, turn);
+        work()
+    };
+    tokio::task::spawn_blocking(work).await.map_err(|error| Error::Internal(format!("checking code failed: {error}")))
+}

@@ -1,0 +1,293 @@
+//! `/api/v1/conversations`: threads of questions and answers.
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::history::{HistoryItem, has_more, page};
+use crate::access::keys::Caller;
+use crate::base::i18n::{Language, Message};
+use crate::base::validation::Invalid;
+use crate::error::Error;
+use crate::http::error::{Problem, Rejection};
+use crate::http::extract::{Body, Id, OptionalBody, Parameters};
+use crate::http::state::App;
+use crate::store;
+use crate::store::timestamp;
+
+/// Which conversations to show.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PageParameters {
+    /// At most so many, 1 to 100; 50 if absent.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<i64>,
+    /// Leaving out so many of the latest.
+    #[param(minimum = 0)]
+    offset: Option<i64>,
+}
+
+/// A page of conversations, pinned ones and then the latest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ConversationsResponse {
+    /// Always `success`.
+    #[schema(example = "success")]
+    status: &'static str,
+    items: Vec<ConversationItem>,
+    /// How many there are in all.
+    total_count: i64,
+    /// Whether there are more after these.
+    has_more: bool,
+}
+
+/// A conversation without its messages.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ConversationItem {
+    id: String,
+    /// The beginning of its first question, or what it was renamed to.
+    title: String,
+    /// Whether it stays at the top of the list.
+    pinned: bool,
+    /// RFC 3339.
+    created_at: String,
+    /// RFC 3339.
+    updated_at: String,
+    /// Messages that are part of the thread now.
+    message_count: i64,
+}
+
+impl From<store::Conversation> for ConversationItem {
+    fn from(conversation: store::Conversation) -> Self {
+        Self {
+            id: conversation.id,
+            title: conversation.title,
+            pinned: conversation.pinned,
+            created_at: timestamp(conversation.created_at),
+            updated_at: timestamp(conversation.updated_at),
+            message_count: conversation.message_count,
+        }
+    }
+}
+
+/// A conversation with its messages.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ConversationResponse {
+    /// Always `success`.
+    #[schema(example = "success")]
+    status: &'static str,
+    #[serde(flatten)]
+    conversation: ConversationItem,
+    /// The newest part of the thread, oldest first.
+    messages: Vec<HistoryItem>,
+    /// Whether there are earlier messages: ask again with `before` set to the id of the first one here.
+    has_more: bool,
+}
+
+/// Which part of a thread to show.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ThreadParameters {
+    /// At most so many messages, 1 to 1000; 1000 if absent.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<i64>,
+    /// Only those before the message with this id.
+    before: Option<String>,
+}
+
+/// A conversation that is to begin without a question.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub struct ConversationRequest {
+    /// What it is called.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S", nullable = true, example = "Flask 앱")]
+    title: Option<String>,
+}
+
+/// What to change of a conversation. Absent fields stay.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct ConversationChange {
+    /// What it is called from now on.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S", nullable = true, example = "Flask 앱")]
+    title: Option<String>,
+    /// Whether it stays at the top of the list.
+    #[serde(default)]
+    #[schema(nullable = true)]
+    pinned: Option<bool>,
+    /// A message that the thread is to lead through from now on, of any version: with what it follows, and with the latest
+    /// messages that follow it.
+    #[serde(default)]
+    #[schema(nullable = true)]
+    shown: Option<String>,
+}
+
+/// A conversation that was made or changed.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ChangedConversation {
+    /// Always `success`.
+    #[schema(example = "success")]
+    status: &'static str,
+    #[serde(flatten)]
+    conversation: ConversationItem,
+}
+
+/// That something was done.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DoneResponse {
+    /// Always `success`.
+    #[schema(example = "success")]
+    pub(super) status: &'static str,
+    /// What was done, for a person.
+    pub(super) message: String,
+}
+
+impl DoneResponse {
+    /// Says what was done, in the client's language.
+    pub(super) fn new(language: Language, ko: &str, en: &str) -> Self {
+        Self { status: "success", message: Message::new(ko, en).text(language).to_owned() }
+    }
+}
+
+/// Lists conversations, pinned ones and then the latest first.
+#[utoipa::path(
+    get, path = "/api/v1/conversations", tag = "history", params(PageParameters),
+    responses(
+        (status = 200, description = "A page of conversations", body = ConversationsResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn conversations(
+    State(app): State<App>,
+    caller: Caller,
+    language: Language,
+    Parameters(parameters): Parameters<PageParameters>,
+) -> Result<Json<ConversationsResponse>, Rejection> {
+    let mut invalid = Invalid::default();
+    let (limit, offset) = page(&mut invalid, parameters.limit, parameters.offset, 50);
+    invalid.into_result().map_err(language.rejection())?;
+    let found = app.store.conversations(&caller.owner, limit, offset).await;
+    let (found, total_count) = found.map_err(language.rejection())?;
+    let items: Vec<ConversationItem> = found.into_iter().map(ConversationItem::from).collect();
+    let has_more = has_more(offset, items.len(), total_count);
+    Ok(Json(ConversationsResponse { status: "success", items, total_count, has_more }))
+}
+
+/// Shows one conversation with its messages.
+#[utoipa::path(
+    get, path = "/api/v1/conversations/{id}", tag = "history",
+    params(("id" = String, Path, description = "The conversation's id"), ThreadParameters),
+    responses(
+        (status = 200, description = "The conversation", body = ConversationResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn conversation(
+    State(app): State<App>,
+    caller: Caller,
+    language: Language,
+    Id(id): Id,
+    Parameters(parameters): Parameters<ThreadParameters>,
+) -> Result<Json<ConversationResponse>, Rejection> {
+    let mut invalid = Invalid::default();
+    let limit = invalid.within("limit", parameters.limit, 1, 1000).unwrap_or(1000);
+    invalid.into_result().map_err(language.rejection())?;
+    let found = app.store.conversation(&caller.owner, &id).await.map_err(language.rejection())?;
+    let conversation = found.ok_or(Error::NotFound).map_err(language.rejection())?.into();
+    // One more than asked for tells whether there are more.
+    let thread = app.store.thread(&id, parameters.before.as_deref(), limit + 1).await;
+    let mut messages: Vec<HistoryItem> =
+        thread.map_err(language.rejection())?.into_iter().map(HistoryItem::from).collect();
+    let has_more = i64::try_from(messages.len()).is_ok_and(|found| found > limit);
+    if has_more {
+        messages.remove(0);
+    }
+    Ok(Json(ConversationResponse { status: "success", conversation, messages, has_more }))
+}
+
+/// Begins a conversation without a question.
+#[utoipa::path(
+    post, path = "/api/v1/conversations", tag = "history", request_body = Option<ConversationRequest>,
+    responses(
+        (status = 200, description = "The conversation", body = ChangedConversation),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn start_conversation(
+    State(app): State<App>,
+    caller: Caller,
+    language: Language,
+    OptionalBody(request): OptionalBody<ConversationRequest>,
+) -> Result<Json<ChangedConversation>, Rejection> {
+    let title = title(request.title).map_err(language.rejection())?;
+    let unnamed = Message::new("새 대화", "New conversation");
+    let title = title.as_deref().unwrap_or_else(|| unnamed.text(language));
+    let id = app.store.start_conversation(&caller.owner, title).await.map_err(language.rejection())?;
+    changed(&app, &caller, &id).await.map_err(language.rejection())
+}
+
+/// Renames or pins a conversation, or goes to another version of a question in it.
+#[utoipa::path(
+    patch, path = "/api/v1/conversations/{id}", tag = "history", request_body = ConversationChange,
+    params(("id" = String, Path, description = "The conversation's id")),
+    responses(
+        (status = 200, description = "The conversation as it is now", body = ChangedConversation),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn change_conversation(
+    State(app): State<App>,
+    caller: Caller,
+    language: Language,
+    Id(id): Id,
+    Body(change): Body<ConversationChange>,
+) -> Result<Json<ChangedConversation>, Rejection> {
+    let title = title(change.title).map_err(language.rejection())?;
+    let found = app.store.change_conversation(&caller.owner, &id, title.as_deref(), change.pinned).await;
+    if !found.map_err(language.rejection())? {
+        return Err(language.rejection()(Error::NotFound));
+    }
+    if let Some(message) = change.shown
+        && !app.store.show(&id, &message).await.map_err(language.rejection())?
+    {
+        let what = Message::new("이 대화에 없는 메시지입니다", "this conversation has no such message");
+        return Err(language.rejection()(Error::Unknown(Invalid::field("shown", what))));
+    }
+    changed(&app, &caller, &id).await.map_err(language.rejection())
+}
+
+fn title(title: Option<String>) -> Result<Option<String>, Error> {
+    let Some(title) = title else { return Ok(None) };
+    let mut invalid = Invalid::default();
+    invalid.not_blank("title", &title);
+    invalid.at_most("title", Some(&title), 200);
+    invalid.into_result()?;
+    Ok(Some(title.trim().to_owned()))
+}
+
+async fn changed(app: &App, caller: &Caller, id: &str) -> Result<Json<ChangedConversation>, Error> {
+    let conversation = app.store.conversation(&caller.owner, id).await?.ok_or(Error::NotFound)?.into();
+    Ok(Json(ChangedConversation { status: "success", conversation }))
+}
+
+/// Deletes a conversation with all its messages.
+#[utoipa::path(
+    delete, path = "/api/v1/conversations/{id}", tag = "history", params(("id" = String, Path, description = "The conversation's id")),
+    responses(
+        (status = 200, description = "It is gone", body = DoneResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn delete_conversation(
+    State(app): State<App>,
+    caller: Caller,
+    language: Language,
+    Id(id): Id,
+) -> Result<Json<DoneResponse>, Rejection> {
+    let deleted = app.store.delete_conversation(&caller.owner, &id).await.map_err(language.rejection())?;
+    if !deleted {
+        return Err(language.rejection()(Error::NotFound));
+    }
+    app.models.forget();
+    Ok(Json(DoneResponse::new(language, "대화를 삭제했습니다", "the conversation was deleted")))
+}

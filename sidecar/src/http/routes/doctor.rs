@@ -1,0 +1,35 @@
+//! `GET /api/v1/doctor`: what is wrong with this installation, looked at now.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::base::i18n::Language;
+use crate::doctor::{Issues, Status, Told};
+use crate::http::error::Problem;
+use crate::http::state::App;
+
+/// How the installation is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DoctorResponse {
+    /// The worst of the findings in one word.
+    status: Status,
+    issues: Issues,
+    /// All that was looked at, good things too.
+    findings: Vec<Told>,
+}
+
+/// Looks at the installation as `hapa doctor` does, from inside: data folder, database, model, remote server, environment.
+#[utoipa::path(
+    get, path = "/api/v1/doctor", tag = "system",
+    responses(
+        (status = 200, description = "What was found", body = DoctorResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn doctor(State(app): State<App>, language: Language) -> Json<DoctorResponse> {
+    let report = app.checkup.again().await;
+    let issues = report.issues();
+    Json(DoctorResponse { status: issues.status(), issues, findings: report.told(language) })
+}

@@ -1,0 +1,321 @@
+//! `/api/v1/models/downloads` and `/api/v1/models/hub`: bringing models here, and what there is to bring.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use futures_util::stream;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::base::i18n::Language;
+use crate::error::Error;
+use crate::http::error::{Problem, Rejection};
+use crate::http::extract::{Body, Id, Parameters};
+use crate::http::sse;
+use crate::http::sse::EventStream;
+use crate::http::state::App;
+use crate::hub::{Download, FileName, Found, Offer, Phase, Repository, Revision, Source};
+use crate::settings::ModelId;
+
+/// A pause in the stream after which the list is sent again, as a sign of life.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// What is to be downloaded.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct DownloadRequest {
+    repository: Repository,
+    file: FileName,
+    /// A branch, a tag or a commit; `main` if absent.
+    #[serde(default)]
+    revision: Revision,
+}
+
+/// What is to become of a download.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct DownloadPatch {
+    /// Whether it waits until it is let go on. What failed is tried again with `false`.
+    paused: bool,
+}
+
+/// All downloads.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DownloadsResponse {
+    /// Always `success`.
+    #[schema(example = "success")]
+    status: &'static str,
+    /// In the order in which they began.
+    downloads: Vec<DownloadItem>,
+}
+
+/// A download.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DownloadItem {
+    /// The model's id, once it is there.
+    #[schema(value_type = String, example = "qwen2.5-coder-1.5b-instruct-q4_k_m")]
+    id: ModelId,
+    repository: Repository,
+    file: FileName,
+    revision: Revision,
+    state: DownloadState,
+    /// Bytes that are there.
+    received_bytes: u64,
+    /// Bytes of the file; null until the hub was asked.
+    total_bytes: Option<u64>,
+    /// While bytes come, how many a second.
+    bytes_per_second: Option<u64>,
+    /// While the bytes are checked, the share that is, 0 to 1.
+    checked: Option<f64>,
+    /// The SHA-256 that the bytes must have; null until the hub was asked.
+    sha256: Option<String>,
+    /// Why it broke off.
+    message: Option<String>,
+    /// The same in one word.
+    failure: Option<&'static str>,
+}
+
+/// What a download is at.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DownloadState {
+    /// Others go first.
+    Waiting,
+    /// Bytes come.
+    Downloading,
+    /// It broke off, and is tried again in a moment.
+    Retrying,
+    /// The bytes are compared with what the hub said they would be.
+    Checking,
+    /// It waits until it is let go on.
+    Paused,
+    /// It does not go on by itself.
+    Failed,
+    /// The model is there.
+    Done,
+}
+
+impl DownloadItem {
+    fn new(download: Download, language: Language) -> Self {
+        let Download { id, source: Source { repository, file, revision }, phase, bytes, known } = download;
+        let (state, problem) = match &phase {
+            Phase::Waiting => (DownloadState::Waiting, None),
+            Phase::Loading { .. } => (DownloadState::Downloading, None),
+            Phase::Retrying { problem } => (DownloadState::Retrying, Some(problem)),
+            Phase::Checking { .. } => (DownloadState::Checking, None),
+            Phase::Paused => (DownloadState::Paused, None),
+            Phase::Failed { problem } => (DownloadState::Failed, Some(problem)),
+            Phase::Done => (DownloadState::Done, None),
+        };
+        Self {
+            state,
+            received_bytes: bytes,
+            total_bytes: known.as_ref().map(|known| known.bytes),
+            bytes_per_second: if let Phase::Loading { speed } = phase { Some(speed as u64) } else { None },
+            checked: if let Phase::Checking { progress } = phase { Some(progress) } else { None },
+            sha256: known.map(|known| known.sha256),
+            message: problem.map(|problem| problem.message().text(language).to_owned()),
+            failure: problem.map(crate::hub::Problem::word),
+            id,
+            repository,
+            file,
+            revision,
+        }
+    }
+}
+
+/// What to look for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct HubQuery {
+    /// Words of a repository's name; the most downloaded ones if absent.
+    #[serde(default)]
+    #[param(max_length = 100, example = "qwen coder")]
+    query: String,
+}
+
+/// Repositories with model files.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HubResponse {
+    /// Always `success`.
+    #[schema(example = "success")]
+    status: &'static str,
+    /// The most downloaded first.
+    repositories: Vec<HubItem>,
+}
+
+/// A repository with model files.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HubItem {
+    repository: Repository,
+    /// How often it was downloaded of late.
+    downloads: u64,
+    likes: u64,
+    #[schema(example = "apache-2.0")]
+    license: Option<String>,
+    /// Whether the hub asks for an account that has agreed to something.
+    gated: bool,
+}
+
+impl From<Found> for HubItem {
+    fn from(found: Found) -> Self {
+        let Found { repository, downloads, likes, license, gated } = found;
+        Self { repository, downloads, likes, license, gated }
+    }
+}
+
+/// The model files of a repository.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HubFilesResponse {
+    /// Always `success`.
+    #[schema(example = "success")]
+    status: &'static str,
+    /// Who has them.
+    #[schema(example = "huggingface.co")]
+    host: String,
+    /// The smallest first. Models in several files are left out.
+    files: Vec<HubFile>,
+}
+
+/// A model file in a repository.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HubFile {
+    file: FileName,
+    /// The model's id, once it is here.
+    #[schema(value_type = String)]
+    id: ModelId,
+    size_bytes: u64,
+    sha256: Option<String>,
+}
+
+impl From<Offer> for HubFile {
+    fn from(Offer { file, bytes, sha256 }: Offer) -> Self {
+        Self { id: ModelId(file.model().to_owned()), file, size_bytes: bytes, sha256 }
+    }
+}
+
+/// Begins to download a model. It goes on when HAPA is started again, and is a model here once every byte was checked.
+#[utoipa::path(
+    post, path = "/api/v1/models/downloads", tag = "models", request_body = DownloadRequest,
+    responses(
+        (status = 200, description = "It is on the list", body = DownloadsResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn download_model(
+    State(app): State<App>,
+    language: Language,
+    Body(DownloadRequest { repository, file, revision }): Body<DownloadRequest>,
+) -> Result<Json<DownloadsResponse>, Rejection> {
+    app.hub.download(Source { repository, file, revision }).await.map_err(language.rejection())?;
+    Ok(all(&app, language))
+}
+
+/// Streams the list of downloads: now, and whenever something about it changes.
+#[utoipa::path(
+    get, path = "/api/v1/models/downloads", tag = "models",
+    responses(
+        (status = 200, description = "Server-sent events, each with a `DownloadsResponse` as its data",
+            body = EventStream, content_type = "text/event-stream"),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn downloads(State(app): State<App>, language: Language) -> Response {
+    let mut changes = app.hub.downloads();
+    changes.mark_changed();
+    let lists = stream::unfold((app, changes), move |(app, mut changes)| async move {
+        let changed = app.shutdown.run_until_cancelled(tokio::time::timeout(SILENCE, changes.changed())).await?;
+        if matches!(changed, Ok(Err(_))) {
+            return None;
+        }
+        let line = serde_json::to_string(&*all(&app, language)).expect("a list has string keys and finite numbers");
+        Some((Ok::<_, Infallible>(Bytes::from(format!("data: {line}\n\n"))), (app, changes)))
+    });
+    sse::events(lists)
+}
+
+/// Pauses a download, or lets it go on.
+#[utoipa::path(
+    patch, path = "/api/v1/models/downloads/{id}", tag = "models", request_body = DownloadPatch,
+    params(("id" = String, Path, description = "The model's id")),
+    responses(
+        (status = 200, description = "It does as asked", body = DownloadsResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn change_download(
+    State(app): State<App>,
+    language: Language,
+    Id(id): Id,
+    Body(DownloadPatch { paused }): Body<DownloadPatch>,
+) -> Result<Json<DownloadsResponse>, Rejection> {
+    app.hub.pause(&ModelId(id), paused).await.map_err(language.rejection())?;
+    Ok(all(&app, language))
+}
+
+/// Gives up a download and what there is of it. One that is over is only taken off the list.
+#[utoipa::path(
+    delete, path = "/api/v1/models/downloads/{id}", tag = "models",
+    params(("id" = String, Path, description = "The model's id")),
+    responses(
+        (status = 200, description = "It is not on the list any more", body = DownloadsResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn give_up_download(
+    State(app): State<App>,
+    language: Language,
+    Id(id): Id,
+) -> Result<Json<DownloadsResponse>, Rejection> {
+    app.hub.give_up(&ModelId(id)).await.map_err(language.rejection())?;
+    Ok(all(&app, language))
+}
+
+/// Searches the hub for repositories with model files.
+#[utoipa::path(
+    get, path = "/api/v1/models/hub", tag = "models", params(HubQuery),
+    responses(
+        (status = 200, description = "What was found", body = HubResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+        (status = 502, description = "The hub did not answer in order", body = Problem),
+    )
+)]
+pub async fn search_hub(
+    State(app): State<App>,
+    language: Language,
+    Parameters(HubQuery { query }): Parameters<HubQuery>,
+) -> Result<Json<HubResponse>, Rejection> {
+    let text: String = query.chars().take(100).collect();
+    let found = app.hub.search(&text).await.map_err(language.rejection())?;
+    Ok(Json(HubResponse { status: "success", repositories: found.into_iter().map(Into::into).collect() }))
+}
+
+/// Lists the model files of a repository.
+#[utoipa::path(
+    get, path = "/api/v1/models/hub/{owner}/{name}", tag = "models",
+    params(("owner" = String, Path, description = "The repository's owner"), ("name" = String, Path, description = "Its name")),
+    responses(
+        (status = 200, description = "Its files", body = HubFilesResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+        (status = 502, description = "The hub did not answer in order", body = Problem),
+    )
+)]
+pub async fn hub_files(
+    State(app): State<App>,
+    language: Language,
+    path: Result<Path<(String, String)>, axum::extract::rejection::PathRejection>,
+) -> Result<Json<HubFilesResponse>, Rejection> {
+    let repository = path.ok().and_then(|Path((owner, name))| Repository::try_from(format!("{owner}/{name}")).ok());
+    let repository = repository.ok_or(Error::NotFound).map_err(language.rejection())?;
+    let files = app.hub.offers(&repository).await.map_err(language.rejection())?;
+    let host = app.hub.host();
+    Ok(Json(HubFilesResponse { status: "success", host, files: files.into_iter().map(Into::into).collect() }))
+}
+
+fn all(app: &App, language: Language) -> Json<DownloadsResponse> {
+    let list = app.hub.downloads().borrow().clone();
+    let downloads = list.into_iter().map(|download| DownloadItem::new(download, language)).collect();
+    Json(DownloadsResponse { status: "success", downloads })
+}

@@ -1,0 +1,189 @@
+//! `/api/v1/errors`: what went wrong lately, for the owner.
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::base::i18n::Language;
+use crate::http::error::{Problem, Rejection};
+use crate::http::extract::Parameters;
+use crate::http::state::App;
+use crate::store::{Incident, Pattern, now, timestamp};
+
+const HOUR: i64 = 60 * 60 * 1000;
+
+/// What went wrong lately.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ErrorsResponse {
+    /// Always `success`.
+    #[schema(example = "success")]
+    status: &'static str,
+    /// Errors of the last 30 days. Refused keys and addresses that do not exist are not among them.
+    total_errors: i64,
+    errors_last_24h: i64,
+    /// Errors of the last 24 hours for each request since the process started, 0 to 1.
+    #[schema(minimum = 0, maximum = 1)]
+    error_rate: f64,
+    /// The most frequent first.
+    top_error_codes: Vec<CodeCount>,
+    /// The latest errors that were our own fault, newest first; at most 20.
+    recent_incidents: Vec<RecentIncident>,
+}
+
+/// How often an error was answered.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CodeCount {
+    error_code: String,
+    count: i64,
+}
+
+/// An error that was our own fault.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RecentIncident {
+    /// The id under which it is in the log, if it is.
+    incident_id: Option<String>,
+    /// RFC 3339.
+    timestamp: String,
+    error_code: String,
+    method: String,
+    /// The route's pattern.
+    endpoint: String,
+    request_id: String,
+}
+
+impl From<Incident> for RecentIncident {
+    fn from(incident: Incident) -> Self {
+        Self {
+            incident_id: incident.incident_id,
+            timestamp: timestamp(incident.at),
+            error_code: incident.code,
+            method: incident.method,
+            endpoint: incident.endpoint,
+            request_id: incident.request_id,
+        }
+    }
+}
+
+/// Shows what went wrong lately.
+#[utoipa::path(
+    get, path = "/api/v1/errors/dashboard", tag = "errors",
+    responses(
+        (status = 200, description = "The errors", body = ErrorsResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn errors_dashboard(State(app): State<App>, language: Language) -> Result<Json<ErrorsResponse>, Rejection> {
+    let month = now() - 30 * 24 * HOUR;
+    let total_errors = app.store.count_errors(month).await.map_err(language.rejection())?;
+    let errors_last_24h = app.store.count_errors(now() - 24 * HOUR).await.map_err(language.rejection())?;
+    let patterns = app.store.error_patterns(month).await.map_err(language.rejection())?;
+    let incidents = app.store.recent_incidents(20).await.map_err(language.rejection())?;
+    let requests = app.stats.response_times().last_day.max(1);
+    Ok(Json(ErrorsResponse {
+        status: "success",
+        total_errors,
+        errors_last_24h,
+        error_rate: (errors_last_24h as f64 / requests as f64).min(1.0),
+        top_error_codes: by_code(&patterns),
+        recent_incidents: incidents.into_iter().map(RecentIncident::from).collect(),
+    }))
+}
+
+fn by_code(patterns: &[Pattern]) -> Vec<CodeCount> {
+    let mut counts: Vec<CodeCount> = Vec::new();
+    for pattern in patterns {
+        match counts.iter_mut().find(|known| known.error_code == pattern.code) {
+            Some(known) => known.count += pattern.count,
+            None => counts.push(CodeCount { error_code: pattern.code.clone(), count: pattern.count }),
+        }
+    }
+    counts.sort_by_key(|known| std::cmp::Reverse(known.count));
+    counts
+}
+
+/// How far to look back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub enum Period {
+    #[serde(rename = "1h")]
+    Hour,
+    #[serde(rename = "24h")]
+    Day,
+    #[default]
+    #[serde(rename = "7d")]
+    Week,
+    #[serde(rename = "30d")]
+    Month,
+}
+
+impl Period {
+    fn milliseconds(self) -> i64 {
+        match self {
+            Self::Hour => HOUR,
+            Self::Day => 24 * HOUR,
+            Self::Week => 7 * 24 * HOUR,
+            Self::Month => 30 * 24 * HOUR,
+        }
+    }
+}
+
+/// How far to look back.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PatternParameters {
+    /// `7d` if absent.
+    #[param(inline)]
+    period: Option<Period>,
+}
+
+/// Errors by what they have in common.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PatternsResponse {
+    /// Always `success`.
+    #[schema(example = "success")]
+    status: &'static str,
+    period: Period,
+    total_errors: i64,
+    /// The most frequent first; at most 100.
+    patterns: Vec<ErrorPattern>,
+}
+
+/// Errors of one code on one endpoint.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ErrorPattern {
+    error_code: String,
+    /// The route's pattern.
+    endpoint: String,
+    count: i64,
+    /// RFC 3339.
+    first_seen: String,
+    /// RFC 3339.
+    last_seen: String,
+}
+
+/// Shows errors by what they have in common.
+#[utoipa::path(
+    get, path = "/api/v1/errors/patterns", tag = "errors", params(PatternParameters),
+    responses(
+        (status = 200, description = "The patterns", body = PatternsResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn error_patterns(
+    State(app): State<App>,
+    language: Language,
+    Parameters(parameters): Parameters<PatternParameters>,
+) -> Result<Json<PatternsResponse>, Rejection> {
+    let period = parameters.period.unwrap_or_default();
+    let since = now() - period.milliseconds();
+    let total_errors = app.store.count_errors(since).await.map_err(language.rejection())?;
+    let patterns = app.store.error_patterns(since).await.map_err(language.rejection())?;
+    let patterns = patterns.into_iter().map(|pattern| ErrorPattern {
+        error_code: pattern.code,
+        endpoint: pattern.endpoint,
+        count: pattern.count,
+        first_seen: timestamp(pattern.first),
+        last_seen: timestamp(pattern.last),
+    });
+    Ok(Json(PatternsResponse { status: "success", period, total_errors, patterns: patterns.collect() }))
+}

@@ -1,0 +1,290 @@
+//! `/api/v1/submit-feedback` and `/api/v1/feedback`: what people think of answers.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::conversations::DoneResponse;
+use crate::access::keys::Caller;
+use crate::base::i18n::{Language, Message};
+use crate::base::validation::Invalid;
+use crate::error::Error;
+use crate::http::error::{Problem, Rejection};
+use crate::http::extract::{Body, Id, Parameters};
+use crate::http::state::App;
+use crate::store;
+use crate::store::{NewFeedback, now, timestamp};
+
+/// What kind of feedback it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = FeedbackType)]
+pub enum Kind {
+    /// The answer was good.
+    Positive,
+    /// It was not.
+    Negative,
+    /// Something could be better.
+    Suggestion,
+    /// Something is broken.
+    Bug,
+}
+
+impl Kind {
+    const ALL: [Self; 4] = [Self::Positive, Self::Negative, Self::Suggestion, Self::Bug];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Positive => "positive",
+            Self::Negative => "negative",
+            Self::Suggestion => "suggestion",
+            Self::Bug => "bug",
+        }
+    }
+}
+
+/// What somebody thinks of an answer.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct FeedbackRequest {
+    /// What kind of feedback it is.
+    #[serde(rename = "type")]
+    kind: Kind,
+    /// What there is to say.
+    #[serde(default)]
+    #[schema(max_length = 2000, nullable = true, example = "정확한 코드였습니다")]
+    comment: Option<String>,
+    /// The code it is about.
+    #[serde(default)]
+    #[schema(max_length = 50000, nullable = true)]
+    code_snippet: Option<String>,
+    /// The question it is about.
+    #[serde(default)]
+    #[schema(max_length = 10000, nullable = true)]
+    user_question: Option<String>,
+    /// The message it is about. What was said of the same message before gives way.
+    #[serde(default)]
+    #[schema(nullable = true, example = json!(null))]
+    message_id: Option<String>,
+    /// 1 to 5; where it is absent, `positive` counts as 5 and `negative` as 1.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 5, nullable = true)]
+    rating: Option<i64>,
+}
+
+/// That feedback was kept.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FeedbackResponse {
+    /// Always true.
+    success: bool,
+    /// Always `success`.
+    #[schema(example = "success")]
+    status: &'static str,
+    #[schema(example = "fb_0198c5a0-0000-7000-8000-000000000000")]
+    feedback_id: String,
+    /// What was done, for a person.
+    message: String,
+    /// RFC 3339.
+    timestamp: String,
+}
+
+/// Keeps what you think of an answer, on this machine only.
+#[utoipa::path(
+    post, path = "/api/v1/submit-feedback", tag = "feedback", request_body = FeedbackRequest,
+    responses(
+        (status = 200, description = "It is kept", body = FeedbackResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn submit_feedback(
+    State(app): State<App>,
+    caller: Caller,
+    language: Language,
+    Body(request): Body<FeedbackRequest>,
+) -> Result<Json<FeedbackResponse>, Rejection> {
+    check(&request).map_err(language.rejection())?;
+    let (feedback_id, time) = keep(&app, &caller, &request).await.map_err(language.rejection())?;
+    let message = Message::new("의견을 저장했습니다. 고맙습니다!", "your feedback was kept; thank you");
+    let message = message.text(language).to_owned();
+    Ok(Json(FeedbackResponse { success: true, status: "success", feedback_id, message, timestamp: timestamp(time) }))
+}
+
+fn check(request: &FeedbackRequest) -> Result<(), Error> {
+    let mut invalid = Invalid::default();
+    invalid.at_most("comment", request.comment.as_deref(), 2_000);
+    invalid.at_most("code_snippet", request.code_snippet.as_deref(), 50_000);
+    invalid.at_most("user_question", request.user_question.as_deref(), 10_000);
+    invalid.within("rating", request.rating, 1, 5);
+    invalid.into_result()
+}
+
+async fn keep(app: &App, caller: &Caller, request: &FeedbackRequest) -> Result<(String, i64), Error> {
+    if let Some(id) = &request.message_id
+        && app.store.message(&caller.owner, id).await?.is_none()
+    {
+        let message = Message::new("없는 메시지입니다", "there is no such message");
+        return Err(Error::Unknown(Invalid::field("message_id", message)));
+    }
+    let new = NewFeedback {
+        message_id: request.message_id.as_deref(),
+        kind: request.kind.as_str(),
+        rating: request.rating,
+        comment: request.comment.as_deref().unwrap_or_default(),
+        code_snippet: request.code_snippet.as_deref().unwrap_or_default(),
+        user_question: request.user_question.as_deref().unwrap_or_default(),
+    };
+    Ok(app.store.add_feedback(&caller.owner, new).await?)
+}
+
+/// Feedback in figures.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FeedbackStats {
+    /// Always `success`.
+    #[schema(example = "success")]
+    status: &'static str,
+    total_feedback: i64,
+    /// How often there was each type.
+    #[schema(example = json!({"positive": 3, "negative": 1, "suggestion": 0, "bug": 0}))]
+    by_type: BTreeMap<&'static str, i64>,
+    /// 1 to 5; null where nothing was rated.
+    average_rating: Option<f64>,
+    /// How much there was in the last seven days.
+    last_7_days: i64,
+    /// Days of the last 30 with feedback, the latest first.
+    last_days: Vec<FeedbackDay>,
+}
+
+/// Feedback of one day.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FeedbackDay {
+    /// UTC.
+    #[schema(example = "2024-12-28")]
+    date: String,
+    count: i64,
+}
+
+/// Shows this key's user's feedback in figures.
+#[utoipa::path(
+    get, path = "/api/v1/feedback/stats", tag = "feedback",
+    responses(
+        (status = 200, description = "The figures", body = FeedbackStats),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn feedback_stats(
+    State(app): State<App>,
+    caller: Caller,
+    language: Language,
+) -> Result<Json<FeedbackStats>, Rejection> {
+    stats(&app, &caller.owner).await.map(Json).map_err(language.rejection())
+}
+
+async fn stats(app: &App, owner: &str) -> Result<FeedbackStats, Error> {
+    const DAY: i64 = 24 * 60 * 60 * 1000;
+    let counts = app.store.feedback_by_kind(owner).await?;
+    let count = |kind: Kind| counts.iter().find(|(name, _)| name == kind.as_str()).map_or(0, |(_, count)| *count);
+    let by_type: BTreeMap<&str, i64> = Kind::ALL.into_iter().map(|kind| (kind.as_str(), count(kind))).collect();
+    let days = app.store.feedback_by_day(owner, now() - 30 * DAY).await?;
+    let week = timestamp(now() - 7 * DAY);
+    Ok(FeedbackStats {
+        status: "success",
+        total_feedback: by_type.values().sum(),
+        by_type,
+        average_rating: app.store.average_rating(owner).await?,
+        last_7_days: days.iter().filter(|day| day.date.as_str() > &week[..10]).map(|day| day.count).sum(),
+        last_days: days.into_iter().map(|day| FeedbackDay { date: day.date, count: day.count }).collect(),
+    })
+}
+
+/// How much feedback to show.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct FeedbackParameters {
+    /// At most so much, 1 to 100; 10 if absent.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<i64>,
+}
+
+/// The latest feedback.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RecentFeedback {
+    /// Always `success`.
+    #[schema(example = "success")]
+    status: &'static str,
+    /// Newest first.
+    items: Vec<FeedbackItem>,
+}
+
+/// What somebody thought of an answer.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FeedbackItem {
+    id: String,
+    /// `positive`, `negative`, `suggestion` or `bug`.
+    #[serde(rename = "type")]
+    kind: String,
+    comment: String,
+    code_snippet: String,
+    user_question: String,
+    message_id: Option<String>,
+    rating: Option<i64>,
+    /// RFC 3339.
+    timestamp: String,
+}
+
+impl From<store::Feedback> for FeedbackItem {
+    fn from(feedback: store::Feedback) -> Self {
+        Self {
+            id: feedback.id,
+            kind: feedback.kind,
+            comment: feedback.comment,
+            code_snippet: feedback.code_snippet,
+            user_question: feedback.user_question,
+            message_id: feedback.message_id,
+            rating: feedback.rating,
+            timestamp: timestamp(feedback.created_at),
+        }
+    }
+}
+
+/// Shows what this key's user said last.
+#[utoipa::path(
+    get, path = "/api/v1/feedback/recent", tag = "feedback", params(FeedbackParameters),
+    responses(
+        (status = 200, description = "The feedback", body = RecentFeedback),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn recent_feedback(
+    State(app): State<App>,
+    caller: Caller,
+    language: Language,
+    Parameters(parameters): Parameters<FeedbackParameters>,
+) -> Result<Json<RecentFeedback>, Rejection> {
+    let mut invalid = Invalid::default();
+    let limit = invalid.within("limit", parameters.limit, 1, 100).unwrap_or(10);
+    invalid.into_result().map_err(language.rejection())?;
+    let found = app.store.recent_feedback(&caller.owner, limit).await.map_err(language.rejection())?;
+    Ok(Json(RecentFeedback { status: "success", items: found.into_iter().map(FeedbackItem::from).collect() }))
+}
+
+/// Deletes what was said.
+#[utoipa::path(
+    delete, path = "/api/v1/feedback/{id}", tag = "feedback", params(("id" = String, Path, description = "The feedback's id")),
+    responses(
+        (status = 200, description = "It is gone", body = DoneResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn delete_feedback(
+    State(app): State<App>,
+    caller: Caller,
+    language: Language,
+    Id(id): Id,
+) -> Result<Json<DoneResponse>, Rejection> {
+    if !app.store.delete_feedback(&caller.owner, &id).await.map_err(language.rejection())? {
+        return Err(language.rejection()(Error::NotFound));
+    }
+    Ok(Json(DoneResponse::new(language, "의견을 삭제했습니다", "the feedback was deleted")))
+}

@@ -1,0 +1,232 @@
+//! `GET /health`: whether HAPA can be asked, in short for anybody and in detail for its owner.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use engine::State as ModelState;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::remote::RemoteHealth;
+use crate::base::i18n::Language;
+use crate::doctor::{Issues, Status, Told};
+use crate::http::error::Problem;
+use crate::http::state::{App, VERSION};
+use crate::models::Memory;
+use crate::remote::State as RemoteState;
+use crate::settings::RemotePolicy;
+use crate::system::Sample;
+
+/// HAPA's health, without anything private.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HealthResponse {
+    status: Status,
+    #[schema(example = "0.4.0")]
+    version: &'static str,
+    /// RFC 3339.
+    timestamp: String,
+    system_info: SystemInfo,
+    environment_validation: EnvironmentValidation,
+}
+
+/// How busy the machine is, in percent.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SystemInfo {
+    cpu_usage: f32,
+    memory_usage: f32,
+    disk_usage: f32,
+}
+
+impl SystemInfo {
+    /// Of one look at the machine, to a tenth.
+    pub fn of(sample: &Sample) -> Self {
+        Self { cpu_usage: tenth(sample.cpu), memory_usage: tenth(sample.memory), disk_usage: tenth(sample.disk) }
+    }
+}
+
+/// What is wrong with the installation, counted.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EnvironmentValidation {
+    status: Status,
+    issues: Issues,
+}
+
+/// Tells how HAPA is, to anybody.
+#[utoipa::path(
+    get, path = "/health", tag = "system", security(()),
+    responses(
+        (status = 200, description = "The API answers", body = HealthResponse),
+        (status = 503, description = "The database does not answer", body = HealthResponse),
+    )
+)]
+pub async fn health(State(app): State<App>) -> (StatusCode, Json<HealthResponse>) {
+    let sample = *app.system.borrow();
+    let state = app.models.state();
+    let status = status(&app, &state);
+    let mut issues = app.checkup.latest().issues();
+    if !sample.store_answers {
+        // The file may look well from outside.
+        issues.critical = issues.critical.max(1);
+    }
+    let code = if status == Status::Unhealthy { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let response = HealthResponse {
+        status,
+        version: VERSION,
+        timestamp: jiff::Timestamp::now().to_string(),
+        system_info: SystemInfo::of(&sample),
+        environment_validation: EnvironmentValidation { status: issues.status(), issues },
+    };
+    (code, Json(response))
+}
+
+/// What was asked for has to work: the model of this machine, the remote server, or both. Where both may answer, a machine without
+/// any model is as it should be.
+fn status(app: &App, state: &ModelState) -> Status {
+    if !app.system.borrow().store_answers {
+        return Status::Unhealthy;
+    }
+    let policy = app.settings.current().remote_policy;
+    let local = match state {
+        ModelState::Ready(_) | ModelState::Asleep => true,
+        ModelState::Absent => policy == RemotePolicy::LocalThenRemote,
+        ModelState::Loading { .. } | ModelState::Failed { .. } => false,
+    };
+    let remote = matches!(app.remote.state(), RemoteState::Up(_));
+    let works = match policy {
+        RemotePolicy::LocalOnly => local,
+        RemotePolicy::LocalThenRemote => local && remote,
+        RemotePolicy::Remote => remote,
+    };
+    if works { Status::Healthy } else { Status::Degraded }
+}
+
+fn tenth(value: f32) -> f32 {
+    (value * 10.0).round() / 10.0
+}
+
+/// How HAPA is, for its owner.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DetailedHealthResponse {
+    status: Status,
+    version: &'static str,
+    model: ModelHealth,
+    backend: BackendHealth,
+    remote: RemoteHealth,
+    devices: Vec<DeviceHealth>,
+    queue: QueueHealth,
+    memory: Memory,
+    /// What was looked at in the installation, good things too, in the language of `Accept-Language`.
+    findings: Vec<Told>,
+    /// Seconds since the process started.
+    uptime_seconds: f64,
+}
+
+/// The model, and what it is doing.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub struct ModelHealth {
+    /// `absent`, `asleep`, `loading`, `ready` or `failed`.
+    state: &'static str,
+    /// The model file's name without its ending.
+    name: Option<String>,
+    /// While it loads, the share that is in memory, 0 to 1.
+    progress: Option<f32>,
+    /// Bytes of weights.
+    size_bytes: Option<u64>,
+    /// Tokens that question and answer may have together.
+    context: Option<u32>,
+    /// Why it failed.
+    message: Option<String>,
+}
+
+/// Where the model runs.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BackendHealth {
+    /// The device; null while nothing is loaded.
+    device: Option<String>,
+    /// How the model was fitted into this machine, in the language of `Accept-Language`; null while nothing is loaded.
+    #[schema(example = "24 of 24 layers on the processor")]
+    placement: Option<String>,
+}
+
+/// A device that models can run on.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DeviceHealth {
+    /// What llama.cpp calls it, such as `CUDA0`.
+    name: String,
+    /// What its maker calls it.
+    description: String,
+    /// Whether it is a GPU.
+    gpu: bool,
+    /// Bytes of its memory.
+    memory_bytes: u64,
+    /// Of those, bytes that are free.
+    free_bytes: u64,
+}
+
+/// Requests in the house.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct QueueHealth {
+    /// Requests that wait for their turn.
+    waiting: usize,
+    /// Requests that the model works on.
+    active: usize,
+    /// Requests that may wait or be worked on at a time.
+    capacity: usize,
+}
+
+impl QueueHealth {
+    /// As it is now.
+    pub fn of(app: &App) -> Self {
+        let load = app.models.load();
+        Self { waiting: load.waiting(), active: load.active, capacity: load.capacity }
+    }
+}
+
+impl From<engine::Device> for DeviceHealth {
+    fn from(device: engine::Device) -> Self {
+        let engine::Device { name, description, gpu, memory_bytes, free_bytes, .. } = device;
+        Self { name, description, gpu, memory_bytes, free_bytes }
+    }
+}
+
+/// Tells how HAPA is in detail: the model, the device, the queue.
+#[utoipa::path(
+    get, path = "/health/detailed", tag = "system",
+    responses(
+        (status = 200, description = "The details", body = DetailedHealthResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn health_detailed(State(app): State<App>, language: Language) -> Json<DetailedHealthResponse> {
+    let state = app.models.state();
+    let status = status(&app, &state);
+    let placement = app.models.placement().map(|placement| placement.text(language).to_owned());
+    let device = if let ModelState::Ready(model) = &state { Some(model.device.clone()) } else { None };
+    let model = match state {
+        ModelState::Absent => ModelHealth { state: "absent", ..Default::default() },
+        ModelState::Asleep => ModelHealth { state: "asleep", ..Default::default() },
+        ModelState::Loading { progress } => {
+            ModelHealth { state: "loading", progress: Some(progress), ..Default::default() }
+        }
+        ModelState::Failed { message } => ModelHealth { state: "failed", message: Some(message), ..Default::default() },
+        ModelState::Ready(model) => ModelHealth {
+            state: "ready",
+            name: Some(model.name),
+            size_bytes: Some(model.size_bytes),
+            context: Some(model.context),
+            ..Default::default()
+        },
+    };
+    Json(DetailedHealthResponse {
+        status,
+        version: VERSION,
+        model,
+        backend: BackendHealth { device, placement },
+        remote: RemoteHealth::of(&app, language),
+        devices: app.models.devices().await.into_iter().map(DeviceHealth::from).collect(),
+        queue: QueueHealth::of(&app),
+        memory: app.models.memory(),
+        findings: app.checkup.latest().told(language),
+        uptime_seconds: app.started.elapsed().as_secs_f64(),
+    })
+}

@@ -1,0 +1,297 @@
+//! `GET /api/v1/user/history`: what was asked and answered.
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::{IntoParams, ToSchema};
+
+use super::conversations::DoneResponse;
+use crate::access::keys::Caller;
+use crate::assistant::generate::{ContextFile, ModelType};
+use crate::base::i18n::{Language, Message};
+use crate::base::validation::Invalid;
+use crate::error::Error;
+use crate::http::error::{Problem, Rejection};
+use crate::http::extract::{Body, Id, Parameters};
+use crate::http::state::App;
+use crate::store;
+use crate::store::{Query, timestamp};
+
+/// Which part of the history to show.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct HistoryParameters {
+    /// At most so many, 1 to 100; 10 if absent.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<i64>,
+    /// Leaving out so many of the newest.
+    #[param(minimum = 0)]
+    offset: Option<i64>,
+    /// With all these words in the question or the answer, as parts of words too, in any case.
+    #[param(max_length = 200)]
+    search: Option<String>,
+    /// In this programming language.
+    language: Option<String>,
+    /// Not before this time, RFC 3339.
+    #[param(format = DateTime)]
+    from: Option<String>,
+    /// Before this time, RFC 3339.
+    #[param(format = DateTime)]
+    to: Option<String>,
+    /// With an answer that was thought well or ill of: rated 4 or 5, or 1 or 2.
+    #[param(inline)]
+    opinion: Option<Opinion>,
+}
+
+/// What was thought of an answer.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Opinion {
+    /// Rated 4 or 5.
+    Positive,
+    /// Rated 1 or 2.
+    Negative,
+}
+
+/// A page of the history, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HistoryResponse {
+    /// Always `success`.
+    #[schema(example = "success")]
+    status: &'static str,
+    items: Vec<HistoryItem>,
+    /// How many there are in all.
+    total_count: i64,
+    /// Whether there are more after these.
+    has_more: bool,
+}
+
+/// A question with its answer.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HistoryItem {
+    id: String,
+    question: String,
+    /// The whole answer, markdown, as far as it came.
+    response: String,
+    /// When it was asked, RFC 3339.
+    timestamp: String,
+    /// Whether the answer came to its end.
+    success: bool,
+    /// Seconds from the question to the end of the answer.
+    duration: f64,
+    /// Tokens of prompt and answer.
+    tokens: i64,
+    language: String,
+    conversation_id: String,
+    /// 1 to 5, where it was rated.
+    rating: Option<i64>,
+    model_used: String,
+    /// Where the model ran: `local` or `remote`.
+    backend: String,
+    /// Tokens per second, once the answer had begun.
+    tokens_per_second: Option<f64>,
+    /// `stop`, `length`, `cancelled`, `interrupted` or `failed`; null while the model works.
+    finish_reason: Option<String>,
+    generated_code: String,
+    explanation: String,
+    /// The code that the question was about.
+    code_context: Option<String>,
+    /// The files that the question was about.
+    files: Vec<ContextFile>,
+    model_type: ModelType,
+    /// How many earlier messages were left out of the prompt, so that it fitted.
+    dropped_messages: i64,
+    /// The ids of all versions of this question at its place in the conversation, oldest first, its own too. Versions come from
+    /// `replaces`; `shown` goes to another one.
+    versions: Vec<String>,
+    /// Whether another version has its place in the thread now.
+    replaced: bool,
+}
+
+impl From<store::Message> for HistoryItem {
+    fn from(message: store::Message) -> Self {
+        Self {
+            success: matches!(message.finish.as_deref(), Some("stop" | "length")),
+            timestamp: timestamp(message.created_at),
+            duration: message.duration_ms as f64 / 1000.0,
+            tokens: message.prompt_tokens + message.completion_tokens,
+            id: message.id,
+            question: message.question,
+            response: message.answer,
+            language: message.language,
+            conversation_id: message.conversation_id,
+            rating: message.rating,
+            model_used: message.model,
+            backend: message.backend,
+            tokens_per_second: message.tokens_per_second,
+            finish_reason: message.finish,
+            generated_code: message.generated_code,
+            explanation: message.explanation,
+            code_context: message.code_context,
+            files: ContextFile::read(message.files.as_deref()),
+            model_type: ModelType::of(&message.kind).unwrap_or_default(),
+            dropped_messages: message.dropped,
+            versions: message.versions.split(',').map(str::to_owned).collect(),
+            replaced: message.superseded,
+        }
+    }
+}
+
+/// Shows what this key's user asked, newest first.
+#[utoipa::path(
+    get, path = "/api/v1/user/history", tag = "history", params(HistoryParameters),
+    responses(
+        (status = 200, description = "A page of the history", body = HistoryResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn history(
+    State(app): State<App>,
+    caller: Caller,
+    language: Language,
+    Parameters(parameters): Parameters<HistoryParameters>,
+) -> Result<Json<HistoryResponse>, Rejection> {
+    let query = query(parameters).map_err(language.rejection())?;
+    let found = app.store.history(&caller.owner, &query).await;
+    let (messages, total_count) = found.map_err(language.rejection())?;
+    let items: Vec<HistoryItem> = messages.into_iter().map(HistoryItem::from).collect();
+    let has_more = has_more(query.offset, items.len(), total_count);
+    Ok(Json(HistoryResponse { status: "success", items, total_count, has_more }))
+}
+
+/// One message of the history.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HistoryItemResponse {
+    /// Always `success`.
+    #[schema(example = "success")]
+    status: &'static str,
+    #[serde(flatten)]
+    item: HistoryItem,
+}
+
+/// Shows one message.
+#[utoipa::path(
+    get, path = "/api/v1/user/history/{id}", tag = "history", params(("id" = String, Path, description = "The message's id")),
+    responses(
+        (status = 200, description = "The message", body = HistoryItemResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn history_item(
+    State(app): State<App>,
+    caller: Caller,
+    language: Language,
+    Id(id): Id,
+) -> Result<Json<HistoryItemResponse>, Rejection> {
+    let found = app.store.message(&caller.owner, &id).await.map_err(language.rejection())?;
+    let item = found.ok_or(Error::NotFound).map_err(language.rejection())?.into();
+    Ok(Json(HistoryItemResponse { status: "success", item }))
+}
+
+/// Deletes one message, and its conversation if nothing is left of it.
+#[utoipa::path(
+    delete, path = "/api/v1/user/history/{id}", tag = "history", params(("id" = String, Path, description = "The message's id")),
+    responses(
+        (status = 200, description = "It is gone", body = DoneResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn delete_history_item(
+    State(app): State<App>,
+    caller: Caller,
+    language: Language,
+    Id(id): Id,
+) -> Result<Json<DoneResponse>, Rejection> {
+    if !app.store.delete_message(&caller.owner, &id).await.map_err(language.rejection())? {
+        return Err(language.rejection()(Error::NotFound));
+    }
+    app.models.forget();
+    Ok(Json(DoneResponse::new(language, "기록을 삭제했습니다", "the message was deleted")))
+}
+
+/// That all is to be deleted.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct DeleteRequest {
+    /// Must be true.
+    #[schema(schema_with = confirmed)]
+    confirm: bool,
+}
+
+/// The schema of a field that must be true.
+fn confirmed() -> utoipa::openapi::Object {
+    ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([true])).description(Some("Must be true.")).build()
+}
+
+/// Deletes all that this key's user asked and was answered.
+#[utoipa::path(
+    delete, path = "/api/v1/user/history", tag = "history", request_body = DeleteRequest,
+    responses(
+        (status = 200, description = "It is gone", body = DoneResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn delete_history(
+    State(app): State<App>,
+    caller: Caller,
+    language: Language,
+    Body(request): Body<DeleteRequest>,
+) -> Result<Json<DoneResponse>, Rejection> {
+    if !request.confirm {
+        let message = Message::new("삭제하려면 true여야 합니다", "must be true to delete all");
+        return Err(language.rejection()(Error::Invalid(Invalid::field("confirm", message))));
+    }
+    let deleted = app.store.delete_history(&caller.owner).await.map_err(language.rejection())?;
+    // Answers that can be given again, and what the models remember, are the user's too.
+    app.answers.clear(None);
+    app.offers.clear();
+    app.models.forget();
+    let (ko, en) = (format!("기록 {deleted}개를 삭제했습니다"), format!("{deleted} messages were deleted"));
+    Ok(Json(DoneResponse::new(language, &ko, &en)))
+}
+
+/// Whether there are more after a page.
+pub fn has_more(offset: i64, shown: usize, total: i64) -> bool {
+    i64::try_from(shown).is_ok_and(|shown| offset.saturating_add(shown) < total)
+}
+
+fn query(parameters: HistoryParameters) -> Result<Query, Error> {
+    let mut invalid = Invalid::default();
+    let (limit, offset) = page(&mut invalid, parameters.limit, parameters.offset, 10);
+    invalid.at_most("search", parameters.search.as_deref(), 200);
+    let mut time = |name: &str, value: Option<String>| {
+        let parsed = value.map(|value| value.parse::<jiff::Timestamp>());
+        match parsed {
+            Some(Err(_)) => {
+                let example = "2024-12-28T10:00:00Z";
+                invalid.add(
+                    name,
+                    Message::new(format!("{example} 형식이어야 합니다"), format!("must look like {example}")),
+                );
+                None
+            }
+            Some(Ok(time)) => Some(time.as_millisecond()),
+            None => None,
+        }
+    };
+    let (from, to) = (time("from", parameters.from), time("to", parameters.to));
+    invalid.into_result()?;
+    let named = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
+    let rated = parameters.opinion.map(|opinion| match opinion {
+        Opinion::Positive => (4, 5),
+        Opinion::Negative => (1, 2),
+    });
+    Ok(Query { limit, offset, search: named(parameters.search), language: named(parameters.language), from, to, rated })
+}
+
+/// The bounds of a page; what is outside of them is noted.
+pub fn page(invalid: &mut Invalid, limit: Option<i64>, offset: Option<i64>, usual: i64) -> (i64, i64) {
+    let (limit, offset) = (limit.unwrap_or(usual), offset.unwrap_or(0));
+    if !(1..=100).contains(&limit) {
+        invalid.add("limit", Message::new("1에서 100 사이여야 합니다", "must be from 1 to 100"));
+    }
+    if offset < 0 {
+        invalid.add("offset", Message::new("0 이상이어야 합니다", "must not be negative"));
+    }
+    (limit, offset)
+}

@@ -1,0 +1,189 @@
+//! `/api/v1/keys`: who may use the API.
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::conversations::DoneResponse;
+use crate::access::keys::{Caller, Permission, Wish};
+use crate::base::i18n::{Language, Message};
+use crate::base::validation::Invalid;
+use crate::error::Error;
+use crate::http::error::{Problem, Rejection};
+use crate::http::extract::{Body, Id};
+use crate::http::state::App;
+use crate::store::{StoredKey, now, timestamp};
+
+/// What is known of a key. The key itself is not kept.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct KeyItem {
+    id: String,
+    name: String,
+    /// The key's first characters.
+    #[schema(example = "hapa_1a2b3c…")]
+    hint: String,
+    kind: KeyKind,
+    /// Whose history its requests belong to.
+    user: String,
+    permissions: Vec<Permission>,
+    /// RFC 3339.
+    created_at: String,
+    /// RFC 3339; null if it does not end.
+    expires_at: Option<String>,
+    /// Whether its time is over.
+    expired: bool,
+    /// RFC 3339, to the minute; null if it was never used.
+    last_used_at: Option<String>,
+}
+
+/// What a key is for.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyKind {
+    /// Somebody made it.
+    Made,
+    /// For trying out, in development.
+    Demo,
+    /// The installation's own; it cannot be revoked and has no limits.
+    Installation,
+}
+
+impl From<StoredKey> for KeyItem {
+    fn from(key: StoredKey) -> Self {
+        Self {
+            id: key.id,
+            name: key.name,
+            hint: key.hint,
+            kind: match key.kind.as_str() {
+                "installation" => KeyKind::Installation,
+                "demo" => KeyKind::Demo,
+                _ => KeyKind::Made,
+            },
+            user: key.owner,
+            permissions: Permission::parse_list(&key.permissions),
+            created_at: timestamp(key.created_at),
+            expires_at: key.expires_at.map(timestamp),
+            expired: key.expires_at.is_some_and(|end| end <= now()),
+            last_used_at: key.last_used_at.map(timestamp),
+        }
+    }
+}
+
+/// All keys.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct KeysResponse {
+    /// Always `success`.
+    #[schema(example = "success")]
+    status: &'static str,
+    /// The latest first.
+    keys: Vec<KeyItem>,
+}
+
+/// A key that is to be made.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct KeyRequest {
+    /// What you will call it.
+    #[schema(min_length = 1, max_length = 100, pattern = r"\S", example = "VS Code")]
+    name: String,
+    /// What it may be used for; all but `admin` if absent. No key may do more than the one that makes it.
+    #[serde(default)]
+    #[schema(min_items = 1, max_items = 5, nullable = true)]
+    permissions: Option<Vec<Permission>>,
+    /// Days until it ends; API_KEY_EXPIRY_DAYS if absent.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 3650, nullable = true)]
+    expires_in_days: Option<u32>,
+    /// Whose history its requests belong to; yours if absent. Only the app's own user may name another.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._-]+$", nullable = true)]
+    user: Option<String>,
+    /// Makes the demo key, which takes the place of the one before; in development only.
+    #[serde(default)]
+    demo: bool,
+}
+
+/// A key that was made.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct KeyResponse {
+    /// Always `success`.
+    #[schema(example = "success")]
+    status: &'static str,
+    /// The key itself, shown here and never again.
+    #[schema(example = "hapa_00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff")]
+    key: String,
+    #[serde(flatten)]
+    item: KeyItem,
+}
+
+/// Lists all keys, the latest first.
+#[utoipa::path(
+    get, path = "/api/v1/keys", tag = "keys",
+    responses(
+        (status = 200, description = "The keys", body = KeysResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn keys(State(app): State<App>, language: Language) -> Result<Json<KeysResponse>, Rejection> {
+    let keys = app.keys.list().await.map_err(language.rejection())?;
+    Ok(Json(KeysResponse { status: "success", keys: keys.into_iter().map(KeyItem::from).collect() }))
+}
+
+/// Makes a key. It is shown once and kept as a hash.
+#[utoipa::path(
+    post, path = "/api/v1/keys", tag = "keys", request_body = KeyRequest,
+    responses(
+        (status = 200, description = "The key", body = KeyResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn make_key(
+    State(app): State<App>,
+    caller: Caller,
+    language: Language,
+    Body(request): Body<KeyRequest>,
+) -> Result<Json<KeyResponse>, Rejection> {
+    let wish = wish(request).map_err(language.rejection())?;
+    let (key, kept) = app.keys.make(&caller, wish).await.map_err(language.rejection())?;
+    Ok(Json(KeyResponse { status: "success", key: key.reveal().to_owned(), item: kept.into() }))
+}
+
+fn wish(request: KeyRequest) -> Result<Wish, Error> {
+    let mut invalid = Invalid::default();
+    invalid.not_blank("name", &request.name);
+    invalid.at_most("name", Some(&request.name), 100);
+    let permissions = request.permissions.unwrap_or_else(|| Permission::USUAL.to_vec());
+    if !(1..=Permission::ALL.len()).contains(&permissions.len()) {
+        invalid.add("permissions", Message::new("1개에서 5개 사이여야 합니다", "must be 1 to 5"));
+    }
+    invalid.within("expires_in_days", request.expires_in_days, 1, 3650);
+    if let Some(user) = &request.user
+        && !(user.len() <= 64
+            && !user.is_empty()
+            && user.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)))
+    {
+        let ko = "1자에서 64자 사이의 영문자, 숫자, '.', '_', '-'여야 합니다";
+        let en = "must be 1 to 64 letters, digits, dots, underscores or hyphens";
+        invalid.add("user", Message::new(ko, en));
+    }
+    invalid.into_result()?;
+    let KeyRequest { name, expires_in_days: days, user, demo, .. } = request;
+    Ok(Wish { name: name.trim().to_owned(), permissions, days, user, demo })
+}
+
+/// Revokes a key: from now on it opens nothing.
+#[utoipa::path(
+    delete, path = "/api/v1/keys/{id}", tag = "keys", params(("id" = String, Path, description = "The key's id")),
+    responses(
+        (status = 200, description = "It is revoked", body = DoneResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn revoke_key(
+    State(app): State<App>,
+    language: Language,
+    Id(id): Id,
+) -> Result<Json<DoneResponse>, Rejection> {
+    app.keys.revoke(&id).await.map_err(language.rejection())?;
+    Ok(Json(DoneResponse::new(language, "키를 폐기했습니다", "the key was revoked")))
+}

@@ -1,0 +1,111 @@
+//! `GET /api/v1/logs`: what HAPA wrote down about its work.
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::base::i18n::Language;
+use crate::base::validation::Invalid;
+use crate::error::Error;
+use crate::http::error::{Problem, Rejection};
+use crate::http::extract::Parameters;
+use crate::http::state::App;
+use crate::logging::log_reader::{Filter, Level, Line};
+
+/// Which lines to show.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct LogParameters {
+    /// At most so many, 1 to 1000; 200 if absent.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<i64>,
+    /// Of this level or a worse one; all if absent.
+    #[param(inline)]
+    level: Option<Level>,
+    /// With this text in them, in any case.
+    #[param(max_length = 200)]
+    search: Option<String>,
+    /// Only lines before this place: `next` of a page, or the `cursor` of a line.
+    #[param(minimum = 0)]
+    before: Option<i64>,
+}
+
+/// A part of the log.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LogsResponse {
+    /// Always `success`.
+    #[schema(example = "success")]
+    status: &'static str,
+    /// Oldest first. There are no questions, no code and no keys in them.
+    lines: Vec<LogLine>,
+    /// What to give as `before` for the lines before these; null at the beginning of the log.
+    next: Option<u64>,
+}
+
+/// A line of the log.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LogLine {
+    /// Its place in the log; one that is larger is newer.
+    cursor: u64,
+    /// RFC 3339.
+    time: String,
+    /// `TRACE`, `DEBUG`, `INFO`, `WARN` or `ERROR`.
+    level: String,
+    message: String,
+    /// The part of HAPA that wrote it.
+    target: String,
+    /// What else it carries, such as `request_id` and `duration_ms`.
+    #[schema(value_type = Object)]
+    fields: Map<String, Value>,
+}
+
+impl From<Line> for LogLine {
+    fn from(line: Line) -> Self {
+        Self {
+            cursor: line.at,
+            time: line.timestamp,
+            level: line.level,
+            message: line.message,
+            target: line.target,
+            fields: line.fields,
+        }
+    }
+}
+
+/// Shows the newest lines of the log, or those before a place in it.
+#[utoipa::path(
+    get, path = "/api/v1/logs", tag = "system", params(LogParameters),
+    responses(
+        (status = 200, description = "A part of the log", body = LogsResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn logs(
+    State(app): State<App>,
+    language: Language,
+    Parameters(parameters): Parameters<LogParameters>,
+) -> Result<Json<LogsResponse>, Rejection> {
+    let mut invalid = Invalid::default();
+    let limit = invalid.within("limit", parameters.limit, 1, 1000).unwrap_or(200);
+    invalid.within("before", parameters.before, 0, i64::MAX);
+    invalid.at_most("search", parameters.search.as_deref(), 200);
+    invalid.into_result().map_err(language.rejection())?;
+    let filter = Filter {
+        limit: usize::try_from(limit).unwrap_or_default(),
+        level: parameters.level.unwrap_or_default(),
+        search: parameters.search.unwrap_or_default(),
+        before: parameters.before.and_then(|before| u64::try_from(before).ok()),
+    };
+    let log = app.log.clone();
+    let page = tokio::task::spawn_blocking(move || log.read(&filter)).await;
+    let failed = |error: &dyn std::fmt::Display| Error::Internal(format!("could not read the log: {error}"));
+    let page = page.map_err(|error| failed(&error)).and_then(|page| page.map_err(|error| failed(&error)));
+    let page = page.map_err(language.rejection())?;
+    Ok(Json(LogsResponse {
+        status: "success",
+        lines: page.lines.into_iter().map(LogLine::from).collect(),
+        next: page.next,
+    }))
+}

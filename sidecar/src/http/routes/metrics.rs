@@ -1,0 +1,30 @@
+//! `GET /metrics`: all figures for Prometheus.
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+
+use crate::http::state::App;
+
+/// The engine's lanes, the most urgent first.
+const LANES: [&str; 3] = ["completion", "chat", "background"];
+
+/// Shows all figures in Prometheus's text format. Open without a key: there are numbers in it, and no names.
+#[utoipa::path(
+    get, path = "/metrics", tag = "system", security(()),
+    responses((status = 200, description = "The figures", body = String, content_type = "text/plain; version=0.0.4; charset=utf-8"))
+)]
+pub async fn metrics(State(app): State<App>) -> Response {
+    let metrics = &app.metrics;
+    let (sample, load, cache) = (*app.system.borrow(), app.models.load(), app.answers.stats());
+    metrics.set("hapa_system_cpu_usage_percent", &[], sample.cpu.into());
+    metrics.set("hapa_system_memory_usage_bytes", &[], sample.memory_bytes as f64);
+    metrics.set("hapa_system_disk_usage_bytes", &[], sample.disk_bytes as f64);
+    for (lane, waiting) in LANES.into_iter().zip(load.lanes) {
+        metrics.set("hapa_queue_depth", &[("lane", lane)], waiting as f64);
+    }
+    metrics.counted("hapa_cache_hits_total", cache.hits);
+    metrics.counted("hapa_cache_misses_total", cache.misses);
+    let kind = "text/plain; version=0.0.4; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], metrics.render()).into_response()
+}

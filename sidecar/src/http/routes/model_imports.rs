@@ -1,0 +1,52 @@
+//! `PUT /api/v1/models/imports/{name}`: taking in a model file that somebody has already.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header;
+use futures_util::TryStreamExt;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::base::i18n::Language;
+use crate::error::Error;
+use crate::http::error::{Problem, Rejection};
+use crate::http::extract::{Id, is_file};
+use crate::http::state::App;
+use crate::settings::ModelId;
+
+/// A model that was taken in.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ImportedModel {
+    /// Always `success`.
+    #[schema(example = "success")]
+    status: &'static str,
+    /// Its id in the list of models.
+    id: ModelId,
+}
+
+/// Takes in a model file, which is the body. It is checked as a download is, and then one of the models.
+#[utoipa::path(
+    put, path = "/api/v1/models/imports/{name}", tag = "models",
+    params(("name" = String, Path, description = "The file's name, which ends in `.gguf`", example = "my-model.gguf")),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The file"),
+    responses(
+        (status = 200, description = "It is one of the models", body = ImportedModel),
+        (status = "4XX", description = "The request was refused", body = Problem),
+        (status = "5XX", description = "The file could not be kept", body = Problem),
+    )
+)]
+pub async fn import_model(
+    State(app): State<App>,
+    language: Language,
+    Id(name): Id,
+    request: Request,
+) -> Result<Json<ImportedModel>, Rejection> {
+    if !is_file(request.headers()) {
+        return Err(language.rejection()(Error::NotBytes));
+    }
+    let expected = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let bytes = Body::into_data_stream(request.into_body()).map_err(|error| error.to_string());
+    let id = app.models.take_in(&name, expected, bytes).await.map_err(language.rejection())?;
+    Ok(Json(ImportedModel { status: "success", id }))
+}

@@ -1,0 +1,67 @@
+//! `/api/v1/settings`: what the user has chosen.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::base::i18n::Language;
+use crate::http::error::{Problem, Rejection};
+use crate::http::extract::Body;
+use crate::http::state::App;
+use crate::settings::{Patch, Settings};
+
+/// The settings that are in force.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SettingsResponse {
+    /// Always `success`.
+    #[schema(example = "success")]
+    status: &'static str,
+    #[schema(value_type = Settings)]
+    settings: Arc<Settings>,
+    /// Settings that a variable of the environment decides, each with that variable. They cannot be changed here.
+    from_environment: BTreeMap<&'static str, &'static str>,
+    /// Settings that have changed and count from the next start of HAPA on.
+    restart_required: Vec<&'static str>,
+}
+
+impl SettingsResponse {
+    fn new(app: &App, settings: Arc<Settings>) -> Json<Self> {
+        let (from_environment, restart_required) =
+            (app.settings.fixed().variables(), app.settings.waiting_for_restart());
+        Json(Self { status: "success", settings, from_environment, restart_required })
+    }
+}
+
+/// Shows the settings.
+#[utoipa::path(
+    get, path = "/api/v1/settings", tag = "settings",
+    responses(
+        (status = 200, description = "The settings that are in force", body = SettingsResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn settings(State(app): State<App>) -> Json<SettingsResponse> {
+    SettingsResponse::new(&app, app.settings.current())
+}
+
+/// Changes settings. They are kept, and in force at once but for those that `restart_required` names; null brings a default back.
+#[utoipa::path(
+    patch, path = "/api/v1/settings", tag = "settings", request_body = Patch,
+    responses(
+        (status = 200, description = "The settings that are in force now", body = SettingsResponse),
+        (status = "4XX", description = "The request was refused", body = Problem),
+    )
+)]
+pub async fn change_settings(
+    State(app): State<App>,
+    language: Language,
+    Body(patch): Body<Patch>,
+) -> Result<Json<SettingsResponse>, Rejection> {
+    app.settings.check(&patch).and_then(|()| app.models.check(&patch)).map_err(language.rejection())?;
+    let settings = app.settings.change(&patch).await.map_err(language.rejection())?;
+    Ok(SettingsResponse::new(&app, settings))
+}

@@ -1,0 +1,149 @@
+//! Why something could not be had from the hub: a closed list, each with a word for programs and a sentence for people.
+//!
+//! Nothing that the hub says about its own errors is passed on.
+
+use std::io;
+
+use crate::base::i18n::Message;
+
+/// Why something could not be had from the hub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Problem {
+    /// The address of the hub is none that may be asked.
+    NoHub,
+    /// No connection, or none that can be trusted.
+    Unreachable,
+    /// It is not there.
+    Missing,
+    /// The hub wants an account that has agreed to something.
+    Closed,
+    /// The hub has too much to do, or has been asked too often.
+    Busy,
+    /// The hub has an error of its own.
+    Broken,
+    /// It points to a host that is not the hub's.
+    Foreign(String),
+    /// What it says cannot be read.
+    Garbled,
+    /// It does not say what the file's bytes are to be.
+    NoHash,
+    /// The connection ends before the file does.
+    CutOff,
+    /// Nothing comes for too long.
+    Silent,
+    /// The disk has less room than so many bytes.
+    Full(u64),
+    /// The bytes are not those that the hub named.
+    Wrong,
+    /// The bytes are in order and no model that can be used.
+    Flawed(String),
+    /// The disk did not do as asked.
+    Disk(String),
+}
+
+impl Problem {
+    /// What an error of the disk means, with so many bytes still to write.
+    #[must_use]
+    pub fn of_disk(error: &io::Error, missing: u64) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                Self::Full(missing)
+            }
+            _ => Self::Disk(error.to_string()),
+        }
+    }
+
+    /// The word for it.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::NoHub => "no_hub",
+            Self::Unreachable => "unreachable",
+            Self::Missing => "missing",
+            Self::Closed => "closed",
+            Self::Busy => "busy",
+            Self::Broken => "broken",
+            Self::Foreign(_) => "foreign",
+            Self::Garbled => "garbled",
+            Self::NoHash => "no_hash",
+            Self::CutOff => "cut_off",
+            Self::Silent => "silent",
+            Self::Full(_) => "full",
+            Self::Wrong => "wrong",
+            Self::Flawed(_) => "flawed",
+            Self::Disk(_) => "disk",
+        }
+    }
+
+    /// Whether the same may succeed a moment later.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Unreachable | Self::Busy | Self::Broken | Self::CutOff | Self::Silent)
+    }
+
+    /// What went wrong, and what helps.
+    #[must_use]
+    pub fn message(&self) -> Message {
+        let (ko, en) = match self {
+            Self::NoHub => (
+                "HF_ENDPOINT는 https://로 시작하는 주소여야 합니다".into(),
+                "HF_ENDPOINT must be an address that begins with https://".into(),
+            ),
+            Self::Unreachable => (
+                "모델 저장소에 연결할 수 없습니다; 네트워크와 프록시 설정을 확인하세요".into(),
+                "the model hub cannot be reached; look at the network and the proxy".into(),
+            ),
+            Self::Missing => ("모델 저장소에 그런 파일이 없습니다".into(), "the model hub has nothing by that name".into()),
+            Self::Closed => (
+                "모델 저장소가 로그인과 동의를 요구합니다; 그 페이지에서 받은 파일을 models 폴더에 넣으세요".into(),
+                "the model hub asks for an account that has agreed to its terms; download the file there and put it into the models folder"
+                    .into(),
+            ),
+            Self::Busy => (
+                "모델 저장소가 요청을 너무 많이 받았습니다; 잠시 뒤에 다시 시도하세요".into(),
+                "the model hub has been asked too often; try again later".into(),
+            ),
+            Self::Broken => ("모델 저장소에 오류가 있습니다".into(), "the model hub has an error of its own".into()),
+            Self::Foreign(host) => (
+                format!("모델 저장소가 다른 서버(`{host}`)로 보내려 하며, 따라가지 않습니다"),
+                format!("the model hub points to another server, `{host}`, which is not followed"),
+            ),
+            Self::Garbled => ("모델 저장소의 응답을 읽을 수 없습니다".into(), "what the model hub sends cannot be read".into()),
+            Self::NoHash => (
+                "모델 저장소가 파일의 SHA-256을 알려 주지 않아 확인할 수 없습니다".into(),
+                "the model hub does not say the file's SHA-256, so it could not be checked".into(),
+            ),
+            Self::CutOff => ("모델 저장소와의 연결이 끊겼습니다".into(), "the connection to the model hub broke off".into()),
+            Self::Silent => (
+                "모델 저장소에서 제한 시간 동안 아무것도 오지 않았습니다".into(),
+                "nothing came from the model hub for too long".into(),
+            ),
+            Self::Full(missing) => (
+                format!("디스크에 {}이 더 필요합니다; 공간을 비우고 이어받으세요", size(*missing)),
+                format!("the disk needs room for {} more; make room, and go on", size(*missing)),
+            ),
+            Self::Wrong => (
+                "받은 파일이 저장소가 말한 것과 다릅니다 (SHA-256 불일치); 지웠으니 다시 받으세요".into(),
+                "what came is not what the hub named: its SHA-256 differs; it was removed, so download it again".into(),
+            ),
+            Self::Flawed(flaw) => (
+                format!("받은 파일은 쓸 수 있는 모델이 아닙니다: {flaw}"),
+                format!("what came is no model that can be used: {flaw}"),
+            ),
+            Self::Disk(error) => (
+                format!("디스크에 쓸 수 없습니다: {error}"),
+                format!("could not write to the disk: {error}"),
+            ),
+        };
+        Message { ko, en }
+    }
+}
+
+fn size(bytes: u64) -> String {
+    const MIB: u64 = 1024 * 1024;
+    if bytes < 1024 * MIB {
+        format!("{} MiB", bytes.div_ceil(MIB))
+    } else {
+        format!("{:.1} GiB", bytes as f64 / (1024 * MIB) as f64)
+    }
+}

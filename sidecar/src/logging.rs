@@ -1,0 +1,82 @@
+//! Where log lines go: sentences to stderr, one JSON object a line to `logs/app.log`.
+
+mod json_format;
+pub mod log_reader;
+mod rotating_file;
+
+use std::io::{self, IsTerminal};
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::watch;
+use tracing_subscriber::fmt::format::JsonFields;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
+
+use crate::config::Config;
+use crate::settings::{LogLevel, Settings};
+
+/// llama.cpp tells much that helps only its own developers.
+const QUIET: &str = "llama-cpp-2=warn";
+
+/// Whether `text` says which log lines to write.
+#[must_use]
+pub fn is_filter(text: &str) -> bool {
+    !text.trim().is_empty() && EnvFilter::builder().parse(text).is_ok()
+}
+
+/// A started log, whose level can still be changed.
+#[derive(Debug)]
+pub struct Log {
+    level: LogLevel,
+    filter: reload::Handle<EnvFilter, Registry>,
+}
+
+/// Starts logging for this process. Until [`Log::follow`] the level is what the environment says, or the default.
+///
+/// A line is in the file when the call that wrote it returns: nothing waits in memory, so nothing is lost when the process ends.
+///
+/// # Errors
+/// When the log file cannot be opened.
+pub fn start(config: &Config) -> io::Result<Log> {
+    let level = config.settings.log_level.clone().unwrap_or_else(|| config.default_settings().log_level);
+    let (filter, handle) = reload::Layer::new(filter(&level));
+    let terminal = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).with_target(false);
+    let lines = fmt::layer()
+        .fmt_fields(JsonFields::new())
+        .event_format(line::Lines)
+        .with_ansi(false)
+        .with_writer(Mutex::new(file::open(config)?));
+    // A second start in one process, as in tests, keeps the first.
+    let _ = tracing_subscriber::registry().with(filter).with(terminal).with(lines).try_init();
+    Ok(Log { level, filter: handle })
+}
+
+impl Log {
+    /// Keeps to the level of `settings` from now on, as long as there is somebody who can change them.
+    pub fn follow(mut self, mut settings: watch::Receiver<Arc<Settings>>) {
+        let level = settings.borrow_and_update().log_level.clone();
+        self.change(level);
+        tokio::spawn(async move {
+            while settings.changed().await.is_ok() {
+                let level = settings.borrow_and_update().log_level.clone();
+                self.change(level);
+            }
+        });
+    }
+
+    fn change(&mut self, level: LogLevel) {
+        if level == self.level {
+            return;
+        }
+        match self.filter.reload(filter(&level)) {
+            Ok(()) => tracing::info!(level_now = %level.0, "from now on the log has the level {}", level.0),
+            Err(error) => tracing::warn!(%error, "could not change the log's level to {}", level.0),
+        }
+        self.level = level;
+    }
+}
+
+fn filter(level: &LogLevel) -> EnvFilter {
+    EnvFilter::builder().parse_lossy(format!("{QUIET},{}", level.0))
+}

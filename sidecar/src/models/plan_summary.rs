@@ -1,0 +1,60 @@
+//! How a model was fitted into this machine, in one sentence.
+
+use engine::fit::{Cells, Fit};
+
+use crate::base::i18n::Message;
+
+/// The sentence: where its layers are, and what had to be made smaller.
+pub fn sentence(fit: &Fit, trained: Option<u32>) -> Message {
+    let (layers, gpu) = (fit.layers, fit.gpu_layers);
+    let (mut ko, mut en) = match gpu {
+        0 => (format!("레이어 {layers}개 모두 CPU"), format!("{layers} of {layers} layers on the processor")),
+        _ if gpu == layers => {
+            (format!("레이어 {layers}개 모두 GPU"), format!("{layers} of {layers} layers on the GPU"))
+        }
+        _ => (format!("레이어 {layers}개 중 {gpu}개 GPU"), format!("{gpu} of {layers} layers on the GPU")),
+    };
+    if fit.cells == Cells::Small {
+        ko += ", 메모리가 부족해 대화는 8비트로 보관";
+        en += ", conversations kept at 8 bits for want of memory";
+    }
+    let (context, shorter) = (fit.context, trained.is_some_and(|most| fit.context < most));
+    if shorter {
+        ko += &format!(", 대화 하나에 {context} 토큰까지");
+        en += &format!(", up to {context} tokens in one conversation");
+    }
+    Message::new(ko, en)
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::fit::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn it_says_where_the_layers_are_and_what_is_smaller_than_it_could_be() {
+        let usual = Fit {
+            context: 16_384,
+            memory: 16_384,
+            cells: Cells::Exact,
+            step: 512,
+            layers: 24,
+            gpu_layers: 0,
+            main: Bytes::default(),
+            gpu: Bytes::default(),
+        };
+        for (fit, expected) in [
+            (usual, "24 of 24 layers on the processor"),
+            (Fit { gpu_layers: 24, ..usual }, "24 of 24 layers on the GPU"),
+            (Fit { gpu_layers: 7, ..usual }, "7 of 24 layers on the GPU"),
+            (
+                Fit { cells: Cells::Small, context: 4096, ..usual },
+                "24 of 24 layers on the processor, conversations kept at 8 bits for want of memory, up to 4096 tokens in one \
+                 conversation",
+            ),
+        ] {
+            assert_eq!(sentence(&fit, Some(16_384)).en, expected);
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Where the key for the remote server is kept: in the system's keychain, or in a file that only its owner can read.
+//!
+//! A key is kept together with the server that it was given for, and is never sent to another one.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use keyring::Entry;
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+use utoipa::ToSchema;
+
+use crate::access::keys::write_private;
+use crate::base::i18n::Message;
+use crate::config::{Config, Secret};
+use crate::error::Error;
+
+/// The name under which keychains show it.
+const SERVICE: &str = "HAPA";
+
+/// How long a keychain may take. One that has not answered by then is not asked again by this process.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A keychain has not answered in time. The thread that waits for it is left alone, and there is never a second one.
+static HANGS: AtomicBool = AtomicBool::new(false);
+
+/// Where a key is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = RemoteKeyPlace)]
+pub enum Kept {
+    /// In the variable AI_MODEL_API_KEY.
+    Environment,
+    /// In the system's keychain.
+    Keychain,
+    /// In the file `remote.key` of the data folder.
+    File,
+}
+
+/// A key, with where it is kept and which server it is for; `None` for any.
+#[derive(Debug, Clone)]
+pub struct Key {
+    secret: Secret,
+    server: Option<String>,
+    /// Where it is kept.
+    pub kept: Kept,
+}
+
+impl Key {
+    /// The key, if it is for this server.
+    #[must_use]
+    pub fn for_server(&self, origin: &str) -> Option<&Secret> {
+        self.server.as_deref().is_none_or(|server| server == origin).then_some(&self.secret)
+    }
+}
+
+/// The place where the key is kept. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Safe(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    given: Option<Secret>,
+    file: PathBuf,
+    /// The name in the keychain; `None` where there is to be none.
+    entry: Option<String>,
+    /// What was read already.
+    known: Mutex<Option<Option<Key>>>,
+}
+
+/// What is kept.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    server: String,
+    key: String,
+}
+
+impl Safe {
+    /// The safe of this installation. Nothing is read yet.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let entry = config.keychain.then(|| format!("remote server of {}", config.data.display()));
+        let given = config.remote_key.clone();
+        Self(Arc::new(Inner { given, file: config.remote_key_file(), entry, known: Mutex::default() }))
+    }
+
+    /// The key that there is.
+    pub async fn key(&self) -> Option<Key> {
+        if let Some(secret) = &self.0.given {
+            return Some(Key { secret: secret.clone(), server: None, kept: Kept::Environment });
+        }
+        let known = self.known().clone();
+        if let Some(known) = known {
+            return known;
+        }
+        // Where there is a file, there was no keychain.
+        let key = match read_file(&self.0.file) {
+            Some(written) => Some(written.with(Kept::File)),
+            None => self.in_keychain(|entry| entry.get_password()).await.and_then(|text| {
+                let written: Written = serde_json::from_str(&text).ok()?;
+                Some(written.with(Kept::Keychain))
+            }),
+        };
+        *self.known() = Some(key.clone());
+        key
+    }
+
+    /// Keeps a key for this server, in place of the one before.
+    ///
+    /// # Errors
+    /// When the environment has decided, or it can be kept nowhere.
+    pub async fn keep(&self, key: String, origin: String) -> Result<(), Error> {
+        self.is_ours()?;
+        let written = Written { server: origin, key };
+        let text = serde_json::to_string(&written).expect("two texts");
+        let copy = text.clone();
+        let kept = if self.in_keychain(move |entry| entry.set_password(&copy)).await.is_some() {
+            remove(&self.0.file)?;
+            Kept::Keychain
+        } else {
+            write_private(&self.0.file, &text).map_err(|error| self.problem("write", &error))?;
+            Kept::File
+        };
+        *self.known() = Some(Some(written.with(kept)));
+        Ok(())
+    }
+
+    /// Removes the key.
+    ///
+    /// # Errors
+    /// When the environment has decided, or it cannot be removed.
+    pub async fn remove(&self) -> Result<(), Error> {
+        self.is_ours()?;
+        // An entry that is not there is as good as removed.
+        let _ = self.in_keychain(|entry| entry.delete_credential()).await;
+        remove(&self.0.file)?;
+        *self.known() = Some(None);
+        Ok(())
+    }
+
+    fn is_ours(&self) -> Result<(), Error> {
+        if self.0.given.is_none() {
+            return Ok(());
+        }
+        Err(Error::Conflict(Message::new(
+            "키가 환경 변수 AI_MODEL_API_KEY(으)로 정해져 있습니다",
+            "the key is set by AI_MODEL_API_KEY in the environment",
+        )))
+    }
+
+    /// Does something with the keychain, where there is one that answers.
+    async fn in_keychain<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Entry) -> keyring::Result<T> + Send + 'static,
+    ) -> Option<T> {
+        let name = self.0.entry.clone()?;
+        if HANGS.load(Ordering::Relaxed) {
+            return None;
+        }
+        let (done, result) = oneshot::channel();
+        // A thread of its own: keychains block, and one that hangs must not keep the runtime from ending.
+        let thread = std::thread::Builder::new().name("keychain".into());
+        let open = move || Entry::new(SERVICE, &name).and_then(|entry| work(&entry));
+        thread.spawn(move || done.send(open()).is_ok()).ok()?;
+        match tokio::time::timeout(PATIENCE, result).await {
+            Ok(Ok(Ok(value))) => Some(value),
+            Ok(Ok(Err(keyring::Error::NoEntry))) => None,
+            Ok(Ok(Err(error))) => {
+                tracing::info!("no keychain can be used: {}", kind(&error));
+                None
+            }
+            Ok(Err(_)) => None,
+            Err(_) => {
+                HANGS.store(true, Ordering::Relaxed);
+                tracing::warn!("the system's keychain does not answer; the remote server's key is kept in a file");
+                None
+            }
+        }
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Option<Option<Key>>> {
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn problem(&self, what: &str, error: &io::Error) -> Error {
+        Error::Internal(format!("could not {what} `{}`: {error}", self.0.file.display()))
+    }
+}
+
+impl Written {
+    fn with(self, kept: Kept) -> Key {
+        Key { secret: self.key.into(), server: Some(self.server), kept }
+    }
+}
+
+fn read_file(file: &Path) -> Option<Written> {
+    serde_json::from_str(&std::fs::read_to_string(file).ok()?).ok()
+}
+
+fn remove(file: &Path) -> Result<(), Error> {
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Error::Internal(format!("could not remove `{}`: {error}", file.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// An error of a keychain, without what it may quote.
+fn kind(error: &keyring::Error) -> &'static str {
+    match error {
+        keyring::Error::NoStorageAccess(_) => "it cannot be opened",
+        keyring::Error::NoDefaultStore | keyring::Error::PlatformFailure(_) => "there is none that answers",
+        _ => "it refused",
+    }
+}

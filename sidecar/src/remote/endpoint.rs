@@ -1,0 +1,150 @@
+//! Where a remote server is, as its user writes it, and the addresses that are asked there.
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+use utoipa::ToSchema;
+
+use crate::base::http_client;
+use crate::base::i18n::Message;
+
+/// Characters of an address at most.
+const LONGEST: usize = 2000;
+
+/// The address of an OpenAI-compatible server: its base, or that with `/v1`, or the whole address of one of its endpoints.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(transparent)]
+#[schema(as = RemoteEndpoint, max_length = 2000, pattern = "^https?://[^\\s@?#]+$", example = "https://models.example/v1")]
+pub struct Endpoint(pub String);
+
+impl Endpoint {
+    /// What it means.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read(&self) -> Result<Address, Message> {
+        let text = self.0.trim();
+        let url = Url::parse(text).ok().filter(|url| url.has_host() && text.len() <= LONGEST);
+        let Some(mut url) = url.filter(|url| matches!(url.scheme(), "http" | "https")) else {
+            return Err(Message::new(
+                "https://로 시작하는 주소여야 합니다",
+                "must be an address that begins with https://",
+            ));
+        };
+        if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+            return Err(Message::new(
+                "주소에 사용자 이름, 암호, `?`, `#`을 쓸 수 없습니다; 키는 따로 저장하세요",
+                "must have no user, password, `?` or `#`; the key is kept apart",
+            ));
+        }
+        if url.scheme() == "http" && !web::is_loopback(&url) {
+            return Err(Message::new(
+                "https://여야 합니다; http://는 이 컴퓨터의 서버(127.0.0.1, localhost)에만 쓸 수 있습니다",
+                "must begin with https://; http:// is for servers of this machine (127.0.0.1, localhost)",
+            ));
+        }
+        let path = url.path().trim_end_matches('/');
+        let base = ["/chat/completions", "/completions"].iter().find_map(|end| path.strip_suffix(end));
+        let base = match base.unwrap_or(path) {
+            "" => "/v1".to_owned(),
+            base => base.to_owned(),
+        };
+        url.set_path(&base);
+        Ok(Address { base: url })
+    }
+}
+
+/// An endpoint that was read: everything that is asked of the server is below its base.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    base: Url,
+}
+
+impl Address {
+    /// Where conversations are gone on with.
+    #[must_use]
+    pub fn chat(&self) -> String {
+        format!("{}/chat/completions", self.base)
+    }
+
+    /// Where texts are gone on with.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!("{}/completions", self.base)
+    }
+
+    /// Where the models are listed.
+    #[must_use]
+    pub fn models(&self) -> String {
+        format!("{}/models", self.base)
+    }
+
+    /// The server itself, which a key belongs to, such as `https://models.example`.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        self.base.origin().ascii_serialization()
+    }
+
+    /// Whether it is spoken to without TLS, as a server of this machine may be.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.base.scheme() == "http"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Address, String> {
+        Endpoint(text.into()).read().map_err(|problem| problem.en)
+    }
+
+    #[test]
+    fn every_way_to_write_an_address_means_the_same_server() {
+        for text in [
+            "https://models.example",
+            "https://models.example/",
+            " https://models.example/v1 ",
+            "https://models.example/v1/",
+            "https://models.example/v1/completions",
+            "https://models.example/v1/chat/completions",
+            "https://MODELS.example:443/v1/chat/completions/",
+        ] {
+            let address = read(text).unwrap();
+            assert_eq!(address.chat(), "https://models.example/v1/chat/completions", "{text}");
+            assert_eq!(address.text(), "https://models.example/v1/completions", "{text}");
+            assert_eq!(address.models(), "https://models.example/v1/models", "{text}");
+            assert_eq!(address.origin(), "https://models.example", "{text}");
+        }
+        assert_eq!(read("https://a.example/api/v1").unwrap().chat(), "https://a.example/api/v1/chat/completions");
+        assert_eq!(read("http://[::1]:8080").unwrap().models(), "http://[::1]:8080/v1/models");
+    }
+
+    #[test]
+    fn only_this_machine_is_spoken_to_without_tls() {
+        for text in ["http://127.0.0.1:8000", "http://127.9.9.9", "http://localhost:1/v1", "http://[::1]/v1"] {
+            assert!(read(text).unwrap().is_plain(), "{text}");
+        }
+        for text in [
+            "http://models.example",
+            "http://192.168.0.2:8000",
+            "http://localhost.example",
+            "http://127.0.0.1.example",
+            "http://0.0.0.0",
+            "http://[::ffff:127.0.0.1]",
+        ] {
+            assert!(read(text).unwrap_err().contains("must begin with https://"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_of_a_server_is_refused() {
+        for text in ["", "models.example", "ftp://models.example", "file:///etc/passwd", "https://", "javascript:1"] {
+            assert!(read(text).unwrap_err().contains("https://"), "{text}");
+        }
+        for text in ["https://u@a.example", "https://u:p@a.example", "https://a.example?key=1", "https://a.example#x"] {
+            assert!(read(text).unwrap_err().contains("the key is kept apart"), "{text}");
+        }
+        assert!(read(&format!("https://a.example/{}", "x".repeat(2000))).is_err());
+    }
+}

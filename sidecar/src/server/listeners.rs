@@ -1,0 +1,115 @@
+//! Where the API is served: the documented port, and what else that asks for.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+
+use handshake::{DEFAULT_PORT, Exit};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use super::{StartError, connections};
+use crate::config::Config;
+use crate::http::state::App;
+use crate::{http, tls};
+
+/// The ports that are listened on.
+pub struct Listeners {
+    api: TcpListener,
+    tls: Option<TlsAcceptor>,
+    /// For the window and the command line, where `api` is not plain HTTP on this machine's address.
+    own: Option<TcpListener>,
+    metrics: Option<TcpListener>,
+}
+
+impl From<TcpListener> for Listeners {
+    fn from(api: TcpListener) -> Self {
+        Self { api, tls: None, own: None, metrics: None }
+    }
+}
+
+impl Listeners {
+    /// Binds the port that was asked for, or else the user's `choice`, the documented one or the next that is free, and those
+    /// beside it. A choice that is taken is not insisted on: the window, where it can be changed, needs the API.
+    ///
+    /// # Errors
+    /// When a port that was asked for is taken, none is free, or the certificate cannot be used.
+    pub async fn bind(config: &Config, choice: Option<u32>) -> Result<Self, StartError> {
+        let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
+        let api = bind_api(config, choice).await?;
+        let reachable = [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv4Addr::UNSPECIFIED.into()].contains(&config.host);
+        let own = match &tls {
+            None if reachable => None,
+            _ => Some(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(|error| {
+                StartError::new(Exit::PortTaken, format!("could not listen on a port of this machine: {error}"))
+            })?),
+        };
+        let metrics = match config.metrics_port {
+            Some(port) => Some(bind(config.host, port, "METRICS_PORT").await?),
+            None => None,
+        };
+        Ok(Self { api, tls, own, metrics })
+    }
+
+    /// Where the API is, such as `http://127.0.0.1:8000`.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn address(&self) -> io::Result<String> {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        Ok(format!("{scheme}://{}", self.api.local_addr()?))
+    }
+
+    /// The port of 127.0.0.1 that programs of this machine use, over plain HTTP.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn own_port(&self) -> io::Result<u16> {
+        Ok(self.own.as_ref().unwrap_or(&self.api).local_addr()?.port())
+    }
+
+    /// Serves the API on all of them, until the app shuts down.
+    pub(super) async fn serve(self, app: &App) {
+        let (router, shutdown) = (http::router(app.clone()), &app.shutdown);
+        let serve = |listener, tls, router| connections::serve(listener, tls, router, shutdown.clone());
+        let own = self.own.map(|listener| serve(listener, None, router.clone()));
+        let metrics = self.metrics.map(|listener| serve(listener, None, http::metrics_router(app.clone())));
+        tokio::join!(
+            serve(self.api, self.tls, router),
+            async {
+                if let Some(own) = own {
+                    own.await;
+                }
+            },
+            async {
+                if let Some(metrics) = metrics {
+                    metrics.await;
+                }
+            },
+        );
+    }
+}
+
+async fn bind_api(config: &Config, choice: Option<u32>) -> Result<TcpListener, StartError> {
+    if let Some(port) = config.port {
+        return bind(config.host, port, "PORT or --port").await;
+    }
+    if let Some(port) = choice.and_then(|port| u16::try_from(port).ok()) {
+        match bind(config.host, port, "the setting `port`").await {
+            Ok(listener) => return Ok(listener),
+            Err(error) => tracing::warn!("{error}; until then another port is used"),
+        }
+    }
+    for port in (DEFAULT_PORT..DEFAULT_PORT + 100).chain([0]) {
+        if let Ok(listener) = TcpListener::bind((config.host, port)).await {
+            return Ok(listener);
+        }
+    }
+    Err(StartError::new(Exit::PortTaken, format!("could not listen on any port of {}", config.host)))
+}
+
+async fn bind(host: IpAddr, port: u16, choice: &str) -> Result<TcpListener, StartError> {
+    TcpListener::bind((host, port)).await.map_err(|error| {
+        let help = format!("choose another with {choice}, or end the program that has it");
+        StartError::new(Exit::PortTaken, format!("could not listen on port {port}: {error}; {help}"))
+    })
+}

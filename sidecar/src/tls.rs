@@ -1,0 +1,39 @@
+//! The certificate that the API is served with over TLS.
+
+use std::sync::Arc;
+
+use handshake::Exit;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::config::TlsFiles;
+use crate::server::StartError;
+
+/// Reads certificate and key.
+///
+/// # Errors
+/// When a file cannot be read, is no PEM file, or the two do not belong together.
+pub fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, StartError> {
+    let problem = |variable: &str, path: &std::path::Path, error: &dyn std::fmt::Display| {
+        StartError::new(Exit::Config, format!("{variable} is `{}`, which cannot be used: {error}", path.display()))
+    };
+    let unusable = |error: &dyn std::fmt::Display| problem("SSL_CERT_PATH", &files.certificate, error);
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&files.certificate)
+        .and_then(Iterator::collect)
+        .map_err(|error| unusable(&error))?;
+    if chain.is_empty() {
+        return Err(unusable(&"there is no certificate in it"));
+    }
+    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| problem("SSL_KEY_PATH", &files.key, &error))?;
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("the provider knows the usual versions of TLS")
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(|error| problem("SSL_KEY_PATH", &files.key, &error))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
