@@ -4,13 +4,13 @@ mod reader;
 mod variables;
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use self::reader::ConfigError;
 use self::reader::Reader;
-pub use self::reader::{ConfigError, Problem};
 pub use self::variables::{Unknown, VARIABLES, Variable, page, unknown};
-use crate::hub::Patience;
+use crate::base::retry::RetryPolicy;
 use crate::settings::{Fixed, LogLevel, Settings};
 
 /// What this process was told when it was started.
@@ -65,7 +65,7 @@ pub struct Config {
     /// Where models are downloaded from.
     pub hf_endpoint: String,
     /// How long downloads of models wait, and how often they are tried.
-    pub download_patience: Patience,
+    pub download_retry: RetryPolicy,
     /// Settings that the environment decides.
     pub settings: Fixed,
 }
@@ -169,7 +169,7 @@ impl Config {
             log_rotation: reader.flag("LOG_FILE_ROTATION").unwrap_or(true),
             log_max_size: reader.size("LOG_MAX_SIZE").unwrap_or(50_000_000),
             hf_endpoint: reader.url("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".into()),
-            download_patience: Patience::default(),
+            download_retry: RetryPolicy::default(),
             settings,
             data,
         };
@@ -211,6 +211,22 @@ impl Config {
     #[must_use]
     pub fn remote_key_file(&self) -> PathBuf {
         self.data.join("remote.key")
+    }
+
+    /// The parts of the data folder, each with its files and folders.
+    #[must_use]
+    pub fn data_parts(&self) -> [(&'static str, Vec<PathBuf>); 4] {
+        let with_suffix = |suffix: &str| {
+            let mut name = self.database.clone().into_os_string();
+            name.push(suffix);
+            PathBuf::from(name)
+        };
+        [
+            ("models", vec![self.models()]),
+            ("database", vec![self.database.clone(), with_suffix("-wal"), with_suffix("-shm")]),
+            ("states", vec![self.states()]),
+            ("logs", self.log_file().parent().map(Path::to_owned).into_iter().collect()),
+        ]
     }
 
     /// Where log lines go.

@@ -16,8 +16,10 @@ pub use self::monitor::{Checkup, watch};
 use crate::base::i18n::{Language, Message};
 use crate::config::Config;
 use crate::remote::{Remote, State, is_on};
+use crate::settings::Settings;
+use crate::store::kept_settings;
 use crate::system::Room;
-use crate::{config, settings, system};
+use crate::{config, system};
 
 /// How long the database may be read through where somebody waits for the result.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -26,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub async fn examine(config: &Config) -> Report {
     let room = system::room(&config.data);
     let mut findings = storage::findings(config, &room, PATIENCE).await;
-    let settings = settings::kept_in(config).await;
+    let settings = effective_settings(config).await;
     let on = is_on(&settings);
     findings.push(model::file(config, &room, on));
     findings.push(model::backends());
@@ -36,6 +38,13 @@ pub async fn examine(config: &Config) -> Report {
     findings.extend(remote::finding(&settings, &state));
     findings.extend(surroundings(config));
     Report { findings }
+}
+
+/// The settings as a HAPA on this installation would have them now. The database is only read.
+async fn effective_settings(config: &Config) -> Settings {
+    let mut settings = Settings::from_rows(config.default_settings(), &kept_settings(&config.database).await);
+    config.settings.apply(&mut settings);
+    settings
 }
 
 /// What was asked for and is not about files of HAPA's own.

@@ -16,20 +16,18 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-pub use self::downloads::{Download, Phase};
+pub use self::downloads::{Download, DownloadError, OnInstalled, Phase};
 pub use self::endpoint::{FileName, Repository, Revision};
-pub use self::error::Problem;
-pub use self::fetch::{Known, Patience, hash};
+pub use self::error::Error;
+pub use self::fetch::{Known, hash};
 pub use self::records::Label as Origin;
 pub use self::search::{Found, Offer};
 
 use self::client::Asking;
 use self::downloads::Downloads;
 use self::endpoint::Endpoint;
+use crate::base::model_id::ModelId;
 use crate::config::Config;
-use crate::error::Error;
-use crate::models::Models;
-use crate::settings::ModelId;
 
 /// A handle to the hub. Clones share it.
 #[derive(Debug, Clone)]
@@ -55,9 +53,9 @@ pub struct Source {
 impl Hub {
     /// The hub that the configuration names.
     #[must_use]
-    pub fn new(config: &Config, models: Models) -> Self {
-        let asking = Asking::new(Endpoint::new(&config.hf_endpoint), config.download_patience);
-        Self(Arc::new(Inner { asking, downloads: Downloads::new(config.models(), models) }))
+    pub fn new(config: &Config, on_installed: OnInstalled) -> Self {
+        let asking = Asking::new(Endpoint::new(&config.hf_endpoint), config.download_retry);
+        Self(Arc::new(Inner { asking, downloads: Downloads::new(config.models(), on_installed) }))
     }
 
     /// Goes on with the downloads that an earlier process left, and stops all at `shutdown`.
@@ -69,7 +67,7 @@ impl Hub {
     ///
     /// # Errors
     /// When the model is there already, or too many downloads are.
-    pub async fn download(&self, source: Source) -> Result<(), Error> {
+    pub async fn download(&self, source: Source) -> Result<(), DownloadError> {
         self.0.downloads.begin(&self.0.asking, source).await
     }
 
@@ -77,7 +75,7 @@ impl Hub {
     ///
     /// # Errors
     /// When there is no such download.
-    pub async fn pause(&self, id: &ModelId, paused: bool) -> Result<(), Error> {
+    pub async fn pause(&self, id: &ModelId, paused: bool) -> Result<(), DownloadError> {
         self.0.downloads.pause(&self.0.asking, id, paused).await
     }
 
@@ -85,7 +83,7 @@ impl Hub {
     ///
     /// # Errors
     /// When there is no such download.
-    pub async fn give_up(&self, id: &ModelId) -> Result<(), Error> {
+    pub async fn give_up(&self, id: &ModelId) -> Result<(), DownloadError> {
         self.0.downloads.give_up(id).await
     }
 
@@ -112,7 +110,7 @@ impl Hub {
     /// # Errors
     /// When the hub does not answer in order.
     pub async fn search(&self, text: &str) -> Result<Vec<Found>, Error> {
-        search::repositories(&self.0.asking, text).await.map_err(Error::Hub)
+        search::repositories(&self.0.asking, text).await
     }
 
     /// The model files of a repository.
@@ -120,6 +118,6 @@ impl Hub {
     /// # Errors
     /// When the hub does not answer in order.
     pub async fn offers(&self, repository: &Repository) -> Result<Vec<Offer>, Error> {
-        search::files(&self.0.asking, repository).await.map_err(Error::Hub)
+        search::files(&self.0.asking, repository).await
     }
 }

@@ -19,12 +19,6 @@ use crate::settings::{LogLevel, Settings};
 /// llama.cpp tells much that helps only its own developers.
 const QUIET: &str = "llama-cpp-2=warn";
 
-/// Whether `text` says which log lines to write.
-#[must_use]
-pub fn is_filter(text: &str) -> bool {
-    !text.trim().is_empty() && EnvFilter::builder().parse(text).is_ok()
-}
-
 /// A started log, whose level can still be changed.
 #[derive(Debug)]
 pub struct Log {
@@ -44,9 +38,9 @@ pub fn start(config: &Config) -> io::Result<Log> {
     let terminal = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).with_target(false);
     let lines = fmt::layer()
         .fmt_fields(JsonFields::new())
-        .event_format(line::Lines)
+        .event_format(json_format::Lines)
         .with_ansi(false)
-        .with_writer(Mutex::new(file::open(config)?));
+        .with_writer(Mutex::new(rotating_file::open(config)?));
     // A second start in one process, as in tests, keeps the first.
     let _ = tracing_subscriber::registry().with(filter).with(terminal).with(lines).try_init();
     Ok(Log { level, filter: handle })
@@ -79,4 +73,20 @@ impl Log {
 
 fn filter(level: &LogLevel) -> EnvFilter {
     EnvFilter::builder().parse_lossy(format!("{QUIET},{}", level.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_log_level_that_the_settings_accept_is_a_filter() {
+        let (fixed, _) = crate::settings::Fixed::read(&|_| None);
+        for level in ["off", "info", "info,sqlx=warn", "trace,a::b_c-d=debug,_x=off", "warn,a:=info"] {
+            let (read, problems) =
+                crate::settings::Fixed::read(&|name| (name == "LOG_LEVEL").then(|| level.to_owned()));
+            assert_ne!(read, fixed, "{level}: {problems:?}");
+            assert!(EnvFilter::builder().parse(level).is_ok(), "{level}");
+        }
+    }
 }

@@ -12,6 +12,7 @@ pub mod plan_summary;
 mod roles;
 mod watcher;
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -22,16 +23,17 @@ use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use self::crash_markers::Suspects;
-pub use self::files::{Listed, chosen, is_in_parts};
+pub use self::files::{Listed, chosen};
 use self::loader::{Keeper, Order};
 pub use self::memory_budget::Memory;
 use self::roles::Seats;
+use crate::base::fs::DiskError;
 use crate::base::i18n::Message;
+use crate::base::model_id::ModelId;
 use crate::base::validation::Invalid;
 use crate::config::Config;
-use crate::error::Error;
 use crate::settings;
-use crate::settings::{Change, ModelId, Patch};
+use crate::settings::{Change, Patch};
 
 /// What a model is wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, ToSchema)]
@@ -48,6 +50,52 @@ impl Role {
     fn of(lane: Lane) -> Self {
         if lane == Lane::Completion { Self::Completion } else { Self::Chat }
     }
+}
+
+/// Why a model could not be chosen, unloaded, imported or removed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no model with this id.
+    #[error("there is no such model")]
+    NotFound,
+    /// Settings name models that do not exist.
+    #[error("unknown models: {0}")]
+    Unknown(Invalid),
+    /// `HAPA_MODEL` decides which model chats.
+    #[error("HAPA_MODEL decides which model chats")]
+    FixedByEnvironment,
+    /// The file that `HAPA_MODEL` names is not removed.
+    #[error("HAPA_MODEL names this file")]
+    NamedByEnvironment,
+    /// The model is loaded.
+    #[error("the model is loaded")]
+    InUse,
+    /// The file could not be removed.
+    #[error("could not remove the model `{}`", .id.0)]
+    Remove {
+        /// The model.
+        id: ModelId,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// A settings change failed.
+    #[error(transparent)]
+    Settings(#[from] settings::Error),
+    /// A model of this name exists already.
+    #[error("a model of this name exists already")]
+    NameTaken,
+    /// The name or the bytes of an import are not those of a model.
+    #[error("not a model file: {0}")]
+    InvalidImport(#[from] Invalid),
+    /// The bytes of an import ended early.
+    #[error("the import was interrupted: {0}")]
+    Interrupted(String),
+    /// The disk refused an import.
+    #[error("the import could not be written: {0}")]
+    Disk(#[from] DiskError),
+    /// A blocking task failed.
+    #[error("a background task failed")]
+    Task(#[from] tokio::task::JoinError),
 }
 
 /// A handle to the models. Clones share them.
@@ -171,7 +219,7 @@ impl Models {
     /// The memory that models may take, and do.
     #[must_use]
     pub fn memory(&self) -> Memory {
-        self.0.seats.memory(budget::of(&self.0.settings.current()))
+        self.0.seats.memory(memory_budget::of(&self.0.settings.current()))
     }
 
     /// How the model that chats was fitted into this machine; `None` while it is not in memory.
@@ -179,7 +227,7 @@ impl Models {
     pub fn placement(&self) -> Option<Message> {
         let seat = self.0.seats.seat(Role::Chat)?;
         let (engine, fit) = seat.fitted()?;
-        engine.model().ok().map(|_| placement::sentence(fit, None))
+        engine.model().ok().map(|_| plan_summary::sentence(fit, None))
     }
 
     /// The devices that models can run on.
@@ -204,7 +252,7 @@ impl Models {
         // Reading the heads of files takes milliseconds each.
         let look = move || {
             let room = files::room(&models);
-            (files::list(&models, &room), others.iter().map(|need| budget::chat(need, &room)).collect())
+            (files::list(&models, &room), others.iter().map(|need| memory_budget::chat(need, &room)).collect())
         };
         tokio::task::spawn_blocking(look).await.unwrap_or_default()
     }
@@ -217,10 +265,7 @@ impl Models {
         let named = self.0.named.as_deref();
         let file = self.find(id).ok_or(Error::NotFound)?;
         if role == Role::Chat && named.is_some_and(|named| named != file) {
-            return Err(Error::Conflict(Message::new(
-                "대화 모델은 환경 변수 HAPA_MODEL(으)로 정해져 있습니다",
-                "the model that chats is set by HAPA_MODEL in the environment",
-            )));
+            return Err(Error::FixedByEnvironment);
         }
         if named.is_none() || role == Role::Completion {
             let mut patch = Patch::default();
@@ -259,19 +304,15 @@ impl Models {
     /// When there is no such model, it is in memory, or the environment names it.
     pub async fn remove(&self, id: &ModelId) -> Result<(), Error> {
         let file = self.file(id)?;
-        let conflict = |ko: &str, en: &str| Err(Error::Conflict(Message::new(ko, en)));
         if self.0.named.as_ref() == Some(&file) {
-            return conflict(
-                "환경 변수 HAPA_MODEL(으)로 정한 파일은 지울 수 없습니다",
-                "the file that HAPA_MODEL names in the environment is not removed",
-            );
+            return Err(Error::NamedByEnvironment);
         }
         if self.0.seats.roles_of(&file).1.is_some_and(|seat| seat.engine().is_some()) {
-            return conflict("쓰고 있는 모델입니다; 먼저 메모리에서 내리세요", "it is in memory; unload it first");
+            return Err(Error::InUse);
         }
         let removed = tokio::task::spawn_blocking(move || std::fs::remove_file(file)).await;
         let removed = removed.unwrap_or_else(|error| Err(std::io::Error::other(error)));
-        removed.map_err(|error| Error::Internal(format!("could not remove the model `{}`: {error}", id.0)))?;
+        removed.map_err(|source| Error::Remove { id: id.clone(), source })?;
         self.look_again();
         Ok(())
     }

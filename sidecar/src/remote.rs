@@ -6,7 +6,6 @@
 mod call;
 mod client;
 pub mod credentials;
-pub mod endpoint;
 pub mod error;
 mod request;
 mod sse;

@@ -2,46 +2,43 @@
 
 mod connections;
 mod listeners;
-pub mod retention;
+mod retention;
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use handshake::{Discovery, Exit};
+use handshake::Exit;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::retention;
-use crate::access::keys::{Key, Keys, Pepper, key_in};
-use crate::access::rate_limit::Limits;
-use crate::assistant::complete::{Offers, Sessions};
+use crate::access::keys::{self, Key, Keys, Pepper, key_in};
+use crate::access::rate_limit::RateLimiters;
+use crate::assistant::Assistant;
+use crate::assistant::complete::{EditorSessions, SuggestionCache};
 use crate::assistant::profiles::Profiles;
-use crate::config::{Config, TlsFiles};
-use crate::http::state::{App, Handles, VERSION};
-use crate::hub::Hub;
-use crate::inference::response_cache::Answers;
-use crate::inference::router::Backend;
-use crate::logging::log_reader::Tail;
-use crate::metrics::Metrics;
-use crate::metrics::error_log::Incidents;
-use crate::metrics::history::Timeline;
-use crate::metrics::latency::Stats;
+use crate::config::Config;
+use crate::http::state::{AppState, Handles};
+use crate::hub::{Hub, OnInstalled};
+use crate::inference::ModelRouter;
+use crate::inference::response_cache::ResponseCache;
+use crate::instance::{self, InstanceLock};
+use crate::logging::log_reader::LogReader;
+use crate::metrics::error_log::ErrorLog;
+use crate::metrics::history::{CacheTotals, MetricsHistory, Point};
+use crate::metrics::latency::EndpointLatency;
+use crate::metrics::{Metrics, Tally};
 use crate::models::Models;
 use crate::remote::Remote;
 use crate::store::Store;
-use crate::system::disk_usage::Storage;
-use crate::{doctor, http, settings, system};
+use crate::system::disk_usage::DiskUsage;
+use crate::{doctor, http, settings, system, tls};
 
 pub use self::listeners::Listeners;
 
 /// How long answers may take to be written to disk when the process ends.
 const DRAIN: Duration = Duration::from_secs(5);
-
-/// How long to wait for an earlier process on the same data folder to end.
-const PATIENCE: Duration = Duration::from_secs(6);
 
 /// How long it is kept what became of completions.
 const COMPLETIONS_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -62,6 +59,18 @@ impl StartError {
     }
 }
 
+impl From<instance::Error> for StartError {
+    fn from(error: instance::Error) -> Self {
+        Self::new(Exit::Store, error.to_string())
+    }
+}
+
+impl From<tls::Error> for StartError {
+    fn from(error: tls::Error) -> Self {
+        Self::new(Exit::Config, error.to_string())
+    }
+}
+
 /// What a process opens the data folder for.
 #[derive(Debug, Clone, Copy)]
 pub enum Purpose<'a> {
@@ -78,10 +87,10 @@ pub enum Purpose<'a> {
 #[derive(Debug)]
 pub struct House {
     /// What requests work with.
-    pub app: App,
+    pub app: AppState,
     /// The installation's own key, for programs of this user on this machine.
     pub key: Key,
-    lock: DataLock,
+    lock: InstanceLock,
 }
 
 impl House {
@@ -91,13 +100,13 @@ impl House {
     /// When the folder or the database cannot be used, or another HAPA uses them.
     pub async fn open(config: &Config, purpose: Purpose<'_>, shutdown: CancellationToken) -> Result<Self, StartError> {
         let store_problem = |message: String| StartError::new(Exit::Store, message);
-        make_data_folder(config)?;
-        let lock = DataLock::take(&config.data).await?;
+        instance::create_data_folder(&config.data)?;
+        let lock = InstanceLock::acquire(&config.data).await?;
         let _ = fs::create_dir_all(config.models());
         let store = Store::open(&config.database).await.map_err(|error| store_problem(error.to_string()))?;
         let window = if let Purpose::Serve { window } = purpose { window } else { None };
         let (keys, key) = keys(config, &store, window).await.map_err(|error| store_problem(error.to_string()))?;
-        let long_ago = crate::store::now() - COMPLETIONS_KEPT.as_millis() as i64;
+        let long_ago = crate::base::time::now() - COMPLETIONS_KEPT.as_millis() as i64;
         store.prune_completions(long_ago).await.map_err(|error| store_problem(error.to_string()))?;
         let settings = settings::Handle::open(store.clone(), config.default_settings(), config.settings.clone());
         let settings = settings.await.map_err(|error| store_problem(error.to_string()))?;
@@ -110,46 +119,54 @@ impl House {
         if matches!(purpose, Purpose::Serve { .. }) {
             tokio::spawn(remote.clone().watch(config.health_check_interval, shutdown.clone()));
         }
-        let hub = Hub::new(config, models.clone());
+        let rescan = models.clone();
+        let hub = Hub::new(config, OnInstalled(Arc::new(move || rescan.look_again())));
         if matches!(purpose, Purpose::Serve { .. }) {
             hub.resume(shutdown.clone());
         }
-        let work = TaskTracker::new();
-        work.spawn(retention::watch(store.clone(), settings.clone(), models.clone(), shutdown.clone()));
+        let tasks = TaskTracker::new();
+        tasks.spawn(retention::watch(store.clone(), settings.clone(), models.clone(), shutdown.clone()));
         let checkup =
             doctor::watch(config.clone(), models.watch(), (settings.watch(), remote.states()), shutdown.clone());
         let checkup = checkup.await;
-        let app = App::from(Handles {
-            checkup,
+        let assistant = Assistant {
+            router: ModelRouter::new(models.clone(), remote.clone(), settings.clone()),
+            cache: ResponseCache::new(settings.clone()),
+            store: store.clone(),
+            profiles: Profiles::new(store.clone()),
+            suggestions: SuggestionCache::default(),
+            sessions: EditorSessions::default(),
             metrics: Metrics::default(),
-            stats: Stats::default(),
-            timeline: Timeline::open(&store).await,
-            log: Tail::of(&config.log_file()),
-            storage: Storage::of(config),
-            incidents: Incidents::start(store.clone(), &work, shutdown.clone()),
+            settings: settings.clone(),
+            shutdown: shutdown.clone(),
+            tasks: tasks.clone(),
+        };
+        let app = AppState::from(Handles {
+            checkup,
+            metrics: assistant.metrics.clone(),
+            latency: EndpointLatency::default(),
+            history: MetricsHistory::open(&store).await,
+            log: LogReader::of(&config.log_file()),
+            disk_usage: DiskUsage::new(config.data.clone(), config.data_parts()),
+            error_log: ErrorLog::start(store.clone(), &tasks, shutdown.clone()),
             hub,
-            backend: Backend::new(models.clone(), remote.clone(), settings.clone()),
             models,
             remote,
             keys,
-            hosts: http::Hosts::new(config.host, &config.trusted_hosts),
-            limits: Limits::new(settings.clone()),
+            hosts: http::AllowedHosts::new(config.host, &config.trusted_hosts),
+            limits: RateLimiters::new(settings.clone()),
             csrf_protection: config.csrf_protection,
             security_headers: config.security_headers,
             system: system::watch(store.clone(), config.data.clone(), shutdown.clone()).await,
-            store,
+            store: store.clone(),
             origins: origins(config),
-            answers: Answers::new(settings.clone()),
-            sessions: Sessions::default(),
-            offers: Offers::default(),
-            profiles: Profiles::default(),
             settings,
             started: Instant::now(),
-            shutdown,
-            work,
+            assistant,
         });
         if matches!(purpose, Purpose::Serve { .. }) {
-            app.work.spawn(app.timeline.clone().watch(app.clone()));
+            let sampled = app.clone();
+            tasks.spawn(app.history.clone().record(store, shutdown, move || sample(&sampled)));
         }
         Ok(Self { app, key, lock })
     }
@@ -177,11 +194,11 @@ impl House {
     /// When the place of the API cannot be written down.
     pub async fn serve(self, listeners: impl Into<Listeners>) -> io::Result<()> {
         let listeners = listeners.into();
-        self.lock.announce(listeners.own_port()?)?;
+        self.lock.publish(listeners.own_port()?)?;
         listeners.serve(&self.app).await;
         let Self { app, lock, .. } = self;
-        app.work.close();
-        let _ = tokio::time::timeout(DRAIN, app.work.wait()).await;
+        app.assistant.tasks.close();
+        let _ = tokio::time::timeout(DRAIN, app.assistant.tasks.wait()).await;
         app.store.close().await;
         // A process that ends under the hands of a model may crash.
         let _ = tokio::time::timeout(DRAIN, app.models.end()).await;
@@ -192,7 +209,7 @@ impl House {
 }
 
 /// The keys that are accepted, and the installation's own among them.
-async fn keys(config: &Config, store: &Store, window: Option<&Key>) -> Result<(Keys, Key), crate::error::Error> {
+async fn keys(config: &Config, store: &Store, window: Option<&Key>) -> Result<(Keys, Key), keys::Error> {
     let pepper = Pepper::open(config.secret_key.as_ref(), &config.secret_file())?;
     let keys = Keys::new(store.clone(), pepper, config, window);
     let key = key_in(&config.key_file())?;
@@ -200,88 +217,31 @@ async fn keys(config: &Config, store: &Store, window: Option<&Key>) -> Result<(K
     Ok((keys, key))
 }
 
+/// The gauges of now, and the totals since the process started.
+fn sample(app: &AppState) -> (Point, CacheTotals, Tally) {
+    let (sample, load, models) = (*app.system.borrow(), app.models.load(), app.models.memory());
+    let cache = app.assistant.cache.stats();
+    let [queue_completion, queue_chat, queue_background] = load.lanes.map(|waiting| waiting as u64);
+    let gauges = Point {
+        cpu: sample.cpu,
+        memory: sample.memory_bytes,
+        memory_total: sample.memory_total,
+        process_memory: sample.process_memory,
+        gpu: sample.graphics,
+        gpu_memory: Some(models.gpu_bytes).filter(|bytes| *bytes > 0),
+        budget_used: models.used_bytes,
+        budget_limit: models.budget_bytes,
+        queue_completion,
+        queue_chat,
+        queue_background,
+        active: load.active as u64,
+        ..Point::default()
+    };
+    (gauges, CacheTotals { hits: cache.hits, misses: cache.misses }, app.metrics.tally())
+}
+
 /// The window's own pages, and those that the user trusts.
 fn origins(config: &Config) -> Arc<[String]> {
     let own = ["tauri://localhost", "http://tauri.localhost", "https://tauri.localhost"].map(str::to_owned);
     own.into_iter().chain(config.cors_origins.iter().cloned()).collect()
-}
-
-/// The data folder, taken by this process alone for as long as this lives.
-#[derive(Debug)]
-struct DataLock {
-    data: PathBuf,
-    _file: File,
-}
-
-impl DataLock {
-    async fn take(data: &Path) -> Result<Self, StartError> {
-        let path = data.join("lock");
-        let problem =
-            |error: io::Error| StartError::new(Exit::Store, format!("could not open `{}`: {error}", path.display()));
-        let file = File::options().create(true).append(true).open(&path).map_err(problem)?;
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Self { data: data.to_owned(), _file: file }),
-                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-                Err(TryLockError::WouldBlock) => {
-                    let message =
-                        format!("another HAPA already uses `{}`; `hapa status` shows where it is", data.display());
-                    return Err(StartError::new(Exit::Store, message));
-                }
-                Err(TryLockError::Error(error)) => return Err(problem(error)),
-            }
-        }
-    }
-
-    /// Writes down where the API is, for editors and for `hapa status`.
-    fn announce(&self, port: u16) -> io::Result<()> {
-        let found = Discovery { port, pid: std::process::id(), version: VERSION.into() };
-        let fresh = self.data.join("sidecar.json.new");
-        fs::write(&fresh, handshake::line(&found))?;
-        fs::rename(fresh, Discovery::path(&self.data))
-    }
-}
-
-impl Drop for DataLock {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(Discovery::path(&self.data));
-    }
-}
-
-/// The HAPA that serves this data folder now, if one does. A file left by a crash is not believed: its port may be anybody's.
-#[must_use]
-pub fn running(data: &Path) -> Option<Discovery> {
-    let file = File::options().append(true).open(data.join("lock")).ok()?;
-    if file.try_lock().is_ok() {
-        return None;
-    }
-    serde_json::from_str(&fs::read_to_string(Discovery::path(data)).ok()?).ok()
-}
-
-/// What is wrong with the certificate and its key, if anything is.
-#[must_use]
-pub fn certificate_problem(files: &TlsFiles) -> Option<String> {
-    tls::acceptor(files).err().map(|error| error.to_string())
-}
-
-/// Makes the data folder, which only its owner can read.
-///
-/// # Errors
-/// When it cannot be made.
-pub fn make_data_folder(config: &Config) -> Result<(), StartError> {
-    private_folder(&config.data).map_err(|error| {
-        let message = format!("could not make the data folder `{}`: {error}", config.data.display());
-        StartError::new(Exit::Store, message)
-    })
-}
-
-fn private_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }

@@ -2,6 +2,7 @@
 //!
 //! A variable of the environment that is set for this process wins over what is kept, and cannot be changed from inside.
 
+pub mod endpoint;
 mod value;
 
 use std::collections::BTreeMap;
@@ -11,14 +12,13 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, watch};
 use utoipa::ToSchema;
 
+use self::endpoint::Endpoint;
 use self::value::{Bounds, Value};
-pub use self::value::{Change, LogLevel, ModelId, RemoteModel, RemotePolicy};
+pub use self::value::{Change, EnvError, LogLevel, RemoteModel, RemotePolicy};
 use crate::base::i18n::Message;
+use crate::base::model_id::ModelId;
 use crate::base::validation::Invalid;
-use crate::config::{Config, Problem};
-use crate::error::Error;
-use crate::remote::endpoint::Endpoint;
-use crate::store::{Store, kept_settings};
+use crate::store::{self, Store};
 
 /// The table of settings: name, type, default, bounds, and the variable of the environment that decides it, if there is one.
 macro_rules! settings {
@@ -45,7 +45,7 @@ macro_rules! settings {
         impl Fixed {
             /// The settings that variables of the environment decide, and what is wrong with others.
             #[must_use]
-            pub fn read(lookup: &dyn Fn(&str) -> Option<String>) -> (Self, Vec<Problem>) {
+            pub fn read(lookup: &dyn Fn(&str) -> Option<String>) -> (Self, Vec<EnvError>) {
                 let mut problems = Vec::new();
                 let fixed = Self { $($name: value::read(
                     None$(.or(Some($variable)))?, Bounds(None$(.or(Some(($least, $most))))?), lookup, &mut problems),)* };
@@ -60,7 +60,8 @@ macro_rules! settings {
                 variables
             }
 
-            fn apply(&self, settings: &mut Settings) {
+            /// Puts the values of the environment in the place of others.
+            pub fn apply(&self, settings: &mut Settings) {
                 $(if let Some(value) = &self.$name { settings.$name = value.clone(); })*
             }
         }
@@ -98,7 +99,8 @@ macro_rules! settings {
 
         impl Settings {
             /// The defaults, with what the database keeps instead. What it keeps that is not valid any more is left out.
-            fn kept(defaults: Self, rows: &[(String, String)]) -> Self {
+            #[must_use]
+            pub fn from_rows(defaults: Self, rows: &[(String, String)]) -> Self {
                 let mut settings = defaults;
                 for (name, json) in rows {
                     match name.as_str() {
@@ -160,6 +162,17 @@ settings! {
     log_level: LogLevel = LogLevel::default(), "LOG_LEVEL";
 }
 
+/// Why settings could not be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Values are out of bounds, or decided by the environment.
+    #[error("invalid settings: {0:?}")]
+    Invalid(#[from] Invalid),
+    /// The database failed.
+    #[error("the settings could not be read or written")]
+    Store(#[from] store::Error),
+}
+
 /// A handle to the settings. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Handle {
@@ -178,7 +191,7 @@ impl Handle {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn open(store: Store, defaults: Settings, fixed: Fixed) -> Result<Self, Error> {
+    pub async fn open(store: Store, defaults: Settings, fixed: Fixed) -> Result<Self, store::Error> {
         let settings = in_force(&store, &defaults, &fixed).await?;
         let first = Arc::new(settings);
         let current = Arc::new(watch::Sender::new(Arc::clone(&first)));
@@ -215,7 +228,7 @@ impl Handle {
     /// # Errors
     /// Values out of bounds, or decided by the environment.
     pub fn check(&self, patch: &Patch) -> Result<(), Error> {
-        patch.check(&self.fixed).into_result()
+        Ok(patch.check(&self.fixed).into_result()?)
     }
 
     /// Changes settings, keeps them, and puts them in force.
@@ -232,16 +245,8 @@ impl Handle {
     }
 }
 
-/// The settings as the database keeps them, for those who look at an installation from outside.
-pub async fn kept_in(config: &Config) -> Settings {
-    let rows = kept_settings(&config.database).await;
-    let mut settings = Settings::kept(config.default_settings(), &rows);
-    config.settings.apply(&mut settings);
-    settings
-}
-
-async fn in_force(store: &Store, defaults: &Settings, fixed: &Fixed) -> Result<Settings, Error> {
-    let mut settings = Settings::kept(defaults.clone(), &store.settings().await?);
+async fn in_force(store: &Store, defaults: &Settings, fixed: &Fixed) -> Result<Settings, store::Error> {
+    let mut settings = Settings::from_rows(defaults.clone(), &store.settings().await?);
     fixed.apply(&mut settings);
     Ok(settings)
 }

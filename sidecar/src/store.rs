@@ -15,6 +15,8 @@ mod search;
 mod settings;
 mod writer;
 
+/// Why a database operation failed.
+pub use sqlx::Error;
 use sqlx::SqlitePool;
 
 pub use self::completions::{Fate, Reception, Receptions};
@@ -65,18 +67,6 @@ impl Store {
     pub async fn close(&self) {
         self.pool.close().await;
     }
-}
-
-/// Milliseconds since 1970, UTC: the form in which the store keeps times.
-#[must_use]
-pub fn now() -> i64 {
-    jiff::Timestamp::now().as_millisecond()
-}
-
-/// A time of the store as the API writes it, such as `2024-12-28T10:00:00.25Z`.
-#[must_use]
-pub fn timestamp(milliseconds: i64) -> String {
-    jiff::Timestamp::from_millisecond(milliseconds).unwrap_or_default().to_string()
 }
 
 /// A new id. Ids made later sort after earlier ones.

@@ -1,8 +1,9 @@
 //! The certificate that the API is served with over TLS.
 
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use handshake::Exit;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
@@ -10,17 +11,27 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::config::TlsFiles;
-use crate::server::StartError;
+
+/// Why the API cannot be served over TLS: names the variable, the file and what is wrong with it.
+#[derive(Debug, thiserror::Error)]
+#[error("{variable} is `{}`, which cannot be used: {reason}", .file.display())]
+pub struct Error {
+    variable: &'static str,
+    file: PathBuf,
+    reason: String,
+}
 
 /// Reads certificate and key.
 ///
 /// # Errors
 /// When a file cannot be read, is no PEM file, or the two do not belong together.
-pub fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, StartError> {
-    let problem = |variable: &str, path: &std::path::Path, error: &dyn std::fmt::Display| {
-        StartError::new(Exit::Config, format!("{variable} is `{}`, which cannot be used: {error}", path.display()))
+pub fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, Error> {
+    let problem = |variable, file: &Path, reason: &dyn Display| Error {
+        variable,
+        file: file.to_owned(),
+        reason: reason.to_string(),
     };
-    let unusable = |error: &dyn std::fmt::Display| problem("SSL_CERT_PATH", &files.certificate, error);
+    let unusable = |error: &dyn Display| problem("SSL_CERT_PATH", &files.certificate, error);
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&files.certificate)
         .and_then(Iterator::collect)
         .map_err(|error| unusable(&error))?;

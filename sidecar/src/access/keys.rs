@@ -3,28 +3,65 @@
 mod secret;
 
 use std::fmt;
+use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use utoipa::ToSchema;
 
-pub use self::secret::{Key, Pepper, key_in, write_private};
-use crate::base::i18n::Message;
-use crate::base::validation::Invalid;
+pub use self::secret::{Key, Pepper, key_in};
+use crate::base::time::now;
 use crate::config::Config;
-use crate::error::Error;
-use crate::store::{NewKey, Store, StoredKey, now};
+use crate::store::{self, NewKey, Store, StoredKey};
 
-/// What is wrong with a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyProblem {
-    /// None was sent.
+/// Why a key is not accepted, or could not be created or revoked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request has no key.
+    #[error("no key was sent")]
     Missing,
-    /// It is no key of this installation, or was revoked.
+    /// The key does not belong to this installation, or was revoked.
+    #[error("the key is unknown")]
     Unknown,
-    /// Its time is over.
+    /// The key has expired.
+    #[error("the key has expired")]
     Expired,
+    /// The key lacks a permission.
+    #[error("the key lacks the permission {0}")]
+    Forbidden(Permission),
+    /// There is no key with this id.
+    #[error("there is no such key")]
+    NotFound,
+    /// A key for another user was requested by a key that may not create one.
+    #[error("a key can be created for the own user only")]
+    ForeignUser,
+    /// A demo key was requested outside development.
+    #[error("a demo key needs ENVIRONMENT=development")]
+    DemoNotAllowed,
+    /// There are as many keys as are allowed.
+    #[error("there are {MAX_KEYS} keys already")]
+    TooMany,
+    /// The installation's own key cannot be revoked.
+    #[error("the installation's own key cannot be revoked")]
+    InstallationKey,
+    /// A key file could not be read or written.
+    #[error("could not {action} the key file `{}`", .path.display())]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The system has no randomness.
+    #[error("could not generate a key")]
+    Random(#[from] getrandom::Error),
+    /// The database failed.
+    #[error("the keys could not be read or written")]
+    Store(#[from] store::Error),
 }
 
 /// What a key may be used for.
@@ -80,7 +117,7 @@ impl fmt::Display for Permission {
 pub const LOCAL_OWNER: &str = "local";
 
 /// Keys that may exist beside the installation's own.
-pub const MOST_KEYS: i64 = 1000;
+pub const MAX_KEYS: i64 = 1000;
 
 /// A key's last use is written down no more often than this.
 const USE_NOTED: Duration = Duration::from_secs(60);
@@ -146,17 +183,17 @@ impl Keys {
     /// The caller behind a key.
     ///
     /// # Errors
-    /// [`Error::Key`] for a key that is missing, unknown, revoked or expired.
+    /// When the key is missing, unknown, revoked or expired.
     pub async fn caller(&self, key: Option<&str>) -> Result<Caller, Error> {
-        let key = key.ok_or(Error::Key(KeyProblem::Missing))?;
-        let hash = self.pepper.hash(&Key::parse(key).ok_or(Error::Key(KeyProblem::Unknown))?);
+        let key = key.ok_or(Error::Missing)?;
+        let hash = self.pepper.hash(&Key::parse(key).ok_or(Error::Unknown)?);
         if self.window.as_ref().is_some_and(|window| bool::from(window.as_bytes().ct_eq(hash.as_bytes()))) {
             return Ok(Caller::local());
         }
         let found = self.store.key(&hash).await?.filter(|key| key.kind != "demo" || self.demo_allowed);
-        let key = found.ok_or(Error::Key(KeyProblem::Unknown))?;
+        let key = found.ok_or(Error::Unknown)?;
         if key.expires_at.is_some_and(|end| end <= now()) {
-            return Err(Error::Key(KeyProblem::Expired));
+            return Err(Error::Expired);
         }
         self.note_use(&key).await;
         let limited = (key.kind != "installation").then_some(key.id);
@@ -188,20 +225,15 @@ impl Keys {
         }
         let owner = wish.user.unwrap_or_else(|| maker.owner.clone());
         if owner != maker.owner && maker.owner != LOCAL_OWNER {
-            let message = Message::new("자신의 사용자로만 키를 만들 수 있습니다", "can only be the user of this key");
-            return Err(Error::Invalid(Invalid::field("user", message)));
+            return Err(Error::ForeignUser);
         }
         if wish.demo && !self.demo_allowed {
-            let ko = "데모 키는 ENVIRONMENT=development에서만 만들 수 있습니다";
-            let en = "a demo key can be made with ENVIRONMENT=development only";
-            return Err(Error::Conflict(Message::new(ko, en)));
+            return Err(Error::DemoNotAllowed);
         }
-        if self.store.count_made_keys().await? >= MOST_KEYS {
-            let ko = format!("키는 {MOST_KEYS}개까지 만들 수 있습니다; 쓰지 않는 키를 삭제하세요");
-            let en = format!("there are {MOST_KEYS} keys already; revoke those that are not used");
-            return Err(Error::Conflict(Message::new(ko, en)));
+        if self.store.count_made_keys().await? >= MAX_KEYS {
+            return Err(Error::TooMany);
         }
-        let key = Key::generate().map_err(|error| Error::Internal(format!("could not make a key: {error}")))?;
+        let key = Key::generate()?;
         let day = 24 * 60 * 60 * 1000;
         let expires_at = Some(now() + i64::from(wish.days.unwrap_or(self.usual_days)) * day);
         let kind = if wish.demo { "demo" } else { "made" };
@@ -217,10 +249,7 @@ impl Keys {
     pub async fn revoke(&self, id: &str) -> Result<(), Error> {
         match self.store.key_kind(id).await?.as_deref() {
             None => Err(Error::NotFound),
-            Some("installation") => Err(Error::Conflict(Message::new(
-                "설치 자체의 키는 삭제할 수 없습니다; 바꾸려면 HAPA를 끄고 api.key 파일을 지운 뒤 다시 시작하세요",
-                "the installation's own key cannot be revoked; to change it, stop HAPA, delete the file api.key and start again",
-            ))),
+            Some("installation") => Err(Error::InstallationKey),
             Some(_) => Ok(self.store.delete_key(id).await?),
         }
     }

@@ -12,13 +12,13 @@ use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
 
 use super::keys::Caller;
-use crate::error::Error;
 use crate::settings;
 use crate::settings::Settings;
 
 /// Which limit is reached, and for how long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limited {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the limit {limit:?} of {most} is used up; retry after {retry_after} s")]
+pub struct RateLimited {
     /// Which one it is.
     pub limit: Limit,
     /// How much of it there is in all.
@@ -64,7 +64,7 @@ pub enum Kind {
 
 /// How much is left of the limit that will be reached first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct LimitStatus {
     /// Requests in all.
     pub limit: u32,
     /// Requests that are left now.
@@ -73,25 +73,24 @@ pub struct Standing {
     pub reset: u64,
 }
 
-impl Standing {
-    /// How it stands when a limit refused a request; nothing, where it was something else that did.
+impl LimitStatus {
+    /// How the limit stands that refused a request.
     #[must_use]
-    pub fn refused(error: &Error) -> Option<Self> {
-        let Error::Limited(limited) = error else { return None };
-        Some(Self { limit: limited.most, remaining: 0, reset: limited.retry_after.into() })
+    pub fn exhausted(limited: &RateLimited) -> Self {
+        Self { limit: limited.most, remaining: 0, reset: limited.retry_after.into() }
     }
 }
 
 /// The limits. Clones share them.
 #[derive(Debug, Clone)]
-pub struct Limits {
+pub struct RateLimiters {
     settings: settings::Handle,
     buckets: Arc<Mutex<Buckets>>,
     streams: Arc<Mutex<HashMap<String, u32>>>,
 }
 
-impl Limits {
-    /// Limits as the settings have them, also when they change.
+impl RateLimiters {
+    /// RateLimiters as the settings have them, also when they change.
     #[must_use]
     pub fn new(settings: settings::Handle) -> Self {
         let buckets = Buckets::new(&settings.current());
@@ -101,8 +100,8 @@ impl Limits {
     /// Counts a request of `caller` from `address`. Nothing is counted, and nothing given back, where no limit applies.
     ///
     /// # Errors
-    /// [`Error::Limited`] when a limit is reached.
-    pub fn count(&self, caller: &Caller, address: IpAddr, kind: Kind) -> Result<Option<Standing>, Error> {
+    /// When a limit is reached.
+    pub fn count(&self, caller: &Caller, address: IpAddr, kind: Kind) -> Result<Option<LimitStatus>, RateLimited> {
         let settings = self.settings.current();
         let Some(key) = caller.limited.as_ref().filter(|_| settings.rate_limit_enabled) else { return Ok(None) };
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
@@ -132,15 +131,15 @@ impl Limits {
     /// A place for a stream of `caller`, if one is needed; it is free again when it is dropped.
     ///
     /// # Errors
-    /// [`Error::Limited`] when the caller has as many streams open as it may.
-    pub fn open_stream(&self, caller: &Caller) -> Result<Option<Place>, Error> {
+    /// When the caller has as many streams open as it may.
+    pub fn open_stream(&self, caller: &Caller) -> Result<Option<Place>, RateLimited> {
         let settings = self.settings.current();
         let Some(key) = caller.limited.as_ref().filter(|_| settings.rate_limit_enabled) else { return Ok(None) };
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         let most = settings.rate_limit_streams;
         let open = streams.entry(key.clone()).or_default();
         if *open >= most {
-            return Err(Error::Limited(Limited { limit: Limit::Streams, most, retry_after: 5 }));
+            return Err(RateLimited { limit: Limit::Streams, most, retry_after: 5 });
         }
         *open += 1;
         Ok(Some(Place { streams: Arc::clone(&self.streams), key: key.clone() }))
@@ -198,7 +197,7 @@ impl Buckets {
         }
     }
 
-    fn take_address(&self, address: IpAddr) -> Result<Standing, Error> {
+    fn take_address(&self, address: IpAddr) -> Result<LimitStatus, RateLimited> {
         let addresses = &self.addresses;
         // One who has an IPv6 address has 2^64 of them.
         let mut counted = match address.to_canonical() {
@@ -244,7 +243,7 @@ impl<K: std::hash::Hash + Eq + Clone> Bucket<K> {
         }
     }
 
-    fn take(&self, key: &K, limit: Limit) -> Result<Standing, Error> {
+    fn take(&self, key: &K, limit: Limit) -> Result<LimitStatus, RateLimited> {
         let most = self.most;
         if self.limiter.len() > MOST_BUCKETS {
             self.limiter.retain_recent();
@@ -254,11 +253,11 @@ impl<K: std::hash::Hash + Eq + Clone> Bucket<K> {
                 let remaining = snapshot.remaining_burst_capacity();
                 let missing = most.saturating_sub(remaining);
                 let reset = (self.window / most.max(1) * missing).as_secs_f64().ceil();
-                Ok(Standing { limit: most, remaining, reset: reset as u64 })
+                Ok(LimitStatus { limit: most, remaining, reset: reset as u64 })
             }
             Err(refused) => {
                 let wait = refused.wait_time_from(DefaultClock::default().now()).as_secs_f64().ceil();
-                Err(Error::Limited(Limited { limit, most, retry_after: (wait as u32).max(1) }))
+                Err(RateLimited { limit, most, retry_after: (wait as u32).max(1) })
             }
         }
     }

@@ -1,384 +1,233 @@
-//! Finishing the line under the cursor: ask the model for what belongs there, cut it where it ends, and say how sure it is.
+//! Completes code at the cursor: sends the text around it to the model, cuts the answer where the completion ends, and rates it.
 
 mod context;
 mod postprocess;
 pub mod request;
 mod sessions;
 pub mod stop;
+mod suggestion;
 mod suggestion_cache;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use engine::{Event, Finish, Lane, Summary};
+use engine::Lane;
 use futures_util::future::join_all;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use self::context::Laid;
-pub use self::request::Cursor;
-pub use self::sessions::Sessions;
-use self::stop::{Ending, after_indent, open_indent};
-pub use self::suggestion_cache::Offers;
-use super::generate::ModelType;
-use crate::assistant::generate::markdown_splitter::Splitter;
-use crate::error::Error;
-use crate::http::state::App;
-use crate::inference::response_cache::{Kind, Listener, Origin, Question, Reuse};
-use crate::inference::router::{Candidate, Voice};
-use crate::metrics::Answered;
+use self::context::PreparedRequest;
+pub use self::request::CompletionRequest;
+pub use self::sessions::EditorSessions;
+use self::stop::{CompletionStop, after_indent, open_indent};
+use self::suggestion::RawCompletion;
+pub use self::suggestion::Suggestion;
+pub use self::suggestion_cache::SuggestionCache;
+use super::{Assistant, Error};
+use crate::inference::response_cache::{CacheKind, CacheLookup, CachePolicy, Source, Subscriber};
+use crate::inference::{Event, EventStream, ModelIdentity, Target, WaitLimits};
 
 /// What can be inserted at a cursor.
 #[derive(Debug, Clone)]
 pub struct Completions {
-    /// The suggestions, the surest first, no two alike.
+    /// The suggestions, the most confident first, no two alike.
     pub suggestions: Vec<Suggestion>,
-    /// Who made them.
-    pub voice: Voice,
-    /// How it was asked.
+    /// The model that generated them.
+    pub identity: ModelIdentity,
+    /// How the model was asked.
     pub method: Method,
-    /// Whether all of them were made before.
+    /// Whether all of them come from the cache.
     pub cached: bool,
     /// Tokens of all prompts.
     pub prompt_tokens: usize,
     /// Tokens of all suggestions.
     pub completion_tokens: usize,
-    /// Tokens that prompt and suggestion may have together; `None` where a remote server does not tell.
+    /// Tokens that prompt and suggestion may have together; `None` where a remote server does not report it.
     pub limit: Option<usize>,
     /// What was left out of the prompt.
     pub dropped: Vec<String>,
-    /// Whether a newer request of the same session took this one's place.
+    /// Whether a newer request of the same editor session superseded this one.
     pub cancelled: bool,
-    /// Seconds from the request to here.
+    /// Seconds from the request until the suggestions were complete.
     pub processing_time: f64,
 }
 
 /// How a model is asked for a completion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// It was trained to fill gaps, and fills this one.
+    /// By fill-in-the-middle (FIM), which the model was trained for.
     Fill,
-    /// It was not, and is asked in words.
+    /// By a chat message.
     Chat,
 }
 
 impl Method {
-    fn of(candidate: &Candidate) -> Self {
-        if candidate.model.fills { Self::Fill } else { Self::Chat }
+    fn of(target: &Target) -> Self {
+        if target.model.fills { Self::Fill } else { Self::Chat }
     }
 }
 
-/// How sure a model counts as that does not tell probabilities: neither sure nor unsure.
-const UNTOLD: f64 = 0.5;
-
-/// One completion.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Suggestion {
-    /// Its id, for telling what became of it.
-    pub id: String,
-    /// What to insert at the cursor, and nothing that is there already.
-    pub code: String,
-    /// The pieces in which the model said it.
-    pieces: Vec<Piece>,
-}
-
-/// A piece of an answer: where it ends, in bytes, and how likely the model held it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Piece {
-    end: usize,
-    log_probability: f64,
-    tokens: usize,
-}
-
-/// What one request to the model came to.
-struct Heard {
-    text: String,
-    pieces: Vec<Piece>,
-    /// Whether it came to an end by itself.
-    whole: bool,
-    prompt_tokens: usize,
-    limit: usize,
-    tokens: usize,
-    origin: Origin,
-}
-
-impl App {
-    /// Completes the text at `cursor`.
+impl Assistant {
+    /// Completes the text at the cursor.
     ///
     /// # Errors
-    /// Why the model cannot be asked, or did not answer.
-    pub async fn complete(&self, owner: &str, cursor: Cursor) -> Result<Completions, Error> {
-        if self.shutdown.is_cancelled() {
-            return Err(Error::Stopping);
-        }
-        let asked = Instant::now();
-        let candidate = self.backend.candidate(Lane::Completion).await?;
-        let turn = self.sessions.begin(owner, cursor.session.as_deref());
-        if cursor.use_cache
-            && let Some(known) = self.offers.find(owner, &cursor, &candidate.voice())
+    /// Why the model cannot take the request, or did not answer.
+    pub async fn complete(&self, owner: &str, request: CompletionRequest) -> Result<Completions, Error> {
+        self.require_running()?;
+        let requested_at = Instant::now();
+        let target = self.router.select(Lane::Completion).await?;
+        let session = self.sessions.start(owner, request.session.as_deref());
+        if request.use_cache
+            && let Some(cached) = self.suggestions.find(owner, &request, &target.identity())
         {
-            self.answers.count_hit();
-            return Ok(Completions { processing_time: asked.elapsed().as_secs_f64(), ..known });
+            self.cache.count_hit();
+            return Ok(Completions { processing_time: requested_at.elapsed().as_secs_f64(), ..cached });
         }
-        let mut completions = match self.complete_by(&candidate, &cursor, asked, turn.newer()).await {
-            // Nothing of it was shown, so somebody else may be asked instead.
-            Err(Error::Engine(error)) => match self.backend.instead_of(&candidate, &error).await {
-                Some(other) => self.complete_by(&other, &cursor, asked, turn.newer()).await?,
+        let superseded = session.superseded();
+        let mut completions = match self.complete_with(&target, &request, requested_at, superseded).await {
+            // The client has received nothing, so the fallback can take over.
+            Err(Error::Engine(error)) => match self.router.fallback_for(&target, &error).await {
+                Some(fallback) => self.complete_with(&fallback, &request, requested_at, superseded).await?,
                 None => return Err(error.into()),
             },
             other => other?,
         };
         completions.suggestions.sort_by(|a, b| b.confidence().total_cmp(&a.confidence()));
-        self.offer(owner, &cursor, &mut completions).await;
-        completions.processing_time = asked.elapsed().as_secs_f64();
+        self.publish(owner, &request, &mut completions).await;
+        completions.processing_time = requested_at.elapsed().as_secs_f64();
         Ok(completions)
     }
 
-    /// The completions of this candidate, in the order in which they were asked for.
-    async fn complete_by(
+    /// The completions of this target, in the order of their requests.
+    async fn complete_with(
         &self,
-        candidate: &Candidate,
-        cursor: &Cursor,
-        asked: Instant,
-        newer: &CancellationToken,
+        target: &Target,
+        request: &CompletionRequest,
+        requested_at: Instant,
+        superseded: &CancellationToken,
     ) -> Result<Completions, Error> {
-        let model = &candidate.model;
-        let laid = layout::requests(cursor, candidate);
+        let prepared = context::requests(request, target);
         let mut completions = Completions {
             suggestions: Vec::new(),
-            voice: candidate.voice(),
-            method: Method::of(candidate),
+            identity: target.identity(),
+            method: Method::of(target),
             cached: true,
             prompt_tokens: 0,
             completion_tokens: 0,
-            limit: known(model.context as usize),
-            dropped: laid.first().map(|laid| laid.dropped.clone()).unwrap_or_default(),
+            limit: target.context(),
+            dropped: prepared.first().map(|first| first.dropped.clone()).unwrap_or_default(),
             cancelled: false,
             processing_time: 0.0,
         };
-        let answers = laid.into_iter().map(|laid| self.hear(candidate, cursor, laid, newer));
-        for (number, heard) in join_all(answers).await.into_iter().enumerate() {
-            let heard = match heard {
-                Ok(heard) => heard,
-                // The likeliest is what was asked for; that there are others is welcome.
+        let answers = prepared.into_iter().map(|prepared| self.collect(target, request, prepared, superseded));
+        for (number, completion) in join_all(answers).await.into_iter().enumerate() {
+            let completion = match completion {
+                Ok(completion) => completion,
+                // The first suggestion is required; more are welcome.
                 Err(error) if number == 0 => return Err(error),
                 Err(_) => continue,
             };
-            let Some(heard) = heard else {
+            let Some(completion) = completion else {
                 completions.cancelled = true;
                 continue;
             };
-            if heard.origin == Origin::Model {
-                self.metrics.answered(&heard.answered(asked.elapsed()));
+            if completion.source == Source::Fresh {
+                self.metrics.answered(&completion.metrics(requested_at.elapsed()));
             }
-            completions.take(heard, cursor);
+            completions.add(completion, request);
         }
         Ok(completions)
     }
 
-    /// Gives each suggestion its id, and remembers what was offered.
-    async fn offer(&self, owner: &str, cursor: &Cursor, completions: &mut Completions) {
+    /// Gives each suggestion its id, and stores what was suggested.
+    async fn publish(&self, owner: &str, request: &CompletionRequest, completions: &mut Completions) {
         for suggestion in &mut completions.suggestions {
             suggestion.id = crate::store::id();
         }
-        let offered = completions.suggestions.iter().map(|one| (one.id.clone(), one.code.chars().count())).collect();
-        self.store.add_completions(owner, &cursor.language, offered).await;
+        let suggested = completions.suggestions.iter().map(|one| (one.id.clone(), one.code.chars().count())).collect();
+        self.store.add_completions(owner, &request.language, suggested).await;
         if !completions.cancelled {
-            self.offers.keep(owner, cursor, &Completions { cached: true, ..completions.clone() });
+            self.suggestions.insert(owner, request, &Completions { cached: true, ..completions.clone() });
         }
     }
 
-    /// Listens to one answer until the completion ends. `None` if a newer request took this one's place.
-    async fn hear(
+    /// Collects one answer until the completion ends. `None` if a newer request superseded this one.
+    async fn collect(
         &self,
-        candidate: &Candidate,
-        cursor: &Cursor,
-        laid: Laid,
-        newer: &CancellationToken,
-    ) -> Result<Option<Heard>, Error> {
-        let Laid { request, key, .. } = laid;
-        let method = Method::of(candidate);
-        let reuse = if cursor.use_cache { Reuse::Allowed } else { Reuse::Refused };
-        let question = Question { kind: Kind::Completion, key, voice: candidate.voice(), reuse };
-        let mut answer = self.answers.ask(&question, || self.backend.ask(candidate, request))?;
-        let (mut heard, mut events) = (Heard::new(answer.origin), Vec::new());
-        let ending = Ending::new(&cursor.prefix, cursor.several_lines);
-        let indent = open_indent(&cursor.prefix);
-        while let Some(event) = self.next(&mut answer, newer).await? {
-            events.push(event.clone());
-            match event {
-                Event::Started { prompt_tokens, limit, .. } => {
-                    (heard.prompt_tokens, heard.limit) = (prompt_tokens, limit);
+        target: &Target,
+        request: &CompletionRequest,
+        prepared: PreparedRequest,
+        superseded: &CancellationToken,
+    ) -> Result<Option<RawCompletion>, Error> {
+        let method = Method::of(target);
+        let policy = if request.use_cache { CachePolicy::Use } else { CachePolicy::Bypass };
+        let lookup = CacheLookup { kind: CacheKind::Completion, key: prepared.key, model: target.identity(), policy };
+        let mut stream = match self.cache.get(&lookup) {
+            Some(stream) => stream,
+            None => self.cache.share(lookup.clone(), self.router.submit_to(target, prepared.request)?),
+        };
+        let (mut completion, mut events) = (RawCompletion::new(stream.source), Vec::new());
+        let stop = CompletionStop::new(&request.prefix, request.multiline);
+        let indent = open_indent(&request.prefix);
+        while let Some(event) = self.next_event(&mut stream, superseded).await? {
+            match &event {
+                Event::Accepted(accepted) => {
+                    (completion.prompt_tokens, completion.limit) = (accepted.prompt_tokens, accepted.limit);
                 }
-                Event::Reading { .. } => {
-                    events.pop();
-                }
-                Event::Text { text, log_probability, tokens } => {
-                    heard.add(&text, log_probability, tokens);
-                    let end = if method == Method::Fill { ending.of(after_indent(&heard.text, indent)) } else { None };
-                    if let Some(end) = end {
-                        if answer.origin == Origin::Model {
-                            events.push(Event::Done(heard.summary()));
-                            self.answers.keep(&question, &answer.by, events);
-                        }
-                        return Ok(Some(heard.after_indent(indent).up_to(end)));
-                    }
-                }
+                Event::Prefill => continue,
+                Event::Delta { text, log_probability, tokens } => completion.push(text, *log_probability, *tokens),
                 Event::Done(summary) => {
-                    heard.whole = summary.finish == Finish::Stop;
-                    (heard.prompt_tokens, heard.tokens) = (summary.prompt_tokens, summary.completion_tokens);
+                    completion.is_complete = summary.finish == engine::Finish::Stop;
+                    (completion.prompt_tokens, completion.tokens) = (summary.prompt_tokens, summary.completion_tokens);
                     return Ok(Some(match method {
-                        Method::Fill => heard.after_indent(indent),
-                        Method::Chat => heard.said(cursor, &ending),
+                        Method::Fill => completion.after_indent(indent),
+                        Method::Chat => completion.extract_code(request, &stop),
                     }));
                 }
+            }
+            events.push(event);
+            let end = if method == Method::Fill { stop.find(after_indent(&completion.text, indent)) } else { None };
+            if let Some(end) = end {
+                if stream.source == Source::Fresh {
+                    events.push(Event::Done(completion.summary()));
+                    self.cache.insert(&lookup, events);
+                }
+                return Ok(Some(completion.after_indent(indent).up_to(end)));
             }
         }
         Ok(None)
     }
 
-    /// The next event of an answer. `None` if a newer request took this one's place.
-    async fn next(&self, answer: &mut Listener, newer: &CancellationToken) -> Result<Option<Event>, Error> {
-        let seconds = self.settings.current().request_timeout;
+    /// The next event of an answer. `None` if a newer request superseded this one.
+    async fn next_event(
+        &self,
+        stream: &mut Subscriber,
+        superseded: &CancellationToken,
+    ) -> Result<Option<Event>, Error> {
+        let limits = WaitLimits::from_start(self.idle_timeout(), self.shutdown.clone());
         tokio::select! {
-            () = newer.cancelled() => Ok(None),
-            () = self.shutdown.cancelled() => Err(Error::Stopping),
-            event = timeout(Duration::from_secs(seconds.into()), answer.next()) => match event {
-                Err(_) => Err(Error::Stalled { seconds: seconds.into() }),
-                Ok(None) => Err(engine::Error::Stopped.into()),
-                Ok(Some(event)) => Ok(Some(event?)),
-            },
+            () = superseded.cancelled() => Ok(None),
+            event = stream.next_within(&limits) => Ok(Some(event?)),
         }
     }
 }
 
 impl Completions {
-    /// Takes one answer in, unless it says nothing or nothing new.
-    fn take(&mut self, heard: Heard, cursor: &Cursor) {
-        self.cached &= heard.origin != Origin::Model;
-        self.prompt_tokens += heard.prompt_tokens;
-        self.completion_tokens += heard.tokens;
-        self.limit = known(heard.limit);
-        let code = filter::offered(&heard.text, cursor, heard.whole).to_owned();
+    /// Adds a completion, unless it is empty or a duplicate.
+    fn add(&mut self, completion: RawCompletion, request: &CompletionRequest) {
+        self.cached &= completion.source != Source::Fresh;
+        self.prompt_tokens += completion.prompt_tokens;
+        self.completion_tokens += completion.tokens;
+        self.limit = completion.limit;
+        let code = postprocess::clean(&completion.text, request, completion.is_complete).to_owned();
         if !code.trim().is_empty() && self.suggestions.iter().all(|one| one.code != code) {
-            self.suggestions.push(Suggestion { id: String::new(), code, pieces: heard.pieces });
+            self.suggestions.push(Suggestion { id: String::new(), code, pieces: completion.pieces });
         }
     }
 
-    /// What is left of these when `typed` has been typed, where something is, or was nothing from the beginning.
-    fn after(&self, typed: &str, several_lines: bool) -> Option<Self> {
-        let rests: Vec<Suggestion> = self.suggestions.iter().filter_map(|one| one.after(typed)).collect();
-        let suits = several_lines || rests.iter().all(|rest| !rest.code.contains('\n'));
-        let is_there = !rests.is_empty() || typed.is_empty();
-        (suits && is_there).then(|| Self { suggestions: rests, ..self.clone() })
-    }
-}
-
-impl Suggestion {
-    /// How sure the model is, 0 to 1: the geometric mean of the probabilities of its tokens. Half where it does not tell any.
-    #[must_use]
-    pub fn confidence(&self) -> f64 {
-        let (mut sum, mut count, mut start) = (0.0, 0, 0);
-        for piece in self.pieces.iter().take_while(|piece| {
-            let begins = start;
-            start = piece.end;
-            begins < self.code.len()
-        }) {
-            sum += piece.log_probability;
-            count += piece.tokens;
-        }
-        if self.pieces.is_empty() {
-            UNTOLD
-        } else if count == 0 {
-            0.0
-        } else {
-            (sum / count as f64).exp().clamp(0.0, 1.0)
-        }
-    }
-
-    /// What is left of it when `typed` has been typed; it stays the same suggestion.
-    fn after(&self, typed: &str) -> Option<Self> {
-        let code = self.code.strip_prefix(typed).filter(|rest| !rest.trim().is_empty())?.to_owned();
-        Some(Self { id: self.id.clone(), code, pieces: without_beginning(&self.pieces, typed.len()) })
-    }
-}
-
-/// A number of tokens, unless nobody tells.
-fn known(tokens: usize) -> Option<usize> {
-    (tokens > 0).then_some(tokens)
-}
-
-/// Pieces of a text of which the first `length` bytes are left off.
-fn without_beginning(pieces: &[Piece], length: usize) -> Vec<Piece> {
-    let rest = pieces.iter().filter(|piece| piece.end > length);
-    rest.map(|piece| Piece { end: piece.end - length, ..*piece }).collect()
-}
-
-impl Heard {
-    fn new(origin: Origin) -> Self {
-        Self { text: String::new(), pieces: Vec::new(), whole: true, prompt_tokens: 0, limit: 0, tokens: 0, origin }
-    }
-
-    fn add(&mut self, text: &str, log_probability: Option<f32>, tokens: usize) {
-        self.text.push_str(text);
-        self.tokens += tokens;
-        if let Some(logarithm) = log_probability.filter(|logarithm| logarithm.is_finite()) {
-            self.pieces.push(Piece { end: self.text.len(), log_probability: logarithm.into(), tokens });
-        }
-    }
-
-    /// Without the indentation that stands before the cursor already.
-    fn after_indent(mut self, indent: &str) -> Self {
-        let skipped = self.text.len() - after_indent(&self.text, indent).len();
-        self.text.drain(..skipped);
-        self.pieces = without_beginning(&self.pieces, skipped);
-        self
-    }
-
-    fn up_to(mut self, end: usize) -> Self {
-        self.text.truncate(end);
-        self
-    }
-
-    /// The completion in an answer in words: the code of its block, without the line that the model may have repeated.
-    fn said(mut self, cursor: &Cursor, ending: &Ending) -> Self {
-        let mut splitter = Splitter::new(&cursor.language);
-        splitter.push(&self.text);
-        splitter.finish();
-        let code = if splitter.code().is_empty() { self.text.trim_end() } else { splitter.code() };
-        let line = cursor.prefix.rsplit('\n').next().unwrap_or_default().trim_start();
-        let repeated = if line.is_empty() { None } else { code.find(line).map(|start| start + line.len()) };
-        let code = &code[repeated.unwrap_or(0)..];
-        let code = code[..ending.of(code).unwrap_or(code.len())].to_owned();
-        let start = self.text.find(&code).unwrap_or(0);
-        self.pieces = without_beginning(&self.pieces, start);
-        self.text = code;
-        self
-    }
-
-    /// What is counted of it, `duration` after it was asked for.
-    fn answered(&self, duration: Duration) -> Answered {
-        Answered {
-            model_type: ModelType::CodeCompletion.as_str(),
-            success: true,
-            duration,
-            first_token: None,
-            tokens_per_second: None,
-            prompt_tokens: self.prompt_tokens as u64,
-            reused_tokens: 0,
-            completion_tokens: self.tokens as u64,
-        }
-    }
-
-    fn summary(&self) -> Summary {
-        Summary {
-            finish: Finish::Stop,
-            prompt_tokens: self.prompt_tokens,
-            reused_tokens: 0,
-            completion_tokens: self.tokens,
-            guessed_tokens: 0,
-            right_tokens: 0,
-            prefill: Duration::ZERO,
-            decode: Duration::ZERO,
-        }
+    /// What remains of these when `typed` has been typed; `None` where that is nothing, unless there was nothing at first either.
+    fn remaining_after(&self, typed: &str, multiline: bool) -> Option<Self> {
+        let rests: Vec<Suggestion> = self.suggestions.iter().filter_map(|one| one.remaining_after(typed)).collect();
+        let fits = multiline || rests.iter().all(|rest| !rest.code.contains('\n'));
+        let exists = !rests.is_empty() || typed.is_empty();
+        (fits && exists).then(|| Self { suggestions: rests, ..self.clone() })
     }
 }

@@ -1,4 +1,4 @@
-//! Turning a question into code: check it, lay out the prompt, ask the model, split its answer, keep both.
+//! Generates code: builds the prompt of a question, sends it to the model, splits the answer and stores both.
 
 pub mod enhanced;
 pub mod markdown_splitter;
@@ -9,79 +9,85 @@ pub mod review;
 pub mod task;
 pub mod token_count;
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use engine::{Lane, Request};
-use tokio::sync::mpsc;
-use tracing::Instrument;
 
-pub use self::markdown_splitter::Opened;
+pub use self::markdown_splitter::BlockStart;
 use self::markdown_splitter::Splitter;
-use self::prompt::Ground;
-use self::recorder::{Accepted, Begun, Recording, Room, Whole};
-pub use self::request::{Ask, ContextFile};
+use self::prompt::PromptContext;
+use self::recorder::{AcceptedRequest, CachedAnswer, ContextUsage, PartialAnswer, StreamRecorder};
+pub use self::request::{ContextFile, GenerationRequest};
 use self::review::Finding;
 pub use self::task::ModelType;
+use super::{Assistant, Error};
 use crate::base::i18n::Message;
 use crate::base::validation::Invalid;
-use crate::error::Error;
-use crate::http::state::App;
-use crate::inference::response_cache::{Kind, Origin, Question, Reuse};
-use crate::inference::router::{Candidate, Voice};
-use crate::store;
-use crate::store::{Finish, NewMessage, Thread};
+use crate::inference::response_cache::{CacheKind, CacheLookup, CachePolicy, Source};
+use crate::inference::{Event as StreamEvent, EventStream, ModelIdentity, Target};
+use crate::store::{self, Finish, NewMessage, Thread};
 
-/// An accepted question. Dropping it stops the model at its next step; what was said so far is kept.
+/// An accepted question. Dropping it stops the model at its next step; what was generated so far is stored.
 #[derive(Debug)]
 pub struct Generation {
-    /// What the caller is told first.
-    pub start: Start,
-    /// What follows; the last one is [`Event::Done`] or [`Event::Failed`].
-    events: mpsc::Receiver<Event>,
+    /// What is known before the first token.
+    pub start: GenerationStart,
+    events: Events,
+}
+
+/// Where the events of a generation come from.
+#[derive(Debug)]
+enum Events {
+    /// The model generates them.
+    Live(Box<StreamRecorder>),
+    /// The answer was cached.
+    Cached(VecDeque<Event>),
 }
 
 impl Generation {
-    /// The next event. Nothing follows [`Event::Done`] and [`Event::Failed`], so it must not be asked for then.
+    /// The next event. Nothing follows [`Event::Done`] and [`Event::Failed`]. Cancel-safe: no event is lost when the future is dropped.
     pub async fn next(&mut self) -> Event {
-        // The recording always says how it ended, unless it died.
-        let died = || Event::Failed(Error::Internal("the task of a generation ended without a word".into()));
-        self.events.recv().await.unwrap_or_else(died)
+        match &mut self.events {
+            Events::Live(recorder) => recorder.next().await,
+            Events::Cached(events) => events.pop_front().unwrap_or(Event::Failed(engine::Error::Stopped.into())),
+        }
     }
 }
 
 /// What is known when the model has accepted the prompt.
 #[derive(Debug, Clone)]
-pub struct Start {
+pub struct GenerationStart {
     /// The conversation that the question became part of.
     pub conversation_id: String,
     /// The question's own id.
     pub message_id: String,
-    /// Who answers.
-    pub voice: Voice,
+    /// The model that answers.
+    pub identity: ModelIdentity,
 }
 
 /// What a generation yields.
 #[derive(Debug)]
 pub enum Event {
-    /// The next piece of code. `opens` tells of a new block.
+    /// The next piece of code.
     Code {
         /// The text, never empty.
         text: String,
-        /// The block that begins with this piece.
-        opens: Option<Opened>,
+        /// The block that starts with this piece.
+        opens: Option<BlockStart>,
     },
     /// The next piece of explanation, markdown.
     Explanation(String),
-    /// The answer is whole.
-    Done(Box<Outcome>),
-    /// The answer breaks off.
+    /// The answer is complete.
+    Done(Box<GenerationResult>),
+    /// The answer ends early.
     Failed(Error),
 }
 
 /// A finished answer.
 #[derive(Debug, Clone)]
-pub struct Outcome {
-    /// The whole answer, markdown.
+pub struct GenerationResult {
+    /// The answer, markdown.
     pub answer: String,
     /// The code in it.
     pub generated_code: String,
@@ -89,13 +95,13 @@ pub struct Outcome {
     pub explanation: String,
     /// Why it ended.
     pub finish: Finish,
-    /// Whether it was made for an earlier question, or for somebody else who asked the same.
+    /// Whether it comes from the cache, or was generated for another request.
     pub cached: bool,
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
     /// Tokens of the answer.
     pub completion_tokens: usize,
-    /// Tokens that prompt and answer may have together; `None` where a remote server does not tell.
+    /// Tokens that prompt and answer may have together; `None` where a remote server does not report it.
     pub limit: Option<usize>,
     /// Earlier messages that were left out of the prompt.
     pub dropped: usize,
@@ -103,170 +109,177 @@ pub struct Outcome {
     pub processing_time: f64,
     /// Seconds from the question to the first token.
     pub time_to_first_token: Option<f64>,
-    /// Speed of the answer once it had begun.
+    /// Decode speed, in tokens per second.
     pub tokens_per_second: Option<f64>,
 }
 
-/// Earlier messages of a conversation that the model is told at most; no context holds more, since each takes ten tokens or more.
-const REMEMBERED: i64 = 2000;
+/// Earlier messages of a conversation that go into the prompt at most; no context holds more, since each takes ten tokens or more.
+const MAX_HISTORY: i64 = 2000;
 
 /// Longest title of a conversation, in characters.
-const TITLE: usize = 80;
+const MAX_TITLE: usize = 80;
 
-impl App {
-    /// Asks the model. Comes back when the prompt was accepted, with the answer still to come.
+impl Assistant {
+    /// Sends a question to the model. Returns when the prompt was accepted, before the first token.
     ///
     /// # Errors
     /// What is wrong with the question, or why the model cannot take it.
-    pub async fn generate(&self, owner: &str, mut ask: Ask) -> Result<Generation, Error> {
-        if self.shutdown.is_cancelled() {
-            return Err(Error::Stopping);
-        }
-        let asked = Instant::now();
-        let continued = self.continued(owner, &mut ask).await?;
-        let begun = continued.as_ref().map(Begun::of).unwrap_or_default();
-        let (candidate, request) = self.lay_out(owner, &ask, begun.answer.clone()).await?;
-        let reuse = if ask.use_cache { Reuse::Allowed } else { Reuse::Refused };
-        let key = prompt::key(&request, &ask, &candidate);
-        let question = Question { kind: Kind::Generation, key, voice: candidate.voice(), reuse };
-        let mut answer = self.answers.ask(&question, || self.backend.submit(&candidate, request))?;
-        let (prompt_tokens, limit, dropped) = match answer.next().await {
-            Some(Ok(engine::Event::Started { prompt_tokens, limit, dropped })) => (prompt_tokens, limit, dropped),
-            Some(Err(error)) => return Err(error.into()),
-            Some(Ok(_)) | None => return Err(engine::Error::Stopped.into()),
+    pub async fn generate(&self, owner: &str, mut request: GenerationRequest) -> Result<Generation, Error> {
+        self.require_running()?;
+        let requested_at = Instant::now();
+        let resumed = self.resume_target(owner, &mut request).await?;
+        let partial = resumed.as_ref().map(PartialAnswer::of).unwrap_or_default();
+        let (target, prompt) = self.build_request(owner, &request, partial.answer.clone()).await?;
+        let policy = if request.use_cache { CachePolicy::Use } else { CachePolicy::Bypass };
+        let key = prompt::key(&prompt, &request, &target);
+        let lookup = CacheLookup { kind: CacheKind::Generation, key, model: target.identity(), policy };
+        let mut stream = match self.cache.get(&lookup) {
+            Some(stream) => stream,
+            None => self.cache.share(lookup, self.router.submit(&target, prompt)?),
         };
-        let voice = answer.by.voice().ok_or(engine::Error::Stopped)?;
-        let room = Room { prompt_tokens, limit, dropped };
-        let splitter = Splitter::of(ask.kind.shape(), &ask.language);
-        let (conversation_id, message_id) = match continued {
+        let StreamEvent::Accepted(accepted) = stream.next_within(&self.wait_limits()).await? else {
+            return Err(engine::Error::Stopped.into());
+        };
+        let identity = accepted.model;
+        let context =
+            ContextUsage { prompt_tokens: accepted.prompt_tokens, limit: accepted.limit, dropped: accepted.dropped };
+        let splitter = Splitter::of(request.kind.shape(), &request.language);
+        let (conversation_id, message_id) = match resumed {
             Some(message) => (message.conversation_id, message.id),
             None => {
-                let mut message = new_message(owner, &ask, &voice);
-                if answer.origin == Origin::Kept {
-                    // Question and answer are kept together, before anything is told of them.
-                    let whole = Whole::hear(answer, splitter, asked, &room).await.ok_or(engine::Error::Stopped)?;
-                    message.answer = Some(whole.progress.clone());
+                let mut message = new_message(owner, &request, &identity);
+                if stream.source == Source::Cached {
+                    // Question and answer are stored together, before the client gets anything of them.
+                    let cached = CachedAnswer::collect(stream, splitter, requested_at, &context).await;
+                    let cached = cached.ok_or(engine::Error::Stopped)?;
+                    message.answer = Some(cached.progress);
                     let (conversation_id, message_id) = self.store.add_message(message).await?;
-                    let start = Start { conversation_id, message_id, voice };
-                    return Ok(Generation { start, events: whole.events() });
+                    let start = GenerationStart { conversation_id, message_id, identity };
+                    return Ok(Generation { start, events: Events::Cached(cached.events) });
                 }
                 self.store.add_message(message).await?
             }
         };
-        let start = Start { conversation_id, message_id: message_id.clone(), voice };
-        let accepted = Accepted { kind: ask.kind, message_id, asked, room, begun };
-        let recording = Recording::new(self.clone(), accepted, splitter);
-        let (events, receiver) = mpsc::channel(64);
-        self.work.spawn(recording.run(answer, events).in_current_span());
-        Ok(Generation { start, events: receiver })
+        let start = GenerationStart { conversation_id, message_id: message_id.clone(), identity };
+        let accepted = AcceptedRequest { kind: request.kind, message_id, requested_at, context, partial };
+        let recorder = StreamRecorder::new(self.clone(), accepted, splitter, stream);
+        Ok(Generation { start, events: Events::Live(Box::new(recorder)) })
     }
 
-    /// Who would answer, and what they would be asked; the answer goes on behind `begun`.
-    async fn lay_out(&self, owner: &str, ask: &Ask, begun: String) -> Result<(Candidate, Request), Error> {
-        let earlier = self.earlier(owner, ask).await?;
-        let profile = self.profile(owner).await?.with(ask.profile.clone());
-        let candidate = self.backend.candidate(Lane::Chat).await?;
-        let facts = facts(ask).await;
-        let request = prompt::request(ask, &profile, &Ground { earlier, facts, begun });
-        Ok((candidate, request))
+    /// The model that would answer, and the request for it; the answer continues after `partial`.
+    async fn build_request(
+        &self,
+        owner: &str,
+        request: &GenerationRequest,
+        partial: String,
+    ) -> Result<(Target, Request), Error> {
+        let history = self.history(owner, request).await?;
+        let profile = self.profiles.get(owner).await?.with(request.profile.clone());
+        let target = self.router.select(Lane::Chat).await?;
+        let diagnostics = diagnostics(request).await;
+        let context = PromptContext { history, diagnostics, partial_answer: partial };
+        Ok((target, prompt::request(request, &profile, &context)))
     }
 
-    /// The message whose answer is to go on, if that is what is asked for; the question becomes the one of that message.
-    async fn continued(&self, owner: &str, ask: &mut Ask) -> Result<Option<store::Message>, Error> {
-        let Some(id) = &ask.continues else { return Ok(None) };
-        if ask.replaces.is_some() {
-            let what = Message::new(
-                "replaces와 continues는 함께 쓸 수 없습니다",
-                "replaces and continues contradict each other",
-            );
-            return Err(Error::Conflict(what));
+    /// The message whose answer is to be continued, if the request names one; its question becomes that of the request.
+    async fn resume_target(
+        &self,
+        owner: &str,
+        request: &mut GenerationRequest,
+    ) -> Result<Option<store::Message>, Error> {
+        let Some(id) = &request.continues else { return Ok(None) };
+        if request.replaces.is_some() {
+            return Err(Error::ReplacesAndContinues);
         }
-        let conversation = self.known_conversation(owner, ask, "continues").await?;
+        let conversation = self.require_conversation(owner, request, "continues").await?;
         let latest = self.store.latest(&conversation).await?.filter(|message| message.id == *id);
         let Some(message) = latest else {
             let what =
                 Message::new("이 대화의 마지막 메시지가 아닙니다", "is not the last message of this conversation");
-            return Err(Error::Unknown(Invalid::field("continues", what)));
+            return Err(Error::ReferenceNotFound(Invalid::field("continues", what)));
         };
         if matches!(message.finish.as_deref(), None | Some("stop")) {
-            let what =
-                Message::new("끝난 답변이거나 아직 쓰는 중입니다", "the answer is whole, or still being written");
-            return Err(Error::Conflict(what));
+            return Err(Error::NotResumable);
         }
-        ask.kind = ModelType::of(&message.kind).unwrap_or_default();
-        ask.question.clone_from(&message.question);
-        ask.code_context.clone_from(&message.code_context);
-        ask.files = ContextFile::read(message.files.as_deref());
-        ask.language.clone_from(&message.language);
+        request.kind = ModelType::of(&message.kind).unwrap_or_default();
+        request.question.clone_from(&message.question);
+        request.code_context.clone_from(&message.code_context);
+        request.files = ContextFile::read(message.files.as_deref());
+        request.language.clone_from(&message.language);
         Ok(Some(message))
     }
 
-    /// The thread so far, up to the message that is replaced or goes on, if one does.
-    async fn earlier(&self, owner: &str, ask: &Ask) -> Result<Vec<store::Message>, Error> {
-        if ask.conversation_id.is_none() && ask.replaces.is_none() {
+    /// The thread so far, up to the message that is replaced or continued, if there is one.
+    async fn history(&self, owner: &str, request: &GenerationRequest) -> Result<Vec<store::Message>, Error> {
+        if request.conversation_id.is_none() && request.replaces.is_none() {
             return Ok(Vec::new());
         }
-        let id = self.known_conversation(owner, ask, "replaces").await?;
-        if let Some(replaced) = &ask.replaces
+        let id = self.require_conversation(owner, request, "replaces").await?;
+        if let Some(replaced) = &request.replaces
             && !self.store.in_thread(&id, replaced).await?
         {
-            let what = Message::new("이 대화에 없는 메시지입니다", "this conversation has no such message");
-            return Err(Error::Unknown(Invalid::field("replaces", what)));
+            let what = Message::new("이 대화에 없는 메시지입니다", "is not a message of this conversation");
+            return Err(Error::ReferenceNotFound(Invalid::field("replaces", what)));
         }
-        let before = ask.replaces.as_deref().or(ask.continues.as_deref());
-        Ok(self.store.thread(&id, before, REMEMBERED).await?)
+        let before = request.replaces.as_deref().or(request.continues.as_deref());
+        Ok(self.store.thread(&id, before, MAX_HISTORY).await?)
     }
 
-    /// The conversation of a question, which `field` needs one for.
-    async fn known_conversation(&self, owner: &str, ask: &Ask, field: &str) -> Result<String, Error> {
-        let unknown = |field: &str, what: Message| Error::Unknown(Invalid::field(field, what));
-        let Some(id) = &ask.conversation_id else {
+    /// The conversation of a request, which its field `field` needs.
+    async fn require_conversation(
+        &self,
+        owner: &str,
+        request: &GenerationRequest,
+        field: &str,
+    ) -> Result<String, Error> {
+        let unknown = |field: &str, what: Message| Error::ReferenceNotFound(Invalid::field(field, what));
+        let Some(id) = &request.conversation_id else {
             return Err(unknown(field, Message::new("conversation_id가 필요합니다", "needs a conversation_id")));
         };
         if self.store.conversation(owner, id).await?.is_none() {
-            return Err(unknown("conversation_id", Message::new("없는 대화입니다", "there is no such conversation")));
+            return Err(unknown("conversation_id", Message::new("없는 대화입니다", "is not a conversation of yours")));
         }
         Ok(id.clone())
     }
 }
 
-/// What is kept of an accepted question.
-fn new_message(owner: &str, ask: &Ask, voice: &Voice) -> NewMessage {
-    let thread = match &ask.conversation_id {
-        Some(id) => Thread::Known { id: id.clone(), replaces: ask.replaces.clone() },
-        None => Thread::New { title: title(&ask.question) },
+/// What is stored of an accepted question.
+fn new_message(owner: &str, request: &GenerationRequest, identity: &ModelIdentity) -> NewMessage {
+    let thread = match &request.conversation_id {
+        Some(id) => Thread::Known { id: id.clone(), replaces: request.replaces.clone() },
+        None => Thread::New { title: title(&request.question) },
     };
     NewMessage {
         thread,
         owner: owner.to_owned(),
-        question: ask.question.clone(),
-        kind: ask.kind.as_str(),
-        code_context: ask.code_context.clone(),
-        files: ContextFile::write(&ask.files),
-        language: ask.language.clone(),
-        model: voice.model.clone(),
-        backend: voice.place.as_str(),
+        question: request.question.clone(),
+        kind: request.kind.as_str(),
+        code_context: request.code_context.clone(),
+        files: ContextFile::write(&request.files),
+        language: request.language.clone(),
+        model: identity.model.clone(),
+        backend: identity.backend.as_str(),
         answer: None,
     }
 }
 
-/// What reading the code tells, for the kinds of task that build on it.
-async fn facts(ask: &Ask) -> Vec<Finding> {
-    let file = || ask.files.first().map(|file| file.content.clone());
-    let code = ask.code_context.clone().or_else(file).filter(|_| ask.kind.wants_facts());
+/// What the linter finds in the code, for the tasks that build on it.
+async fn diagnostics(request: &GenerationRequest) -> Vec<Finding> {
+    let file = || request.files.first().map(|file| file.content.clone());
+    let code = request.code_context.clone().or_else(file).filter(|_| request.kind.uses_diagnostics());
     let Some(code) = code else { return Vec::new() };
-    let language = ask.language.clone();
-    let facts = tokio::task::spawn_blocking(move || findings::facts(&code, &language));
-    facts.await.expect("checking code does not panic, and is not cancelled")
+    let language = request.language.clone();
+    let findings = tokio::task::spawn_blocking(move || review::lint(&code, &language));
+    findings.await.expect("checking code does not panic, and is not cancelled")
 }
 
 /// The first line of a question, shortened at a word.
 fn title(question: &str) -> String {
     let line = question.trim().lines().next().unwrap_or_default().trim();
-    if line.chars().count() <= TITLE {
+    if line.chars().count() <= MAX_TITLE {
         return line.to_owned();
     }
-    let cut: String = line.chars().take(TITLE).collect();
+    let cut: String = line.chars().take(MAX_TITLE).collect();
     let whole = cut.rsplit_once(' ').map_or(cut.as_str(), |(words, _)| words);
     format!("{whole}…")
 }

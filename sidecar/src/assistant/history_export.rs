@@ -9,10 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::generate::{ContextFile, ModelType};
-use crate::error::Error;
-use crate::http::state::App;
-use crate::store;
-use crate::store::{Imported, NewConversation, now, timestamp};
+use crate::base::time::{now, timestamp};
+use crate::store::{self, Imported, NewConversation, Store};
 
 /// Messages that are read at a time.
 const PIECE: i64 = 100;
@@ -69,7 +67,7 @@ fn python() -> String {
 }
 
 fn local() -> String {
-    crate::inference::router::Place::Local.as_str().into()
+    crate::inference::BackendKind::Local.as_str().into()
 }
 
 /// A conversation in the file.
@@ -141,18 +139,23 @@ enum Position {
 }
 
 /// A history, or a conversation of it, in pieces, oldest first and with all versions, never more than a few messages in memory.
-pub fn export(app: App, scope: Scope, form: Form) -> impl Stream<Item = Result<String, Error>> + Send {
-    let start = (Position::Head, app, scope);
-    stream::unfold(start, move |(position, app, scope)| async move {
-        match piece(&app, &scope, form, position).await {
-            Ok(Some((text, next))) => Some((Ok(text), (next, app, scope))),
+pub fn export(store: Store, scope: Scope, form: Form) -> impl Stream<Item = Result<String, store::Error>> + Send {
+    let start = (Position::Head, store, scope);
+    stream::unfold(start, move |(position, store, scope)| async move {
+        match piece(&store, &scope, form, position).await {
+            Ok(Some((text, next))) => Some((Ok(text), (next, store, scope))),
             Ok(None) => None,
-            Err(error) => Some((Err(error), (Position::End, app, scope))),
+            Err(error) => Some((Err(error), (Position::End, store, scope))),
         }
     })
 }
 
-async fn piece(app: &App, scope: &Scope, form: Form, position: Position) -> Result<Option<(String, Position)>, Error> {
+async fn piece(
+    store: &Store,
+    scope: &Scope,
+    form: Form,
+    position: Position,
+) -> Result<Option<(String, Position)>, store::Error> {
     match (position, form) {
         (Position::Head, Form::Markdown) => {
             let messages = Position::Messages { after: i64::MIN, conversation: String::new() };
@@ -165,18 +168,18 @@ async fn piece(app: &App, scope: &Scope, form: Form, position: Position) -> Resu
             );
             Ok(Some((head, Position::Conversations(0))))
         }
-        (Position::Conversations(offset), _) => conversations(app, scope, offset).await.map(Some),
+        (Position::Conversations(offset), _) => conversations(store, scope, offset).await.map(Some),
         (Position::Messages { after, conversation }, form) => {
-            messages(app, scope, form, after, conversation).await.map(Some)
+            messages(store, scope, form, after, conversation).await.map(Some)
         }
         (Position::End, _) => Ok(None),
     }
 }
 
-async fn conversations(app: &App, scope: &Scope, offset: i64) -> Result<(String, Position), Error> {
+async fn conversations(store: &Store, scope: &Scope, offset: i64) -> Result<(String, Position), store::Error> {
     let (found, total): (Vec<store::Conversation>, i64) = match &scope.conversation {
-        Some(id) => (app.store.conversation(&scope.owner, id).await?.into_iter().collect(), 1),
-        None => app.store.conversations(&scope.owner, PIECE, offset).await?,
+        Some(id) => (store.conversation(&scope.owner, id).await?.into_iter().collect(), 1),
+        None => store.conversations(&scope.owner, PIECE, offset).await?,
     };
     let next = offset + i64::try_from(found.len()).unwrap_or(PIECE);
     let mut text = String::new();
@@ -200,15 +203,15 @@ async fn conversations(app: &App, scope: &Scope, offset: i64) -> Result<(String,
 }
 
 async fn messages(
-    app: &App,
+    store: &Store,
     scope: &Scope,
     form: Form,
     mut after: i64,
     mut conversation: String,
-) -> Result<(String, Position), Error> {
+) -> Result<(String, Position), store::Error> {
     let mut first = after == i64::MIN;
     let owner = &scope.owner;
-    let found = app.store.messages_after(owner, scope.conversation.as_deref(), after, PIECE).await?;
+    let found = store.messages_after(owner, scope.conversation.as_deref(), after, PIECE).await?;
     let end = found.is_empty();
     let mut text = String::new();
     for (number, message) in found {
@@ -221,7 +224,7 @@ async fn messages(
             Form::Markdown => {
                 if message.conversation_id != conversation {
                     conversation.clone_from(&message.conversation_id);
-                    let named = app.store.conversation(owner, &conversation).await?;
+                    let named = store.conversation(owner, &conversation).await?;
                     let title = named.map(|found| found.title).unwrap_or_default();
                     let _ = write!(text, "\n## {}\n", title.replace('\n', " "));
                 }
@@ -283,7 +286,12 @@ const MOST_PROBLEMS: usize = 20;
 ///
 /// # Errors
 /// When the database does not do as asked; what was taken in until then stays.
-pub async fn import(app: &App, owner: &str, conversations: Vec<Value>, messages: Vec<Value>) -> Result<Report, Error> {
+pub async fn import(
+    store: &Store,
+    owner: &str,
+    conversations: Vec<Value>,
+    messages: Vec<Value>,
+) -> Result<Report, store::Error> {
     let mut report = Report::default();
     let threads: Vec<Thread> =
         conversations.into_iter().filter_map(|thread| serde_json::from_value(thread).ok()).collect();
@@ -310,7 +318,7 @@ pub async fn import(app: &App, owner: &str, conversations: Vec<Value>, messages:
         }
     }
     for (id, entries) in groups {
-        let taken = take(app, owner, &id, threads.get(&id), &entries).await?;
+        let taken = take(store, owner, &id, threads.get(&id), &entries).await?;
         report.imported += taken;
         report.skipped += entries.len() as u64 - taken;
     }
@@ -318,12 +326,12 @@ pub async fn import(app: &App, owner: &str, conversations: Vec<Value>, messages:
 }
 
 async fn take(
-    app: &App,
+    store: &Store,
     owner: &str,
     id: &str,
     thread: Option<&Thread>,
     entries: &[(Entry, i64)],
-) -> Result<u64, Error> {
+) -> Result<u64, store::Error> {
     let times = || entries.iter().map(|(_, time)| *time);
     let (first, last) = (times().min().unwrap_or_default(), times().max().unwrap_or_default());
     let named = thread.map(|thread| shortened(&thread.title)).filter(|title| !title.trim().is_empty());
@@ -340,7 +348,7 @@ async fn take(
     let messages = entries.iter().zip(&files);
     let messages: Vec<Imported<'_>> =
         messages.map(|((entry, time), files)| imported(entry, *time, files.as_deref())).collect();
-    Ok(app.store.import(owner, conversation, &messages).await?)
+    Ok(store.import(owner, conversation, &messages).await?)
 }
 
 fn imported<'a>(entry: &'a Entry, created_at: i64, files: Option<&'a str>) -> Imported<'a> {

@@ -1,4 +1,4 @@
-//! Who asks: the profiles that are saved, one for each owner of a history.
+//! The saved profiles of users, one for each owner of a history.
 
 pub mod profile;
 
@@ -6,54 +6,57 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use self::profile::Profile;
-use crate::error::Error;
-use crate::http::state::App;
+use crate::store::{self, Store};
 
-/// Owners whose profiles are remembered.
-const REMEMBERED: usize = 1000;
+/// Owners whose profiles are kept in memory.
+const MAX_CACHED: usize = 1000;
 
-/// Profiles that were read already. Clones share them.
-#[derive(Debug, Clone, Default)]
-pub struct Profiles(Arc<Mutex<HashMap<String, Profile>>>);
-
-impl Profiles {
-    fn get(&self, owner: &str) -> Option<Profile> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(owner).cloned()
-    }
-
-    fn put(&self, owner: &str, profile: &Profile) {
-        let mut profiles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if profiles.len() >= REMEMBERED {
-            profiles.clear();
-        }
-        profiles.insert(owner.to_owned(), profile.clone());
-    }
+/// Profiles in the store, with those that were read already in memory. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Profiles {
+    store: Store,
+    cached: Arc<Mutex<HashMap<String, Profile>>>,
 }
 
-impl App {
+impl Profiles {
+    /// The profiles in `store`.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        Self { store, cached: Arc::default() }
+    }
+
     /// The saved profile of `owner`; the default one where none is saved.
     ///
     /// # Errors
-    /// When the database does not answer.
-    pub async fn profile(&self, owner: &str) -> Result<Profile, Error> {
-        if let Some(profile) = self.profiles.get(owner) {
+    /// When the database fails.
+    pub async fn get(&self, owner: &str) -> Result<Profile, store::Error> {
+        let cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner).get(owner).cloned();
+        if let Some(profile) = cached {
             return Ok(profile);
         }
         let saved = self.store.profile(owner).await?;
-        // One of another version, with values that this one does not know, counts as none.
+        // A profile of another version, with values that this one does not know, counts as none.
         let profile = saved.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
-        self.profiles.put(owner, &profile);
+        self.cache(owner, &profile);
         Ok(profile)
     }
 
     /// Saves the profile of `owner`.
     ///
     /// # Errors
-    /// When the database does not answer.
-    pub async fn save_profile(&self, owner: &str, profile: &Profile) -> Result<(), Error> {
+    /// When the database fails.
+    pub async fn save(&self, owner: &str, profile: &Profile) -> Result<(), store::Error> {
         let json = serde_json::to_string(profile).expect("a profile is plain values");
         self.store.save_profile(owner, &json).await?;
-        self.profiles.put(owner, profile);
+        self.cache(owner, profile);
         Ok(())
+    }
+
+    fn cache(&self, owner: &str, profile: &Profile) {
+        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        if cached.len() >= MAX_CACHED {
+            cached.clear();
+        }
+        cached.insert(owner.to_owned(), profile.clone());
     }
 }

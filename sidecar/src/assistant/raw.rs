@@ -1,178 +1,154 @@
-//! Answering as OpenAI's API does: straight from a backend, cut at stop strings, with nothing kept.
+//! Answers a raw prompt or chat as OpenAI's API does: straight from a backend, cut at stop sequences, with nothing stored.
 
 mod stop;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use engine::{Answer, Event, Finish, Request, Summary};
-use tokio::time::timeout;
+use engine::{Finish, Request, Summary};
 
-use self::stop::{Cut, Stops};
-use super::generate::ModelType;
-use crate::error::Error;
-use crate::http::state::App;
-use crate::inference::router::{Candidate, Voice};
+use self::stop::{StopMatch, StopSequences};
+use super::{Assistant, Error, tokens_per_second};
+use crate::assistant::generate::ModelType;
+use crate::inference::{Event, EventStream, ModelIdentity, ModelStream, Target};
 use crate::metrics::Answered;
 
-/// What is asked for.
+/// A request for a raw answer.
 #[derive(Debug)]
-pub struct Wish {
-    /// What it counts as.
+pub struct RawRequest {
+    /// What it counts as in the metrics.
     pub kind: ModelType,
-    /// Who is asked.
-    pub candidate: Candidate,
-    /// For what.
+    /// The model that it is for.
+    pub target: Target,
+    /// The prompt and its options.
     pub request: Request,
-    /// The answer ends before the first of these.
-    pub stops: Vec<String>,
+    /// Stop sequences: the answer ends before the first of them.
+    pub stop: Vec<String>,
 }
 
-/// An answer on its way. Dropping it stops the model at its next step.
+/// An answer that is being generated. Dropping it stops the model at its next step.
 #[derive(Debug)]
-pub struct Speech {
-    /// Who answers.
-    pub voice: Voice,
-    /// How many ends of the prompt were cut for want of room.
+pub struct RawStream {
+    /// The model that answers.
+    pub identity: ModelIdentity,
+    /// How many messages, or ends of the prompt, were left out because they did not fit.
     pub dropped: usize,
-    app: App,
+    assistant: Assistant,
     kind: ModelType,
-    /// `None` once enough was heard.
-    answer: Option<Answer>,
-    stops: Stops,
-    patience: Duration,
-    asked: Instant,
-    first: Option<Instant>,
-    last: Instant,
+    /// `None` once a stop sequence was found.
+    stream: Option<ModelStream>,
+    stop: StopSequences,
+    requested_at: Instant,
+    first_token: Option<Instant>,
+    last_token: Instant,
     prompt_tokens: usize,
     tokens: usize,
-    /// How it ended, where that has still to be told.
-    ending: Option<Ending>,
+    /// The end, where the client still has to receive it.
+    end: Option<RawEnd>,
 }
 
 /// The next part of an answer.
 #[derive(Debug)]
-pub enum Said {
+pub enum RawEvent {
     /// A piece of text, never empty.
     Text(String),
     /// The end.
-    Done(Ending),
-    /// The answer breaks off.
+    Done(RawEnd),
+    /// The answer ends early.
     Failed(Error),
 }
 
 /// How an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ending {
+pub struct RawEnd {
     /// Why.
     pub finish: Finish,
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
-    /// Of those, tokens that were in the model's memory already; unknown where a stop string ended the answer.
+    /// Of those, tokens from the KV cache; unknown where a stop sequence ended the answer.
     pub reused_tokens: Option<usize>,
     /// Tokens of the answer.
     pub completion_tokens: usize,
 }
 
-impl App {
-    /// Puts a wish to whoever answers. Comes back when the prompt was accepted.
+impl Assistant {
+    /// Sends a raw request to its target, with fallback. Returns when the prompt was accepted, before the first token.
     ///
     /// # Errors
-    /// Why it was not.
-    pub async fn speak(&self, wish: Wish) -> Result<Speech, Error> {
-        if self.shutdown.is_cancelled() {
-            return Err(Error::Stopping);
-        }
-        let Wish { kind, candidate, request, stops } = wish;
-        let asked = Instant::now();
-        let (mut answer, by) = self.backend.submit(&candidate, request)?;
-        let first = tokio::select! {
-            first = answer.next() => first,
-            () = self.shutdown.cancelled() => return Err(Error::Stopping),
+    /// Why it was not accepted.
+    pub async fn stream_raw(&self, request: RawRequest) -> Result<RawStream, Error> {
+        self.require_running()?;
+        let RawRequest { kind, target, request, stop } = request;
+        let requested_at = Instant::now();
+        let mut stream = self.router.submit(&target, request)?;
+        let Event::Accepted(accepted) = stream.next_within(&self.wait_limits()).await? else {
+            return Err(engine::Error::Stopped.into());
         };
-        let (prompt_tokens, dropped) = match first {
-            Some(Ok(Event::Started { prompt_tokens, dropped, .. })) => (prompt_tokens, dropped),
-            Some(Err(error)) => return Err(error.into()),
-            Some(Ok(_)) | None => return Err(engine::Error::Stopped.into()),
-        };
-        Ok(Speech {
-            voice: by.voice().ok_or(engine::Error::Stopped)?,
-            dropped,
-            app: self.clone(),
+        Ok(RawStream {
+            identity: accepted.model,
+            dropped: accepted.dropped,
+            assistant: self.clone(),
             kind,
-            answer: Some(answer),
-            stops: Stops::new(stops),
-            patience: Duration::from_secs(self.settings.current().request_timeout.into()),
-            asked,
-            first: None,
-            last: asked,
-            prompt_tokens,
+            stream: Some(stream),
+            stop: StopSequences::new(stop),
+            requested_at,
+            first_token: None,
+            last_token: requested_at,
+            prompt_tokens: accepted.prompt_tokens,
             tokens: 0,
-            ending: None,
+            end: None,
         })
     }
 }
 
-impl Speech {
-    /// The next part. Nothing follows [`Said::Done`] and [`Said::Failed`], so it must not be asked for then.
-    pub async fn next(&mut self) -> Said {
-        let mut working = self.first.is_some();
+impl RawStream {
+    /// The next part. Nothing follows [`RawEvent::Done`] and [`RawEvent::Failed`].
+    pub async fn next(&mut self) -> RawEvent {
         loop {
-            if let Some(ending) = self.ending.take() {
-                self.count(Some(ending));
-                return Said::Done(ending);
+            if let Some(end) = self.end.take() {
+                self.record_metrics(Some(end));
+                return RawEvent::Done(end);
             }
-            match self.hear(working).await {
-                Ok(Event::Text { text, tokens, .. }) => {
-                    if let Some(text) = self.take(text, tokens) {
-                        return Said::Text(text);
+            match self.next_event().await {
+                Ok(Event::Delta { text, tokens, .. }) => {
+                    if let Some(text) = self.receive(text, tokens) {
+                        return RawEvent::Text(text);
                     }
                 }
                 Ok(Event::Done(summary)) => {
-                    self.ending = Some(summary.into());
-                    let rest = self.stops.finish();
+                    self.end = Some(summary.into());
+                    let rest = self.stop.finish();
                     if !rest.is_empty() {
-                        return Said::Text(rest);
+                        return RawEvent::Text(rest);
                     }
                 }
-                Ok(Event::Started { .. } | Event::Reading { .. }) => {}
+                Ok(Event::Accepted(_) | Event::Prefill) => {}
                 Err(error) => {
-                    self.answer = None;
-                    if !matches!(error, Error::Stopping) {
-                        self.count(None);
+                    self.stream = None;
+                    if !matches!(error, Error::ShuttingDown) {
+                        self.record_metrics(None);
                     }
-                    return Said::Failed(error);
+                    return RawEvent::Failed(error);
                 }
             }
-            working = true;
         }
     }
 
-    /// The next event of the backend.
-    async fn hear(&mut self, working: bool) -> Result<Event, Error> {
-        let answer = self.answer.as_mut().ok_or(engine::Error::Stopped)?;
-        // Waiting for a turn is no idleness; the clock runs from the first sign of work.
-        let idle = if working { self.patience } else { Duration::MAX };
-        tokio::select! {
-            biased;
-            event = timeout(idle, answer.next()) => match event {
-                Err(_) => Err(Error::Stalled { seconds: idle.as_secs() }),
-                Ok(None) => Err(engine::Error::Stopped.into()),
-                Ok(Some(event)) => Ok(event?),
-            },
-            () = self.app.shutdown.cancelled() => Err(Error::Stopping),
-        }
+    async fn next_event(&mut self) -> Result<Event, Error> {
+        let limits = self.assistant.wait_limits();
+        let stream = self.stream.as_mut().ok_or(engine::Error::Stopped)?;
+        Ok(stream.next_within(&limits).await?)
     }
 
-    /// Takes a piece in; gives back what can be shown.
-    fn take(&mut self, piece: String, tokens: usize) -> Option<String> {
-        self.last = Instant::now();
-        self.first.get_or_insert(self.last);
+    /// Adds a piece of the answer; returns what can be sent.
+    fn receive(&mut self, piece: String, tokens: usize) -> Option<String> {
+        self.last_token = Instant::now();
+        self.first_token.get_or_insert(self.last_token);
         self.tokens += tokens;
-        let Cut { text, stopped } = self.stops.push(piece);
+        let StopMatch { text, stopped } = self.stop.push(piece);
         if stopped {
-            // The model stops here, not when the caller has read all.
-            self.answer = None;
-            self.ending = Some(Ending {
+            // The model stops now, not when the client has received everything.
+            self.stream = None;
+            self.end = Some(RawEnd {
                 finish: Finish::Stop,
                 prompt_tokens: self.prompt_tokens,
                 reused_tokens: None,
@@ -182,25 +158,22 @@ impl Speech {
         (!text.is_empty()).then_some(text)
     }
 
-    fn count(&self, ending: Option<Ending>) {
-        let seconds = self.first.map(|first| (self.last - first).as_secs_f64());
-        let tokens = ending.map_or(self.tokens, |ending| ending.completion_tokens);
-        self.app.metrics.answered(&Answered {
+    fn record_metrics(&self, end: Option<RawEnd>) {
+        let tokens = end.map_or(self.tokens, |end| end.completion_tokens);
+        self.assistant.metrics.answered(&Answered {
             model_type: self.kind.as_str(),
-            success: ending.is_some(),
-            duration: self.asked.elapsed(),
-            first_token: self.first.map(|first| first - self.asked),
-            tokens_per_second: seconds
-                .filter(|seconds| tokens > 1 && *seconds > 0.0)
-                .map(|seconds| (tokens - 1) as f64 / seconds),
+            success: end.is_some(),
+            duration: self.requested_at.elapsed(),
+            first_token: self.first_token.map(|first| first - self.requested_at),
+            tokens_per_second: self.first_token.and_then(|first| tokens_per_second(tokens, self.last_token - first)),
             prompt_tokens: self.prompt_tokens as u64,
-            reused_tokens: ending.and_then(|ending| ending.reused_tokens).unwrap_or_default() as u64,
+            reused_tokens: end.and_then(|end| end.reused_tokens).unwrap_or_default() as u64,
             completion_tokens: tokens as u64,
         });
     }
 }
 
-impl From<Summary> for Ending {
+impl From<Summary> for RawEnd {
     fn from(summary: Summary) -> Self {
         Self {
             finish: summary.finish,

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use super::i18n::Message;
-use crate::error::Error;
 
 /// Fields with invalid values: dotted paths, each with what is wrong.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
+#[error("invalid fields: {}", .0.iter().map(|(path, messages)| format!("{path} {}", messages.iter().map(|one| one.en.as_str()).collect::<Vec<_>>().join(", "))).collect::<Vec<_>>().join("; "))]
 pub struct Invalid(pub BTreeMap<String, Vec<Message>>);
 
 impl Invalid {
@@ -26,13 +26,11 @@ impl Invalid {
     /// `Ok` if nothing was noted.
     ///
     /// # Errors
-    /// All that was noted, as one [`Error::Invalid`].
-    pub fn into_result(self) -> Result<(), Error> {
-        if self.0.is_empty() { Ok(()) } else { Err(Error::Invalid(self)) }
+    /// All that was noted.
+    pub fn into_result(self) -> Result<(), Self> {
+        if self.0.is_empty() { Ok(()) } else { Err(self) }
     }
-}
 
-impl Invalid {
     /// Notes a text that has nothing but white space in it.
     pub fn not_blank(&mut self, path: &str, text: &str) {
         if text.trim().is_empty() {

@@ -16,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 use crate::base::http_client;
 use crate::base::i18n::Language;
 use crate::config::Config;
-use crate::server::{House, Purpose, StartError, running};
+use crate::instance::find_running;
+use crate::server::{House, Purpose, StartError};
 use crate::settings::RemotePolicy;
 
 /// A connection to the API, with the installation's own key.
@@ -91,7 +92,7 @@ pub(super) struct Event {
 impl Client {
     /// A client of the sidecar that runs on this data folder, if one does.
     pub fn running(config: &Config) -> Option<Self> {
-        let found = running(&config.data)?;
+        let found = find_running(&config.data)?;
         let key = std::fs::read_to_string(config.key_file()).ok()?.trim().to_owned();
         Some(Self::new(format!("http://{}:{}", Ipv4Addr::LOCALHOST, found.port), key, None))
     }
@@ -118,7 +119,7 @@ impl Client {
     }
 
     fn new(address: String, key: String, inside: Option<Inside>) -> Self {
-        Self { http: web::here(), address, key, inside }
+        Self { http: http_client::here(), address, key, inside }
     }
 
     /// Where the API is.

@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::ServeArgs;
 use crate::access::keys::Key;
 use crate::config::Config;
-use crate::http::state::VERSION;
-use crate::server::{House, Listeners, Purpose, StartError, make_data_folder};
+use crate::instance::{VERSION, create_data_folder};
+use crate::server::{House, Listeners, Purpose, StartError};
 use crate::{config, logging};
 
 pub(super) async fn run(mut config: Config, args: ServeArgs) -> Result<ExitCode, StartError> {
@@ -18,8 +18,8 @@ pub(super) async fn run(mut config: Config, args: ServeArgs) -> Result<ExitCode,
         config.port = Some(port);
         config.settings.port = Some(Some(port.into()));
     }
-    make_data_folder(&config)?;
-    let log = telemetry::start(&config).map_err(|error| {
+    create_data_folder(&config.data).map_err(StartError::from)?;
+    let log = logging::start(&config).map_err(|error| {
         StartError::new(Exit::Store, format!("could not write a log in `{}`: {error}", config.data.display()))
     })?;
     for problem in config::unknown(&config::names()) {

@@ -7,37 +7,17 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::{Secret, TlsFiles};
-use crate::settings::Fixed;
+use crate::settings::{EnvError, Fixed};
 
 /// Variables with values that cannot be used, one on a line.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-pub struct ConfigError(pub Vec<Problem>);
-
-/// A variable with a value that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// Its name.
-    pub variable: String,
-    /// The value, unless it is secret.
-    pub value: Option<String>,
-    /// What it must be.
-    pub problem: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.value {
-            Some(value) => write!(f, "{} is `{value}`: {}", self.variable, self.problem),
-            None => write!(f, "{} {}", self.variable, self.problem),
-        }
-    }
-}
+pub struct ConfigError(pub Vec<EnvError>);
 
 /// Reads variables and collects problems.
 pub(super) struct Reader<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
-    problems: Vec<Problem>,
+    problems: Vec<EnvError>,
 }
 
 impl<'a> Reader<'a> {
@@ -88,7 +68,7 @@ impl<'a> Reader<'a> {
         let value = self.text(name)?;
         if value.chars().count() < shortest {
             let problem = format!("is too short: it must have at least {shortest} characters");
-            self.problems.push(Problem { variable: name.into(), value: None, problem });
+            self.problems.push(EnvError { variable: name.into(), value: None, problem });
             return None;
         }
         Some(Secret(value))
@@ -129,7 +109,7 @@ impl<'a> Reader<'a> {
         let asked = self.text(handshake::DATA_VARIABLE).map(PathBuf::from);
         handshake::data_folder(asked).unwrap_or_else(|| {
             let problem = "is needed: this system has no home folder; name a folder for HAPA's data";
-            self.problems.push(Problem {
+            self.problems.push(EnvError {
                 variable: handshake::DATA_VARIABLE.into(),
                 value: None,
                 problem: problem.into(),
@@ -204,7 +184,7 @@ impl<'a> Reader<'a> {
     }
 
     fn problem<T>(&mut self, variable: &str, value: String, problem: impl Into<String>) -> Option<T> {
-        self.problems.push(Problem { variable: variable.into(), value: Some(value), problem: problem.into() });
+        self.problems.push(EnvError { variable: variable.into(), value: Some(value), problem: problem.into() });
         None
     }
 }

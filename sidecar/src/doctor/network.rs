@@ -8,11 +8,12 @@ use handshake::DEFAULT_PORT;
 use super::{Finding, Severity};
 use crate::base::i18n::Message;
 use crate::config::Config;
-use crate::server::{certificate_problem, running};
+use crate::instance::find_running;
+use crate::tls;
 
 /// Looks whether the ports are free, or HAPA's own already.
 pub fn ports(config: &Config) -> Vec<Finding> {
-    if let Some(found) = running(&config.data) {
+    if let Some(found) = find_running(&config.data) {
         let (version, port) = (found.version, found.port);
         let message = Message::new(
             format!("HAPA {version}이(가) 실행 중이며 이 컴퓨터의 {port} 포트에 있습니다"),
@@ -79,7 +80,7 @@ fn free(port: u16) -> Finding {
 
 /// Looks at what was asked for beyond serving this machine.
 pub fn wishes(config: &Config) -> Vec<Finding> {
-    [host(config), tls(config)].into_iter().flatten().collect()
+    [host(config), certificate(config)].into_iter().flatten().collect()
 }
 
 fn host(config: &Config) -> Option<Finding> {
@@ -101,15 +102,15 @@ fn host(config: &Config) -> Option<Finding> {
     (!host.is_loopback()).then(|| Finding::new("host", Severity::Warning, message).help(help))
 }
 
-fn tls(config: &Config) -> Option<Finding> {
+fn certificate(config: &Config) -> Option<Finding> {
     let files = config.tls.as_ref()?;
-    Some(match certificate_problem(files) {
-        None => {
+    Some(match tls::acceptor(files) {
+        Ok(_) => {
             let message = Message::new("TLS 인증서와 키를 쓸 수 있습니다", "the certificate and its key can be used");
             Finding::new("tls", Severity::Ok, message)
         }
-        Some(problem) => {
-            let message = Message::new(format!("TLS 인증서를 쓸 수 없습니다: {problem}"), problem);
+        Err(problem) => {
+            let message = Message::new(format!("TLS 인증서를 쓸 수 없습니다: {problem}"), problem.to_string());
             Finding::new("tls", Severity::Error, message).help(Message::new(
                 "SSL_CERT_PATH와 SSL_KEY_PATH에 서로 맞는 PEM 파일을 정하세요",
                 "name a certificate and the key that belongs to it, both PEM files, with SSL_CERT_PATH and SSL_KEY_PATH",

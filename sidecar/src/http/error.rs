@@ -1,180 +1,171 @@
-//! Errors as responses: the status for each code, the contract's body, and one log line for what is our own fault.
+//! Errors as responses: one error type for all handlers, its body in the contract's shape, and one log line for internal failures.
+//!
+//! A handler returns [`ApiError`] and knows nothing of languages. The response carries the error in its extensions until the
+//! layer [`render`] writes the body in the language of the request, in OpenAI's shape below `/v1`.
+
+mod code;
+mod description;
+mod message;
 
 use std::any::Any;
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt::Write;
+use std::sync::Arc;
 
 use axum::Json;
+use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-
-use crate::access::keys::KeyProblem;
-use crate::access::rate_limit::Standing;
-use crate::access::rate_limit::{Limit, Limited};
-use crate::base::i18n::Language;
-use crate::base::i18n::Message;
-use crate::base::validation::Invalid;
-use crate::error::Error;
-use crate::http::middleware::request_log::Failure as LoggedFailure;
-use crate::remote::error::Failure;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::ToSchema;
 
-/// An error on its way to a client that reads `language`.
-#[derive(Debug)]
-pub struct Rejection {
-    /// What went wrong.
-    pub error: Error,
-    /// The language of the message.
-    pub language: Language,
+pub use self::code::{ErrorCode, Reason};
+pub use self::description::{ClientErrors, ServerErrors};
+use super::openai::OpenAiError;
+use crate::access::keys;
+use crate::access::rate_limit::{LimitStatus, RateLimited};
+use crate::base::i18n::{Language, Message};
+use crate::base::validation::Invalid;
+use crate::http::language;
+use crate::http::middleware::request_log::ResponseError;
+use crate::hub::{self, DownloadError};
+use crate::remote::credentials;
+use crate::{assistant, models, settings, store};
+
+/// Why a request is refused, or why it failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The body is not JSON, or a parameter cannot be read.
+    #[error("bad request: {0}")]
+    BadRequest(String),
+    /// Fields of the body have invalid values.
+    #[error("{0}")]
+    Invalid(Invalid),
+    /// Fields of the body refer to things that do not exist.
+    #[error("reference not found: {0}")]
+    ReferenceNotFound(Invalid),
+    /// The key is missing, unknown or expired.
+    #[error("the key is refused: {0:?}")]
+    Unauthorized(Reason),
+    /// The key lacks a permission.
+    #[error("the key lacks the permission {0}")]
+    Forbidden(keys::Permission),
+    /// The `Host` or `Origin` of the request is not trusted.
+    #[error("untrusted host or origin: {0}")]
+    UntrustedOrigin(String),
+    /// The resource or route does not exist.
+    #[error("not found")]
+    NotFound,
+    /// The request contradicts the state of the resource.
+    #[error("conflict: {}", .0.en)]
+    Conflict(Message),
+    /// A rate limit is used up.
+    #[error(transparent)]
+    RateLimited(#[from] RateLimited),
+    /// The route exists, but not for this method.
+    #[error("method not allowed")]
+    MethodNotAllowed,
+    /// The body is too large.
+    #[error("the body is larger than {limit} bytes")]
+    PayloadTooLarge {
+        /// The largest body that the route reads, in bytes.
+        limit: usize,
+    },
+    /// The `Content-Type` is not JSON.
+    #[error("the Content-Type is not application/json")]
+    NotJson,
+    /// The `Content-Type` is not that of bytes.
+    #[error("the Content-Type is not application/octet-stream")]
+    NotOctetStream,
+    /// The model cannot take or finish the request.
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+    /// Too many code checks are queued.
+    #[error("too many code checks are queued")]
+    CheckQueueFull,
+    /// HAPA is shutting down.
+    #[error("HAPA is shutting down")]
+    ShuttingDown,
+    /// No token arrived in time.
+    #[error("no token arrived for {seconds} s")]
+    Timeout {
+        /// The timeout, in seconds.
+        seconds: u64,
+    },
+    /// The model hub failed.
+    #[error(transparent)]
+    Hub(#[from] hub::Error),
+    /// A failure inside HAPA. Its causes go to the log only.
+    #[error("{context}")]
+    Internal {
+        /// What was being done.
+        context: Cow<'static, str>,
+        /// Why it failed.
+        source: Option<Box<dyn StdError + Send + Sync>>,
+    },
 }
 
-impl Language {
-    /// Makes an error into a response in this language.
-    pub fn rejection<E: Into<Error>>(self) -> impl FnOnce(E) -> Rejection {
-        move |error| Rejection { error: error.into(), language: self }
+impl ApiError {
+    /// A failure inside HAPA while doing what `context` says.
+    pub fn internal(context: impl Into<Cow<'static, str>>, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Internal { context: context.into(), source: Some(source.into()) }
+    }
+
+    fn conflict(ko: &str, en: &str) -> Self {
+        Self::Conflict(Message::new(ko, en))
+    }
+
+    /// Whether the failure is HAPA's own, so that it is logged with an incident id.
+    fn is_internal(&self) -> bool {
+        matches!(self, Self::Internal { .. } | Self::Engine(engine::Error::Broken(_)))
+    }
+
+    /// Seconds after which a retry makes sense.
+    fn retry_after(&self) -> Option<u32> {
+        match self {
+            Self::Engine(engine::Error::Loading) => Some(2),
+            Self::Engine(engine::Error::Overloaded) | Self::CheckQueueFull => Some(5),
+            Self::RateLimited(limited) => return Some(limited.retry_after),
+            Self::Engine(_) | Self::ShuttingDown | Self::Timeout { .. } => Some(30),
+            _ => None,
+        }
+        .filter(|_| self.code() == ErrorCode::ServiceUnavailable)
+    }
+
+    /// The body in `language`. An internal failure is logged under the incident id that the body contains.
+    pub fn report(&self, language: Language) -> Problem {
+        let incident = incident_id();
+        if self.is_internal() {
+            let error = with_causes(self);
+            tracing::error!(%error, incident_id = %incident, "{error}");
+        }
+        Problem {
+            status: "error",
+            error_message: self.message().text(language).to_owned(),
+            error_code: self.code(),
+            error_details: self.details(language, &incident),
+        }
     }
 }
 
-impl IntoResponse for Rejection {
-    fn into_response(self) -> Response {
-        let retry_after = self.error.retry_after();
-        let standing = Standing::refused(&self.error);
-        let problem = report(&self.error, self.language);
-        let incident_id = problem.incident_id();
-        let failure = LoggedFailure { code: problem.error_code, incident_id };
-        let mut response = (status(problem.error_code), Json(&problem)).into_response();
-        response.extensions_mut().insert(failure);
-        // For those who tell it in another shape.
-        response.extensions_mut().insert(problem);
-        if let Some(standing) = standing {
-            standing.tell(response.headers_mut());
-        }
-        if let Some(seconds) = retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-        }
-        if response.status() == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        response
+/// An error and its causes in one line: `could not read the log: permission denied`.
+fn with_causes(error: &dyn StdError) -> String {
+    let mut line = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let _ = write!(line, ": {cause}");
+        next = cause.source();
     }
-}
-
-/// The public body of an error; what is our own fault is logged under the incident id that the body names.
-pub fn report(error: &Error, language: Language) -> Problem {
-    let incident = incident_id();
-    if error.is_internal() {
-        tracing::error!(%error, incident_id = %incident, "{error}");
-    }
-    error.problem(language, &incident)
+    line
 }
 
 /// An id such as `INC-20241228-1A2B3C4D`.
 fn incident_id() -> String {
     let today = jiff::Timestamp::now().strftime("%Y%m%d");
     format!("INC-{today}-{:08X}", getrandom::u32().unwrap_or_default())
-}
-
-/// The status that an error's code is answered with.
-pub fn status(code: ErrorCode) -> StatusCode {
-    match code {
-        ErrorCode::BadRequest => StatusCode::BAD_REQUEST,
-        ErrorCode::Unauthorized => StatusCode::UNAUTHORIZED,
-        ErrorCode::Forbidden => StatusCode::FORBIDDEN,
-        ErrorCode::NotFound => StatusCode::NOT_FOUND,
-        ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-        ErrorCode::Conflict => StatusCode::CONFLICT,
-        ErrorCode::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        ErrorCode::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        ErrorCode::ValidationError => StatusCode::UNPROCESSABLE_ENTITY,
-        ErrorCode::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
-        ErrorCode::InternalServerError => StatusCode::INTERNAL_SERVER_ERROR,
-        ErrorCode::BadGateway => StatusCode::BAD_GATEWAY,
-        ErrorCode::ServiceUnavailable => StatusCode::SERVICE_UNAVAILABLE,
-    }
-}
-
-/// The answer where there is no route.
-pub async fn not_found(language: Language) -> Rejection {
-    Rejection { error: Error::NotFound, language }
-}
-
-/// The answer where a route does not know the method.
-pub async fn method_not_allowed(language: Language) -> Rejection {
-    Rejection { error: Error::MethodNotAllowed, language }
-}
-
-/// The answer where a handler panicked.
-pub fn panicked(panic: Box<dyn Any + Send>) -> Response {
-    let what =
-        panic.downcast_ref::<&str>().map(|text| (*text).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
-    let error = Error::Internal(format!("a handler panicked: {}", what.unwrap_or_default()));
-    Rejection { error, language: Language::default() }.into_response()
-}
-
-/// The word for an error that clients branch on, one for each HTTP status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[expect(missing_docs, reason = "each name is the contract's word and says it all")]
-pub enum ErrorCode {
-    BadRequest,
-    Unauthorized,
-    Forbidden,
-    NotFound,
-    MethodNotAllowed,
-    Conflict,
-    PayloadTooLarge,
-    UnsupportedMediaType,
-    ValidationError,
-    TooManyRequests,
-    InternalServerError,
-    BadGateway,
-    ServiceUnavailable,
-}
-
-impl ErrorCode {
-    /// The word itself.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::BadRequest => "BAD_REQUEST",
-            Self::Unauthorized => "UNAUTHORIZED",
-            Self::Forbidden => "FORBIDDEN",
-            Self::NotFound => "NOT_FOUND",
-            Self::MethodNotAllowed => "METHOD_NOT_ALLOWED",
-            Self::Conflict => "CONFLICT",
-            Self::PayloadTooLarge => "PAYLOAD_TOO_LARGE",
-            Self::UnsupportedMediaType => "UNSUPPORTED_MEDIA_TYPE",
-            Self::ValidationError => "VALIDATION_ERROR",
-            Self::TooManyRequests => "TOO_MANY_REQUESTS",
-            Self::InternalServerError => "INTERNAL_SERVER_ERROR",
-            Self::BadGateway => "BAD_GATEWAY",
-            Self::ServiceUnavailable => "SERVICE_UNAVAILABLE",
-        }
-    }
-}
-
-/// What more a client can act on: the values of `error_details.reason`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// No key was sent.
-    KeyMissing,
-    /// The key is not one of this installation.
-    KeyUnknown,
-    /// The key's time is over.
-    KeyExpired,
-    /// There is no model to answer.
-    ModelMissing,
-    /// The model is not in memory yet; ask again soon.
-    ModelLoading,
-    /// Too many requests wait; ask again soon.
-    Overloaded,
-    /// The question does not fit into the model's context.
-    ContextTooLong,
-    /// The remote server failed; `error_details.failure` says how, in one word.
-    RemoteFailed,
-    /// The hub of models failed; `error_details.failure` says how, in one word.
-    HubFailed,
 }
 
 /// The body of every error.
@@ -194,234 +185,213 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// The id under which the error is in the log, if the body names one.
+    /// The id under which the error is logged, if the body contains one.
     #[must_use]
     pub fn incident_id(&self) -> Option<String> {
         Some(self.error_details.as_ref()?.get("incident_id")?.as_str()?.to_owned())
     }
 }
 
-impl Error {
-    /// The error as its public body, in `language`. `incident` is named in internal errors, so that the log line can be found.
-    #[must_use]
-    pub fn problem(&self, language: Language, incident: &str) -> Problem {
-        let (error_code, message, error_details) = self.parts(language, incident);
-        Problem { status: "error", error_message: message.text(language).to_owned(), error_code, error_details }
-    }
+/// An error whose body [`render`] still has to write.
+#[derive(Debug, Clone)]
+struct Unrendered(Arc<ApiError>);
 
-    /// Whether the fault is ours, so that it belongs in the log with an incident id.
-    #[must_use]
-    pub fn is_internal(&self) -> bool {
-        matches!(self, Self::Internal(_) | Self::Engine(engine::Error::Broken(_)))
-    }
-
-    /// Seconds after which asking again makes sense.
-    #[must_use]
-    pub fn retry_after(&self) -> Option<u32> {
-        match self {
-            Self::Engine(engine::Error::Loading) => Some(2),
-            Self::Engine(engine::Error::Overloaded) | Self::Busy => Some(5),
-            Self::Limited(limited) => return Some(limited.retry_after),
-            Self::Engine(_) | Self::Stopping | Self::Stalled { .. } => Some(30),
-            _ => None,
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = self.code().status().into_response();
+        let headers = response.headers_mut();
+        if let Self::RateLimited(limited) = &self {
+            LimitStatus::exhausted(limited).insert_into(headers);
         }
-        .filter(|_| self.parts(Language::English, "").0 == ErrorCode::ServiceUnavailable)
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.code() == ErrorCode::Unauthorized {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response.extensions_mut().insert(Unrendered(Arc::new(self)));
+        response
     }
+}
 
-    fn parts(&self, language: Language, incident: &str) -> (ErrorCode, Message, Option<Value>) {
-        let reason = |reason: Reason| Some(json!({ "reason": reason }));
-        match self {
-            Self::BadRequest(what) => (
-                ErrorCode::BadRequest,
-                Message::new(
-                    format!("요청을 이해할 수 없습니다: {what}"),
-                    format!("the request could not be understood: {what}"),
-                ),
-                None,
+/// Layer that writes the bodies of errors: in the language of the request, and below `/v1` in OpenAI's shape, where an invalid
+/// value is a 400.
+pub async fn render(request: Request, next: Next) -> Response {
+    let language = language::of(request.headers());
+    let path = request.uri().path();
+    let is_openai = path == "/v1" || path.starts_with("/v1/");
+    let mut response = next.run(request).await;
+    let Some(Unrendered(error)) = response.extensions_mut().remove() else { return response };
+    let problem = error.report(language);
+    let body =
+        if is_openai { Json(OpenAiError::from(&problem)).into_response() } else { Json(&problem).into_response() };
+    if is_openai && response.status() == StatusCode::UNPROCESSABLE_ENTITY {
+        *response.status_mut() = StatusCode::BAD_REQUEST;
+    }
+    let (head, body) = body.into_parts();
+    response.headers_mut().remove(header::CONTENT_LENGTH);
+    response.headers_mut().extend(head.headers);
+    response.extensions_mut().insert(ResponseError { code: problem.error_code, incident_id: problem.incident_id() });
+    *response.body_mut() = body;
+    response
+}
+
+/// The response where no route matches.
+pub async fn not_found() -> ApiError {
+    ApiError::NotFound
+}
+
+/// The response where a route does not support the method.
+pub async fn method_not_allowed() -> ApiError {
+    ApiError::MethodNotAllowed
+}
+
+/// The response where a handler panicked.
+pub fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let text =
+        panic.downcast_ref::<&str>().map(|text| (*text).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
+    ApiError::internal("a handler panicked", text.unwrap_or_default()).into_response()
+}
+
+impl From<store::Error> for ApiError {
+    fn from(error: store::Error) -> Self {
+        Self::internal("the database operation failed", error)
+    }
+}
+
+impl From<Invalid> for ApiError {
+    fn from(invalid: Invalid) -> Self {
+        Self::Invalid(invalid)
+    }
+}
+
+impl From<keys::Error> for ApiError {
+    fn from(error: keys::Error) -> Self {
+        use keys::Error;
+        match error {
+            Error::Missing => Self::Unauthorized(Reason::KeyMissing),
+            Error::Unknown => Self::Unauthorized(Reason::KeyUnknown),
+            Error::Expired => Self::Unauthorized(Reason::KeyExpired),
+            Error::Forbidden(permission) => Self::Forbidden(permission),
+            Error::NotFound => Self::NotFound,
+            Error::ForeignUser => Self::Invalid(Invalid::field(
+                "user",
+                Message::new("자신의 사용자로만 키를 만들 수 있습니다", "must be the user of this key"),
+            )),
+            Error::DemoNotAllowed => Self::conflict(
+                "데모 키는 ENVIRONMENT=development에서만 만들 수 있습니다",
+                "a demo key can be created with ENVIRONMENT=development only",
             ),
-            Self::Invalid(invalid) => (
-                ErrorCode::ValidationError,
-                Message::new("입력값이 올바르지 않습니다", "some fields have invalid values"),
-                Some(details(invalid, language)),
+            Error::TooMany => Self::Conflict(Message::new(
+                format!("키는 {}개까지 만들 수 있습니다. 사용하지 않는 키를 삭제하세요.", keys::MAX_KEYS),
+                format!("there are {} keys already; revoke those that are not used", keys::MAX_KEYS),
+            )),
+            Error::InstallationKey => Self::conflict(
+                "설치 자체의 키는 삭제할 수 없습니다. 바꾸려면 HAPA를 끄고 api.key 파일을 지운 뒤 다시 시작하세요.",
+                "the installation's own key cannot be revoked; to change it, stop HAPA, delete the file api.key and start again",
             ),
-            Self::Unknown(invalid) => (
-                ErrorCode::NotFound,
-                Message::new("요청이 가리키는 것을 찾을 수 없습니다", "the request names something that is not there"),
-                Some(details(invalid, language)),
-            ),
-            Self::Key(KeyProblem::Missing) => (
-                ErrorCode::Unauthorized,
-                Message::new(
-                    "API 키가 필요합니다: X-API-Key 헤더에 넣어 주세요",
-                    "an API key is needed: send it as the header X-API-Key",
-                ),
-                reason(Reason::KeyMissing),
-            ),
-            Self::Key(KeyProblem::Unknown) => (
-                ErrorCode::Unauthorized,
-                Message::new("알 수 없는 API 키입니다", "this API key is not known here"),
-                reason(Reason::KeyUnknown),
-            ),
-            Self::Key(KeyProblem::Expired) => (
-                ErrorCode::Unauthorized,
-                Message::new("API 키가 만료되었습니다", "this API key has expired"),
-                reason(Reason::KeyExpired),
-            ),
-            Self::Forbidden(permission) => (
-                ErrorCode::Forbidden,
-                Message::new(
-                    format!("이 API 키에는 `{permission}` 권한이 없습니다"),
-                    format!("this API key lacks the permission `{permission}`"),
-                ),
-                None,
-            ),
-            Self::ForeignOrigin(origin) => (
-                ErrorCode::Forbidden,
-                Message::new(
-                    format!("`{origin}`에서 온 요청은 받지 않습니다; 필요하면 CORS_ORIGINS에 추가하세요"),
-                    format!("requests from `{origin}` are not accepted; add it to CORS_ORIGINS if you trust it"),
-                ),
-                None,
-            ),
-            Self::NotFound => {
-                (ErrorCode::NotFound, Message::new("찾을 수 없습니다", "there is nothing here by that name"), None)
-            }
-            Self::Conflict(message) => (ErrorCode::Conflict, message.clone(), None),
-            Self::Limited(limited) => (ErrorCode::TooManyRequests, limited.message(), None),
-            Self::MethodNotAllowed => (
-                ErrorCode::MethodNotAllowed,
-                Message::new("이 주소에서 지원하지 않는 메서드입니다", "this address does not know that method"),
-                None,
-            ),
-            Self::TooLarge { limit } => (
-                ErrorCode::PayloadTooLarge,
-                Message::new(
-                    format!("요청 본문이 너무 큽니다 (최대 {limit}바이트)"),
-                    format!("the body is larger than {limit} bytes"),
-                ),
-                None,
-            ),
-            Self::NotJson => (
-                ErrorCode::UnsupportedMediaType,
-                Message::new(
-                    "Content-Type은 application/json이어야 합니다",
-                    "the Content-Type must be application/json",
-                ),
-                None,
-            ),
-            Self::NotBytes => (
-                ErrorCode::UnsupportedMediaType,
-                Message::new(
-                    "Content-Type은 application/octet-stream이어야 합니다",
-                    "the Content-Type must be application/octet-stream",
-                ),
-                None,
-            ),
-            Self::Engine(error) => engine_parts(error, incident),
-            Self::Busy => (
-                ErrorCode::ServiceUnavailable,
-                Message::new("대기 중인 검사 요청이 너무 많습니다", "too many requests wait to be checked"),
-                reason(Reason::Overloaded),
-            ),
-            Self::Stopping => {
-                (ErrorCode::ServiceUnavailable, Message::new("HAPA가 종료되는 중입니다", "HAPA is stopping"), None)
-            }
-            Self::Stalled { seconds } => (
-                ErrorCode::ServiceUnavailable,
-                Message::new(
-                    format!("모델이 {seconds}초 동안 응답하지 않았습니다"),
-                    format!("the model said nothing for {seconds} s"),
-                ),
-                None,
-            ),
-            Self::Hub(problem) => (
-                ErrorCode::BadGateway,
-                problem.message(),
-                Some(json!({ "reason": Reason::HubFailed, "failure": problem.word() })),
-            ),
-            Self::Internal(_) => internal(incident),
+            error @ (Error::File { .. } | Error::Random(_)) => Self::internal("the key could not be created", error),
+            Error::Store(error) => error.into(),
         }
     }
 }
 
-impl Limited {
-    fn message(self) -> Message {
-        let Self { limit, most, retry_after } = self;
-        let (ko, en) = match limit {
-            Limit::Requests => (format!("이 키의 요청 한도({most}회)"), format!("this key's limit of {most} requests")),
-            Limit::Generations => {
-                (format!("이 키의 코드 생성 한도({most}회)"), format!("this key's limit of {most} generations"))
-            }
-            Limit::Completions => {
-                (format!("이 키의 자동 완성 한도({most}회)"), format!("this key's limit of {most} completions"))
-            }
-            Limit::Streams => (
-                format!("이 키가 동시에 열 수 있는 스트림 수({most}개)"),
-                format!("this key's limit of {most} open streams"),
-            ),
-            Limit::Address => (
-                format!("이 주소의 하루 요청 한도({most}회)"),
-                format!("this address's limit of {most} requests a day"),
-            ),
-        };
-        Message::new(
-            format!("{ko}를 모두 사용했습니다; {retry_after}초 뒤에 다시 시도하세요"),
-            format!("{en} is used up; try again in {retry_after} s"),
-        )
+impl From<settings::Error> for ApiError {
+    fn from(error: settings::Error) -> Self {
+        match error {
+            settings::Error::Invalid(invalid) => Self::Invalid(invalid),
+            settings::Error::Store(error) => error.into(),
+        }
     }
 }
 
-fn engine_parts(error: &engine::Error, incident: &str) -> (ErrorCode, Message, Option<Value>) {
-    let unavailable = |ko: &str, en: &str, reason: Reason| {
-        (ErrorCode::ServiceUnavailable, Message::new(ko, en), Some(json!({ "reason": reason })))
-    };
-    match error {
-        engine::Error::Absent => unavailable(
-            "모델이 없습니다: GGUF 파일을 models 폴더에 넣고 다시 시작하세요",
-            "there is no model: put a GGUF file into the models folder",
-            Reason::ModelMissing,
-        ),
-        engine::Error::Failed(message) => unavailable(
-            &format!("모델을 쓸 수 없습니다: {message}"),
-            &format!("the model cannot be used: {message}"),
-            Reason::ModelMissing,
-        ),
-        engine::Error::Loading => {
-            unavailable("모델을 불러오는 중입니다", "the model is still loading", Reason::ModelLoading)
-        }
-        engine::Error::Overloaded => {
-            unavailable("대기 중인 요청이 너무 많습니다", "too many requests wait for the model", Reason::Overloaded)
-        }
-        engine::Error::Stopped => {
-            (ErrorCode::ServiceUnavailable, Message::new("엔진이 멈췄습니다", "the engine has stopped"), None)
-        }
-        engine::Error::ContextTooLong { tokens, limit } => (
-            ErrorCode::ValidationError,
-            Message::new(
-                format!("질문과 코드가 너무 깁니다: {tokens}토큰, 한도는 {limit}토큰"),
-                format!("the question and its code are too long: {tokens} tokens, and {limit} fit"),
+impl From<models::Error> for ApiError {
+    fn from(error: models::Error) -> Self {
+        use models::Error;
+        match error {
+            Error::NotFound => Self::NotFound,
+            Error::Unknown(unknown) => Self::ReferenceNotFound(unknown),
+            Error::FixedByEnvironment => Self::conflict(
+                "대화 모델은 환경 변수 HAPA_MODEL(으)로 정해져 있습니다",
+                "the chat model is set by HAPA_MODEL in the environment",
             ),
-            Some(json!({ "reason": Reason::ContextTooLong, "tokens": tokens, "limit": limit })),
-        ),
-        engine::Error::Elsewhere(word) => {
-            let failure = Failure::of(word);
-            let details = json!({ "reason": Reason::RemoteFailed, "failure": failure.word() });
-            (ErrorCode::BadGateway, failure.message(), Some(details))
+            Error::NamedByEnvironment => Self::conflict(
+                "환경 변수 HAPA_MODEL(으)로 정한 파일은 삭제할 수 없습니다",
+                "the file that HAPA_MODEL names in the environment cannot be deleted",
+            ),
+            Error::InUse => Self::conflict(
+                "사용 중인 모델입니다. 먼저 메모리에서 내리세요.",
+                "the model is loaded; unload it first",
+            ),
+            Error::NameTaken => {
+                Self::conflict("같은 이름의 모델이 이미 있습니다", "a model with this name exists already")
+            }
+            Error::InvalidImport(invalid) => Self::Invalid(invalid),
+            Error::Interrupted(reason) => Self::BadRequest(format!("the upload was interrupted: {reason}")),
+            Error::Disk(error @ crate::base::fs::DiskError::Full { .. }) => Self::Conflict(error.message()),
+            error @ Error::Disk(_) => Self::internal("the model could not be imported", error),
+            Error::Settings(error) => error.into(),
+            error @ (Error::Remove { .. } | Error::Task(_)) => Self::internal("the model could not be changed", error),
         }
-        engine::Error::Broken(_) | engine::Error::CannotFill => internal(incident),
     }
 }
 
-fn internal(incident: &str) -> (ErrorCode, Message, Option<Value>) {
-    (
-        ErrorCode::InternalServerError,
-        Message::new("내부 오류가 발생했습니다", "something went wrong inside HAPA"),
-        Some(json!({ "incident_id": incident })),
-    )
+impl From<DownloadError> for ApiError {
+    fn from(error: DownloadError) -> Self {
+        match error {
+            DownloadError::NotFound => Self::NotFound,
+            DownloadError::ModelExists => {
+                Self::conflict("같은 이름의 모델이 이미 있습니다", "a model with this name exists already")
+            }
+            DownloadError::Split => Self::conflict(
+                "여러 파일로 나뉜 모델은 아직 내려받을 수 없습니다. 한 파일로 된 모델을 선택하세요.",
+                "models that are split into several files cannot be downloaded yet; choose one in a single file",
+            ),
+            DownloadError::NameInUse => Self::conflict(
+                "같은 이름의 다른 모델을 내려받는 중입니다",
+                "another model with this name is being downloaded",
+            ),
+            DownloadError::TooMany => Self::conflict(
+                "다운로드 목록이 가득 찼습니다. 끝난 항목을 삭제하세요.",
+                "there are too many downloads; remove those that are finished",
+            ),
+            DownloadError::Hub(error) => Self::Hub(error),
+        }
+    }
 }
 
-/// Dotted paths with lists of messages, as clients read them.
-fn details(invalid: &Invalid, language: Language) -> Value {
-    let messages = |all: &[Message]| all.iter().map(|one| one.text(language)).collect::<Value>();
-    invalid.0.iter().map(|(path, all)| (path.clone(), messages(all))).collect()
+impl From<credentials::Error> for ApiError {
+    fn from(error: credentials::Error) -> Self {
+        match error {
+            credentials::Error::FixedByEnvironment => Self::conflict(
+                "키가 환경 변수 AI_MODEL_API_KEY(으)로 정해져 있습니다",
+                "the key is set by AI_MODEL_API_KEY in the environment",
+            ),
+            error @ credentials::Error::File { .. } => {
+                Self::internal("the remote server's key could not be stored", error)
+            }
+        }
+    }
+}
+
+impl From<assistant::Error> for ApiError {
+    fn from(error: assistant::Error) -> Self {
+        use assistant::Error;
+        match error {
+            Error::ShuttingDown => Self::ShuttingDown,
+            Error::Timeout { seconds } => Self::Timeout { seconds },
+            Error::Invalid(invalid) => Self::Invalid(invalid),
+            Error::ReferenceNotFound(unknown) => Self::ReferenceNotFound(unknown),
+            Error::ReplacesAndContinues => Self::conflict(
+                "replaces와 continues는 함께 쓸 수 없습니다",
+                "replaces and continues cannot be used together",
+            ),
+            Error::NotResumable => Self::conflict(
+                "완료되었거나 아직 생성 중인 답변입니다",
+                "the answer is complete, or still being generated",
+            ),
+            Error::Engine(error) => Self::Engine(error),
+            Error::Store(error) => error.into(),
+        }
+    }
 }

@@ -10,11 +10,10 @@ use axum::http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
 
 use self::lenient_json::Json;
-use super::error::Rejection;
-use super::{BODY_LIMIT, language};
+use super::BODY_LIMIT;
 use crate::base::i18n::Message;
 use crate::base::validation::Invalid;
-use crate::error::Error;
+use crate::http::error::ApiError;
 
 /// The largest body that a route reads, in bytes, where that is not [`BODY_LIMIT`]: for the message, beside axum's own limit.
 #[derive(Debug, Clone, Copy)]
@@ -45,22 +44,23 @@ fn declared(headers: &HeaderMap) -> String {
 pub struct Body<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
-    type Rejection = Rejection;
+    type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Rejection> {
-        let language = language::of(request.headers());
-        read(request, state).await.map(Self).map_err(language.rejection())
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        read(request, state).await.map(Self)
     }
 }
 
-async fn read<T: DeserializeOwned, S: Send + Sync>(request: Request, state: &S) -> Result<T, Error> {
+async fn read<T: DeserializeOwned, S: Send + Sync>(request: Request, state: &S) -> Result<T, ApiError> {
     if !is_json(request.headers()) && request.extensions().get::<AnyContentType>().is_none() {
-        return Err(Error::NotJson);
+        return Err(ApiError::NotJson);
     }
     let limit = request.extensions().get().map_or(BODY_LIMIT, |Limit(limit)| *limit);
     let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection {
-        BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => Error::TooLarge { limit },
-        other => Error::BadRequest(other.body_text()),
+        BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
+            ApiError::PayloadTooLarge { limit }
+        }
+        other => ApiError::BadRequest(other.body_text()),
     })?;
     parse(&bytes)
 }
@@ -70,23 +70,22 @@ async fn read<T: DeserializeOwned, S: Send + Sync>(request: Request, state: &S) 
 pub struct OptionalBody<T>(pub T);
 
 impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalBody<T> {
-    type Rejection = Rejection;
+    type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Rejection> {
-        let language = language::of(request.headers());
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         // Some clients declare a body that they do not send.
         let absent = request.body().is_end_stream();
         let value = if absent { Ok(T::default()) } else { read(request, state).await };
-        value.map(Self).map_err(language.rejection())
+        value.map(Self)
     }
 }
 
 /// JSON text as a value: text that is no JSON is a bad request, JSON that does not fit names the field.
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    let value = serde_json::from_slice(bytes).map_err(|error| Error::BadRequest(error.to_string()))?;
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let value = serde_json::from_slice(bytes).map_err(|error| ApiError::BadRequest(error.to_string()))?;
     serde_path_to_error::deserialize(Json(value)).map_err(|error| {
         let path = error.path().to_string();
-        Error::Invalid(unfit(&path, &error.into_inner().to_string()))
+        ApiError::Invalid(unfit(&path, &error.into_inner().to_string()))
     })
 }
 
@@ -111,19 +110,18 @@ fn unfit(path: &str, problem: &str) -> Invalid {
 pub struct Parameters<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> {
-    type Rejection = Rejection;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
-        let language = language::of(&parts.headers);
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
-            .map_err(|rejection| language.rejection()(Error::BadRequest(rejection.body_text())))?;
+            .map_err(|rejection| ApiError::BadRequest(rejection.body_text()))?;
         let query = Query::<T>::try_from_uri(&parts.uri);
         query.map(|Query(value)| Self(value)).map_err(|rejection| {
             // Which parameter it was is in the message only; name the first one that the message quotes.
             let text = rejection.body_text();
             let path = pairs.iter().map(|(name, _)| name).find(|name| text.contains(name.as_str()));
             let problem = text.rsplit(": ").next().unwrap_or_default().to_owned();
-            language.rejection()(Error::Invalid(unfit(path.map_or(".", String::as_str), &problem)))
+            ApiError::Invalid(unfit(path.map_or(".", String::as_str), &problem))
         })
     }
 }
@@ -133,12 +131,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
 pub struct Id(pub String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Id {
-    type Rejection = Rejection;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Rejection> {
-        let language = language::of(&parts.headers);
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         // What cannot be read as text is the id of nothing.
         let found = Path::<String>::from_request_parts(parts, state).await;
-        found.map(|Path(id)| Self(id)).map_err(|_| language.rejection()(Error::NotFound))
+        found.map(|Path(id)| Self(id)).map_err(|_| ApiError::NotFound)
     }
 }

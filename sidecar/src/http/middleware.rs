@@ -1,8 +1,8 @@
 //! The layers that each request passes before its handler.
 
-mod allowed_hosts;
-mod auth;
-mod request_id;
-mod request_log;
-mod route_aliases;
-mod security_headers;
+pub mod allowed_hosts;
+pub mod auth;
+pub mod request_id;
+pub mod request_log;
+pub mod route_aliases;
+pub mod security_headers;

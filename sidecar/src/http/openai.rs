@@ -15,15 +15,14 @@ use utoipa::OpenApi;
 use self::request::{ChatRequest, CompletionRequest};
 use self::response::{ChatCompletion, Completion};
 use self::stream::{ChunkStream, Form, Heard};
-use super::error::Rejection;
 use super::extract::Body;
-use super::state::App;
-use crate::assistant::raw::{Speech, Wish};
+use super::state::AppState;
+use crate::assistant::raw::{RawRequest, RawStream};
 use crate::base::i18n::Language;
-use crate::error::Error;
+use crate::http::error::ApiError;
 use crate::http::middleware::request_log::Witness;
 
-pub use self::errors::{OpenAiError, translated};
+pub use self::errors::OpenAiError;
 pub use self::models::{__path_list_models, __path_retrieve_model, list_models, retrieve_model};
 
 /// Goes on with a conversation, as `POST /v1/chat/completions` of OpenAI's API. With `stream`, the answer comes piece by piece:
@@ -37,14 +36,14 @@ pub use self::models::{__path_list_models, __path_retrieve_model, list_models, r
     )
 )]
 pub async fn chat_completions(
-    State(app): State<App>,
+    State(app): State<AppState>,
     language: Language,
     Extension(witness): Extension<Witness>,
     Body(request): Body<ChatRequest>,
-) -> Result<Response, Rejection> {
+) -> Result<Response, ApiError> {
     let heard = request.heard();
-    let speech = begin(&app, request.wish(&app).await).await.map_err(language.rejection())?;
-    respond(speech, Form::Chat, heard, witness, language).await
+    let stream = begin(&app, request.wish(&app).await).await?;
+    respond(stream, Form::Chat, heard, witness, language).await
 }
 
 /// Goes on with a text, or fills the gap before `suffix`, as `POST /v1/completions` of OpenAI's API. With `stream`, the answer
@@ -58,33 +57,33 @@ pub async fn chat_completions(
     )
 )]
 pub async fn completions(
-    State(app): State<App>,
+    State(app): State<AppState>,
     language: Language,
     Extension(witness): Extension<Witness>,
     Body(request): Body<CompletionRequest>,
-) -> Result<Response, Rejection> {
+) -> Result<Response, ApiError> {
     let heard = request.heard();
-    let speech = begin(&app, request.wish(&app).await).await.map_err(language.rejection())?;
-    respond(speech, Form::Text, heard, witness, language).await
+    let stream = begin(&app, request.wish(&app).await).await?;
+    respond(stream, Form::Text, heard, witness, language).await
 }
 
-async fn begin(app: &App, wish: Result<Wish, Error>) -> Result<Speech, Error> {
-    app.speak(wish?).await
+async fn begin(app: &AppState, wish: Result<RawRequest, ApiError>) -> Result<RawStream, ApiError> {
+    Ok(app.assistant.stream_raw(wish?).await?)
 }
 
 /// The answer as it was asked for: piece by piece, or whole.
 async fn respond(
-    speech: Speech,
+    stream: RawStream,
     form: Form,
     heard: Heard,
     witness: Witness,
     language: Language,
-) -> Result<Response, Rejection> {
+) -> Result<Response, ApiError> {
     if heard != Heard::Whole {
-        return Ok(stream::response(speech, form, heard, witness, language));
+        return Ok(stream::response(stream, form, heard, witness, language));
     }
     let id = form.id();
-    let whole = answer::whole(speech).await.map_err(language.rejection())?;
+    let whole = response::whole(stream).await?;
     Ok(match form {
         Form::Chat => Json(ChatCompletion::new(id, whole)).into_response(),
         Form::Text => Json(Completion::new(id, whole)).into_response(),
@@ -93,5 +92,5 @@ async fn respond(
 
 /// The schemas of this tongue.
 #[derive(OpenApi)]
-#[openapi(components(schemas(answer::Chunk, answer::ChatChunk)))]
+#[openapi(components(schemas(response::Chunk, response::ChatChunk)))]
 pub struct Schemas;

@@ -1,27 +1,226 @@
-//! The handlers of the API, one module for each noun.
+//! The table of routes: every route with the permission it needs and what its requests count as. The handlers are in the modules, one
+//! for each noun.
 
-mod cache;
-mod check;
-mod completion;
-mod conversations;
-mod count_tokens;
-mod doctor;
-mod downloads;
-mod enhanced;
-mod errors;
-mod feedback;
-mod generate;
-mod health;
-mod history;
-mod history_transfer;
-mod keys;
-mod logs;
-mod metrics;
-mod metrics_series;
-mod model_imports;
-mod models;
-mod remote;
-mod settings;
-mod stats;
-mod storage;
-mod users;
+pub mod cache;
+pub mod check;
+pub mod completion;
+pub mod conversations;
+pub mod count_tokens;
+pub mod doctor;
+pub mod downloads;
+pub mod enhanced;
+pub mod errors;
+pub mod feedback;
+pub mod generate;
+pub mod health;
+pub mod history;
+pub mod history_transfer;
+pub mod keys;
+pub mod logs;
+pub mod metrics;
+pub mod metrics_series;
+pub mod model_imports;
+pub mod models;
+pub mod remote;
+pub mod settings;
+pub mod stats;
+pub mod storage;
+pub mod users;
+
+use axum::Extension;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use utoipa::OpenApi;
+use utoipa::openapi::extensions::Extensions;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::middleware::auth::{self, Access, Takes};
+use super::state::AppState;
+use super::{ApiDoc, extract, openai};
+use crate::access::keys::Permission;
+use crate::access::rate_limit::Kind;
+
+/// All routes, each behind the checks of its access.
+pub fn all(app: &AppState) -> OpenApiRouter<AppState> {
+    protected(open_routes().merge(metrics(app)), |routes, access| {
+        routes.route_layer(from_fn_with_state((app.clone(), access), auth::permitted))
+    })
+}
+
+/// All routes without their checks, for the API's description.
+pub fn undecorated() -> OpenApiRouter<AppState> {
+    protected(open_routes().routes(routes!(metrics::metrics)), |routes, _| routes)
+}
+
+/// All routes: those in `open`, and each group that needs a key, passed through `protect` with what it asks of the key.
+fn protected(
+    open: OpenApiRouter<AppState>,
+    protect: impl Fn(OpenApiRouter<AppState>, Access) -> OpenApiRouter<AppState>,
+) -> OpenApiRouter<AppState> {
+    use Permission::{Admin, CodeCompletion, CodeGeneration, Feedback, History};
+    [
+        (admin_routes(), Admin, Kind::Plain),
+        (generation_routes(), CodeGeneration, Kind::Generation),
+        (stream_routes(), CodeGeneration, Kind::Stream),
+        (check_routes(), CodeGeneration, Kind::Plain),
+        (completion_routes(), CodeCompletion, Kind::Completion),
+        (openai_model_routes(), CodeGeneration, Kind::Plain),
+        (openai_chat_routes(), CodeGeneration, Kind::Stream),
+        (openai_completion_routes(), CodeGeneration, Kind::Completion),
+        (completion_event_routes(), CodeCompletion, Kind::Report),
+        (feedback_routes(), Feedback, Kind::Plain),
+        (history_routes(), History, Kind::Plain),
+    ]
+    .into_iter()
+    .map(|(routes, permission, kind)| (routes, Access { permission, kind, takes: Takes::Json }))
+    .chain([(file_routes(), Access { permission: Admin, kind: Kind::Plain, takes: Takes::File })])
+    .fold(open, |all, (routes, access)| all.merge(protect(document_permission(routes, access.permission), access)))
+}
+
+/// The routes, with the permission that they need in their description. A body that may be absent is described as what it is
+/// when it is there: clients are generated more easily from that than from "this or null".
+fn document_permission(mut routes: OpenApiRouter<AppState>, permission: Permission) -> OpenApiRouter<AppState> {
+    for path in routes.get_openapi_mut().paths.paths.values_mut() {
+        let methods = [&mut path.get, &mut path.post, &mut path.put, &mut path.patch, &mut path.delete];
+        for operation in methods.into_iter().flatten() {
+            let named = Extensions::builder().add("x-permission", permission.as_str()).build();
+            operation.extensions.get_or_insert_default().merge(named);
+            let Some(RefOr::T(body)) = &mut operation.request_body else { continue };
+            for content in body.content.values_mut() {
+                if let RefOr::T(content) = content
+                    && let Some(RefOr::T(Schema::OneOf(either))) = &content.schema
+                    && let Some(reference) = either.items.iter().find(|item| matches!(item, RefOr::Ref(_)))
+                {
+                    content.schema = Some(reference.clone());
+                }
+            }
+        }
+    }
+    routes
+}
+
+fn open_routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(ApiDoc::openapi()).routes(routes!(health::health))
+}
+
+/// `/metrics`, for this machine or an admin's key.
+pub fn metrics(app: &AppState) -> OpenApiRouter<AppState> {
+    let protect = from_fn_with_state(app.clone(), auth::local_or_admin);
+    OpenApiRouter::new().routes(routes!(metrics::metrics)).route_layer(protect)
+}
+
+fn admin_routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(health::health_detailed))
+        .routes(routes!(settings::settings, settings::change_settings))
+        .routes(routes!(keys::keys, keys::make_key))
+        .routes(routes!(keys::revoke_key))
+        .routes(routes!(cache::cache_stats))
+        .routes(routes!(cache::clear_cache))
+        .routes(routes!(stats::stats))
+        .routes(routes!(metrics_series::metrics_series))
+        .routes(routes!(metrics_series::metrics_endpoints))
+        .routes(routes!(logs::logs))
+        .routes(routes!(doctor::doctor))
+        .routes(routes!(storage::storage))
+        .routes(routes!(errors::errors_dashboard))
+        .routes(routes!(errors::error_patterns))
+        .routes(routes!(models::load_model))
+        .routes(routes!(models::unload_model))
+        .routes(routes!(models::verify_model))
+        .routes(routes!(models::remove_model))
+        .routes(routes!(downloads::downloads, downloads::download_model))
+        .routes(routes!(downloads::change_download, downloads::give_up_download))
+        .routes(routes!(downloads::search_hub))
+        .routes(routes!(downloads::hub_files))
+        .routes(routes!(remote::remote))
+        .routes(routes!(remote::try_remote))
+        .routes(routes!(remote::save_remote_key, remote::remove_remote_key))
+}
+
+/// Routes that take a file as it is, of any size.
+fn file_routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(model_imports::import_model))
+}
+
+fn generation_routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(generate::generate_code)).routes(routes!(enhanced::enhanced_generate))
+}
+
+fn stream_routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(generate::generate_code_streaming))
+        .routes(routes!(enhanced::enhanced_stream_generate))
+}
+
+fn check_routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(users::profile, users::save_profile))
+        .routes(routes!(count_tokens::count_tokens))
+        .routes(routes!(check::validate_code))
+        .routes(routes!(check::analyze_code))
+        .routes(routes!(models::models))
+        .merge(batch_routes())
+}
+
+/// Routes whose bodies may be larger than the others'.
+fn batch_routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(check::validate_code_batch))
+        .layer(Extension(extract::Limit(check::BATCH_BODY_LIMIT)))
+        .layer(DefaultBodyLimit::max(check::BATCH_BODY_LIMIT))
+}
+
+fn completion_routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(completion::complete_code))
+}
+
+fn openai_model_routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(openai::Schemas::openapi())
+        .routes(routes!(openai::list_models))
+        .routes(routes!(openai::retrieve_model))
+}
+
+fn openai_chat_routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(openai::chat_completions))
+}
+
+fn openai_completion_routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(openai::completions))
+}
+
+fn completion_event_routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(completion::completion_event))
+}
+
+fn feedback_routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(feedback::submit_feedback))
+        .routes(routes!(feedback::feedback_stats))
+        .routes(routes!(feedback::recent_feedback))
+        .routes(routes!(feedback::delete_feedback))
+}
+
+fn history_routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(history::history, history::delete_history))
+        .routes(routes!(history::history_item, history::delete_history_item))
+        .routes(routes!(history_transfer::export_history))
+        .routes(routes!(conversations::conversations, conversations::start_conversation))
+        .routes(routes!(
+            conversations::conversation,
+            conversations::change_conversation,
+            conversations::delete_conversation
+        ))
+        .merge(import_routes())
+}
+
+/// Routes that take whole files.
+fn import_routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(history_transfer::import_history))
+        .layer(Extension(extract::Limit(history_transfer::IMPORT_BODY_LIMIT)))
+        .layer(DefaultBodyLimit::max(history_transfer::IMPORT_BODY_LIMIT))
+}

@@ -11,10 +11,10 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::error;
-use crate::assistant::generate::{Ask, Event, Generation};
+use super::error::ApiError;
+use crate::assistant::generate::{Event, Generation, GenerationRequest};
 use crate::base::i18n::Language;
-use crate::http::middleware::request_log::{Failure, Witness};
+use crate::http::middleware::request_log::{ResponseError, Witness};
 use crate::http::routes::enhanced;
 use crate::http::routes::generate::{Additions, StartMetadata};
 
@@ -80,11 +80,11 @@ pub fn response(generation: Generation, witness: Witness, language: Language) ->
 }
 
 /// The response that streams `generation`, an answer to `ask`, and at its end tells what is known of its code.
-pub fn reviewed(generation: Generation, ask: Ask, witness: Witness, language: Language) -> Response {
+pub fn reviewed(generation: Generation, ask: GenerationRequest, witness: Witness, language: Language) -> Response {
     stream(generation, Some(ask), witness, language)
 }
 
-fn stream(generation: Generation, ask: Option<Ask>, witness: Witness, language: Language) -> Response {
+fn stream(generation: Generation, ask: Option<GenerationRequest>, witness: Witness, language: Language) -> Response {
     let frames = stream::unfold(State::Begin(Box::new(generation)), move |state| {
         let (witness, ask) = (witness.clone(), ask.clone());
         async move {
@@ -115,7 +115,7 @@ pub fn events(frames: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'st
 
 async fn next(
     generation: &mut Generation,
-    ask: Option<Ask>,
+    ask: Option<GenerationRequest>,
     witness: &Witness,
     language: Language,
 ) -> (Kind, String, Option<Value>) {
@@ -134,8 +134,8 @@ async fn next(
             (Kind::Done, String::new(), Some(metadata))
         }
         Event::Failed(error) => {
-            let problem = problem::report(&error, language);
-            witness.note(Failure { code: problem.error_code, incident_id: problem.incident_id() });
+            let problem = ApiError::from(error).report(language);
+            witness.note(ResponseError { code: problem.error_code, incident_id: problem.incident_id() });
             (Kind::Error, String::new(), Some(json(&problem)))
         }
     }

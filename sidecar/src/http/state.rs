@@ -1,45 +1,40 @@
-//! The handles that a request may use.
+//! The state of the HTTP layer: the handles that handlers use.
 
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use super::Hosts;
 use crate::access::keys::Keys;
-use crate::access::rate_limit::Limits;
-use crate::assistant::complete::{Offers, Sessions};
-use crate::assistant::profiles::Profiles;
+use crate::access::rate_limit::RateLimiters;
+use crate::assistant::Assistant;
 use crate::doctor::Checkup;
+use crate::http::AllowedHosts;
 use crate::hub::Hub;
-use crate::inference::response_cache::Answers;
-use crate::inference::router::Backend;
-use crate::logging::log_reader::Tail;
+use crate::logging::log_reader::LogReader;
 use crate::metrics::Metrics;
-use crate::metrics::error_log::Incidents;
-use crate::metrics::history::Timeline;
-use crate::metrics::latency::Stats;
+use crate::metrics::error_log::ErrorLog;
+use crate::metrics::history::MetricsHistory;
+use crate::metrics::latency::EndpointLatency;
 use crate::models::Models;
 use crate::remote::Remote;
 use crate::settings;
 use crate::store::Store;
 use crate::system::Sample;
-use crate::system::disk_usage::Storage;
+use crate::system::disk_usage::DiskUsage;
 
-/// All that the API works with. Clones share it; each layer that a request passes has one.
+/// The state of the HTTP layer. Clones share it; each layer that a request passes has one.
 #[derive(Debug, Clone)]
-pub struct App(Arc<Handles>);
+pub struct AppState(Arc<Handles>);
 
-impl From<Handles> for App {
+impl From<Handles> for AppState {
     fn from(handles: Handles) -> Self {
         Self(Arc::new(handles))
     }
 }
 
-impl Deref for App {
+impl Deref for AppState {
     type Target = Handles;
 
     fn deref(&self) -> &Handles {
@@ -50,61 +45,46 @@ impl Deref for App {
 /// The handles themselves.
 #[derive(Debug)]
 pub struct Handles {
-    /// The models of this machine.
+    /// Generates, completes and counts.
+    pub assistant: Assistant,
+    /// The local models.
     pub models: Models,
-    /// Where models can be had.
+    /// Search and download of models.
     pub hub: Hub,
-    /// The server elsewhere that may be asked too.
+    /// The remote server.
     pub remote: Remote,
-    /// Who answers.
-    pub backend: Backend,
-    /// What is kept on disk.
+    /// The database.
     pub store: Store,
-    /// Who may ask.
+    /// API keys.
     pub keys: Keys,
-    /// The latest look at the machine.
+    /// Rate limits.
+    pub limits: RateLimiters,
+    /// The user's settings.
+    pub settings: settings::Handle,
+    /// The latest sample of the machine's load.
     pub system: watch::Receiver<Sample>,
-    /// The latest look at the installation.
+    /// The latest findings of the doctor.
     pub checkup: Checkup,
-    /// The host names that are answered to.
-    pub hosts: Hosts,
-    /// How much each caller may ask for.
-    pub limits: Limits,
-    /// Whether bodies must be what no foreign web page can send.
-    pub csrf_protection: bool,
-    /// Whether answers carry the headers that keep browsers careful.
-    pub security_headers: bool,
+    /// The `Host` headers that are accepted.
+    pub hosts: AllowedHosts,
     /// Web origins whose pages may use the API.
     pub origins: Arc<[String]>,
-    /// Answers that can be given again.
-    pub answers: Answers,
-    /// Editor sessions with a completion on its way.
-    pub sessions: Sessions,
-    /// Completions that were offered lately.
-    pub offers: Offers,
-    /// Profiles that were read already.
-    pub profiles: Profiles,
-    /// What is counted.
+    /// Whether bodies must have a content type that no web page of another origin can send.
+    pub csrf_protection: bool,
+    /// Whether responses have security headers.
+    pub security_headers: bool,
+    /// Counters and gauges.
     pub metrics: Metrics,
-    /// How long requests took.
-    pub stats: Stats,
-    /// How HAPA did in the last hour.
-    pub timeline: Timeline,
-    /// Errors that were answered.
-    pub incidents: Incidents,
-    /// What was written down about the work.
-    pub log: Tail,
-    /// What the data folder holds.
-    pub storage: Storage,
-    /// What the user has chosen.
-    pub settings: settings::Handle,
+    /// Latencies by endpoint.
+    pub latency: EndpointLatency,
+    /// Metrics of the last hour.
+    pub history: MetricsHistory,
+    /// Errors that the API responded with.
+    pub error_log: ErrorLog,
+    /// The log file.
+    pub log: LogReader,
+    /// What the data folder contains.
+    pub disk_usage: DiskUsage,
     /// When the process started.
     pub started: Instant,
-    /// Cancelled when the process is to end.
-    pub shutdown: CancellationToken,
-    /// Generations that still write to the store.
-    pub work: TaskTracker,
 }
-
-/// The version of HAPA and of its API.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -8,13 +8,13 @@ use reqwest::{Response, StatusCode};
 use tokio::time::timeout;
 use url::Url;
 
-use super::Problem;
+use super::Error;
 use super::endpoint::Endpoint;
-use super::fetch::Patience;
 use crate::base::http_client;
 use crate::base::http_client::Clients;
+use crate::base::retry::RetryPolicy;
 
-/// Hosts that one request may be sent on to.
+/// AllowedHosts that one request may be sent on to.
 const MOST_HOPS: usize = 5;
 
 /// Bytes of a list that are read at most.
@@ -25,20 +25,20 @@ const LONGEST_LIST: usize = 4 * 1024 * 1024;
 pub struct Asking {
     endpoint: Endpoint,
     clients: Arc<Clients>,
-    patience: Patience,
+    retry: RetryPolicy,
 }
 
 /// Why the hub was asked in vain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// What is wrong.
-    pub problem: Problem,
+    pub problem: Error,
     /// When the hub wants to be asked again.
     pub after: Option<Duration>,
 }
 
-impl From<Problem> for Refusal {
-    fn from(problem: Problem) -> Self {
+impl From<Error> for Refusal {
+    fn from(problem: Error) -> Self {
         Self { problem, after: None }
     }
 }
@@ -55,21 +55,21 @@ pub struct Given {
 impl Asking {
     /// For the hub at an endpoint.
     #[must_use]
-    pub fn new(endpoint: Endpoint, patience: Patience) -> Self {
-        Self { endpoint, clients: Arc::default(), patience }
+    pub fn new(endpoint: Endpoint, retry: RetryPolicy) -> Self {
+        Self { endpoint, clients: Arc::default(), retry }
     }
 
     /// How long it waits.
     #[must_use]
-    pub fn patience(&self) -> Patience {
-        self.patience
+    pub fn retry_policy(&self) -> RetryPolicy {
+        self.retry
     }
 
     /// The hub's address for these parts of a path.
     ///
     /// # Errors
     /// When there is no hub that may be asked.
-    pub fn at(&self, parts: &[&str]) -> Result<Url, Problem> {
+    pub fn at(&self, parts: &[&str]) -> Result<Url, Error> {
         self.endpoint.at(parts)
     }
 
@@ -89,26 +89,26 @@ impl Asking {
                 return refusal(&response, own).map_or(Ok(Given { response, first }), Err);
             }
             let location = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
-            let next = location.and_then(|to| url.join(to).ok()).ok_or(Problem::Garbled)?;
+            let next = location.and_then(|to| url.join(to).ok()).ok_or(Error::Garbled)?;
             if !self.endpoint.owns(&next) {
-                return Err(Problem::Foreign(next.host_str().unwrap_or_default().into()).into());
+                return Err(Error::Foreign(next.host_str().unwrap_or_default().into()).into());
             }
             first.get_or_insert_with(|| response.headers().clone());
             url = next;
         }
-        Err(Problem::Broken.into())
+        Err(Error::Broken.into())
     }
 
-    async fn send(&self, url: &Url, from: u64) -> Result<Response, Problem> {
-        let client = self.clients.of(web::is_loopback(url)).ok_or(Problem::Unreachable)?;
+    async fn send(&self, url: &Url, from: u64) -> Result<Response, Error> {
+        let client = self.clients.of(http_client::is_loopback(url)).ok_or(Error::Unreachable)?;
         let mut request = client.get(url.clone());
         if from > 0 {
             request = request.header(RANGE, format!("bytes={from}-"));
         }
-        let sent = timeout(self.patience.silence, request.send()).await.map_err(|_| Problem::Silent)?;
+        let sent = timeout(self.retry.read_timeout, request.send()).await.map_err(|_| Error::Silent)?;
         sent.map_err(|error| {
             tracing::debug!(%error, "the model hub was asked in vain");
-            Problem::Unreachable
+            Error::Unreachable
         })
     }
 
@@ -116,18 +116,18 @@ impl Asking {
     ///
     /// # Errors
     /// When the hub does not give it, or it is no such list.
-    pub async fn list<T: serde::de::DeserializeOwned>(&self, url: Url) -> Result<T, Problem> {
+    pub async fn list<T: serde::de::DeserializeOwned>(&self, url: Url) -> Result<T, Error> {
         let mut given = self.open(url, 0).await.map_err(|refusal| refusal.problem)?;
         let mut body = Vec::new();
         loop {
-            let chunk = timeout(self.patience.silence, given.response.chunk()).await.map_err(|_| Problem::Silent)?;
-            let Some(chunk) = chunk.map_err(|_| Problem::CutOff)? else { break };
+            let chunk = timeout(self.retry.read_timeout, given.response.chunk()).await.map_err(|_| Error::Silent)?;
+            let Some(chunk) = chunk.map_err(|_| Error::CutOff)? else { break };
             body.extend_from_slice(&chunk);
             if body.len() > LONGEST_LIST {
-                return Err(Problem::Garbled);
+                return Err(Error::Garbled);
             }
         }
-        serde_json::from_slice(&body).map_err(|_| Problem::Garbled)
+        serde_json::from_slice(&body).map_err(|_| Error::Garbled)
     }
 }
 
@@ -135,12 +135,12 @@ impl Asking {
 fn refusal(response: &Response, own: bool) -> Option<Refusal> {
     let problem = match response.status() {
         StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => return None,
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if own => Problem::Closed,
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Problem::CutOff,
-        StatusCode::NOT_FOUND | StatusCode::GONE if own => Problem::Missing,
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE | StatusCode::REQUEST_TIMEOUT => Problem::Busy,
-        status if status.is_server_error() => Problem::Broken,
-        _ => Problem::Garbled,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if own => Error::Closed,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Error::CutOff,
+        StatusCode::NOT_FOUND | StatusCode::GONE if own => Error::Missing,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE | StatusCode::REQUEST_TIMEOUT => Error::Busy,
+        status if status.is_server_error() => Error::Broken,
+        _ => Error::Garbled,
     };
     let after = response.headers().get(RETRY_AFTER).and_then(|after| after.to_str().ok()?.trim().parse().ok());
     Some(Refusal { problem, after: after.map(Duration::from_secs) })

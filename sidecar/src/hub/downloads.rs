@@ -1,6 +1,7 @@
 //! The downloads that there are, what each is at, and the tasks that bring them on.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,11 +12,9 @@ use tokio_util::sync::CancellationToken;
 use super::client::Asking;
 use super::fetch::Known;
 use super::records::{Kept, Label};
-use super::{Problem, Source, fetch};
-use crate::base::i18n::Message;
-use crate::error::Error;
-use crate::models::Models;
-use crate::settings::ModelId;
+use super::{Error, Source, fetch};
+use crate::base::fs::DiskError;
+use crate::base::model_id::ModelId;
 
 /// Downloads that bring bytes at a time; more would only take the line from each other.
 const AT_A_TIME: usize = 3;
@@ -39,7 +38,7 @@ pub enum Phase {
     /// It broke off, and is tried again in a moment.
     Retrying {
         /// Why it broke off.
-        problem: Problem,
+        problem: Error,
     },
     /// The bytes are compared with what the hub said they would be.
     Checking {
@@ -51,7 +50,7 @@ pub enum Phase {
     /// It does not go on by itself.
     Failed {
         /// Why not.
-        problem: Problem,
+        problem: Error,
     },
     /// The model is there.
     Done,
@@ -79,7 +78,7 @@ pub struct Downloads(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     kept: Kept,
-    models: Models,
+    on_installed: OnInstalled,
     list: watch::Sender<Vec<Download>>,
     /// What stops the task of each that has one.
     stops: Mutex<HashMap<ModelId, Stop>>,
@@ -93,13 +92,46 @@ struct Stop {
     ended: CancellationToken,
 }
 
+/// Called when a downloaded model has been installed.
+#[derive(Clone)]
+pub struct OnInstalled(pub Arc<dyn Fn() + Send + Sync>);
+
+impl fmt::Debug for OnInstalled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnInstalled")
+    }
+}
+
+/// Why a download could not be started, paused, resumed or cancelled.
+#[derive(Debug, thiserror::Error)]
+pub enum DownloadError {
+    /// There is no such download.
+    #[error("there is no such download")]
+    NotFound,
+    /// A model of this name exists already.
+    #[error("a model of this name exists already")]
+    ModelExists,
+    /// The model is split into several files, which cannot be downloaded.
+    #[error("the model is split into several files")]
+    Split,
+    /// Another model of this name is being downloaded.
+    #[error("another model of this name is being downloaded")]
+    NameInUse,
+    /// The list of downloads is full.
+    #[error("there are too many downloads")]
+    TooMany,
+    /// The hub or the disk failed.
+    #[error(transparent)]
+    Hub(#[from] Error),
+}
+
 impl Downloads {
     /// Into a folder with models.
     #[must_use]
-    pub fn new(folder: PathBuf, models: Models) -> Self {
+    pub fn new(folder: PathBuf, on_installed: OnInstalled) -> Self {
         let inner = Inner {
             kept: Kept::of(folder),
-            models,
+            on_installed,
             list: watch::Sender::default(),
             stops: Mutex::default(),
             places: Semaphore::new(AT_A_TIME),
@@ -136,17 +168,13 @@ impl Downloads {
     ///
     /// # Errors
     /// When the model is there, or cannot be brought.
-    pub async fn begin(&self, asking: &Asking, source: Source) -> Result<(), Error> {
+    pub async fn begin(&self, asking: &Asking, source: Source) -> Result<(), DownloadError> {
         let id = ModelId(source.file.model().to_owned());
-        let conflict = |ko: &str, en: &str| Err(Error::Conflict(Message::new(ko, en)));
         if self.0.kept.whole(&id).exists() {
-            return conflict("그 이름의 모델이 이미 있습니다", "a model by that name is there already");
+            return Err(DownloadError::ModelExists);
         }
-        if crate::models::is_in_parts(&id) {
-            return conflict(
-                "여러 파일로 나뉜 모델은 아직 내려받을 수 없습니다; 한 파일로 된 모델을 고르세요",
-                "models in several files cannot be downloaded yet; choose one in a single file",
-            );
+        if id.is_split() {
+            return Err(DownloadError::Split);
         }
         let mut settled = None;
         self.0.list.send_if_modified(|list| {
@@ -159,10 +187,7 @@ impl Downloads {
                     return false;
                 }
                 Some(download) if !over(download) && download.phase != Phase::Paused => {
-                    settled = Some(conflict(
-                        "같은 이름의 다른 모델을 내려받는 중입니다",
-                        "another model by that name is being downloaded",
-                    ));
+                    settled = Some(Err(DownloadError::NameInUse));
                     return false;
                 }
                 Some(download) => {
@@ -171,10 +196,7 @@ impl Downloads {
                     download.known = download.known.take().filter(|_| same);
                 }
                 None if is_full => {
-                    settled = Some(conflict(
-                        "목록에 내려받기가 너무 많습니다; 끝난 것을 지우세요",
-                        "there are too many downloads on the list; remove those that are over",
-                    ));
+                    settled = Some(Err(DownloadError::TooMany));
                     return false;
                 }
                 None => list.push(Download {
@@ -199,8 +221,8 @@ impl Downloads {
     ///
     /// # Errors
     /// When there is none that could.
-    pub async fn pause(&self, asking: &Asking, id: &ModelId, paused: bool) -> Result<(), Error> {
-        let phase = self.find(id).ok_or(Error::NotFound)?.phase;
+    pub async fn pause(&self, asking: &Asking, id: &ModelId, paused: bool) -> Result<(), DownloadError> {
+        let phase = self.find(id).ok_or(DownloadError::NotFound)?.phase;
         if phase == Phase::Done {
             return Ok(());
         }
@@ -213,7 +235,7 @@ impl Downloads {
                     (download.phase, download.bytes) = (Phase::Paused, bytes);
                 }
             });
-            return self.keep(id).await;
+            return Ok(self.keep(id).await?);
         }
         if !matches!(phase, Phase::Paused | Phase::Failed { .. }) {
             return Ok(());
@@ -228,11 +250,11 @@ impl Downloads {
     ///
     /// # Errors
     /// When there is no such download.
-    pub async fn give_up(&self, id: &ModelId) -> Result<(), Error> {
-        self.find(id).ok_or(Error::NotFound)?;
+    pub async fn give_up(&self, id: &ModelId) -> Result<(), DownloadError> {
+        self.find(id).ok_or(DownloadError::NotFound)?;
         self.stop(id).await;
         self.0.list.send_modify(|list| list.retain(|download| download.id != *id));
-        self.on_disk(id, |kept, id| kept.remove(id)).await
+        Ok(self.on_disk(id, |kept, id| kept.remove(id)).await?)
     }
 
     /// The label of a model that was downloaded.
@@ -271,7 +293,7 @@ impl Downloads {
         let (kept, id) = (self.0.kept.clone(), id.clone());
         let done = tokio::task::spawn_blocking(move || act(&kept, &id)).await;
         let done = done.unwrap_or_else(|error| Err(std::io::Error::other(error)));
-        done.map_err(|error| Error::Hub(Problem::of_disk(&error, 0)))
+        done.map_err(|error| DiskError::from_io(&error, 0).into())
     }
 
     /// Stops the task of a download, if it has one, and waits until it has stopped.
@@ -306,36 +328,36 @@ impl Downloads {
     }
 
     /// Brings a download to its end.
-    async fn bring(&self, asking: &Asking, id: &ModelId) -> Result<(), Problem> {
-        let _place = self.0.places.acquire().await.map_err(|_| Problem::CutOff)?;
+    async fn bring(&self, asking: &Asking, id: &ModelId) -> Result<(), Error> {
+        let _place = self.0.places.acquire().await.map_err(|_| Error::CutOff)?;
         let mut wrong = 0;
         loop {
             let known = self.bytes(asking, id).await?;
             match self.check(id, known).await {
                 // A byte may have been turned over on the way: once more, from the beginning.
-                Err(Problem::Wrong) if wrong == 0 => wrong += 1,
+                Err(Error::Wrong) if wrong == 0 => wrong += 1,
                 Err(problem) => return Err(problem),
                 Ok(()) => break,
             }
         }
         self.on_disk(id, Kept::finish)
             .await
-            .map_err(|_| Problem::Disk("the file could not be put among the models".into()))?;
+            .map_err(|_| DiskError::Io("the file could not be put among the models".into()))?;
         tracing::info!(model = %id.0, "downloaded");
         self.change(id, |download| download.phase = Phase::Done);
-        self.0.models.look_again();
+        (self.0.on_installed.0)();
         Ok(())
     }
 
     /// Brings all bytes, as often as it takes.
-    async fn bytes(&self, asking: &Asking, id: &ModelId) -> Result<Known, Problem> {
+    async fn bytes(&self, asking: &Asking, id: &ModelId) -> Result<Known, Error> {
         let mut vain = 0;
         loop {
-            let Download { source, mut known, bytes: before, .. } = self.find(id).ok_or(Problem::CutOff)?;
+            let Download { source, mut known, bytes: before, .. } = self.find(id).ok_or(Error::CutOff)?;
             let (part, first) = (self.0.kept.part(id), known.is_none());
             let mut pace = Pace::begin(before);
             let mut kept = !first;
-            let brought = transfer::bring(asking, &source, &part, &mut known, |known, bytes| {
+            let brought = fetch::bring(asking, &source, &part, &mut known, |known, bytes| {
                 if !std::mem::replace(&mut kept, true) {
                     let label = Label { source: source.clone(), known: Some(known.clone()), paused: false };
                     let _ = self.0.kept.write(id, &label);
@@ -353,11 +375,11 @@ impl Downloads {
             let _ = self.keep(id).await;
             let refusal = match (brought, known) {
                 (Ok(()), Some(known)) => return Ok(known),
-                (Ok(()), None) => return Err(Problem::Garbled),
+                (Ok(()), None) => return Err(Error::Garbled),
                 (Err(refusal), _) => refusal,
             };
             vain = if bytes > before { 1 } else { vain + 1 };
-            let pause = asking.patience().after(vain, refusal.after).filter(|_| refusal.problem.may_pass());
+            let pause = asking.retry_policy().pause_after(vain, refusal.after).filter(|_| refusal.problem.may_pass());
             let Some(pause) = pause else { return Err(refusal.problem) };
             self.change(id, |download| download.phase = Phase::Retrying { problem: refusal.problem });
             tokio::time::sleep(pause).await;
@@ -365,25 +387,25 @@ impl Downloads {
     }
 
     /// Compares the bytes with what the hub said. Those that are wrong are removed.
-    async fn check(&self, id: &ModelId, known: Known) -> Result<(), Problem> {
+    async fn check(&self, id: &ModelId, known: Known) -> Result<(), Error> {
         self.change(id, |download| download.phase = Phase::Checking { progress: 0.0 });
         let (downloads, id, part) = (self.clone(), id.clone(), self.0.kept.part(id));
         let checked = tokio::task::spawn_blocking(move || {
             let mut told = Instant::now();
-            let checked = transfer::check(&part, &known, |seen| {
+            let checked = fetch::check(&part, &known, |seen| {
                 if told.elapsed() >= TELLING {
                     told = Instant::now();
                     let progress = seen as f64 / known.bytes.max(1) as f64;
                     downloads.change(&id, |download| download.phase = Phase::Checking { progress });
                 }
             });
-            if matches!(checked, Err(Problem::Wrong | Problem::Flawed(_))) {
+            if matches!(checked, Err(Error::Wrong | Error::Flawed(_))) {
                 let _ = downloads.0.kept.remove_part(&id);
                 downloads.change(&id, |download| download.bytes = 0);
             }
             checked
         });
-        checked.await.unwrap_or_else(|error| Err(Problem::Disk(error.to_string())))
+        checked.await.unwrap_or_else(|error| Err(DiskError::Io(error.to_string()).into()))
     }
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use utoipa::ToSchema;
 
-use super::Problem;
+use super::Error;
 use crate::base::http_client;
 
 /// The hub that the product is made for; its storage is on hosts below these names too.
@@ -19,7 +19,7 @@ impl Endpoint {
     #[must_use]
     pub fn new(address: &str) -> Self {
         let url = Url::parse(address).ok().filter(|url| url.has_host());
-        Self(url.filter(|url| url.scheme() == "https" || url.scheme() == "http" && web::is_loopback(url)))
+        Self(url.filter(|url| url.scheme() == "https" || url.scheme() == "http" && http_client::is_loopback(url)))
     }
 
     /// The address below it whose path consists of these parts. Each part is one, whatever is in it, and those that have `/` are
@@ -27,8 +27,8 @@ impl Endpoint {
     ///
     /// # Errors
     /// When there is no endpoint that may be asked.
-    pub fn at(&self, parts: &[&str]) -> Result<Url, Problem> {
-        let mut url = self.0.clone().ok_or(Problem::NoHub)?;
+    pub fn at(&self, parts: &[&str]) -> Result<Url, Error> {
+        let mut url = self.0.clone().ok_or(Error::NoHub)?;
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(parts.iter().flat_map(|part| part.split('/')));
         }

@@ -2,13 +2,13 @@
 //!
 //! Nothing that the hub says about its own errors is passed on.
 
-use std::io;
-
+use crate::base::fs::DiskError;
 use crate::base::i18n::Message;
 
 /// Why something could not be had from the hub.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Problem {
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the model hub failed: {}", self.word())]
+pub enum Error {
     /// The address of the hub is none that may be asked.
     NoHub,
     /// No connection, or none that can be trusted.
@@ -31,28 +31,21 @@ pub enum Problem {
     CutOff,
     /// Nothing comes for too long.
     Silent,
-    /// The disk has less room than so many bytes.
-    Full(u64),
     /// The bytes are not those that the hub named.
     Wrong,
     /// The bytes are in order and no model that can be used.
     Flawed(String),
-    /// The disk did not do as asked.
-    Disk(String),
+    /// The disk refused.
+    Disk(DiskError),
 }
 
-impl Problem {
-    /// What an error of the disk means, with so many bytes still to write.
-    #[must_use]
-    pub fn of_disk(error: &io::Error, missing: u64) -> Self {
-        match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-                Self::Full(missing)
-            }
-            _ => Self::Disk(error.to_string()),
-        }
+impl From<DiskError> for Error {
+    fn from(error: DiskError) -> Self {
+        Self::Disk(error)
     }
+}
 
+impl Error {
     /// The word for it.
     #[must_use]
     pub fn word(&self) -> &'static str {
@@ -68,10 +61,10 @@ impl Problem {
             Self::NoHash => "no_hash",
             Self::CutOff => "cut_off",
             Self::Silent => "silent",
-            Self::Full(_) => "full",
+            Self::Disk(DiskError::Full { .. }) => "full",
             Self::Wrong => "wrong",
             Self::Flawed(_) => "flawed",
-            Self::Disk(_) => "disk",
+            Self::Disk(DiskError::Io(_)) => "disk",
         }
     }
 
@@ -118,10 +111,6 @@ impl Problem {
                 "모델 저장소에서 제한 시간 동안 아무것도 오지 않았습니다".into(),
                 "nothing came from the model hub for too long".into(),
             ),
-            Self::Full(missing) => (
-                format!("디스크에 {}이 더 필요합니다; 공간을 비우고 이어받으세요", size(*missing)),
-                format!("the disk needs room for {} more; make room, and go on", size(*missing)),
-            ),
             Self::Wrong => (
                 "받은 파일이 저장소가 말한 것과 다릅니다 (SHA-256 불일치); 지웠으니 다시 받으세요".into(),
                 "what came is not what the hub named: its SHA-256 differs; it was removed, so download it again".into(),
@@ -130,20 +119,8 @@ impl Problem {
                 format!("받은 파일은 쓸 수 있는 모델이 아닙니다: {flaw}"),
                 format!("what came is no model that can be used: {flaw}"),
             ),
-            Self::Disk(error) => (
-                format!("디스크에 쓸 수 없습니다: {error}"),
-                format!("could not write to the disk: {error}"),
-            ),
+            Self::Disk(error) => return error.message(),
         };
         Message { ko, en }
-    }
-}
-
-fn size(bytes: u64) -> String {
-    const MIB: u64 = 1024 * 1024;
-    if bytes < 1024 * MIB {
-        format!("{} MiB", bytes.div_ceil(MIB))
-    } else {
-        format!("{:.1} GiB", bytes as f64 / (1024 * MIB) as f64)
     }
 }

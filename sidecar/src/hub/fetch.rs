@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::time::Duration;
 
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap};
@@ -14,40 +13,12 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 use super::client::{Asking, Given, Refusal};
-use super::{Problem, Source};
+use super::{Error, Source};
+use crate::base::fs::DiskError;
 use crate::system;
 
 /// Bytes that are left free on the disk.
 const LEFT_FREE: u64 = 256 * 1024 * 1024;
-
-/// How long is waited, and how often it is tried.
-#[derive(Debug, Clone, Copy)]
-pub struct Patience {
-    /// For a sign of life.
-    pub silence: Duration,
-    /// Before the first time that it is tried again; each time in vain it is twice as long.
-    pub pause: Duration,
-    /// Times in vain until it is given up.
-    pub tries: u32,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self { silence: Duration::from_secs(30), pause: Duration::from_secs(1), tries: 8 }
-    }
-}
-
-/// The longest pause before it is tried again, whatever the hub asks for.
-const LONGEST_PAUSE: Duration = Duration::from_secs(120);
-
-impl Patience {
-    /// How long to wait after so many times in vain; `None` when that is enough. `asked` is what the hub asks for.
-    #[must_use]
-    pub fn after(&self, vain: u32, asked: Option<Duration>) -> Option<Duration> {
-        let own = self.pause.saturating_mul(1 << vain.saturating_sub(1).min(16));
-        (vain < self.tries).then(|| own.max(asked.unwrap_or_default()).min(LONGEST_PAUSE))
-    }
-}
 
 /// What the hub says that a file is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +33,7 @@ pub struct Known {
 
 impl Known {
     /// What the headers of the hub's own response say, and those of the one that brings the bytes.
-    fn of(first: &HeaderMap, last: &HeaderMap) -> Result<Self, Problem> {
+    fn of(first: &HeaderMap, last: &HeaderMap) -> Result<Self, Error> {
         let text = |headers: &HeaderMap, name: &str| Some(headers.get(name)?.to_str().ok()?.trim().to_owned());
         let tag = text(first, "x-linked-etag").or_else(|| text(first, ETAG.as_str()));
         let sha256 = tag.map(|tag| tag.trim_start_matches("W/").trim_matches('"').to_ascii_lowercase());
@@ -70,8 +41,8 @@ impl Known {
         let bytes = text(first, "x-linked-size").or(whole).or_else(|| text(last, CONTENT_LENGTH.as_str()));
         let commit = text(first, "x-repo-commit").filter(|commit| commit.bytes().all(|byte| byte.is_ascii_hexdigit()));
         Ok(Self {
-            sha256: sha256.filter(|text| is_hash(text)).ok_or(Problem::NoHash)?,
-            bytes: bytes.and_then(|bytes| bytes.parse().ok()).ok_or(Problem::Garbled)?,
+            sha256: sha256.filter(|text| is_hash(text)).ok_or(Error::NoHash)?,
+            bytes: bytes.and_then(|bytes| bytes.parse().ok()).ok_or(Error::Garbled)?,
             commit,
         })
     }
@@ -89,7 +60,7 @@ pub async fn bring(
     known: &mut Option<Known>,
     mut tell: impl FnMut(&Known, u64),
 ) -> Result<(), Refusal> {
-    let disk = |error: std::io::Error| Refusal::from(Problem::of_disk(&error, 0));
+    let disk = |error: std::io::Error| Refusal::from(Error::Disk(DiskError::from_io(&error, 0)));
     let mut there = tokio::fs::metadata(part).await.map_or(0, |facts| facts.len());
     if let Some(known) = known.as_ref().filter(|known| there > 0 && there == known.bytes) {
         tell(known, there);
@@ -100,7 +71,7 @@ pub async fn bring(
     if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
         // There is more than the file has: it is of another one.
         tokio::fs::remove_file(part).await.map_err(disk)?;
-        return Err(Problem::CutOff.into());
+        return Err(Error::CutOff.into());
     }
     let now = Known::of(&first, response.headers())?;
     let same = known.as_ref().is_none_or(|known| known.sha256 == now.sha256);
@@ -110,7 +81,7 @@ pub async fn bring(
         if there > 0 && response.status() == StatusCode::PARTIAL_CONTENT {
             // These bytes belong behind others than those that are there.
             tokio::fs::remove_file(part).await.map_err(disk)?;
-            return Err(Problem::CutOff.into());
+            return Err(Error::CutOff.into());
         }
         there = 0;
     }
@@ -125,10 +96,10 @@ pub async fn bring(
         .map_err(disk)?;
     tell(now, there);
     while there < now.bytes {
-        let chunk = timeout(asking.patience().silence, response.chunk()).await.map_err(|_| Problem::Silent)?;
-        let Some(chunk) = chunk.map_err(|_| Problem::CutOff)? else { break };
+        let chunk = timeout(asking.retry_policy().read_timeout, response.chunk()).await.map_err(|_| Error::Silent)?;
+        let Some(chunk) = chunk.map_err(|_| Error::CutOff)? else { break };
         let more = chunk.len().min(usize::try_from(now.bytes - there).unwrap_or(usize::MAX));
-        let full = |error: std::io::Error| Problem::of_disk(&error, now.bytes - there);
+        let full = |error: std::io::Error| Error::Disk(DiskError::from_io(&error, now.bytes - there));
         file.write_all(&chunk[..more]).await.map_err(full)?;
         // What is counted is with the system, so that it outlives this process.
         file.flush().await.map_err(full)?;
@@ -136,7 +107,7 @@ pub async fn bring(
         tell(now, there);
     }
     file.sync_all().await.map_err(disk)?;
-    if there < now.bytes { Err(Problem::CutOff.into()) } else { Ok(()) }
+    if there < now.bytes { Err(Error::CutOff.into()) } else { Ok(()) }
 }
 
 /// Whether a response brings what comes after the first `there` bytes.
@@ -150,11 +121,11 @@ fn starts_at(response: &reqwest::Response, there: u64) -> bool {
 }
 
 /// Whether the disk has room.
-async fn room_for(part: &Path, bytes: u64) -> Result<(), Problem> {
+async fn room_for(part: &Path, bytes: u64) -> Result<(), Error> {
     let folder = part.parent().unwrap_or(part).to_owned();
     let room = tokio::task::spawn_blocking(move || system::room(&folder).disk).await.ok().flatten();
     match room {
-        Some(free) if free < bytes + LEFT_FREE => Err(Problem::Full(bytes + LEFT_FREE - free)),
+        Some(free) if free < bytes + LEFT_FREE => Err(DiskError::Full { missing: bytes + LEFT_FREE - free }.into()),
         _ => Ok(()),
     }
 }
@@ -163,12 +134,12 @@ async fn room_for(part: &Path, bytes: u64) -> Result<(), Problem> {
 ///
 /// # Errors
 /// What is wrong with them.
-pub fn check(part: &Path, known: &Known, mut tell: impl FnMut(u64)) -> Result<(), Problem> {
-    let disk = |error: std::io::Error| Problem::Disk(error.to_string());
+pub fn check(part: &Path, known: &Known, mut tell: impl FnMut(u64)) -> Result<(), Error> {
+    let disk = |error: std::io::Error| Error::Disk(DiskError::Io(error.to_string()));
     if hash(part, &mut tell).map_err(disk)? != known.sha256 {
-        return Err(Problem::Wrong);
+        return Err(Error::Wrong);
     }
-    engine::gguf::read(part).map(drop).map_err(|flaw| Problem::Flawed(flaw.to_string()))
+    engine::gguf::read(part).map(drop).map_err(|flaw| Error::Flawed(flaw.to_string()))
 }
 
 /// Whether a text can be a SHA-256 in hexadecimal digits.
@@ -202,25 +173,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_tried_again_ever_later_and_not_for_ever() {
-        let patience = Patience::default();
-        let seconds = |vain, asked: Option<u64>| {
-            patience.after(vain, asked.map(Duration::from_secs)).map(|after| after.as_secs())
-        };
-        for (vain, asked, expected) in [
-            (1, None, Some(1)),
-            (2, None, Some(2)),
-            (7, None, Some(64)),
-            (8, None, None),
-            (1, Some(20), Some(20)),
-            (6, Some(3), Some(32)),
-            (1, Some(86_400), Some(120)),
-        ] {
-            assert_eq!(seconds(vain, asked), expected, "{vain} {asked:?}");
-        }
-    }
-
-    #[test]
     fn what_a_file_is_is_read_from_what_the_hub_says_of_it() {
         let headers = |pairs: &[(&'static str, &str)]| -> HeaderMap {
             pairs.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_str(value).unwrap())).collect()
@@ -245,9 +197,9 @@ mod tests {
                 Ok(known(10, None)),
             ),
             (headers(&[("etag", &linked)]), headers(&[("content-length", "10")]), Ok(known(10, None))),
-            (headers(&[("etag", "\"d41d8cd9\"")]), headers(&[("content-length", "10")]), Err(Problem::NoHash)),
-            (headers(&[("etag", &linked)]), headers(&[("content-length", "-1")]), Err(Problem::Garbled)),
-            (headers(&[]), headers(&[]), Err(Problem::NoHash)),
+            (headers(&[("etag", "\"d41d8cd9\"")]), headers(&[("content-length", "10")]), Err(Error::NoHash)),
+            (headers(&[("etag", &linked)]), headers(&[("content-length", "-1")]), Err(Error::Garbled)),
+            (headers(&[]), headers(&[]), Err(Error::NoHash)),
         ] {
             assert_eq!(Known::of(&first, &last), expected);
         }

@@ -1,14 +1,15 @@
 //! What outlives the process of a download: its bytes so far, and a label that says what they are of. Both lie in a folder of their own
 //! among the models, so that a finished file is renamed and never copied.
 
-use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::Source;
 use super::fetch::Known;
-use crate::settings::ModelId;
+use crate::base::fs;
+use crate::base::model_id::ModelId;
 
 /// The folder among the models.
 const FOLDER: &str = ".downloads";
@@ -79,9 +80,7 @@ impl Kept {
     /// Those of the disk.
     pub fn write(&self, id: &ModelId, label: &Label) -> io::Result<()> {
         std::fs::create_dir_all(self.models.join(FOLDER))?;
-        let fresh = self.beside(id, "json.new");
-        std::fs::write(&fresh, serde_json::to_vec(label).expect("a label has string keys"))?;
-        std::fs::rename(fresh, self.beside(id, "json"))
+        fs::replace(&self.beside(id, "json"), &serde_json::to_vec(label).expect("a label has string keys"))
     }
 
     /// Makes a model of the bytes, and puts its label by.
@@ -109,7 +108,7 @@ impl Kept {
     /// # Errors
     /// Those of the disk.
     pub fn remove_part(&self, id: &ModelId) -> io::Result<()> {
-        remove(&self.part(id))
+        fs::remove_if_exists(&self.part(id))
     }
 
     /// Removes the bytes and the label.
@@ -117,13 +116,6 @@ impl Kept {
     /// # Errors
     /// Those of the disk.
     pub fn remove(&self, id: &ModelId) -> io::Result<()> {
-        self.remove_part(id).and(remove(&self.beside(id, "json")))
-    }
-}
-
-fn remove(file: &Path) -> io::Result<()> {
-    match std::fs::remove_file(file) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        removed => removed,
+        self.remove_part(id).and(fs::remove_if_exists(&self.beside(id, "json")))
     }
 }

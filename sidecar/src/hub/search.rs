@@ -4,7 +4,8 @@ use serde::Deserialize;
 
 use super::client::Asking;
 use super::fetch::is_hash;
-use super::{FileName, Problem, Repository};
+use super::{Error, FileName, Repository};
+use crate::base::model_id::ModelId;
 
 /// Repositories that are listed at most.
 const MOST: &str = "30";
@@ -69,7 +70,7 @@ struct Stored {
 ///
 /// # Errors
 /// When the hub does not answer in order.
-pub async fn repositories(asking: &Asking, text: &str) -> Result<Vec<Found>, Problem> {
+pub async fn repositories(asking: &Asking, text: &str) -> Result<Vec<Found>, Error> {
     let mut url = asking.at(&["api", "models"])?;
     url.query_pairs_mut()
         .append_pair("search", text)
@@ -99,7 +100,7 @@ fn found(listed: Listed) -> Option<Found> {
 ///
 /// # Errors
 /// When the hub does not answer in order.
-pub async fn files(asking: &Asking, repository: &Repository) -> Result<Vec<Offer>, Problem> {
+pub async fn files(asking: &Asking, repository: &Repository) -> Result<Vec<Offer>, Error> {
     let mut url = asking.at(&["api", "models", repository.as_ref(), "tree", "main"])?;
     url.query_pairs_mut().append_pair("recursive", "true");
     let entries: Vec<Entry> = asking.list(url).await?;
@@ -110,7 +111,7 @@ pub async fn files(asking: &Asking, repository: &Repository) -> Result<Vec<Offer
 
 fn offer(entry: Entry) -> Option<Offer> {
     let file = FileName::try_from(entry.path).ok().filter(|_| entry.kind == "file")?;
-    let whole = !crate::models::is_in_parts(&crate::settings::ModelId(file.model().to_owned()));
+    let whole = !ModelId(file.model().to_owned()).is_split();
     whole.then(|| Offer {
         file,
         bytes: entry.size,

@@ -1,98 +1,115 @@
-//! An answer of this machine's model that is held back until its first word, so that somebody else can take over before it.
+//! Streams from the first of two backends that yields a token: the remote server takes over from a local model that fails before.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use engine::{Answer, Error, Event, Request, Speaker};
-use tokio::time::timeout;
+use engine::{Error, Request};
+use tokio_util::sync::CancellationToken;
 
-use super::router::{Backend, By, Candidate};
+use super::event::{Event, EventStream, Interrupted, WaitLimits};
+use super::router::{BackendStream, ModelRouter, Target};
 
-/// Events that may wait for a slow listener.
-const CAPACITY: usize = 64;
-
-/// Whoever takes over if the first to be asked fails.
-pub(super) struct StandIn {
-    pub backend: Backend,
-    /// Who was asked first, and what.
-    pub candidate: Candidate,
-    pub request: Request,
+/// A request to a local model whose events are held back until the first token, when it is certain which model answers.
+#[derive(Debug)]
+pub struct Fallback {
+    router: ModelRouter,
+    target: Target,
+    request: Request,
+    /// A model that has accepted the request and yields nothing for this long has failed.
+    idle: Duration,
+    phase: Phase,
+    /// Events that were held back.
+    first: VecDeque<Event>,
+    accepted: bool,
 }
 
-/// An answer whose next words have come.
-struct Begun {
-    first: Vec<Event>,
-    rest: Answer,
+#[derive(Debug)]
+enum Phase {
+    /// The local model has not yielded a token yet.
+    Waiting(BackendStream),
+    /// It failed, and the fallback is about to be asked.
+    Failed(Error),
+    /// This backend answers.
+    Settled(BackendStream),
+    /// No backend answers.
+    Over,
 }
 
-impl StandIn {
-    /// The answer of whoever speaks first. Nothing of it is heard before that, for it must be certain then who speaks. One who
-    /// has begun to work and says nothing for `patience` seconds has failed.
-    pub fn hear(self, asked: Result<(Answer, By), Error>, patience: u32) -> (Answer, By) {
-        let (speaker, answer) = Answer::channel(CAPACITY);
-        let by = By::default();
-        let told = by.clone();
-        tokio::spawn(async move {
-            tokio::select! {
-                () = speaker.abandoned() => {}
-                () = self.speak(asked, Duration::from_secs(patience.into()), &speaker, &told) => {}
-            }
-        });
-        (answer, by)
+impl Fallback {
+    /// `first` is the local model's stream, or why it does not accept the request; `idle` is in seconds.
+    pub(super) fn new(
+        router: ModelRouter,
+        target: Target,
+        request: Request,
+        first: Result<BackendStream, Error>,
+        idle: u32,
+    ) -> Self {
+        let phase = first.map_or_else(Phase::Failed, Phase::Waiting);
+        let idle = Duration::from_secs(idle.into());
+        Self { router, target, request, idle, phase, first: VecDeque::new(), accepted: false }
     }
+}
 
-    async fn speak(self, asked: Result<(Answer, By), Error>, patience: Duration, speaker: &Speaker, told: &By) {
-        let begun = match asked {
-            Ok((answer, _)) => begun(answer, patience).await,
-            Err(error) => Err(error),
-        };
-        let (answer, first) = match begun {
-            Ok(Begun { first, rest }) => {
-                told.is(self.candidate.voice());
-                (Ok(rest), first)
-            }
-            Err(error) => match self.backend.instead_of(&self.candidate, &error).await {
-                Some(other) => {
-                    tracing::info!("the remote server is asked, since the model here failed: {error}");
-                    told.is(other.voice());
-                    (self.backend.ask(&other, self.request).map(|(answer, _)| answer), Vec::new())
+impl EventStream for Fallback {
+    async fn next(&mut self) -> Option<Result<Event, Error>> {
+        loop {
+            match &mut self.phase {
+                Phase::Waiting(stream) => match next_held_back(stream, self.accepted, self.idle).await {
+                    Ok(Event::Prefill) => {}
+                    Ok(event @ Event::Accepted(_)) => {
+                        self.accepted = true;
+                        self.first.push_back(event);
+                    }
+                    Ok(event @ (Event::Delta { .. } | Event::Done(_))) => {
+                        self.first.push_back(event);
+                        if let Phase::Waiting(stream) = std::mem::replace(&mut self.phase, Phase::Over) {
+                            self.phase = Phase::Settled(stream);
+                        }
+                    }
+                    Err(error) => self.phase = Phase::Failed(error),
+                },
+                Phase::Failed(error) => {
+                    let fallback = self.router.fallback_for(&self.target, error).await;
+                    self.first.clear();
+                    let stream = match fallback {
+                        Some(target) => {
+                            tracing::info!("falling back to the remote server, since the local model failed: {error}");
+                            self.router.backend_stream(&target, self.request.clone())
+                        }
+                        None => Err(error.clone()),
+                    };
+                    match stream {
+                        Ok(stream) => self.phase = Phase::Settled(stream),
+                        Err(error) => {
+                            self.phase = Phase::Over;
+                            return Some(Err(error));
+                        }
+                    }
                 }
-                None => (Err(error), Vec::new()),
-            },
-        };
-        let mut answer = match answer {
-            Ok(answer) => answer,
-            Err(error) => {
-                speaker.say(Err(error)).await;
-                return;
-            }
-        };
-        for event in first {
-            if !speaker.say(Ok(event)).await {
-                return;
+                Phase::Settled(stream) => {
+                    return match self.first.pop_front() {
+                        Some(event) => Some(Ok(event)),
+                        None => stream.next().await,
+                    };
+                }
+                Phase::Over => return None,
             }
         }
-        while let Some(event) = answer.next().await {
-            if !speaker.say(event).await {
-                return;
-            }
-        }
+    }
+
+    fn is_running(&self) -> bool {
+        matches!(&self.phase, Phase::Settled(stream) if stream.is_running())
     }
 }
 
-/// Listens until the first word, or the end of an answer without any.
-async fn begun(mut answer: Answer, patience: Duration) -> Result<Begun, Error> {
-    let mut first = Vec::new();
-    loop {
-        // Waiting for a turn is no idleness; the clock runs from the first sign of work.
-        let idle = if first.is_empty() { Duration::MAX } else { patience };
-        let silent = || Error::Broken(format!("the model said nothing for {} s", idle.as_secs()));
-        match timeout(idle, answer.next()).await.map_err(|_| silent())?.unwrap_or(Err(Error::Stopped))? {
-            Event::Reading { .. } => {}
-            event @ Event::Started { .. } => first.push(event),
-            event @ (Event::Text { .. } | Event::Done(_)) => {
-                first.push(event);
-                return Ok(Begun { first, rest: answer });
-            }
-        }
-    }
+/// The next event of a stream whose events are held back. Being queued is not being idle: the clock starts when the model has
+/// accepted the request.
+async fn next_held_back(stream: &mut BackendStream, accepted: bool, idle: Duration) -> Result<Event, Error> {
+    let queued = if accepted { idle } else { Duration::MAX };
+    let limits = WaitLimits { queued, idle, shutdown: CancellationToken::new() };
+    stream.next_within(&limits).await.map_err(|interrupted| match interrupted {
+        Interrupted::Engine(error) => error,
+        Interrupted::Timeout { seconds } => Error::Broken(format!("no token arrived for {seconds} s")),
+        Interrupted::ShuttingDown => Error::Stopped,
+    })
 }

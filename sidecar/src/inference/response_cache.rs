@@ -1,4 +1,5 @@
-//! Answers that are given more than once: finished ones are kept for a while, and one in the making is shared by all who ask for it.
+//! Response cache with request coalescing: complete answers are cached for a while, and one that is being generated is shared by all
+//! requests for it.
 
 mod broadcast;
 
@@ -7,30 +8,31 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use engine::{Answer, Error, Event};
+use engine::Error;
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
-use self::broadcast::Shared;
-pub use self::broadcast::{Listener, Origin};
-use super::router::{By, Voice};
+use self::broadcast::ReplayBroadcast;
+pub use self::broadcast::{Source, Subscriber};
+use super::event::{Event, EventStream, ModelIdentity};
+use super::router::ModelStream;
 use crate::settings;
 
-/// What kind of question an answer belongs to; each kind has a cache of its own.
+/// What a cached answer belongs to; each kind has a cache of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// Questions, of all model types.
+pub enum CacheKind {
+    /// Generations, of all model types.
     Generation,
-    /// Code under the cursor.
+    /// Completions at the cursor.
     Completion,
 }
 
-/// Everything that changes an answer, as one hash.
+/// A SHA-256 hash of everything that changes an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Key([u8; 32]);
+pub struct CacheKey([u8; 32]);
 
-impl Key {
-    /// Of these parts, whose order and borders count.
+impl CacheKey {
+    /// Hashes these parts, with their lengths and their order.
     #[must_use]
     pub fn of<'a>(parts: impl IntoIterator<Item = &'a str>) -> Self {
         let mut hash = Sha256::new();
@@ -42,70 +44,70 @@ impl Key {
     }
 }
 
-/// A question as answers to it are known.
+/// A request as the cache knows it.
 #[derive(Debug, Clone)]
-pub struct Question {
-    /// What kind it is.
-    pub kind: Kind,
-    /// Everything that changes the answer, the voice too.
-    pub key: Key,
-    /// Who is to answer. An answer of somebody else is not kept.
-    pub voice: Voice,
-    /// Whether an answer that is there already will do.
-    pub reuse: Reuse,
+pub struct CacheLookup {
+    /// Which cache it belongs to.
+    pub kind: CacheKind,
+    /// Everything that changes the answer, the model too.
+    pub key: CacheKey,
+    /// The model that is to answer. An answer of another one is not cached.
+    pub model: ModelIdentity,
+    /// Whether a cached answer will do.
+    pub policy: CachePolicy,
 }
 
-/// Whether an answer that is there already will do.
+/// Whether a request may be answered from the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reuse {
-    /// One that is finished, or one in the making, will do.
-    Allowed,
-    /// The model is to answer afresh.
-    Refused,
+pub enum CachePolicy {
+    /// A cached answer will do, and one that is being generated.
+    Use,
+    /// The model generates a new answer, which is cached.
+    Bypass,
 }
 
-/// How the cache does.
+/// Counters of the cache.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Questions that were answered without the model.
+    /// Requests that were answered without the model.
     pub hits: u64,
-    /// Of those, how many listened to an answer that was in the making.
-    pub shared: u64,
-    /// Questions that were put to the model.
+    /// Of those, requests that joined an answer that was being generated.
+    pub coalesced: u64,
+    /// Requests that were sent to the model.
     pub misses: u64,
-    /// Finished answers to questions that are kept now.
+    /// Cached generations.
     pub generations: u64,
-    /// Finished completions that are kept now.
+    /// Cached completions.
     pub completions: u64,
 }
 
-/// A handle to all answers. Clones share them.
+/// A handle to the cache. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Answers {
+pub struct ResponseCache {
     settings: settings::Handle,
-    inside: Arc<Inside>,
+    inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
-struct Inside {
-    kept: Mutex<Kept>,
-    /// Answers in the making, by key.
-    growing: Mutex<HashMap<Key, Arc<Shared>>>,
+struct Inner {
+    entries: Mutex<Entries>,
+    /// Answers that are being generated, by key.
+    in_flight: Mutex<HashMap<CacheKey, Arc<ReplayBroadcast>>>,
     hits: AtomicU64,
-    joined: AtomicU64,
+    coalesced: AtomicU64,
     misses: AtomicU64,
 }
 
-/// The caches, and the settings that they were made for.
+/// The caches, and the settings that they were created with.
 #[derive(Debug)]
-struct Kept {
+struct Entries {
     time_to_live: u32,
     size: u32,
-    generations: Cache<Key, Arc<Shared>>,
-    completions: Cache<Key, Arc<Shared>>,
+    generations: Cache<CacheKey, Arc<ReplayBroadcast>>,
+    completions: Cache<CacheKey, Arc<ReplayBroadcast>>,
 }
 
-impl Kept {
+impl Entries {
     fn new(time_to_live: u32, size: u32) -> Self {
         let cache = || {
             Cache::builder().max_capacity(size.into()).time_to_live(Duration::from_secs(time_to_live.into())).build()
@@ -113,91 +115,96 @@ impl Kept {
         Self { time_to_live, size, generations: cache(), completions: cache() }
     }
 
-    fn of(&self, kind: Kind) -> &Cache<Key, Arc<Shared>> {
+    fn of(&self, kind: CacheKind) -> &Cache<CacheKey, Arc<ReplayBroadcast>> {
         match kind {
-            Kind::Generation => &self.generations,
-            Kind::Completion => &self.completions,
+            CacheKind::Generation => &self.generations,
+            CacheKind::Completion => &self.completions,
         }
     }
 }
 
-impl Answers {
-    /// None yet. Size and time to live are those of the settings.
+impl ResponseCache {
+    /// An empty cache. Its size and time to live are those of the settings.
     #[must_use]
     pub fn new(settings: settings::Handle) -> Self {
         let now = settings.current();
-        let inside = Inside {
-            kept: Mutex::new(Kept::new(now.cache_ttl, now.cache_size)),
-            growing: Mutex::default(),
+        let inner = Inner {
+            entries: Mutex::new(Entries::new(now.cache_ttl, now.cache_size)),
+            in_flight: Mutex::default(),
             hits: AtomicU64::new(0),
-            joined: AtomicU64::new(0),
+            coalesced: AtomicU64::new(0),
             misses: AtomicU64::new(0),
         };
-        Self { settings, inside: Arc::new(inside) }
+        Self { settings, inner: Arc::new(inner) }
     }
 
-    /// The answer to a question: a finished one, one in the making, or a new one, for which `submit` asks the model.
-    ///
-    /// # Errors
-    /// What `submit` fails with.
-    pub fn ask(
-        &self,
-        question: &Question,
-        submit: impl FnOnce() -> Result<(Answer, By), Error>,
-    ) -> Result<Listener, Error> {
-        let Question { kind, key, reuse, .. } = *question;
-        if reuse == Reuse::Refused {
-            self.inside.misses.fetch_add(1, Ordering::Relaxed);
-            let (answer, by) = submit()?;
-            let (shared, listener) = Shared::begin(by);
-            self.tend(question.clone(), shared, answer);
-            return Ok(listener);
+    /// A cached answer, or one that is being generated; `None` where the model has to generate one.
+    #[must_use]
+    pub fn get(&self, lookup: &CacheLookup) -> Option<Subscriber> {
+        if lookup.policy == CachePolicy::Use {
+            if let Some(broadcast) = self.cache(lookup.kind).get(&lookup.key) {
+                self.count_hit();
+                return Some(broadcast.subscribe(Source::Cached));
+            }
+            if let Some(broadcast) = lock(&self.inner.in_flight).get(&lookup.key) {
+                return Some(self.join(broadcast));
+            }
         }
-        if let Some(shared) = self.cache(kind).get(&key) {
-            self.inside.hits.fetch_add(1, Ordering::Relaxed);
-            return Ok(shared.listen(Origin::Kept));
-        }
-        let mut growing = lock(&self.inside.growing);
-        if let Some(shared) = growing.get(&key) {
-            self.inside.hits.fetch_add(1, Ordering::Relaxed);
-            self.inside.joined.fetch_add(1, Ordering::Relaxed);
-            return Ok(shared.listen(Origin::Shared));
-        }
-        self.inside.misses.fetch_add(1, Ordering::Relaxed);
-        let (answer, by) = submit()?;
-        let (shared, listener) = Shared::begin(by);
-        growing.insert(key, Arc::clone(&shared));
-        drop(growing);
-        self.tend(question.clone(), shared, answer);
-        Ok(listener)
+        self.inner.misses.fetch_add(1, Ordering::Relaxed);
+        None
     }
 
-    /// Takes what the model says to all listeners, until it has said all or nobody listens any more; keeps what is whole.
-    fn tend(&self, question: Question, shared: Arc<Shared>, mut answer: Answer) {
-        let answers = self.clone();
-        let Question { kind, key, voice, reuse } = question;
+    /// Shares an answer that the model generates with the requests that come after, and caches it once it is complete. Where another
+    /// request was quicker, its answer is joined and this one's is dropped.
+    #[must_use]
+    pub fn share(&self, lookup: CacheLookup, stream: ModelStream) -> Subscriber {
+        let mut in_flight = lock(&self.inner.in_flight);
+        if lookup.policy == CachePolicy::Use
+            && let Some(broadcast) = in_flight.get(&lookup.key)
+        {
+            return self.join(broadcast);
+        }
+        let (broadcast, subscriber) = ReplayBroadcast::start();
+        if lookup.policy == CachePolicy::Use {
+            in_flight.insert(lookup.key, Arc::clone(&broadcast));
+        }
+        drop(in_flight);
+        self.drive(lookup, broadcast, stream);
+        subscriber
+    }
+
+    fn join(&self, broadcast: &Arc<ReplayBroadcast>) -> Subscriber {
+        self.count_hit();
+        self.inner.coalesced.fetch_add(1, Ordering::Relaxed);
+        broadcast.subscribe(Source::Coalesced)
+    }
+
+    /// Forwards the model's events to all subscribers until the answer has ended or no subscriber is left; caches a complete one.
+    fn drive(&self, lookup: CacheLookup, broadcast: Arc<ReplayBroadcast>, mut stream: ModelStream) {
+        let cache = self.clone();
+        let CacheLookup { kind, key, model, policy } = lookup;
         tokio::spawn(async move {
             loop {
                 tokio::select! {
-                    () = shared.deserted() => {
-                        let mut growing = lock(&answers.inside.growing);
-                        // Somebody may have come in this very moment; nobody can while the lock is held.
-                        if shared.is_deserted() {
-                            if reuse == Reuse::Allowed {
-                                growing.remove(&key);
+                    () = broadcast.all_unsubscribed() => {
+                        let mut in_flight = lock(&cache.inner.in_flight);
+                        // A request may have subscribed just now; none can while the lock is held.
+                        if broadcast.has_no_subscriber() {
+                            if policy == CachePolicy::Use {
+                                in_flight.remove(&key);
                             }
                             return;
                         }
                     }
-                    event = answer.next() => {
-                        if shared.say(event.unwrap_or(Err(Error::Stopped))) {
+                    event = stream.next() => {
+                        if broadcast.send(event.unwrap_or(Err(Error::Stopped))) {
                             continue;
                         }
-                        if let Some(whole) = shared.whole().filter(|_| shared.by.voice().as_ref() == Some(&voice)) {
-                            answers.cache(kind).insert(key, whole);
+                        if let Some(complete) = broadcast.cacheable(&model) {
+                            cache.cache(kind).insert(key, complete);
                         }
-                        if reuse == Reuse::Allowed {
-                            lock(&answers.inside.growing).remove(&key);
+                        if policy == CachePolicy::Use {
+                            lock(&cache.inner.in_flight).remove(&key);
                         }
                         return;
                     }
@@ -206,21 +213,21 @@ impl Answers {
         });
     }
 
-    /// Keeps an answer that its listener has cut short because it had heard enough.
-    pub fn keep(&self, question: &Question, by: &By, events: Vec<Event>) {
-        if by.voice().as_ref() == Some(&question.voice) {
-            self.cache(question.kind).insert(question.key, Shared::finished(by.clone(), events));
+    /// Caches the events of an answer that its subscriber has stopped because it was long enough.
+    pub fn insert(&self, lookup: &CacheLookup, events: Vec<Event>) {
+        if matches!(events.first(), Some(Event::Accepted(accepted)) if accepted.model == lookup.model) {
+            self.cache(lookup.kind).insert(lookup.key, ReplayBroadcast::complete(events));
         }
     }
 
-    /// Counts an answer that was given again by somebody who remembered it.
+    /// Counts a request that was answered from another cache, such as the suggestion cache.
     pub fn count_hit(&self) {
-        self.inside.hits.fetch_add(1, Ordering::Relaxed);
+        self.inner.hits.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Forgets finished answers of one kind, or of all. Gives back how many there were.
-    pub fn clear(&self, kind: Option<Kind>) -> u64 {
-        let kinds = kind.map_or_else(|| vec![Kind::Generation, Kind::Completion], |kind| vec![kind]);
+    /// Removes the cached answers of one kind, or of all. Returns how many there were.
+    pub fn clear(&self, kind: Option<CacheKind>) -> u64 {
+        let kinds = kind.map_or_else(|| vec![CacheKind::Generation, CacheKind::Completion], |kind| vec![kind]);
         let cleared = kinds.into_iter().map(|kind| {
             let cache = self.cache(kind);
             cache.run_pending_tasks();
@@ -232,7 +239,7 @@ impl Answers {
         cleared.sum()
     }
 
-    /// How the cache does.
+    /// The cache's counters.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let count = |kind| {
@@ -241,22 +248,22 @@ impl Answers {
             cache.entry_count()
         };
         Stats {
-            hits: self.inside.hits.load(Ordering::Relaxed),
-            shared: self.inside.joined.load(Ordering::Relaxed),
-            misses: self.inside.misses.load(Ordering::Relaxed),
-            generations: count(Kind::Generation),
-            completions: count(Kind::Completion),
+            hits: self.inner.hits.load(Ordering::Relaxed),
+            coalesced: self.inner.coalesced.load(Ordering::Relaxed),
+            misses: self.inner.misses.load(Ordering::Relaxed),
+            generations: count(CacheKind::Generation),
+            completions: count(CacheKind::Completion),
         }
     }
 
-    /// The cache of one kind. When its settings have changed, it begins anew.
-    fn cache(&self, kind: Kind) -> Cache<Key, Arc<Shared>> {
+    /// The cache of one kind. It starts empty when its settings have changed.
+    fn cache(&self, kind: CacheKind) -> Cache<CacheKey, Arc<ReplayBroadcast>> {
         let now = self.settings.current();
-        let mut kept = lock(&self.inside.kept);
-        if (kept.time_to_live, kept.size) != (now.cache_ttl, now.cache_size) {
-            *kept = Kept::new(now.cache_ttl, now.cache_size);
+        let mut entries = lock(&self.inner.entries);
+        if (entries.time_to_live, entries.size) != (now.cache_ttl, now.cache_size) {
+            *entries = Entries::new(now.cache_ttl, now.cache_size);
         }
-        kept.of(kind).clone()
+        entries.of(kind).clone()
     }
 }
 

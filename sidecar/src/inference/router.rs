@@ -1,189 +1,209 @@
-//! Who answers a request: the one place where that is decided.
+//! Routes each request to the local models or the remote server: the one place where that is decided.
 //!
-//! The setting `remote_policy` says who may. Where it says `local_then_remote`, the remote server is asked if the model of this
-//! machine is absent, cannot be loaded, has too much to do, or breaks before its first word. One that is on its way into memory is
-//! waited for by whoever asks, as with `local_only`: it is there in seconds, and nothing need leave the machine.
-
-use std::sync::{Arc, OnceLock};
+//! The setting `remote_policy` decides. With `local_then_remote`, the remote server answers if there is no local model, if it
+//! cannot be loaded, if its queue is full, or if it fails before its first token. A model that is being loaded is waited for, as with
+//! `local_only`: it is ready in seconds, and nothing has to leave the machine.
 
 use engine::{Answer, Counted, Error, Lane, Model, Prompt, Request};
 
-use super::fallback::StandIn;
+use super::event::{Accepted, BackendKind, Event, EventStream, ModelIdentity};
+use super::fallback::Fallback;
 use crate::models::Models;
 use crate::remote::Remote;
-use crate::settings;
-use crate::settings::RemotePolicy;
+use crate::settings::{self, RemotePolicy};
 
-/// Where a model runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Place {
-    /// In this process.
-    Local,
-    /// On a server that the user has chosen.
-    Remote,
-}
-
-impl Place {
-    /// The API's word for it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Local => "local",
-            Self::Remote => "remote",
-        }
-    }
-}
-
-/// Who answers.
+/// The model that a request is sent to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Voice {
-    /// The model's name.
-    pub model: String,
-    /// Where it runs.
-    pub place: Place,
-}
-
-/// Tells who answers as soon as that is certain: with the answer's first event at the latest.
-#[derive(Debug, Clone, Default)]
-pub struct By(Arc<OnceLock<Voice>>);
-
-impl By {
-    /// Somebody who is known already.
-    #[must_use]
-    pub fn known(voice: Voice) -> Self {
-        Self(Arc::new(OnceLock::from(voice)))
-    }
-
-    /// Who it is; `None` while that is open.
-    #[must_use]
-    pub fn voice(&self) -> Option<Voice> {
-        self.0.get().cloned()
-    }
-
-    /// Says who it is. What was said first counts.
-    fn is(&self, voice: Voice) {
-        let _ = self.0.set(voice);
-    }
-}
-
-/// Who is to answer, with what there is to know about the model.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
+pub struct Target {
     /// The model.
     pub model: Model,
     /// Where it runs.
-    pub place: Place,
+    pub backend: BackendKind,
 }
 
-impl Candidate {
-    /// What is told of it.
+impl Target {
+    /// The name of the model, and where it runs.
     #[must_use]
-    pub fn voice(&self) -> Voice {
-        Voice { model: self.model.name.clone(), place: self.place }
+    pub fn identity(&self) -> ModelIdentity {
+        ModelIdentity { model: self.model.name.clone(), backend: self.backend }
+    }
+
+    /// Tokens that prompt and answer may have together; `None` where a remote server does not report it.
+    #[must_use]
+    pub fn context(&self) -> Option<usize> {
+        (self.model.context > 0).then_some(self.model.context as usize)
     }
 }
 
-/// All who can answer. Clones share them.
+/// All backends. Clones share them.
 #[derive(Debug, Clone)]
-pub struct Backend {
+pub struct ModelRouter {
     models: Models,
     remote: Remote,
     settings: settings::Handle,
 }
 
-impl Backend {
-    /// The models of this process, and the remote server where the settings allow it.
+impl ModelRouter {
+    /// Routes to the models of this process, and to the remote server where the settings allow it.
     #[must_use]
     pub fn new(models: Models, remote: Remote, settings: settings::Handle) -> Self {
         Self { models, remote, settings }
     }
 
-    /// Who would answer a request of this lane now.
+    /// The model that a request of this priority would be sent to now.
     ///
     /// # Errors
-    /// Why nobody would.
-    pub async fn candidate(&self, lane: Lane) -> Result<Candidate, Error> {
+    /// Why there is none.
+    pub async fn select(&self, lane: Lane) -> Result<Target, Error> {
         let policy = self.policy();
         if policy == RemotePolicy::Remote {
-            return self.elsewhere().await;
+            return self.remote_target().await;
         }
         let model = self.models.model(lane).and_then(|model| {
             let load = self.models.load();
-            // Known beforehand, so that the question is laid out for whoever is going to answer.
+            // Checked before the prompt is built, so that it is built for the model that will answer.
             let full = load.capacity > 0 && load.waiting() + load.active >= load.capacity;
             if full && policy == RemotePolicy::LocalThenRemote { Err(Error::Overloaded) } else { Ok(model) }
         });
         match model {
-            Ok(model) => Ok(Candidate { model, place: Place::Local }),
-            Err(error) if policy == RemotePolicy::LocalThenRemote && gives_way(&error) => self.elsewhere().await,
+            Ok(model) => Ok(Target { model, backend: BackendKind::Local }),
+            Err(error) if policy == RemotePolicy::LocalThenRemote && should_fall_back(&error) => {
+                self.remote_target().await
+            }
             Err(error) => Err(error),
         }
     }
 
-    /// Who answers instead of a candidate that has failed and of whom nothing was shown; `None` if nobody does.
-    pub async fn instead_of(&self, candidate: &Candidate, error: &Error) -> Option<Candidate> {
-        let is_local = candidate.place == Place::Local && self.policy() == RemotePolicy::LocalThenRemote;
-        if is_local && gives_way(error) { self.elsewhere().await.ok() } else { None }
+    /// The target that takes over from one that failed before its first token; `None` if there is none.
+    pub async fn fallback_for(&self, target: &Target, error: &Error) -> Option<Target> {
+        if self.has_fallback(target) && should_fall_back(error) { self.remote_target().await.ok() } else { None }
     }
 
-    /// Counts the tokens of a prompt of the chat lane for this candidate; `None` for a remote server, which does not tell.
-    pub async fn count(&self, candidate: &Candidate, prompt: Prompt) -> Option<Result<Counted, Error>> {
-        match candidate.place {
-            Place::Local => Some(self.models.count(prompt).await),
-            Place::Remote => None,
+    /// Counts the tokens of a chat prompt for this target; `None` for a remote server, which cannot be asked.
+    pub async fn count(&self, target: &Target, prompt: Prompt) -> Option<Result<Counted, Error>> {
+        match target.backend {
+            BackendKind::Local => Some(self.models.count(prompt).await),
+            BackendKind::Remote => None,
         }
     }
 
-    /// Asks this candidate, and nobody else.
+    /// Sends a request to this target, without fallback.
     ///
     /// # Errors
-    /// Why it cannot answer.
-    pub fn ask(&self, candidate: &Candidate, request: Request) -> Result<(Answer, By), Error> {
-        match candidate.place {
-            Place::Local => {
-                let (answer, model) = self.models.submit(request)?;
-                Ok((answer, By::known(Voice { model: model.name, place: Place::Local })))
-            }
-            Place::Remote => {
-                let answer = self.remote.submit(request, candidate.model.name.clone())?;
-                Ok((answer, By::known(candidate.voice())))
-            }
-        }
+    /// Why the target does not accept it.
+    pub fn submit_to(&self, target: &Target, request: Request) -> Result<ModelStream, Error> {
+        self.backend_stream(target, request).map(ModelStream::Direct)
     }
 
-    /// Asks this candidate, and whoever answers instead if it fails before its first word.
+    /// Sends a request to this target, and to its fallback if it fails before its first token.
     ///
     /// # Errors
-    /// Why nobody can.
-    pub fn submit(&self, candidate: &Candidate, request: Request) -> Result<(Answer, By), Error> {
-        let is_local = candidate.place == Place::Local && self.policy() == RemotePolicy::LocalThenRemote;
-        // A gap can be filled by models that were trained for it, and by nobody else.
-        if !is_local || matches!(request.prompt, Prompt::Fill { .. }) {
-            return self.ask(candidate, request);
+    /// Why no target accepts it.
+    pub fn submit(&self, target: &Target, request: Request) -> Result<ModelStream, Error> {
+        // Fill-in-the-middle needs a model that was trained for it.
+        if !self.has_fallback(target) || matches!(request.prompt, Prompt::Fill { .. }) {
+            return self.submit_to(target, request);
         }
-        let asked = self.ask(candidate, request.clone());
-        if let Err(error) = &asked
-            && !gives_way(error)
+        let first = self.backend_stream(target, request.clone());
+        if let Err(error) = &first
+            && !should_fall_back(error)
         {
             return Err(error.clone());
         }
-        let stand_in = StandIn { backend: self.clone(), candidate: candidate.clone(), request };
-        Ok(stand_in.hear(asked, self.settings.current().request_timeout))
+        let idle = self.settings.current().request_timeout;
+        let fallback = Fallback::new(self.clone(), target.clone(), request, first, idle);
+        Ok(ModelStream::WithFallback(Box::new(fallback)))
+    }
+
+    pub(super) fn backend_stream(&self, target: &Target, request: Request) -> Result<BackendStream, Error> {
+        let (answer, model) = match target.backend {
+            BackendKind::Local => {
+                let (answer, model) = self.models.submit(request)?;
+                (answer, ModelIdentity { model: model.name, backend: BackendKind::Local })
+            }
+            BackendKind::Remote => (self.remote.submit(request, target.model.name.clone())?, target.identity()),
+        };
+        Ok(BackendStream { answer, model, is_running: false })
+    }
+
+    fn has_fallback(&self, target: &Target) -> bool {
+        target.backend == BackendKind::Local && self.policy() == RemotePolicy::LocalThenRemote
     }
 
     fn policy(&self) -> RemotePolicy {
         self.settings.current().remote_policy
     }
 
-    async fn elsewhere(&self) -> Result<Candidate, Error> {
-        Ok(Candidate { model: self.remote.model().await?, place: Place::Remote })
+    async fn remote_target(&self) -> Result<Target, Error> {
+        Ok(Target { model: self.remote.model().await?, backend: BackendKind::Remote })
     }
 }
 
-/// Whether an error of a model here is a reason to ask elsewhere: the model cannot answer, and waiting would not help.
-fn gives_way(error: &Error) -> bool {
+/// Whether a local model's error is a reason to use the fallback: the model cannot answer, and waiting would not help.
+fn should_fall_back(error: &Error) -> bool {
     match error {
         Error::Absent | Error::Failed(_) | Error::Overloaded | Error::Broken(_) | Error::Stopped => true,
         Error::Loading | Error::ContextTooLong { .. } | Error::CannotFill | Error::Elsewhere(_) => false,
+    }
+}
+
+/// The answer to a request. Dropping it stops the model at its next step.
+#[derive(Debug)]
+pub enum ModelStream {
+    /// From one backend.
+    Direct(BackendStream),
+    /// From the first of two backends that yields a token.
+    WithFallback(Box<Fallback>),
+}
+
+impl EventStream for ModelStream {
+    async fn next(&mut self) -> Option<Result<Event, Error>> {
+        match self {
+            Self::Direct(stream) => stream.next().await,
+            Self::WithFallback(fallback) => fallback.next().await,
+        }
+    }
+
+    fn is_running(&self) -> bool {
+        match self {
+            Self::Direct(stream) => stream.is_running(),
+            Self::WithFallback(fallback) => fallback.is_running(),
+        }
+    }
+}
+
+/// The answer of one backend.
+#[derive(Debug)]
+pub struct BackendStream {
+    answer: Answer,
+    model: ModelIdentity,
+    is_running: bool,
+}
+
+impl EventStream for BackendStream {
+    async fn next(&mut self) -> Option<Result<Event, Error>> {
+        let event = match self.answer.next().await? {
+            Ok(engine::Event::Started { prompt_tokens, limit, dropped }) => {
+                let limit = (limit > 0).then_some(limit);
+                return Some(Ok(Event::Accepted(Accepted {
+                    model: self.model.clone(),
+                    prompt_tokens,
+                    limit,
+                    dropped,
+                })));
+            }
+            Ok(engine::Event::Reading { .. }) => Ok(Event::Prefill),
+            Ok(engine::Event::Text { text, log_probability, tokens }) => {
+                Ok(Event::Delta { text, log_probability, tokens })
+            }
+            Ok(engine::Event::Done(summary)) => Ok(Event::Done(summary)),
+            Err(error) => Err(error),
+        };
+        self.is_running = true;
+        Some(event)
+    }
+
+    fn is_running(&self) -> bool {
+        self.is_running
     }
 }

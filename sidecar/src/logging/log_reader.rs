@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 /// The log's file, for reading.
 #[derive(Debug, Clone)]
-pub struct Tail(PathBuf);
+pub struct LogReader(PathBuf);
 
 /// Which lines to read.
 #[derive(Debug, Clone, Default)]
@@ -85,7 +85,7 @@ const CHUNK: u64 = 64 * 1024;
 /// Bytes that are looked through for one page at most.
 const MOST: u64 = 8 * 1024 * 1024;
 
-impl Tail {
+impl LogReader {
     /// Of this file.
     #[must_use]
     pub fn of(file: &Path) -> Self {
@@ -153,7 +153,7 @@ mod tests {
 
     use super::*;
 
-    fn tail(lines: usize, filler: usize) -> (tempfile::TempDir, Tail) {
+    fn tail(lines: usize, filler: usize) -> (tempfile::TempDir, LogReader) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("app.log");
         let text: String = (0..lines)
@@ -166,12 +166,12 @@ mod tests {
             })
             .collect();
         fs::write(&path, text).unwrap();
-        let tail = Tail::of(&path);
+        let tail = LogReader::of(&path);
         (folder, tail)
     }
 
     /// All messages, read page by page from the end.
-    fn all(tail: &Tail, filter: &Filter) -> Vec<String> {
+    fn all(tail: &LogReader, filter: &Filter) -> Vec<String> {
         let (mut found, mut filter) = (Vec::new(), filter.clone());
         loop {
             let page = tail.read(&filter).unwrap();
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_log_that_is_not_there_is_empty() {
-        let tail = Tail::of(Path::new("/nowhere/app.log"));
+        let tail = LogReader::of(Path::new("/nowhere/app.log"));
         assert_eq!(tail.read(&Filter { limit: 10, ..Filter::default() }).unwrap(), Page::default());
     }
 }

@@ -6,7 +6,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::store::{Incident, Store, now};
+use crate::base::time::now;
+use crate::store::{Incident, Store};
 
 /// How long errors are kept.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -25,9 +26,9 @@ const PRUNE: Duration = Duration::from_secs(60 * 60);
 
 /// A handle to what keeps errors. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Incidents(mpsc::Sender<Incident>);
+pub struct ErrorLog(mpsc::Sender<Incident>);
 
-impl Incidents {
+impl ErrorLog {
     /// Starts to keep errors in `store`, until `shutdown`; what waits then is still written.
     pub fn start(store: Store, work: &TaskTracker, shutdown: CancellationToken) -> Self {
         let (sender, receiver) = mpsc::channel(WAITING);

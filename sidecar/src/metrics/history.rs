@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use super::Tally;
-use crate::http::state::App;
-use crate::store::{Store, now};
+use crate::base::time::now;
+use crate::store::Store;
 
 /// From one point to the next.
 pub const INTERVAL: Duration = Duration::from_secs(5);
@@ -74,13 +75,13 @@ pub struct Point {
 
 /// A handle to the points. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Timeline(Arc<Mutex<VecDeque<Point>>>);
+pub struct MetricsHistory(Arc<Mutex<VecDeque<Point>>>);
 
-impl Timeline {
+impl MetricsHistory {
     /// Those of the last hour that `store` has.
     pub async fn open(store: &Store) -> Self {
         let kept = store.points(now() - KEPT_MS).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "could not read how HAPA did before");
+            tracing::warn!(%error, "could not load the metrics history");
             Vec::new()
         });
         let points = kept.iter().filter_map(|point| serde_json::from_str(point).ok()).collect();
@@ -95,23 +96,29 @@ impl Timeline {
         points.range(first..).cloned().collect()
     }
 
-    /// Adds points until the app shuts down, and writes them to the disk every now and then.
-    pub async fn watch(self, app: App) {
+    /// Adds a point every [`INTERVAL`] until `shutdown`, and writes them to `store` in batches. `sample` reads the gauges of now and
+    /// the totals since the process started.
+    pub async fn record(
+        self,
+        store: Store,
+        shutdown: CancellationToken,
+        sample: impl Fn() -> (Point, CacheTotals, Tally),
+    ) {
         let mut ticks = interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut before = Counts::default();
+        let (mut cache_before, mut tally_before) = (CacheTotals::default(), Tally::default());
         let mut unwritten = Vec::with_capacity(BATCH);
-        while app.shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
-            let counts = Counts::of(&app);
-            let point = point(&app, counts.since(&before));
-            before = counts;
+        while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+            let (gauges, cache, tally) = sample();
+            let point = point(gauges, &cache.since(&cache_before), &tally.since(&tally_before));
+            (cache_before, tally_before) = (cache, tally);
             unwritten.push((point.at, serde_json::to_string(&point).expect("a point is plain values")));
             self.add(point);
             if unwritten.len() >= BATCH {
-                write(&app.store, &mut unwritten).await;
+                write(&store, &mut unwritten).await;
             }
         }
-        write(&app.store, &mut unwritten).await;
+        write(&store, &mut unwritten).await;
     }
 
     fn add(&self, point: Point) {
@@ -130,61 +137,39 @@ impl Timeline {
 
 async fn write(store: &Store, points: &mut Vec<(i64, String)>) {
     if let Err(error) = store.add_points(points, now() - KEPT_MS).await {
-        tracing::warn!(%error, "could not keep how HAPA does");
+        tracing::warn!(%error, "could not store the metrics history");
     }
     points.clear();
 }
 
-/// What only grows.
+/// How often the response cache was used since the process started.
 #[derive(Debug, Clone, Copy, Default)]
-struct Counts {
-    tally: Tally,
-    hits: u64,
-    misses: u64,
+pub struct CacheTotals {
+    /// Requests that were answered without the model.
+    pub hits: u64,
+    /// Requests that were sent to the model.
+    pub misses: u64,
 }
 
-impl Counts {
-    fn of(app: &App) -> Self {
-        let cache = app.answers.stats();
-        Self { tally: app.metrics.tally(), hits: cache.hits, misses: cache.misses }
-    }
-
+impl CacheTotals {
     fn since(&self, before: &Self) -> Self {
-        Self {
-            tally: self.tally.since(&before.tally),
-            hits: self.hits.saturating_sub(before.hits),
-            misses: self.misses.saturating_sub(before.misses),
-        }
+        Self { hits: self.hits.saturating_sub(before.hits), misses: self.misses.saturating_sub(before.misses) }
     }
 }
 
-/// The point of now, with what was counted since the one before.
-fn point(app: &App, counts: Counts) -> Point {
-    let (sample, load, models) = (*app.system.borrow(), app.models.load(), app.models.memory());
-    let [queue_completion, queue_chat, queue_background] = load.lanes.map(|waiting| waiting as u64);
-    let Counts { tally, hits, misses } = counts;
+/// The point of now: `gauges` with what was counted since the point before.
+fn point(gauges: Point, cache: &CacheTotals, tally: &Tally) -> Point {
     Point {
         at: now(),
-        cpu: sample.cpu,
-        memory: sample.memory_bytes,
-        memory_total: sample.memory_total,
-        process_memory: sample.process_memory,
-        gpu: sample.graphics,
-        gpu_memory: Some(models.gpu_bytes).filter(|bytes| *bytes > 0),
-        budget_used: models.used_bytes,
-        budget_limit: models.budget_bytes,
-        queue_completion,
-        queue_chat,
-        queue_background,
-        active: load.active as u64,
         tokens_per_second: tally.speed.mean(),
         time_to_first_token: tally.first_token.mean(),
         requests: tally.requests,
         errors: tally.errors,
-        cache_hits: hits,
-        cache_misses: misses,
+        cache_hits: cache.hits,
+        cache_misses: cache.misses,
         prompt_tokens: tally.prompt_tokens,
         reused_tokens: tally.reused_tokens,
         completion_tokens: tally.completion_tokens,
+        ..gauges
     }
 }

@@ -14,7 +14,7 @@ const LONGEST: u64 = 3_600_000_000;
 
 /// What is known of all requests. Clones share it; its size does not grow.
 #[derive(Debug, Clone)]
-pub struct Stats {
+pub struct EndpointLatency {
     inside: Arc<Mutex<Inside>>,
     started: Instant,
 }
@@ -79,7 +79,7 @@ pub struct ResponseTimes {
     pub p95: f64,
 }
 
-impl Default for Stats {
+impl Default for EndpointLatency {
     fn default() -> Self {
         let times = Histogram::new_with_bounds(1, LONGEST, 2).expect("the bounds are valid");
         let inside = Inside { times, hours: [Hour::default(); HOURS], endpoints: BTreeMap::new() };
@@ -87,7 +87,7 @@ impl Default for Stats {
     }
 }
 
-impl Stats {
+impl EndpointLatency {
     /// Notes a request that took so long until its response, with this status, began.
     pub fn note(&self, method: &'static str, endpoint: &str, status: u16, duration: Duration) {
         let microseconds = u64::try_from(duration.as_micros()).unwrap_or(LONGEST).clamp(1, LONGEST);
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn percentiles_are_those_of_what_was_noted() {
-        let stats = Stats::default();
+        let stats = EndpointLatency::default();
         assert_eq!(stats.response_times().max, 0.0);
         for milliseconds in 1..=100 {
             stats.note("GET", "/health", 200, Duration::from_millis(milliseconds));

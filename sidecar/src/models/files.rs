@@ -9,8 +9,8 @@ use engine::gguf::Facts;
 
 use super::roles::{Seat, Sitter};
 use super::{Models, Role, memory_budget};
+use crate::base::model_id::ModelId;
 use crate::config::Config;
-use crate::settings::ModelId;
 
 /// The file name of the model that HAPA comes with.
 pub const DEFAULT_MODEL: &str = "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf";
@@ -69,7 +69,7 @@ pub fn list(models: &Models, room: &Room) -> Vec<Listed> {
 
 /// The room that there is for models, were none in memory.
 pub fn room(models: &Models) -> Room {
-    let mut room = budget::room(budget::of(&models.0.settings.current()));
+    let mut room = memory_budget::room(memory_budget::of(&models.0.settings.current()));
     room.gpu = room.gpu.map(|free| free + models.0.seats.memory(0).gpu_bytes);
     room
 }
@@ -79,7 +79,7 @@ fn look(models: &Models, id: ModelId, file: &Path, room: &Room) -> Listed {
     let facts = engine::gguf::read(file).map_err(|error| error.to_string());
     let fit = match seat.as_ref().map(|seat| &seat.sitter) {
         Some(Sitter::Engine(_, Some(fit))) => Some(Ok(*fit)),
-        _ => facts.as_ref().ok().map(|facts| budget::chat(&facts.need(), room)),
+        _ => facts.as_ref().ok().map(|facts| memory_budget::chat(&facts.need(), room)),
     };
     let bytes = file.metadata().map_or(0, |facts| facts.len());
     Listed { id, bytes, facts, roles, state: seat.as_ref().map_or(State::Absent, Seat::state), fit }
@@ -105,46 +105,9 @@ fn all(folder: &Path) -> BTreeMap<ModelId, PathBuf> {
     let files = entries
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gguf")) && path.is_file());
-    files.filter_map(|file| Some((id_of(&file)?, file))).filter(|(id, _)| is_first_part(&id.0)).collect()
-}
-
-/// Whether a model is one of several files.
-#[must_use]
-pub fn is_in_parts(id: &ModelId) -> bool {
-    part(&id.0).is_some()
-}
-
-/// Whether the name is not that of a later part, such as `large-00002-of-00003`.
-fn is_first_part(name: &str) -> bool {
-    part(name).is_none_or(|number| number == "00001")
-}
-
-/// The number of the part that a name says its file is.
-fn part(name: &str) -> Option<&str> {
-    let (rest, of) = name.rsplit_once("-of-")?;
-    let number = rest.rsplit_once('-')?.1;
-    let digits = |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
-    (digits(of) && digits(number)).then_some(number)
+    files.filter_map(|file| Some((id_of(&file)?, file))).filter(|(id, _)| id.is_first_part()).collect()
 }
 
 fn id_of(file: &Path) -> Option<ModelId> {
     Some(ModelId(file.file_stem()?.to_str()?.to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_model_in_several_files_is_one_model() {
-        for (name, first) in [
-            ("large", true),
-            ("large-00001-of-00003", true),
-            ("large-00002-of-00003", false),
-            ("one-of-many", true),
-            ("a-2-of-3", true),
-        ] {
-            assert_eq!(is_first_part(name), first, "{name}");
-        }
-    }
 }

@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 use futures_util::{Stream, StreamExt};
 use tokio::io::AsyncWriteExt;
 
-use super::{Models, is_in_parts};
+use super::{Error, Models};
+use crate::base::fs::DiskError;
 use crate::base::i18n::Message;
+use crate::base::model_id::ModelId;
 use crate::base::validation::Invalid;
-use crate::error::Error;
-use crate::hub::Problem;
-use crate::settings::ModelId;
 use crate::system;
 
 /// Where files grow, in the models folder.
@@ -42,30 +41,30 @@ impl Models {
         let folder = self.0.folder.join(FOLDER);
         let place = self.0.folder.join(format!("{}.gguf", id.0));
         if place.exists() {
-            return Err(taken());
+            return Err(Error::NameTaken);
         }
         let free = system::room(&folder).disk;
         if let Some((expected, free)) = expected.zip(free).filter(|(expected, free)| expected > free) {
-            return Err(disk(&Problem::Full(expected - free)));
+            return Err(DiskError::Full { missing: expected - free }.into());
         }
         let path = folder.join(format!("{}.part", id.0));
-        let failed = |error: io::Error| disk(&Problem::of_disk(&error, expected.unwrap_or_default()));
+        let failed = |error: io::Error| Error::from(DiskError::from_io(&error, expected.unwrap_or_default()));
         tokio::fs::create_dir_all(&folder).await.map_err(failed)?;
         let file = tokio::fs::File::options().write(true).create_new(true).open(&path).await;
         let mut file = file.map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => taken(),
+            io::ErrorKind::AlreadyExists => Error::NameTaken,
             _ => failed(error),
         })?;
         let growing = Growing(path);
         let mut bytes = std::pin::pin!(bytes);
         while let Some(piece) = bytes.next().await {
-            let piece = piece.map_err(|error| Error::BadRequest(format!("the file breaks off: {error}")))?;
+            let piece = piece.map_err(|error| Error::Interrupted(error.to_string()))?;
             file.write_all(piece.as_ref()).await.map_err(failed)?;
         }
         file.sync_all().await.map_err(failed)?;
         drop(file);
         let put = tokio::task::spawn_blocking(move || put(&growing, &place)).await;
-        put.unwrap_or_else(|error| Err(Error::Internal(error.to_string())))?;
+        put??;
         tracing::info!(model = %id.0, "took in the model {}", id.0);
         self.look_again();
         Ok(id)
@@ -84,30 +83,18 @@ fn put(growing: &Growing, place: &Path) -> Result<(), Error> {
             format!("쓸 수 있는 모델이 아닙니다: {flaw}"),
             format!("is no model that can be used: {flaw}"),
         );
-        Error::Invalid(Invalid::field("file", what))
+        Error::InvalidImport(Invalid::field("file", what))
     })?;
     // A link never takes the place of a file that has come meanwhile, as a new name would. Not every disk has links.
     match fs::hard_link(&growing.0, place) {
         Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(taken()),
-        Err(_) => fs::rename(&growing.0, place).map_err(|error| disk(&Problem::of_disk(&error, 0))),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(Error::NameTaken),
+        Err(_) => fs::rename(&growing.0, place).map_err(|error| DiskError::from_io(&error, 0).into()),
     }
-}
-
-/// What a disk that does not do as asked means for whoever imports.
-fn disk(problem: &Problem) -> Error {
-    match problem {
-        Problem::Full(_) => Error::Conflict(problem.message()),
-        _ => Error::Internal(problem.message().en),
-    }
-}
-
-fn taken() -> Error {
-    Error::Conflict(Message::new("같은 이름의 모델이 이미 있습니다", "there is a model of this name already"))
 }
 
 fn id_of(name: &str) -> Result<ModelId, Error> {
-    let unfit = |ko: &str, en: &str| Error::Invalid(Invalid::field("name", Message::new(ko, en)));
+    let unfit = |ko: &str, en: &str| Error::InvalidImport(Invalid::field("name", Message::new(ko, en)));
     let stem = name.rsplit_once('.').filter(|(_, ending)| ending.eq_ignore_ascii_case("gguf")).map(|(stem, _)| stem);
     let plain = |stem: &&str| {
         !stem.trim().is_empty()
@@ -119,7 +106,7 @@ fn id_of(name: &str) -> Result<ModelId, Error> {
         return Err(unfit(".gguf로 끝나는 파일 이름이어야 합니다", "must be a file's name that ends in .gguf"));
     };
     let id = ModelId(stem.to_owned());
-    if is_in_parts(&id) {
+    if id.is_split() {
         return Err(unfit(
             "여러 파일로 나뉜 모델은 models 폴더에 모두 직접 넣으세요",
             "put all files of a model that is in several into the models folder yourself",

@@ -12,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 use super::crash_markers::Suspects;
 use super::roles::{Seat, Sitter};
 use super::{Models, Role, files, memory_budget};
+use crate::base::model_id::ModelId;
 use crate::config::Config;
-use crate::settings::{ModelId, Settings};
+use crate::settings::Settings;
 
 /// How often it is looked whether a model rests, and whether files have come.
 const GLANCE: Duration = Duration::from_secs(5);
@@ -43,7 +44,7 @@ pub struct Keeper {
 impl Keeper {
     /// A keeper of these models, which takes the orders of others.
     pub fn new(models: Models, config: &Config, orders: mpsc::Receiver<Order>) -> Self {
-        let budget = budget::of(&models.0.settings.current());
+        let budget = memory_budget::of(&models.0.settings.current());
         let mut keeper = Self { models, orders, states: config.states(), budget };
         // Before the first request, the seats show what is going to be loaded.
         keeper.assign();
@@ -89,7 +90,7 @@ impl Keeper {
             |id: &Option<ModelId>| id.as_ref().and_then(|id| files::find(&inner.folder, inner.named.as_deref(), id));
         let chat = inner.named.clone().or_else(|| file(&settings.chat_model)).or_else(|| files::usual(&inner.folder));
         let completion = file(&settings.completion_model).filter(|own| Some(own) != chat.as_ref());
-        let budget = budget::of(&settings);
+        let budget = memory_budget::of(&settings);
         let changed = budget != std::mem::replace(&mut self.budget, budget);
         let seat = self.models.0.seats.seat(Role::Chat);
         if seat.as_ref().and_then(|seat| seat.file.as_deref()) != chat.as_deref() || changed {
@@ -118,12 +119,12 @@ impl Keeper {
             return;
         }
         let main = self.budget;
-        let Ok(room) = tokio::task::spawn_blocking(move || budget::room(main)).await else { return };
+        let Ok(room) = tokio::task::spawn_blocking(move || memory_budget::room(main)).await else { return };
         match (chat.filter(|seat| seat.file.is_some()), completion) {
             (Some(chat), Some(completion)) => self.fill_both(chat, completion, &room).await,
             (Some(chat), None) => {
                 if let Some(need) = self.need(Role::Chat, &chat).await {
-                    self.sit(Role::Chat, &chat, budget::chat(&need, &room));
+                    self.sit(Role::Chat, &chat, memory_budget::chat(&need, &room));
                 }
             }
             _ => {}
@@ -135,20 +136,20 @@ impl Keeper {
         let Some(completes) = self.need(Role::Completion, &completion).await else {
             // The other one does both then.
             if matches!(chat.sitter, Sitter::Waiting) {
-                self.sit(Role::Chat, &chat, budget::chat(&chats, room));
+                self.sit(Role::Chat, &chat, memory_budget::chat(&chats, room));
             }
             return;
         };
-        let shared = budget::both(&chats, &completes, room);
+        let shared = memory_budget::both(&chats, &completes, room);
         match (&chat.sitter, &completion.sitter) {
             (Sitter::Waiting, Sitter::Engine(_, Some(fit))) => {
-                match (budget::chat(&chats, &budget::beside(room, fit)), shared) {
+                match (memory_budget::chat(&chats, &memory_budget::beside(room, fit)), shared) {
                     (Err(_), Ok(_)) => self.seat(Role::Completion, completion.file),
                     (alone, _) => self.sit(Role::Chat, &chat, alone),
                 }
             }
             (Sitter::Engine(_, Some(fit)), Sitter::Waiting) => {
-                match (budget::completion(&completes, &budget::beside(room, fit)), shared) {
+                match (memory_budget::completion(&completes, &memory_budget::beside(room, fit)), shared) {
                     (Err(_), Ok(_)) => self.seat(Role::Chat, chat.file),
                     (alone, _) => self.sit(Role::Completion, &completion, alone),
                 }
@@ -164,7 +165,7 @@ impl Keeper {
                 }
                 Err(misfit) => {
                     if matches!(first, Sitter::Waiting) {
-                        self.sit(Role::Chat, &chat, budget::chat(&chats, room));
+                        self.sit(Role::Chat, &chat, memory_budget::chat(&chats, room));
                     }
                     if matches!(second, Sitter::Waiting) {
                         self.sit(Role::Completion, &completion, Err(misfit));

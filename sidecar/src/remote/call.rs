@@ -125,7 +125,7 @@ impl Asking {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             // Bytes that never stop coming are no answer.
-            let next = async { if left.is_zero() { Err(Failure::Silent) } else { wire::next(&mut response).await } };
+            let next = async { if left.is_zero() { Err(Failure::Silent) } else { client::next(&mut response).await } };
             let bytes = match timeout(left, next).await {
                 Ok(Ok(Some(bytes))) => bytes,
                 // Whatever becomes of the connection, the answer is whole.

@@ -8,12 +8,12 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::endpoint::Address;
 use super::error::Failure;
 use super::request::Body;
 use super::sse::printable;
 use crate::base::http_client::Clients;
 use crate::config::Secret;
+use crate::settings::endpoint::Address;
 
 /// How long a list of models may take.
 const LIST: Duration = Duration::from_secs(10);

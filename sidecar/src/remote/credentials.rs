@@ -13,10 +13,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use utoipa::ToSchema;
 
-use crate::access::keys::write_private;
-use crate::base::i18n::Message;
+use crate::base::fs::{remove_if_exists, write_private};
 use crate::config::{Config, Secret};
-use crate::error::Error;
 
 /// The name under which keychains show it.
 const SERVICE: &str = "HAPA";
@@ -26,6 +24,24 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A keychain has not answered in time. The thread that waits for it is left alone, and there is never a second one.
 static HANGS: AtomicBool = AtomicBool::new(false);
+
+/// Why the key could not be stored or removed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// `AI_MODEL_API_KEY` holds the key, so it cannot be changed.
+    #[error("the key is set by AI_MODEL_API_KEY")]
+    FixedByEnvironment,
+    /// The file could not be written or removed.
+    #[error("could not {action} `{}`", .path.display())]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
 
 /// Where a key is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -121,7 +137,11 @@ impl Safe {
             remove(&self.0.file)?;
             Kept::Keychain
         } else {
-            write_private(&self.0.file, &text).map_err(|error| self.problem("write", &error))?;
+            write_private(&self.0.file, &text).map_err(|source| Error::File {
+                action: "write",
+                path: self.0.file.clone(),
+                source,
+            })?;
             Kept::File
         };
         *self.known() = Some(Some(written.with(kept)));
@@ -145,10 +165,7 @@ impl Safe {
         if self.0.given.is_none() {
             return Ok(());
         }
-        Err(Error::Conflict(Message::new(
-            "키가 환경 변수 AI_MODEL_API_KEY(으)로 정해져 있습니다",
-            "the key is set by AI_MODEL_API_KEY in the environment",
-        )))
+        Err(Error::FixedByEnvironment)
     }
 
     /// Does something with the keychain, where there is one that answers.
@@ -184,10 +201,6 @@ impl Safe {
     fn known(&self) -> std::sync::MutexGuard<'_, Option<Option<Key>>> {
         self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn problem(&self, what: &str, error: &io::Error) -> Error {
-        Error::Internal(format!("could not {what} `{}`: {error}", self.0.file.display()))
-    }
 }
 
 impl Written {
@@ -201,12 +214,7 @@ fn read_file(file: &Path) -> Option<Written> {
 }
 
 fn remove(file: &Path) -> Result<(), Error> {
-    match std::fs::remove_file(file) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(Error::Internal(format!("could not remove `{}`: {error}", file.display())))
-        }
-        _ => Ok(()),
-    }
+    remove_if_exists(file).map_err(|source| Error::File { action: "remove", path: file.to_owned(), source })
 }
 
 /// An error of a keychain, without what it may quote.

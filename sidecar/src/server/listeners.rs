@@ -9,7 +9,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{StartError, connections};
 use crate::config::Config;
-use crate::http::state::App;
+use crate::http::state::AppState;
 use crate::{http, tls};
 
 /// The ports that are listened on.
@@ -68,8 +68,8 @@ impl Listeners {
     }
 
     /// Serves the API on all of them, until the app shuts down.
-    pub(super) async fn serve(self, app: &App) {
-        let (router, shutdown) = (http::router(app.clone()), &app.shutdown);
+    pub(super) async fn serve(self, app: &AppState) {
+        let (router, shutdown) = (http::router(app.clone()), &app.assistant.shutdown);
         let serve = |listener, tls, router| connections::serve(listener, tls, router, shutdown.clone());
         let own = self.own.map(|listener| serve(listener, None, router.clone()));
         let metrics = self.metrics.map(|listener| serve(listener, None, http::metrics_router(app.clone())));

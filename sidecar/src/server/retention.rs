@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::base::time::now;
 use crate::models::Models;
 use crate::settings;
-use crate::store::{Store, now};
+use crate::store::Store;
 
 /// How often the history is looked through, also while no setting changes.
 const EVERY: Duration = Duration::from_secs(60 * 60);

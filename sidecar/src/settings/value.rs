@@ -1,13 +1,34 @@
 //! The types that a setting can have: how each is read from text, and when it is out of bounds.
 
+use std::fmt;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
+use super::endpoint::Endpoint;
 use crate::base::i18n::Message;
-use crate::config::Problem;
-use crate::logging;
-use crate::remote::endpoint::Endpoint;
+use crate::base::model_id::ModelId;
+
+/// A variable with a value that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvError {
+    /// Its name.
+    pub variable: String,
+    /// The value, unless it is secret.
+    pub value: Option<String>,
+    /// What it must be.
+    pub problem: String,
+}
+
+impl fmt::Display for EnvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            Some(value) => write!(f, "{} is `{value}`: {}", self.variable, self.problem),
+            None => write!(f, "{} {}", self.variable, self.problem),
+        }
+    }
+}
 
 /// A field of a patch: absent, null, or a value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -128,7 +149,7 @@ impl Value for LogLevel {
         let mut parts = self.0.split(',');
         let fine = parts.next().is_some_and(level)
             && parts.all(|part| part.split_once('=').is_some_and(|(name, word)| room(name) && level(word)));
-        (self.0.len() > 200 || !fine || !telemetry::is_filter(&self.0)).then(|| {
+        (self.0.len() > 200 || !fine).then(|| {
             Message::new(
                 "off, error, warn, info, debug, trace 중 하나이거나 `info,sqlx=warn` 같은 형식이어야 합니다",
                 "must be off, error, warn, info, debug or trace, or look like `info,sqlx=warn`",
@@ -140,12 +161,6 @@ impl Value for LogLevel {
         "it must be off, error, warn, info, debug or trace, or look like `info,sqlx=warn`".into()
     }
 }
-
-/// A model by its id: the name of its file without the ending.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(transparent)]
-#[schema(min_length = 1, max_length = 200, pattern = r"^[^/\\\x00-\x1f]+$")]
-pub struct ModelId(pub String);
 
 impl Value for Option<ModelId> {
     fn parse(text: &str) -> Option<Self> {
@@ -238,7 +253,7 @@ pub fn read<T: Value>(
     variable: Option<&'static str>,
     bounds: Bounds,
     lookup: &dyn Fn(&str) -> Option<String>,
-    problems: &mut Vec<Problem>,
+    problems: &mut Vec<EnvError>,
 ) -> Option<T> {
     let variable = variable?;
     let text = lookup(variable).filter(|text| !text.trim().is_empty())?;
@@ -247,7 +262,7 @@ pub fn read<T: Value>(
         return Some(value);
     }
     let problem = T::wanted(text.trim(), bounds);
-    problems.push(Problem { variable: variable.into(), value: Some(text), problem });
+    problems.push(EnvError { variable: variable.into(), value: Some(text), problem });
     None
 }
 

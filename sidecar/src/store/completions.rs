@@ -4,8 +4,9 @@ use serde::Serialize;
 use sqlx::SqliteConnection;
 use utoipa::ToSchema;
 
+use super::Store;
 use super::writer::Task;
-use super::{Store, now};
+use crate::base::time::now;
 
 /// What became of a completion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

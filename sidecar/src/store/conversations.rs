@@ -1,6 +1,7 @@
 //! The table of conversations.
 
-use super::{Store, id, now};
+use super::{Store, id};
+use crate::base::time::now;
 
 /// A thread of questions and answers.
 #[derive(Debug, Clone)]

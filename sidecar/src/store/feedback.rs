@@ -1,6 +1,7 @@
 //! The table of feedback: what people thought of answers.
 
-use super::{Store, id, now};
+use super::{Store, id};
+use crate::base::time::now;
 
 /// What somebody thought of an answer.
 #[derive(Debug, Clone)]

@@ -1,6 +1,7 @@
 //! The table of keys.
 
-use super::{Store, id, now};
+use super::{Store, id};
+use crate::base::time::now;
 
 /// A key as the store knows it.
 #[derive(Debug, Clone)]

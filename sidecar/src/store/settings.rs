@@ -1,6 +1,7 @@
 //! The tables of settings and profiles.
 
-use super::{Store, now};
+use super::Store;
+use crate::base::time::now;
 
 impl Store {
     /// All settings that are kept: names with JSON values.

@@ -3,9 +3,10 @@
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
 
+use super::completions;
 use super::completions::{Fate, Offered};
 use super::messages::{NewMessage, PER_MILLISECOND, Progress, Thread};
-use super::{completions, now};
+use crate::base::time::now;
 
 /// What waits to be written at most; those that come then wait for a place.
 const WAITING: usize = 256;

@@ -3,12 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::config::Config;
 use crate::system;
 
 /// The data folder of this installation. Clones are cheap.
 #[derive(Debug, Clone)]
-pub struct Storage {
+pub struct DiskUsage {
     folder: PathBuf,
     parts: [(&'static str, Vec<PathBuf>); 4],
 }
@@ -24,25 +23,11 @@ pub struct Usage {
     pub free: Option<u64>,
 }
 
-impl Storage {
-    /// Of an installation.
+impl DiskUsage {
+    /// The data folder, with the files and folders of each part.
     #[must_use]
-    pub fn of(config: &Config) -> Self {
-        let beside = |ending: &str| {
-            let mut name = config.database.clone().into_os_string();
-            name.push(ending);
-            PathBuf::from(name)
-        };
-        let log = config.log_file();
-        Self {
-            folder: config.data.clone(),
-            parts: [
-                ("models", vec![config.models()]),
-                ("database", vec![config.database.clone(), beside("-wal"), beside("-shm")]),
-                ("states", vec![config.states()]),
-                ("logs", log.parent().map(Path::to_owned).into_iter().collect()),
-            ],
-        }
+    pub fn new(folder: PathBuf, parts: [(&'static str, Vec<PathBuf>); 4]) -> Self {
+        Self { folder, parts }
     }
 
     /// Looks at the disk, which takes a moment where there are many files.

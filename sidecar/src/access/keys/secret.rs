@@ -1,14 +1,15 @@
 //! Keys as secrets: how one is made, what it looks like, and what is kept of it.
 
 use std::fmt;
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
+use super::Error;
+use crate::base::fs::write_private;
 use crate::config::Secret;
-use crate::error::Error;
 
 /// A secret that opens the API: `hapa_` and 64 lower-case hex digits, 256 random bits.
 #[derive(Clone, PartialEq, Eq)]
@@ -64,7 +65,7 @@ impl Pepper {
         if let Some(secret) = given {
             return Ok(Self(secret.clone()));
         }
-        let make = || random_hex().map_err(|error| problem("make", file, &error));
+        let make = || Ok(random_hex()?);
         kept_or_made(file, |text| (text.len() >= 32).then(|| text.to_owned()), make).map(|text| Self(text.into()))
     }
 
@@ -83,7 +84,7 @@ impl Pepper {
 /// # Errors
 /// When the file can be neither read nor written.
 pub fn key_in(file: &Path) -> Result<Key, Error> {
-    let make = || Key::generate().map(|key| key.0).map_err(|error| problem("make", file, &error));
+    let make = || Ok(Key::generate()?.0);
     let text = kept_or_made(file, |text| Key::parse(text).map(|key| key.0), make)?;
     Ok(Key(text))
 }
@@ -101,35 +102,21 @@ fn kept_or_made(
             }
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(problem("read", file, &error)),
+        Err(error) => return Err(problem("read", file, error)),
     }
     let made = make()?;
-    write_private(file, &made).map_err(|error| problem("write", file, &error))?;
+    write_private(file, &made).map_err(|error| problem("write", file, error))?;
     Ok(made)
 }
 
-fn problem(what: &str, file: &Path, error: &dyn fmt::Display) -> Error {
-    Error::Internal(format!("could not {what} the key file `{}`: {error}", file.display()))
+fn problem(action: &'static str, file: &Path, source: io::Error) -> Error {
+    Error::File { action, path: file.to_owned(), source }
 }
 
 fn random_hex() -> Result<String, getrandom::Error> {
     let mut bits = [0; 32];
     getrandom::fill(&mut bits)?;
     Ok(hex::encode(bits))
-}
-
-/// Writes a file that only its owner can read.
-///
-/// # Errors
-/// When it cannot be written.
-pub fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(file)?;
-    writeln!(file, "{text}")?;
-    file.sync_all()
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
 //! What the model is shown of a project: the text around the cursor for models that fill gaps, a task in words for others.
 //!
 //! From the top: other files, what helps, the imports and the enclosing scopes of a file that is too long to be shown whole, then
-//! the text before the cursor. While somebody types, only the end of that changes, so the model need not read the rest again.
+//! the text before the request. While somebody types, only the end of that changes, so the model need not read the rest again.
 
 use engine::{File, Lane, Message, Model, Moves, Prompt, Request, Role, Sampling};
 
-use super::request::{Cursor, OpenFile};
+use super::request::{CompletionRequest, OpenFile};
 use super::stop::open_indent;
-use crate::inference::response_cache::Key;
-use crate::inference::router::Candidate;
+use crate::inference::Target;
+use crate::inference::response_cache::CacheKey;
 
 /// Characters before the cursor that the model is shown; what is further away hardly matters, and is slow to read.
 const BEFORE: usize = 4000;
@@ -33,41 +33,42 @@ const TEMPERATURE: f32 = 0.7;
 
 /// A request to the model, with the key that its answer is kept under, and what of the text was left out.
 #[derive(Debug, Clone)]
-pub struct Laid {
+pub struct PreparedRequest {
     /// The request.
     pub request: Request,
     /// The key.
-    pub key: Key,
+    pub key: CacheKey,
     /// What was left out, in words of the API.
     pub dropped: Vec<String>,
 }
 
 /// The requests for all the suggestions that are wanted. The first is the likeliest; others are drawn.
 #[must_use]
-pub fn requests(cursor: &Cursor, candidate: &Candidate) -> Vec<Laid> {
-    let Candidate { model, place } = candidate;
-    let shown = Shown::of(cursor, model);
-    let prompt = shown.prompt(cursor, model);
-    let max_tokens = MOST_TOKENS[usize::from(cursor.several_lines)];
+pub fn requests(request: &CompletionRequest, target: &Target) -> Vec<PreparedRequest> {
+    let Target { model, backend } = target;
+    let shown = Shown::of(request, model);
+    let prompt = shown.prompt(request, model);
+    let max_tokens = MOST_TOKENS[usize::from(request.multiline)];
     let (size, most) = (model.size_bytes.to_string(), max_tokens.to_string());
     let laid = |number: u32| {
         let temperature = if number == 0 { 0.0 } else { TEMPERATURE };
         let sampling = Sampling { temperature, top_p: 0.95, seed: number };
         let number = number.to_string();
-        let who = [place.as_str(), &model.device, &model.name, &size];
-        let how = [number.as_str(), &most, &cursor.language, open_indent(&cursor.prefix)];
+        let who = [backend.as_str(), &model.device, &model.name, &size];
+        let how = [number.as_str(), &most, &request.language, open_indent(&request.prefix)];
         let texts = [&shown.comments, &shown.above, shown.before, shown.after];
         let files = shown.files.iter().flat_map(|file| [&*file.path, &*file.text]);
-        let key = Key::of(who.into_iter().chain(how).chain(texts).chain(cursor.file_path.as_deref()).chain(files));
+        let key =
+            CacheKey::of(who.into_iter().chain(how).chain(texts).chain(request.file_path.as_deref()).chain(files));
         let request = Request {
             probabilities: true,
             lane: Lane::Completion,
-            moves: if cursor.use_cache { Moves::WhereCut } else { Moves::Never },
+            moves: if request.use_cache { Moves::WhereCut } else { Moves::Never },
             ..Request::new(prompt.clone(), sampling, max_tokens)
         };
-        Laid { request, key, dropped: shown.dropped.clone() }
+        PreparedRequest { request, key, dropped: shown.dropped.clone() }
     };
-    (0..cursor.suggestions).map(laid).collect()
+    (0..request.max_suggestions).map(laid).collect()
 }
 
 /// What is shown of a cursor's surroundings.
@@ -78,7 +79,7 @@ struct Shown<'a> {
     comments: String,
     /// The imports and the scopes of the part that was cut.
     above: String,
-    /// The text before the cursor, without the indentation of an empty line.
+    /// The text before the request, without the indentation of an empty line.
     before: &'a str,
     /// The text after it.
     after: &'a str,
@@ -86,53 +87,53 @@ struct Shown<'a> {
 }
 
 impl<'a> Shown<'a> {
-    fn of(cursor: &'a Cursor, model: &Model) -> Self {
-        let closed = &cursor.prefix[..cursor.prefix.len() - open_indent(&cursor.prefix).len()];
+    fn of(request: &'a CompletionRequest, model: &Model) -> Self {
+        let closed = &request.prefix[..request.prefix.len() - open_indent(&request.prefix).len()];
         let before = window(closed);
         let cut = &closed[..closed.len() - before.len()];
         let scopes = check::enclosing(cut, before).into_iter().flat_map(|line| [line, "\n"]);
         let above: String = imports(cut).into_iter().flat_map(|line| [line, "\n"]).chain(scopes).collect();
-        let after = beginning(&cursor.suffix, AFTER);
+        let after = beginning(&request.suffix, AFTER);
         let mut comments = String::new();
-        let mark = comment_mark(&cursor.language);
+        let mark = comment_mark(&request.language);
         let mut comment = |line: &str| comments.extend([mark, " ", line.trim_end(), "\n"]);
-        cursor.context.iter().flat_map(|context| context.lines()).for_each(&mut comment);
+        request.context.iter().flat_map(|context| context.lines()).for_each(&mut comment);
         if !model.knows_files {
-            for OpenFile { path, content } in &cursor.files {
+            for OpenFile { path, content } in &request.files {
                 comment(&format!("File: {path}"));
                 content.lines().for_each(&mut comment);
             }
-            if let Some(path) = &cursor.file_path {
+            if let Some(path) = &request.file_path {
                 comment(&format!("File: {path}"));
             }
         }
         let whole = comments.len();
         comments.truncate(beginning(&comments, AROUND).len());
         let (files, files_cut) = if model.knows_files {
-            files(&cursor.files, AROUND - comments.chars().count())
+            files(&request.files, AROUND - comments.chars().count())
         } else {
             (Vec::new(), false)
         };
         let dropped = [
             (!cut.is_empty(), "prefix"),
-            (after.len() < cursor.suffix.len(), "suffix"),
+            (after.len() < request.suffix.len(), "suffix"),
             (files_cut || comments.len() < whole, "files"),
         ];
         let dropped = dropped.into_iter().filter(|(left_out, _)| *left_out).map(|(_, what)| what.to_owned()).collect();
         Self { files, comments, above, before, after, dropped }
     }
 
-    fn prompt(&self, cursor: &Cursor, model: &Model) -> Prompt {
+    fn prompt(&self, request: &CompletionRequest, model: &Model) -> Prompt {
         let Self { comments, above, before, after, .. } = self;
         if model.fills {
             return Prompt::Fill {
                 files: self.files.clone(),
-                path: cursor.file_path.clone().filter(|_| model.knows_files),
+                path: request.file_path.clone().filter(|_| model.knows_files),
                 prefix: format!("{comments}{above}{before}"),
                 suffix: (*after).to_owned(),
             };
         }
-        let language = &cursor.language;
+        let language = &request.language;
         let task = format!(
             "You complete {language} code. Write only the code that comes at <CURSOR>, in one markdown code block, without the \
              code that is there already."

@@ -1,27 +1,27 @@
 //! What of an answer is offered: nothing that is there already, nothing torn off, and no Python that cannot stand where it goes.
 
-use super::request::Cursor;
+use super::request::CompletionRequest;
 
 /// Letters and digits that make a line more than what many lines of a text look like.
 const TELLING: usize = 10;
 
-/// The part of `text` that is worth inserting at the cursor, from its beginning; empty if nothing is. `whole` is whether the model
+/// The part of `text` that is worth inserting at the request, from its beginning; empty if nothing is. `whole` is whether the model
 /// had come to an end.
 #[must_use]
-pub fn offered<'a>(text: &'a str, cursor: &Cursor, whole: bool) -> &'a str {
-    let text = if whole { text.trim_end() } else { without_torn_end(text) };
-    let text = without_repetition(text, &cursor.prefix, &cursor.suffix);
-    if text.trim().is_empty() || repeats_the_line_above(text, &cursor.prefix) {
+pub fn clean<'a>(text: &'a str, request: &CompletionRequest, whole: bool) -> &'a str {
+    let text = if whole { text.trim_end() } else { drop_partial_line(text) };
+    let text = without_repetition(text, &request.prefix, &request.suffix);
+    if text.trim().is_empty() || repeats_the_line_above(text, &request.prefix) {
         return "";
     }
-    if cursor.language == "python" {
-        return &text[..check::python_sound_beginning(text, &cursor.prefix, &cursor.suffix)];
+    if request.language == "python" {
+        return &text[..check::python_sound_beginning(text, &request.prefix, &request.suffix)];
     }
     text
 }
 
 /// `text` up to its last whole line, or its last whole word if it has one line.
-fn without_torn_end(text: &str) -> &str {
+fn drop_partial_line(text: &str) -> &str {
     let end = text.rfind('\n').filter(|end| !text[..*end].trim().is_empty());
     end.map_or_else(|| text.trim_end_matches(is_of_word), |end| &text[..end]).trim_end()
 }
@@ -48,8 +48,8 @@ fn repeated_words(text: &str, suffix: &str) -> Option<usize> {
         let Some(after) = rest.strip_prefix(tail) else { return false };
         let closing = matches!(tail, ")" | "]" | "}" | "\"" | "'" | ":" | ";" | ",");
         (tail.chars().count() > 1 || closing)
-            && parts_words(said, tail)
-            && parts_words(tail, after)
+            && splits_word(said, tail)
+            && splits_word(tail, after)
             && !closes_what_is_open(said, tail)
     })
 }
@@ -79,7 +79,7 @@ fn repeated_lines(text: &str, prefix: &str, suffix: &str) -> Option<usize> {
 }
 
 /// Whether a word ends between the two.
-fn parts_words(before: &str, after: &str) -> bool {
+fn splits_word(before: &str, after: &str) -> bool {
     !(before.ends_with(is_of_word) && after.starts_with(is_of_word))
 }
 
@@ -87,7 +87,7 @@ fn is_of_word(char: char) -> bool {
     char.is_alphanumeric() || char == '_'
 }
 
-/// Whether `tail` closes a bracket or a quote that `said` has opened, so that it is not the one after the cursor.
+/// Whether `tail` closes a bracket or a quote that `said` has opened, so that it is not the one after the request.
 fn closes_what_is_open(said: &str, tail: &str) -> bool {
     let pairs = [('(', ')'), ('[', ']'), ('{', '}')];
     let brackets = pairs.iter().any(|(open, close)| {
@@ -101,7 +101,7 @@ fn closes_what_is_open(said: &str, tail: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{without_repetition, without_torn_end};
+    use super::{drop_partial_line, without_repetition};
 
     #[test]
     fn what_follows_the_cursor_is_not_repeated() {
@@ -142,7 +142,7 @@ mod tests {
         for (text, expected) in
             [("a = 1\nb = ca", "a = 1"), ("calc(resul", "calc("), ("\n    retur", "\n    "), ("abc", "")]
         {
-            assert_eq!(without_torn_end(text), expected.trim_end(), "{text:?}");
+            assert_eq!(drop_partial_line(text), expected.trim_end(), "{text:?}");
         }
     }
 }

@@ -3,9 +3,9 @@
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::assistant::Error;
 use crate::assistant::generate::markdown_splitter;
 use crate::base::validation::Invalid;
-use crate::error::Error;
 
 /// The body of `POST /api/v1/complete-code`.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -72,7 +72,7 @@ pub struct OpenFile {
 
 /// A place in a text, with what is known around it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cursor {
+pub struct CompletionRequest {
     /// The text before it, never empty.
     pub prefix: String,
     /// The text after it.
@@ -86,16 +86,16 @@ pub struct Cursor {
     /// Other open files.
     pub files: Vec<OpenFile>,
     /// How many different completions are wanted, 1 to 5.
-    pub suggestions: u32,
+    pub max_suggestions: u32,
     /// Whether a completion may have several lines.
-    pub several_lines: bool,
+    pub multiline: bool,
     /// The editor session.
     pub session: Option<String>,
     /// Whether an earlier completion will do.
     pub use_cache: bool,
 }
 
-impl TryFrom<CompleteRequest> for Cursor {
+impl TryFrom<CompleteRequest> for CompletionRequest {
     type Error = Error;
 
     fn try_from(request: CompleteRequest) -> Result<Self, Error> {
@@ -122,7 +122,7 @@ impl TryFrom<CompleteRequest> for Cursor {
         let suffix = request.suffix.unwrap_or_default();
         let line_goes_on = !suffix.lines().next().unwrap_or_default().trim().is_empty();
         let member = request.trigger_character.as_deref() == Some(".");
-        let several_lines = match request.multiline.unwrap_or_default() {
+        let multiline = match request.multiline.unwrap_or_default() {
             Multiline::Auto => !line_goes_on && !member,
             Multiline::Always => true,
             Multiline::Never => false,
@@ -131,12 +131,12 @@ impl TryFrom<CompleteRequest> for Cursor {
         Ok(Self {
             prefix: request.prefix,
             suffix,
-            language: split::canonical(request.language.as_deref().unwrap_or("python")),
+            language: markdown_splitter::canonical(request.language.as_deref().unwrap_or("python")),
             context: given(request.context),
             file_path: given(request.file_path),
             files,
-            suggestions,
-            several_lines,
+            max_suggestions: suggestions,
+            multiline,
             session: request.session_id,
             use_cache: request.use_cache.unwrap_or(true),
         })

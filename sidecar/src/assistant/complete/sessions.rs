@@ -9,30 +9,30 @@ type Name = (String, String);
 
 /// The running request of each session. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Sessions(Arc<Mutex<HashMap<Name, CancellationToken>>>);
+pub struct EditorSessions(Arc<Mutex<HashMap<Name, CancellationToken>>>);
 
 /// A request that counts until a newer one of its session comes. Dropping it ends its turn.
 #[derive(Debug)]
-pub struct Turn {
-    sessions: Sessions,
+pub struct SessionGuard {
+    sessions: EditorSessions,
     name: Option<Name>,
-    newer: CancellationToken,
+    superseded: CancellationToken,
 }
 
-impl Sessions {
+impl EditorSessions {
     /// Begins a request, and ends the older one of the same owner's session. Without a session, nothing ends it.
     #[must_use]
-    pub fn begin(&self, owner: &str, session: Option<&str>) -> Turn {
-        let newer = CancellationToken::new();
+    pub fn start(&self, owner: &str, session: Option<&str>) -> SessionGuard {
+        let superseded = CancellationToken::new();
         let name = session.map(|session| (owner.to_owned(), session.to_owned()));
         if let Some(name) = &name {
             self.running(|running| {
-                if let Some(older) = running.insert(name.clone(), newer.clone()) {
+                if let Some(older) = running.insert(name.clone(), superseded.clone()) {
                     older.cancel();
                 }
             });
         }
-        Turn { sessions: self.clone(), name, newer }
+        SessionGuard { sessions: self.clone(), name, superseded }
     }
 
     fn running<T>(&self, change: impl FnOnce(&mut HashMap<Name, CancellationToken>) -> T) -> T {
@@ -40,20 +40,20 @@ impl Sessions {
     }
 }
 
-impl Turn {
+impl SessionGuard {
     /// Cancelled when a newer request of the session comes.
     #[must_use]
-    pub fn newer(&self) -> &CancellationToken {
-        &self.newer
+    pub fn superseded(&self) -> &CancellationToken {
+        &self.superseded
     }
 }
 
-impl Drop for Turn {
+impl Drop for SessionGuard {
     fn drop(&mut self) {
         let Some(name) = self.name.take() else { return };
         self.sessions.running(|running| {
             // A newer request has taken the place already, if this one was cancelled.
-            if !self.newer.is_cancelled() {
+            if !self.superseded.is_cancelled() {
                 running.remove(&name);
             }
         });

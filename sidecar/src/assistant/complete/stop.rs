@@ -2,35 +2,35 @@
 
 /// The place where a completion is to end.
 #[derive(Debug, Clone)]
-pub struct Ending {
-    several_lines: bool,
+pub struct CompletionStop {
+    multiline: bool,
     /// Columns that the cursor's line is indented by.
     indent: usize,
 }
 
-impl Ending {
+impl CompletionStop {
     /// For a completion after `prefix`.
     #[must_use]
-    pub fn new(prefix: &str, several_lines: bool) -> Self {
+    pub fn new(prefix: &str, multiline: bool) -> Self {
         let line = prefix.rsplit('\n').next().unwrap_or_default();
-        Self { several_lines, indent: indent(line) }
+        Self { multiline, indent: indent(line) }
     }
 
     /// The length in bytes at which `text`, as far as it has come, is to be cut. `None` while it may go on.
     #[must_use]
-    pub fn of(&self, text: &str) -> Option<usize> {
+    pub fn find(&self, text: &str) -> Option<usize> {
         let mut start = 0;
         for (number, line) in text.split_inclusive('\n').enumerate() {
             let whole = line.ends_with('\n');
             let blank = line.trim().is_empty();
-            if number > 0 && !blank && self.leaves_block(line, whole) {
+            if number > 0 && !blank && self.dedents(line, whole) {
                 return Some(text[..start].trim_end().len());
             }
-            if !self.several_lines && whole && !text[..start + line.len()].trim().is_empty() {
+            if !self.multiline && whole && !text[..start + line.len()].trim().is_empty() {
                 return Some(text[..start + line.len()].trim_end().len());
             }
             start += line.len();
-            if number > 0 && whole && !blank && indent(line) <= self.indent && closes(line) {
+            if number > 0 && whole && !blank && indent(line) <= self.indent && closes_bracket(line) {
                 return Some(text[..start].trim_end().len());
             }
         }
@@ -39,8 +39,8 @@ impl Ending {
 
     /// Whether a line belongs to something after the block: it is indented no further than the cursor's line, and neither
     /// closes a bracket nor goes on with the same statement.
-    fn leaves_block(&self, line: &str, whole: bool) -> bool {
-        if indent(line) > self.indent || closes(line) {
+    fn dedents(&self, line: &str, whole: bool) -> bool {
+        if indent(line) > self.indent || closes_bracket(line) {
             return false;
         }
         let word = line.trim_start();
@@ -50,7 +50,7 @@ impl Ending {
     }
 }
 
-fn closes(line: &str) -> bool {
+fn closes_bracket(line: &str) -> bool {
     line.trim_start().starts_with(['}', ')', ']'])
 }
 
@@ -78,8 +78,8 @@ pub fn after_indent<'a>(text: &'a str, indent: &str) -> &'a str {
 mod tests {
     use super::*;
 
-    fn cut(prefix: &str, several_lines: bool, text: &str) -> String {
-        let end = Ending::new(prefix, several_lines).of(text).unwrap_or(text.len());
+    fn cut(prefix: &str, multiline: bool, text: &str) -> String {
+        let end = CompletionStop::new(prefix, multiline).find(text).unwrap_or(text.len());
         text[..end].to_owned()
     }
 
@@ -111,14 +111,14 @@ mod tests {
     fn one_line_ends_with_the_line() {
         assert_eq!(cut("x = ", false, "1 + 2\ny = 3"), "1 + 2");
         assert_eq!(cut("if a:", false, "\n    b()\n    c()"), "\n    b()");
-        assert_eq!(Ending::new("x = ", false).of("1 + 2"), None, "the line may go on");
+        assert_eq!(CompletionStop::new("x = ", false).find("1 + 2"), None, "the line may go on");
     }
 
     #[test]
     fn a_word_that_may_still_become_else_is_waited_for() {
-        let ending = Ending::new("if a:\n    b()\n", true);
-        assert_eq!(ending.of("c()\ne"), None);
-        assert_eq!(ending.of("c()\nend = 1\n"), Some(3));
+        let ending = CompletionStop::new("if a:\n    b()\n", true);
+        assert_eq!(ending.find("c()\ne"), None);
+        assert_eq!(ending.find("c()\nend = 1\n"), Some(3));
     }
 
     #[test]

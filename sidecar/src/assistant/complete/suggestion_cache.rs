@@ -1,65 +1,68 @@
-//! Suggestions that were offered lately: while somebody types what one of them says, the rest of it is there without the model.
+//! Suggestions that were suggestioned lately: while somebody types what one of them says, the rest of it is there without the model.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use moka::sync::Cache;
 
-use super::{Completions, Cursor};
-use crate::inference::response_cache::Key;
-use crate::inference::router::Voice;
+use super::{CompletionRequest, Completions};
+use crate::inference::ModelIdentity;
+use crate::inference::response_cache::CacheKey;
 
 /// Places in texts that are remembered at most.
-const MOST_PLACES: u64 = 256;
+const MAX_CURSORS: u64 = 256;
 
-/// Offers that are remembered of each, so that deleting what was typed is answered too.
-const MOST_OFFERS: usize = 8;
+/// SuggestionCache that are remembered of each, so that deleting what was typed is answered too.
+const MAX_PER_CURSOR: usize = 8;
 
-/// How long a place is remembered after its last offer.
-const REMEMBERED: Duration = Duration::from_secs(10 * 60);
+/// How long a place is remembered after its last suggestion.
+const TIME_TO_IDLE: Duration = Duration::from_secs(10 * 60);
 
-/// What was offered lately, and where. Clones share it.
+/// What was suggestioned lately, and where. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Offers(Cache<Key, Arc<Vec<Offer>>>);
+pub struct SuggestionCache(Cache<CacheKey, Arc<Vec<CachedSuggestion>>>);
 
-/// What was offered after one text.
+/// What was suggestioned after one text.
 #[derive(Debug, Clone)]
-struct Offer {
-    /// Bytes of the text before the cursor, and that text as a hash.
+struct CachedSuggestion {
+    /// Bytes of the text before the request, and that text as a hash.
     length: usize,
-    before: Key,
+    before: CacheKey,
     completions: Completions,
 }
 
-impl Default for Offers {
+impl Default for SuggestionCache {
     fn default() -> Self {
-        Self(Cache::builder().max_capacity(MOST_PLACES).time_to_idle(REMEMBERED).build())
+        Self(Cache::builder().max_capacity(MAX_CURSORS).time_to_idle(TIME_TO_IDLE).build())
     }
 }
 
-impl Offers {
-    /// What was offered at the cursor, or before what has been typed since; without what has been typed.
+impl SuggestionCache {
+    /// What was suggestioned at the request, or before what has been typed since; without what has been typed.
     #[must_use]
-    pub fn find(&self, owner: &str, cursor: &Cursor, voice: &Voice) -> Option<Completions> {
-        let offers = self.0.get(&place(owner, cursor, voice))?;
-        offers.iter().find_map(|offer| {
-            let (before, typed) = cursor.prefix.split_at_checked(offer.length)?;
-            (Key::of([before]) == offer.before).then(|| offer.completions.after(typed, cursor.several_lines)).flatten()
+    pub fn find(&self, owner: &str, request: &CompletionRequest, identity: &ModelIdentity) -> Option<Completions> {
+        let suggestions = self.0.get(&cursor_key(owner, request, identity))?;
+        suggestions.iter().find_map(|suggestion| {
+            let (before, typed) = request.prefix.split_at_checked(suggestion.length)?;
+            (CacheKey::of([before]) == suggestion.before)
+                .then(|| suggestion.completions.remaining_after(typed, request.multiline))
+                .flatten()
         })
     }
 
-    /// Remembers what was offered at the cursor.
-    pub fn keep(&self, owner: &str, cursor: &Cursor, completions: &Completions) {
-        let place = place(owner, cursor, &completions.voice);
-        let offer = Offer {
-            length: cursor.prefix.len(),
-            before: Key::of([cursor.prefix.as_str()]),
+    /// Remembers what was suggestioned at the request.
+    pub fn insert(&self, owner: &str, request: &CompletionRequest, completions: &Completions) {
+        let place = cursor_key(owner, request, &completions.identity);
+        let suggestion = CachedSuggestion {
+            length: request.prefix.len(),
+            before: CacheKey::of([request.prefix.as_str()]),
             completions: completions.clone(),
         };
         let older = self.0.get(&place);
-        let others = older.iter().flat_map(|offers| offers.iter()).filter(|older| older.before != offer.before);
-        let offers = std::iter::once(offer.clone()).chain(others.cloned()).take(MOST_OFFERS).collect();
-        self.0.insert(place, Arc::new(offers));
+        let others =
+            older.iter().flat_map(|suggestions| suggestions.iter()).filter(|older| older.before != suggestion.before);
+        let suggestions = std::iter::once(suggestion.clone()).chain(others.cloned()).take(MAX_PER_CURSOR).collect();
+        self.0.insert(place, Arc::new(suggestions));
     }
 
     /// Forgets all.
@@ -68,11 +71,11 @@ impl Offers {
     }
 }
 
-/// All that matters to a completion but the text before the cursor.
-fn place(owner: &str, cursor: &Cursor, voice: &Voice) -> Key {
-    let count = cursor.suggestions.to_string();
-    let known = [owner, voice.place.as_str(), &voice.model, &count, &cursor.language, &cursor.suffix];
-    let around = [&cursor.context, &cursor.file_path].map(|text| text.as_deref().unwrap_or_default());
-    let files = cursor.files.iter().flat_map(|file| [&*file.path, &*file.content]);
-    Key::of(known.into_iter().chain(around).chain(files))
+/// All that matters to a completion but the text before the request.
+fn cursor_key(owner: &str, request: &CompletionRequest, identity: &ModelIdentity) -> CacheKey {
+    let count = request.max_suggestions.to_string();
+    let known = [owner, identity.backend.as_str(), &identity.model, &count, &request.language, &request.suffix];
+    let around = [&request.context, &request.file_path].map(|text| text.as_deref().unwrap_or_default());
+    let files = request.files.iter().flat_map(|file| [&*file.path, &*file.content]);
+    CacheKey::of(known.into_iter().chain(around).chain(files))
 }

@@ -4,12 +4,12 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::markdown_splitter;
-use super::request::{Ask, Wishes, given, profile};
+use super::request::{CodeOptions, GenerationRequest, given, profile};
 use super::task::ModelType;
+use crate::assistant::Error;
 use crate::assistant::profiles::profile::{CodeStyle, Detail, ProfileFields, SkillLevel};
 use crate::base::i18n::Message;
 use crate::base::validation::Invalid;
-use crate::error::Error;
 
 /// The body of `POST /api/v1/code/enhanced-generate` and its streaming form.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -74,7 +74,7 @@ pub struct EnhancedRequest {
     pub stream: Option<bool>,
 }
 
-impl TryFrom<EnhancedRequest> for Ask {
+impl TryFrom<EnhancedRequest> for GenerationRequest {
     type Error = Error;
 
     fn try_from(request: EnhancedRequest) -> Result<Self, Error> {
@@ -104,14 +104,14 @@ impl TryFrom<EnhancedRequest> for Ask {
             kind: request.model_type.unwrap_or_default(),
             question: request.prompt.or(request.user_question).unwrap_or_default(),
             code_context: given(request.context).or_else(|| given(request.code_context)),
-            language: split::canonical(request.language.as_deref().unwrap_or("python")),
+            language: markdown_splitter::canonical(request.language.as_deref().unwrap_or("python")),
             file_path: given(request.file_path),
             files: Vec::new(),
             profile,
             temperature,
             top_p,
             max_tokens,
-            wishes: Wishes {
+            options: CodeOptions {
                 comments: request.include_comments,
                 docstrings: request.include_docstring,
                 type_hints: request.include_type_hints,

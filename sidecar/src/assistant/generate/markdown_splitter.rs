@@ -6,7 +6,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::task::Shape;
+use super::task::AnswerShape;
 
 /// A piece of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub enum Piece {
         /// The text, never empty.
         text: String,
         /// The block that begins with this piece.
-        opens: Option<Opened>,
+        opens: Option<BlockStart>,
     },
     /// Everything else, markdown.
     Explanation(String),
@@ -24,7 +24,7 @@ pub enum Piece {
 
 /// A block of code that begins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Opened {
+pub struct BlockStart {
     /// Counts the blocks of an answer from 0.
     pub block: usize,
     /// The language it is written in.
@@ -92,8 +92,8 @@ impl Splitter {
 
     /// A splitter for an answer of this shape: only where code is asked for are blocks of code apart from the words.
     #[must_use]
-    pub fn of(shape: Shape, wanted: &str) -> Self {
-        Self { words_only: shape != Shape::CodeAndWords, ..Self::new(wanted) }
+    pub fn of(shape: AnswerShape, wanted: &str) -> Self {
+        Self { words_only: shape != AnswerShape::CodeAndWords, ..Self::new(wanted) }
     }
 
     /// Takes the next text of the answer and gives back what is clear by now.
@@ -203,7 +203,7 @@ impl Splitter {
             if !text.is_empty() {
                 let opens = self.opening.take().map(|language| {
                     self.blocks += 1;
-                    Opened { block: self.blocks - 1, language }
+                    BlockStart { block: self.blocks - 1, language }
                 });
                 pieces.push(Piece::Code { text, opens });
             }
@@ -462,7 +462,7 @@ mod tests {
         assert_eq!(splitter.push("def"), vec![Piece::Explanation("def".into())]);
         assert_eq!(
             splitter.push("\n```python\nre"),
-            vec![Piece::Code { text: "re".into(), opens: Some(Opened { block: 0, language: "python".into() }) }]
+            vec![Piece::Code { text: "re".into(), opens: Some(BlockStart { block: 0, language: "python".into() }) }]
         );
         assert_eq!(splitter.push("turn 1"), vec![Piece::Code { text: "turn 1".into(), opens: None }]);
     }

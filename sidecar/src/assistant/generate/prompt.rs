@@ -2,83 +2,83 @@
 
 use engine::{Drafts, Message, Moves, Prompt, Request, Role, Sampling};
 
-use super::request::Ask;
+use super::request::GenerationRequest;
 use super::review::Finding;
-use super::task::{ModelType, Shape};
+use super::task::{AnswerShape, ModelType};
 use crate::assistant::profiles::profile::Profile;
 use crate::base::i18n::Language;
-use crate::inference::response_cache::Key;
-use crate::inference::router::Candidate;
+use crate::inference::Target;
+use crate::inference::response_cache::CacheKey;
 use crate::store;
 
 /// Facts about the code that the model is told at most.
-const MOST_FACTS: usize = 8;
+const MAX_DIAGNOSTICS: usize = 8;
 
 /// What a question builds on.
 #[derive(Debug, Clone, Default)]
-pub struct Ground {
+pub struct PromptContext {
     /// The thread so far.
-    pub earlier: Vec<store::Message>,
+    pub history: Vec<store::Message>,
     /// What is known of the code.
-    pub facts: Vec<Finding>,
+    pub diagnostics: Vec<Finding>,
     /// The answer as far as it was written, where it is to go on.
-    pub begun: String,
+    pub partial_answer: String,
 }
 
-/// The request for an answer to `ask` by somebody with this profile.
+/// The request for an answer to `request` by somebody with this profile.
 #[must_use]
-pub fn request(ask: &Ask, profile: &Profile, ground: &Ground) -> Request {
-    let mut messages = vec![Message::new(Role::System, system(ask, profile))];
-    for message in ground.earlier.iter().filter(|message| !message.answer.is_empty()) {
+pub fn request(request: &GenerationRequest, profile: &Profile, context: &PromptContext) -> Request {
+    let mut messages = vec![Message::new(Role::System, system(request, profile))];
+    for message in context.history.iter().filter(|message| !message.answer.is_empty()) {
         messages.push(Message::if_room(Role::User, &message.question));
         messages.push(Message::if_room(Role::Assistant, &message.answer));
     }
-    messages.push(Message::new(Role::User, question(ask, &ground.facts)));
-    if !ground.begun.is_empty() {
-        messages.push(Message::new(Role::Assistant, &ground.begun));
+    messages.push(Message::new(Role::User, question(request, &context.diagnostics)));
+    if !context.partial_answer.is_empty() {
+        messages.push(Message::new(Role::Assistant, &context.partial_answer));
     }
-    let seed = ask.seed.unwrap_or_else(|| getrandom::u32().unwrap_or(0));
-    let sampling = Sampling { temperature: ask.temperature, top_p: ask.top_p, seed };
-    let request = Request::new(Prompt::Chat(messages), sampling, ask.max_tokens);
+    let seed = request.seed.unwrap_or_else(|| getrandom::u32().unwrap_or(0));
+    let sampling = Sampling { temperature: request.temperature, top_p: request.top_p, seed };
+    let prompt = Request::new(Prompt::Chat(messages), sampling, request.max_tokens);
     // Where code is changed, most of it is said again, and can be guessed.
-    let repeats = ask.code_context.is_some() || !ask.files.is_empty() || !ground.earlier.is_empty();
+    let repeats = request.code_context.is_some() || !request.files.is_empty() || !context.history.is_empty();
     let drafts = if repeats { Drafts::Lookup } else { Drafts::Off };
-    Request { drafts, moves: Moves::WhereCut, ..request }
+    Request { drafts, moves: Moves::WhereCut, ..prompt }
 }
 
 /// Everything that changes the answer to a question. A seed counts where the caller chose it; otherwise any answer will do.
 #[must_use]
-pub fn key(request: &Request, ask: &Ask, candidate: &Candidate) -> Key {
-    let Candidate { model, place } = candidate;
+pub fn key(prompt: &Request, request: &GenerationRequest, target: &Target) -> CacheKey {
+    let Target { model, backend } = target;
     let size = model.size_bytes.to_string();
-    let Sampling { temperature, top_p, .. } = request.sampling;
-    let how = format!("{temperature} {top_p} {} {:?} {:?}", request.max_tokens, ask.seed, ask.kind);
-    let mut parts = vec![place.as_str(), &model.device, &model.name, &size, &ask.language, &how];
-    if let Prompt::Chat(messages) = &request.prompt {
+    let Sampling { temperature, top_p, .. } = prompt.sampling;
+    let how = format!("{temperature} {top_p} {} {:?} {:?}", prompt.max_tokens, request.seed, request.kind);
+    let mut parts = vec![backend.as_str(), &model.device, &model.name, &size, &request.language, &how];
+    if let Prompt::Chat(messages) = &prompt.prompt {
         parts.extend(messages.iter().flat_map(|message| [message.role.as_str(), &message.content]));
     }
-    Key::of(parts)
+    CacheKey::of(parts)
 }
 
 /// The instructions, in the language of the question, which small models then answer in. They depend on nothing else but the
 /// settings, so that their place in the model's memory is shared by all questions.
-fn system(ask: &Ask, profile: &Profile) -> String {
-    let spoken = spoken(&ask.question);
-    let name = display_name(&ask.language);
+fn system(request: &GenerationRequest, profile: &Profile) -> String {
+    let spoken = spoken(&request.question);
+    let name = display_name(&request.language);
     let mut sentences = vec![match spoken {
         Language::Korean => format!("당신은 {name} 프로그래밍 도우미 HAPA입니다."),
         Language::English => format!("You are HAPA, a {name} programming assistant."),
     }];
-    sentences.push(ask.kind.instructions(spoken, &name));
-    sentences.extend(profile.sentences(spoken, &ask.language));
-    sentences.extend(wishes(ask, spoken));
+    sentences.push(request.kind.instructions(spoken, &name));
+    sentences.extend(profile.sentences(spoken, &request.language));
+    sentences.extend(wishes(request, spoken));
     sentences.join(" ")
 }
 
-fn wishes(ask: &Ask, spoken: Language) -> Vec<String> {
-    let wishes = &ask.wishes;
+fn wishes(request: &GenerationRequest, spoken: Language) -> Vec<String> {
+    let wishes = &request.options;
     let mut sentences = vec![wishes.style.sentence(spoken).to_owned(), wishes.detail.sentence(spoken).to_owned()];
-    if ask.kind.shape() == Shape::CodeAndWords {
+    if request.kind.shape() == AnswerShape::CodeAndWords {
         for (wish, ko, en) in [
             (wishes.comments, "주석", "comments in the code"),
             (wishes.docstrings, "docstring", "docstrings"),
@@ -111,17 +111,17 @@ fn is_hangul(character: char) -> bool {
 }
 
 /// The question behind what it is about. Files come first: they stay the same while the questions about them change.
-fn question(ask: &Ask, facts: &[Finding]) -> String {
+fn question(request: &GenerationRequest, facts: &[Finding]) -> String {
     let mut text = String::new();
-    for file in &ask.files {
-        text += &block(ask.kind, &format!("The file `{}`", file.path), extension(&file.path), &file.content);
+    for file in &request.files {
+        text += &block(request.kind, &format!("The file `{}`", file.path), extension(&file.path), &file.content);
     }
-    if let Some(code) = &ask.code_context {
-        let path = ask.file_path.as_ref().map(|path| format!(" of `{path}`")).unwrap_or_default();
-        text += &block(ask.kind, &format!("The code{path}"), &ask.language, code);
+    if let Some(code) = &request.code_context {
+        let path = request.file_path.as_ref().map(|path| format!(" of `{path}`")).unwrap_or_default();
+        text += &block(request.kind, &format!("The code{path}"), &request.language, code);
     }
     text += &known(facts);
-    text + &ask.question
+    text + &request.question
 }
 
 /// Code under a heading. A review refers to the numbers of its lines.
@@ -144,7 +144,7 @@ fn known(facts: &[Finding]) -> String {
         return String::new();
     }
     let line = |fact: &Finding| format!("- Line {}: {}\n", fact.line.unwrap_or(1), fact.message);
-    format!("A static check found:\n{}\n", facts.iter().take(MOST_FACTS).map(line).collect::<String>())
+    format!("A static check found:\n{}\n", facts.iter().take(MAX_DIAGNOSTICS).map(line).collect::<String>())
 }
 
 /// Code with the number of each line before it.
@@ -177,9 +177,9 @@ mod tests {
     use super::request::GenerateRequest;
     use super::*;
 
-    fn contents(ask: &Ask) -> Vec<String> {
-        let profile = Profile::default().with(ask.profile.clone());
-        let Prompt::Chat(messages) = request(ask, &profile, &Ground::default()).prompt else {
+    fn contents(request: &GenerationRequest) -> Vec<String> {
+        let profile = Profile::default().with(request.profile.clone());
+        let Prompt::Chat(messages) = request(request, &profile, &PromptContext::default()).prompt else {
             panic!("questions are chats")
         };
         messages.into_iter().map(|message| message.content).collect()
@@ -187,12 +187,12 @@ mod tests {
 
     fn messages(body: &str) -> Vec<String> {
         let request: GenerateRequest = serde_json::from_str(body).unwrap();
-        contents(&Ask::try_from(request).unwrap())
+        contents(&GenerationRequest::try_from(request).unwrap())
     }
 
     fn enhanced(body: &str) -> Vec<String> {
         let request: EnhancedRequest = serde_json::from_str(body).unwrap();
-        contents(&Ask::try_from(request).unwrap())
+        contents(&GenerationRequest::try_from(request).unwrap())
     }
 
     #[test]

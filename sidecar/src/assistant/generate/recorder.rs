@@ -1,113 +1,110 @@
-//! Carrying an answer from the model to the caller, and keeping it on the way: every second while it grows, and at its end.
+//! Forwards a model's answer and stores it meanwhile: every second while it grows, and at its end.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use engine::Summary;
-use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::task::JoinHandle;
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::markdown_splitter::{Piece, Splitter};
 use super::task::ModelType;
-use super::{Event, Outcome};
-use crate::error::Error;
-use crate::http::state::App;
-use crate::inference::response_cache::{Listener, Origin};
+use super::{Event, GenerationResult};
+use crate::assistant::{Assistant, Error, tokens_per_second};
+use crate::inference::response_cache::{Source, Subscriber};
+use crate::inference::{Event as StreamEvent, EventStream};
 use crate::metrics::Answered;
-use crate::store;
-use crate::store::{Finish, Progress};
+use crate::store::{self, Finish, Progress};
 
-/// How often a growing answer is written to disk: a crash costs no more than this.
-const SAVE_EVERY: Duration = Duration::from_secs(1);
+/// How often a growing answer is stored: a crash loses no more than this.
+const SAVE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A question that the model has accepted.
-pub(super) struct Accepted {
+#[derive(Debug)]
+pub(super) struct AcceptedRequest {
     pub kind: ModelType,
     pub message_id: String,
-    pub asked: Instant,
-    pub room: Room,
-    pub begun: Begun,
+    pub requested_at: Instant,
+    pub context: ContextUsage,
+    pub partial: PartialAnswer,
 }
 
-/// What there is of an answer before the model goes on with it; nothing of a new one.
+/// The answer so far, where it is continued; empty for a new one.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Begun {
+pub(super) struct PartialAnswer {
     pub answer: String,
     pub tokens: i64,
     pub duration_ms: i64,
 }
 
-impl Begun {
-    /// What there is of this message's answer.
+impl PartialAnswer {
+    /// The answer of this message so far.
     pub fn of(message: &store::Message) -> Self {
         Self { answer: message.answer.clone(), tokens: message.completion_tokens, duration_ms: message.duration_ms }
     }
 }
 
-/// What a prompt takes of the context.
+/// How much of the context a prompt uses.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Room {
+pub(super) struct ContextUsage {
     /// Tokens of the prompt, as far as they are known before the answer.
     pub prompt_tokens: usize,
-    /// Tokens that prompt and answer may have together; 0 where nobody tells.
-    pub limit: usize,
+    /// Tokens that prompt and answer may have together; `None` where a remote server does not report it.
+    pub limit: Option<usize>,
     /// Earlier messages that were left out of the prompt.
     pub dropped: usize,
 }
 
-/// An answer that was finished before it was asked for.
-pub(super) struct Whole {
-    /// What the record has of it.
+/// An answer from the cache.
+pub(super) struct CachedAnswer {
+    /// What is stored of it.
     pub progress: Progress,
-    events: Vec<Event>,
+    /// Its events, the last of which is [`Event::Done`].
+    pub events: VecDeque<Event>,
 }
 
-impl Whole {
-    /// Hears an answer out that is kept. `None` if it breaks off after all.
-    pub async fn hear(mut answer: Listener, mut splitter: Splitter, asked: Instant, room: &Room) -> Option<Self> {
-        let (mut text, mut pieces) = (String::new(), Vec::new());
+impl CachedAnswer {
+    /// Collects a cached answer. `None` if it ends early after all.
+    pub async fn collect(
+        mut stream: Subscriber,
+        mut splitter: Splitter,
+        requested_at: Instant,
+        context: &ContextUsage,
+    ) -> Option<Self> {
+        let (mut answer, mut pieces) = (String::new(), Vec::new());
         let summary = loop {
-            match answer.next().await?.ok()? {
-                engine::Event::Text { text: more, .. } => {
-                    text.push_str(&more);
-                    pieces.extend(splitter.push(&more));
+            match stream.next().await?.ok()? {
+                StreamEvent::Delta { text, .. } => {
+                    answer.push_str(&text);
+                    pieces.extend(splitter.push(&text));
                 }
-                engine::Event::Done(summary) => break summary,
-                engine::Event::Started { .. } | engine::Event::Reading { .. } => {}
+                StreamEvent::Done(summary) => break summary,
+                StreamEvent::Accepted(_) | StreamEvent::Prefill => {}
             }
         };
         pieces.extend(splitter.finish());
-        let taken = Taken { whole: asked.elapsed(), first: Some(asked.elapsed()) };
+        let timing = Timing { total: requested_at.elapsed(), first_token: Some(requested_at.elapsed()) };
         let progress = Progress {
-            answer: text,
+            answer,
             generated_code: splitter.code().to_owned(),
             explanation: splitter.explanation().to_owned(),
             finish: Some(finish(&summary)),
-            prompt_tokens: count(summary.prompt_tokens),
-            completion_tokens: count(summary.completion_tokens),
-            duration_ms: i64::try_from(taken.whole.as_millis()).unwrap_or(i64::MAX),
-            // The speed of an answer that was made for somebody else says nothing.
+            prompt_tokens: signed(summary.prompt_tokens),
+            completion_tokens: signed(summary.completion_tokens),
+            duration_ms: i64::try_from(timing.total.as_millis()).unwrap_or(i64::MAX),
             tokens_per_second: None,
-            dropped: count(room.dropped),
+            dropped: signed(context.dropped),
         };
-        let mut events: Vec<Event> = pieces.into_iter().map(Event::from).collect();
-        events.push(Event::Done(Box::new(outcome(progress.clone(), &summary, answer.origin, room, taken))));
+        let mut events: VecDeque<Event> = pieces.into_iter().map(Event::from).collect();
+        events.push_back(Event::Done(Box::new(result(progress.clone(), &summary, stream.source, context, timing))));
         Some(Self { progress, events })
-    }
-
-    /// Its events, all there at once.
-    pub fn events(self) -> mpsc::Receiver<Event> {
-        let (sender, receiver) = mpsc::channel(self.events.len());
-        for event in self.events {
-            let _ = sender.try_send(event);
-        }
-        receiver
     }
 }
 
 /// How long an answer took.
-struct Taken {
-    whole: Duration,
-    first: Option<Duration>,
+struct Timing {
+    total: Duration,
+    first_token: Option<Duration>,
 }
 
 fn finish(summary: &Summary) -> Finish {
@@ -117,194 +114,219 @@ fn finish(summary: &Summary) -> Finish {
     }
 }
 
-fn outcome(progress: Progress, summary: &Summary, origin: Origin, room: &Room, taken: Taken) -> Outcome {
-    Outcome {
+fn result(
+    progress: Progress,
+    summary: &Summary,
+    source: Source,
+    context: &ContextUsage,
+    timing: Timing,
+) -> GenerationResult {
+    GenerationResult {
         answer: progress.answer,
         generated_code: progress.generated_code,
         explanation: progress.explanation,
         finish: finish(summary),
-        cached: origin != Origin::Model,
+        cached: source != Source::Fresh,
         prompt_tokens: summary.prompt_tokens,
         completion_tokens: summary.completion_tokens,
-        limit: (room.limit > 0).then_some(room.limit),
-        dropped: room.dropped,
-        processing_time: taken.whole.as_secs_f64(),
-        time_to_first_token: taken.first.map(|first| first.as_secs_f64()),
+        limit: context.limit,
+        dropped: context.dropped,
+        processing_time: timing.total.as_secs_f64(),
+        time_to_first_token: timing.first_token.map(|first| first.as_secs_f64()),
         tokens_per_second: progress.tokens_per_second,
     }
 }
 
-pub(super) struct Recording {
-    app: App,
-    accepted: Accepted,
-    answer: String,
+/// Reads the stream of an answer on behalf of the client, event by event, and stores what arrives. Dropping it before the end stores the
+/// answer as cancelled.
+#[derive(Debug)]
+pub(super) struct StreamRecorder {
+    assistant: Assistant,
+    accepted: AcceptedRequest,
+    /// `None` once the answer has ended, so that the model stops before the disk is waited for.
+    stream: Option<Subscriber>,
+    source: Source,
     splitter: Splitter,
-    /// When the first and the latest token came, and how many there were.
+    answer: String,
+    /// Events that the client has not received yet.
+    pending: VecDeque<Event>,
+    /// When the first and the latest token arrived, and how many there were.
     first_token: Option<Instant>,
     last_token: Option<Instant>,
     tokens: usize,
-    /// Bytes of the answer that are on disk.
+    save_timer: Interval,
+    /// Bytes of the answer that are stored, or are being stored.
     saved: usize,
+    /// The write in progress; the next one waits for it.
+    write: Option<JoinHandle<()>>,
+    /// The last event, which is returned when everything is stored.
+    last: Option<Event>,
 }
 
-/// Why the loop ended.
-enum End {
-    Finished(Summary),
-    Broken(Error),
-    CallerLeft,
-    Stopping,
-}
-
-impl Recording {
-    /// Of an answer that has not begun, and is taken apart by `splitter`.
-    pub fn new(app: App, accepted: Accepted, mut splitter: Splitter) -> Self {
-        let answer = accepted.begun.answer.clone();
-        // What is known already is not told again.
+impl StreamRecorder {
+    /// Records `stream`, whose first event was received already; `splitter` is new.
+    pub fn new(assistant: Assistant, accepted: AcceptedRequest, mut splitter: Splitter, stream: Subscriber) -> Self {
+        let answer = accepted.partial.answer.clone();
+        // The client has the partial answer already.
         splitter.push(&answer);
-        let saved = answer.len();
-        Self { app, accepted, answer, splitter, first_token: None, last_token: None, tokens: 0, saved }
-    }
-
-    /// Forwards events until the answer ends or the caller leaves; then writes what came of it.
-    pub async fn run(mut self, mut answer: Listener, events: mpsc::Sender<Event>) {
-        let end = self.forward(&mut answer, &events).await;
-        // The model stops here at the latest, before the disk is asked for anything.
-        let origin = answer.origin;
-        drop(answer);
-        let last = match end {
-            End::Finished(summary) => Some(self.finished(&summary, origin, &events).await),
-            End::Broken(error) => {
-                self.count(false, 0);
-                self.save(Some(Finish::Failed)).await;
-                Some(Event::Failed(error))
-            }
-            End::Stopping => {
-                self.save(Some(Finish::Interrupted)).await;
-                Some(Event::Failed(Error::Stopping))
-            }
-            End::CallerLeft => {
-                self.save(Some(Finish::Cancelled)).await;
-                None
-            }
-        };
-        if let Some(last) = last {
-            // The caller may have left just now; the answer is kept all the same.
-            let _ = events.send(last).await;
+        let mut save_timer = interval(SAVE_INTERVAL);
+        save_timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self {
+            assistant,
+            accepted,
+            source: stream.source,
+            stream: Some(stream),
+            splitter,
+            saved: answer.len(),
+            answer,
+            pending: VecDeque::new(),
+            first_token: None,
+            last_token: None,
+            tokens: 0,
+            save_timer,
+            write: None,
+            last: None,
         }
     }
 
-    async fn forward(&mut self, answer: &mut Listener, events: &mpsc::Sender<Event>) -> End {
-        let mut save = interval(SAVE_EVERY);
-        save.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let stopping = self.app.shutdown.clone();
-        // Waiting for a turn is no idleness; the clock runs from the first sign of work.
-        let mut working = false;
+    /// The next event; the last one when everything is stored. Cancel-safe.
+    pub async fn next(&mut self) -> Event {
         loop {
-            let patience = Duration::from_secs(self.app.settings.current().request_timeout.into());
-            let idle = if working { patience } else { Duration::MAX };
+            if let Some(event) = self.pending.pop_front() {
+                return event;
+            }
+            let Some(stream) = &mut self.stream else {
+                if let Some(write) = &mut self.write {
+                    // A write that failed was logged.
+                    let _ = write.await;
+                    self.write = None;
+                }
+                return self.last.take().unwrap_or(Event::Failed(engine::Error::Stopped.into()));
+            };
+            let limits = self.assistant.wait_limits();
             tokio::select! {
-                () = events.closed() => return End::CallerLeft,
-                () = stopping.cancelled() => return End::Stopping,
-                _ = save.tick() => if self.answer.len() > self.saved { self.save(None).await },
-                event = timeout(idle, answer.next()) => {
-                    working = true;
-                    match event {
-                        Err(_) => return End::Broken(Error::Stalled { seconds: idle.as_secs() }),
-                        Ok(None) => return End::Broken(engine::Error::Stopped.into()),
-                        Ok(Some(Err(error))) => return End::Broken(error.into()),
-                        Ok(Some(Ok(engine::Event::Done(summary)))) => return End::Finished(summary),
-                        Ok(Some(Ok(engine::Event::Started { .. } | engine::Event::Reading { .. }))) => {}
-                        Ok(Some(Ok(engine::Event::Text { text, .. }))) => {
-                            self.last_token = Some(Instant::now());
-                            self.first_token = self.first_token.or(self.last_token);
-                            self.tokens += 1;
-                            self.answer.push_str(&text);
-                            let pieces = self.splitter.push(&text);
-                            if send(pieces, events).await.is_err() {
-                                return End::CallerLeft;
-                            }
-                        }
+                _ = self.save_timer.tick() => {
+                    if self.answer.len() > self.saved && self.write.as_ref().is_none_or(JoinHandle::is_finished) {
+                        self.save(None);
                     }
                 }
+                event = stream.next_within(&limits) => match event {
+                    Ok(StreamEvent::Delta { text, .. }) => self.receive(&text),
+                    Ok(StreamEvent::Done(summary)) => self.complete(&summary),
+                    Ok(StreamEvent::Accepted(_) | StreamEvent::Prefill) => {}
+                    Err(interrupted) => self.fail(interrupted.into()),
+                },
             }
         }
     }
 
-    async fn finished(&mut self, summary: &Summary, origin: Origin, events: &mpsc::Sender<Event>) -> Event {
-        // Left or not: what follows concerns the record too.
-        let _ = send(self.splitter.finish(), events).await;
-        let mut progress = self.progress(Some(finish(summary)));
-        progress.completion_tokens = self.accepted.begun.tokens + count(summary.completion_tokens);
-        progress.prompt_tokens = count(summary.prompt_tokens);
-        self.accepted.room.prompt_tokens = summary.prompt_tokens;
-        // The speed of an answer that was made for somebody else says nothing.
-        progress.tokens_per_second =
-            (origin == Origin::Model).then(|| speed(summary.completion_tokens, summary.decode)).flatten();
-        self.write(progress.clone()).await;
-        if origin == Origin::Model {
-            self.count(true, summary.reused_tokens);
-        }
-        let first = self.first_token.map(|first| first - self.accepted.asked);
-        let taken = Taken { whole: self.accepted.asked.elapsed(), first };
-        Event::Done(Box::new(outcome(progress, summary, origin, &self.accepted.room, taken)))
+    fn receive(&mut self, text: &str) {
+        self.last_token = Some(Instant::now());
+        self.first_token = self.first_token.or(self.last_token);
+        self.tokens += 1;
+        self.answer.push_str(text);
+        self.pending.extend(self.splitter.push(text).into_iter().map(Event::from));
     }
 
-    /// Counts this answer of the model.
-    fn count(&self, success: bool, reused_tokens: usize) {
-        let speed = self.first_token.zip(self.last_token).and_then(|(first, last)| speed(self.tokens, last - first));
-        self.app.metrics.answered(&Answered {
+    fn complete(&mut self, summary: &Summary) {
+        self.stream = None;
+        self.pending.extend(self.splitter.finish().into_iter().map(Event::from));
+        let mut progress = self.progress(Some(finish(summary)));
+        progress.completion_tokens = self.accepted.partial.tokens + signed(summary.completion_tokens);
+        progress.prompt_tokens = signed(summary.prompt_tokens);
+        self.accepted.context.prompt_tokens = summary.prompt_tokens;
+        // The speed of an answer that was generated for another request says nothing about this one.
+        progress.tokens_per_second = (self.source == Source::Fresh)
+            .then(|| tokens_per_second(summary.completion_tokens, summary.decode))
+            .flatten();
+        if self.source == Source::Fresh {
+            self.record_metrics(true, summary.reused_tokens);
+        }
+        self.store(progress.clone());
+        let first_token = self.first_token.map(|first| first - self.accepted.requested_at);
+        let timing = Timing { total: self.accepted.requested_at.elapsed(), first_token };
+        let result = result(progress, summary, self.source, &self.accepted.context, timing);
+        self.last = Some(Event::Done(Box::new(result)));
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.stream = None;
+        if matches!(error, Error::ShuttingDown) {
+            self.save(Some(Finish::Interrupted));
+        } else {
+            self.record_metrics(false, 0);
+            self.save(Some(Finish::Failed));
+        }
+        self.last = Some(Event::Failed(error));
+    }
+
+    fn record_metrics(&self, success: bool, reused_tokens: usize) {
+        let requested_at = self.accepted.requested_at;
+        self.assistant.metrics.answered(&Answered {
             model_type: self.accepted.kind.as_str(),
             success,
-            duration: self.accepted.asked.elapsed(),
-            first_token: self.first_token.map(|first| first - self.accepted.asked),
-            tokens_per_second: speed,
-            prompt_tokens: self.accepted.room.prompt_tokens as u64,
+            duration: requested_at.elapsed(),
+            first_token: self.first_token.map(|first| first - requested_at),
+            tokens_per_second: self.speed(),
+            prompt_tokens: self.accepted.context.prompt_tokens as u64,
             reused_tokens: reused_tokens as u64,
             completion_tokens: self.tokens as u64,
         });
     }
 
-    async fn save(&mut self, finish: Option<Finish>) {
+    fn save(&mut self, finish: Option<Finish>) {
         if finish.is_some() {
-            // What the splitter still holds belongs to the record, though nobody listens any more.
+            // What the splitter still holds back belongs to the stored answer, though the client does not get it any more.
             self.splitter.finish();
         }
         let progress = self.progress(finish);
-        self.write(progress).await;
+        self.store(progress);
     }
 
-    async fn write(&mut self, progress: Progress) {
+    /// Starts to store the answer as it is, after the write in progress. The process waits for it at shutdown.
+    fn store(&mut self, progress: Progress) {
         self.saved = progress.answer.len();
-        if let Err(error) = self.app.store.update_message(&self.accepted.message_id, progress).await {
-            tracing::error!(%error, message_id = %self.accepted.message_id, "could not keep an answer");
-        }
+        let (store, id, earlier) = (self.assistant.store.clone(), self.accepted.message_id.clone(), self.write.take());
+        self.write = Some(self.assistant.tasks.spawn(async move {
+            if let Some(earlier) = earlier {
+                let _ = earlier.await;
+            }
+            if let Err(error) = store.update_message(&id, progress).await {
+                tracing::error!(%error, message_id = %id, "could not store an answer");
+            }
+        }));
     }
 
     fn progress(&self, finish: Option<Finish>) -> Progress {
+        let AcceptedRequest { context, partial, requested_at, .. } = &self.accepted;
         Progress {
             answer: self.answer.clone(),
             generated_code: self.splitter.code().to_owned(),
             explanation: self.splitter.explanation().to_owned(),
             finish,
-            prompt_tokens: count(self.accepted.room.prompt_tokens),
-            completion_tokens: self.accepted.begun.tokens + count(self.tokens),
-            duration_ms: i64::try_from(self.accepted.asked.elapsed().as_millis())
+            prompt_tokens: signed(context.prompt_tokens),
+            completion_tokens: partial.tokens + signed(self.tokens),
+            duration_ms: i64::try_from(requested_at.elapsed().as_millis())
                 .unwrap_or(i64::MAX)
-                .saturating_add(self.accepted.begun.duration_ms),
-            tokens_per_second: self
-                .first_token
-                .zip(self.last_token)
-                .and_then(|(first, last)| speed(self.tokens, last - first)),
-            dropped: count(self.accepted.room.dropped),
+                .saturating_add(partial.duration_ms),
+            tokens_per_second: self.speed(),
+            dropped: signed(context.dropped),
         }
+    }
+
+    fn speed(&self) -> Option<f64> {
+        let (first, last) = self.first_token.zip(self.last_token)?;
+        tokens_per_second(self.tokens, last - first)
     }
 }
 
-async fn send(pieces: Vec<Piece>, events: &mpsc::Sender<Event>) -> Result<(), mpsc::error::SendError<Event>> {
-    for piece in pieces {
-        events.send(Event::from(piece)).await?;
+impl Drop for StreamRecorder {
+    fn drop(&mut self) {
+        // The client has gone before the end.
+        if self.stream.take().is_some() && tokio::runtime::Handle::try_current().is_ok() {
+            self.save(Some(Finish::Cancelled));
+        }
     }
-    Ok(())
 }
 
 impl From<Piece> for Event {
@@ -316,12 +338,6 @@ impl From<Piece> for Event {
     }
 }
 
-/// Tokens per second between the first token and the last; the first one's time is the prompt's.
-fn speed(tokens: usize, decode: Duration) -> Option<f64> {
-    let seconds = decode.as_secs_f64();
-    (tokens > 1 && seconds > 0.0).then(|| (tokens - 1) as f64 / seconds)
-}
-
-fn count(tokens: usize) -> i64 {
+fn signed(tokens: usize) -> i64 {
     i64::try_from(tokens).unwrap_or(i64::MAX)
 }

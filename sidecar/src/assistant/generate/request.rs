@@ -5,10 +5,10 @@ use utoipa::ToSchema;
 
 use super::markdown_splitter;
 use super::task::ModelType;
+use crate::assistant::Error;
 use crate::assistant::profiles::profile::{CodeStyle, Detail, ProfileFields};
 use crate::base::i18n::Message;
 use crate::base::validation::Invalid;
-use crate::error::Error;
 
 /// The body of `POST /api/v1/generate-code` and its streaming form.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -100,7 +100,7 @@ const MOST_FILE_CHARACTERS: usize = 100_000;
 
 /// A question whose every part is within its bounds.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Ask {
+pub struct GenerationRequest {
     /// What to do.
     pub kind: ModelType,
     /// What to write.
@@ -121,8 +121,8 @@ pub struct Ask {
     pub top_p: f32,
     /// 1 to 4096.
     pub max_tokens: u32,
-    /// Wishes about the code, where they were uttered.
-    pub wishes: Wishes,
+    /// CodeOptions about the code, where they were uttered.
+    pub options: CodeOptions,
     /// The conversation to go on with.
     pub conversation_id: Option<String>,
     /// The message whose place this takes.
@@ -137,7 +137,7 @@ pub struct Ask {
 
 /// What the code should have (`true`), should not have (`false`), or may have; and how it should be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wishes {
+pub struct CodeOptions {
     /// Comments.
     pub comments: Option<bool>,
     /// Docstrings.
@@ -152,7 +152,7 @@ pub struct Wishes {
     pub project: Option<String>,
 }
 
-impl TryFrom<GenerateRequest> for Ask {
+impl TryFrom<GenerateRequest> for GenerationRequest {
     type Error = Error;
 
     fn try_from(request: GenerateRequest) -> Result<Self, Error> {
@@ -164,7 +164,7 @@ impl TryFrom<GenerateRequest> for Ask {
     }
 }
 
-impl Ask {
+impl GenerationRequest {
     /// The question of a request; what is wrong with it is noted in `invalid`. A question may be blank here, as one that is
     /// still being written.
     pub fn checked(request: GenerateRequest, invalid: &mut Invalid) -> Self {
@@ -182,18 +182,18 @@ impl Ask {
             kind: request.model_type.unwrap_or_default(),
             question: request.user_question,
             code_context: given(request.code_context),
-            language: split::canonical(request.language.as_deref().unwrap_or("python")),
+            language: markdown_splitter::canonical(request.language.as_deref().unwrap_or("python")),
             file_path: given(request.file_path),
             files,
             profile,
             temperature,
             top_p,
             max_tokens,
-            wishes: Wishes {
+            options: CodeOptions {
                 comments: request.include_comments,
                 docstrings: request.include_docstring,
                 type_hints: request.include_type_hints,
-                ..Wishes::default()
+                ..CodeOptions::default()
             },
             conversation_id: request.conversation_id,
             // Who asks again wants another answer.

@@ -33,7 +33,7 @@ const MOST: usize = 100;
 
 /// What reading the code finds, without any model: errors, then what is risky, slow and untidy. Work for the processor.
 #[must_use]
-pub fn facts(code: &str, language: &str) -> Vec<Finding> {
+pub fn lint(code: &str, language: &str) -> Vec<Finding> {
     let found = check::validate(&Submission { kind: Kind::All, ..Submission::new(code, language) });
     let lists = [found.syntax_errors, found.security_issues, found.performance_warnings, found.style_issues];
     let worth_saying = lists.into_iter().flatten().filter(|finding| finding.severity > Severity::Info);
@@ -54,7 +54,7 @@ pub fn parse(review: &str, lines: u32) -> Vec<Finding> {
 
 /// Facts, and what a review says beyond them: a model is told the facts, and small ones repeat them.
 #[must_use]
-pub fn together(facts: Vec<Finding>, review: Vec<Finding>) -> Vec<Finding> {
+pub fn merge(facts: Vec<Finding>, review: Vec<Finding>) -> Vec<Finding> {
     let known = |finding: &Finding| {
         facts.iter().any(|fact| fact.line == finding.line && fact.message.eq_ignore_ascii_case(&finding.message))
     };
@@ -158,7 +158,7 @@ mod tests {
         };
         let review =
             parse("- Line 3: possible injection\n- Line 3: the name is unclear\n- Line 4: Possible injection", 10);
-        let told = together(vec![fact.clone()], review.clone());
+        let told = merge(vec![fact.clone()], review.clone());
         assert_eq!(told, [fact, review[1].clone(), review[2].clone()]);
     }
 

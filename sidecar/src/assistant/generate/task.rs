@@ -30,7 +30,7 @@ pub enum ModelType {
 
 /// The shape of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
+pub enum AnswerShape {
     /// One block of code, and words about it.
     CodeAndWords,
     /// Words; code in them is a quotation.
@@ -75,17 +75,17 @@ impl ModelType {
 
     /// The shape of its answers.
     #[must_use]
-    pub fn shape(self) -> Shape {
+    pub fn shape(self) -> AnswerShape {
         match self {
-            Self::CodeExplanation => Shape::Words,
-            Self::CodeReview => Shape::Findings,
-            _ => Shape::CodeAndWords,
+            Self::CodeExplanation => AnswerShape::Words,
+            Self::CodeReview => AnswerShape::Findings,
+            _ => AnswerShape::CodeAndWords,
         }
     }
 
     /// Whether what can be found out about the code by reading it belongs into the prompt.
     #[must_use]
-    pub fn wants_facts(self) -> bool {
+    pub fn uses_diagnostics(self) -> bool {
         matches!(self, Self::CodeReview | Self::BugFix)
     }
 

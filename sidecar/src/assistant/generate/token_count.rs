@@ -1,58 +1,63 @@
-//! How much room a question would take in the model's window, without asking it.
+//! Counts the tokens that a question would take of the model's context, without sending it.
 
 use engine::Prompt;
 
-use super::request::Ask;
-use crate::error::Error;
-use crate::http::state::App;
-use crate::inference::router::Candidate;
+use super::request::GenerationRequest;
+use crate::assistant::{Assistant, Error};
+use crate::inference::Target;
 
-/// What a question takes of the model's window.
+/// What a question takes of the context.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Measure {
+pub struct TokenCount {
     /// Tokens of the whole prompt, without what would be left out of it.
     pub prompt_tokens: usize,
-    /// Tokens that prompt and answer may have together; 0 where nobody tells.
-    pub limit: usize,
+    /// Tokens that prompt and answer may have together; `None` where a remote server does not report it.
+    pub limit: Option<usize>,
     /// Earlier messages that would be left out.
     pub dropped: usize,
-    /// Whether the question with its code and files has room at all.
+    /// Whether the question fits with its code and files.
     pub fits: bool,
-    /// Whether the model itself has counted; a remote server's tokens are estimated.
+    /// Whether the model's tokenizer counted; a remote server's tokens are estimated.
     pub exact: bool,
     /// Tokens of each file, in their order.
     pub files: Vec<usize>,
 }
 
-/// Bytes that make a token, roughly.
-const BYTES_OF_TOKEN: usize = 4;
+/// Bytes of a token, roughly.
+const BYTES_PER_TOKEN: usize = 4;
 
-impl App {
-    /// Lays the prompt of a question out, and counts.
+impl Assistant {
+    /// Builds the prompt of a question, and counts its tokens.
     ///
     /// # Errors
     /// What is wrong with the question, or why no model can count.
-    pub async fn measure(&self, owner: &str, ask: Ask) -> Result<Measure, Error> {
-        let (candidate, request) = self.lay_out(owner, &ask, String::new()).await?;
-        let room = self.room(&candidate, request.prompt).await?;
-        let mut files = Vec::with_capacity(ask.files.len());
-        for file in ask.files {
-            files.push(self.room(&candidate, Prompt::Text(file.content)).await?.prompt_tokens);
+    pub async fn count_tokens(&self, owner: &str, request: GenerationRequest) -> Result<TokenCount, Error> {
+        let (target, prompt) = self.build_request(owner, &request, String::new()).await?;
+        let count = self.count_prompt(&target, prompt.prompt).await?;
+        let mut files = Vec::with_capacity(request.files.len());
+        for file in request.files {
+            files.push(self.count_prompt(&target, Prompt::Text(file.content)).await?.prompt_tokens);
         }
-        Ok(Measure { files, ..room })
+        Ok(TokenCount { files, ..count })
     }
 
-    async fn room(&self, candidate: &Candidate, prompt: Prompt) -> Result<Measure, Error> {
-        let limit = candidate.model.context as usize;
-        let estimate = bytes(&prompt).div_ceil(BYTES_OF_TOKEN);
-        let counted = Measure { prompt_tokens: 0, limit, dropped: 0, fits: true, exact: true, files: Vec::new() };
-        match self.backend.count(candidate, prompt).await {
-            Some(Ok(engine::Counted { tokens, dropped })) => Ok(Measure { prompt_tokens: tokens, dropped, ..counted }),
+    async fn count_prompt(&self, target: &Target, prompt: Prompt) -> Result<TokenCount, Error> {
+        let estimate = bytes(&prompt).div_ceil(BYTES_PER_TOKEN);
+        let count = TokenCount {
+            prompt_tokens: 0,
+            limit: target.context(),
+            dropped: 0,
+            fits: true,
+            exact: true,
+            files: Vec::new(),
+        };
+        match self.router.count(target, prompt).await {
+            Some(Ok(engine::Counted { tokens, dropped })) => Ok(TokenCount { prompt_tokens: tokens, dropped, ..count }),
             Some(Err(engine::Error::ContextTooLong { tokens, .. })) => {
-                Ok(Measure { prompt_tokens: tokens, fits: false, ..counted })
+                Ok(TokenCount { prompt_tokens: tokens, fits: false, ..count })
             }
             Some(Err(error)) => Err(error.into()),
-            None => Ok(Measure { prompt_tokens: estimate, exact: false, ..counted }),
+            None => Ok(TokenCount { prompt_tokens: estimate, exact: false, ..count }),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 /// Takes an answer piece by piece, and lets through what is certainly before every stop string.
 #[derive(Debug)]
-pub struct Stops {
+pub struct StopSequences {
     strings: Vec<String>,
     /// What may be the beginning of a stop string.
     held: String,
@@ -10,14 +10,14 @@ pub struct Stops {
 
 /// What became of a piece.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Cut {
+pub struct StopMatch {
     /// What can be shown.
     pub text: String,
     /// Whether a stop string follows it.
     pub stopped: bool,
 }
 
-impl Stops {
+impl StopSequences {
     /// Of these strings. Empty ones, which every text contains, count as none.
     #[must_use]
     pub fn new(mut strings: Vec<String>) -> Self {
@@ -26,17 +26,17 @@ impl Stops {
     }
 
     /// The next piece.
-    pub fn push(&mut self, piece: String) -> Cut {
+    pub fn push(&mut self, piece: String) -> StopMatch {
         if self.strings.is_empty() {
-            return Cut { text: piece, stopped: false };
+            return StopMatch { text: piece, stopped: false };
         }
         self.held += &piece;
         if let Some(at) = self.strings.iter().filter_map(|string| self.held.find(string.as_str())).min() {
             self.held.truncate(at);
-            return Cut { text: std::mem::take(&mut self.held), stopped: true };
+            return StopMatch { text: std::mem::take(&mut self.held), stopped: true };
         }
         let rest = self.held.split_off(self.certain());
-        Cut { text: std::mem::replace(&mut self.held, rest), stopped: false }
+        StopMatch { text: std::mem::replace(&mut self.held, rest), stopped: false }
     }
 
     /// What was held back, when nothing follows.
@@ -59,10 +59,10 @@ mod tests {
 
     /// What is let through of these pieces, each with its own piece, and whether they were stopped.
     fn through(strings: &[&str], pieces: &[&str]) -> (Vec<String>, bool) {
-        let mut stops = Stops::new(strings.iter().map(|&string| string.to_owned()).collect());
+        let mut stops = StopSequences::new(strings.iter().map(|&string| string.to_owned()).collect());
         let mut texts = Vec::new();
         for piece in pieces {
-            let Cut { text, stopped } = stops.push((*piece).to_owned());
+            let StopMatch { text, stopped } = stops.push((*piece).to_owned());
             texts.push(text);
             if stopped {
                 return (texts, true);

@@ -8,10 +8,10 @@ use super::example::Request;
 use super::schema::Shape;
 use super::{example, markdown, schema};
 use crate::base::i18n::Language;
+use crate::http::BODY_LIMIT;
 use crate::http::error::ErrorCode;
 use crate::http::middleware::route_aliases;
 use crate::http::routes::check;
-use crate::http::{BODY_LIMIT, error};
 use crate::settings::Settings;
 
 /// The groups in the order of the page: tag, Korean and English title. Tags that are not here come last, as they are.
@@ -103,7 +103,7 @@ fn contents(document: &Json, language: Language) -> Value {
         Settings::default();
     let errors = MEANINGS.map(|(code, korean, english)| {
         let meaning = if language == Language::Korean { korean } else { english };
-        context! { status => problem::status(code).as_u16(), code => code.as_str(), meaning }
+        context! { status => code.status().as_u16(), code => code.as_str(), meaning }
     });
     let schemas = &document["components"]["schemas"];
     context! {
@@ -182,7 +182,8 @@ fn operation((method, path, operation): (&str, &str, &Json), document: &Json, la
             description => shape.description(), fields => shape.fields(language),
         }
     });
-    let other_names = aliases::ALIASES.iter().filter(|(_, documented)| *documented == path).map(|(alias, _)| *alias);
+    let other_names =
+        route_aliases::ALIASES.iter().filter(|(_, documented)| *documented == path).map(|(alias, _)| *alias);
     context! {
         id => text(&operation["operationId"]), method, path, open, curl, body, responses,
         summary => text(&operation["summary"]), description => text(&operation["description"]),

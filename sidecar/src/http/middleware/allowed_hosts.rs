@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 /// The hosts that a request may name.
 #[derive(Debug, Clone)]
-pub struct Hosts {
+pub struct AllowedHosts {
     listening: IpAddr,
     trusted: Arc<[String]>,
 }
 
-impl Hosts {
+impl AllowedHosts {
     /// For a server that listens on `listening`, and that the user lets answer to the names in `trusted`.
     #[must_use]
     pub fn new(listening: IpAddr, trusted: &[String]) -> Self {
@@ -57,7 +57,7 @@ mod tests {
     fn foreign_names_are_refused_on_whatever_address_is_listened() {
         for listening in ["127.0.0.1", "::1", "0.0.0.0", "::", "192.168.0.7"] {
             for trusted in [&[][..], &["hapa.example".to_owned()]] {
-                let hosts = Hosts::new(listening.parse().unwrap(), trusted);
+                let hosts = AllowedHosts::new(listening.parse().unwrap(), trusted);
                 for host in OURS {
                     assert!(hosts.accepts(host), "{host} on {listening}");
                 }
@@ -78,7 +78,11 @@ mod tests {
             ("0.0.0.0", "192.168.0.7:8000", true),
             ("::", "[2001:db8::1]:8000", true),
         ] {
-            assert_eq!(Hosts::new(listening.parse().unwrap(), &[]).accepts(host), accepted, "{host} on {listening}");
+            assert_eq!(
+                AllowedHosts::new(listening.parse().unwrap(), &[]).accepts(host),
+                accepted,
+                "{host} on {listening}"
+            );
         }
     }
 }

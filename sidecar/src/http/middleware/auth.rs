@@ -11,12 +11,11 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 
-use crate::access::keys::{Caller, KeyProblem, Permission};
-use crate::access::rate_limit::{Kind, Place, Standing};
-use crate::error::Error;
-use crate::http::error::Rejection;
-use crate::http::state::App;
-use crate::http::{extract, language};
+use crate::access::keys::{Caller, Permission};
+use crate::access::rate_limit::{Kind, LimitStatus, Place};
+use crate::http::error::{ApiError, Reason};
+use crate::http::extract;
+use crate::http::state::AppState;
 
 /// Where a request comes from: the other end of its connection.
 #[derive(Debug, Clone, Copy)]
@@ -53,50 +52,48 @@ impl Takes {
     /// Whether a body with these headers is declared so.
     fn accepts(self, headers: &HeaderMap) -> bool {
         match self {
-            Self::Json => body::is_json(headers),
-            Self::File => body::is_file(headers),
+            Self::Json => extract::is_json(headers),
+            Self::File => extract::is_file(headers),
         }
     }
 
-    fn refused(self) -> Error {
+    fn refused(self) -> ApiError {
         match self {
-            Self::Json => Error::NotJson,
-            Self::File => Error::NotBytes,
+            Self::Json => ApiError::NotJson,
+            Self::File => ApiError::NotOctetStream,
         }
     }
 }
 
 /// Refuses what a web page elsewhere could send: a host name that is not this machine's, or an origin that is not trusted.
-pub async fn known_host_and_origin(State(app): State<App>, request: Request, next: Next) -> Response {
+pub async fn known_host_and_origin(State(app): State<AppState>, request: Request, next: Next) -> Response {
     let headers = request.headers();
-    let language = language::of(headers);
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     // HTTP/2 sends the host as part of the address.
     let host = headers.get(header::HOST).map(text).or_else(|| request.uri().authority().map(ToString::to_string));
     let host = host.unwrap_or_default();
     if !app.hosts.accepts(&host) {
-        return Rejection { error: Error::ForeignOrigin(host), language }.into_response();
+        return ApiError::UntrustedOrigin(host).into_response();
     }
     let origin = headers.get(header::ORIGIN).map(text);
     if let Some(origin) = origin.filter(|origin| !app.origins.contains(origin)) {
-        return Rejection { error: Error::ForeignOrigin(origin), language }.into_response();
+        return ApiError::UntrustedOrigin(origin).into_response();
     }
     next.run(request).await
 }
 
 /// Lets requests pass whose key has the permission and is within its limits, and notes the caller for the handler.
-pub async fn permitted(State((app, access)): State<(App, Access)>, mut request: Request, next: Next) -> Response {
-    let language = language::of(request.headers());
+pub async fn permitted(State((app, access)): State<(AppState, Access)>, mut request: Request, next: Next) -> Response {
     let declared = request.body().is_end_stream() || access.takes.accepts(request.headers());
     let what = What { peer: Peer::of(&request), declared };
     let (caller, standing, place) = match admit(&app, request.headers(), what, access).await {
         Ok(admitted) => admitted,
-        Err(error) => return Rejection { error, language }.into_response(),
+        Err(error) => return error.into_response(),
     };
     request.extensions_mut().insert(caller);
     let mut response = next.run(request).await;
     if let Some(standing) = standing {
-        standing.tell(response.headers_mut());
+        standing.insert_into(response.headers_mut());
     }
     match place {
         // The stream is open until its body has gone out or its client has.
@@ -114,11 +111,11 @@ struct What {
 
 /// The checks in the contract's order: key, permission, limit, and then whether a body may be read at all.
 async fn admit(
-    app: &App,
+    app: &AppState,
     headers: &HeaderMap,
     what: What,
     access: Access,
-) -> Result<(Caller, Option<Standing>, Option<Place>), Error> {
+) -> Result<(Caller, Option<LimitStatus>, Option<Place>), ApiError> {
     let caller = app.keys.caller(sent_key(headers)).await?;
     caller.require(access.permission)?;
     let standing = app.limits.count(&caller, what.peer, access.kind)?;
@@ -130,7 +127,7 @@ async fn admit(
 }
 
 /// Lets requests pass that come from this machine, and others with an admin's key.
-pub async fn local_or_admin(State(app): State<App>, request: Request, next: Next) -> Response {
+pub async fn local_or_admin(State(app): State<AppState>, request: Request, next: Next) -> Response {
     if Peer::of(&request).is_loopback() {
         return next.run(request).await;
     }
@@ -142,9 +139,9 @@ pub async fn local_or_admin(State(app): State<App>, request: Request, next: Next
     .await
 }
 
-impl Standing {
+impl LimitStatus {
     /// Says in the headers of an answer how the limits stand.
-    pub fn tell(self, headers: &mut HeaderMap) {
+    pub fn insert_into(self, headers: &mut HeaderMap) {
         headers.insert("ratelimit-limit", self.limit.into());
         headers.insert("ratelimit-remaining", self.remaining.into());
         headers.insert("ratelimit-reset", self.reset.into());
@@ -169,10 +166,9 @@ fn sent_key(headers: &HeaderMap) -> Option<&str> {
 }
 
 impl<S: Sync> FromRequestParts<S> for Caller {
-    type Rejection = Rejection;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
-        let language = language::of(&parts.headers);
-        parts.extensions.get().cloned().ok_or(Rejection { error: Error::Key(KeyProblem::Missing), language })
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get().cloned().ok_or(ApiError::Unauthorized(Reason::KeyMissing))
     }
 }

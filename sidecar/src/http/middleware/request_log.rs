@@ -10,11 +10,11 @@ use futures_util::{StreamExt, stream};
 
 use super::auth::keep_with;
 use super::request_id::RequestId;
-use crate::http::error;
+use crate::base::time::now;
 use crate::http::error::ErrorCode;
-use crate::http::state::App;
+use crate::http::state::AppState;
 use crate::metrics::Metrics;
-use crate::store::{Incident, now};
+use crate::store::Incident;
 
 /// A request that takes longer than this until its response begins is marked in the log.
 const SLOW_MS: u64 = 2000;
@@ -30,7 +30,7 @@ fn watches(method: &str, endpoint: &str) -> bool {
 
 /// The error in a response, for those who count.
 #[derive(Debug, Clone)]
-pub struct Failure {
+pub struct ResponseError {
     /// The API's word for it.
     pub code: ErrorCode,
     /// The id under which it is in the log, if it is.
@@ -40,7 +40,7 @@ pub struct Failure {
 /// Who counts the errors of a request: those of its response, and those that come when the response has begun.
 #[derive(Debug, Clone)]
 pub struct Witness {
-    app: App,
+    app: AppState,
     method: String,
     endpoint: String,
     /// The request's id.
@@ -49,14 +49,14 @@ pub struct Witness {
 
 impl Witness {
     /// Counts an error, and keeps it for the owner to see.
-    pub fn note(&self, failure: Failure) {
+    pub fn note(&self, failure: ResponseError) {
         self.app.metrics.error(failure.code.as_str(), &self.endpoint);
-        let status = problem::status(failure.code).as_u16();
+        let status = failure.code.status().as_u16();
         // Strangers and misspelt addresses would fill the table.
         if matches!(status, 401 | 403 | 404 | 405) {
             return;
         }
-        self.app.incidents.note(Incident {
+        self.app.error_log.note(Incident {
             at: now(),
             code: failure.code.as_str().into(),
             status: status.into(),
@@ -69,7 +69,7 @@ impl Witness {
 }
 
 /// Counts a request, and logs it with its id.
-pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
+pub async fn observe(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().as_str().to_owned();
     let endpoint = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
@@ -88,9 +88,9 @@ pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -
     if !watches(&method, &endpoint) {
         app.metrics.tally_request();
     }
-    app.stats.note(known(&method), &endpoint, status, duration);
+    app.latency.note(known(&method), &endpoint, status, duration);
     log(&method, &endpoint, status, u64::try_from(duration.as_millis()).unwrap_or(u64::MAX), &id);
-    if let Some(failure) = response.extensions().get::<Failure>() {
+    if let Some(failure) = response.extensions().get::<ResponseError>() {
         witness.note(failure.clone());
     }
     let span = tracing::Span::current();

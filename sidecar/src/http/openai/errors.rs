@@ -1,10 +1,5 @@
 //! Errors in the shape that OpenAI's clients know, for every answer below `/v1`, whichever layer refused the request.
 
-use axum::Json;
-use axum::extract::Request;
-use axum::http::{StatusCode, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -81,22 +76,4 @@ fn kind(code: ErrorCode) -> &'static str {
         ErrorCode::InternalServerError | ErrorCode::BadGateway | ErrorCode::ServiceUnavailable => "server_error",
         _ => "invalid_request_error",
     }
-}
-
-/// Says errors of requests below `/v1` in their own shape. A value that is not valid is a 400 there.
-pub async fn translated(request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    let ours = path == "/v1" || path.starts_with("/v1/");
-    let response = next.run(request).await;
-    if !ours {
-        return response;
-    }
-    let Some(problem) = response.extensions().get::<Problem>() else { return response };
-    let body = Json(OpenAiError::from(problem)).into_response().into_body();
-    let (mut head, _) = response.into_parts();
-    if head.status == StatusCode::UNPROCESSABLE_ENTITY {
-        head.status = StatusCode::BAD_REQUEST;
-    }
-    head.headers.remove(header::CONTENT_LENGTH);
-    Response::from_parts(head, body)
 }

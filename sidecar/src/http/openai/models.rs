@@ -7,11 +7,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::OpenAiError;
-use crate::base::i18n::Language;
-use crate::error::Error;
-use crate::http::error::Rejection;
+use crate::http::error::ApiError;
 use crate::http::extract::Id;
-use crate::http::state::App;
+use crate::http::state::AppState;
 
 /// The models that can be asked.
 #[derive(Debug, Serialize, ToSchema)]
@@ -46,7 +44,7 @@ pub struct ModelCard {
         (status = "4XX", description = "The request was refused", body = OpenAiError),
     )
 )]
-pub async fn list_models(State(app): State<App>) -> Json<ModelList> {
+pub async fn list_models(State(app): State<AppState>) -> Json<ModelList> {
     Json(ModelList { object: "list", data: card(&app).await.into_iter().collect() })
 }
 
@@ -58,17 +56,13 @@ pub async fn list_models(State(app): State<App>) -> Json<ModelList> {
         (status = "4XX", description = "The request was refused", body = OpenAiError),
     )
 )]
-pub async fn retrieve_model(
-    State(app): State<App>,
-    language: Language,
-    Id(id): Id,
-) -> Result<Json<ModelCard>, Rejection> {
-    let card = card(&app).await.filter(|card| card.id == id).ok_or(Error::NotFound);
-    card.map(Json).map_err(language.rejection())
+pub async fn retrieve_model(State(app): State<AppState>, Id(id): Id) -> Result<Json<ModelCard>, ApiError> {
+    let card = card(&app).await.filter(|card| card.id == id).ok_or(ApiError::NotFound);
+    card.map(Json)
 }
 
-async fn card(app: &App) -> Option<ModelCard> {
-    let model = app.backend.candidate(Lane::Chat).await.ok()?.model;
+async fn card(app: &AppState) -> Option<ModelCard> {
+    let model = app.assistant.router.select(Lane::Chat).await.ok()?.model;
     let age = i64::try_from(app.started.elapsed().as_secs()).unwrap_or_default();
     let created = jiff::Timestamp::now().as_second() - age;
     Some(ModelCard { id: model.name, object: "model", created, owned_by: "hapa" })

@@ -7,11 +7,11 @@ use utoipa::ToSchema;
 use super::stream::Heard;
 use super::string_or_array::{Content, Texts};
 use crate::assistant::generate::ModelType;
-use crate::assistant::raw::Wish;
+use crate::assistant::raw::RawRequest;
 use crate::base::i18n::Message as Words;
 use crate::base::validation::Invalid;
-use crate::error::Error;
-use crate::http::state::App;
+use crate::http::error::ApiError;
+use crate::http::state::AppState;
 
 /// The greatest whole number that every JSON parser reads as it is.
 const EXACT: i64 = 9_007_199_254_740_991;
@@ -227,7 +227,7 @@ impl ChatRequest {
     ///
     /// # Errors
     /// Fields that cannot be done as they say.
-    pub async fn wish(self, app: &App) -> Result<Wish, Error> {
+    pub async fn wish(self, app: &AppState) -> Result<RawRequest, ApiError> {
         let mut invalid = Invalid::default();
         if self.messages.is_empty() {
             invalid.add("messages", Words::new("비어 있을 수 없습니다", "must not be empty"));
@@ -243,7 +243,7 @@ impl ChatRequest {
         for (index, message) in self.messages.into_iter().enumerate() {
             let text = message.content.map_or(Ok(String::new()), Content::into_text);
             let text = text.unwrap_or_else(|part| {
-                let problem = Words::new("글만 읽을 수 있습니다", "only text can be read");
+                let problem = Words::new("텍스트만 지원합니다", "only text is supported");
                 invalid.add(format!("messages[{index}].content[{part}]"), problem);
                 String::new()
             });
@@ -275,7 +275,7 @@ impl CompletionRequest {
     ///
     /// # Errors
     /// Fields that cannot be done as they say.
-    pub async fn wish(self, app: &App) -> Result<Wish, Error> {
+    pub async fn wish(self, app: &AppState) -> Result<RawRequest, ApiError> {
         let mut invalid = Invalid::default();
         if self.echo == Some(true) {
             invalid.add("echo", Words::new("false여야 합니다", "must be false"));
@@ -288,8 +288,11 @@ impl CompletionRequest {
             String::new()
         });
         let suffix = self.suffix.filter(|suffix| !suffix.is_empty());
-        if suffix.is_some() && !app.backend.candidate(Lane::Completion).await?.model.fills {
-            let problem = Words::new("이 모델은 빈 곳을 채울 수 없습니다", "this model cannot fill a gap in a text");
+        if suffix.is_some() && !app.assistant.router.select(Lane::Completion).await?.model.fills {
+            let problem = Words::new(
+                "이 모델은 FIM(중간 채우기)을 지원하지 않습니다",
+                "this model does not support fill-in-the-middle",
+            );
             invalid.add("suffix", problem);
         }
         let (kind, prompt) = match suffix {
@@ -316,7 +319,13 @@ impl CompletionRequest {
 }
 
 impl Common {
-    async fn wish(self, app: &App, mut invalid: Invalid, kind: ModelType, prompt: Prompt) -> Result<Wish, Error> {
+    async fn wish(
+        self,
+        app: &AppState,
+        mut invalid: Invalid,
+        kind: ModelType,
+        prompt: Prompt,
+    ) -> Result<RawRequest, ApiError> {
         let temperature = invalid.within("temperature", self.temperature, 0.0, 2.0).unwrap_or(1.0);
         let top_p = invalid.within("top_p", self.top_p, 0.0, 1.0).unwrap_or(1.0);
         invalid.within("n", self.n, 1, 1);
@@ -334,8 +343,8 @@ impl Common {
             None if short || kind == ModelType::CodeCompletion => Lane::Completion,
             None => Lane::Chat,
         };
-        let candidate = app.backend.candidate(lane).await?;
-        let room = if candidate.model.context == 0 { u32::MAX } else { candidate.model.context };
+        let target = app.assistant.router.select(lane).await?;
+        let room = if target.model.context == 0 { u32::MAX } else { target.model.context };
         let max_tokens = most.map_or(room, |most| most.min(room));
         let mut request = Request::new(prompt, Sampling { temperature, top_p, seed }, max_tokens);
         request.lane = lane;
@@ -345,7 +354,7 @@ impl Common {
         if self.ignore_eos == Some(true) {
             request.at_end = AtEnd::GoOn;
         }
-        Ok(Wish { kind, candidate, request, stops })
+        Ok(RawRequest { kind, target, request, stop: stops })
     }
 }
 
@@ -368,7 +377,7 @@ fn heard(stream: Option<bool>, options: Option<&StreamOptions>) -> Heard {
 }
 
 fn refuse_probabilities(invalid: &mut Invalid) {
-    let problem = Words::new("확률은 알려 드리지 않습니다", "probabilities are not told");
+    let problem = Words::new("logprobs는 지원하지 않습니다", "logprobs are not supported");
     invalid.add("logprobs", problem);
 }
 

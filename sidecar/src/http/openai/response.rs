@@ -4,9 +4,9 @@ use engine::Finish;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::assistant::raw::{Ending, Said, Speech};
-use crate::error::Error;
-use crate::inference::router::Voice;
+use crate::assistant::raw::{RawEnd, RawEvent, RawStream};
+use crate::http::error::ApiError;
+use crate::inference::ModelIdentity;
 
 /// The answer to a conversation.
 #[derive(Debug, Serialize, ToSchema)]
@@ -96,8 +96,8 @@ pub struct PromptTokensDetails {
     cached_tokens: usize,
 }
 
-impl From<Ending> for Usage {
-    fn from(ending: Ending) -> Self {
+impl From<RawEnd> for Usage {
+    fn from(ending: RawEnd) -> Self {
         Self {
             prompt_tokens: ending.prompt_tokens,
             completion_tokens: ending.completion_tokens,
@@ -160,9 +160,9 @@ pub struct TextDelta {
 
 /// An answer that is whole.
 pub struct Whole {
-    voice: Voice,
+    identity: ModelIdentity,
     text: String,
-    ending: Ending,
+    ending: RawEnd,
     dropped: usize,
 }
 
@@ -170,15 +170,15 @@ pub struct Whole {
 ///
 /// # Errors
 /// Why it broke off.
-pub async fn whole(mut speech: Speech) -> Result<Whole, Error> {
+pub async fn whole(mut stream: RawStream) -> Result<Whole, ApiError> {
     let mut text = String::new();
     loop {
-        match speech.next().await {
-            Said::Text(piece) => text += &piece,
-            Said::Done(ending) => {
-                return Ok(Whole { voice: speech.voice, text, ending, dropped: speech.dropped });
+        match stream.next().await {
+            RawEvent::Text(piece) => text += &piece,
+            RawEvent::Done(ending) => {
+                return Ok(Whole { identity: stream.identity, text, ending, dropped: stream.dropped });
             }
-            Said::Failed(error) => return Err(error),
+            RawEvent::Failed(error) => return Err(error.into()),
         }
     }
 }
@@ -191,8 +191,8 @@ impl ChatCompletion {
             id,
             object: "chat.completion",
             created: now(),
-            model: whole.voice.model,
-            backend: whole.voice.place.as_str(),
+            model: whole.identity.model,
+            backend: whole.identity.backend.as_str(),
             choices: [ChatChoice { index: 0, message, logprobs: None, finish_reason: word(whole.ending.finish) }],
             usage: whole.ending.into(),
         }
@@ -207,8 +207,8 @@ impl Completion {
             id,
             object: "text_completion",
             created: now(),
-            model: whole.voice.model,
-            backend: whole.voice.place.as_str(),
+            model: whole.identity.model,
+            backend: whole.identity.backend.as_str(),
             choices: [TextChoice { index: 0, text: whole.text, logprobs: None, finish_reason }],
             usage: whole.ending.into(),
             dropped: dropped(whole.dropped),

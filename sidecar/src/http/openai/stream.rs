@@ -13,11 +13,10 @@ use uuid::Uuid;
 
 use super::errors::OpenAiError;
 use super::response::{Usage, dropped, now, word};
-use crate::assistant::raw::{Ending, Said, Speech};
+use crate::assistant::raw::{RawEnd, RawEvent, RawStream};
 use crate::base::i18n::Language;
-use crate::error::Error;
-use crate::http::error;
-use crate::http::middleware::request_log::{Failure, Witness};
+use crate::http::error::ApiError;
+use crate::http::middleware::request_log::{ResponseError, Witness};
 
 /// What is spoken: a message of a conversation, or text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,25 +57,25 @@ pub struct ChunkStream {
 
 /// Where a stream is.
 enum State {
-    Begin(Box<Speech>, Frames),
-    Middle(Box<Speech>, Frames),
+    Begin(Box<RawStream>, Frames),
+    Middle(Box<RawStream>, Frames),
     End,
 }
 
-/// The response that streams `speech`. When the client goes away, the body is dropped and with it the speech.
-pub fn response(speech: Speech, form: Form, heard: Heard, witness: Witness, language: Language) -> Response {
-    let frames = Frames::new(&speech, form, heard);
+/// The response that streams `answer`. When the client goes away, the body is dropped and with it the answer.
+pub fn response(answer: RawStream, form: Form, heard: Heard, witness: Witness, language: Language) -> Response {
+    let frames = Frames::new(&answer, form, heard);
     let begin = match form {
-        Form::Chat => State::Begin(Box::new(speech), frames),
-        Form::Text => State::Middle(Box::new(speech), frames),
+        Form::Chat => State::Begin(Box::new(answer), frames),
+        Form::Text => State::Middle(Box::new(answer), frames),
     };
     let chunks = stream::unfold((begin, witness), move |(state, witness)| async move {
         let (bytes, state) = match state {
-            State::Begin(speech, frames) => (frames.role(), State::Middle(speech, frames)),
-            State::Middle(mut speech, frames) => match speech.next().await {
-                Said::Text(text) => (frames.text(&text), State::Middle(speech, frames)),
-                Said::Done(ending) => (frames.end(ending, speech.dropped), State::End),
-                Said::Failed(error) => (failed(&error, &witness, language), State::End),
+            State::Begin(answer, frames) => (frames.role(), State::Middle(answer, frames)),
+            State::Middle(mut answer, frames) => match answer.next().await {
+                RawEvent::Text(text) => (frames.text(&text), State::Middle(answer, frames)),
+                RawEvent::Done(ending) => (frames.end(ending, answer.dropped), State::End),
+                RawEvent::Failed(error) => (failed(error.into(), &witness, language), State::End),
             },
             State::End => return None,
         };
@@ -99,7 +98,7 @@ struct Frames {
 }
 
 impl Frames {
-    fn new(speech: &Speech, form: Form, heard: Heard) -> Self {
+    fn new(answer: &RawStream, form: Form, heard: Heard) -> Self {
         let (object, before, after) = match (form, heard == Heard::PiecesAndUsage) {
             (Form::Chat, usage) => (
                 "chat.completion.chunk",
@@ -120,8 +119,8 @@ impl Frames {
                 },
             ),
         };
-        let (id, model) = (json!(form.id()), json!(speech.voice.model));
-        let (created, backend) = (now(), speech.voice.place.as_str());
+        let (id, model) = (json!(form.id()), json!(answer.identity.model));
+        let (created, backend) = (now(), answer.identity.backend.as_str());
         let head = format!(
             r#"data: {{"id":{id},"object":"{object}","created":{created},"model":{model},"backend":"{backend}","choices":"#
         );
@@ -146,7 +145,7 @@ impl Frames {
     }
 
     /// The last chunks: why it ended, what it cost where that is asked for, and `[DONE]`.
-    fn end(&self, ending: Ending, ends_dropped: usize) -> Vec<u8> {
+    fn end(&self, ending: RawEnd, ends_dropped: usize) -> Vec<u8> {
         let finish_reason = word(ending.finish);
         let choice = match self.form {
             Form::Chat => json!({"index": 0, "delta": {}, "logprobs": null, "finish_reason": finish_reason}),
@@ -176,9 +175,9 @@ impl Frames {
 }
 
 /// The frame that says why an answer breaks off; nothing follows it.
-fn failed(error: &Error, witness: &Witness, language: Language) -> Vec<u8> {
-    let problem = problem::report(error, language);
-    witness.note(Failure { code: problem.error_code, incident_id: problem.incident_id() });
+fn failed(error: ApiError, witness: &Witness, language: Language) -> Vec<u8> {
+    let problem = error.report(language);
+    witness.note(ResponseError { code: problem.error_code, incident_id: problem.incident_id() });
     let told = serde_json::to_string(&OpenAiError::from(&problem)).expect("an error has string keys");
     format!("data: {told}\n\n").into_bytes()
 }

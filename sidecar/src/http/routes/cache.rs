@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::base::i18n::{Language, Message};
-use crate::http::error::Problem;
+use crate::http::error::ClientErrors;
 use crate::http::extract::{OptionalBody, Parameters};
-use crate::http::state::App;
-use crate::inference::response_cache::Kind;
+use crate::http::state::AppState;
+use crate::inference::response_cache::CacheKind;
 
 /// How the cache does.
 #[derive(Debug, Serialize, ToSchema)]
@@ -46,12 +46,12 @@ pub struct CacheFigures {
 
 impl CacheFigures {
     /// As they are now.
-    pub fn of(app: &App) -> Self {
-        let (stats, settings) = (app.answers.stats(), app.settings.current());
+    pub fn of(app: &AppState) -> Self {
+        let (stats, settings) = (app.assistant.cache.stats(), app.settings.current());
         let asked = stats.hits + stats.misses;
         Self {
             hits: stats.hits,
-            shared: stats.shared,
+            shared: stats.coalesced,
             misses: stats.misses,
             hit_rate: if asked == 0 { 0.0 } else { stats.hits as f64 / asked as f64 },
             entries: stats.generations + stats.completions,
@@ -68,10 +68,10 @@ impl CacheFigures {
     get, path = "/api/v1/cache/stats", tag = "cache",
     responses(
         (status = 200, description = "The figures", body = CacheStatsResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
-pub async fn cache_stats(State(app): State<App>) -> Json<CacheStatsResponse> {
+pub async fn cache_stats(State(app): State<AppState>) -> Json<CacheStatsResponse> {
     Json(CacheStatsResponse { status: "success", cache: CacheFigures::of(&app) })
 }
 
@@ -119,28 +119,28 @@ pub struct ClearResponse {
     delete, path = "/api/v1/cache/clear", tag = "cache", params(ClearRequest), request_body = Option<ClearRequest>,
     responses(
         (status = 200, description = "What was forgotten", body = ClearResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
 pub async fn clear_cache(
-    State(app): State<App>,
+    State(app): State<AppState>,
     language: Language,
     Parameters(query): Parameters<ClearRequest>,
     OptionalBody(body): OptionalBody<ClearRequest>,
 ) -> Json<ClearResponse> {
     let kind = match body.cache_type.or(query.cache_type).unwrap_or(CacheType::All) {
         CacheType::All => None,
-        CacheType::CodeGeneration => Some(Kind::Generation),
-        CacheType::Completion => Some(Kind::Completion),
+        CacheType::CodeGeneration => Some(CacheKind::Generation),
+        CacheType::Completion => Some(CacheKind::Completion),
     };
     if !body.confirm.or(query.confirm).unwrap_or(true) {
         let message =
             Message::new("confirm이 false라서 아무것도 지우지 않았습니다", "confirm is false: nothing was forgotten");
         return Json(ClearResponse::new(message.text(language), false, false, 0));
     }
-    let entries = app.answers.clear(kind);
-    if kind != Some(Kind::Generation) {
-        app.offers.clear();
+    let entries = app.assistant.cache.clear(kind);
+    if kind != Some(CacheKind::Generation) {
+        app.assistant.suggestions.clear();
     }
     let system = kind.is_none() && app.store.release_memory().await.is_ok();
     let message = Message::new(format!("답변 {entries}개를 지웠습니다"), format!("{entries} answers were forgotten"));

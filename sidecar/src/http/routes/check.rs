@@ -8,8 +8,7 @@ use utoipa::ToSchema;
 
 use crate::base::i18n::Language;
 use crate::base::validation::Invalid;
-use crate::error::Error;
-use crate::http::error::{Problem, Rejection};
+use crate::http::error::{ApiError, ClientErrors, ServerErrors};
 use crate::http::extract::Body;
 
 /// The largest body of a batch that is read, in bytes: ten times the longest code, every character escaped.
@@ -57,18 +56,18 @@ static ADMITTED: Semaphore = Semaphore::const_new(64);
     post, path = "/api/v1/validate-code", tag = "check", request_body = ValidateRequest,
     responses(
         (status = 200, description = "What was found, also where the code has errors", body = ValidateResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
-        (status = "5XX", description = "The request could not be answered", body = Problem),
+        ClientErrors,
+        ServerErrors,
     )
 )]
 pub async fn validate_code(
     language: Language,
     Body(request): Body<ValidateRequest>,
-) -> Result<Json<ValidateResponse>, Rejection> {
+) -> Result<Json<ValidateResponse>, ApiError> {
     let mut invalid = Invalid::default();
     request.check(&mut invalid, "");
-    invalid.into_result().map_err(language.rejection())?;
-    work(move || request.validate(language)).await.map(Json).map_err(language.rejection())
+    invalid.into_result()?;
+    work(move || request.validate(language)).await.map(Json)
 }
 
 /// Checks up to ten pieces of code, each as `validate-code` does.
@@ -76,14 +75,14 @@ pub async fn validate_code(
     post, path = "/api/v1/validate-code/batch", tag = "check", request_body = ValidateBatchRequest,
     responses(
         (status = 200, description = "What was found, in the order of the items", body = ValidateBatchResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
-        (status = "5XX", description = "The request could not be answered", body = Problem),
+        ClientErrors,
+        ServerErrors,
     )
 )]
 pub async fn validate_code_batch(
     language: Language,
     Body(request): Body<ValidateBatchRequest>,
-) -> Result<Json<ValidateBatchResponse>, Rejection> {
+) -> Result<Json<ValidateBatchResponse>, ApiError> {
     let mut invalid = Invalid::default();
     let items = request.items;
     if items.is_empty() {
@@ -93,9 +92,9 @@ pub async fn validate_code_batch(
     for (index, item) in items.iter().enumerate().take(MOST_ITEMS) {
         item.check(&mut invalid, &format!("items[{index}]."));
     }
-    invalid.into_result().map_err(language.rejection())?;
+    invalid.into_result()?;
     let validate = move || items.iter().map(|item| item.validate(language)).collect::<Vec<_>>();
-    let results = work(validate).await.map_err(language.rejection())?;
+    let results = work(validate).await?;
     let total_count = results.len();
     Ok(Json(ValidateBatchResponse { status: "success", results, total_count }))
 }
@@ -110,22 +109,22 @@ pub async fn validate_code_batch(
     post, path = "/api/v1/analyze-code", tag = "check", request_body = AnalyzeRequest,
     responses(
         (status = 200, description = "What was found", body = AnalyzeResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
-        (status = "5XX", description = "The request could not be answered", body = Problem),
+        ClientErrors,
+        ServerErrors,
     )
 )]
 pub async fn analyze_code(
     language: Language,
     Body(request): Body<AnalyzeRequest>,
-) -> Result<Json<AnalyzeResponse>, Rejection> {
+) -> Result<Json<AnalyzeResponse>, ApiError> {
     let mut invalid = Invalid::default();
     bounds(&mut invalid, "", &request.code, request.language.as_deref());
-    invalid.into_result().map_err(language.rejection())?;
+    invalid.into_result()?;
     let analyze = move || {
         let named = request.language.as_deref().unwrap_or(PYTHON);
         check::analyze(&request.code, named, request.analysis_type.unwrap_or_default(), language.into())
     };
-    let analysis = work(analyze).await.map_err(language.rejection())?;
+    let analysis = work(analyze).await?;
     Ok(Json(AnalyzeResponse { status: "success", analysis }))
 }
 
@@ -241,13 +240,13 @@ fn bounds(invalid: &mut Invalid, path: &str, code: &str, language: Option<&str>)
 }
 
 /// Does work for the processor where it holds up nobody else, as soon as it is its turn.
-async fn work<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    let admitted = ADMITTED.try_acquire().map_err(|_| Error::Busy)?;
-    let turn = RUNNING.acquire().await.map_err(|_| Error::Stopping)?;
+async fn work<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
+    let admitted = ADMITTED.try_acquire().map_err(|_| ApiError::CheckQueueFull)?;
+    let turn = RUNNING.acquire().await.map_err(|_| ApiError::ShuttingDown)?;
     let work = move || {
         // Held by the work, which goes on when nobody waits for it any more.
         let (_admitted, _turn) = (admitted, turn);
         work()
     };
-    tokio::task::spawn_blocking(work).await.map_err(|error| Error::Internal(format!("checking code failed: {error}")))
+    tokio::task::spawn_blocking(work).await.map_err(|error| ApiError::internal("checking code failed", error))
 }

@@ -10,14 +10,13 @@ use super::conversations::DoneResponse;
 use super::generate::{Context, TokenUsage};
 use crate::access::keys::Caller;
 use crate::assistant::complete::request::CompleteRequest;
-use crate::assistant::complete::{Completions, Cursor, Method, Suggestion};
+use crate::assistant::complete::{CompletionRequest, Completions, Method, Suggestion};
 use crate::base::i18n::{Language, Message};
 use crate::base::validation::Invalid;
-use crate::error::Error;
-use crate::http::error::{Problem, Rejection};
+use crate::http::error::{ApiError, ClientErrors, ServerErrors};
 use crate::http::extract::{Body, Id};
 use crate::http::middleware::request_id::RequestId;
-use crate::http::state::App;
+use crate::http::state::AppState;
 use crate::store::{Fate, Finish};
 
 /// What can be inserted at the cursor.
@@ -86,21 +85,21 @@ pub struct ContextAnalysis {
     post, path = "/api/v1/complete-code", tag = "completion", request_body = CompleteRequest,
     responses(
         (status = 200, description = "What can be inserted", body = CompleteResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
-        (status = "5XX", description = "The request could not be answered", body = Problem),
+        ClientErrors,
+        ServerErrors,
     )
 )]
 pub async fn complete_code(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     language: Language,
     Extension(RequestId(request_id)): Extension<RequestId>,
     Body(request): Body<CompleteRequest>,
-) -> Result<Json<CompleteResponse>, Rejection> {
-    let cursor = Cursor::try_from(request).map_err(language.rejection())?;
+) -> Result<Json<CompleteResponse>, ApiError> {
+    let cursor = CompletionRequest::try_from(request)?;
     let place = Place { prefix: cursor.prefix.clone(), language: cursor.language.clone(), words: language };
-    let multiline = cursor.several_lines;
-    let completions = app.complete(&caller.owner, cursor).await.map_err(language.rejection())?;
+    let multiline = cursor.multiline;
+    let completions = app.assistant.complete(&caller.owner, cursor).await?;
     Ok(Json(CompleteResponse::new(completions, &place, multiline, request_id)))
 }
 
@@ -129,8 +128,8 @@ impl CompleteResponse {
                 multiline,
             },
             request_id,
-            model_used: completions.voice.model,
-            backend: completions.voice.place.as_str(),
+            model_used: completions.identity.model,
+            backend: completions.identity.backend.as_str(),
             cached: completions.cached,
             token_usage: TokenUsage {
                 prompt_tokens: completions.prompt_tokens,
@@ -215,27 +214,27 @@ pub enum EventKind {
     params(("id" = String, Path, description = "The completion's id")),
     responses(
         (status = 200, description = "It is noted", body = DoneResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
 pub async fn completion_event(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     language: Language,
     Id(id): Id,
     Body(event): Body<CompletionEvent>,
-) -> Result<Json<DoneResponse>, Rejection> {
+) -> Result<Json<DoneResponse>, ApiError> {
     let mut invalid = Invalid::default();
     invalid.within("accepted_characters", event.accepted_characters, 0, 1_000_000);
-    invalid.into_result().map_err(language.rejection())?;
+    invalid.into_result()?;
     let fate = match event.event {
         EventKind::Shown => Fate::Shown,
         EventKind::Accepted => Fate::Accepted(event.accepted_characters),
         EventKind::Rejected => Fate::Rejected,
     };
-    let known = app.store.mark_completion(&caller.owner, &id, fate).await.map_err(language.rejection())?;
+    let known = app.store.mark_completion(&caller.owner, &id, fate).await?;
     if !known {
-        return Err(language.rejection()(Error::NotFound));
+        return Err(ApiError::NotFound);
     }
     app.metrics.completion(match event.event {
         EventKind::Shown => "shown",

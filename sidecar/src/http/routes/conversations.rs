@@ -8,13 +8,12 @@ use utoipa::{IntoParams, ToSchema};
 use super::history::{HistoryItem, has_more, page};
 use crate::access::keys::Caller;
 use crate::base::i18n::{Language, Message};
+use crate::base::time::timestamp;
 use crate::base::validation::Invalid;
-use crate::error::Error;
-use crate::http::error::{Problem, Rejection};
+use crate::http::error::{ApiError, ClientErrors};
 use crate::http::extract::{Body, Id, OptionalBody, Parameters};
-use crate::http::state::App;
+use crate::http::state::AppState;
 use crate::store;
-use crate::store::timestamp;
 
 /// Which conversations to show.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -154,20 +153,19 @@ impl DoneResponse {
     get, path = "/api/v1/conversations", tag = "history", params(PageParameters),
     responses(
         (status = 200, description = "A page of conversations", body = ConversationsResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
 pub async fn conversations(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
-    language: Language,
     Parameters(parameters): Parameters<PageParameters>,
-) -> Result<Json<ConversationsResponse>, Rejection> {
+) -> Result<Json<ConversationsResponse>, ApiError> {
     let mut invalid = Invalid::default();
     let (limit, offset) = page(&mut invalid, parameters.limit, parameters.offset, 50);
-    invalid.into_result().map_err(language.rejection())?;
+    invalid.into_result()?;
     let found = app.store.conversations(&caller.owner, limit, offset).await;
-    let (found, total_count) = found.map_err(language.rejection())?;
+    let (found, total_count) = found?;
     let items: Vec<ConversationItem> = found.into_iter().map(ConversationItem::from).collect();
     let has_more = has_more(offset, items.len(), total_count);
     Ok(Json(ConversationsResponse { status: "success", items, total_count, has_more }))
@@ -179,25 +177,23 @@ pub async fn conversations(
     params(("id" = String, Path, description = "The conversation's id"), ThreadParameters),
     responses(
         (status = 200, description = "The conversation", body = ConversationResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
 pub async fn conversation(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
-    language: Language,
     Id(id): Id,
     Parameters(parameters): Parameters<ThreadParameters>,
-) -> Result<Json<ConversationResponse>, Rejection> {
+) -> Result<Json<ConversationResponse>, ApiError> {
     let mut invalid = Invalid::default();
     let limit = invalid.within("limit", parameters.limit, 1, 1000).unwrap_or(1000);
-    invalid.into_result().map_err(language.rejection())?;
-    let found = app.store.conversation(&caller.owner, &id).await.map_err(language.rejection())?;
-    let conversation = found.ok_or(Error::NotFound).map_err(language.rejection())?.into();
+    invalid.into_result()?;
+    let found = app.store.conversation(&caller.owner, &id).await?;
+    let conversation = found.ok_or(ApiError::NotFound)?.into();
     // One more than asked for tells whether there are more.
     let thread = app.store.thread(&id, parameters.before.as_deref(), limit + 1).await;
-    let mut messages: Vec<HistoryItem> =
-        thread.map_err(language.rejection())?.into_iter().map(HistoryItem::from).collect();
+    let mut messages: Vec<HistoryItem> = thread?.into_iter().map(HistoryItem::from).collect();
     let has_more = i64::try_from(messages.len()).is_ok_and(|found| found > limit);
     if has_more {
         messages.remove(0);
@@ -210,20 +206,20 @@ pub async fn conversation(
     post, path = "/api/v1/conversations", tag = "history", request_body = Option<ConversationRequest>,
     responses(
         (status = 200, description = "The conversation", body = ChangedConversation),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
 pub async fn start_conversation(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     language: Language,
     OptionalBody(request): OptionalBody<ConversationRequest>,
-) -> Result<Json<ChangedConversation>, Rejection> {
-    let title = title(request.title).map_err(language.rejection())?;
+) -> Result<Json<ChangedConversation>, ApiError> {
+    let title = title(request.title)?;
     let unnamed = Message::new("새 대화", "New conversation");
     let title = title.as_deref().unwrap_or_else(|| unnamed.text(language));
-    let id = app.store.start_conversation(&caller.owner, title).await.map_err(language.rejection())?;
-    changed(&app, &caller, &id).await.map_err(language.rejection())
+    let id = app.store.start_conversation(&caller.owner, title).await?;
+    changed(&app, &caller, &id).await
 }
 
 /// Renames or pins a conversation, or goes to another version of a question in it.
@@ -232,31 +228,30 @@ pub async fn start_conversation(
     params(("id" = String, Path, description = "The conversation's id")),
     responses(
         (status = 200, description = "The conversation as it is now", body = ChangedConversation),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
 pub async fn change_conversation(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
-    language: Language,
     Id(id): Id,
     Body(change): Body<ConversationChange>,
-) -> Result<Json<ChangedConversation>, Rejection> {
-    let title = title(change.title).map_err(language.rejection())?;
+) -> Result<Json<ChangedConversation>, ApiError> {
+    let title = title(change.title)?;
     let found = app.store.change_conversation(&caller.owner, &id, title.as_deref(), change.pinned).await;
-    if !found.map_err(language.rejection())? {
-        return Err(language.rejection()(Error::NotFound));
+    if !found? {
+        return Err(ApiError::NotFound);
     }
     if let Some(message) = change.shown
-        && !app.store.show(&id, &message).await.map_err(language.rejection())?
+        && !app.store.show(&id, &message).await?
     {
         let what = Message::new("이 대화에 없는 메시지입니다", "this conversation has no such message");
-        return Err(language.rejection()(Error::Unknown(Invalid::field("shown", what))));
+        return Err(ApiError::ReferenceNotFound(Invalid::field("shown", what)));
     }
-    changed(&app, &caller, &id).await.map_err(language.rejection())
+    changed(&app, &caller, &id).await
 }
 
-fn title(title: Option<String>) -> Result<Option<String>, Error> {
+fn title(title: Option<String>) -> Result<Option<String>, ApiError> {
     let Some(title) = title else { return Ok(None) };
     let mut invalid = Invalid::default();
     invalid.not_blank("title", &title);
@@ -265,8 +260,8 @@ fn title(title: Option<String>) -> Result<Option<String>, Error> {
     Ok(Some(title.trim().to_owned()))
 }
 
-async fn changed(app: &App, caller: &Caller, id: &str) -> Result<Json<ChangedConversation>, Error> {
-    let conversation = app.store.conversation(&caller.owner, id).await?.ok_or(Error::NotFound)?.into();
+async fn changed(app: &AppState, caller: &Caller, id: &str) -> Result<Json<ChangedConversation>, ApiError> {
+    let conversation = app.store.conversation(&caller.owner, id).await?.ok_or(ApiError::NotFound)?.into();
     Ok(Json(ChangedConversation { status: "success", conversation }))
 }
 
@@ -275,18 +270,18 @@ async fn changed(app: &App, caller: &Caller, id: &str) -> Result<Json<ChangedCon
     delete, path = "/api/v1/conversations/{id}", tag = "history", params(("id" = String, Path, description = "The conversation's id")),
     responses(
         (status = 200, description = "It is gone", body = DoneResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
 pub async fn delete_conversation(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     language: Language,
     Id(id): Id,
-) -> Result<Json<DoneResponse>, Rejection> {
-    let deleted = app.store.delete_conversation(&caller.owner, &id).await.map_err(language.rejection())?;
+) -> Result<Json<DoneResponse>, ApiError> {
+    let deleted = app.store.delete_conversation(&caller.owner, &id).await?;
     if !deleted {
-        return Err(language.rejection()(Error::NotFound));
+        return Err(ApiError::NotFound);
     }
     app.models.forget();
     Ok(Json(DoneResponse::new(language, "대화를 삭제했습니다", "the conversation was deleted")))

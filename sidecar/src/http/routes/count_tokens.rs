@@ -6,14 +6,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::access::keys::Caller;
-use crate::assistant::generate::Ask;
+use crate::assistant::generate::GenerationRequest;
 use crate::assistant::generate::request::GenerateRequest;
-use crate::base::i18n::Language;
 use crate::base::validation::Invalid;
-use crate::error::Error;
-use crate::http::error::{Problem, Rejection};
+use crate::http::error::{ApiError, ClientErrors, ServerErrors};
 use crate::http::extract::Body;
-use crate::http::state::App;
+use crate::http::state::AppState;
 
 /// What a question takes of the model's window.
 #[derive(Debug, Serialize, ToSchema)]
@@ -47,26 +45,25 @@ pub struct FileTokens {
     post, path = "/api/v1/count-tokens", tag = "generation", request_body = GenerateRequest,
     responses(
         (status = 200, description = "How much room it takes", body = CountTokensResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
-        (status = "5XX", description = "No model can count", body = Problem),
+        ClientErrors,
+        ServerErrors,
     )
 )]
 pub async fn count_tokens(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
-    language: Language,
     Body(request): Body<GenerateRequest>,
-) -> Result<Json<CountTokensResponse>, Rejection> {
+) -> Result<Json<CountTokensResponse>, ApiError> {
     let mut invalid = Invalid::default();
-    let ask = Ask::checked(request, &mut invalid);
-    invalid.into_result().map_err(language.rejection())?;
+    let ask = GenerationRequest::checked(request, &mut invalid);
+    invalid.into_result()?;
     let paths: Vec<String> = ask.files.iter().map(|file| file.path.clone()).collect();
-    let counted = app.measure(&caller.owner, ask).await.map_err(language.rejection::<Error>())?;
+    let counted = app.assistant.count_tokens(&caller.owner, ask).await?;
     let files = paths.into_iter().zip(counted.files).map(|(path, tokens)| FileTokens { path, tokens }).collect();
     Ok(Json(CountTokensResponse {
         status: "success",
         prompt_tokens: counted.prompt_tokens,
-        limit: (counted.limit > 0).then_some(counted.limit),
+        limit: counted.limit,
         dropped_messages: counted.dropped,
         fits: counted.fits,
         exact: counted.exact,

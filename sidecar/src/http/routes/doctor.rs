@@ -7,8 +7,8 @@ use utoipa::ToSchema;
 
 use crate::base::i18n::Language;
 use crate::doctor::{Issues, Status, Told};
-use crate::http::error::Problem;
-use crate::http::state::App;
+use crate::http::error::ClientErrors;
+use crate::http::state::AppState;
 
 /// How the installation is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -25,10 +25,10 @@ pub struct DoctorResponse {
     get, path = "/api/v1/doctor", tag = "system",
     responses(
         (status = 200, description = "What was found", body = DoctorResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
-pub async fn doctor(State(app): State<App>, language: Language) -> Json<DoctorResponse> {
+pub async fn doctor(State(app): State<AppState>, language: Language) -> Json<DoctorResponse> {
     let report = app.checkup.again().await;
     let issues = report.issues();
     Json(DoctorResponse { status: issues.status(), issues, findings: report.told(language) })

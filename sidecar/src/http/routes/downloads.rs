@@ -12,14 +12,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::base::i18n::Language;
-use crate::error::Error;
-use crate::http::error::{Problem, Rejection};
+use crate::base::model_id::ModelId;
+use crate::http::error::{ApiError, ClientErrors, Problem};
 use crate::http::extract::{Body, Id, Parameters};
 use crate::http::sse;
 use crate::http::sse::EventStream;
-use crate::http::state::App;
+use crate::http::state::AppState;
 use crate::hub::{Download, FileName, Found, Offer, Phase, Repository, Revision, Source};
-use crate::settings::ModelId;
 
 /// A pause in the stream after which the list is sent again, as a sign of life.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -117,7 +116,7 @@ impl DownloadItem {
             checked: if let Phase::Checking { progress } = phase { Some(progress) } else { None },
             sha256: known.map(|known| known.sha256),
             message: problem.map(|problem| problem.message().text(language).to_owned()),
-            failure: problem.map(crate::hub::Problem::word),
+            failure: problem.map(crate::hub::Error::word),
             id,
             repository,
             file,
@@ -201,15 +200,15 @@ impl From<Offer> for HubFile {
     post, path = "/api/v1/models/downloads", tag = "models", request_body = DownloadRequest,
     responses(
         (status = 200, description = "It is on the list", body = DownloadsResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
 pub async fn download_model(
-    State(app): State<App>,
+    State(app): State<AppState>,
     language: Language,
     Body(DownloadRequest { repository, file, revision }): Body<DownloadRequest>,
-) -> Result<Json<DownloadsResponse>, Rejection> {
-    app.hub.download(Source { repository, file, revision }).await.map_err(language.rejection())?;
+) -> Result<Json<DownloadsResponse>, ApiError> {
+    app.hub.download(Source { repository, file, revision }).await?;
     Ok(all(&app, language))
 }
 
@@ -219,14 +218,15 @@ pub async fn download_model(
     responses(
         (status = 200, description = "Server-sent events, each with a `DownloadsResponse` as its data",
             body = EventStream, content_type = "text/event-stream"),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
-pub async fn downloads(State(app): State<App>, language: Language) -> Response {
+pub async fn downloads(State(app): State<AppState>, language: Language) -> Response {
     let mut changes = app.hub.downloads();
     changes.mark_changed();
     let lists = stream::unfold((app, changes), move |(app, mut changes)| async move {
-        let changed = app.shutdown.run_until_cancelled(tokio::time::timeout(SILENCE, changes.changed())).await?;
+        let changed =
+            app.assistant.shutdown.run_until_cancelled(tokio::time::timeout(SILENCE, changes.changed())).await?;
         if matches!(changed, Ok(Err(_))) {
             return None;
         }
@@ -242,16 +242,16 @@ pub async fn downloads(State(app): State<App>, language: Language) -> Response {
     params(("id" = String, Path, description = "The model's id")),
     responses(
         (status = 200, description = "It does as asked", body = DownloadsResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
 pub async fn change_download(
-    State(app): State<App>,
+    State(app): State<AppState>,
     language: Language,
     Id(id): Id,
     Body(DownloadPatch { paused }): Body<DownloadPatch>,
-) -> Result<Json<DownloadsResponse>, Rejection> {
-    app.hub.pause(&ModelId(id), paused).await.map_err(language.rejection())?;
+) -> Result<Json<DownloadsResponse>, ApiError> {
+    app.hub.pause(&ModelId(id), paused).await?;
     Ok(all(&app, language))
 }
 
@@ -261,15 +261,15 @@ pub async fn change_download(
     params(("id" = String, Path, description = "The model's id")),
     responses(
         (status = 200, description = "It is not on the list any more", body = DownloadsResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
 pub async fn give_up_download(
-    State(app): State<App>,
+    State(app): State<AppState>,
     language: Language,
     Id(id): Id,
-) -> Result<Json<DownloadsResponse>, Rejection> {
-    app.hub.give_up(&ModelId(id)).await.map_err(language.rejection())?;
+) -> Result<Json<DownloadsResponse>, ApiError> {
+    app.hub.give_up(&ModelId(id)).await?;
     Ok(all(&app, language))
 }
 
@@ -278,17 +278,17 @@ pub async fn give_up_download(
     get, path = "/api/v1/models/hub", tag = "models", params(HubQuery),
     responses(
         (status = 200, description = "What was found", body = HubResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
         (status = 502, description = "The hub did not answer in order", body = Problem),
     )
 )]
 pub async fn search_hub(
-    State(app): State<App>,
+    State(app): State<AppState>,
     language: Language,
     Parameters(HubQuery { query }): Parameters<HubQuery>,
-) -> Result<Json<HubResponse>, Rejection> {
+) -> Result<Json<HubResponse>, ApiError> {
     let text: String = query.chars().take(100).collect();
-    let found = app.hub.search(&text).await.map_err(language.rejection())?;
+    let found = app.hub.search(&text).await?;
     Ok(Json(HubResponse { status: "success", repositories: found.into_iter().map(Into::into).collect() }))
 }
 
@@ -298,23 +298,22 @@ pub async fn search_hub(
     params(("owner" = String, Path, description = "The repository's owner"), ("name" = String, Path, description = "Its name")),
     responses(
         (status = 200, description = "Its files", body = HubFilesResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
         (status = 502, description = "The hub did not answer in order", body = Problem),
     )
 )]
 pub async fn hub_files(
-    State(app): State<App>,
-    language: Language,
+    State(app): State<AppState>,
     path: Result<Path<(String, String)>, axum::extract::rejection::PathRejection>,
-) -> Result<Json<HubFilesResponse>, Rejection> {
+) -> Result<Json<HubFilesResponse>, ApiError> {
     let repository = path.ok().and_then(|Path((owner, name))| Repository::try_from(format!("{owner}/{name}")).ok());
-    let repository = repository.ok_or(Error::NotFound).map_err(language.rejection())?;
-    let files = app.hub.offers(&repository).await.map_err(language.rejection())?;
+    let repository = repository.ok_or(ApiError::NotFound)?;
+    let files = app.hub.offers(&repository).await?;
     let host = app.hub.host();
     Ok(Json(HubFilesResponse { status: "success", host, files: files.into_iter().map(Into::into).collect() }))
 }
 
-fn all(app: &App, language: Language) -> Json<DownloadsResponse> {
+fn all(app: &AppState, language: Language) -> Json<DownloadsResponse> {
     let list = app.hub.downloads().borrow().clone();
     let downloads = list.into_iter().map(|download| DownloadItem::new(download, language)).collect();
     Json(DownloadsResponse { status: "success", downloads })

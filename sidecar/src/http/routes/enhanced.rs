@@ -11,14 +11,14 @@ use super::generate::Additions;
 use crate::access::keys::Caller;
 use crate::assistant::generate::enhanced::EnhancedRequest;
 use crate::assistant::generate::review::Finding;
-use crate::assistant::generate::{Ask, Event, ModelType, Outcome, Start, review};
+use crate::assistant::generate::{Event, GenerationRequest, GenerationResult, GenerationStart, ModelType, review};
 use crate::base::i18n::Language;
-use crate::http::error::{Problem, Rejection};
+use crate::http::error::{ApiError, ClientErrors, ServerErrors};
 use crate::http::extract::Body;
 use crate::http::middleware::request_id::RequestId;
 use crate::http::middleware::request_log::Witness;
 use crate::http::sse;
-use crate::http::state::App;
+use crate::http::state::AppState;
 
 /// The answer to an enhanced question.
 #[derive(Debug, Serialize, ToSchema)]
@@ -70,7 +70,7 @@ pub struct SecurityInfo {
 
 impl Review {
     /// Of a whole answer. Reads the code, so it is work for the processor.
-    fn of(ask: &Ask, outcome: &Outcome) -> Self {
+    fn of(ask: &GenerationRequest, outcome: &GenerationResult) -> Self {
         let code = &outcome.generated_code;
         let validation = (!code.is_empty()).then(|| check::validate(&Submission::new(code, &ask.language)));
         let lines = ask.code_context.as_ref().map_or(0, |code| u32::try_from(code.lines().count()).unwrap_or(u32::MAX));
@@ -79,8 +79,8 @@ impl Review {
             security_info: SecurityInfo::of(validation.as_ref()),
             findings: (ask.kind == ModelType::CodeReview).then(|| {
                 let code = ask.code_context.as_deref().unwrap_or_default();
-                let facts = findings::facts(code, &ask.language);
-                findings::together(facts, findings::parse(&outcome.explanation, lines))
+                let facts = review::lint(code, &ask.language);
+                review::merge(facts, review::parse(&outcome.explanation, lines))
             }),
         }
     }
@@ -104,7 +104,7 @@ impl SecurityInfo {
 }
 
 /// The review of an answer, made where it does not hold other requests up.
-pub async fn review(ask: Ask, outcome: Outcome) -> (Review, Outcome) {
+pub async fn review(ask: GenerationRequest, outcome: GenerationResult) -> (Review, GenerationResult) {
     let read = tokio::task::spawn_blocking(move || (Review::of(&ask, &outcome), outcome));
     read.await.expect("checking code does not panic, and is not cancelled")
 }
@@ -114,33 +114,32 @@ pub async fn review(ask: Ask, outcome: Outcome) -> (Review, Outcome) {
     post, path = "/api/v1/code/enhanced-generate", tag = "generation", request_body = EnhancedRequest,
     responses(
         (status = 200, description = "The answer, and what is known of its code", body = EnhancedResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
-        (status = "5XX", description = "The request could not be answered", body = Problem),
+        ClientErrors,
+        ServerErrors,
     )
 )]
 pub async fn enhanced_generate(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
-    language: Language,
     Extension(RequestId(request_id)): Extension<RequestId>,
     Body(request): Body<EnhancedRequest>,
-) -> Result<Json<EnhancedResponse>, Rejection> {
-    let ask = Ask::try_from(request).map_err(language.rejection())?;
-    let mut generation = app.generate(&caller.owner, ask.clone()).await.map_err(language.rejection())?;
+) -> Result<Json<EnhancedResponse>, ApiError> {
+    let ask = GenerationRequest::try_from(request)?;
+    let mut generation = app.assistant.generate(&caller.owner, ask.clone()).await?;
     loop {
         match generation.next().await {
             Event::Done(outcome) => {
                 let (review, outcome) = review(ask, *outcome).await;
                 return Ok(Json(EnhancedResponse::new(&generation.start, outcome, review, &request_id)));
             }
-            Event::Failed(error) => return Err(language.rejection()(error)),
+            Event::Failed(error) => return Err(error.into()),
             Event::Code { .. } | Event::Explanation(_) => {}
         }
     }
 }
 
 impl EnhancedResponse {
-    fn new(start: &Start, outcome: Outcome, review: Review, request_id: &str) -> Self {
+    fn new(start: &GenerationStart, outcome: GenerationResult, review: Review, request_id: &str) -> Self {
         let additions = Additions::new(start, &outcome, request_id);
         Self {
             status: "success",
@@ -161,18 +160,18 @@ impl EnhancedResponse {
     responses(
         (status = 200, description = "Events: one `start`, then `explanation`, `code` and `token`, then one `done` or `error`",
          content_type = "text/event-stream", body = sse::EventStream),
-        (status = "4XX", description = "The request was refused", body = Problem),
-        (status = "5XX", description = "The request could not be answered", body = Problem),
+        ClientErrors,
+        ServerErrors,
     )
 )]
 pub async fn enhanced_stream_generate(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     language: Language,
     Extension(witness): Extension<Witness>,
     Body(request): Body<EnhancedRequest>,
-) -> Result<Response, Rejection> {
-    let ask = Ask::try_from(request).map_err(language.rejection())?;
-    let generation = app.generate(&caller.owner, ask.clone()).await.map_err(language.rejection())?;
+) -> Result<Response, ApiError> {
+    let ask = GenerationRequest::try_from(request)?;
+    let generation = app.assistant.generate(&caller.owner, ask.clone()).await?;
     Ok(sse::reviewed(generation, ask, witness, language))
 }

@@ -5,11 +5,11 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::base::i18n::Language;
-use crate::http::error::{Problem, Rejection};
+use crate::base::time::{now, timestamp};
+use crate::http::error::{ApiError, ClientErrors};
 use crate::http::extract::Parameters;
-use crate::http::state::App;
-use crate::store::{Incident, Pattern, now, timestamp};
+use crate::http::state::AppState;
+use crate::store::{Incident, Pattern};
 
 const HOUR: i64 = 60 * 60 * 1000;
 
@@ -70,16 +70,16 @@ impl From<Incident> for RecentIncident {
     get, path = "/api/v1/errors/dashboard", tag = "errors",
     responses(
         (status = 200, description = "The errors", body = ErrorsResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
-pub async fn errors_dashboard(State(app): State<App>, language: Language) -> Result<Json<ErrorsResponse>, Rejection> {
+pub async fn errors_dashboard(State(app): State<AppState>) -> Result<Json<ErrorsResponse>, ApiError> {
     let month = now() - 30 * 24 * HOUR;
-    let total_errors = app.store.count_errors(month).await.map_err(language.rejection())?;
-    let errors_last_24h = app.store.count_errors(now() - 24 * HOUR).await.map_err(language.rejection())?;
-    let patterns = app.store.error_patterns(month).await.map_err(language.rejection())?;
-    let incidents = app.store.recent_incidents(20).await.map_err(language.rejection())?;
-    let requests = app.stats.response_times().last_day.max(1);
+    let total_errors = app.store.count_errors(month).await?;
+    let errors_last_24h = app.store.count_errors(now() - 24 * HOUR).await?;
+    let patterns = app.store.error_patterns(month).await?;
+    let incidents = app.store.recent_incidents(20).await?;
+    let requests = app.latency.response_times().last_day.max(1);
     Ok(Json(ErrorsResponse {
         status: "success",
         total_errors,
@@ -166,18 +166,17 @@ pub struct ErrorPattern {
     get, path = "/api/v1/errors/patterns", tag = "errors", params(PatternParameters),
     responses(
         (status = 200, description = "The patterns", body = PatternsResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
 pub async fn error_patterns(
-    State(app): State<App>,
-    language: Language,
+    State(app): State<AppState>,
     Parameters(parameters): Parameters<PatternParameters>,
-) -> Result<Json<PatternsResponse>, Rejection> {
+) -> Result<Json<PatternsResponse>, ApiError> {
     let period = parameters.period.unwrap_or_default();
     let since = now() - period.milliseconds();
-    let total_errors = app.store.count_errors(since).await.map_err(language.rejection())?;
-    let patterns = app.store.error_patterns(since).await.map_err(language.rejection())?;
+    let total_errors = app.store.count_errors(since).await?;
+    let patterns = app.store.error_patterns(since).await?;
     let patterns = patterns.into_iter().map(|pattern| ErrorPattern {
         error_code: pattern.code,
         endpoint: pattern.endpoint,

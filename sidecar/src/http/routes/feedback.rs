@@ -10,13 +10,13 @@ use utoipa::{IntoParams, ToSchema};
 use super::conversations::DoneResponse;
 use crate::access::keys::Caller;
 use crate::base::i18n::{Language, Message};
+use crate::base::time::{now, timestamp};
 use crate::base::validation::Invalid;
-use crate::error::Error;
-use crate::http::error::{Problem, Rejection};
+use crate::http::error::{ApiError, ClientErrors};
 use crate::http::extract::{Body, Id, Parameters};
-use crate::http::state::App;
+use crate::http::state::AppState;
 use crate::store;
-use crate::store::{NewFeedback, now, timestamp};
+use crate::store::NewFeedback;
 
 /// What kind of feedback it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -95,37 +95,37 @@ pub struct FeedbackResponse {
     post, path = "/api/v1/submit-feedback", tag = "feedback", request_body = FeedbackRequest,
     responses(
         (status = 200, description = "It is kept", body = FeedbackResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
 pub async fn submit_feedback(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     language: Language,
     Body(request): Body<FeedbackRequest>,
-) -> Result<Json<FeedbackResponse>, Rejection> {
-    check(&request).map_err(language.rejection())?;
-    let (feedback_id, time) = keep(&app, &caller, &request).await.map_err(language.rejection())?;
+) -> Result<Json<FeedbackResponse>, ApiError> {
+    check(&request)?;
+    let (feedback_id, time) = keep(&app, &caller, &request).await?;
     let message = Message::new("의견을 저장했습니다. 고맙습니다!", "your feedback was kept; thank you");
     let message = message.text(language).to_owned();
     Ok(Json(FeedbackResponse { success: true, status: "success", feedback_id, message, timestamp: timestamp(time) }))
 }
 
-fn check(request: &FeedbackRequest) -> Result<(), Error> {
+fn check(request: &FeedbackRequest) -> Result<(), ApiError> {
     let mut invalid = Invalid::default();
     invalid.at_most("comment", request.comment.as_deref(), 2_000);
     invalid.at_most("code_snippet", request.code_snippet.as_deref(), 50_000);
     invalid.at_most("user_question", request.user_question.as_deref(), 10_000);
     invalid.within("rating", request.rating, 1, 5);
-    invalid.into_result()
+    Ok(invalid.into_result()?)
 }
 
-async fn keep(app: &App, caller: &Caller, request: &FeedbackRequest) -> Result<(String, i64), Error> {
+async fn keep(app: &AppState, caller: &Caller, request: &FeedbackRequest) -> Result<(String, i64), ApiError> {
     if let Some(id) = &request.message_id
         && app.store.message(&caller.owner, id).await?.is_none()
     {
         let message = Message::new("없는 메시지입니다", "there is no such message");
-        return Err(Error::Unknown(Invalid::field("message_id", message)));
+        return Err(ApiError::ReferenceNotFound(Invalid::field("message_id", message)));
     }
     let new = NewFeedback {
         message_id: request.message_id.as_deref(),
@@ -170,18 +170,14 @@ pub struct FeedbackDay {
     get, path = "/api/v1/feedback/stats", tag = "feedback",
     responses(
         (status = 200, description = "The figures", body = FeedbackStats),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
-pub async fn feedback_stats(
-    State(app): State<App>,
-    caller: Caller,
-    language: Language,
-) -> Result<Json<FeedbackStats>, Rejection> {
-    stats(&app, &caller.owner).await.map(Json).map_err(language.rejection())
+pub async fn feedback_stats(State(app): State<AppState>, caller: Caller) -> Result<Json<FeedbackStats>, ApiError> {
+    stats(&app, &caller.owner).await.map(Json)
 }
 
-async fn stats(app: &App, owner: &str) -> Result<FeedbackStats, Error> {
+async fn stats(app: &AppState, owner: &str) -> Result<FeedbackStats, ApiError> {
     const DAY: i64 = 24 * 60 * 60 * 1000;
     let counts = app.store.feedback_by_kind(owner).await?;
     let count = |kind: Kind| counts.iter().find(|(name, _)| name == kind.as_str()).map_or(0, |(_, count)| *count);
@@ -253,19 +249,18 @@ impl From<store::Feedback> for FeedbackItem {
     get, path = "/api/v1/feedback/recent", tag = "feedback", params(FeedbackParameters),
     responses(
         (status = 200, description = "The feedback", body = RecentFeedback),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
 pub async fn recent_feedback(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
-    language: Language,
     Parameters(parameters): Parameters<FeedbackParameters>,
-) -> Result<Json<RecentFeedback>, Rejection> {
+) -> Result<Json<RecentFeedback>, ApiError> {
     let mut invalid = Invalid::default();
     let limit = invalid.within("limit", parameters.limit, 1, 100).unwrap_or(10);
-    invalid.into_result().map_err(language.rejection())?;
-    let found = app.store.recent_feedback(&caller.owner, limit).await.map_err(language.rejection())?;
+    invalid.into_result()?;
+    let found = app.store.recent_feedback(&caller.owner, limit).await?;
     Ok(Json(RecentFeedback { status: "success", items: found.into_iter().map(FeedbackItem::from).collect() }))
 }
 
@@ -274,17 +269,17 @@ pub async fn recent_feedback(
     delete, path = "/api/v1/feedback/{id}", tag = "feedback", params(("id" = String, Path, description = "The feedback's id")),
     responses(
         (status = 200, description = "It is gone", body = DoneResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
 pub async fn delete_feedback(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     language: Language,
     Id(id): Id,
-) -> Result<Json<DoneResponse>, Rejection> {
-    if !app.store.delete_feedback(&caller.owner, &id).await.map_err(language.rejection())? {
-        return Err(language.rejection()(Error::NotFound));
+) -> Result<Json<DoneResponse>, ApiError> {
+    if !app.store.delete_feedback(&caller.owner, &id).await? {
+        return Err(ApiError::NotFound);
     }
     Ok(Json(DoneResponse::new(language, "의견을 삭제했습니다", "the feedback was deleted")))
 }

@@ -9,14 +9,14 @@ use utoipa::ToSchema;
 
 use crate::access::keys::Caller;
 use crate::assistant::generate::request::GenerateRequest;
-use crate::assistant::generate::{Ask, Event, Outcome, Start};
+use crate::assistant::generate::{Event, GenerationRequest, GenerationResult, GenerationStart};
 use crate::base::i18n::Language;
-use crate::http::error::{Problem, Rejection};
+use crate::http::error::{ApiError, ClientErrors, ServerErrors};
 use crate::http::extract::Body;
 use crate::http::middleware::request_id::RequestId;
 use crate::http::middleware::request_log::Witness;
 use crate::http::sse;
-use crate::http::state::App;
+use crate::http::state::AppState;
 use crate::store::Finish;
 
 /// Writes code that answers a question, and waits until it is whole.
@@ -24,27 +24,26 @@ use crate::store::Finish;
     post, path = "/api/v1/generate-code", tag = "generation", request_body = GenerateRequest,
     responses(
         (status = 200, description = "The code, and what there is to say about it", body = GenerateResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
-        (status = "5XX", description = "The request could not be answered", body = Problem),
+        ClientErrors,
+        ServerErrors,
     )
 )]
 pub async fn generate_code(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
-    language: Language,
     Extension(RequestId(request_id)): Extension<RequestId>,
     Body(request): Body<GenerateRequest>,
-) -> Result<Json<GenerateResponse>, Rejection> {
-    let ask = Ask::try_from(request).map_err(language.rejection())?;
-    let mut generation = app.generate(&caller.owner, ask).await.map_err(language.rejection())?;
+) -> Result<Json<GenerateResponse>, ApiError> {
+    let ask = GenerationRequest::try_from(request)?;
+    let mut generation = app.assistant.generate(&caller.owner, ask).await?;
     loop {
         match generation.next().await {
             Event::Done(outcome) => {
                 let additions = Additions::new(&generation.start, &outcome, &request_id);
-                let Outcome { generated_code, explanation, .. } = *outcome;
+                let GenerationResult { generated_code, explanation, .. } = *outcome;
                 return Ok(Json(GenerateResponse { generated_code, explanation, status: "success", additions }));
             }
-            Event::Failed(error) => return Err(language.rejection()(error)),
+            Event::Failed(error) => return Err(error.into()),
             Event::Code { .. } | Event::Explanation(_) => {}
         }
     }
@@ -56,19 +55,19 @@ pub async fn generate_code(
     responses(
         (status = 200, description = "Events: one `start`, then `explanation`, `code` and `token`, then one `done` or `error`",
          content_type = "text/event-stream", body = sse::EventStream),
-        (status = "4XX", description = "The request was refused", body = Problem),
-        (status = "5XX", description = "The request could not be answered", body = Problem),
+        ClientErrors,
+        ServerErrors,
     )
 )]
 pub async fn generate_code_streaming(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     language: Language,
     Extension(witness): Extension<Witness>,
     Body(request): Body<GenerateRequest>,
-) -> Result<Response, Rejection> {
-    let ask = Ask::try_from(request).map_err(language.rejection())?;
-    let generation = app.generate(&caller.owner, ask).await.map_err(language.rejection())?;
+) -> Result<Response, ApiError> {
+    let ask = GenerationRequest::try_from(request)?;
+    let generation = app.assistant.generate(&caller.owner, ask).await?;
     Ok(sse::response(generation, witness, language))
 }
 
@@ -99,13 +98,13 @@ pub struct StartMetadata<'a> {
 
 impl<'a> StartMetadata<'a> {
     /// Of an accepted question.
-    pub fn new(start: &'a Start, request_id: &'a str) -> Self {
+    pub fn new(start: &'a GenerationStart, request_id: &'a str) -> Self {
         Self {
             request_id,
             conversation_id: &start.conversation_id,
             message_id: &start.message_id,
-            model_used: &start.voice.model,
-            backend: start.voice.place.as_str(),
+            model_used: &start.identity.model,
+            backend: start.identity.backend.as_str(),
         }
     }
 }
@@ -174,12 +173,12 @@ impl Context {
 
 impl Additions {
     /// Of a finished answer.
-    pub fn new(start: &Start, outcome: &Outcome, request_id: &str) -> Self {
+    pub fn new(start: &GenerationStart, outcome: &GenerationResult, request_id: &str) -> Self {
         let total_tokens = outcome.prompt_tokens + outcome.completion_tokens;
         Self {
             request_id: request_id.to_owned(),
-            model_used: start.voice.model.clone(),
-            backend: start.voice.place.as_str(),
+            model_used: start.identity.model.clone(),
+            backend: start.identity.backend.as_str(),
             cached: outcome.cached,
             token_usage: TokenUsage {
                 prompt_tokens: outcome.prompt_tokens,

@@ -10,8 +10,9 @@ use utoipa::ToSchema;
 use super::remote::RemoteHealth;
 use crate::base::i18n::Language;
 use crate::doctor::{Issues, Status, Told};
-use crate::http::error::Problem;
-use crate::http::state::{App, VERSION};
+use crate::http::error::ClientErrors;
+use crate::http::state::AppState;
+use crate::instance::VERSION;
 use crate::models::Memory;
 use crate::remote::State as RemoteState;
 use crate::settings::RemotePolicy;
@@ -59,7 +60,7 @@ pub struct EnvironmentValidation {
         (status = 503, description = "The database does not answer", body = HealthResponse),
     )
 )]
-pub async fn health(State(app): State<App>) -> (StatusCode, Json<HealthResponse>) {
+pub async fn health(State(app): State<AppState>) -> (StatusCode, Json<HealthResponse>) {
     let sample = *app.system.borrow();
     let state = app.models.state();
     let status = status(&app, &state);
@@ -81,7 +82,7 @@ pub async fn health(State(app): State<App>) -> (StatusCode, Json<HealthResponse>
 
 /// What was asked for has to work: the model of this machine, the remote server, or both. Where both may answer, a machine without
 /// any model is as it should be.
-fn status(app: &App, state: &ModelState) -> Status {
+fn status(app: &AppState, state: &ModelState) -> Status {
     if !app.system.borrow().store_answers {
         return Status::Unhealthy;
     }
@@ -176,7 +177,7 @@ pub struct QueueHealth {
 
 impl QueueHealth {
     /// As it is now.
-    pub fn of(app: &App) -> Self {
+    pub fn of(app: &AppState) -> Self {
         let load = app.models.load();
         Self { waiting: load.waiting(), active: load.active, capacity: load.capacity }
     }
@@ -194,10 +195,10 @@ impl From<engine::Device> for DeviceHealth {
     get, path = "/health/detailed", tag = "system",
     responses(
         (status = 200, description = "The details", body = DetailedHealthResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
-pub async fn health_detailed(State(app): State<App>, language: Language) -> Json<DetailedHealthResponse> {
+pub async fn health_detailed(State(app): State<AppState>, language: Language) -> Json<DetailedHealthResponse> {
     let state = app.models.state();
     let status = status(&app, &state);
     let placement = app.models.placement().map(|placement| placement.text(language).to_owned());

@@ -10,13 +10,13 @@ use super::conversations::DoneResponse;
 use crate::access::keys::Caller;
 use crate::assistant::generate::{ContextFile, ModelType};
 use crate::base::i18n::{Language, Message};
+use crate::base::time::timestamp;
 use crate::base::validation::Invalid;
-use crate::error::Error;
-use crate::http::error::{Problem, Rejection};
+use crate::http::error::{ApiError, ClientErrors};
 use crate::http::extract::{Body, Id, Parameters};
-use crate::http::state::App;
+use crate::http::state::AppState;
 use crate::store;
-use crate::store::{Query, timestamp};
+use crate::store::Query;
 
 /// Which part of the history to show.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -143,18 +143,17 @@ impl From<store::Message> for HistoryItem {
     get, path = "/api/v1/user/history", tag = "history", params(HistoryParameters),
     responses(
         (status = 200, description = "A page of the history", body = HistoryResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
 pub async fn history(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
-    language: Language,
     Parameters(parameters): Parameters<HistoryParameters>,
-) -> Result<Json<HistoryResponse>, Rejection> {
-    let query = query(parameters).map_err(language.rejection())?;
+) -> Result<Json<HistoryResponse>, ApiError> {
+    let query = query(parameters)?;
     let found = app.store.history(&caller.owner, &query).await;
-    let (messages, total_count) = found.map_err(language.rejection())?;
+    let (messages, total_count) = found?;
     let items: Vec<HistoryItem> = messages.into_iter().map(HistoryItem::from).collect();
     let has_more = has_more(query.offset, items.len(), total_count);
     Ok(Json(HistoryResponse { status: "success", items, total_count, has_more }))
@@ -175,17 +174,16 @@ pub struct HistoryItemResponse {
     get, path = "/api/v1/user/history/{id}", tag = "history", params(("id" = String, Path, description = "The message's id")),
     responses(
         (status = 200, description = "The message", body = HistoryItemResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
 pub async fn history_item(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
-    language: Language,
     Id(id): Id,
-) -> Result<Json<HistoryItemResponse>, Rejection> {
-    let found = app.store.message(&caller.owner, &id).await.map_err(language.rejection())?;
-    let item = found.ok_or(Error::NotFound).map_err(language.rejection())?.into();
+) -> Result<Json<HistoryItemResponse>, ApiError> {
+    let found = app.store.message(&caller.owner, &id).await?;
+    let item = found.ok_or(ApiError::NotFound)?.into();
     Ok(Json(HistoryItemResponse { status: "success", item }))
 }
 
@@ -194,17 +192,17 @@ pub async fn history_item(
     delete, path = "/api/v1/user/history/{id}", tag = "history", params(("id" = String, Path, description = "The message's id")),
     responses(
         (status = 200, description = "It is gone", body = DoneResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
 pub async fn delete_history_item(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     language: Language,
     Id(id): Id,
-) -> Result<Json<DoneResponse>, Rejection> {
-    if !app.store.delete_message(&caller.owner, &id).await.map_err(language.rejection())? {
-        return Err(language.rejection()(Error::NotFound));
+) -> Result<Json<DoneResponse>, ApiError> {
+    if !app.store.delete_message(&caller.owner, &id).await? {
+        return Err(ApiError::NotFound);
     }
     app.models.forget();
     Ok(Json(DoneResponse::new(language, "기록을 삭제했습니다", "the message was deleted")))
@@ -228,23 +226,23 @@ fn confirmed() -> utoipa::openapi::Object {
     delete, path = "/api/v1/user/history", tag = "history", request_body = DeleteRequest,
     responses(
         (status = 200, description = "It is gone", body = DoneResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
 pub async fn delete_history(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     language: Language,
     Body(request): Body<DeleteRequest>,
-) -> Result<Json<DoneResponse>, Rejection> {
+) -> Result<Json<DoneResponse>, ApiError> {
     if !request.confirm {
         let message = Message::new("삭제하려면 true여야 합니다", "must be true to delete all");
-        return Err(language.rejection()(Error::Invalid(Invalid::field("confirm", message))));
+        return Err(ApiError::Invalid(Invalid::field("confirm", message)));
     }
-    let deleted = app.store.delete_history(&caller.owner).await.map_err(language.rejection())?;
+    let deleted = app.store.delete_history(&caller.owner).await?;
     // Answers that can be given again, and what the models remember, are the user's too.
-    app.answers.clear(None);
-    app.offers.clear();
+    app.assistant.cache.clear(None);
+    app.assistant.suggestions.clear();
     app.models.forget();
     let (ko, en) = (format!("기록 {deleted}개를 삭제했습니다"), format!("{deleted} messages were deleted"));
     Ok(Json(DoneResponse::new(language, &ko, &en)))
@@ -255,7 +253,7 @@ pub fn has_more(offset: i64, shown: usize, total: i64) -> bool {
     i64::try_from(shown).is_ok_and(|shown| offset.saturating_add(shown) < total)
 }
 
-fn query(parameters: HistoryParameters) -> Result<Query, Error> {
+fn query(parameters: HistoryParameters) -> Result<Query, ApiError> {
     let mut invalid = Invalid::default();
     let (limit, offset) = page(&mut invalid, parameters.limit, parameters.offset, 10);
     invalid.at_most("search", parameters.search.as_deref(), 200);

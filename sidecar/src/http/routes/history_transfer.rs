@@ -15,10 +15,9 @@ use crate::assistant::history_export;
 use crate::assistant::history_export::{Form, Scope};
 use crate::base::i18n::{Language, Message};
 use crate::base::validation::Invalid;
-use crate::error::Error;
-use crate::http::error::{Problem, Rejection};
+use crate::http::error::{ApiError, ClientErrors};
 use crate::http::extract::{Body, Parameters};
-use crate::http::state::App;
+use crate::http::state::AppState;
 
 /// The largest file that is taken in, in bytes.
 pub const IMPORT_BODY_LIMIT: usize = 64 * 1024 * 1024;
@@ -52,25 +51,24 @@ pub struct ExportParameters {
         (status = 200, description = "The history", content(
             (HistoryFile = "application/json"), (String = "text/markdown"),
         )),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
 pub async fn export_history(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
-    language: Language,
     Parameters(parameters): Parameters<ExportParameters>,
-) -> Result<Response, Rejection> {
+) -> Result<Response, ApiError> {
     let (form, kind, ending) = match parameters.format.unwrap_or_default() {
         ExportFormat::Json => (Form::Json, "application/json", "json"),
         ExportFormat::Markdown => (Form::Markdown, "text/markdown; charset=utf-8", "md"),
     };
     let scope = Scope { owner: caller.owner, conversation: parameters.conversation };
     if let Some(id) = &scope.conversation {
-        let found = app.store.conversation(&scope.owner, id).await.map_err(language.rejection())?;
-        found.ok_or(Error::NotFound).map_err(language.rejection())?;
+        let found = app.store.conversation(&scope.owner, id).await?;
+        found.ok_or(ApiError::NotFound)?;
     }
-    let pieces = transfer::export(app, scope, form).inspect_err(|error| {
+    let pieces = history_export::export(app.store.clone(), scope, form).inspect_err(|error| {
         tracing::error!(%error, "an export broke off: {error}");
     });
     let name = format!("attachment; filename=\"hapa-history.{ending}\"");
@@ -133,18 +131,18 @@ pub struct ImportProblem {
     post, path = "/api/v1/user/history/import", tag = "history", request_body = HistoryFile,
     responses(
         (status = 200, description = "What came of it", body = ImportResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
 pub async fn import_history(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     language: Language,
     Body(file): Body<HistoryFile>,
-) -> Result<Json<ImportResponse>, Rejection> {
-    check(&file).map_err(language.rejection())?;
-    let report = transfer::import(&app, &caller.owner, file.conversations, file.messages).await;
-    let report = report.map_err(language.rejection())?;
+) -> Result<Json<ImportResponse>, ApiError> {
+    check(&file)?;
+    let report = history_export::import(&app.store, &caller.owner, file.conversations, file.messages).await;
+    let report = report?;
     let (imported, skipped, invalid) = (report.imported, report.skipped, report.invalid);
     let message = Message::new(
         format!("{imported}개를 가져왔고, {skipped}개는 이미 있었으며, {invalid}개는 가져올 수 없었습니다"),
@@ -155,8 +153,8 @@ pub async fn import_history(
     Ok(Json(ImportResponse { status: "success", message, imported, skipped, invalid, problems }))
 }
 
-fn check(file: &HistoryFile) -> Result<(), Error> {
+fn check(file: &HistoryFile) -> Result<(), ApiError> {
     let mut invalid = Invalid::default();
     invalid.within("version", Some(file.version), 1, 1);
-    invalid.into_result()
+    Ok(invalid.into_result()?)
 }

@@ -8,12 +8,12 @@ use utoipa::ToSchema;
 use super::conversations::DoneResponse;
 use crate::access::keys::{Caller, Permission, Wish};
 use crate::base::i18n::{Language, Message};
+use crate::base::time::{now, timestamp};
 use crate::base::validation::Invalid;
-use crate::error::Error;
-use crate::http::error::{Problem, Rejection};
+use crate::http::error::{ApiError, ClientErrors};
 use crate::http::extract::{Body, Id};
-use crate::http::state::App;
-use crate::store::{StoredKey, now, timestamp};
+use crate::http::state::AppState;
+use crate::store::StoredKey;
 
 /// What is known of a key. The key itself is not kept.
 #[derive(Debug, Serialize, ToSchema)]
@@ -121,11 +121,11 @@ pub struct KeyResponse {
     get, path = "/api/v1/keys", tag = "keys",
     responses(
         (status = 200, description = "The keys", body = KeysResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
-pub async fn keys(State(app): State<App>, language: Language) -> Result<Json<KeysResponse>, Rejection> {
-    let keys = app.keys.list().await.map_err(language.rejection())?;
+pub async fn keys(State(app): State<AppState>) -> Result<Json<KeysResponse>, ApiError> {
+    let keys = app.keys.list().await?;
     Ok(Json(KeysResponse { status: "success", keys: keys.into_iter().map(KeyItem::from).collect() }))
 }
 
@@ -134,21 +134,20 @@ pub async fn keys(State(app): State<App>, language: Language) -> Result<Json<Key
     post, path = "/api/v1/keys", tag = "keys", request_body = KeyRequest,
     responses(
         (status = 200, description = "The key", body = KeyResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
 pub async fn make_key(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
-    language: Language,
     Body(request): Body<KeyRequest>,
-) -> Result<Json<KeyResponse>, Rejection> {
-    let wish = wish(request).map_err(language.rejection())?;
-    let (key, kept) = app.keys.make(&caller, wish).await.map_err(language.rejection())?;
+) -> Result<Json<KeyResponse>, ApiError> {
+    let wish = wish(request)?;
+    let (key, kept) = app.keys.make(&caller, wish).await?;
     Ok(Json(KeyResponse { status: "success", key: key.reveal().to_owned(), item: kept.into() }))
 }
 
-fn wish(request: KeyRequest) -> Result<Wish, Error> {
+fn wish(request: KeyRequest) -> Result<Wish, ApiError> {
     let mut invalid = Invalid::default();
     invalid.not_blank("name", &request.name);
     invalid.at_most("name", Some(&request.name), 100);
@@ -176,14 +175,14 @@ fn wish(request: KeyRequest) -> Result<Wish, Error> {
     delete, path = "/api/v1/keys/{id}", tag = "keys", params(("id" = String, Path, description = "The key's id")),
     responses(
         (status = 200, description = "It is revoked", body = DoneResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
 pub async fn revoke_key(
-    State(app): State<App>,
+    State(app): State<AppState>,
     language: Language,
     Id(id): Id,
-) -> Result<Json<DoneResponse>, Rejection> {
-    app.keys.revoke(&id).await.map_err(language.rejection())?;
+) -> Result<Json<DoneResponse>, ApiError> {
+    app.keys.revoke(&id).await?;
     Ok(Json(DoneResponse::new(language, "키를 폐기했습니다", "the key was revoked")))
 }

@@ -6,12 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::base::i18n::Language;
 use crate::base::validation::Invalid;
-use crate::error::Error;
-use crate::http::error::{Problem, Rejection};
+use crate::http::error::{ApiError, ClientErrors};
 use crate::http::extract::Parameters;
-use crate::http::state::App;
+use crate::http::state::AppState;
 use crate::logging::log_reader::{Filter, Level, Line};
 
 /// Which lines to show.
@@ -79,19 +77,18 @@ impl From<Line> for LogLine {
     get, path = "/api/v1/logs", tag = "system", params(LogParameters),
     responses(
         (status = 200, description = "A part of the log", body = LogsResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
 pub async fn logs(
-    State(app): State<App>,
-    language: Language,
+    State(app): State<AppState>,
     Parameters(parameters): Parameters<LogParameters>,
-) -> Result<Json<LogsResponse>, Rejection> {
+) -> Result<Json<LogsResponse>, ApiError> {
     let mut invalid = Invalid::default();
     let limit = invalid.within("limit", parameters.limit, 1, 1000).unwrap_or(200);
     invalid.within("before", parameters.before, 0, i64::MAX);
     invalid.at_most("search", parameters.search.as_deref(), 200);
-    invalid.into_result().map_err(language.rejection())?;
+    invalid.into_result()?;
     let filter = Filter {
         limit: usize::try_from(limit).unwrap_or_default(),
         level: parameters.level.unwrap_or_default(),
@@ -100,9 +97,8 @@ pub async fn logs(
     };
     let log = app.log.clone();
     let page = tokio::task::spawn_blocking(move || log.read(&filter)).await;
-    let failed = |error: &dyn std::fmt::Display| Error::Internal(format!("could not read the log: {error}"));
-    let page = page.map_err(|error| failed(&error)).and_then(|page| page.map_err(|error| failed(&error)));
-    let page = page.map_err(language.rejection())?;
+    let page = page.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+    let page = page.map_err(|error| ApiError::internal("could not read the log", error))?;
     Ok(Json(LogsResponse {
         status: "success",
         lines: page.lines.into_iter().map(LogLine::from).collect(),

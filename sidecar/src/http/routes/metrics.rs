@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
-use crate::http::state::App;
+use crate::http::state::AppState;
 
 /// The engine's lanes, the most urgent first.
 const LANES: [&str; 3] = ["completion", "chat", "background"];
@@ -14,9 +14,9 @@ const LANES: [&str; 3] = ["completion", "chat", "background"];
     get, path = "/metrics", tag = "system", security(()),
     responses((status = 200, description = "The figures", body = String, content_type = "text/plain; version=0.0.4; charset=utf-8"))
 )]
-pub async fn metrics(State(app): State<App>) -> Response {
+pub async fn metrics(State(app): State<AppState>) -> Response {
     let metrics = &app.metrics;
-    let (sample, load, cache) = (*app.system.borrow(), app.models.load(), app.answers.stats());
+    let (sample, load, cache) = (*app.system.borrow(), app.models.load(), app.assistant.cache.stats());
     metrics.set("hapa_system_cpu_usage_percent", &[], sample.cpu.into());
     metrics.set("hapa_system_memory_usage_bytes", &[], sample.memory_bytes as f64);
     metrics.set("hapa_system_disk_usage_bytes", &[], sample.disk_bytes as f64);

@@ -5,8 +5,9 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::http::error::ClientErrors;
 use crate::http::extract::Parameters;
-use crate::http::state::App;
+use crate::http::state::AppState;
 use crate::metrics::history::{INTERVAL, Point};
 
 /// Which points to show.
@@ -34,14 +35,14 @@ pub struct SeriesResponse {
     get, path = "/api/v1/metrics/series", tag = "system", params(SeriesParameters),
     responses(
         (status = 200, description = "The points", body = SeriesResponse),
-        (status = "4XX", description = "The request was refused", body = crate::http::error::Problem),
+        ClientErrors,
     )
 )]
 pub async fn metrics_series(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Parameters(parameters): Parameters<SeriesParameters>,
 ) -> Json<SeriesResponse> {
-    let points = app.timeline.since(parameters.since.unwrap_or(i64::MIN));
+    let points = app.history.since(parameters.since.unwrap_or(i64::MIN));
     Json(SeriesResponse { status: "success", interval_ms: INTERVAL.as_secs() * 1000, points })
 }
 
@@ -76,11 +77,11 @@ pub struct EndpointFigures {
     get, path = "/api/v1/metrics/endpoints", tag = "system",
     responses(
         (status = 200, description = "The endpoints", body = EndpointsResponse),
-        (status = "4XX", description = "The request was refused", body = crate::http::error::Problem),
+        ClientErrors,
     )
 )]
-pub async fn metrics_endpoints(State(app): State<App>) -> Json<EndpointsResponse> {
-    let figures = app.stats.endpoints().into_iter().map(|of| EndpointFigures {
+pub async fn metrics_endpoints(State(app): State<AppState>) -> Json<EndpointsResponse> {
+    let figures = app.latency.endpoints().into_iter().map(|of| EndpointFigures {
         method: of.method,
         endpoint: of.endpoint,
         requests: of.requests,

@@ -8,12 +8,10 @@ use futures_util::TryStreamExt;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::base::i18n::Language;
-use crate::error::Error;
-use crate::http::error::{Problem, Rejection};
+use crate::base::model_id::ModelId;
+use crate::http::error::{ApiError, ClientErrors, ServerErrors};
 use crate::http::extract::{Id, is_file};
-use crate::http::state::App;
-use crate::settings::ModelId;
+use crate::http::state::AppState;
 
 /// A model that was taken in.
 #[derive(Debug, Serialize, ToSchema)]
@@ -32,21 +30,20 @@ pub struct ImportedModel {
     request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The file"),
     responses(
         (status = 200, description = "It is one of the models", body = ImportedModel),
-        (status = "4XX", description = "The request was refused", body = Problem),
-        (status = "5XX", description = "The file could not be kept", body = Problem),
+        ClientErrors,
+        ServerErrors,
     )
 )]
 pub async fn import_model(
-    State(app): State<App>,
-    language: Language,
+    State(app): State<AppState>,
     Id(name): Id,
     request: Request,
-) -> Result<Json<ImportedModel>, Rejection> {
+) -> Result<Json<ImportedModel>, ApiError> {
     if !is_file(request.headers()) {
-        return Err(language.rejection()(Error::NotBytes));
+        return Err(ApiError::NotOctetStream);
     }
     let expected = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let bytes = Body::into_data_stream(request.into_body()).map_err(|error| error.to_string());
-    let id = app.models.take_in(&name, expected, bytes).await.map_err(language.rejection())?;
+    let id = app.models.take_in(&name, expected, bytes).await?;
     Ok(Json(ImportedModel { status: "success", id }))
 }

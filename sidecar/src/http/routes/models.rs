@@ -8,14 +8,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::base::i18n::{Language, Message};
-use crate::error::Error;
-use crate::http::error::{Problem, Rejection};
+use crate::base::model_id::ModelId;
+use crate::http::error::{ApiError, ClientErrors};
 use crate::http::extract::{Id, OptionalBody};
-use crate::http::state::App;
+use crate::http::state::AppState;
 use crate::hub;
 use crate::hub::{FileName, Repository};
 use crate::models::{Listed, Memory, Role, plan_summary};
-use crate::settings::ModelId;
 
 /// All models.
 #[derive(Debug, Serialize, ToSchema)]
@@ -126,10 +125,10 @@ pub struct LoadRequest {
     get, path = "/api/v1/models", tag = "models",
     responses(
         (status = 200, description = "The models", body = ModelsResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
-pub async fn models(State(app): State<App>, language: Language) -> Json<ModelsResponse> {
+pub async fn models(State(app): State<AppState>, language: Language) -> Json<ModelsResponse> {
     Json(all(&app, language).await)
 }
 
@@ -139,17 +138,17 @@ pub async fn models(State(app): State<App>, language: Language) -> Json<ModelsRe
     params(("id" = String, Path, description = "The model's id")),
     responses(
         (status = 200, description = "It loads; the list tells how far", body = ModelsResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
 pub async fn load_model(
-    State(app): State<App>,
+    State(app): State<AppState>,
     language: Language,
     Id(id): Id,
     OptionalBody(request): OptionalBody<LoadRequest>,
-) -> Result<Json<ModelsResponse>, Rejection> {
+) -> Result<Json<ModelsResponse>, ApiError> {
     let role = request.role.unwrap_or(Role::Chat);
-    app.models.choose(&ModelId(id), role).await.map_err(language.rejection())?;
+    app.models.choose(&ModelId(id), role).await?;
     Ok(Json(all(&app, language).await))
 }
 
@@ -159,15 +158,15 @@ pub async fn load_model(
     params(("id" = String, Path, description = "The model's id")),
     responses(
         (status = 200, description = "It leaves memory when it has finished what it is at", body = ModelsResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
 pub async fn unload_model(
-    State(app): State<App>,
+    State(app): State<AppState>,
     language: Language,
     Id(id): Id,
-) -> Result<Json<ModelsResponse>, Rejection> {
-    app.models.unload(&ModelId(id)).map_err(language.rejection())?;
+) -> Result<Json<ModelsResponse>, ApiError> {
+    app.models.unload(&ModelId(id))?;
     Ok(Json(all(&app, language).await))
 }
 
@@ -177,15 +176,15 @@ pub async fn unload_model(
     params(("id" = String, Path, description = "The model's id")),
     responses(
         (status = 200, description = "It is gone", body = ModelsResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
 pub async fn remove_model(
-    State(app): State<App>,
+    State(app): State<AppState>,
     language: Language,
     Id(id): Id,
-) -> Result<Json<ModelsResponse>, Rejection> {
-    app.models.remove(&ModelId(id)).await.map_err(language.rejection())?;
+) -> Result<Json<ModelsResponse>, ApiError> {
+    app.models.remove(&ModelId(id)).await?;
     Ok(Json(all(&app, language).await))
 }
 
@@ -195,20 +194,16 @@ pub async fn remove_model(
     params(("id" = String, Path, description = "The model's id")),
     responses(
         (status = 200, description = "What it consists of", body = VerifyResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
-pub async fn verify_model(
-    State(app): State<App>,
-    language: Language,
-    Id(id): Id,
-) -> Result<Json<VerifyResponse>, Rejection> {
+pub async fn verify_model(State(app): State<AppState>, Id(id): Id) -> Result<Json<VerifyResponse>, ApiError> {
     let id = ModelId(id);
-    let file = app.models.file(&id).map_err(language.rejection())?;
+    let file = app.models.file(&id)?;
     let hashed = tokio::task::spawn_blocking(move || hub::hash(&file, |_| {})).await;
     let hashed = hashed.unwrap_or_else(|error| Err(std::io::Error::other(error)));
-    let unreadable = |error: std::io::Error| Error::Internal(format!("could not read the model `{}`: {error}", id.0));
-    let sha256 = hashed.map_err(unreadable).map_err(language.rejection())?;
+    let unreadable = |error| ApiError::internal(format!("could not read the model `{}`", id.0), error);
+    let sha256 = hashed.map_err(unreadable)?;
     let origin = app.hub.origin(&id).await;
     let expected = origin.as_ref().and_then(|origin| Some(origin.known.as_ref()?.sha256.clone()));
     let matches = expected.as_ref().map(|expected| *expected == sha256);
@@ -216,8 +211,8 @@ pub async fn verify_model(
     Ok(Json(VerifyResponse { status: "success", sha256, expected, matches, repository }))
 }
 
-async fn all(app: &App, language: Language) -> ModelsResponse {
-    let (listed, fits) = app.models.list(hub::catalogue::ALL.iter().map(|entry| entry.need).collect()).await;
+async fn all(app: &AppState, language: Language) -> ModelsResponse {
+    let (listed, fits) = app.models.list(hub::catalog::ALL.iter().map(|entry| entry.need).collect()).await;
     let models: Vec<ModelItem> = listed.into_iter().map(|model| ModelItem::new(model, language)).collect();
     let catalogue = catalogue(fits, language, &models);
     ModelsResponse { status: "success", models, memory: app.models.memory(), catalogue }
@@ -228,8 +223,8 @@ fn catalogue(
     language: Language,
     models: &[ModelItem],
 ) -> Vec<CatalogueItem> {
-    let suited = hub::catalogue::suited(&fits, crate::system::cores());
-    let item = |(index, (entry, fit)): (usize, (hub::catalogue::Entry, Result<engine::fit::Fit, Misfit>))| {
+    let suited = hub::catalog::suited(&fits, crate::system::cores());
+    let item = |(index, (entry, fit)): (usize, (hub::catalog::Entry, Result<engine::fit::Fit, Misfit>))| {
         let file = entry.file();
         let id = ModelId(file.model().to_owned());
         CatalogueItem {
@@ -245,7 +240,7 @@ fn catalogue(
             id,
         }
     };
-    hub::catalogue::ALL.into_iter().zip(fits).enumerate().map(item).collect()
+    hub::catalog::ALL.into_iter().zip(fits).enumerate().map(item).collect()
 }
 
 impl ModelItem {
@@ -297,7 +292,7 @@ impl ModelFit {
                 layers: Some(fit.layers),
                 gpu_layers: Some(fit.gpu_layers),
                 context: Some(fit.context),
-                explanation: placement::sentence(&fit, trained).text(language).into(),
+                explanation: plan_summary::sentence(&fit, trained).text(language).into(),
             },
             Err(Misfit { needs, has }) => {
                 let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30));

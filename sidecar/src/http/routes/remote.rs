@@ -7,10 +7,9 @@ use utoipa::ToSchema;
 
 use crate::base::i18n::{Language, Message};
 use crate::base::validation::Invalid;
-use crate::error::Error;
-use crate::http::error::{Problem, Rejection};
+use crate::http::error::{ApiError, ClientErrors};
 use crate::http::extract::Body;
-use crate::http::state::App;
+use crate::http::state::AppState;
 use crate::remote;
 use crate::remote::credentials::Kept;
 use crate::settings::RemotePolicy;
@@ -49,11 +48,11 @@ pub struct RemoteHealth {
 
 impl RemoteHealth {
     /// Of the server as it was seen last.
-    pub fn of(app: &App, language: Language) -> Self {
+    pub fn of(app: &AppState, language: Language) -> Self {
         Self::seen(app, &app.remote.state(), language)
     }
 
-    fn seen(app: &App, state: &remote::State, language: Language) -> Self {
+    fn seen(app: &AppState, state: &remote::State, language: Language) -> Self {
         let settings = app.settings.current();
         let (state, message) = match state {
             remote::State::Off => ("off", None),
@@ -84,10 +83,10 @@ pub struct RemoteKeyRequest {
     get, path = "/api/v1/remote", tag = "remote",
     responses(
         (status = 200, description = "The server", body = RemoteResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
-pub async fn remote(State(app): State<App>, language: Language) -> Json<RemoteResponse> {
+pub async fn remote(State(app): State<AppState>, language: Language) -> Json<RemoteResponse> {
     Json(response(&app, &app.remote.state(), language).await)
 }
 
@@ -97,10 +96,10 @@ pub async fn remote(State(app): State<App>, language: Language) -> Json<RemoteRe
     post, path = "/api/v1/remote/try", tag = "remote",
     responses(
         (status = 200, description = "How the server is; `state` is `up` or `down`", body = RemoteResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
-pub async fn try_remote(State(app): State<App>, language: Language) -> Json<RemoteResponse> {
+pub async fn try_remote(State(app): State<AppState>, language: Language) -> Json<RemoteResponse> {
     let state = app.remote.look().await;
     Json(response(&app, &state, language).await)
 }
@@ -111,15 +110,15 @@ pub async fn try_remote(State(app): State<App>, language: Language) -> Json<Remo
     put, path = "/api/v1/remote/key", tag = "remote", request_body = RemoteKeyRequest,
     responses(
         (status = 200, description = "It is kept", body = RemoteResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
 pub async fn save_remote_key(
-    State(app): State<App>,
+    State(app): State<AppState>,
     language: Language,
     Body(RemoteKeyRequest { key }): Body<RemoteKeyRequest>,
-) -> Result<Json<RemoteResponse>, Rejection> {
-    keep(&app, key).await.map_err(language.rejection())?;
+) -> Result<Json<RemoteResponse>, ApiError> {
+    keep(&app, key).await?;
     looked_again(&app);
     Ok(Json(response(&app, &app.remote.state(), language).await))
 }
@@ -129,16 +128,19 @@ pub async fn save_remote_key(
     delete, path = "/api/v1/remote/key", tag = "remote",
     responses(
         (status = 200, description = "There is none any more", body = RemoteResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
-pub async fn remove_remote_key(State(app): State<App>, language: Language) -> Result<Json<RemoteResponse>, Rejection> {
-    app.remote.safe().remove().await.map_err(language.rejection())?;
+pub async fn remove_remote_key(
+    State(app): State<AppState>,
+    language: Language,
+) -> Result<Json<RemoteResponse>, ApiError> {
+    app.remote.safe().remove().await?;
     looked_again(&app);
     Ok(Json(response(&app, &app.remote.state(), language).await))
 }
 
-async fn keep(app: &App, key: String) -> Result<(), Error> {
+async fn keep(app: &AppState, key: String) -> Result<(), ApiError> {
     let mut invalid = Invalid::default();
     invalid.not_blank("key", &key);
     invalid.at_most("key", Some(&key), LONGEST_KEY);
@@ -149,20 +151,22 @@ async fn keep(app: &App, key: String) -> Result<(), Error> {
     let endpoint = app.settings.current().remote_endpoint.clone();
     let Some(address) = endpoint.and_then(|endpoint| endpoint.read().ok()) else {
         let problem = Message::new("먼저 이 설정을 정하세요", "set this before its key");
-        return Err(Error::Unknown(Invalid::field("remote_endpoint", problem)));
+        return Err(ApiError::ReferenceNotFound(Invalid::field("remote_endpoint", problem)));
     };
-    app.remote.safe().keep(key, address.origin()).await
+    Ok(app.remote.safe().keep(key, address.origin()).await?)
 }
 
 /// With another key, the server may answer otherwise.
-fn looked_again(app: &App) {
+fn looked_again(app: &AppState) {
     if remote::is_on(&app.settings.current()) {
         let remote = app.remote.clone();
-        app.work.spawn(app.shutdown.clone().run_until_cancelled_owned(async move { drop(remote.look().await) }));
+        app.assistant
+            .tasks
+            .spawn(app.assistant.shutdown.clone().run_until_cancelled_owned(async move { drop(remote.look().await) }));
     }
 }
 
-async fn response(app: &App, state: &remote::State, language: Language) -> RemoteResponse {
+async fn response(app: &AppState, state: &remote::State, language: Language) -> RemoteResponse {
     let models = if let remote::State::Up(models) = state { models.clone() } else { Vec::new() };
     let remote = RemoteHealth::seen(app, state, language);
     RemoteResponse { status: "success", remote, key: app.remote.key().await, models }

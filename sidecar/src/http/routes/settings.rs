@@ -8,10 +8,9 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::base::i18n::Language;
-use crate::http::error::{Problem, Rejection};
+use crate::http::error::{ApiError, ClientErrors};
 use crate::http::extract::Body;
-use crate::http::state::App;
+use crate::http::state::AppState;
 use crate::settings::{Patch, Settings};
 
 /// The settings that are in force.
@@ -29,7 +28,7 @@ pub struct SettingsResponse {
 }
 
 impl SettingsResponse {
-    fn new(app: &App, settings: Arc<Settings>) -> Json<Self> {
+    fn new(app: &AppState, settings: Arc<Settings>) -> Json<Self> {
         let (from_environment, restart_required) =
             (app.settings.fixed().variables(), app.settings.waiting_for_restart());
         Json(Self { status: "success", settings, from_environment, restart_required })
@@ -41,10 +40,10 @@ impl SettingsResponse {
     get, path = "/api/v1/settings", tag = "settings",
     responses(
         (status = 200, description = "The settings that are in force", body = SettingsResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
-pub async fn settings(State(app): State<App>) -> Json<SettingsResponse> {
+pub async fn settings(State(app): State<AppState>) -> Json<SettingsResponse> {
     SettingsResponse::new(&app, app.settings.current())
 }
 
@@ -53,15 +52,15 @@ pub async fn settings(State(app): State<App>) -> Json<SettingsResponse> {
     patch, path = "/api/v1/settings", tag = "settings", request_body = Patch,
     responses(
         (status = 200, description = "The settings that are in force now", body = SettingsResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
 pub async fn change_settings(
-    State(app): State<App>,
-    language: Language,
+    State(app): State<AppState>,
     Body(patch): Body<Patch>,
-) -> Result<Json<SettingsResponse>, Rejection> {
-    app.settings.check(&patch).and_then(|()| app.models.check(&patch)).map_err(language.rejection())?;
-    let settings = app.settings.change(&patch).await.map_err(language.rejection())?;
+) -> Result<Json<SettingsResponse>, ApiError> {
+    app.settings.check(&patch)?;
+    app.models.check(&patch)?;
+    let settings = app.settings.change(&patch).await?;
     Ok(SettingsResponse::new(&app, settings))
 }

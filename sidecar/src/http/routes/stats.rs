@@ -7,9 +7,8 @@ use utoipa::ToSchema;
 
 use super::cache::CacheFigures;
 use super::health::{QueueHealth, SystemInfo};
-use crate::base::i18n::Language;
-use crate::http::error::{Problem, Rejection};
-use crate::http::state::App;
+use crate::http::error::{ApiError, ClientErrors};
+use crate::http::state::AppState;
 use crate::models::Memory;
 use crate::store::Receptions;
 
@@ -74,13 +73,13 @@ pub struct TokenFigures {
     get, path = "/stats", tag = "system",
     responses(
         (status = 200, description = "The figures", body = StatsResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
-pub async fn stats(State(app): State<App>, language: Language) -> Result<Json<StatsResponse>, Rejection> {
-    let (times, sample) = (app.stats.response_times(), *app.system.borrow());
-    let tokens = app.store.token_totals().await.map_err(language.rejection())?;
-    let completions = app.store.receptions().await.map_err(language.rejection())?;
+pub async fn stats(State(app): State<AppState>) -> Result<Json<StatsResponse>, ApiError> {
+    let (times, sample) = (app.latency.response_times(), *app.system.borrow());
+    let tokens = app.store.token_totals().await?;
+    let completions = app.store.receptions().await?;
     Ok(Json(StatsResponse {
         performance: Performance {
             system: SystemInfo::of(&sample),

@@ -5,10 +5,8 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::base::i18n::Language;
-use crate::error::Error;
-use crate::http::error::{Problem, Rejection};
-use crate::http::state::App;
+use crate::http::error::{ApiError, ClientErrors};
+use crate::http::state::AppState;
 
 /// What the data folder holds.
 #[derive(Debug, Serialize, ToSchema)]
@@ -36,13 +34,13 @@ pub struct StoragePart {
     get, path = "/api/v1/storage", tag = "system",
     responses(
         (status = 200, description = "What the data folder holds", body = StorageResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
-pub async fn storage(State(app): State<App>, language: Language) -> Result<Json<StorageResponse>, Rejection> {
-    let storage = app.storage.clone();
+pub async fn storage(State(app): State<AppState>) -> Result<Json<StorageResponse>, ApiError> {
+    let storage = app.disk_usage.clone();
     let usage = tokio::task::spawn_blocking(move || storage.look()).await;
-    let usage = usage.map_err(|error| Error::Internal(error.to_string())).map_err(language.rejection())?;
+    let usage = usage.map_err(|error| ApiError::internal("could not measure the data folder", error))?;
     Ok(Json(StorageResponse {
         status: "success",
         folder: usage.folder.display().to_string(),

@@ -7,11 +7,10 @@ use utoipa::ToSchema;
 
 use crate::access::keys::Caller;
 use crate::assistant::profiles::profile::{Profile, ProfileFields};
-use crate::base::i18n::Language;
 use crate::base::validation::Invalid;
-use crate::http::error::{Problem, Rejection};
+use crate::http::error::{ApiError, ClientErrors};
 use crate::http::extract::Body;
-use crate::http::state::App;
+use crate::http::state::AppState;
 
 /// A saved profile.
 #[derive(Debug, Serialize, ToSchema)]
@@ -28,15 +27,11 @@ pub struct ProfileResponse {
     get, path = "/api/v1/users/profile", tag = "users",
     responses(
         (status = 200, description = "The profile; the default one where none was saved", body = ProfileResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
-pub async fn profile(
-    State(app): State<App>,
-    caller: Caller,
-    language: Language,
-) -> Result<Json<ProfileResponse>, Rejection> {
-    let profile = app.profile(&caller.owner).await.map_err(language.rejection())?;
+pub async fn profile(State(app): State<AppState>, caller: Caller) -> Result<Json<ProfileResponse>, ApiError> {
+    let profile = app.assistant.profiles.get(&caller.owner).await?;
     Ok(Json(ProfileResponse { status: "success", profile }))
 }
 
@@ -45,21 +40,20 @@ pub async fn profile(
     put, path = "/api/v1/users/profile", tag = "users", request_body = ProfileFields,
     responses(
         (status = 200, description = "The profile as it was saved", body = ProfileResponse),
-        (status = "4XX", description = "The request was refused", body = Problem),
+        ClientErrors,
     )
 )]
 pub async fn save_profile(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
-    language: Language,
     Body(fields): Body<ProfileFields>,
-) -> Result<Json<ProfileResponse>, Rejection> {
+) -> Result<Json<ProfileResponse>, ApiError> {
     let mut invalid = Invalid::default();
     if fields.is_too_long() {
         invalid.at_most_items("preferredLanguageFeatures", usize::MAX, 8);
     }
-    invalid.into_result().map_err(language.rejection())?;
+    invalid.into_result()?;
     let profile = Profile::default().with(fields);
-    app.save_profile(&caller.owner, &profile).await.map_err(language.rejection())?;
+    app.assistant.profiles.save(&caller.owner, &profile).await?;
     Ok(Json(ProfileResponse { status: "success", profile }))
 }

@@ -1,115 +1,129 @@
-//! One answer with any number of listeners, each of whom hears it from the beginning, at their own pace.
+//! An answer that several subscribers receive: each gets all events from the beginning, whenever it subscribes.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use engine::{Error, Event};
+use engine::Error;
 use tokio::sync::watch;
 
-use crate::inference::router::By;
+use crate::inference::event::{Event, EventStream, ModelIdentity};
 
-/// What was said so far, and a bell that rings when there is more.
+/// The events of an answer so far, and a channel that wakes its subscribers.
 #[derive(Debug)]
-pub(super) struct Shared {
-    /// Who says it.
-    pub by: By,
-    said: Mutex<Vec<Result<Event, Error>>>,
-    bell: watch::Sender<usize>,
+pub struct ReplayBroadcast {
+    events: Mutex<Vec<Result<Event, Error>>>,
+    /// How many events there are.
+    count: watch::Sender<usize>,
 }
 
-/// Where what somebody hears comes from.
+/// Where an answer comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
-    /// The model works for this listener.
-    Model,
-    /// The model works for somebody else who asked the same.
-    Shared,
-    /// It was finished before.
-    Kept,
+pub enum Source {
+    /// The model generates it for this request.
+    Fresh,
+    /// The model generates it for an earlier request that has not finished.
+    Coalesced,
+    /// It was complete before.
+    Cached,
 }
 
-/// Somebody who hears an answer. When the last one is dropped, the model stops.
+/// One receiver of an answer. When the last one is dropped, the model stops.
 #[derive(Debug)]
-pub struct Listener {
-    shared: Arc<Shared>,
-    bell: watch::Receiver<usize>,
-    heard: usize,
-    ended: bool,
+pub struct Subscriber {
+    broadcast: Arc<ReplayBroadcast>,
+    count: watch::Receiver<usize>,
+    received: usize,
+    has_ended: bool,
+    is_running: bool,
     /// Where the answer comes from.
-    pub origin: Origin,
-    /// Who answers.
-    pub by: By,
+    pub source: Source,
 }
 
-impl Shared {
-    /// An answer of which nothing was said, and its first listener.
-    pub fn begin(by: By) -> (Arc<Self>, Listener) {
-        let shared = Arc::new(Self { by, said: Mutex::default(), bell: watch::Sender::new(0) });
-        let listener = shared.listen(Origin::Model);
-        (shared, listener)
+impl ReplayBroadcast {
+    /// An answer without events, and its first subscriber.
+    pub fn start() -> (Arc<Self>, Subscriber) {
+        let broadcast = Self::of(Vec::new());
+        let subscriber = broadcast.subscribe(Source::Fresh);
+        (broadcast, subscriber)
     }
 
-    /// One more listener.
-    pub fn listen(self: &Arc<Self>, origin: Origin) -> Listener {
-        let (bell, by) = (self.bell.subscribe(), self.by.clone());
-        Listener { shared: Arc::clone(self), bell, heard: 0, ended: false, origin, by }
+    /// A complete answer; the last event is the end.
+    pub fn complete(events: Vec<Event>) -> Arc<Self> {
+        Self::of(events.into_iter().map(Ok).collect())
     }
 
-    /// Says something to all listeners. `false` if nothing can follow it.
-    pub fn say(&self, event: Result<Event, Error>) -> bool {
-        let goes_on = matches!(event, Ok(Event::Started { .. } | Event::Reading { .. } | Event::Text { .. }));
+    fn of(events: Vec<Result<Event, Error>>) -> Arc<Self> {
+        let count = watch::Sender::new(events.len());
+        Arc::new(Self { events: Mutex::new(events), count })
+    }
+
+    /// One more subscriber.
+    pub fn subscribe(self: &Arc<Self>, source: Source) -> Subscriber {
+        Subscriber {
+            broadcast: Arc::clone(self),
+            count: self.count.subscribe(),
+            received: 0,
+            has_ended: false,
+            is_running: false,
+            source,
+        }
+    }
+
+    /// Sends an event to all subscribers. `false` if nothing can follow it.
+    pub fn send(&self, event: Result<Event, Error>) -> bool {
+        let continues = matches!(event, Ok(Event::Accepted(_) | Event::Prefill | Event::Delta { .. }));
         let count = {
-            let mut said = self.said();
-            said.push(event);
-            said.len()
+            let mut events = self.events();
+            events.push(event);
+            events.len()
         };
-        self.bell.send_replace(count);
-        goes_on
+        self.count.send_replace(count);
+        continues
     }
 
-    /// The same answer for those who come later, without the steps in which it was made. `None` if it failed or is empty.
-    pub fn whole(&self) -> Option<Arc<Self>> {
-        let said = self.said();
-        let ended = matches!(said.last(), Some(Ok(Event::Done(_))));
-        let says_something = said.iter().any(|event| matches!(event, Ok(Event::Text { .. })));
-        let events = said.iter().flatten().filter(|event| !matches!(event, Event::Reading { .. })).cloned();
-        (ended && says_something).then(|| Self::finished(self.by.clone(), events.collect()))
+    /// The same answer for the cache, without prefill events. `None` if it failed, has no text, or another model than `model` generated it.
+    pub fn cacheable(&self, model: &ModelIdentity) -> Option<Arc<Self>> {
+        let events = self.events();
+        let is_complete = matches!(events.last(), Some(Ok(Event::Done(_))));
+        let has_text = events.iter().any(|event| matches!(event, Ok(Event::Delta { .. })));
+        let is_from =
+            events.iter().any(|event| matches!(event, Ok(Event::Accepted(accepted)) if accepted.model == *model));
+        let kept = events.iter().flatten().filter(|event| !matches!(event, Event::Prefill)).cloned();
+        (is_complete && has_text && is_from).then(|| Self::complete(kept.collect()))
     }
 
-    /// An answer to which nothing will be added; the last event is the end.
-    pub fn finished(by: By, events: Vec<Event>) -> Arc<Self> {
-        let bell = watch::Sender::new(events.len());
-        Arc::new(Self { by, said: Mutex::new(events.into_iter().map(Ok).collect()), bell })
+    /// Resolves when there is no subscriber.
+    pub async fn all_unsubscribed(&self) {
+        self.count.closed().await;
     }
 
-    /// Resolves when nobody listens.
-    pub async fn deserted(&self) {
-        self.bell.closed().await;
+    /// Whether there is no subscriber.
+    pub fn has_no_subscriber(&self) -> bool {
+        self.count.receiver_count() == 0
     }
 
-    /// Whether nobody listens.
-    pub fn is_deserted(&self) -> bool {
-        self.bell.receiver_count() == 0
-    }
-
-    fn said(&self) -> MutexGuard<'_, Vec<Result<Event, Error>>> {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    fn events(&self) -> MutexGuard<'_, Vec<Result<Event, Error>>> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Listener {
-    /// The next event, or `None` after [`Event::Done`] or an error.
-    pub async fn next(&mut self) -> Option<Result<Event, Error>> {
-        while !self.ended {
-            self.bell.mark_unchanged();
-            let event = self.shared.said().get(self.heard).cloned();
+impl EventStream for Subscriber {
+    async fn next(&mut self) -> Option<Result<Event, Error>> {
+        while !self.has_ended {
+            self.count.mark_unchanged();
+            let event = self.broadcast.events().get(self.received).cloned();
             if let Some(event) = event {
-                self.heard += 1;
-                self.ended = matches!(event, Ok(Event::Done(_)) | Err(_));
+                self.received += 1;
+                self.has_ended = matches!(event, Ok(Event::Done(_)) | Err(_));
+                self.is_running |= !matches!(event, Ok(Event::Accepted(_)));
                 return Some(event);
             }
-            // The bell lives as long as the answer that this listener holds.
-            let _ = self.bell.changed().await;
+            // The sender lives as long as the broadcast, which this subscriber holds.
+            let _ = self.count.changed().await;
         }
         None
+    }
+
+    fn is_running(&self) -> bool {
+        self.is_running
     }
 }

@@ -36,7 +36,7 @@ impl Endpoint {
                 "must have no user, password, `?` or `#`; the key is kept apart",
             ));
         }
-        if url.scheme() == "http" && !web::is_loopback(&url) {
+        if url.scheme() == "http" && !http_client::is_loopback(&url) {
             return Err(Message::new(
                 "https://여야 합니다; http://는 이 컴퓨터의 서버(127.0.0.1, localhost)에만 쓸 수 있습니다",
                 "must begin with https://; http:// is for servers of this machine (127.0.0.1, localhost)",

@@ -1,0 +1,139 @@
+//! The events of an answer, whichever backend generates it, and waiting for the next one.
+
+use std::future::Future;
+use std::time::Duration;
+
+use engine::{Error, Summary};
+use tokio_util::sync::CancellationToken;
+
+/// Where a model runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BackendKind {
+    /// In this process.
+    Local,
+    /// On the remote server.
+    Remote,
+}
+
+impl BackendKind {
+    /// The name in the API: `local` or `remote`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Remote => "remote",
+        }
+    }
+}
+
+/// Which model generates an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelIdentity {
+    /// The model's name.
+    pub model: String,
+    /// Where it runs.
+    pub backend: BackendKind,
+}
+
+/// A prompt that a model has accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// The model that generates the answer.
+    pub model: ModelIdentity,
+    /// Tokens of the prompt, as far as they are known before the answer.
+    pub prompt_tokens: usize,
+    /// Tokens that prompt and answer may have together; `None` where a remote server does not report it.
+    pub limit: Option<usize>,
+    /// Earlier messages that were left out of the prompt.
+    pub dropped: usize,
+}
+
+/// What a stream yields, in this order: one `Accepted`, any number of `Prefill` and then of `Delta`, one `Done`.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A model has accepted the prompt; this one generates the answer.
+    Accepted(Accepted),
+    /// Prefill makes progress.
+    Prefill,
+    /// The next piece of text, never empty.
+    Delta {
+        /// The text.
+        text: String,
+        /// Natural logarithm of the probability of its tokens together, where that was asked for.
+        log_probability: Option<f32>,
+        /// Tokens of the text.
+        tokens: usize,
+    },
+    /// The answer is complete.
+    Done(Summary),
+}
+
+/// How long to wait for the next event.
+#[derive(Debug, Clone)]
+pub struct WaitLimits {
+    /// While the request is queued: until the first event after [`Event::Accepted`].
+    pub queued: Duration,
+    /// From then on, between two events.
+    pub idle: Duration,
+    /// Waiting ends when this is cancelled.
+    pub shutdown: CancellationToken,
+}
+
+impl WaitLimits {
+    /// Limits for a request that may be queued for as long as it takes. Being queued is not being idle.
+    #[must_use]
+    pub fn after_queue(idle: Duration, shutdown: CancellationToken) -> Self {
+        Self { queued: Duration::MAX, idle, shutdown }
+    }
+
+    /// Limits for a request whose clock starts at once.
+    #[must_use]
+    pub fn from_start(idle: Duration, shutdown: CancellationToken) -> Self {
+        Self { queued: idle, idle, shutdown }
+    }
+}
+
+/// Why waiting for the next event ended without one.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Interrupted {
+    /// The backend failed.
+    #[error(transparent)]
+    Engine(#[from] Error),
+    /// No event arrived in time.
+    #[error("no token arrived for {seconds} s")]
+    Timeout {
+        /// The timeout, in seconds.
+        seconds: u64,
+    },
+    /// HAPA is shutting down.
+    #[error("HAPA is shutting down")]
+    ShuttingDown,
+}
+
+/// A stream of [`Event`]s.
+pub trait EventStream: Send {
+    /// The next event; `None` after [`Event::Done`] or an error. Cancel-safe: no event is lost when the future is dropped.
+    fn next(&mut self) -> impl Future<Output = Option<Result<Event, Error>>> + Send;
+
+    /// Whether an event after [`Event::Accepted`] was returned, so that the request is not queued any more.
+    fn is_running(&self) -> bool;
+
+    /// The next event within `limits`. Cancel-safe like [`EventStream::next`].
+    ///
+    /// # Errors
+    /// Why there is none. A stream that has ended counts as one whose engine has stopped.
+    fn next_within(&mut self, limits: &WaitLimits) -> impl Future<Output = Result<Event, Interrupted>> + Send {
+        async {
+            let limit = if self.is_running() { limits.idle } else { limits.queued };
+            tokio::select! {
+                biased;
+                event = tokio::time::timeout(limit, self.next()) => match event {
+                    Err(_) => Err(Interrupted::Timeout { seconds: limit.as_secs() }),
+                    Ok(None) => Err(Error::Stopped.into()),
+                    Ok(Some(event)) => Ok(event?),
+                },
+                () = limits.shutdown.cancelled() => Err(Interrupted::ShuttingDown),
+            }
+        }
+    }
+}
