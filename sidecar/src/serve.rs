@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use handshake::{Discovery, Exit};
+use handshake::{Exit, InstanceFile};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -237,27 +237,27 @@ impl DataLock {
 
     /// Writes down where the API is, for editors and for `hapa status`.
     fn announce(&self, port: u16) -> io::Result<()> {
-        let found = Discovery { port, pid: std::process::id(), version: VERSION.into() };
+        let found = InstanceFile { port, pid: std::process::id(), version: VERSION.into() };
         let fresh = self.data.join("sidecar.json.new");
-        fs::write(&fresh, handshake::line(&found))?;
-        fs::rename(fresh, Discovery::path(&self.data))
+        fs::write(&fresh, handshake::encode_line(&found))?;
+        fs::rename(fresh, InstanceFile::path(&self.data))
     }
 }
 
 impl Drop for DataLock {
     fn drop(&mut self) {
-        let _ = fs::remove_file(Discovery::path(&self.data));
+        let _ = fs::remove_file(InstanceFile::path(&self.data));
     }
 }
 
 /// The HAPA that serves this data folder now, if one does. A file left by a crash is not believed: its port may be anybody's.
 #[must_use]
-pub fn running(data: &Path) -> Option<Discovery> {
+pub fn running(data: &Path) -> Option<InstanceFile> {
     let file = File::options().append(true).open(data.join("lock")).ok()?;
     if file.try_lock().is_ok() {
         return None;
     }
-    serde_json::from_str(&fs::read_to_string(Discovery::path(data)).ok()?).ok()
+    serde_json::from_str(&fs::read_to_string(InstanceFile::path(data)).ok()?).ok()
 }
 
 /// What is wrong with the certificate and its key, if anything is.

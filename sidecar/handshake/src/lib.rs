@@ -1,7 +1,7 @@
 //! What the desktop app and the sidecar agree on: the lines they exchange, the names of files and the exit codes.
 //!
-//! The conversation is short. The desktop starts `hapa serve --supervised`, writes one [`Launch`] line to its stdin and
-//! keeps that pipe open; the sidecar binds its port, writes one [`Report`] line to its stdout, and ends when stdin does.
+//! The conversation is short. The desktop starts `hapa serve --supervised`, writes one [`LaunchMessage`] line to its stdin and
+//! keeps that pipe open; the sidecar binds its port, writes one [`ReadyMessage`] line to its stdout, and ends when stdin does.
 
 use std::path::{Path, PathBuf};
 
@@ -14,12 +14,12 @@ pub const DEFAULT_PORT: u16 = 8000;
 pub const BINARY: &str = "hapa";
 
 /// Environment variable that moves the data folder, for tests and portable installs.
-pub const DATA_VARIABLE: &str = "HAPA_DATA_DIR";
+pub const DATA_DIR_VAR: &str = "HAPA_DATA_DIR";
 
 /// The first and only line that the desktop writes to the sidecar's stdin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Launch {
+pub enum LaunchMessage {
     /// Serve, and accept `key` from the window until this process ends.
     Launch {
         /// The window's key of this launch: `hapa_` and 64 lower-case hex digits.
@@ -30,7 +30,7 @@ pub enum Launch {
 /// The first line that the sidecar writes to its stdout; everything else it has to say goes to stderr and its log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Report {
+pub enum ReadyMessage {
     /// The API answers now. A model may still be loading.
     Ready {
         /// The loopback port that the API is bound to.
@@ -74,7 +74,7 @@ impl Exit {
 
 /// Where a running sidecar can be found by IDE extensions and `hapa status`: `sidecar.json` in the data folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Discovery {
+pub struct InstanceFile {
     /// The loopback port of the API.
     pub port: u16,
     /// Process id of the sidecar.
@@ -83,7 +83,7 @@ pub struct Discovery {
     pub version: String,
 }
 
-impl Discovery {
+impl InstanceFile {
     /// The file's place inside the data folder.
     #[must_use]
     pub fn path(data: &Path) -> PathBuf {
@@ -93,16 +93,17 @@ impl Discovery {
 
 /// The folder for everything HAPA keeps: the database, models, logs and keys.
 ///
-/// `chosen` is the value of [`DATA_VARIABLE`], which wins unless it is empty. `None` comes back only on a system without home folders.
+/// `override_dir` is the value of [`DATA_DIR_VAR`], which wins unless it is empty. `None` comes back only on a system without home folders.
 #[must_use]
-pub fn data_folder(chosen: Option<PathBuf>) -> Option<PathBuf> {
-    let chosen = chosen.filter(|folder| !folder.as_os_str().is_empty());
-    chosen.or_else(|| directories::ProjectDirs::from("dev", "hapa", "hapa").map(|dirs| dirs.data_dir().to_path_buf()))
+pub fn data_dir(override_dir: Option<PathBuf>) -> Option<PathBuf> {
+    let override_dir = override_dir.filter(|folder| !folder.as_os_str().is_empty());
+    override_dir
+        .or_else(|| directories::ProjectDirs::from("dev", "hapa", "hapa").map(|dirs| dirs.data_dir().to_path_buf()))
 }
 
 /// One line of JSON, ended by a newline: the form in which both sides write.
 #[must_use]
-pub fn line<T: Serialize>(message: &T) -> String {
+pub fn encode_line<T: Serialize>(message: &T) -> String {
     let mut line = serde_json::to_string(message).expect("these messages have only string keys");
     line.push('\n');
     line
@@ -114,10 +115,10 @@ mod tests {
 
     #[test]
     fn the_lines_are_what_the_documentation_shows() {
-        let ready = Report::Ready { port: 8000, version: "0.4.0".into() };
-        assert_eq!(line(&ready), "{\"ready\":{\"port\":8000,\"version\":\"0.4.0\"}}\n");
-        let launch = Launch::Launch { key: "hapa_00".into() };
-        assert_eq!(line(&launch), "{\"launch\":{\"key\":\"hapa_00\"}}\n");
+        let ready = ReadyMessage::Ready { port: 8000, version: "0.4.0".into() };
+        assert_eq!(encode_line(&ready), "{\"ready\":{\"port\":8000,\"version\":\"0.4.0\"}}\n");
+        let launch = LaunchMessage::Launch { key: "hapa_00".into() };
+        assert_eq!(encode_line(&launch), "{\"launch\":{\"key\":\"hapa_00\"}}\n");
     }
 
     #[test]
