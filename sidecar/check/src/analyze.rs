@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::finding::{Area, Finding};
+use crate::diagnostic::{CheckCategory, Diagnostic};
 use crate::language::Language;
+use crate::locale::Locale;
 use crate::position::Lines;
 use crate::python::Report;
 use crate::tree::{Grammar, Shape};
 use crate::validate::{PATIENCE, python};
-use crate::words::Words;
 use crate::{advice, deep, metrics, tree};
 
 mod remarks;
@@ -42,7 +42,7 @@ pub struct Analysis {
     pub summary: String,
     /// What was found, in the order of the text; at most 200.
     #[schema(max_items = 200)]
-    pub issues: Vec<Finding>,
+    pub issues: Vec<Diagnostic>,
     /// The code in figures.
     pub metrics: Metrics,
     /// Functions and methods in the order of the text; at most 500.
@@ -57,7 +57,7 @@ pub struct Analysis {
     /// What to do next, the most urgent first.
     pub recommendations: Vec<String>,
     /// What was asked for and could not be checked: for this language, or because the code is not well formed.
-    pub not_checked: Vec<Area>,
+    pub not_checked: Vec<CheckCategory>,
 }
 
 /// Code in figures. What could not be counted for a language is null.
@@ -145,38 +145,38 @@ const MOST: usize = 200;
 
 /// Takes code apart. Takes tens of milliseconds at most for code of usual shape; never panics.
 #[must_use]
-pub fn analyze(code: &str, language: &str, analysis_type: AnalysisType, words: Words) -> Analysis {
+pub fn analyze(code: &str, language: &str, analysis_type: AnalysisType, locale: Locale) -> Analysis {
     let code = code.strip_prefix('\u{feff}').unwrap_or(code);
     let lines = &Lines::new(code);
-    let named = Language::named(language);
+    let named = Language::from_name(language);
     let wanted = analysis_type.areas();
-    let built = named.and_then(|language| deep::run(|| built(language, code, lines.count(), words)).flatten());
+    let built = named.and_then(|language| deep::run(|| built(language, code, lines.count(), locale)).flatten());
     let read = built.is_some();
     let Built { metrics, shape, syntax } = built.unwrap_or_else(|| Built::nothing(lines.count()));
     let (report, checked) = match named {
-        Some(Language::Python) if read => python(code, &wanted, words),
-        _ => (Report { syntax, ..Report::default() }, if read { vec![Area::Syntax] } else { Vec::new() }),
+        Some(Language::Python) if read => python(code, &wanted, locale),
+        _ => (Report { syntax, ..Report::default() }, if read { vec![CheckCategory::Syntax] } else { Vec::new() }),
     };
-    let not_checked: Vec<Area> = wanted.into_iter().filter(|area| !checked.contains(area)).collect();
-    let shapely = remarks::remarks(&shape, lines, analysis_type, words);
+    let not_checked: Vec<CheckCategory> = wanted.into_iter().filter(|area| !checked.contains(area)).collect();
+    let shapely = remarks::remarks(&shape, lines, analysis_type, locale);
     let mut recommendations: Vec<String> = [
-        advice::syntax(&report.syntax, words),
-        advice::security(&report.security, words),
-        advice::performance(&report.performance, words),
+        advice::syntax(&report.syntax, locale),
+        advice::security(&report.security, locale),
+        advice::performance(&report.performance, locale),
     ]
     .into_iter()
     .flatten()
     .collect();
-    recommendations.extend(remarks::advice(&shapely, words));
-    recommendations.extend(advice::unchecked(&not_checked, language, words));
+    recommendations.extend(remarks::advice(&shapely, locale));
+    recommendations.extend(advice::unchecked(&not_checked, language, locale));
     let Report { syntax, security, performance, style, .. } = report;
     // Ours counts more points where the way parts, so the two figures would differ.
     let performance = performance.into_iter().filter(|finding| finding.code != "C901");
-    let mut issues: Vec<Finding> =
+    let mut issues: Vec<Diagnostic> =
         syntax.into_iter().chain(security).chain(performance).chain(style).chain(shapely).collect();
     issues.sort_by(|a, b| (a.line, a.column, &a.code).cmp(&(b.line, b.column, &b.code)));
     issues.truncate(MOST);
-    let summary = remarks::summary(&metrics, issues.len(), words);
+    let summary = remarks::summary(&metrics, issues.len(), locale);
     let Shape { functions, classes, imports, .. } = shape;
     Analysis { analysis_type, summary, issues, metrics, functions, classes, imports, recommendations, not_checked }
 }
@@ -185,7 +185,7 @@ pub fn analyze(code: &str, language: &str, analysis_type: AnalysisType, words: W
 struct Built {
     metrics: Metrics,
     shape: Shape,
-    syntax: Vec<Finding>,
+    syntax: Vec<Diagnostic>,
 }
 
 impl Built {
@@ -196,23 +196,25 @@ impl Built {
 }
 
 /// Needs the stack of [`deep::run`]: tree-sitter goes as deep as hostile text is long. `None` if it took too long.
-fn built(language: Language, code: &str, lines: usize, words: Words) -> Option<Built> {
+fn built(language: Language, code: &str, lines: usize, locale: Locale) -> Option<Built> {
     let tree = tree::parse(language, code, PATIENCE)?;
     let grammar = Grammar::of(language);
     let shape = tree::shape(&tree, grammar, code);
     let metrics = metrics::metrics(lines, &tree::leaves(&tree, grammar, code, lines), &shape);
-    Some(Built { metrics, shape, syntax: tree::errors(&tree, code, words) })
+    Some(Built { metrics, shape, syntax: tree::errors(&tree, code, locale) })
 }
 
 impl AnalysisType {
     /// What is to be looked at beside the shape.
-    fn areas(self) -> Vec<Area> {
+    fn areas(self) -> Vec<CheckCategory> {
         match self {
-            Self::Performance => vec![Area::Syntax, Area::Performance],
-            Self::Security => vec![Area::Syntax, Area::Security],
-            Self::Quality => vec![Area::Syntax, Area::Style],
-            Self::Complexity | Self::Structure => vec![Area::Syntax],
-            Self::All => vec![Area::Syntax, Area::Security, Area::Performance, Area::Style],
+            Self::Performance => vec![CheckCategory::Syntax, CheckCategory::Performance],
+            Self::Security => vec![CheckCategory::Syntax, CheckCategory::Security],
+            Self::Quality => vec![CheckCategory::Syntax, CheckCategory::Style],
+            Self::Complexity | Self::Structure => vec![CheckCategory::Syntax],
+            Self::All => {
+                vec![CheckCategory::Syntax, CheckCategory::Security, CheckCategory::Performance, CheckCategory::Style]
+            }
         }
     }
 }

@@ -6,16 +6,16 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::language::Language;
-use crate::scope::enclosing;
+use crate::scope::enclosing_scopes;
 use crate::tree::{self, Grammar, Role, Step, Tree, walk};
 
 /// What there is to say about an inserted piece of code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Description {
+pub struct CompletionDescription {
     /// What kind of thing it is part of or makes.
-    pub category: Category,
+    pub category: CompletionCategory,
     /// How involved it is.
-    pub complexity: Complexity,
+    pub complexity: CompletionComplexity,
     /// A short name, such as `fibonacci(n)`; at most 60 characters, never empty.
     pub label: String,
 }
@@ -23,7 +23,8 @@ pub struct Description {
 /// What a completion makes or goes on with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Category {
+#[schema(as = Category)]
+pub enum CompletionCategory {
     /// A function, or a call of one.
     Function,
     /// A class, or what another language has in its place.
@@ -43,7 +44,8 @@ pub enum Category {
 /// How involved a completion is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Complexity {
+#[schema(as = Complexity)]
+pub enum CompletionComplexity {
     /// At most five lines, and the way parts at most twice.
     Simple,
     /// At most twenty lines, and the way parts at most six times.
@@ -68,7 +70,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// Describes `code`, which is to be inserted after `before`, the text before the cursor. Either may be incomplete.
 /// A fraction of a millisecond for fifty lines; never panics.
 #[must_use]
-pub fn describe(code: &str, language: &str, before: &str) -> Description {
+pub fn describe_completion(code: &str, language: &str, before: &str) -> CompletionDescription {
     let before = tail(before);
     let text = format!("{before}{}", &code[..code.floor_char_boundary(INSERTED)]);
     let blank = code.len() - code.trim_start().len();
@@ -76,14 +78,15 @@ pub fn describe(code: &str, language: &str, before: &str) -> Description {
     // The line that is gone on with, from its first word.
     let line_start = text[..start].rfind('\n').map_or(0, |end| end + 1);
     let head = text[line_start..].lines().next().unwrap_or_default().trim();
-    let tree = Language::named(language).and_then(|language| Some((language, tree::parse(language, &text, PATIENCE)?)));
+    let tree =
+        Language::from_name(language).and_then(|language| Some((language, tree::parse(language, &text, PATIENCE)?)));
     let found =
         tree.as_ref().and_then(|(language, tree)| by_tree(tree, Grammar::of(*language), &text, line_start, start));
     let decisions = match &tree {
         Some((language, tree)) => decisions(tree, Grammar::of(*language), start),
         None => 0,
     };
-    Description {
+    CompletionDescription {
         category: found.unwrap_or_else(|| by_words(head, &text[..line_start], &text[line_start..start])),
         complexity: complexity(code, decisions),
         label: label(head, code),
@@ -95,11 +98,11 @@ fn tail(before: &str) -> String {
     let cut = before.ceil_char_boundary(before.len().saturating_sub(BEFORE));
     let start = if cut == 0 { 0 } else { before[cut..].find('\n').map_or(cut, |end| cut + end + 1) };
     let (above, end) = before.split_at(start);
-    enclosing(above, end).into_iter().flat_map(|line| [line, "\n"]).chain([end]).collect()
+    enclosing_scopes(above, end).into_iter().flat_map(|line| [line, "\n"]).chain([end]).collect()
 }
 
 /// The category by the outermost statement on the line that is gone on with. `None` where the tree has only an error there.
-fn by_tree(tree: &Tree, grammar: &Grammar, text: &str, line_start: usize, start: usize) -> Option<Category> {
+fn by_tree(tree: &Tree, grammar: &Grammar, text: &str, line_start: usize, start: usize) -> Option<CompletionCategory> {
     let after_dot = text[line_start..start].trim_end_matches(|c: char| c.is_alphanumeric() || c == '_').ends_with('.');
     let first = line_start + text[line_start..].find(|c: char| !c.is_whitespace())?;
     let (mut category, mut classes) = (None, 0_usize);
@@ -131,32 +134,32 @@ fn by_tree(tree: &Tree, grammar: &Grammar, text: &str, line_start: usize, start:
         }
     });
     match category {
-        Some(Category::Import) => category,
+        Some(CompletionCategory::Import) => category,
         Some(_) if after_dot => Some(member(&text[start..])),
-        Some(Category::Function) if is_call(grammar, tree, first) => Some(call(&text[first..])),
+        Some(CompletionCategory::Function) if is_call(grammar, tree, first) => Some(call(&text[first..])),
         category => category,
     }
 }
 
 /// The category of a statement with this role.
-fn of(role: Role, kind: &str, in_class: bool) -> Option<Category> {
+fn of(role: Role, kind: &str, in_class: bool) -> Option<CompletionCategory> {
     let keywords = Role::KEYWORD.and(Role::LOOP).and(Role::BRANCH).and(Role::NEST).and(Role::DECISION);
     Some(if role.is(Role::IMPORT) {
-        Category::Import
+        CompletionCategory::Import
     } else if role.is(Role::CLASS.and(Role::OWNER)) {
-        Category::Class
+        CompletionCategory::Class
     } else if role.is(Role::FUNCTION) && kind.starts_with("method") || role.is(Role::FUNCTION) && in_class {
-        Category::Method
+        CompletionCategory::Method
     } else if role.is(Role::FUNCTION) {
-        Category::Function
+        CompletionCategory::Function
     } else if role.is(keywords) && kind != "conditional_expression" && kind != "ternary_expression" {
-        Category::Keyword
+        CompletionCategory::Keyword
     } else if role.is(Role::VARIABLE) {
-        Category::Variable
+        CompletionCategory::Variable
     } else if role.is(Role::CALL) {
-        Category::Function
+        CompletionCategory::Function
     } else if role.is(Role::ATTRIBUTE) {
-        Category::Property
+        CompletionCategory::Property
     } else {
         return None;
     })
@@ -182,19 +185,19 @@ fn is_call(grammar: &Grammar, tree: &Tree, at: usize) -> bool {
 }
 
 /// A call of a function, or of a method where there is a dot before the name.
-fn call(text: &str) -> Category {
+fn call(text: &str) -> CompletionCategory {
     let name = text.split('(').next().unwrap_or_default();
-    if name.contains(['.', ':']) { Category::Method } else { Category::Function }
+    if name.contains(['.', ':']) { CompletionCategory::Method } else { CompletionCategory::Function }
 }
 
 /// What follows a dot: a method where it is called, otherwise a value.
-fn member(rest: &str) -> Category {
+fn member(rest: &str) -> CompletionCategory {
     let after = rest.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_');
-    if after.starts_with('(') { Category::Method } else { Category::Property }
+    if after.starts_with('(') { CompletionCategory::Method } else { CompletionCategory::Property }
 }
 
 /// The category by the words of a line, where there is no tree or only an error.
-fn by_words(head: &str, above: &str, begun: &str) -> Category {
+fn by_words(head: &str, above: &str, begun: &str) -> CompletionCategory {
     const BEFORE_WORDS: &[&str] = &[
         "pub",
         "public",
@@ -217,24 +220,26 @@ fn by_words(head: &str, above: &str, begun: &str) -> Category {
     let word = words.find(|word| !BEFORE_WORDS.contains(word)).unwrap_or_default().to_lowercase();
     let class_above = || above.lines().rev().find(|line| !line.starts_with([' ', '\t', '}', ')']) && !line.is_empty());
     match word.as_str() {
-        "import" | "from" | "#include" | "use" | "using" | "require" | "package" | "source" => Category::Import,
-        "class" | "struct" | "interface" | "enum" | "trait" | "type" | "impl" | "union" => Category::Class,
+        "import" | "from" | "#include" | "use" | "using" | "require" | "package" | "source" => {
+            CompletionCategory::Import
+        }
+        "class" | "struct" | "interface" | "enum" | "trait" | "type" | "impl" | "union" => CompletionCategory::Class,
         "def" | "fn" | "func" | "function" => {
             let indented = begun.starts_with([' ', '\t']);
             let class = class_above().is_some_and(|line| line.starts_with("class ") || line.starts_with("impl"));
-            if indented && class { Category::Method } else { Category::Function }
+            if indented && class { CompletionCategory::Method } else { CompletionCategory::Function }
         }
         "return" | "if" | "elif" | "else" | "for" | "while" | "try" | "except" | "finally" | "with" | "raise"
         | "pass" | "break" | "continue" | "yield" | "await" | "match" | "case" | "switch" | "do" | "done" | "then"
         | "fi" | "throw" | "catch" | "select" | "insert" | "update" | "delete" | "create" | "alter" | "drop"
         | "where" | "join" | "order" | "group" | "having" | "assert" | "del" | "global" | "nonlocal" => {
-            Category::Keyword
+            CompletionCategory::Keyword
         }
         _ if begun.trim_end_matches(|c: char| c.is_alphanumeric() || c == '_').ends_with('.') => {
             member(head.rsplit('.').next().unwrap_or_default())
         }
         _ if head.contains('(') && !head.split('(').next().unwrap_or_default().contains('=') => call(head),
-        _ => Category::Variable,
+        _ => CompletionCategory::Variable,
     }
 }
 
@@ -250,14 +255,14 @@ fn decisions(tree: &Tree, grammar: &Grammar, start: usize) -> usize {
     count
 }
 
-fn complexity(code: &str, decisions: usize) -> Complexity {
+fn complexity(code: &str, decisions: usize) -> CompletionComplexity {
     let lines = code.lines().filter(|line| !line.trim().is_empty()).count();
     if lines <= 5 && decisions <= 2 {
-        Complexity::Simple
+        CompletionComplexity::Simple
     } else if lines <= 20 && decisions <= 6 {
-        Complexity::Moderate
+        CompletionComplexity::Moderate
     } else {
-        Complexity::Complex
+        CompletionComplexity::Complex
     }
 }
 
@@ -296,7 +301,7 @@ mod tests {
 
     #[test]
     fn the_category_follows_from_what_is_inserted_and_where() {
-        use Category::{Class, Function, Import, Keyword, Method, Property, Variable};
+        use CompletionCategory::{Class, Function, Import, Keyword, Method, Property, Variable};
         for (language, before, code, expected) in [
             (
                 "python",
@@ -333,7 +338,7 @@ mod tests {
             ("sql", "", "SELECT * FROM users", Keyword),
             ("bash", "", "x=1", Variable),
         ] {
-            let description = describe(code, language, before);
+            let description = describe_completion(code, language, before);
             assert_eq!(description.category, expected, "{language}: {before:?} + {code:?}: {description:?}");
         }
     }
@@ -346,7 +351,7 @@ mod tests {
             ("", "\n\n  y = 2", "y = 2"),
             ("", "가".repeat(80).as_str(), format!("{}…", "가".repeat(59)).as_str()),
         ] {
-            assert_eq!(describe(code, "python", before).label, label);
+            assert_eq!(describe_completion(code, "python", before).label, label);
         }
     }
 
@@ -354,13 +359,13 @@ mod tests {
     fn complexity_counts_lines_and_where_the_way_parts() {
         let branches = |count: usize| "if x:\n    y()\n".repeat(count);
         for (code, expected) in [
-            ("x = 1".to_owned(), Complexity::Simple),
-            (branches(2), Complexity::Simple),
-            (branches(3), Complexity::Moderate),
-            (branches(10), Complexity::Complex),
-            ("x = 1\n".repeat(21), Complexity::Complex),
+            ("x = 1".to_owned(), CompletionComplexity::Simple),
+            (branches(2), CompletionComplexity::Simple),
+            (branches(3), CompletionComplexity::Moderate),
+            (branches(10), CompletionComplexity::Complex),
+            ("x = 1\n".repeat(21), CompletionComplexity::Complex),
         ] {
-            assert_eq!(describe(&code, "python", "").complexity, expected, "{code}");
+            assert_eq!(describe_completion(&code, "python", "").complexity, expected, "{code}");
         }
     }
 }

@@ -6,7 +6,8 @@ use utoipa::ToSchema;
 /// What was found at one place. Lines and columns count from 1, columns in characters; the end is the column after the last.
 /// A byte order mark at the beginning is not counted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Finding {
+#[schema(as = Finding)]
+pub struct Diagnostic {
     /// The line where it begins, from 1.
     #[schema(minimum = 1)]
     pub line: u32,
@@ -89,7 +90,8 @@ pub struct Edit {
 /// What can be checked about code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Area {
+#[schema(as = Area)]
+pub enum CheckCategory {
     /// Whether it is well formed.
     Syntax,
     /// What is risky to run.

@@ -19,7 +19,7 @@ pub enum Language {
 impl Language {
     /// The language of this name, in any case and with blanks around. `None` for one that is not read here, such as SQL or Bash.
     #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         Some(match name.trim().to_lowercase().as_str() {
             "python" | "python3" | "py" => Self::Python,
             "javascript" | "js" | "jsx" | "javascriptreact" | "mjs" | "cjs" | "node" => Self::JavaScript,

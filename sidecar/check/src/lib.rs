@@ -8,8 +8,9 @@ mod advice;
 mod analyze;
 mod deep;
 mod describe;
-mod finding;
+mod diagnostic;
 mod language;
+mod locale;
 mod metrics;
 mod position;
 mod python;
@@ -17,16 +18,15 @@ mod scope;
 mod score;
 mod tree;
 mod validate;
-mod words;
 
 pub use analyze::{Analysis, AnalysisType, Class, Function, Import, Metrics, analyze};
-pub use describe::{Category, Complexity, Description, describe};
-pub use finding::{Applicability, Area, Edit, Finding, Fix, Severity};
+pub use describe::{CompletionCategory, CompletionComplexity, CompletionDescription, describe_completion};
+pub use diagnostic::{Applicability, CheckCategory, Diagnostic, Edit, Fix, Severity};
 pub use language::Language;
-pub use python::python_sound_beginning;
-pub use scope::enclosing;
-pub use validate::{ExecutionSafety, Kind, Submission, Validation, python_syntax_ok, validate};
-pub use words::Words;
+pub use locale::Locale;
+pub use python::python_valid_prefix_len;
+pub use scope::enclosing_scopes;
+pub use validate::{ExecutionSafety, Validation, ValidationRequest, ValidationType, is_valid_python, validate};
 
 /// The longest code that is looked at, in characters. Callers check it; longer code is refused by `POST /api/v1/validate-code`.
-pub const LONGEST: usize = 50_000;
+pub const MAX_CODE_CHARS: usize = 50_000;

@@ -2,7 +2,7 @@
 
 /// Which language sentences are in. What Ruff says is English in either case.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Words {
+pub enum Locale {
     /// 한국어
     #[default]
     Korean,
@@ -10,7 +10,7 @@ pub enum Words {
     English,
 }
 
-impl Words {
+impl Locale {
     /// The sentence in this language.
     pub(crate) fn say(self, ko: impl Into<String>, en: impl Into<String>) -> String {
         match self {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::finding::{Edit, Finding, Severity};
+use crate::diagnostic::{Diagnostic, Edit, Severity};
 
 /// The longest part of a line that a finding shows, in characters.
 const SHOWN: usize = 200;
@@ -61,10 +61,10 @@ impl<'a> Lines<'a> {
     }
 
     /// A finding at these bytes, without a fix.
-    pub fn finding(&self, range: Range<usize>, code: &str, message: String, severity: Severity) -> Finding {
+    pub fn finding(&self, range: Range<usize>, code: &str, message: String, severity: Severity) -> Diagnostic {
         let start = self.position(range.start);
         let end = self.position(range.end).max(start);
-        Finding {
+        Diagnostic {
             line: start.line,
             column: start.column,
             end_line: end.line,

@@ -8,7 +8,7 @@ mod rules;
 use std::ops::Range;
 use std::path::Path;
 
-use ruff_db::diagnostic::Diagnostic;
+use ruff_db::diagnostic::Diagnostic as RuffDiagnostic;
 use ruff_linter::linter::check_path;
 use ruff_linter::settings::{LinterSettings, flags::Noqa};
 use ruff_linter::source_kind::SourceKind;
@@ -20,12 +20,12 @@ use ruff_python_index::Indexer;
 use ruff_python_parser::{ParseOptions, Parsed, parse_unchecked};
 use ruff_text_size::{Ranged, TextRange};
 
-use crate::finding::{Applicability, Area, Finding, Fix, Severity};
+use crate::diagnostic::{Applicability, CheckCategory, Diagnostic, Fix, Severity};
+use crate::locale::Locale;
 use crate::position::Lines;
-use crate::words::Words;
 
 pub(crate) use calls::DANGEROUS;
-pub use insertion::python_sound_beginning;
+pub use insertion::python_valid_prefix_len;
 
 /// The version of Python that code is read as: the newest one that is released.
 const VERSION: PythonVersion = PythonVersion::PY314;
@@ -39,10 +39,10 @@ const LONGEST_FIX: usize = 10_000;
 /// What there is to say about Python code.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
-    pub syntax: Vec<Finding>,
-    pub security: Vec<Finding>,
-    pub performance: Vec<Finding>,
-    pub style: Vec<Finding>,
+    pub syntax: Vec<Diagnostic>,
+    pub security: Vec<Diagnostic>,
+    pub performance: Vec<Diagnostic>,
+    pub style: Vec<Diagnostic>,
     /// Whether the rules were applied: not to code with syntax errors, nor to code of hostile shape.
     pub rules_applied: bool,
 }
@@ -53,8 +53,8 @@ pub(crate) fn well_formed(code: &str) -> bool {
 }
 
 /// Looks for what was asked for; syntax is always looked at. `None` if Ruff gave up.
-pub(crate) fn look(code: &str, wanted: &[Area], words: Words) -> Option<Report> {
-    crate::deep::run(|| report(code, wanted, words))
+pub(crate) fn look(code: &str, wanted: &[CheckCategory], locale: Locale) -> Option<Report> {
+    crate::deep::run(|| report(code, wanted, locale))
 }
 
 pub(crate) fn parse(code: &str) -> Parsed<ModModule> {
@@ -62,7 +62,7 @@ pub(crate) fn parse(code: &str) -> Parsed<ModModule> {
     parse_unchecked(code, options).try_into_module().expect("a module was asked for")
 }
 
-fn report(code: &str, wanted: &[Area], words: Words) -> Report {
+fn report(code: &str, wanted: &[CheckCategory], locale: Locale) -> Report {
     let lines = &Lines::new(code);
     let parsed = parse(code);
     let mut report = Report::default();
@@ -70,11 +70,11 @@ fn report(code: &str, wanted: &[Area], words: Words) -> Report {
     let usual = extent::is_usual(parsed.syntax());
     if parsed.has_valid_syntax() && usual {
         let pass = Pass::new(code, &parsed);
-        let always = if wants(Area::Security) { &*rules::SECURITY } else { &*rules::SYNTAX };
+        let always = if wants(CheckCategory::Security) { &*rules::SECURITY } else { &*rules::SYNTAX };
         for diagnostic in pass.run(always, Noqa::Disabled) {
             report.add(lines, &diagnostic);
         }
-        let rest = match (wants(Area::Performance), wants(Area::Style)) {
+        let rest = match (wants(CheckCategory::Performance), wants(CheckCategory::Style)) {
             (true, true) => Some(&*rules::PERFORMANCE_AND_STYLE),
             (true, false) => Some(&*rules::PERFORMANCE),
             (false, true) => Some(&*rules::STYLE),
@@ -91,8 +91,8 @@ fn report(code: &str, wanted: &[Area], words: Words) -> Report {
             report.syntax.push(lines.finding(bytes(error.range()), rules::INVALID, message, Severity::Error));
         }
     }
-    if wants(Area::Security) {
-        calls::add(&mut report.security, parsed.syntax(), lines, words);
+    if wants(CheckCategory::Security) {
+        calls::add(&mut report.security, parsed.syntax(), lines, locale);
     }
     for list in [&mut report.syntax, &mut report.security, &mut report.performance, &mut report.style] {
         list.sort_by(|a, b| (a.line, a.column, &a.code).cmp(&(b.line, b.column, &b.code)));
@@ -104,7 +104,7 @@ fn report(code: &str, wanted: &[Area], words: Words) -> Report {
 }
 
 impl Report {
-    fn add(&mut self, lines: &Lines<'_>, diagnostic: &Diagnostic) {
+    fn add(&mut self, lines: &Lines<'_>, diagnostic: &RuffDiagnostic) {
         let Some(range) = diagnostic.range() else { return };
         let code = diagnostic.secondary_code().map_or(rules::INVALID, |code| code.as_str());
         let (area, severity) = rules::judge(code);
@@ -112,15 +112,15 @@ impl Report {
         let mut finding = lines.finding(bytes(range), code, message, severity);
         finding.fix = fix(lines, diagnostic);
         match area {
-            Area::Syntax => self.syntax.push(finding),
-            Area::Security => self.security.push(finding),
-            Area::Performance => self.performance.push(finding),
-            Area::Style => self.style.push(finding),
+            CheckCategory::Syntax => self.syntax.push(finding),
+            CheckCategory::Security => self.security.push(finding),
+            CheckCategory::Performance => self.performance.push(finding),
+            CheckCategory::Style => self.style.push(finding),
         }
     }
 }
 
-fn fix(lines: &Lines<'_>, diagnostic: &Diagnostic) -> Option<Fix> {
+fn fix(lines: &Lines<'_>, diagnostic: &RuffDiagnostic) -> Option<Fix> {
     let fix = diagnostic.fix()?;
     let length: usize = fix.edits().iter().filter_map(|edit| edit.content()).map(str::len).sum();
     if length > LONGEST_FIX {
@@ -156,7 +156,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Applies the rules of `settings`. The path is a name only, and nobody else's; nothing is read from it.
-    fn run(&self, settings: &LinterSettings, noqa: Noqa) -> Vec<Diagnostic> {
+    fn run(&self, settings: &LinterSettings, noqa: Noqa) -> Vec<RuffDiagnostic> {
         let path = Path::new("submission.py");
         let (locator, tokens) = (Locator::new(self.code), self.parsed.tokens());
         let stylist = Stylist::from_tokens(tokens, self.code);

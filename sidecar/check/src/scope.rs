@@ -10,7 +10,7 @@ const LONGEST: usize = 120;
 /// The lines at the end of `above` that open what the text `below` it is inside of, the outermost first. Neither has to be whole
 /// or well formed.
 #[must_use]
-pub fn enclosing<'a>(above: &'a str, below: &str) -> Vec<&'a str> {
+pub fn enclosing_scopes<'a>(above: &'a str, below: &str) -> Vec<&'a str> {
     let indent = |line: &str| line.len() - line.trim_start().len();
     let mut least = below.lines().find(|line| !line.trim().is_empty()).map_or(0, indent);
     let above = &above[above.ceil_char_boundary(above.len().saturating_sub(ABOVE))..];

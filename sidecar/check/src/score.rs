@@ -1,6 +1,6 @@
 //! What findings cost, and what they make of running the code: the tables behind the score and the safety.
 
-use crate::finding::{Finding, Severity};
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::python::{DANGEROUS, Report};
 use crate::validate::ExecutionSafety;
 
@@ -28,8 +28,8 @@ const PERFORMANCE: Cost = Cost { error: 1.0, warning: 0.5, info: 0.1, most: 3.0 
 const STYLE: Cost = Cost { error: 1.0, warning: 0.3, info: 0.1, most: 4.0 };
 
 impl Cost {
-    fn of(&self, findings: &[Finding]) -> f64 {
-        let cost = |finding: &Finding| match finding.severity {
+    fn of(&self, findings: &[Diagnostic]) -> f64 {
+        let cost = |finding: &Diagnostic| match finding.severity {
             Severity::Error => self.error,
             Severity::Warning => self.warning,
             Severity::Info => self.info,

@@ -5,21 +5,21 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::finding::{Area, Finding, Severity};
+use crate::diagnostic::{CheckCategory, Diagnostic, Severity};
 use crate::language::Language;
+use crate::locale::Locale;
 use crate::python::Report;
-use crate::words::Words;
 use crate::{advice, deep, python, score, tree};
 
 /// Code to be validated, and what is wanted of it.
 #[derive(Debug, Clone, Copy)]
-pub struct Submission<'a> {
-    /// The code; at most [`crate::LONGEST`] characters make sense.
+pub struct ValidationRequest<'a> {
+    /// The code; at most [`crate::MAX_CODE_CHARS`] characters make sense.
     pub code: &'a str,
     /// The name of its language, as clients write it.
     pub language: &'a str,
     /// Which findings are wanted.
-    pub kind: Kind,
+    pub validation_type: ValidationType,
     /// Whether warnings make code invalid, too.
     pub strict: bool,
     /// Whether security is looked at.
@@ -27,21 +27,21 @@ pub struct Submission<'a> {
     /// Whether performance is looked at.
     pub performance: bool,
     /// The language of recommendations.
-    pub words: Words,
+    pub locale: Locale,
 }
 
-impl<'a> Submission<'a> {
+impl<'a> ValidationRequest<'a> {
     /// Code with everything else as a client gets it that asks for nothing.
     #[must_use]
     pub fn new(code: &'a str, language: &'a str) -> Self {
         Self {
             code,
             language,
-            kind: Kind::default(),
+            validation_type: ValidationType::default(),
             strict: false,
             security: true,
             performance: true,
-            words: Words::default(),
+            locale: Locale::default(),
         }
     }
 }
@@ -49,8 +49,7 @@ impl<'a> Submission<'a> {
 /// Which findings are wanted. Syntax is always checked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-#[schema(as = ValidationType)]
-pub enum Kind {
+pub enum ValidationType {
     /// Syntax, security and performance: what a client sees that asks for nothing.
     #[default]
     Syntax,
@@ -71,16 +70,16 @@ pub struct Validation {
     pub is_valid: bool,
     /// Where the code is not well formed, in the order of the text; at most 100.
     #[schema(max_items = 100)]
-    pub syntax_errors: Vec<Finding>,
+    pub syntax_errors: Vec<Diagnostic>,
     /// What is risky to run; at most 200. `noqa` comments do not hide these.
     #[schema(max_items = 200)]
-    pub security_issues: Vec<Finding>,
+    pub security_issues: Vec<Diagnostic>,
     /// What is slower or more tangled than it needs to be; at most 200.
     #[schema(max_items = 200)]
-    pub performance_warnings: Vec<Finding>,
+    pub performance_warnings: Vec<Diagnostic>,
     /// What is likely a mistake, outdated or untidy; at most 200.
     #[schema(max_items = 200)]
-    pub style_issues: Vec<Finding>,
+    pub style_issues: Vec<Diagnostic>,
     /// 0 to 10, by a documented table of costs. 5 where nothing could be checked.
     #[schema(minimum = 0, maximum = 10)]
     pub code_quality_score: f64,
@@ -89,7 +88,7 @@ pub struct Validation {
     /// What running the code could do.
     pub execution_safety: ExecutionSafety,
     /// What was asked for and could not be checked: for this language, or because the code is not well formed.
-    pub not_checked: Vec<Area>,
+    pub not_checked: Vec<CheckCategory>,
     /// How many findings were left out because a list was full.
     #[schema(minimum = 0)]
     pub omitted: usize,
@@ -115,33 +114,33 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Checks code as a client asks for it. Takes tens of milliseconds at most for code of usual shape; never panics.
 ///
-/// | `kind` | looks at |
+/// | `validation_type` | looks at |
 /// |---|---|
 /// | `syntax`, `all` | syntax, security, performance; `all` also style |
 /// | `security`, `performance`, `style` | syntax, and that |
 ///
 /// `security` and `performance` of the submission switch theirs off in any case.
 #[must_use]
-pub fn validate(submission: &Submission<'_>) -> Validation {
-    let Submission { words, .. } = *submission;
+pub fn validate(submission: &ValidationRequest<'_>) -> Validation {
+    let ValidationRequest { locale, .. } = *submission;
     let code = submission.code.strip_prefix('\u{feff}').unwrap_or(submission.code);
     let wanted = submission.wanted();
     // What running it could do is always judged, where security may be looked at.
-    let looked_at = [&wanted[..], if submission.security { &[Area::Security] } else { &[] }].concat();
-    let (mut report, checked) = match Language::named(submission.language) {
-        Some(Language::Python) => python(code, &looked_at, words),
-        Some(language) => other(language, code, words),
+    let looked_at = [&wanted[..], if submission.security { &[CheckCategory::Security] } else { &[] }].concat();
+    let (mut report, checked) = match Language::from_name(submission.language) {
+        Some(Language::Python) => python(code, &looked_at, locale),
+        Some(language) => other(language, code, locale),
         None => (Report::default(), Vec::new()),
     };
-    let execution_safety = score::safety(&report, checked.contains(&Area::Security));
-    if !wanted.contains(&Area::Security) {
+    let execution_safety = score::safety(&report, checked.contains(&CheckCategory::Security));
+    if !wanted.contains(&CheckCategory::Security) {
         report.security.clear();
     }
     let counted = [&report.syntax, &report.security, &report.performance, &report.style];
     let serious = counted.iter().any(|list| list.iter().any(|finding| finding.severity >= Severity::Warning));
     let is_valid = report.syntax.is_empty() && !(submission.strict && serious);
     let code_quality_score = if checked.is_empty() { score::UNKNOWN } else { score::score(&report) };
-    let not_checked: Vec<Area> = wanted.into_iter().filter(|area| !checked.contains(area)).collect();
+    let not_checked: Vec<CheckCategory> = wanted.into_iter().filter(|area| !checked.contains(area)).collect();
     let recommendations = advice::on_validation(&report, &not_checked, execution_safety, submission);
     let mut omitted = 0;
     for list in [&mut report.security, &mut report.performance, &mut report.style] {
@@ -162,46 +161,46 @@ pub fn validate(submission: &Submission<'_>) -> Validation {
     }
 }
 
-impl Submission<'_> {
+impl ValidationRequest<'_> {
     /// What is to be looked at.
-    fn wanted(&self) -> Vec<Area> {
-        let (security, performance, style) = match self.kind {
-            Kind::Syntax => (true, true, false),
-            Kind::Security => (true, false, false),
-            Kind::Performance => (false, true, false),
-            Kind::Style => (false, false, true),
-            Kind::All => (true, true, true),
+    fn wanted(&self) -> Vec<CheckCategory> {
+        let (security, performance, style) = match self.validation_type {
+            ValidationType::Syntax => (true, true, false),
+            ValidationType::Security => (true, false, false),
+            ValidationType::Performance => (false, true, false),
+            ValidationType::Style => (false, false, true),
+            ValidationType::All => (true, true, true),
         };
         let areas = [
-            (Area::Syntax, true),
-            (Area::Security, security && self.security),
-            (Area::Performance, performance && self.performance),
-            (Area::Style, style),
+            (CheckCategory::Syntax, true),
+            (CheckCategory::Security, security && self.security),
+            (CheckCategory::Performance, performance && self.performance),
+            (CheckCategory::Style, style),
         ];
         areas.into_iter().filter_map(|(area, wanted)| wanted.then_some(area)).collect()
     }
 }
 
 /// What there is to say about Python, and what was looked at.
-pub(crate) fn python(code: &str, wanted: &[Area], words: Words) -> (Report, Vec<Area>) {
-    match python::look(code, wanted, words) {
+pub(crate) fn python(code: &str, wanted: &[CheckCategory], locale: Locale) -> (Report, Vec<CheckCategory>) {
+    match python::look(code, wanted, locale) {
         Some(report) if report.rules_applied => (report, wanted.to_vec()),
-        Some(report) => (report, vec![Area::Syntax]),
+        Some(report) => (report, vec![CheckCategory::Syntax]),
         None => (Report::default(), Vec::new()),
     }
 }
 
 /// What there is to say about code in another language: whether it is well formed.
-fn other(language: Language, code: &str, words: Words) -> (Report, Vec<Area>) {
-    let errors = deep::run(|| tree::parse(language, code, PATIENCE).map(|tree| tree::errors(&tree, code, words)));
+fn other(language: Language, code: &str, locale: Locale) -> (Report, Vec<CheckCategory>) {
+    let errors = deep::run(|| tree::parse(language, code, PATIENCE).map(|tree| tree::errors(&tree, code, locale)));
     match errors.flatten() {
-        Some(syntax) => (Report { syntax, ..Report::default() }, vec![Area::Syntax]),
+        Some(syntax) => (Report { syntax, ..Report::default() }, vec![CheckCategory::Syntax]),
         None => (Report::default(), Vec::new()),
     }
 }
 
 /// Whether this is well-formed Python. About a millisecond for a hundred lines; never panics.
 #[must_use]
-pub fn python_syntax_ok(code: &str) -> bool {
+pub fn is_valid_python(code: &str) -> bool {
     python::well_formed(code.strip_prefix('\u{feff}').unwrap_or(code))
 }

@@ -1,9 +1,9 @@
 //! How code is built: figures, functions, classes and imports in each language.
 
-use check::{Analysis, AnalysisType, Words, analyze};
+use check::{Analysis, AnalysisType, Locale, analyze};
 
 fn all(code: &str, language: &str) -> Analysis {
-    analyze(code, language, AnalysisType::All, Words::English)
+    analyze(code, language, AnalysisType::All, Locale::English)
 }
 
 /// Functions as `name line-end parameters complexity big-o`.
@@ -132,7 +132,7 @@ fn the_type_selects_issues_and_recommendations() {
         (AnalysisType::Structure, &["HAPA104"], &["S307", "HAPA102", "HAPA106", "F401"]),
         (AnalysisType::All, &["S307", "HAPA102", "HAPA104", "HAPA106", "F401"], &[]),
     ] {
-        let analysis = analyze(deep, "python", kind, Words::English);
+        let analysis = analyze(deep, "python", kind, Locale::English);
         let codes: Vec<&str> = analysis.issues.iter().map(|issue| issue.code.as_str()).collect();
         assert!(has.iter().all(|code| codes.contains(code)), "{kind:?}: {codes:?}");
         assert!(!lacks.iter().any(|code| codes.contains(code)), "{kind:?}: {codes:?}");
@@ -146,6 +146,6 @@ fn a_language_that_is_not_read_has_its_lines_counted_and_no_more() {
     assert_eq!((analysis.metrics.lines, analysis.metrics.functions), (2, None));
     assert_eq!(analysis.not_checked.len(), 4);
     assert!(analysis.summary.contains("not analyzed"), "{}", analysis.summary);
-    let korean = analyze("x = 1\n", "python", AnalysisType::All, Words::Korean);
+    let korean = analyze("x = 1\n", "python", AnalysisType::All, Locale::Korean);
     assert!(korean.summary.contains("유지보수 지수"), "{}", korean.summary);
 }

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use check::{AnalysisType, Kind, LONGEST, Submission, Words, analyze, describe, python_syntax_ok, validate};
+use check::{
+    AnalysisType, Locale, MAX_CODE_CHARS, ValidationRequest, ValidationType, analyze, describe_completion,
+    is_valid_python, validate,
+};
 
 const LANGUAGES: [&str; 11] =
     ["python", "javascript", "typescript", "tsx", "java", "go", "rust", "c", "cpp", "sql", "bash"];
@@ -12,9 +15,9 @@ const BOUND: Duration = Duration::from_secs(20);
 
 #[test]
 fn nesting_as_deep_as_the_text_is_long_is_survived() {
-    let nested = |open: &str| open.repeat(LONGEST / open.len());
+    let nested = |open: &str| open.repeat(MAX_CODE_CHARS / open.len());
     let closed = |open: &str, inside: &str, close: &str| {
-        let count = (LONGEST - inside.len()) / (open.len() + close.len());
+        let count = (MAX_CODE_CHARS - inside.len()) / (open.len() + close.len());
         format!("{}{inside}{}", open.repeat(count), close.repeat(count))
     };
     let blocks: String = (0..300).map(|depth| format!("{}if x:\n", " ".repeat(depth))).collect();
@@ -74,7 +77,7 @@ fn nesting_as_deep_as_the_text_is_long_is_survived() {
     ];
     for (index, text) in texts.iter().enumerate() {
         survives(text, "python");
-        let _ = python_syntax_ok(text);
+        let _ = is_valid_python(text);
         // The other languages share what can go wrong in them, and read such texts slowly: some of them as long, all of them shorter.
         let shorter: String = text.chars().take(4_000).collect();
         for (place, language) in LANGUAGES.iter().enumerate().skip(1) {
@@ -85,11 +88,12 @@ fn nesting_as_deep_as_the_text_is_long_is_survived() {
 
 fn survives(text: &str, language: &str) {
     let start = Instant::now();
-    let found = validate(&Submission { kind: Kind::All, ..Submission::new(text, language) });
+    let found =
+        validate(&ValidationRequest { validation_type: ValidationType::All, ..ValidationRequest::new(text, language) });
     assert!(found.syntax_errors.len() <= 100);
-    let analysis = analyze(text, language, AnalysisType::All, Words::Korean);
+    let analysis = analyze(text, language, AnalysisType::All, Locale::Korean);
     assert!(analysis.issues.len() <= 200);
-    assert!(!describe(text, language, text).label.is_empty());
+    assert!(!describe_completion(text, language, text).label.is_empty());
     let head = text.chars().take(12).collect::<String>();
     assert!(start.elapsed() < BOUND, "{head:?} as {language} took {:?}", start.elapsed());
 }
@@ -158,7 +162,10 @@ fn odd_texts_are_survived_in_every_language() {
     ];
     for text in texts {
         for language in LANGUAGES {
-            let found = validate(&Submission { kind: Kind::All, ..Submission::new(text, language) });
+            let found = validate(&ValidationRequest {
+                validation_type: ValidationType::All,
+                ..ValidationRequest::new(text, language)
+            });
             for finding in found.syntax_errors.iter().chain(&found.style_issues) {
                 assert!(finding.line >= 1 && finding.column >= 1, "{text:?}: {finding:?}");
                 assert!(
@@ -166,8 +173,8 @@ fn odd_texts_are_survived_in_every_language() {
                     "{text:?}: {finding:?}"
                 );
             }
-            let _ = analyze(text, language, AnalysisType::All, Words::English);
-            let _ = describe(text, language, text);
+            let _ = analyze(text, language, AnalysisType::All, Locale::English);
+            let _ = describe_completion(text, language, text);
         }
     }
 }
@@ -177,7 +184,10 @@ fn a_megabyte_is_survived() {
     for text in ["x = 1\n".repeat(170_000), "가".repeat(340_000), format!("x = '{}'\n", "a".repeat(1_000_000))] {
         for language in ["python", "javascript", "c"] {
             let start = Instant::now();
-            let found = validate(&Submission { kind: Kind::All, ..Submission::new(&text, language) });
+            let found = validate(&ValidationRequest {
+                validation_type: ValidationType::All,
+                ..ValidationRequest::new(&text, language)
+            });
             assert!(found.style_issues.iter().all(|finding| finding.source_line.chars().count() <= 200));
             assert!(start.elapsed() < BOUND, "{language} took {:?}", start.elapsed());
         }

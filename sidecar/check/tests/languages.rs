@@ -1,6 +1,6 @@
 //! The other languages: where they are not well formed, and that nothing else is said of them.
 
-use check::{Area, ExecutionSafety};
+use check::{CheckCategory, ExecutionSafety};
 
 use crate::{everything, places};
 
@@ -19,7 +19,7 @@ fn well_formed_code_has_no_syntax_errors() {
     ] {
         let found = everything(code, language);
         assert_eq!(places(&found.syntax_errors), [""; 0], "{language}");
-        assert!(found.is_valid && !found.not_checked.contains(&Area::Syntax));
+        assert!(found.is_valid && !found.not_checked.contains(&CheckCategory::Syntax));
     }
 }
 
@@ -49,12 +49,15 @@ fn syntax_errors_have_a_place() {
 fn what_is_not_checked_is_said() {
     for language in ["sql", "bash", "kotlin", "brainfuck", ""] {
         let found = everything("DROP TABLE users", language);
-        assert_eq!(found.not_checked, [Area::Syntax, Area::Security, Area::Performance, Area::Style]);
+        assert_eq!(
+            found.not_checked,
+            [CheckCategory::Syntax, CheckCategory::Security, CheckCategory::Performance, CheckCategory::Style]
+        );
         assert_eq!((found.is_valid, found.code_quality_score), (true, 5.0));
         assert_eq!(found.execution_safety, ExecutionSafety::Warning);
         assert!(found.recommendations[0].starts_with("Not checked"), "{:?}", found.recommendations);
     }
     let found = everything("class A {}", " JAVA ");
-    assert_eq!(found.not_checked, [Area::Security, Area::Performance, Area::Style]);
+    assert_eq!(found.not_checked, [CheckCategory::Security, CheckCategory::Performance, CheckCategory::Style]);
     assert_eq!(found.execution_safety, ExecutionSafety::Warning);
 }

@@ -8,16 +8,20 @@ mod languages;
 mod python;
 mod verdict;
 
-use check::{Finding, Kind, Submission, Validation, Words, validate};
+use check::{Diagnostic, Locale, Validation, ValidationRequest, ValidationType, validate};
 
 /// Everything that there is to say about code, in English.
 fn everything(code: &str, language: &str) -> Validation {
-    validate(&Submission { kind: Kind::All, words: Words::English, ..Submission::new(code, language) })
+    validate(&ValidationRequest {
+        validation_type: ValidationType::All,
+        locale: Locale::English,
+        ..ValidationRequest::new(code, language)
+    })
 }
 
 /// A finding as `code line:column-line:column`.
-fn places(findings: &[Finding]) -> Vec<String> {
-    let place = |found: &Finding| {
+fn places(findings: &[Diagnostic]) -> Vec<String> {
+    let place = |found: &Diagnostic| {
         format!("{} {}:{}-{}:{}", found.code, found.line, found.column, found.end_line, found.end_column)
     };
     findings.iter().map(place).collect()

@@ -1,6 +1,6 @@
 //! Python: the codes, lines and columns of what is found.
 
-use check::{Applicability, Kind, Severity, Submission, validate};
+use check::{Applicability, Severity, ValidationRequest, ValidationType, validate};
 
 use crate::{everything, places};
 
@@ -21,14 +21,14 @@ fn syntax_errors_have_a_place_a_message_and_their_line() {
         ("def f(a, a): pass\n", "1:10-1:11"),
         ("x = \0", "1:5-1:6"),
     ] {
-        let found = validate(&Submission::new(code, "python"));
+        let found = validate(&ValidationRequest::new(code, "python"));
         assert!(!found.is_valid, "{code:?}");
         let first = places(&found.syntax_errors)[0].clone();
         assert!(first.ends_with(&format!(" {expected}")), "{code:?}: {first}, {:?}", found.syntax_errors[0].message);
         let error = &found.syntax_errors[0];
         assert!(error.severity == Severity::Error && !error.message.is_empty() && error.fix.is_none());
     }
-    let found = validate(&Submission::new("x = 1\n    나 = 2 # 여기\n", "python"));
+    let found = validate(&ValidationRequest::new("x = 1\n    나 = 2 # 여기\n", "python"));
     assert_eq!(found.syntax_errors[0].source_line, "    나 = 2 # 여기");
 }
 
@@ -134,9 +134,13 @@ fn dangerous_calls_are_found_by_what_imports_lead_to() {
 
 #[test]
 fn a_danger_is_told_also_where_the_code_is_not_well_formed() {
-    let found = validate(&Submission::new("import os\nos.system('rm -rf /')\nx = (\n", "python"));
+    let found = validate(&ValidationRequest::new("import os\nos.system('rm -rf /')\nx = (\n", "python"));
     assert_eq!(places(&found.security_issues), ["HAPA001 2:1-2:22"]);
     assert_eq!(found.execution_safety, check::ExecutionSafety::Dangerous);
-    let kinds = validate(&Submission { kind: Kind::All, ..Submission::new("x = (", "python") }).not_checked;
-    assert_eq!(kinds, [check::Area::Security, check::Area::Performance, check::Area::Style]);
+    let kinds = validate(&ValidationRequest {
+        validation_type: ValidationType::All,
+        ..ValidationRequest::new("x = (", "python")
+    })
+    .not_checked;
+    assert_eq!(kinds, [check::CheckCategory::Security, check::CheckCategory::Performance, check::CheckCategory::Style]);
 }

@@ -1,6 +1,6 @@
 //! What findings make of the whole: validity, score, safety and recommendations, and which are shown.
 
-use check::{Area, ExecutionSafety, Kind, Submission, Validation, Words, validate};
+use check::{CheckCategory, ExecutionSafety, Locale, Validation, ValidationRequest, ValidationType, validate};
 
 use crate::everything;
 
@@ -14,18 +14,23 @@ fn shown(found: &Validation) -> [bool; 3] {
 #[test]
 fn the_kind_and_the_two_switches_decide_what_is_shown() {
     for (kind, security, performance, expected) in [
-        (Kind::Syntax, true, true, [true, true, false]),
-        (Kind::Syntax, false, true, [false, true, false]),
-        (Kind::Syntax, true, false, [true, false, false]),
-        (Kind::Syntax, false, false, [false, false, false]),
-        (Kind::Security, true, true, [true, false, false]),
-        (Kind::Security, false, true, [false, false, false]),
-        (Kind::Performance, true, true, [false, true, false]),
-        (Kind::Style, true, true, [false, false, true]),
-        (Kind::All, true, true, [true, true, true]),
-        (Kind::All, false, false, [false, false, true]),
+        (ValidationType::Syntax, true, true, [true, true, false]),
+        (ValidationType::Syntax, false, true, [false, true, false]),
+        (ValidationType::Syntax, true, false, [true, false, false]),
+        (ValidationType::Syntax, false, false, [false, false, false]),
+        (ValidationType::Security, true, true, [true, false, false]),
+        (ValidationType::Security, false, true, [false, false, false]),
+        (ValidationType::Performance, true, true, [false, true, false]),
+        (ValidationType::Style, true, true, [false, false, true]),
+        (ValidationType::All, true, true, [true, true, true]),
+        (ValidationType::All, false, false, [false, false, true]),
     ] {
-        let found = validate(&Submission { kind, security, performance, ..Submission::new(ALL, "python") });
+        let found = validate(&ValidationRequest {
+            validation_type,
+            security,
+            performance,
+            ..ValidationRequest::new(ALL, "python")
+        });
         assert_eq!(shown(&found), expected, "{kind:?} {security} {performance}");
         assert_eq!(found.not_checked, [], "{kind:?} {security} {performance}");
     }
@@ -33,10 +38,14 @@ fn the_kind_and_the_two_switches_decide_what_is_shown() {
 
 #[test]
 fn strict_makes_warnings_count() {
-    let submission = Submission::new(ALL, "python");
+    let submission = ValidationRequest::new(ALL, "python");
     assert!(validate(&submission).is_valid);
-    assert!(!validate(&Submission { strict: true, ..submission }).is_valid);
-    let note = Submission { strict: true, kind: Kind::All, ..Submission::new("assert True\n", "python") };
+    assert!(!validate(&ValidationRequest { strict: true, ..submission }).is_valid);
+    let note = ValidationRequest {
+        strict: true,
+        validation_type: ValidationType::All,
+        ..ValidationRequest::new("assert True\n", "python")
+    };
     assert!(validate(&note).is_valid, "notes do not count");
 }
 
@@ -62,33 +71,33 @@ fn the_score_is_ten_less_what_the_findings_cost() {
 #[test]
 fn safety_is_judged_whatever_is_shown() {
     for (code, kind, expected) in [
-        ("x = 1\n", Kind::Syntax, ExecutionSafety::Safe),
-        ("assert x\n", Kind::Syntax, ExecutionSafety::Safe),
-        ("password = 'hunter2'\n", Kind::Syntax, ExecutionSafety::Warning),
-        ("eval(x)\n", Kind::Syntax, ExecutionSafety::Dangerous),
-        ("eval(x)\n", Kind::Style, ExecutionSafety::Dangerous),
-        ("x = )\n", Kind::Syntax, ExecutionSafety::Warning),
+        ("x = 1\n", ValidationType::Syntax, ExecutionSafety::Safe),
+        ("assert x\n", ValidationType::Syntax, ExecutionSafety::Safe),
+        ("password = 'hunter2'\n", ValidationType::Syntax, ExecutionSafety::Warning),
+        ("eval(x)\n", ValidationType::Syntax, ExecutionSafety::Dangerous),
+        ("eval(x)\n", ValidationType::Style, ExecutionSafety::Dangerous),
+        ("x = )\n", ValidationType::Syntax, ExecutionSafety::Warning),
     ] {
-        let found = validate(&Submission { kind, ..Submission::new(code, "python") });
+        let found = validate(&ValidationRequest { validation_type, ..ValidationRequest::new(code, "python") });
         assert_eq!(found.execution_safety, expected, "{code:?} {kind:?}");
     }
-    let off = validate(&Submission { security: false, ..Submission::new("eval(x)\n", "python") });
+    let off = validate(&ValidationRequest { security: false, ..ValidationRequest::new("eval(x)\n", "python") });
     assert_eq!((off.execution_safety, off.not_checked), (ExecutionSafety::Warning, vec![]));
 }
 
 #[test]
 fn recommendations_are_sentences_in_either_language() {
-    for (words, expected) in [(Words::Korean, "구문 오류"), (Words::English, "Fix the syntax errors")] {
-        let found = validate(&Submission { words, ..Submission::new("x = )\n", "python") });
+    for (locale, expected) in [(Locale::Korean, "구문 오류"), (Locale::English, "Fix the syntax errors")] {
+        let found = validate(&ValidationRequest { locale, ..ValidationRequest::new("x = )\n", "python") });
         assert!(found.recommendations[0].contains(expected), "{:?}", found.recommendations);
     }
-    assert_eq!(validate(&Submission::new("x = 1\n", "python")).recommendations, [""; 0]);
+    assert_eq!(validate(&ValidationRequest::new("x = 1\n", "python")).recommendations, [""; 0]);
 }
 
 #[test]
 fn lists_end_and_say_how_much_was_left_out() {
     let found = everything(&"eval(x)\n".repeat(1000), "python");
     assert_eq!((found.security_issues.len(), found.style_issues.len(), found.omitted), (200, 200, 1600));
-    assert_eq!(found.not_checked, [] as [Area; 0]);
+    assert_eq!(found.not_checked, [] as [CheckCategory; 0]);
     assert_eq!(everything(&"x = )\n".repeat(1000), "python").syntax_errors.len(), 100);
 }

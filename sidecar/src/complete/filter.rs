@@ -15,7 +15,7 @@ pub fn offered<'a>(text: &'a str, cursor: &Cursor, whole: bool) -> &'a str {
         return "";
     }
     if cursor.language == "python" {
-        return &text[..check::python_sound_beginning(text, &cursor.prefix, &cursor.suffix)];
+        return &text[..check::python_valid_prefix_len(text, &cursor.prefix, &cursor.suffix)];
     }
     text
 }

@@ -1,10 +1,10 @@
 //! What the shape of code gives reason to say: a table of bounds, and the sentences.
 
 use super::{AnalysisType, Metrics};
-use crate::finding::{Finding, Severity};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::locale::Locale;
 use crate::position::Lines;
 use crate::tree::Shape;
-use crate::words::Words;
 
 /// Functions more tangled than this are hard to test: the bound that McCabe proposed in 1976.
 const MOST_COMPLEX: usize = 10;
@@ -20,14 +20,14 @@ const MOST_METHODS: usize = 20;
 const MOST_LOOPS: usize = 2;
 
 /// What the shape gives reason to say, as far as it was asked for.
-pub(super) fn remarks(shape: &Shape, lines: &Lines<'_>, about: AnalysisType, words: Words) -> Vec<Finding> {
+pub(super) fn remarks(shape: &Shape, lines: &Lines<'_>, about: AnalysisType, locale: Locale) -> Vec<Diagnostic> {
     let wants = |kind| about == AnalysisType::All || about == kind;
     let mut found = Vec::new();
     let mut say = |line: u32, code: &str, ko: String, en: String| {
         let text = lines.line(line);
         let start = lines.start(line) + text.len() - text.trim_start().len();
         let range = start..start + text.trim().len();
-        found.push(lines.finding(range, code, words.say(ko, en), Severity::Warning));
+        found.push(lines.finding(range, code, locale.say(ko, en), Severity::Warning));
     };
     for (function, depth) in shape.functions.iter().zip(&shape.depths) {
         let (name, line) = (&function.name, function.line);
@@ -92,7 +92,7 @@ pub(super) fn remarks(shape: &Shape, lines: &Lines<'_>, about: AnalysisType, wor
 }
 
 /// What to do about the remarks: a sentence for each kind, about the first of it.
-pub(super) fn advice(remarks: &[Finding], words: Words) -> Vec<String> {
+pub(super) fn advice(remarks: &[Diagnostic], locale: Locale) -> Vec<String> {
     let first = |code: &str| remarks.iter().find(|remark| remark.code == code).map(|remark| remark.line);
     let table: [(&str, &str, &str); 6] = [
         ("HAPA106", "중첩된 반복문을 사전이나 집합으로 줄여 보세요", "Try a map or a set in place of nested loops"),
@@ -104,23 +104,23 @@ pub(super) fn advice(remarks: &[Finding], words: Words) -> Vec<String> {
     ];
     let sentence = |(code, ko, en): (&str, &str, &str)| {
         let line = first(code)?;
-        Some(words.say(format!("{ko} ({line}번째 줄)."), format!("{en} (line {line}).")))
+        Some(locale.say(format!("{ko} ({line}번째 줄)."), format!("{en} (line {line}).")))
     };
     table.into_iter().filter_map(sentence).collect()
 }
 
 /// The result in a sentence or two.
-pub(super) fn summary(metrics: &Metrics, issues: usize, words: Words) -> String {
+pub(super) fn summary(metrics: &Metrics, issues: usize, locale: Locale) -> String {
     let lines = metrics.lines;
     let Metrics { functions: Some(functions), classes: Some(classes), .. } = metrics else {
-        return words.say(
+        return locale.say(
             format!("{lines}줄입니다. 이 언어는 분석하지 않습니다."),
             format!("The code has {lines} lines. Its language is not analyzed here."),
         );
     };
     let complexity = metrics.cyclomatic_complexity.unwrap_or(1);
     let keep = metrics.maintainability_index.unwrap_or_default();
-    words.say(
+    locale.say(
         format!(
             "{lines}줄, 함수 {functions}개, 클래스 {classes}개, 복잡도 {complexity}, 유지보수 지수 {keep:.0}/100입니다. 발견한 문제는 {issues}개입니다."
         ),

@@ -7,9 +7,9 @@ use ruff_python_ast::{Expr, ExprCall, ModModule, Stmt};
 use ruff_text_size::Ranged;
 
 use super::bytes;
-use crate::finding::{Finding, Severity};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::locale::Locale;
 use crate::position::Lines;
-use crate::words::Words;
 
 /// The codes of findings that make code dangerous to run: Ruff's rules about running commands and foreign code, and ours.
 pub(crate) const DANGEROUS: &[&str] =
@@ -88,12 +88,12 @@ const SYSTEM: &[&str] = &[
 ];
 
 /// Adds the dangerous calls that are not among `found` yet.
-pub fn add(found: &mut Vec<Finding>, module: &ModModule, lines: &Lines<'_>, words: Words) {
+pub fn add(found: &mut Vec<Diagnostic>, module: &ModModule, lines: &Lines<'_>, locale: Locale) {
     let mut names = Names::default();
     names.visit_body(&module.body);
-    let dangerous = |finding: &&Finding| DANGEROUS.contains(&finding.code.as_str());
+    let dangerous = |finding: &&Diagnostic| DANGEROUS.contains(&finding.code.as_str());
     let known = found.iter().filter(dangerous).map(|finding| (finding.line, finding.column)).collect();
-    let mut calls = Calls { names, lines, words, known, found };
+    let mut calls = Calls { names, lines, locale, known, found };
     calls.visit_body(&module.body);
 }
 
@@ -191,10 +191,10 @@ impl Names {
 struct Calls<'a> {
     names: Names,
     lines: &'a Lines<'a>,
-    words: Words,
+    locale: Locale,
     /// Where dangers begin that are known already.
     known: BTreeSet<(u32, u32)>,
-    found: &'a mut Vec<Finding>,
+    found: &'a mut Vec<Diagnostic>,
 }
 
 impl<'a> SourceOrderVisitor<'a> for Calls<'_> {
@@ -225,7 +225,7 @@ impl Calls<'_> {
             Danger::Shell => is_true(&call.arguments.find_keyword("shell")?.value).then(|| self.command(name)),
             Danger::Code => Some((
                 "HAPA002",
-                self.words.say(
+                self.locale.say(
                     format!("`{name}`은(는) 데이터로 받은 코드를 실행할 수 있습니다"),
                     format!("`{name}` can run code that comes as data"),
                 ),
@@ -233,7 +233,7 @@ impl Calls<'_> {
             Danger::Destroys => self.precious(call.arguments.args.first()?).then(|| {
                 (
                     "HAPA003",
-                    self.words.say(
+                    self.locale.say(
                         format!("`{name}`이(가) 시스템이나 사용자의 폴더를 지우거나 바꿉니다"),
                         format!("`{name}` deletes or changes a folder of the system or of the user"),
                     ),
@@ -244,7 +244,7 @@ impl Calls<'_> {
 
     fn command(&self, name: &str) -> (&'static str, String) {
         let message = self
-            .words
+            .locale
             .say(format!("`{name}`은(는) 시스템 명령을 실행합니다"), format!("`{name}` runs a command of the system"));
         ("HAPA001", message)
     }

@@ -14,7 +14,7 @@ const MOST_CUTS: usize = 16;
 ///
 /// A few milliseconds for a thousand lines; never panics.
 #[must_use]
-pub fn python_sound_beginning(code: &str, before: &str, after: &str) -> usize {
+pub fn python_valid_prefix_len(code: &str, before: &str, after: &str) -> usize {
     crate::deep::run(|| {
         let place = Place::new(before, after);
         let mut end = code.trim_end().len();
@@ -108,7 +108,7 @@ fn mistakes(text: &str) -> Vec<(usize, String)> {
 
 #[cfg(test)]
 mod tests {
-    use super::python_sound_beginning;
+    use super::python_valid_prefix_len;
 
     #[test]
     fn the_longest_beginning_that_can_stand_is_found() {
@@ -140,7 +140,7 @@ mod tests {
             ("x = ", "1", "\n\ndef g(:\n    pass\n", "1"),
             ("", "", "", ""),
         ] {
-            let end = python_sound_beginning(code, before, after);
+            let end = python_valid_prefix_len(code, before, after);
             assert_eq!(&code[..end], expected, "{before:?} + {code:?} + {after:?}");
         }
     }

@@ -9,7 +9,7 @@ use ruff_linter::settings::LinterSettings;
 use ruff_linter::settings::rule_table::RuleTable;
 
 use super::{VERSION, calls};
-use crate::finding::{Area, Severity};
+use crate::diagnostic::{CheckCategory, Severity};
 
 /// The code of a finding that is no rule's.
 pub const INVALID: &str = "invalid-syntax";
@@ -71,24 +71,24 @@ fn settings(selections: &[&[&str]]) -> LinterSettings {
 }
 
 /// What a rule is about, and how bad what it finds is.
-pub fn judge(code: &str) -> (Area, Severity) {
+pub fn judge(code: &str) -> (CheckCategory, Severity) {
     let within = |table: &[&str]| table.iter().any(|prefix| code.starts_with(prefix));
     let security = code.strip_prefix('S').is_some_and(|rest| rest.starts_with(|digit: char| digit.is_ascii_digit()));
     if code == INVALID || SYNTAX_RULES.contains(&code) {
-        (Area::Syntax, Severity::Error)
+        (CheckCategory::Syntax, Severity::Error)
     } else if security && calls::DANGEROUS.contains(&code) {
-        (Area::Security, Severity::Error)
+        (CheckCategory::Security, Severity::Error)
     } else if security && SECURITY_NOTES.contains(&code) {
-        (Area::Security, Severity::Info)
+        (CheckCategory::Security, Severity::Info)
     } else if security {
-        (Area::Security, Severity::Warning)
+        (CheckCategory::Security, Severity::Warning)
     } else if within(PERFORMANCE_RULES) {
-        (Area::Performance, Severity::Warning)
+        (CheckCategory::Performance, Severity::Warning)
     } else if within(ERRORS) {
-        (Area::Style, Severity::Error)
+        (CheckCategory::Style, Severity::Error)
     } else if within(NOTES) {
-        (Area::Style, Severity::Info)
+        (CheckCategory::Style, Severity::Info)
     } else {
-        (Area::Style, Severity::Warning)
+        (CheckCategory::Style, Severity::Warning)
     }
 }
