@@ -10,28 +10,28 @@
 #[cfg(target_arch = "x86_64")]
 mod abi;
 #[cfg(target_arch = "x86_64")]
-mod blocks;
+mod activations;
 #[cfg(target_arch = "x86_64")]
-mod graph;
+mod graph_hook;
 #[cfg(target_arch = "x86_64")]
-mod inputs;
+mod matmul;
 #[cfg(target_arch = "x86_64")]
-mod product;
+mod mul_mat;
 #[cfg(target_arch = "x86_64")]
-mod task;
+mod repack;
 
 /// Has llama.cpp use these kernels for every context that is made from now on. To be called once its backends are loaded. Gives back
 /// whether that is so: there have to be kernels for this processor, and llama.cpp's interface has to be the one that is known.
 #[must_use]
 pub fn install() -> bool {
     #[cfg(target_arch = "x86_64")]
-    return is_able() && graph::install();
+    return is_supported() && graph_hook::install();
     #[cfg(not(target_arch = "x86_64"))]
     false
 }
 
 /// Whether this processor has what the kernels are written for.
 #[cfg(target_arch = "x86_64")]
-fn is_able() -> bool {
+fn is_supported() -> bool {
     is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c")
 }

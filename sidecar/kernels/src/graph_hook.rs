@@ -11,20 +11,20 @@ use std::sync::OnceLock;
 
 use llama_cpp_sys_2::{
     GGML_BACKEND_DEVICE_TYPE_CPU, GGML_OP_CUSTOM, GGML_OP_MUL_MAT, ggml_backend_dev_backend_reg,
-    ggml_backend_dev_by_type, ggml_backend_dev_name, ggml_cgraph, ggml_graph_n_nodes, ggml_graph_nodes, ggml_op,
-    ggml_status, ggml_tensor,
+    ggml_backend_dev_by_type, ggml_backend_dev_name, ggml_cgraph, ggml_graph_n_nodes, ggml_graph_nodes, ggml_status,
+    ggml_tensor,
 };
 
-use crate::abi::{ALL_THREADS, Backend, Compute, Custom, Device, Init, Registry, VERSION};
-use crate::inputs::Inputs;
-use crate::task::Task;
+use crate::abi::{ALL_THREADS, BACKEND_API_VERSION, Backend, ComputeFn, CustomOp, Device, InitFn, Registry};
+use crate::activations::ActivationBuffer;
+use crate::mul_mat::MulMat;
 
 /// Whether ours stand in for them.
 static INSTALLED: OnceLock<bool> = OnceLock::new();
 
 /// The functions that ours stand in for.
-static INIT: OnceLock<Init> = OnceLock::new();
-static COMPUTE: OnceLock<Compute> = OnceLock::new();
+static ORIGINAL_INIT: OnceLock<InitFn> = OnceLock::new();
+static ORIGINAL_COMPUTE: OnceLock<ComputeFn> = OnceLock::new();
 
 /// Has all backends for the processor that are made from now on use these kernels. Gives back whether that is so: not where
 /// llama.cpp's interface is another one than this was written for.
@@ -39,27 +39,27 @@ pub fn install() -> bool {
             let registry: *const Registry = ggml_backend_dev_backend_reg(device).cast();
             let name = CStr::from_ptr(ggml_backend_dev_name(device));
             let device: *mut Device = device.cast();
-            if (*registry).version != VERSION || CStr::from_ptr(((*device).get_name)(device)) != name {
+            if (*registry).version != BACKEND_API_VERSION || CStr::from_ptr(((*device).get_name)(device)) != name {
                 return false;
             }
-            INIT.set((*device).init_backend).is_ok() && {
-                (*device).init_backend = init;
+            ORIGINAL_INIT.set((*device).init_backend).is_ok() && {
+                (*device).init_backend = hooked_init;
                 true
             }
         }
     })
 }
 
-unsafe extern "C" fn init(device: *mut Device, params: *const c_char) -> *mut Backend {
-    let Some(init) = INIT.get() else { return core::ptr::null_mut() };
+unsafe extern "C" fn hooked_init(device: *mut Device, params: *const c_char) -> *mut Backend {
+    let Some(init) = ORIGINAL_INIT.get() else { return core::ptr::null_mut() };
     // SAFETY: this is what the caller wanted to call.
     let backend = unsafe { init(device, params) };
     // SAFETY: it is a backend, or null; only where the device is in its place is the layout the one that is known here.
     unsafe {
         if !backend.is_null() && (*backend).device == device {
-            let theirs = *COMPUTE.get_or_init(|| (*backend).graph_compute);
+            let theirs = *ORIGINAL_COMPUTE.get_or_init(|| (*backend).graph_compute);
             if core::ptr::fn_addr_eq(theirs, (*backend).graph_compute) {
-                (*backend).graph_compute = compute;
+                (*backend).graph_compute = hooked_compute;
             }
         }
     }
@@ -67,22 +67,21 @@ unsafe extern "C" fn init(device: *mut Device, params: *const c_char) -> *mut Ba
 }
 
 /// A node that is computed by a kernel, and what it was before.
-struct Replaced {
+struct PatchedNode {
     node: *mut ggml_tensor,
-    op: ggml_op,
-    params: [i32; 16],
-    task: Task,
+    op_params: [i32; 16],
+    mul_mat: MulMat,
 }
 
 thread_local! {
     /// Room that is kept from one graph to the next.
-    static ROOM: RefCell<(Vec<Replaced>, Inputs)> = RefCell::default();
+    static SCRATCH: RefCell<(Vec<PatchedNode>, ActivationBuffer)> = RefCell::default();
 }
 
-unsafe extern "C" fn compute(backend: *mut Backend, graph: *mut ggml_cgraph) -> ggml_status {
-    let theirs = *COMPUTE.get().expect("a backend was made");
-    ROOM.with_borrow_mut(|(replaced, inputs)| {
-        replaced.clear();
+unsafe extern "C" fn hooked_compute(backend: *mut Backend, graph: *mut ggml_cgraph) -> ggml_status {
+    let theirs = *ORIGINAL_COMPUTE.get().expect("a backend was made");
+    SCRATCH.with_borrow_mut(|(patched, inputs)| {
+        patched.clear();
         // SAFETY: the graph has as many nodes.
         let nodes = unsafe {
             let count = usize::try_from(ggml_graph_n_nodes(graph)).unwrap_or(0);
@@ -92,29 +91,29 @@ unsafe extern "C" fn compute(backend: *mut Backend, graph: *mut ggml_cgraph) -> 
             // SAFETY: nodes are tensors, and nobody computes this graph at the same time.
             let tensor = unsafe { &*node };
             if tensor.op == GGML_OP_MUL_MAT
-                && let Some(task) = Task::of(tensor, replaced.last().map(|last| &last.task))
+                && let Some(mul_mat) = MulMat::from_node(tensor, patched.last().map(|last| &last.mul_mat))
             {
-                inputs.make_room(task.layout());
-                replaced.push(Replaced { node, op: tensor.op, params: tensor.op_params, task });
+                inputs.reserve(mul_mat.layout());
+                patched.push(PatchedNode { node, op_params: tensor.op_params, mul_mat });
             }
         }
-        for Replaced { node, task, .. } in replaced.iter_mut() {
-            task.place(inputs);
-            let data: *mut Task = task;
-            let custom = Custom { function: Some(run), tasks: ALL_THREADS, data: data.cast() };
+        for PatchedNode { node, mul_mat, .. } in patched.iter_mut() {
+            mul_mat.bind(inputs);
+            let data: *mut MulMat = mul_mat;
+            let custom = CustomOp { function: Some(run_custom_op), tasks: ALL_THREADS, data: data.cast() };
             // SAFETY: parameters are 64 bytes, and are put back below.
             unsafe {
                 (**node).op = GGML_OP_CUSTOM;
-                (&raw mut (**node).op_params).cast::<Custom>().write_unaligned(custom);
+                (&raw mut (**node).op_params).cast::<CustomOp>().write_unaligned(custom);
             }
         }
         // SAFETY: this is what the caller wanted to call. The tasks stay where they are until it is done.
         let status = unsafe { theirs(backend, graph) };
-        for Replaced { node, op, params, .. } in replaced.iter() {
+        for PatchedNode { node, op_params, .. } in patched.iter() {
             // SAFETY: the graph is still there.
             unsafe {
-                (**node).op = *op;
-                (**node).op_params = *params;
+                (**node).op = GGML_OP_MUL_MAT;
+                (**node).op_params = *op_params;
             }
         }
         status
@@ -122,8 +121,8 @@ unsafe extern "C" fn compute(backend: *mut Backend, graph: *mut ggml_cgraph) -> 
 }
 
 /// One thread's share of a product.
-unsafe extern "C" fn run(node: *mut ggml_tensor, thread: c_int, threads: c_int, task: *mut c_void) {
+unsafe extern "C" fn run_custom_op(node: *mut ggml_tensor, thread: c_int, threads: c_int, mul_mat: *mut c_void) {
     let number = |number| usize::try_from(number).unwrap_or(0);
-    // SAFETY: `compute` has put the node's task there, which several threads only read; they have the features that it was made for.
-    unsafe { (*task.cast::<Task>()).run(&*node, number(thread), number(threads)) };
+    // SAFETY: `hooked_compute` has put the node's `MulMat` there, which several threads only read; they have the features that it was made for.
+    unsafe { (*mul_mat.cast::<MulMat>()).run(&*node, number(thread), number(threads)) };
 }

@@ -5,46 +5,46 @@
 
 use core::arch::x86_64::*;
 
-use crate::blocks::{BLOCK, Format, Tile, fetch_next, five_bits, scales};
-use crate::inputs::{Places, Scale};
+use crate::activations::{Activations, BlockScale};
+use crate::repack::{BLOCK_SIZE, Format, Tile, load_scales, prefetch, unpack_q5_bits};
 
 /// Up to so many rows of inputs are multiplied without a tile: to lay it out would take longer.
-pub const DIRECT: usize = 4;
+pub const SMALL_BATCH: usize = 4;
 
 /// Rows of inputs that are multiplied with a tile at a time: as many as the processor's registers hold sums of.
-const ROWS: usize = 4;
+const ROWS_PER_PASS: usize = 4;
 
-/// Multiplies `TILE` rows of weights, as they lie in the file, with the first `count` rows of inputs. `out` is where the results of the
-/// first one go, `TILE` numbers, and those of each further one lie `stride` numbers behind.
+/// Multiplies `TILE_ROWS` rows of weights, as they lie in the file, with the first `count` rows of inputs. `out` is where the results of the
+/// first one go, `TILE_ROWS` numbers, and those of each further one lie `stride` numbers behind.
 ///
 /// # Safety
 ///
-/// `weights` points to `TILE` rows of so many blocks of that format, the inputs have as many blocks, and were quantised for that
+/// `weights` points to `TILE_ROWS` rows of so many blocks of that format, the inputs have as many blocks, and were quantised for that
 /// format and `count`. Nobody else uses the place of the results.
 #[target_feature(enable = "avx2,fma,f16c")]
-pub unsafe fn multiply<F: Format>(
+pub unsafe fn matmul_tile<F: Format>(
     (weights, blocks): (*const u8, usize),
     tile: &mut Tile,
-    (inputs, count): (&Places, usize),
+    (inputs, count): (&Activations, usize),
     (out, stride): (*mut f32, usize),
 ) {
     // SAFETY: the caller promises it for all rows.
     unsafe {
         match count {
-            1 => return directly::<F, 1>((weights, blocks), inputs, (out, stride)),
-            2 => return directly::<F, 2>((weights, blocks), inputs, (out, stride)),
-            3 => return directly::<F, 3>((weights, blocks), inputs, (out, stride)),
-            DIRECT => return directly::<F, DIRECT>((weights, blocks), inputs, (out, stride)),
-            _ => tile.unpack::<F>(weights, blocks),
+            1 => return small_batch::<F, 1>((weights, blocks), inputs, (out, stride)),
+            2 => return small_batch::<F, 2>((weights, blocks), inputs, (out, stride)),
+            3 => return small_batch::<F, 3>((weights, blocks), inputs, (out, stride)),
+            SMALL_BATCH => return small_batch::<F, SMALL_BATCH>((weights, blocks), inputs, (out, stride)),
+            _ => tile.repack::<F>(weights, blocks),
         }
-        for first in (0..count).step_by(ROWS) {
+        for first in (0..count).step_by(ROWS_PER_PASS) {
             let (tile, inputs) = ((&*tile, blocks), (inputs, first));
             let out = (out.wrapping_add(first * stride), stride);
             match count - first {
-                1 => with_tile::<F, 1>(tile, inputs, out),
-                2 => with_tile::<F, 2>(tile, inputs, out),
-                3 => with_tile::<F, 3>(tile, inputs, out),
-                _ => with_tile::<F, ROWS>(tile, inputs, out),
+                1 => tiled::<F, 1>(tile, inputs, out),
+                2 => tiled::<F, 2>(tile, inputs, out),
+                3 => tiled::<F, 3>(tile, inputs, out),
+                _ => tiled::<F, ROWS_PER_PASS>(tile, inputs, out),
             }
         }
     }
@@ -52,9 +52,9 @@ pub unsafe fn multiply<F: Format>(
 
 /// Multiplies a tile with rows `first` to `first + N` of the inputs.
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn with_tile<F: Format, const N: usize>(
+unsafe fn tiled<F: Format, const N: usize>(
     (tile, blocks): (&Tile, usize),
-    (inputs, first): (&Places, usize),
+    (inputs, first): (&Activations, usize),
     out: (*mut f32, usize),
 ) {
     let mut rows: [_; N] = core::array::from_fn(|row| inputs.row(first + row));
@@ -65,10 +65,13 @@ unsafe fn with_tile<F: Format, const N: usize>(
         unsafe {
             let scales = _mm256_castsi256_ps(_mm256_loadu_si256(weights));
             for (sum, (quants, scale)) in sums.iter_mut().zip(&mut rows) {
-                let products =
-                    if F::WIDTH == 1 { narrow(weights.add(1), *quants) } else { wide(weights.add(1), *quants) };
-                *sum = add(*sum, products, scales, **scale);
-                *quants = quants.add(F::WIDTH * BLOCK);
+                let products = if F::QUANT_BYTES == 1 {
+                    dot_i8(weights.add(1), *quants)
+                } else {
+                    dot_i16(weights.add(1), *quants)
+                };
+                *sum = accumulate(*sum, products, scales, **scale);
+                *quants = quants.add(F::QUANT_BYTES * BLOCK_SIZE);
                 *scale = scale.add(1);
             }
             weights = weights.add(Tile::stride::<F>());
@@ -82,7 +85,7 @@ unsafe fn with_tile<F: Format, const N: usize>(
 /// than 16 bits hold.
 #[target_feature(enable = "avx2")]
 #[inline]
-unsafe fn narrow(weights: *const __m256i, quants: *const i8) -> __m256i {
+unsafe fn dot_i8(weights: *const __m256i, quants: *const i8) -> __m256i {
     let half = |half: usize| {
         let product = |index: usize| {
             let index = 4 * half + index;
@@ -100,9 +103,9 @@ unsafe fn narrow(weights: *const __m256i, quants: *const i8) -> __m256i {
 /// The same where both have 16 bits.
 #[target_feature(enable = "avx2")]
 #[inline]
-unsafe fn wide(weights: *const __m256i, quants: *const i8) -> __m256i {
+unsafe fn dot_i16(weights: *const __m256i, quants: *const i8) -> __m256i {
     let mut sums = [_mm256_setzero_si256(); 2];
-    for index in 0..BLOCK / 2 {
+    for index in 0..BLOCK_SIZE / 2 {
         // SAFETY: a block of the tile has 16 vectors, and one of the row 16 times two numbers of two bytes.
         let (weights, two) =
             unsafe { (_mm256_loadu_si256(weights.add(index)), quants.cast::<i32>().add(index).read_unaligned()) };
@@ -114,25 +117,28 @@ unsafe fn wide(weights: *const __m256i, quants: *const i8) -> __m256i {
 /// Multiplies weights as they lie in the file with the first `N` rows of inputs: row by row, whose products are then added together
 /// crosswise until each lane has the sum of one row.
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn directly<F: Format, const N: usize>(
+unsafe fn small_batch<F: Format, const N: usize>(
     (weights, blocks): (*const u8, usize),
-    inputs: &Places,
+    inputs: &Activations,
     out: (*mut f32, usize),
 ) {
     let rows: [_; N] = core::array::from_fn(|row| inputs.row(row));
     let mut sums = [_mm256_setzero_ps(); N];
     for block in 0..blocks {
-        fetch_next::<F>(weights, blocks, block);
-        let at = |row: usize| weights.wrapping_add((row * blocks + block) * F::BYTES);
+        prefetch::<F>(weights, blocks, block);
+        let at = |row: usize| weights.wrapping_add((row * blocks + block) * F::BLOCK_BYTES);
         // SAFETY: this reads one block of each row.
         let (quants, scales): ([__m256i; N], _) = unsafe {
-            (core::array::from_fn(|row| _mm256_loadu_si256(rows[row].0.add(block * BLOCK).cast())), scales(at))
+            (
+                core::array::from_fn(|row| _mm256_loadu_si256(rows[row].0.add(block * BLOCK_SIZE).cast())),
+                load_scales(at),
+            )
         };
         let one = |row: usize| -> [__m256i; N] {
             let ones = _mm256_set1_epi16(1);
-            if F::WIDTH == 1 {
+            if F::QUANT_BYTES == 1 {
                 // SAFETY: a block of this format lies there.
-                let weights = unsafe { five_bits(at(row)) };
+                let weights = unsafe { unpack_q5_bits(at(row)) };
                 quants.map(|quants| _mm256_madd_epi16(_mm256_maddubs_epi16(weights, quants), ones))
             } else {
                 // SAFETY: behind the scale lie 32 bytes.
@@ -162,7 +168,7 @@ unsafe fn directly<F: Format, const N: usize>(
                 _mm256_permute2x128_si256::<0x31>(a[n], b[n]),
             );
             // SAFETY: every block of a row has its scale.
-            sums[n] = add(sums[n], products, scales, unsafe { *rows[n].1.add(block) });
+            sums[n] = accumulate(sums[n], products, scales, unsafe { *rows[n].1.add(block) });
         }
     }
     // SAFETY: the caller has room for the results.
@@ -172,7 +178,7 @@ unsafe fn directly<F: Format, const N: usize>(
 /// Adds what a block comes to: its products, corrected, times both scales.
 #[target_feature(enable = "avx2,fma")]
 #[inline]
-fn add(sum: __m256, products: __m256i, scales: __m256, Scale { scale, correction }: Scale) -> __m256 {
+fn accumulate(sum: __m256, products: __m256i, scales: __m256, BlockScale { scale, correction }: BlockScale) -> __m256 {
     let products = _mm256_add_epi32(products, _mm256_set1_epi32(correction));
     _mm256_fmadd_ps(_mm256_cvtepi32_ps(products), _mm256_mul_ps(scales, _mm256_set1_ps(scale)), sum)
 }
@@ -190,8 +196,8 @@ unsafe fn store<const N: usize>(sums: [__m256; N], (out, stride): (*mut f32, usi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::blocks::{Q5, Q8, TILE};
-    use crate::inputs::{Inputs, Layout};
+    use crate::activations::{ActivationBuffer, Layout};
+    use crate::repack::{Q5_0, Q8_0, TILE_ROWS};
 
     /// Numbers that are the same each time.
     fn noise(seed: u32) -> impl FnMut() -> u32 {
@@ -204,8 +210,8 @@ mod tests {
 
     /// A tile in a file: scales of 16 bits that are powers of two, and any weights.
     fn weights<F: Format>(blocks: usize, mut next: impl FnMut() -> u32) -> Vec<u8> {
-        let mut bytes: Vec<u8> = (0..TILE * blocks * F::BYTES).map(|_| next().to_le_bytes()[0]).collect();
-        for block in bytes.chunks_exact_mut(F::BYTES) {
+        let mut bytes: Vec<u8> = (0..TILE_ROWS * blocks * F::BLOCK_BYTES).map(|_| next().to_le_bytes()[0]).collect();
+        for block in bytes.chunks_exact_mut(F::BLOCK_BYTES) {
             let exponent = u16::try_from(10 + next() % 8).expect("it is small");
             block[..2].copy_from_slice(&(exponent << 10).to_le_bytes());
         }
@@ -215,63 +221,75 @@ mod tests {
     /// A weight by its definition.
     fn weight<F: Format>(block: &[u8], index: usize) -> f64 {
         let scale = 2_f64.powi((i32::from(u16::from_le_bytes([block[0], block[1]])) >> 10) - 15);
-        let whole = if F::OFFSET == 0 {
+        let whole = if F::ZERO_POINT == 0 {
             i32::from(block[2 + index].cast_signed())
         } else {
             let low = if index < 16 { block[6 + index] & 15 } else { block[6 + index - 16] >> 4 };
             let fifth = block[2 + index / 8] >> (index % 8) & 1;
-            i32::from(low | fifth << 4) - F::OFFSET
+            i32::from(low | fifth << 4) - F::ZERO_POINT
         };
         scale * f64::from(whole)
     }
 
     fn product<F: Format>(weights: &[u8], numbers: &[f32], (blocks, count): (usize, usize)) -> Vec<f32> {
-        let (mut inputs, mut tile, mut out) = (Inputs::default(), Tile::default(), vec![0.0; TILE * count]);
+        let (mut inputs, mut tile, mut out) =
+            (ActivationBuffer::default(), Tile::default(), vec![0.0; TILE_ROWS * count]);
         let layout = Layout::new::<F>(count, blocks);
-        inputs.make_room(layout);
-        let places = inputs.places(layout);
+        inputs.reserve(layout);
+        let activations = inputs.view(layout);
         // SAFETY: everything is as large as it is said to be, and the test has made sure of the processor.
         unsafe {
             for row in 0..count {
-                places.quantise(row, numbers[row * blocks * BLOCK..].as_ptr());
+                activations.quantise(row, numbers[row * blocks * BLOCK_SIZE..].as_ptr());
             }
-            multiply::<F>((weights.as_ptr(), blocks), &mut tile, (&places, count), (out.as_mut_ptr(), TILE));
+            matmul_tile::<F>(
+                (weights.as_ptr(), blocks),
+                &mut tile,
+                (&activations, count),
+                (out.as_mut_ptr(), TILE_ROWS),
+            );
         }
         out
     }
 
     fn check<F: Format>(blocks: usize) {
-        let most = 11;
+        let max_count = 11;
         let mut next = noise(u32::try_from(blocks).expect("it is small"));
         let weights = weights::<F>(blocks, &mut next);
-        let mut numbers: Vec<f32> = (0..most * blocks * BLOCK).map(|_| next() as f32 / 8_388_608.0 - 1.0).collect();
-        numbers[..BLOCK].fill(0.0);
-        let all = product::<F>(&weights, &numbers, (blocks, most));
+        let mut numbers: Vec<f32> =
+            (0..max_count * blocks * BLOCK_SIZE).map(|_| next() as f32 / 8_388_608.0 - 1.0).collect();
+        numbers[..BLOCK_SIZE].fill(0.0);
+        let all = product::<F>(&weights, &numbers, (blocks, max_count));
         for (index, result) in all.iter().enumerate() {
-            let (input, row) = (index / TILE, index % TILE);
+            let (input, row) = (index / TILE_ROWS, index % TILE_ROWS);
             let (mut sum, mut size) = (0.0, 0.0);
-            for column in 0..blocks * BLOCK {
-                let block = &weights[(row * blocks + column / BLOCK) * F::BYTES..];
-                let part = weight::<F>(block, column % BLOCK) * f64::from(numbers[input * blocks * BLOCK + column]);
+            for column in 0..blocks * BLOCK_SIZE {
+                let block = &weights[(row * blocks + column / BLOCK_SIZE) * F::BLOCK_BYTES..];
+                let part =
+                    weight::<F>(block, column % BLOCK_SIZE) * f64::from(numbers[input * blocks * BLOCK_SIZE + column]);
                 (sum, size) = (sum + part, size + part.abs());
             }
-            // Inputs are rounded to a 127th of the largest of their block.
+            // Activations are rounded to a 127th of the largest of their block.
             let error = (f64::from(*result) - sum).abs();
             assert!(error <= size / 60.0 + 1e-9, "row {row} with {input}: {result} and not {sum}");
         }
-        for count in 1..most {
-            assert_eq!(product::<F>(&weights, &numbers, (blocks, count)), all[..TILE * count], "{count} at a time");
+        for count in 1..max_count {
+            assert_eq!(
+                product::<F>(&weights, &numbers, (blocks, count)),
+                all[..TILE_ROWS * count],
+                "{count} at a time"
+            );
         }
     }
 
     #[test]
     fn a_product_is_right_and_the_same_for_any_number_of_rows() {
-        if !crate::is_able() {
+        if !crate::is_supported() {
             return;
         }
         for blocks in [1, 2, 7, 28] {
-            check::<Q5>(blocks);
-            check::<Q8>(blocks);
+            check::<Q5_0>(blocks);
+            check::<Q8_0>(blocks);
         }
     }
 }

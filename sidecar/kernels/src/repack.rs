@@ -5,54 +5,54 @@
 use core::arch::x86_64::*;
 
 /// Weights in a block.
-pub const BLOCK: usize = 32;
+pub const BLOCK_SIZE: usize = 32;
 
 /// Rows that are multiplied at a time, one in each lane of a vector of 32-bit numbers.
-pub const TILE: usize = 8;
+pub const TILE_ROWS: usize = 8;
 
 /// A format of weights that there is a kernel for.
 pub trait Format {
     /// Bytes of a block.
-    const BYTES: usize;
+    const BLOCK_BYTES: usize;
     /// Vectors of a block of a tile.
-    const VECTORS: usize;
+    const VECTORS_PER_BLOCK: usize;
     /// Bytes of each number that the weights of a tile are multiplied with.
-    const WIDTH: usize;
+    const QUANT_BYTES: usize;
     /// Weights are stored larger by so much.
-    const OFFSET: i32;
+    const ZERO_POINT: i32;
 }
 
 /// A scale of 16 bits, and weights of 5 bits: the fifth bits of all first, then the others, two halves of the block sharing bytes.
 #[derive(Debug, Clone, Copy)]
-pub struct Q5;
+pub struct Q5_0;
 
-impl Format for Q5 {
-    const BYTES: usize = 22;
-    const VECTORS: usize = 8;
-    const WIDTH: usize = 1;
-    const OFFSET: i32 = 16;
+impl Format for Q5_0 {
+    const BLOCK_BYTES: usize = 22;
+    const VECTORS_PER_BLOCK: usize = 8;
+    const QUANT_BYTES: usize = 1;
+    const ZERO_POINT: i32 = 16;
 }
 
 /// A scale of 16 bits, and weights of 8 bits.
 #[derive(Debug, Clone, Copy)]
-pub struct Q8;
+pub struct Q8_0;
 
-impl Format for Q8 {
-    const BYTES: usize = 34;
-    const VECTORS: usize = 16;
-    const WIDTH: usize = 2;
-    const OFFSET: i32 = 0;
+impl Format for Q8_0 {
+    const BLOCK_BYTES: usize = 34;
+    const VECTORS_PER_BLOCK: usize = 16;
+    const QUANT_BYTES: usize = 2;
+    const ZERO_POINT: i32 = 0;
 }
 
 /// The rows of a tile, block by block: of each block first the scales of all rows, then their weights, so many of each row in one
-/// vector as a lane holds. Of [`Q5`] those are four bytes without sign, of [`Q8`] two numbers of 16 bits.
+/// vector as a lane holds. Of [`Q5_0`] those are four bytes without sign, of [`Q8_0`] two numbers of 16 bits.
 #[derive(Debug, Default)]
 pub struct Tile(Vec<__m256i>);
 
 impl Tile {
     /// Vectors of each block: its scales and its weights.
     pub const fn stride<F: Format>() -> usize {
-        1 + F::VECTORS
+        1 + F::VECTORS_PER_BLOCK
     }
 
     /// The vectors.
@@ -60,33 +60,33 @@ impl Tile {
         self.0.as_ptr()
     }
 
-    /// Unpacks `TILE` rows of `blocks` blocks each, which lie one after another from `rows`.
+    /// Unpacks `TILE_ROWS` rows of `blocks` blocks each, which lie one after another from `rows`.
     ///
     /// # Safety
     ///
     /// `rows` points to as many blocks of that format.
     #[target_feature(enable = "avx2,fma,f16c")]
-    pub unsafe fn unpack<F: Format>(&mut self, rows: *const u8, blocks: usize) {
+    pub unsafe fn repack<F: Format>(&mut self, rows: *const u8, blocks: usize) {
         let stride = Self::stride::<F>();
         if self.0.len() < blocks * stride {
             self.0.resize(blocks * stride, _mm256_setzero_si256());
         }
         for (block, vectors) in self.0.chunks_exact_mut(stride).take(blocks).enumerate() {
             // SAFETY: block `block` of row `row` lies within the rows.
-            let at = |row: usize| unsafe { rows.add((row * blocks + block) * F::BYTES) };
-            fetch_next::<F>(rows, blocks, block);
+            let at = |row: usize| unsafe { rows.add((row * blocks + block) * F::BLOCK_BYTES) };
+            prefetch::<F>(rows, blocks, block);
             // SAFETY: every block begins with its scale.
-            vectors[0] = _mm256_castps_si256(unsafe { scales(at) });
-            if F::WIDTH == 1 {
+            vectors[0] = _mm256_castps_si256(unsafe { load_scales(at) });
+            if F::QUANT_BYTES == 1 {
                 // SAFETY: a block of this format lies there.
-                let rows = core::array::from_fn(|row| unsafe { five_bits(at(row)) });
-                vectors[1..].copy_from_slice(&transposed(rows));
+                let rows = core::array::from_fn(|row| unsafe { unpack_q5_bits(at(row)) });
+                vectors[1..].copy_from_slice(&transpose(rows));
             } else {
                 for half in 0..2 {
                     // SAFETY: behind the scale lie 32 bytes, of which this reads one half.
                     let wide = |row| unsafe { _mm_loadu_si128(at(row).add(2 + 16 * half).cast()) };
                     let rows = core::array::from_fn(|row| _mm256_cvtepi8_epi16(wide(row)));
-                    vectors[1 + 8 * half..][..8].copy_from_slice(&transposed(rows));
+                    vectors[1 + 8 * half..][..8].copy_from_slice(&transpose(rows));
                 }
             }
         }
@@ -96,9 +96,9 @@ impl Tile {
 /// Brings a part of the tile behind this one near, as large as a block of it. The processor would not see by itself that it comes
 /// next, since the rows of a tile are read side by side, and each of them is short.
 #[inline]
-pub fn fetch_next<F: Format>(rows: *const u8, blocks: usize, block: usize) {
+pub fn prefetch<F: Format>(rows: *const u8, blocks: usize, block: usize) {
     const LINE: usize = 64;
-    let bytes = TILE * F::BYTES;
+    let bytes = TILE_ROWS * F::BLOCK_BYTES;
     for line in 0..bytes.div_ceil(LINE) {
         let next = rows.wrapping_add(blocks * bytes + block * bytes + line * LINE);
         // SAFETY: wherever this points, nothing is read that could not be.
@@ -113,7 +113,7 @@ pub fn fetch_next<F: Format>(rows: *const u8, blocks: usize, block: usize) {
 /// A block lies at each of these places.
 #[target_feature(enable = "avx2,f16c")]
 #[inline]
-pub unsafe fn scales(at: impl Fn(usize) -> *const u8) -> __m256 {
+pub unsafe fn load_scales(at: impl Fn(usize) -> *const u8) -> __m256 {
     // SAFETY: every block begins with its scale.
     let scale = |row| i32::from(unsafe { at(row).cast::<i16>().read_unaligned() });
     let scales = _mm_cvtsi32_si128(scale(0));
@@ -127,14 +127,14 @@ pub unsafe fn scales(at: impl Fn(usize) -> *const u8) -> __m256 {
     _mm256_cvtph_ps(scales)
 }
 
-/// The weights of a block of [`Q5`] in their order, 0 to 31 each.
+/// The weights of a block of [`Q5_0`] in their order, 0 to 31 each.
 ///
 /// # Safety
 ///
 /// A block of that format lies at `block`.
 #[target_feature(enable = "avx2")]
 #[inline]
-pub unsafe fn five_bits(block: *const u8) -> __m256i {
+pub unsafe fn unpack_q5_bits(block: *const u8) -> __m256i {
     // SAFETY: a block is 2 bytes of scale, 4 of fifth bits, and 16 of the others.
     let (fifth, low) = unsafe { (block.add(2).cast::<i32>().read_unaligned(), _mm_loadu_si128(block.add(6).cast())) };
     let low = _mm256_srlv_epi64(_mm256_broadcastsi128_si256(low), _mm256_setr_epi64x(0, 0, 4, 4));
@@ -149,7 +149,7 @@ pub unsafe fn five_bits(block: *const u8) -> __m256i {
 /// Lane `n` of vector `m` becomes lane `m` of vector `n`.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn transposed(rows: [__m256i; TILE]) -> [__m256i; TILE] {
+fn transpose(rows: [__m256i; TILE_ROWS]) -> [__m256i; TILE_ROWS] {
     let pairs = |a: usize| {
         let (even, odd) = (rows[a], rows[a + 1]);
         (_mm256_unpacklo_epi32(even, odd), _mm256_unpackhi_epi32(even, odd))
