@@ -1,44 +1,44 @@
-//! What the weights are multiplied with, in 8 bits: blocks of 32 numbers that share a scale.
+//! Quantised activations: the f32 inputs of a mul_mat node as int8 blocks of 32 values that share a scale.
 
 use core::arch::x86_64::*;
 
 use crate::matmul::SMALL_BATCH;
 use crate::repack::{BLOCK_SIZE, Format};
 
-/// Rows of numbers to be multiplied with, and room for them. They are written by several threads, each its own rows.
+/// Reusable storage for quantised activations. Several threads fill it through [`Activations`], each its own rows.
 #[derive(Debug, Default)]
 pub struct ActivationBuffer {
-    /// Numbers in 8 or 16 bits each, as the kernel wants them.
+    /// Sized for i16 quants; [`Layout`] decides whether they are i8 or i16.
     quants: Vec<i16>,
-    /// Of each block the scale, and what the result has to be corrected by.
+    /// One entry per block.
     scales: Vec<BlockScale>,
 }
 
-/// What belongs to a block of inputs.
+/// Scale and zero-point correction of a block of activations.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(C)]
 pub struct BlockScale {
-    /// What the numbers are multiples of.
+    /// Factor from quant to value.
     pub scale: f32,
-    /// What is added to the sum of a block's products: weights may be stored larger than they are, see [`Format::ZERO_POINT`].
+    /// Added to the integer dot product of a block: `-ZERO_POINT * sum(quants)`, see [`Format::ZERO_POINT`].
     pub correction: i32,
 }
 
-/// How rows of inputs are laid out.
+/// Memory layout of the quantised activations of one mul_mat node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
-    /// Rows.
+    /// Number of rows (the batch size).
     pub rows: usize,
-    /// Blocks of each row.
+    /// Blocks per row.
     pub blocks: usize,
-    /// Bytes of each number.
+    /// Bytes per quant: 1 (i8) or 2 (i16).
     quant_bytes: usize,
-    /// By how much the weights are stored larger than they are.
+    /// Zero point of the weights, see [`Format::ZERO_POINT`].
     zero_point: i32,
 }
 
 impl Layout {
-    /// The layout of so many rows and blocks, to be multiplied with weights of that format.
+    /// Layout of `rows` rows of `blocks` blocks each, for weights of format `F`.
     pub const fn new<F: Format>(rows: usize, blocks: usize) -> Self {
         Self {
             rows,
@@ -50,20 +50,20 @@ impl Layout {
 }
 
 impl ActivationBuffer {
-    /// Makes room for such rows. What [`ActivationBuffer::view`] gave back before is no place any more.
+    /// Grows the buffer to hold activations of this layout. Invalidates every earlier [`ActivationBuffer::view`].
     pub fn reserve(&mut self, Layout { rows, blocks, .. }: Layout) {
         self.quants.resize(self.quants.len().max(rows * blocks * BLOCK_SIZE), 0);
         self.scales.resize(self.scales.len().max(rows * blocks), BlockScale::default());
     }
 
-    /// Where such rows are. Room was made for them.
+    /// View of the buffer with this layout, for which it must have been reserved.
     pub fn view(&mut self, layout: Layout) -> Activations {
-        assert!(self.scales.len() >= layout.rows * layout.blocks, "there is room");
+        assert!(self.scales.len() >= layout.rows * layout.blocks, "the buffer was reserved for this layout");
         Activations { quants: self.quants.as_mut_ptr().cast(), scales: self.scales.as_mut_ptr(), layout }
     }
 }
 
-/// Where rows of [`ActivationBuffer`] are.
+/// View of an [`ActivationBuffer`] with a layout, shared by the threads that compute a node.
 #[derive(Debug, Clone, Copy)]
 pub struct Activations {
     quants: *mut i8,
@@ -72,38 +72,38 @@ pub struct Activations {
 }
 
 impl Activations {
-    /// Where the numbers and the scales of a row are.
+    /// Pointers to the quants and to the scales of a row.
     pub fn row(&self, row: usize) -> (*mut i8, *mut BlockScale) {
         let block = row * self.layout.blocks;
         (self.quants.wrapping_add(block * self.layout.quant_bytes * BLOCK_SIZE), self.scales.wrapping_add(block))
     }
 
-    /// Quantises a row as ggml's `quantize_row_q8_0` does: the largest number becomes 127, halves go to the even neighbour, and
-    /// the scale is rounded to 16 bits.
+    /// Quantises a row as ggml's `quantize_row_q8_0` does: the largest magnitude of a block becomes 127, ties round to even, and the
+    /// scale is rounded to f16.
     ///
     /// # Safety
     ///
-    /// `numbers` points to `blocks` blocks of finite numbers, `row` is one of the rows that there is room for, and nobody else uses it.
+    /// `values` points to `blocks * BLOCK_SIZE` finite numbers, `row` is below the layout's `rows`, and no other thread accesses that row.
     #[target_feature(enable = "avx2,fma,f16c")]
-    pub unsafe fn quantise(&self, row: usize, numbers: *const f32) {
+    pub unsafe fn quantise(&self, row: usize, values: *const f32) {
         let (mut quants, mut scales) = self.row(row);
         for block in 0..self.layout.blocks {
-            // SAFETY: the block lies within the numbers, and each quarter within the block.
+            // SAFETY: the block is within `values`, and each quarter within the block.
             let quarters: [__m256; 4] = core::array::from_fn(|quarter| unsafe {
-                _mm256_loadu_ps(numbers.add(block * BLOCK_SIZE + 8 * quarter))
+                _mm256_loadu_ps(values.add(block * BLOCK_SIZE + 8 * quarter))
             });
             let max_abs = max_abs(quarters);
-            let multiple = if max_abs == 0.0 { 0.0 } else { 127.0 / max_abs };
-            let whole = quarters.map(|quarter| {
-                let scaled = _mm256_mul_ps(quarter, _mm256_set1_ps(multiple));
+            let inverse_scale = if max_abs == 0.0 { 0.0 } else { 127.0 / max_abs };
+            let integers = quarters.map(|quarter| {
+                let scaled = _mm256_mul_ps(quarter, _mm256_set1_ps(inverse_scale));
                 _mm256_cvtps_epi32(_mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(scaled))
             });
-            // Packing goes lane by lane; this brings the quarters of each pair into their order.
+            // `packs` works within 128-bit lanes; the permutation restores the order of the quarters.
             let pack = |a, b| _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(a, b));
-            let wide = [pack(whole[0], whole[1]), pack(whole[2], whole[3])];
+            let wide = [pack(integers[0], integers[1]), pack(integers[2], integers[3])];
             let rounded = _mm_cvtph_ps(_mm_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(_mm_set_ss(max_abs / 127.0)));
             let mut scale = BlockScale { scale: _mm_cvtss_f32(rounded), correction: 0 };
-            // SAFETY: there is room for the block's numbers and its scale.
+            // SAFETY: the buffer holds the block's quants and its scale.
             unsafe {
                 if self.layout.quant_bytes == 1 {
                     let narrow = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi16(wide[0], wide[1]));
@@ -122,21 +122,21 @@ impl Activations {
     }
 }
 
-/// The largest of 32 numbers without their signs.
+/// Largest magnitude of 32 numbers.
 #[target_feature(enable = "avx2")]
 fn max_abs(quarters: [__m256; 4]) -> f32 {
     let sign = _mm256_set1_ps(-0.0);
     let [a, b, c, d] = quarters.map(|quarter| _mm256_andnot_ps(sign, quarter));
-    let most = _mm256_max_ps(_mm256_max_ps(a, b), _mm256_max_ps(c, d));
-    let most = _mm_max_ps(_mm256_extractf128_ps::<1>(most), _mm256_castps256_ps128(most));
-    let most = _mm_max_ps(most, _mm_movehl_ps(most, most));
-    _mm_cvtss_f32(_mm_max_ss(most, _mm_movehdup_ps(most)))
+    let max = _mm256_max_ps(_mm256_max_ps(a, b), _mm256_max_ps(c, d));
+    let max = _mm_max_ps(_mm256_extractf128_ps::<1>(max), _mm256_castps256_ps128(max));
+    let max = _mm_max_ps(max, _mm_movehl_ps(max, max));
+    _mm_cvtss_f32(_mm_max_ss(max, _mm_movehdup_ps(max)))
 }
 
-/// The sum of eight numbers.
+/// Horizontal sum of eight i32 lanes.
 #[target_feature(enable = "avx2")]
-fn horizontal_sum(numbers: __m256i) -> i32 {
-    let four = _mm_add_epi32(_mm256_extracti128_si256::<1>(numbers), _mm256_castsi256_si128(numbers));
+fn horizontal_sum(lanes: __m256i) -> i32 {
+    let four = _mm_add_epi32(_mm256_extracti128_si256::<1>(lanes), _mm256_castsi256_si128(lanes));
     let two = _mm_add_epi32(four, _mm_unpackhi_epi64(four, four));
     _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32::<1>(two)))
 }

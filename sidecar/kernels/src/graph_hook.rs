@@ -1,8 +1,8 @@
-//! Where llama.cpp is about to compute a graph on the processor, has the products that there are kernels for computed by them.
+//! Hooks the kernels into `graph_compute` of ggml's CPU backend.
 //!
-//! ggml has no place for somebody else's kernels in its backend for the processor, but every device has a table of functions. Ours
-//! stands in for the one that computes a graph: for that long it makes such products into operations of the user's own, which
-//! ggml's threads call like any other.
+//! The CPU backend has no extension point for third-party kernels, but every device and backend has a vtable. The hook replaces
+//! `graph_compute` there: while a graph is computed, mul_mat nodes with a kernel are patched to `GGML_OP_CUSTOM`, which ggml's threads
+//! run like any other operation.
 
 use core::cell::RefCell;
 use core::ffi::{c_char, c_int, c_void};
@@ -19,18 +19,18 @@ use crate::abi::{ALL_THREADS, BACKEND_API_VERSION, Backend, ComputeFn, CustomOp,
 use crate::activations::ActivationBuffer;
 use crate::mul_mat::MulMat;
 
-/// Whether ours stand in for them.
+/// Whether the hook is installed; set by the first call of [`install`].
 static INSTALLED: OnceLock<bool> = OnceLock::new();
 
-/// The functions that ours stand in for.
+/// The original vtable entries.
 static ORIGINAL_INIT: OnceLock<InitFn> = OnceLock::new();
 static ORIGINAL_COMPUTE: OnceLock<ComputeFn> = OnceLock::new();
 
-/// Has all backends for the processor that are made from now on use these kernels. Gives back whether that is so: not where
-/// llama.cpp's interface is another one than this was written for.
+/// Hooks every CPU backend created afterwards. Returns `false` if there is no CPU device, or if ggml's backend API is not
+/// [`BACKEND_API_VERSION`].
 pub fn install() -> bool {
     *INSTALLED.get_or_init(|| {
-        // SAFETY: these functions only look up what was registered, and give back null where nothing was.
+        // SAFETY: these functions look up registered devices and return null if there is none.
         unsafe {
             let device = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
             if device.is_null() {
@@ -52,13 +52,13 @@ pub fn install() -> bool {
 
 unsafe extern "C" fn hooked_init(device: *mut Device, params: *const c_char) -> *mut Backend {
     let Some(init) = ORIGINAL_INIT.get() else { return core::ptr::null_mut() };
-    // SAFETY: this is what the caller wanted to call.
+    // SAFETY: the original function gets the caller's own arguments.
     let backend = unsafe { init(device, params) };
-    // SAFETY: it is a backend, or null; only where the device is in its place is the layout the one that is known here.
+    // SAFETY: it is a backend or null. A `device` field with the expected value confirms the layout in `abi.rs`.
     unsafe {
         if !backend.is_null() && (*backend).device == device {
-            let theirs = *ORIGINAL_COMPUTE.get_or_init(|| (*backend).graph_compute);
-            if core::ptr::fn_addr_eq(theirs, (*backend).graph_compute) {
+            let original = *ORIGINAL_COMPUTE.get_or_init(|| (*backend).graph_compute);
+            if core::ptr::fn_addr_eq(original, (*backend).graph_compute) {
                 (*backend).graph_compute = hooked_compute;
             }
         }
@@ -66,7 +66,7 @@ unsafe extern "C" fn hooked_init(device: *mut Device, params: *const c_char) -> 
     backend
 }
 
-/// A node that is computed by a kernel, and what it was before.
+/// A mul_mat node patched to `GGML_OP_CUSTOM`, with its original parameters.
 struct PatchedNode {
     node: *mut ggml_tensor,
     op_params: [i32; 16],
@@ -74,43 +74,43 @@ struct PatchedNode {
 }
 
 thread_local! {
-    /// Room that is kept from one graph to the next.
+    /// Buffers reused from one graph to the next.
     static SCRATCH: RefCell<(Vec<PatchedNode>, ActivationBuffer)> = RefCell::default();
 }
 
 unsafe extern "C" fn hooked_compute(backend: *mut Backend, graph: *mut ggml_cgraph) -> ggml_status {
-    let theirs = *ORIGINAL_COMPUTE.get().expect("a backend was made");
-    SCRATCH.with_borrow_mut(|(patched, inputs)| {
+    let original = *ORIGINAL_COMPUTE.get().expect("`hooked_init` has stored it before a backend could be used");
+    SCRATCH.with_borrow_mut(|(patched, buffer)| {
         patched.clear();
-        // SAFETY: the graph has as many nodes.
+        // SAFETY: the graph has `count` nodes.
         let nodes = unsafe {
             let count = usize::try_from(ggml_graph_n_nodes(graph)).unwrap_or(0);
             core::slice::from_raw_parts(ggml_graph_nodes(graph), count)
         };
         for node in nodes.iter().copied() {
-            // SAFETY: nodes are tensors, and nobody computes this graph at the same time.
+            // SAFETY: nodes are tensors, and no other thread computes this graph at the same time.
             let tensor = unsafe { &*node };
             if tensor.op == GGML_OP_MUL_MAT
                 && let Some(mul_mat) = MulMat::from_node(tensor, patched.last().map(|last| &last.mul_mat))
             {
-                inputs.reserve(mul_mat.layout());
+                buffer.reserve(mul_mat.layout());
                 patched.push(PatchedNode { node, op_params: tensor.op_params, mul_mat });
             }
         }
         for PatchedNode { node, mul_mat, .. } in patched.iter_mut() {
-            mul_mat.bind(inputs);
+            mul_mat.bind(buffer);
             let data: *mut MulMat = mul_mat;
             let custom = CustomOp { function: Some(run_custom_op), tasks: ALL_THREADS, data: data.cast() };
-            // SAFETY: parameters are 64 bytes, and are put back below.
+            // SAFETY: `op_params` is 64 bytes and is restored below.
             unsafe {
                 (**node).op = GGML_OP_CUSTOM;
                 (&raw mut (**node).op_params).cast::<CustomOp>().write_unaligned(custom);
             }
         }
-        // SAFETY: this is what the caller wanted to call. The tasks stay where they are until it is done.
-        let status = unsafe { theirs(backend, graph) };
+        // SAFETY: the original function gets the caller's own arguments, and `patched` does not move until it returns.
+        let status = unsafe { original(backend, graph) };
         for PatchedNode { node, op_params, .. } in patched.iter() {
-            // SAFETY: the graph is still there.
+            // SAFETY: the graph outlives this call.
             unsafe {
                 (**node).op = GGML_OP_MUL_MAT;
                 (**node).op_params = *op_params;
@@ -120,9 +120,9 @@ unsafe extern "C" fn hooked_compute(backend: *mut Backend, graph: *mut ggml_cgra
     })
 }
 
-/// One thread's share of a product.
+/// Custom op callback: computes one thread's part of a mul_mat node.
 unsafe extern "C" fn run_custom_op(node: *mut ggml_tensor, thread: c_int, threads: c_int, mul_mat: *mut c_void) {
     let number = |number| usize::try_from(number).unwrap_or(0);
-    // SAFETY: `hooked_compute` has put the node's `MulMat` there, which several threads only read; they have the features that it was made for.
+    // SAFETY: `hooked_compute` has stored the node's `MulMat` there, and the threads only read it. `install` is called on supported CPUs only.
     unsafe { (*mul_mat.cast::<MulMat>()).run(&*node, number(thread), number(threads)) };
 }

@@ -1,4 +1,4 @@
-//! One product of a matrix of weights with rows of inputs, which several threads work on together.
+//! One mul_mat node of a graph, computed by all threads of ggml's thread pool together.
 
 use core::cell::RefCell;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -9,27 +9,29 @@ use crate::activations::{ActivationBuffer, Activations, Layout};
 use crate::matmul;
 use crate::repack::{BLOCK_SIZE, Format, Q5_0, Q8_0, TILE_ROWS, Tile};
 
-/// Shares of the work for each thread: several, since a thread that is held up takes fewer.
+/// Chunks of tiles per thread. More than one, so that a thread that was preempted takes fewer chunks.
 const CHUNKS_PER_THREAD: usize = 8;
 
-/// How often a thread spins whether the others have come before it lets somebody else run.
+/// Spins at the barrier before a thread yields its CPU.
 const SPINS_BEFORE_YIELD: u32 = 1 << 14;
 
-/// A product to be computed.
+/// A mul_mat node to be computed: `weights * activations`.
 #[derive(Debug)]
 pub struct MulMat {
     weight_type: WeightType,
-    /// Tiles of the weights.
+    /// Number of tiles in the weights.
     tiles: usize,
-    /// Whose rows the inputs are, how they are laid out once quantised, and where.
+    /// The tensor with the activations in f32.
     source: *const ggml_tensor,
+    /// Layout of the quantised activations.
     layout: Layout,
+    /// The quantised activations; `None` until [`MulMat::bind`].
     activations: Option<Activations>,
-    /// The task before this one has left the same inputs there.
+    /// The previous node has already quantised the same activations with the same layout.
     activations_ready: bool,
-    /// Threads that have quantised their rows.
+    /// Number of threads that have quantised their rows.
     barrier: AtomicUsize,
-    /// The next share of the work.
+    /// Index of the next unclaimed chunk.
     next_chunk: AtomicUsize,
 }
 
@@ -40,43 +42,43 @@ enum WeightType {
 }
 
 thread_local! {
-    /// Room for the tile that a thread works on.
+    /// The tile that this thread is working on.
     static THREAD_TILE: RefCell<Tile> = RefCell::default();
 }
 
 impl MulMat {
-    /// The task that a product of two matrices is, if there is a kernel for it. `before` is the one that is
-    /// computed before. [`MulMat::bind`] says where its inputs go.
-    pub fn from_node(product: &ggml_tensor, before: Option<&Self>) -> Option<Self> {
-        // SAFETY: a product has two factors.
-        let (weights, numbers) = unsafe { (product.src[0].as_ref()?, product.src[1].as_ref()?) };
+    /// The mul_mat of a `GGML_OP_MUL_MAT` node, or `None` if there is no kernel for its types or shape. `previous` is the last
+    /// mul_mat before it that has a kernel; its quantised activations are reused if they are the same. Call [`MulMat::bind`] before computing it.
+    pub fn from_node(node: &ggml_tensor, previous: Option<&Self>) -> Option<Self> {
+        // SAFETY: `src[0]` and `src[1]` of a mul_mat node are tensors or null.
+        let (weights, source) = unsafe { (node.src[0].as_ref()?, node.src[1].as_ref()?) };
         let weight_type = match weights.type_ {
             GGML_TYPE_Q5_0 => WeightType::Q5_0,
             GGML_TYPE_Q8_0 => WeightType::Q8_0,
             _ => return None,
         };
         let size = |size: i64| usize::try_from(size).unwrap_or(0);
-        let (columns, rows, count) = (size(weights.ne[0]), size(weights.ne[1]), size(numbers.ne[1]));
+        let (columns, rows, count) = (size(weights.ne[0]), size(weights.ne[1]), size(source.ne[1]));
         let bytes = match weight_type {
             WeightType::Q5_0 => Q5_0::BLOCK_BYTES,
             WeightType::Q8_0 => Q8_0::BLOCK_BYTES,
         };
         let is_matrix = |tensor: &ggml_tensor| tensor.ne[2] == 1 && tensor.ne[3] == 1;
-        let is_plain = |tensor: &ggml_tensor| {
+        let is_f32_matrix = |tensor: &ggml_tensor| {
             tensor.type_ == GGML_TYPE_F32 && is_matrix(tensor) && tensor.nb[0] == 4 && tensor.nb[1].is_multiple_of(4)
         };
-        // One row is multiplied as fast by llama.cpp.
-        let fits = count > 1
+        // For a single row, llama.cpp is as fast.
+        let is_supported = count > 1
             && columns > 0
             && columns.is_multiple_of(BLOCK_SIZE)
             && rows.is_multiple_of(TILE_ROWS)
-            // Where weights are laid out otherwise, ggml keeps beside them how.
+            // `extra` is set where a backend has repacked the weights itself.
             && weights.extra.is_null()
             && is_matrix(weights)
             && weights.nb[1] == columns / BLOCK_SIZE * bytes
-            && is_plain(numbers)
-            && is_plain(product);
-        if !fits {
+            && is_f32_matrix(source)
+            && is_f32_matrix(node);
+        if !is_supported {
             return None;
         }
         let layout = match weight_type {
@@ -86,52 +88,52 @@ impl MulMat {
         Some(Self {
             weight_type,
             tiles: rows / TILE_ROWS,
-            source: numbers,
+            source,
             layout,
             activations: None,
-            activations_ready: before
-                .is_some_and(|before| core::ptr::eq(before.source, numbers) && before.layout == layout),
+            activations_ready: previous
+                .is_some_and(|previous| core::ptr::eq(previous.source, source) && previous.layout == layout),
             barrier: AtomicUsize::new(0),
             next_chunk: AtomicUsize::new(0),
         })
     }
 
-    /// How its inputs are laid out: room has to be made for those of all tasks of a graph before the first is given its place.
+    /// Layout of the activations. Reserve the buffer for all nodes of a graph before the first call of [`MulMat::bind`].
     pub const fn layout(&self) -> Layout {
         self.layout
     }
 
-    /// Has its inputs laid out there.
-    pub fn bind(&mut self, inputs: &mut ActivationBuffer) {
-        self.activations = Some(inputs.view(self.layout));
+    /// Stores the quantised activations in `buffer`.
+    pub fn bind(&mut self, buffer: &mut ActivationBuffer) {
+        self.activations = Some(buffer.view(self.layout));
     }
 
-    /// Does one thread's part. All of `threads` threads have to come.
+    /// Computes one thread's part. All `threads` threads must call it, since they wait for each other at a barrier.
     ///
     /// # Safety
     ///
-    /// `product` is what this task was made of, and this is one of `threads` threads that ggml computes it with. The processor has
-    /// AVX2, FMA and F16C.
-    pub unsafe fn run(&self, product: &ggml_tensor, thread: usize, threads: usize) {
-        // SAFETY: the caller promises it, and `of` has looked at sizes and types.
+    /// `node` is the node that was passed to [`MulMat::from_node`], and this is thread `thread` of the `threads` that ggml computes it
+    /// with. The CPU has AVX2, FMA and F16C.
+    pub unsafe fn run(&self, node: &ggml_tensor, thread: usize, threads: usize) {
+        // SAFETY: the caller guarantees it, and `from_node` has checked types and shapes.
         unsafe {
-            let (weights, numbers) = (&*product.src[0], &*product.src[1]);
-            let activations = &self.activations.expect("a task has its place before its graph is computed");
+            let (weights, source) = (&*node.src[0], &*node.src[1]);
+            let activations = &self.activations.expect("`bind` is called before the graph is computed");
             if !self.activations_ready {
                 for row in (thread..self.layout.rows).step_by(threads) {
-                    activations.quantise(row, numbers.data.cast::<u8>().add(row * numbers.nb[1]).cast());
+                    activations.quantise(row, source.data.cast::<u8>().add(row * source.nb[1]).cast());
                 }
                 self.wait_at_barrier(threads);
             }
-            let (from, to) = (weights.data.cast::<u8>().cast_const(), product.data.cast::<f32>());
+            let (from, to) = (weights.data.cast::<u8>().cast_const(), node.data.cast::<f32>());
             match self.weight_type {
-                WeightType::Q5_0 => self.compute_tiles::<Q5_0>((from, activations), (to, product.nb[1] / 4), threads),
-                WeightType::Q8_0 => self.compute_tiles::<Q8_0>((from, activations), (to, product.nb[1] / 4), threads),
+                WeightType::Q5_0 => self.compute_tiles::<Q5_0>((from, activations), (to, node.nb[1] / 4), threads),
+                WeightType::Q8_0 => self.compute_tiles::<Q8_0>((from, activations), (to, node.nb[1] / 4), threads),
             }
         }
     }
 
-    /// Waits until all threads have come so far.
+    /// Waits until all threads have reached the barrier.
     fn wait_at_barrier(&self, threads: usize) {
         self.barrier.fetch_add(1, Ordering::AcqRel);
         let mut spins = 0_u32;
@@ -141,26 +143,26 @@ impl MulMat {
         }
     }
 
-    /// Multiplies tiles for as long as there are some that nobody has taken.
+    /// Claims and multiplies chunks of tiles until none is left.
     unsafe fn compute_tiles<F: Format>(
         &self,
-        (weights, inputs): (*const u8, &Activations),
+        (weights, activations): (*const u8, &Activations),
         (out, stride): (*mut f32, usize),
         threads: usize,
     ) {
         let Layout { rows, blocks, .. } = self.layout;
-        let share = self.tiles.div_ceil(threads * CHUNKS_PER_THREAD).max(1);
+        let chunk = self.tiles.div_ceil(threads * CHUNKS_PER_THREAD).max(1);
         THREAD_TILE.with_borrow_mut(|tile| {
             loop {
-                let first = self.next_chunk.fetch_add(1, Ordering::Relaxed) * share;
+                let first = self.next_chunk.fetch_add(1, Ordering::Relaxed) * chunk;
                 if first >= self.tiles {
                     return;
                 }
-                for index in first..(first + share).min(self.tiles) {
+                for index in first..(first + chunk).min(self.tiles) {
                     let weights = weights.wrapping_add(index * TILE_ROWS * blocks * F::BLOCK_BYTES);
                     let out = (out.wrapping_add(index * TILE_ROWS), stride);
-                    // SAFETY: the tile lies within the weights, and nobody else has it.
-                    unsafe { matmul::matmul_tile::<F>((weights, blocks), tile, (inputs, rows), out) };
+                    // SAFETY: the tile is within the weights, and only this thread has claimed it.
+                    unsafe { matmul::matmul_tile::<F>((weights, blocks), tile, (activations, rows), out) };
                 }
             }
         });

@@ -1,28 +1,28 @@
-//! Weights as a model file has them, and as the processor multiplies them: the rows of a tile side by side.
+//! Repacks quantised weight blocks into tiles: eight rows interleaved, one row per 32-bit SIMD lane.
 //!
-//! A block is 32 weights of a row that share a scale. The formats are those of ggml's `block_q5_0` and `block_q8_0` (`ggml-common.h`).
+//! A block is 32 weights of one row that share a scale. The formats are ggml's `block_q5_0` and `block_q8_0` (`ggml-common.h`).
 
 use core::arch::x86_64::*;
 
-/// Weights in a block.
+/// Weights per block (ggml's `QK5_0` and `QK8_0`).
 pub const BLOCK_SIZE: usize = 32;
 
-/// Rows that are multiplied at a time, one in each lane of a vector of 32-bit numbers.
+/// Weight rows per tile: one per 32-bit lane of a 256-bit vector.
 pub const TILE_ROWS: usize = 8;
 
-/// A format of weights that there is a kernel for.
+/// A quantisation format of weights with a kernel.
 pub trait Format {
-    /// Bytes of a block.
+    /// Size of a block in bytes.
     const BLOCK_BYTES: usize;
-    /// Vectors of a block of a tile.
+    /// 256-bit vectors of weights per block of a tile.
     const VECTORS_PER_BLOCK: usize;
-    /// Bytes of each number that the weights of a tile are multiplied with.
+    /// Bytes per quantised activation that a tile is multiplied with: 1 (i8) or 2 (i16).
     const QUANT_BYTES: usize;
-    /// Weights are stored larger by so much.
+    /// Zero point: subtracted from a stored quant to get its signed value.
     const ZERO_POINT: i32;
 }
 
-/// A scale of 16 bits, and weights of 5 bits: the fifth bits of all first, then the others, two halves of the block sharing bytes.
+/// ggml's `Q5_0`: an f16 scale, 32 high bits, then 32 low nibbles, where byte `n` holds those of weights `n` and `n + 16`.
 #[derive(Debug, Clone, Copy)]
 pub struct Q5_0;
 
@@ -33,7 +33,7 @@ impl Format for Q5_0 {
     const ZERO_POINT: i32 = 16;
 }
 
-/// A scale of 16 bits, and weights of 8 bits.
+/// ggml's `Q8_0`: an f16 scale, then 32 i8 weights.
 #[derive(Debug, Clone, Copy)]
 pub struct Q8_0;
 
@@ -44,27 +44,27 @@ impl Format for Q8_0 {
     const ZERO_POINT: i32 = 0;
 }
 
-/// The rows of a tile, block by block: of each block first the scales of all rows, then their weights, so many of each row in one
-/// vector as a lane holds. Of [`Q5_0`] those are four bytes without sign, of [`Q8_0`] two numbers of 16 bits.
+/// A repacked tile. For each block: one vector with the scales of all rows (f32), then [`Format::VECTORS_PER_BLOCK`] vectors of weights.
+/// Each 32-bit lane of those belongs to one row: four u8 for [`Q5_0`], two i16 for [`Q8_0`].
 #[derive(Debug, Default)]
 pub struct Tile(Vec<__m256i>);
 
 impl Tile {
-    /// Vectors of each block: its scales and its weights.
+    /// Vectors per block: the scales and the weights.
     pub const fn stride<F: Format>() -> usize {
         1 + F::VECTORS_PER_BLOCK
     }
 
-    /// The vectors.
+    /// Pointer to the first vector.
     pub fn as_ptr(&self) -> *const __m256i {
         self.0.as_ptr()
     }
 
-    /// Unpacks `TILE_ROWS` rows of `blocks` blocks each, which lie one after another from `rows`.
+    /// Repacks `TILE_ROWS` consecutive rows of `blocks` blocks each, starting at `rows`.
     ///
     /// # Safety
     ///
-    /// `rows` points to as many blocks of that format.
+    /// `rows` points to `TILE_ROWS * blocks` blocks of format `F`.
     #[target_feature(enable = "avx2,fma,f16c")]
     pub unsafe fn repack<F: Format>(&mut self, rows: *const u8, blocks: usize) {
         let stride = Self::stride::<F>();
@@ -72,18 +72,18 @@ impl Tile {
             self.0.resize(blocks * stride, _mm256_setzero_si256());
         }
         for (block, vectors) in self.0.chunks_exact_mut(stride).take(blocks).enumerate() {
-            // SAFETY: block `block` of row `row` lies within the rows.
+            // SAFETY: block `block` of row `row` is within the rows.
             let at = |row: usize| unsafe { rows.add((row * blocks + block) * F::BLOCK_BYTES) };
             prefetch::<F>(rows, blocks, block);
-            // SAFETY: every block begins with its scale.
+            // SAFETY: every block starts with its scale.
             vectors[0] = _mm256_castps_si256(unsafe { load_scales(at) });
             if F::QUANT_BYTES == 1 {
-                // SAFETY: a block of this format lies there.
+                // SAFETY: `at(row)` points to a block of this format.
                 let rows = core::array::from_fn(|row| unsafe { unpack_q5_bits(at(row)) });
                 vectors[1..].copy_from_slice(&transpose(rows));
             } else {
                 for half in 0..2 {
-                    // SAFETY: behind the scale lie 32 bytes, of which this reads one half.
+                    // SAFETY: 32 bytes of weights follow the scale; this reads half of them.
                     let wide = |row| unsafe { _mm_loadu_si128(at(row).add(2 + 16 * half).cast()) };
                     let rows = core::array::from_fn(|row| _mm256_cvtepi8_epi16(wide(row)));
                     vectors[1 + 8 * half..][..8].copy_from_slice(&transpose(rows));
@@ -93,28 +93,28 @@ impl Tile {
     }
 }
 
-/// Brings a part of the tile behind this one near, as large as a block of it. The processor would not see by itself that it comes
-/// next, since the rows of a tile are read side by side, and each of them is short.
+/// Prefetches part of the next tile into the L1 cache, as many bytes as one block of all rows. The hardware prefetcher does not predict
+/// it, because the rows of a tile are read in parallel and each is short.
 #[inline]
 pub fn prefetch<F: Format>(rows: *const u8, blocks: usize, block: usize) {
     const LINE: usize = 64;
     let bytes = TILE_ROWS * F::BLOCK_BYTES;
     for line in 0..bytes.div_ceil(LINE) {
         let next = rows.wrapping_add(blocks * bytes + block * bytes + line * LINE);
-        // SAFETY: wherever this points, nothing is read that could not be.
+        // SAFETY: a prefetch never faults, whatever the address.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(next.cast()) };
     }
 }
 
-/// The scales of a block of each row.
+/// Loads the f16 scales of one block of each row as f32.
 ///
 /// # Safety
 ///
-/// A block lies at each of these places.
+/// `at(row)` points to a block for every row below `TILE_ROWS`.
 #[target_feature(enable = "avx2,f16c")]
 #[inline]
 pub unsafe fn load_scales(at: impl Fn(usize) -> *const u8) -> __m256 {
-    // SAFETY: every block begins with its scale.
+    // SAFETY: every block starts with its scale.
     let scale = |row| i32::from(unsafe { at(row).cast::<i16>().read_unaligned() });
     let scales = _mm_cvtsi32_si128(scale(0));
     let scales = _mm_insert_epi16::<1>(scales, scale(1));
@@ -127,26 +127,26 @@ pub unsafe fn load_scales(at: impl Fn(usize) -> *const u8) -> __m256 {
     _mm256_cvtph_ps(scales)
 }
 
-/// The weights of a block of [`Q5_0`] in their order, 0 to 31 each.
+/// Unpacks the weights of a [`Q5_0`] block in order, as u8 from 0 to 31.
 ///
 /// # Safety
 ///
-/// A block of that format lies at `block`.
+/// `block` points to a block of that format.
 #[target_feature(enable = "avx2")]
 #[inline]
 pub unsafe fn unpack_q5_bits(block: *const u8) -> __m256i {
-    // SAFETY: a block is 2 bytes of scale, 4 of fifth bits, and 16 of the others.
-    let (fifth, low) = unsafe { (block.add(2).cast::<i32>().read_unaligned(), _mm_loadu_si128(block.add(6).cast())) };
+    // SAFETY: a block is 2 bytes of scale, 4 of high bits and 16 of low nibbles.
+    let (high, low) = unsafe { (block.add(2).cast::<i32>().read_unaligned(), _mm_loadu_si128(block.add(6).cast())) };
     let low = _mm256_srlv_epi64(_mm256_broadcastsi128_si256(low), _mm256_setr_epi64x(0, 0, 4, 4));
     let low = _mm256_and_si256(low, _mm256_set1_epi8(15));
-    // Byte n / 8 goes to place n, and bit n % 8 of it is looked at.
+    // Broadcast byte n / 8 of the high bits to byte n, then test its bit n % 8.
     let spread = _mm256_setr_epi64x(0, 0x0101_0101_0101_0101, 0x0202_0202_0202_0202, 0x0303_0303_0303_0303);
     let bit = _mm256_set1_epi64x(0x8040_2010_0804_0201_u64.cast_signed());
-    let bits = _mm256_and_si256(_mm256_shuffle_epi8(_mm256_set1_epi32(fifth), spread), bit);
+    let bits = _mm256_and_si256(_mm256_shuffle_epi8(_mm256_set1_epi32(high), spread), bit);
     _mm256_or_si256(low, _mm256_and_si256(_mm256_cmpeq_epi8(bits, bit), _mm256_set1_epi8(16)))
 }
 
-/// Lane `n` of vector `m` becomes lane `m` of vector `n`.
+/// Transposes an 8 by 8 matrix of 32-bit lanes: lane `n` of vector `m` becomes lane `m` of vector `n`.
 #[target_feature(enable = "avx2")]
 #[inline]
 fn transpose(rows: [__m256i; TILE_ROWS]) -> [__m256i; TILE_ROWS] {
