@@ -1,103 +1,103 @@
-//! One thing that was found in code: where it is, what it is, and how it could be put right.
+//! A diagnostic: position, rule code, message, severity and an optional fix.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What was found at one place. Lines and columns count from 1, columns in characters; the end is the column after the last.
-/// A byte order mark at the beginning is not counted.
+/// A diagnostic at a range of the code. Lines and columns are 1-based, columns count characters, and the end is exclusive. A leading byte
+/// order mark is not counted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Finding)]
 pub struct Diagnostic {
-    /// The line where it begins, from 1.
+    /// First line, 1-based.
     #[schema(minimum = 1)]
     pub line: u32,
-    /// The column where it begins, in characters from 1.
+    /// First column, 1-based, in characters.
     #[schema(minimum = 1)]
     pub column: u32,
-    /// The line where it ends.
+    /// Last line, 1-based.
     #[schema(minimum = 1)]
     pub end_line: u32,
-    /// The column after its last character.
+    /// Column after the last character.
     #[schema(minimum = 1)]
     pub end_column: u32,
-    /// Ruff's code of the rule, such as `S307`; `invalid-syntax` for a syntax error; ours begin with `HAPA`.
+    /// Rule code: Ruff's, such as `S307`; `invalid-syntax` for a syntax error; HAPA's own start with `HAPA`.
     #[schema(example = "S307")]
     pub code: String,
-    /// What is wrong, for a person. Ruff's sentences are in English.
+    /// Human-readable message. Messages of Ruff's rules are in English.
     pub message: String,
-    /// How bad it is.
+    /// Severity.
     pub severity: Severity,
-    /// The text of the line where it begins, at most 200 characters of it.
+    /// Text of the first line, truncated to 200 characters.
     pub source_line: String,
-    /// How it could be put right, where that is known.
+    /// Suggested fix, if there is one.
     pub fix: Option<Fix>,
 }
 
-/// How bad a finding is.
+/// Severity of a diagnostic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Worth knowing.
+    /// A hint or a matter of taste.
     Info,
-    /// Worth changing.
+    /// Should be changed.
     Warning,
-    /// Wrong, or dangerous to run.
+    /// Incorrect, or dangerous to execute.
     Error,
 }
 
-/// A change that puts a finding right.
+/// A code change that resolves a diagnostic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Fix {
-    /// What the change does, for a person.
+    /// Human-readable description of the change.
     pub message: String,
-    /// Whether it may be made without looking.
+    /// Whether it can be applied automatically.
     pub applicability: Applicability,
-    /// The parts of the change. They do not overlap, and are in the order of the text.
+    /// Edits, in the order of the code and without overlap.
     pub edits: Vec<Edit>,
 }
 
-/// Whether a fix may be made without looking.
+/// Whether a fix can be applied automatically, as defined by Ruff.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Applicability {
-    /// The code means the same afterwards.
+    /// The fix preserves the meaning of the code.
     Safe,
-    /// The code may mean something else afterwards.
+    /// The fix may change the meaning of the code.
     Unsafe,
-    /// Only to show: the code may not even be well formed afterwards.
+    /// For display only: the fix may even introduce syntax errors.
     Display,
 }
 
-/// Text to put in place of other text. Positions as in a finding.
+/// Replacement of a range of the code. Positions are as in a diagnostic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Edit {
-    /// The line where the old text begins, from 1.
+    /// First line of the replaced text, 1-based.
     #[schema(minimum = 1)]
     pub start_line: u32,
-    /// The column where the old text begins, in characters from 1.
+    /// First column of the replaced text, 1-based, in characters.
     #[schema(minimum = 1)]
     pub start_column: u32,
-    /// The line where the old text ends.
+    /// Last line of the replaced text, 1-based.
     #[schema(minimum = 1)]
     pub end_line: u32,
-    /// The column after the old text.
+    /// Column after the replaced text.
     #[schema(minimum = 1)]
     pub end_column: u32,
-    /// The new text; empty to delete.
+    /// The replacement; empty for a deletion.
     pub content: String,
 }
 
-/// What can be checked about code.
+/// A category of checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = Area)]
 pub enum CheckCategory {
-    /// Whether it is well formed.
+    /// Syntax errors.
     Syntax,
-    /// What is risky to run.
+    /// Security risks when the code is executed.
     Security,
-    /// What is slower or more tangled than it needs to be.
+    /// Slow or overly complex code.
     Performance,
-    /// What is likely a mistake, outdated or untidy.
+    /// Likely bugs, outdated syntax and style violations.
     Style,
 }

@@ -1,18 +1,18 @@
-//! The language of what people read.
+//! The language of messages and recommendations.
 
-/// Which language sentences are in. What Ruff says is English in either case.
+/// Language of the sentences in a report. Messages of Ruff's rules are always in English.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Locale {
-    /// 한국어
+    /// Korean (한국어).
     #[default]
     Korean,
-    /// English
+    /// English.
     English,
 }
 
 impl Locale {
-    /// The sentence in this language.
-    pub(crate) fn say(self, ko: impl Into<String>, en: impl Into<String>) -> String {
+    /// Selects the translation of a sentence for this locale.
+    pub(crate) fn translate(self, ko: impl Into<String>, en: impl Into<String>) -> String {
         match self {
             Self::Korean => ko.into(),
             Self::English => en.into(),
