@@ -191,7 +191,8 @@ impl ParsedCode {
     }
 }
 
-/// Parses code with tree-sitter. `None` on a timeout. Must run in [`big_stack::run`], because tree-sitter recurses as deep as code is nested.
+/// Parses code with tree-sitter. `None` on a timeout. Must run in [`big_stack::run`], because tree-sitter recurses as deep as
+/// code is nested.
 fn parse(language: Language, code: &str, lines: usize, locale: Locale) -> Option<ParsedCode> {
     let tree = tree::parse(language, code, PARSE_TIMEOUT)?;
     let grammar = Grammar::of(language);

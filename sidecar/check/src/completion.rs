@@ -37,11 +37,12 @@ pub enum CompletionComplexity {
     Complex,
 }
 
-/// Bytes directly before the cursor that are parsed in full. Of the text above, only the lines that open the enclosing scopes are parsed.
+/// Bytes directly before the cursor that are parsed in full. Of the text above, only the lines that open the enclosing scopes are
+/// parsed.
 const MAX_BYTES_BEFORE: usize = 800;
 
-/// Bytes of the completion that are parsed. Together with [`MAX_BYTES_BEFORE`] this is little enough for tree-sitter to be fast, and for its
-/// recursion on hostile text to fit the stack of an ordinary thread.
+/// Bytes of the completion that are parsed. Together with [`MAX_BYTES_BEFORE`] this is little enough for tree-sitter to be fast,
+/// and for its recursion on hostile text to fit the stack of an ordinary thread.
 const MAX_INSERTED_BYTES: usize = 1_000;
 
 /// Maximum length of a label, in characters.

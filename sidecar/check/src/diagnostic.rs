@@ -3,8 +3,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A diagnostic at a range of the code. Lines and columns are 1-based, columns count characters, and the end is exclusive. A leading byte
-/// order mark is not counted.
+/// A diagnostic at a range of the code. Lines and columns are 1-based, columns count characters, and the end is exclusive. A
+/// leading byte order mark is not counted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Finding)]
 pub struct Diagnostic {

@@ -17,7 +17,8 @@ pub enum Language {
 }
 
 impl Language {
-    /// Parses the name of a language, ignoring case and surrounding whitespace. `None` if it is not supported, such as SQL or Bash.
+    /// Parses the name of a language, ignoring case and surrounding whitespace. `None` if it is not supported, such as SQL or
+    /// Bash.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Some(match name.trim().to_lowercase().as_str() {

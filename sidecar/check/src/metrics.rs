@@ -22,11 +22,11 @@ pub(crate) fn metrics(lines: usize, size: &SizeMetrics, outline: &Outline) -> Me
     }
 }
 
-/// The maintainability index, from 0 to 100 with one decimal: `(171 - 5.2 ln V - 0.23 G - 16.2 ln L) / 1.71` with Halstead volume `V`,
-/// cyclomatic complexity `G` and lines of code `L`.
+/// The maintainability index, from 0 to 100 with one decimal: `(171 - 5.2 ln V - 0.23 G - 16.2 ln L) / 1.71` with Halstead volume
+/// `V`, cyclomatic complexity `G` and lines of code `L`.
 ///
-/// Source: Coleman, Ash, Lowther and Oman, "Using Metrics to Evaluate Software System Maintainability", IEEE Computer 27(8), 1994,
-/// without its comment term, rescaled to 0..100 as Visual Studio does.
+/// Source: Coleman, Ash, Lowther and Oman, "Using Metrics to Evaluate Software System Maintainability", IEEE Computer 27(8),
+/// 1994, without its comment term, rescaled to 0..100 as Visual Studio does.
 #[expect(clippy::cast_precision_loss, reason = "code has at most some ten thousand lines")]
 fn maintainability_index(volume: f64, complexity: usize, code_lines: usize) -> f64 {
     let raw = 171.0 - 5.2 * volume.max(1.0).ln() - 0.23 * complexity as f64 - 16.2 * (code_lines.max(1) as f64).ln();

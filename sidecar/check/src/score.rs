@@ -49,8 +49,8 @@ pub(crate) fn score(report: &LintReport) -> f64 {
     ((MAX_SCORE - penalty).max(0.0) * 10.0).round() / 10.0
 }
 
-/// The execution safety: `Dangerous` if any diagnostic has one of the [`DANGEROUS_CODES`]; `Warning` if there is another security warning
-/// or error, or if security was not checked; otherwise `Safe`.
+/// The execution safety: `Dangerous` if any diagnostic has one of the [`DANGEROUS_CODES`]; `Warning` if there is another security
+/// warning or error, or if security was not checked; otherwise `Safe`.
 pub(crate) fn safety(report: &LintReport, security_checked: bool) -> ExecutionSafety {
     if report.security.iter().any(|diagnostic| DANGEROUS_CODES.contains(&diagnostic.code.as_str())) {
         ExecutionSafety::Dangerous

@@ -28,9 +28,10 @@ const MAX_CHUNK_TIME: Duration = Duration::from_millis(250);
 
 /// Parses code. `None` if it takes longer than `timeout`, which happens with hostile code only.
 ///
-/// For some texts with a syntax error at the end, tree-sitter's error recovery takes quadratic time and memory, seconds and gigabytes
-/// for ten thousand characters, and it cannot be cancelled there. So growing prefixes are parsed incrementally until one takes suspiciously
-/// long: that prefix is only a little longer than one that was cheap, and a much longer one is never tried.
+/// For some texts with a syntax error at the end, tree-sitter's error recovery takes quadratic time and memory, seconds and
+/// gigabytes for ten thousand characters, and it cannot be cancelled there. So growing prefixes are parsed incrementally until
+/// one takes suspiciously long: that prefix is only a little longer than one that was cheap, and a much longer one is never
+/// tried.
 pub(crate) fn parse(language: Language, code: &str, timeout: Duration) -> Option<Tree> {
     let mut parser = Parser::new();
     parser.set_language(&Grammar::of(language).language).ok()?;
@@ -88,8 +89,8 @@ pub(crate) enum WalkEvent<'tree> {
     Leave,
 }
 
-/// Walks a tree depth-first in source order. The return value of `visit` for [`WalkEvent::Enter`] decides whether the node's children are
-/// visited.
+/// Walks a tree depth-first in source order. The return value of `visit` for [`WalkEvent::Enter`] decides whether the node's
+/// children are visited.
 pub(crate) fn walk<'tree>(tree: &'tree Tree, mut visit: impl FnMut(WalkEvent<'tree>) -> bool) {
     let mut cursor = tree.walk();
     loop {

@@ -78,7 +78,8 @@ fn code_nested_as_deep_as_it_is_long_is_handled() {
     for (index, text) in texts.iter().enumerate() {
         check_all(text, "python");
         let _ = is_valid_python(text);
-        // The other languages have the same failure modes but parse such texts slowly, so each text is used in full for one language and shortened for the rest.
+        // The other languages have the same failure modes but parse such texts slowly, so each text is used in full for one
+        // language and shortened for the rest.
         let shorter: String = text.chars().take(4_000).collect();
         for (language_index, language) in LANGUAGES.iter().enumerate().skip(1) {
             check_all(if index % LANGUAGES.len() == language_index { text } else { &shorter }, language);

@@ -94,8 +94,8 @@ impl InstanceFile {
 
 /// The data directory, which holds the database, models, logs and keys.
 ///
-/// `override_dir` is the value of [`DATA_DIR_VAR`]; it takes precedence unless it is empty. Returns `None` only if the user has no home
-/// directory.
+/// `override_dir` is the value of [`DATA_DIR_VAR`]; it takes precedence unless it is empty. Returns `None` only if the user has
+/// no home directory.
 #[must_use]
 pub fn data_dir(override_dir: Option<PathBuf>) -> Option<PathBuf> {
     let override_dir = override_dir.filter(|dir| !dir.as_os_str().is_empty());

@@ -78,12 +78,13 @@ impl Activations {
         (self.quants.wrapping_add(block * self.layout.quant_bytes * BLOCK_SIZE), self.scales.wrapping_add(block))
     }
 
-    /// Quantises a row as ggml's `quantize_row_q8_0` does: the largest magnitude of a block becomes 127, ties round to even, and the
-    /// scale is rounded to f16.
+    /// Quantises a row as ggml's `quantize_row_q8_0` does: the largest magnitude of a block becomes 127, ties round to even, and
+    /// the scale is rounded to f16.
     ///
     /// # Safety
     ///
-    /// `values` points to `blocks * BLOCK_SIZE` finite numbers, `row` is below the layout's `rows`, and no other thread accesses that row.
+    /// `values` points to `blocks * BLOCK_SIZE` finite numbers, `row` is below the layout's `rows`, and no other thread accesses
+    /// that row.
     #[target_feature(enable = "avx2,fma,f16c")]
     pub unsafe fn quantise(&self, row: usize, values: *const f32) {
         let (mut quants, mut scales) = self.row(row);

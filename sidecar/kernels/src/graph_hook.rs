@@ -1,8 +1,8 @@
 //! Hooks the kernels into `graph_compute` of ggml's CPU backend.
 //!
 //! The CPU backend has no extension point for third-party kernels, but every device and backend has a vtable. The hook replaces
-//! `graph_compute` there: while a graph is computed, mul_mat nodes with a kernel are patched to `GGML_OP_CUSTOM`, which ggml's threads
-//! run like any other operation.
+//! `graph_compute` there: while a graph is computed, mul_mat nodes with a kernel are patched to `GGML_OP_CUSTOM`, which ggml's
+//! threads run like any other operation.
 
 use core::cell::RefCell;
 use core::ffi::{c_char, c_int, c_void};
@@ -123,6 +123,7 @@ unsafe extern "C" fn hooked_compute(backend: *mut Backend, graph: *mut ggml_cgra
 /// Custom op callback: computes one thread's part of a mul_mat node.
 unsafe extern "C" fn run_custom_op(node: *mut ggml_tensor, thread: c_int, threads: c_int, mul_mat: *mut c_void) {
     let number = |number| usize::try_from(number).unwrap_or(0);
-    // SAFETY: `hooked_compute` has stored the node's `MulMat` there, and the threads only read it. `install` is called on supported CPUs only.
+    // SAFETY: `hooked_compute` has stored the node's `MulMat` there, and the threads only read it. `install` is called on
+    // supported CPUs only.
     unsafe { (*mul_mat.cast::<MulMat>()).run(&*node, number(thread), number(threads)) };
 }

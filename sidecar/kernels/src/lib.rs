@@ -1,9 +1,9 @@
-//! GEMM kernels (AVX2) for quantised weights on the CPU: faster than llama.cpp's own for batches of more than one row, that is during
-//! prefill, draft verification and decoding of several sequences.
+//! GEMM kernels (AVX2) for quantised weights on the CPU: faster than llama.cpp's own for batches of more than one row, that is
+//! during prefill, draft verification and decoding of several sequences.
 //!
-//! llama.cpp unpacks weights of type [`Q5_0` and `Q8_0`](https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h) again for
-//! every row of activations. These kernels repack a tile of eight weight rows once and multiply it with all rows of activations. The
-//! weights in memory stay in the model file's format, so no extra memory is needed.
+//! llama.cpp unpacks weights of type [`Q5_0` and `Q8_0`](https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h) again
+//! for every row of activations. These kernels repack a tile of eight weight rows once and multiply it with all rows of
+//! activations. The weights in memory stay in the model file's format, so no extra memory is needed.
 #![allow(unsafe_code, reason = "SIMD intrinsics, and raw pointers into llama.cpp's tensors")]
 #![warn(clippy::undocumented_unsafe_blocks)]
 

@@ -1,7 +1,7 @@
 //! GEMM micro-kernels: multiply a tile of eight weight rows with rows of quantised activations.
 //!
-//! The dot product of a block is computed in integers and exact. Blocks are then accumulated in f32 in the same order for every row, so
-//! the result of a row does not depend on the batch size.
+//! The dot product of a block is computed in integers and exact. Blocks are then accumulated in f32 in the same order for every
+//! row, so the result of a row does not depend on the batch size.
 
 use core::arch::x86_64::*;
 
@@ -14,13 +14,13 @@ pub const SMALL_BATCH: usize = 4;
 /// Rows of activations per pass over a tile: as many accumulators as fit the vector registers.
 const ROWS_PER_PASS: usize = 4;
 
-/// Multiplies `TILE_ROWS` rows of weights in file format with the first `count` rows of activations. Writes `TILE_ROWS` numbers per row of
-/// activations: the first row's to `out`, and each further row's `stride` numbers after the previous one.
+/// Multiplies `TILE_ROWS` rows of weights in file format with the first `count` rows of activations. Writes `TILE_ROWS` numbers
+/// per row of activations: the first row's to `out`, and each further row's `stride` numbers after the previous one.
 ///
 /// # Safety
 ///
-/// `weights` points to `TILE_ROWS` rows of `blocks` blocks of format `F`. The activations have as many blocks per row and were quantised for
-/// `F` and `count`. `out` is valid for the results, and no other thread accesses them.
+/// `weights` points to `TILE_ROWS` rows of `blocks` blocks of format `F`. The activations have as many blocks per row and were
+/// quantised for `F` and `count`. `out` is valid for the results, and no other thread accesses them.
 #[target_feature(enable = "avx2,fma,f16c")]
 pub unsafe fn matmul_tile<F: Format>(
     (weights, blocks): (*const u8, usize),
@@ -81,8 +81,8 @@ unsafe fn tiled<F: Format, const N: usize>(
     unsafe { store(sums, out) };
 }
 
-/// Dot products of a block of eight rows: u8 weights (0 to 31) with i8 activations. The sum of eight products is at most 31,496, so it fits
-/// an i16.
+/// Dot products of a block of eight rows: u8 weights (0 to 31) with i8 activations. The sum of eight products is at most 31,496,
+/// so it fits an i16.
 #[target_feature(enable = "avx2")]
 #[inline]
 unsafe fn dot_i8(weights: *const __m256i, quants: *const i8) -> __m256i {
@@ -114,8 +114,8 @@ unsafe fn dot_i16(weights: *const __m256i, quants: *const i8) -> __m256i {
     _mm256_add_epi32(sums[0], sums[1])
 }
 
-/// Multiplies weights in file format with the first `N` rows of activations, without a tile: computes the products of each weight row, then
-/// adds them horizontally until each lane holds the dot product of one row.
+/// Multiplies weights in file format with the first `N` rows of activations, without a tile: computes the products of each weight
+/// row, then adds them horizontally until each lane holds the dot product of one row.
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn small_batch<F: Format, const N: usize>(
     (weights, blocks): (*const u8, usize),

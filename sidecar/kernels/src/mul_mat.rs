@@ -48,7 +48,8 @@ thread_local! {
 
 impl MulMat {
     /// The mul_mat of a `GGML_OP_MUL_MAT` node, or `None` if there is no kernel for its types or shape. `previous` is the last
-    /// mul_mat before it that has a kernel; its quantised activations are reused if they are the same. Call [`MulMat::bind`] before computing it.
+    /// mul_mat before it that has a kernel; its quantised activations are reused if they are the same. Call [`MulMat::bind`]
+    /// before computing it.
     pub fn from_node(node: &ggml_tensor, previous: Option<&Self>) -> Option<Self> {
         // SAFETY: `src[0]` and `src[1]` of a mul_mat node are tensors or null.
         let (weights, source) = unsafe { (node.src[0].as_ref()?, node.src[1].as_ref()?) };
@@ -112,8 +113,8 @@ impl MulMat {
     ///
     /// # Safety
     ///
-    /// `node` is the node that was passed to [`MulMat::from_node`], and this is thread `thread` of the `threads` that ggml computes it
-    /// with. The CPU has AVX2, FMA and F16C.
+    /// `node` is the node that was passed to [`MulMat::from_node`], and this is thread `thread` of the `threads` that ggml
+    /// computes it with. The CPU has AVX2, FMA and F16C.
     pub unsafe fn run(&self, node: &ggml_tensor, thread: usize, threads: usize) {
         // SAFETY: the caller guarantees it, and `from_node` has checked types and shapes.
         unsafe {

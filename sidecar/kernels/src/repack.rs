@@ -44,8 +44,8 @@ impl Format for Q8_0 {
     const ZERO_POINT: i32 = 0;
 }
 
-/// A repacked tile. For each block: one vector with the scales of all rows (f32), then [`Format::VECTORS_PER_BLOCK`] vectors of weights.
-/// Each 32-bit lane of those belongs to one row: four u8 for [`Q5_0`], two i16 for [`Q8_0`].
+/// A repacked tile. For each block: one vector with the scales of all rows (f32), then [`Format::VECTORS_PER_BLOCK`] vectors of
+/// weights. Each 32-bit lane of those belongs to one row: four u8 for [`Q5_0`], two i16 for [`Q8_0`].
 #[derive(Debug, Default)]
 pub struct Tile(Vec<__m256i>);
 
@@ -93,8 +93,8 @@ impl Tile {
     }
 }
 
-/// Prefetches part of the next tile into the L1 cache, as many bytes as one block of all rows. The hardware prefetcher does not predict
-/// it, because the rows of a tile are read in parallel and each is short.
+/// Prefetches part of the next tile into the L1 cache, as many bytes as one block of all rows. The hardware prefetcher does not
+/// predict it, because the rows of a tile are read in parallel and each is short.
 #[inline]
 pub fn prefetch<F: Format>(rows: *const u8, blocks: usize, block: usize) {
     const LINE: usize = 64;

@@ -11,8 +11,8 @@ use llama_cpp_sys_2::*;
 const COLUMNS: i64 = 128;
 const ROWS: i64 = 1024;
 
-/// Computes a gated feed-forward layer (up and gate projection, element-wise product, down projection) for a batch of `count` rows, on a new
-/// CPU backend.
+/// Computes a gated feed-forward layer (up and gate projection, element-wise product, down projection) for a batch of `count`
+/// rows, on a new CPU backend.
 fn layer(weights: ggml_type, count: i64) -> Vec<f32> {
     let params = ggml_init_params { mem_size: 16 << 20, mem_buffer: std::ptr::null_mut(), no_alloc: true };
     // SAFETY: calls follow `ggml.h`: tensors live as long as their context, which is freed after the buffer.

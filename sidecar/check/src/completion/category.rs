@@ -131,7 +131,8 @@ fn member_category(rest: &str) -> CompletionCategory {
 
 /// The category by the keywords of a line, for text without a tree or with only an error in it.
 ///
-/// `head` is the line from its first word, `above` the text before the line, `line_prefix` the part of the line before the completion.
+/// `head` is the line from its first word, `above` the text before the line, `line_prefix` the part of the line before the
+/// completion.
 pub(super) fn category_from_text(head: &str, above: &str, line_prefix: &str) -> CompletionCategory {
     const MODIFIERS: &[&str] = &[
         "pub",

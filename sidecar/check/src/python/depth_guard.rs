@@ -8,8 +8,8 @@ use ruff_python_ast::{AnyNodeRef, ModModule};
 /// Maximum nesting of syntax nodes: deeper code would overflow the stack in the rules. CPython's own limit is far lower.
 const MAX_DEPTH: usize = 500;
 
-/// Maximum number of operands of `and` or `or`, targets of an assignment, or bases of a class. Rules compare them pairwise and may report every
-/// pair: gigabytes of diagnostics for a few thousand.
+/// Maximum number of operands of `and` or `or`, targets of an assignment, or bases of a class. Rules compare them pairwise and
+/// may report every pair: gigabytes of diagnostics for a few thousand.
 const MAX_WIDTH: usize = 200;
 
 /// Whether the code is within both limits, so that rules can be applied.

@@ -8,11 +8,11 @@ use super::parse;
 /// Maximum number of lines trimmed from the end of a completion to make it valid.
 const MAX_TRIMMED_LINES: usize = 16;
 
-/// The length in bytes of the longest prefix of `code`, in whole lines, that can be inserted between `before` and `after` without adding a
-/// syntax error; 0 if there is none.
+/// The length in bytes of the longest prefix of `code`, in whole lines, that can be inserted between `before` and `after` without
+/// adding a syntax error; 0 if there is none.
 ///
-/// Existing syntax errors elsewhere in the text do not count. Neither does code that the cursor's line leaves unfinished: an open bracket, or
-/// a block without a body.
+/// Existing syntax errors elsewhere in the text do not count. Neither does code that the cursor's line leaves unfinished: an open
+/// bracket, or a block without a body.
 ///
 /// Takes a few milliseconds for a thousand lines; never panics.
 #[must_use]
@@ -82,8 +82,8 @@ impl<'a> InsertionPoint<'a> {
         })
     }
 
-    /// The closing brackets for those that were opened before the cursor and are still open after `code`. `None` if `code` itself leaves a
-    /// bracket open.
+    /// The closing brackets for those that were opened before the cursor and are still open after `code`. `None` if `code` itself
+    /// leaves a bracket open.
     fn missing_closers(&self, code: &str) -> Option<String> {
         let text = [self.before, code].concat();
         let mut open = Vec::new();

@@ -26,8 +26,8 @@ const SECURITY_RULES: &[&str] = &["S"];
 /// Perflint, and functions that are too complex.
 const PERFORMANCE_RULES: &[&str] = &["PERF", "C901"];
 
-/// Pyflakes, pycodestyle, flake8-bugbear, -comprehensions, -simplify, -return, -pie, Pylint errors and warnings, flake8-builtins, -async, and
-/// pyupgrade.
+/// Pyflakes, pycodestyle, flake8-bugbear, -comprehensions, -simplify, -return, -pie, Pylint errors and warnings, flake8-builtins,
+/// -async, and pyupgrade.
 const STYLE_RULES: &[&str] = &["F", "E", "W", "B", "C4", "SIM", "RET", "PIE", "PLE", "PLW", "A", "ASYNC", "UP"];
 
 /// Style rules with severity error: the code fails at runtime.

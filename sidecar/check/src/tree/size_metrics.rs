@@ -13,8 +13,8 @@ pub(crate) struct SizeMetrics {
     pub code_lines: usize,
     /// Lines with a comment.
     pub comment_lines: usize,
-    /// Halstead volume `N * log2(n)` with program length `N` (number of tokens) and vocabulary `n` (number of distinct tokens, at least 2).
-    /// Source: Halstead, "Elements of Software Science", 1977.
+    /// Halstead volume `N * log2(n)` with program length `N` (number of tokens) and vocabulary `n` (number of distinct tokens, at
+    /// least 2). Source: Halstead, "Elements of Software Science", 1977.
     pub halstead_volume: f64,
 }
 

@@ -15,7 +15,8 @@ const MAX_QUOTED_CHARS: usize = 40;
 
 /// The syntax errors of a tree in source order, at most [`MAX_ERRORS`]: missing tokens and unexpected code.
 ///
-/// Of nested errors only the outermost is reported, unless it covers the whole file. An error over several lines is reported on its first.
+/// Of nested errors only the outermost is reported, unless it covers the whole file. An error over several lines is reported on
+/// its first.
 pub(crate) fn syntax_errors(tree: &Tree, code: &str, locale: Locale) -> Vec<Diagnostic> {
     let lines = &LineIndex::new(code);
     let mut errors = Vec::new();
