@@ -128,7 +128,7 @@ impl Config {
     #[must_use]
     pub fn for_data(data: PathBuf) -> Self {
         let data = data.to_string_lossy().into_owned();
-        Self::read(|name| (name == handshake::DATA_VARIABLE).then(|| data.clone())).expect("the defaults are valid")
+        Self::read(|name| (name == handshake::DATA_DIR_VAR).then(|| data.clone())).expect("the defaults are valid")
     }
 
     /// Reads variables from `lookup`. One that is empty counts as absent.

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use handshake::Discovery;
+use handshake::InstanceFile;
 
 use crate::base::fs;
 
@@ -69,25 +69,25 @@ impl InstanceLock {
     /// # Errors
     /// When the file cannot be written.
     pub fn publish(&self, port: u16) -> io::Result<()> {
-        let instance = Discovery { port, pid: std::process::id(), version: VERSION.into() };
-        fs::replace(&Discovery::path(&self.data), handshake::line(&instance).as_bytes())
+        let instance = InstanceFile { port, pid: std::process::id(), version: VERSION.into() };
+        fs::replace(&InstanceFile::path(&self.data), handshake::encode_line(&instance).as_bytes())
     }
 }
 
 impl Drop for InstanceLock {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(Discovery::path(&self.data));
+        let _ = std::fs::remove_file(InstanceFile::path(&self.data));
     }
 }
 
 /// The HAPA that serves this data folder now, if one does. A file left by a crash is not believed: its port may be anybody's.
 #[must_use]
-pub fn find_running(data: &Path) -> Option<Discovery> {
+pub fn find_running(data: &Path) -> Option<InstanceFile> {
     let file = File::options().append(true).open(data.join("lock")).ok()?;
     if file.try_lock().is_ok() {
         return None;
     }
-    serde_json::from_str(&std::fs::read_to_string(Discovery::path(data)).ok()?).ok()
+    serde_json::from_str(&std::fs::read_to_string(InstanceFile::path(data)).ok()?).ok()
 }
 
 /// Makes the data folder, which only its owner can read.

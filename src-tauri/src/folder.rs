@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 /// The folder for everything HAPA keeps, by the rule that the sidecar follows too. `None` only on a system without home folders.
 pub fn data() -> Option<PathBuf> {
-    handshake::data_folder(env::var_os(handshake::DATA_VARIABLE).map(PathBuf::from))
+    handshake::data_dir(env::var_os(handshake::DATA_DIR_VAR).map(PathBuf::from))
 }
 
 /// A value that outlives this process, as JSON in a file of its own.

@@ -16,7 +16,7 @@ use std::sync::mpsc as blocking;
 use std::thread;
 use std::time::Duration;
 
-use handshake::Report;
+use handshake::ReadyMessage;
 use serde::Serialize;
 use tokio::runtime;
 use tokio::sync::{mpsc, watch};
@@ -204,7 +204,7 @@ impl Task {
             order = self.orders.next() => return self.end(child, order).await,
         };
         match ready {
-            Ok(Ok(Report::Ready { port, version })) => self.announce(port, version, key),
+            Ok(Ok(ReadyMessage::Ready { port, version })) => self.announce(port, version, key),
             Ok(Err(ending)) => {
                 child.kill().await;
                 return ended(ending);

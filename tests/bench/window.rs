@@ -18,7 +18,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use handshake::Discovery;
+use handshake::InstanceFile;
 use serde_json::{Value, json};
 use tests::process;
 
@@ -76,7 +76,7 @@ async fn start(model: &str, rest: bool) -> Start {
     desk.screen().window().await;
     let window = begun.elapsed();
     let found = tests::eventually("the sidecar can be found", || async {
-        serde_json::from_slice::<Discovery>(&fs::read(Discovery::path(desk.data())).ok()?).ok()
+        serde_json::from_slice::<InstanceFile>(&fs::read(InstanceFile::path(desk.data())).ok()?).ok()
     });
     let port = found.await.port;
     tests::eventually("the model answers", || async {

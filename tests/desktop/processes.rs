@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::TcpListener;
 
-use handshake::Discovery;
+use handshake::InstanceFile;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tests::eventually;
@@ -11,9 +11,9 @@ use tests::eventually;
 use crate::desk::Desk;
 
 /// The sidecar that runs on a desk.
-pub async fn sidecar(desk: &Desk) -> Discovery {
+pub async fn sidecar(desk: &Desk) -> InstanceFile {
     eventually("the sidecar can be found", || async {
-        let found: Discovery = serde_json::from_slice(&fs::read(Discovery::path(desk.data())).ok()?).ok()?;
+        let found: InstanceFile = serde_json::from_slice(&fs::read(InstanceFile::path(desk.data())).ok()?).ok()?;
         lives(found.pid).then_some(found)
     })
     .await

@@ -115,8 +115,8 @@ async fn serve_tells_people_the_address_a_key_and_a_line_to_try() {
 #[tokio::test]
 async fn a_stale_discovery_file_is_not_believed() {
     let data = data_with(&script());
-    let stale = handshake::Discovery { port: 9, pid: 1, version: "0.0.1".into() };
-    std::fs::write(handshake::Discovery::path(data.path()), handshake::line(&stale)).unwrap();
+    let stale = handshake::InstanceFile { port: 9, pid: 1, version: "0.0.1".into() };
+    std::fs::write(handshake::InstanceFile::path(data.path()), handshake::encode_line(&stale)).unwrap();
     let (out, _, code) = said(&finished(hapa(data.path(), &["status"])).await);
     assert_eq!((out.contains("not running"), code), (true, Some(1)), "{out}");
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output, Stdio};
 
-use handshake::{Launch, Report};
+use handshake::{LaunchMessage, ReadyMessage};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -106,7 +106,7 @@ impl Supervised {
             .expect("it can be started");
         let key = format!("hapa_{}", "5".repeat(64));
         let mut stdin = child.stdin.take().expect("it is a pipe");
-        let line = handshake::line(&Launch::Launch { key: key.clone() });
+        let line = handshake::encode_line(&LaunchMessage::Launch { key: key.clone() });
         // A process that gives up at once may never read it.
         let _ = tokio::io::AsyncWriteExt::write_all(&mut stdin, line.as_bytes()).await;
         let stdout = BufReader::new(child.stdout.take().expect("it is a pipe")).lines();
@@ -126,7 +126,7 @@ impl Supervised {
     pub async fn ready(&mut self) -> String {
         let line = timeout(PATIENCE, self.stdout.next_line()).await.expect("it is ready in time");
         let line = line.expect("stdout can be read").expect("it says something before it ends");
-        let Report::Ready { port, .. } = serde_json::from_str(&line).expect("the first line is the ready line");
+        let ReadyMessage::Ready { port, .. } = serde_json::from_str(&line).expect("the first line is the ready line");
         format!("http://127.0.0.1:{port}")
     }
 

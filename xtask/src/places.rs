@@ -26,7 +26,7 @@ impl Places {
         Ok(Self {
             checkout: checkout(),
             target: folder("CARGO_TARGET_DIR").unwrap_or_else(|| cache.join("target")),
-            data: handshake::data_folder(folder(handshake::DATA_VARIABLE)).ok_or_else(homeless)?,
+            data: handshake::data_dir(folder(handshake::DATA_DIR_VAR)).ok_or_else(homeless)?,
             cache,
         })
     }

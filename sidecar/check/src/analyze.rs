@@ -1,93 +1,93 @@
-//! Analyzing: how code is built, in figures and by name, and what to do about it.
+//! Code analysis: metrics, outline, issues and recommendations.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::finding::{Area, Finding};
+use crate::diagnostic::{CheckCategory, Diagnostic};
 use crate::language::Language;
-use crate::position::Lines;
-use crate::python::Report;
-use crate::tree::{Grammar, Shape};
-use crate::validate::{PATIENCE, python};
-use crate::words::Words;
-use crate::{advice, deep, metrics, tree};
+use crate::line_index::LineIndex;
+use crate::locale::Locale;
+use crate::python::LintReport;
+use crate::tree::{Grammar, Outline};
+use crate::validate::{PARSE_TIMEOUT, lint_python};
+use crate::{big_stack, metrics, recommendations, tree};
 
-mod remarks;
+mod structure_rules;
 
-/// What an analysis is about: it selects issues and recommendations, the figures are always there.
+/// Selects the issues and recommendations of an analysis. Metrics and outline are always included.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AnalysisType {
-    /// What is slower than it needs to be.
+    /// Slow code.
     Performance,
-    /// What is more tangled than it needs to be.
+    /// Overly complex code.
     Complexity,
-    /// What is risky to run.
+    /// Security risks when the code is executed.
     Security,
-    /// What is likely a mistake, outdated or untidy.
+    /// Likely bugs, outdated syntax and style violations.
     Quality,
-    /// How it is divided into parts.
+    /// Size of functions and classes.
     Structure,
-    /// Everything.
+    /// All of them.
     #[default]
     All,
 }
 
-/// What analyzing found.
+/// The result of an analysis.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Analysis {
-    /// What it was about.
+    /// The requested type.
     pub analysis_type: AnalysisType,
-    /// The result in one or two sentences.
+    /// Summary in one or two sentences.
     pub summary: String,
-    /// What was found, in the order of the text; at most 200.
+    /// Issues in source order; at most 200.
     #[schema(max_items = 200)]
-    pub issues: Vec<Finding>,
-    /// The code in figures.
+    pub issues: Vec<Diagnostic>,
+    /// Code metrics.
     pub metrics: Metrics,
-    /// Functions and methods in the order of the text; at most 500.
+    /// Functions and methods in source order; at most 500.
     #[schema(max_items = 500)]
     pub functions: Vec<Function>,
-    /// Classes and what other languages have in their place; at most 500.
+    /// Classes, structs, interfaces, traits and enums; at most 500.
     #[schema(max_items = 500)]
     pub classes: Vec<Class>,
-    /// What is imported; at most 500.
+    /// Imports; at most 500.
     #[schema(max_items = 500)]
     pub imports: Vec<Import>,
-    /// What to do next, the most urgent first.
+    /// Recommendations, most urgent first.
     pub recommendations: Vec<String>,
-    /// What was asked for and could not be checked: for this language, or because the code is not well formed.
-    pub not_checked: Vec<Area>,
+    /// Requested categories that were not checked, because the language does not support them or the code has syntax errors.
+    pub not_checked: Vec<CheckCategory>,
 }
 
-/// Code in figures. What could not be counted for a language is null.
+/// Code metrics. A metric that is not available for the language is null.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
 pub struct Metrics {
-    /// Lines in all.
+    /// Total number of lines.
     #[schema(minimum = 0)]
     pub lines: usize,
-    /// Lines with code on them.
+    /// Lines with code.
     #[schema(minimum = 0)]
     pub code_lines: Option<usize>,
-    /// Lines with a comment on them, beside code or alone.
+    /// Lines with a comment, with or without code.
     #[schema(minimum = 0)]
     pub comment_lines: Option<usize>,
-    /// Functions and methods.
+    /// Number of functions and methods.
     #[schema(minimum = 0)]
     pub functions: Option<usize>,
-    /// Classes and what other languages have in their place.
+    /// Number of classes, structs, interfaces, traits and enums.
     #[schema(minimum = 0)]
     pub classes: Option<usize>,
-    /// Imported modules.
+    /// Number of imported modules.
     #[schema(minimum = 0)]
     pub imports: Option<usize>,
-    /// The deepest nesting of branches and loops within a function or at the top.
+    /// Deepest nesting of branches and loops in any function or at file level.
     #[schema(minimum = 0)]
     pub max_nesting: Option<usize>,
-    /// McCabe's number of the whole: one, and one more for each point where the way parts.
+    /// Cyclomatic complexity of the file (McCabe): number of decision points plus one.
     #[schema(minimum = 1)]
     pub cyclomatic_complexity: Option<usize>,
-    /// 0 (hard to keep up) to 100 (easy).
+    /// Maintainability index (Coleman and Oman, without the comment term): 0 (hard to maintain) to 100 (easy).
     #[schema(minimum = 0, maximum = 100)]
     pub maintainability_index: Option<f64>,
 }
@@ -95,124 +95,145 @@ pub struct Metrics {
 /// A function or method.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Function {
-    /// Its name; with its class before a dot for a method. One without a name counts to what it is in.
+    /// Name, as `Class.method` for a method. Anonymous functions are counted as part of the enclosing one.
     pub name: String,
-    /// The line where it begins, from 1.
+    /// First line, 1-based.
     #[schema(minimum = 1)]
     pub line: u32,
-    /// Its last line.
+    /// Last line, 1-based.
     #[schema(minimum = 1)]
     pub end_line: u32,
-    /// How many parameters it has, `self` included where it is written.
+    /// Number of parameters, including an explicit `self`.
     #[schema(minimum = 0)]
     pub parameters: usize,
-    /// McCabe's number: one, and one more for each point where the way parts.
+    /// Cyclomatic complexity (McCabe): number of decision points plus one.
     #[schema(minimum = 1)]
     pub complexity: usize,
-    /// How its work could grow with its input, judged by nested loops alone, such as `O(n)`. Null where that cannot be told.
+    /// Estimated time complexity, such as `O(n)`, from nested loops only. Null if it cannot be estimated.
     #[schema(example = "O(n)")]
     pub big_o_hint: Option<String>,
 }
 
-/// A class, or what another language has in its place.
+/// A class, struct, interface, trait or enum.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Class {
-    /// Its name.
+    /// Name.
     pub name: String,
-    /// The line where it begins, from 1.
+    /// First line, 1-based.
     #[schema(minimum = 1)]
     pub line: u32,
-    /// Its last line.
+    /// Last line, 1-based.
     #[schema(minimum = 1)]
     pub end_line: u32,
-    /// How many functions are directly in it.
+    /// Number of methods.
     #[schema(minimum = 0)]
     pub methods: usize,
 }
 
-/// Something imported.
+/// An import.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Import {
-    /// What is imported from, as written.
+    /// The imported module, as written.
     pub module: String,
-    /// The line, from 1.
+    /// Line, 1-based.
     #[schema(minimum = 1)]
     pub line: u32,
 }
 
-/// Issues beyond these are left out.
-const MOST: usize = 200;
+/// Maximum number of issues in an analysis.
+const MAX_ISSUES: usize = 200;
 
-/// Takes code apart. Takes tens of milliseconds at most for code of usual shape; never panics.
+/// Analyzes code. Takes tens of milliseconds at most for ordinary code; never panics.
 #[must_use]
-pub fn analyze(code: &str, language: &str, analysis_type: AnalysisType, words: Words) -> Analysis {
+pub fn analyze(code: &str, language: &str, analysis_type: AnalysisType, locale: Locale) -> Analysis {
     let code = code.strip_prefix('\u{feff}').unwrap_or(code);
-    let lines = &Lines::new(code);
-    let named = Language::named(language);
-    let wanted = analysis_type.areas();
-    let built = named.and_then(|language| deep::run(|| built(language, code, lines.count(), words)).flatten());
-    let read = built.is_some();
-    let Built { metrics, shape, syntax } = built.unwrap_or_else(|| Built::nothing(lines.count()));
-    let (report, checked) = match named {
-        Some(Language::Python) if read => python(code, &wanted, words),
-        _ => (Report { syntax, ..Report::default() }, if read { vec![Area::Syntax] } else { Vec::new() }),
+    let lines = &LineIndex::new(code);
+    let parser = Language::from_name(language);
+    let requested = analysis_type.categories();
+    let parsed =
+        parser.and_then(|language| big_stack::run(|| parse(language, code, lines.line_count(), locale)).flatten());
+    let is_parsed = parsed.is_some();
+    let ParsedCode { metrics, outline, syntax } = parsed.unwrap_or_else(|| ParsedCode::unsupported(lines.line_count()));
+    let (report, checked) = match parser {
+        Some(Language::Python) if is_parsed => lint_python(code, &requested, locale),
+        _ => {
+            let checked = if is_parsed { vec![CheckCategory::Syntax] } else { Vec::new() };
+            (LintReport { syntax, ..LintReport::default() }, checked)
+        }
     };
-    let not_checked: Vec<Area> = wanted.into_iter().filter(|area| !checked.contains(area)).collect();
-    let shapely = remarks::remarks(&shape, lines, analysis_type, words);
-    let mut recommendations: Vec<String> = [
-        advice::syntax(&report.syntax, words),
-        advice::security(&report.security, words),
-        advice::performance(&report.performance, words),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    recommendations.extend(remarks::advice(&shapely, words));
-    recommendations.extend(advice::unchecked(&not_checked, language, words));
-    let Report { syntax, security, performance, style, .. } = report;
-    // Ours counts more points where the way parts, so the two figures would differ.
-    let performance = performance.into_iter().filter(|finding| finding.code != "C901");
-    let mut issues: Vec<Finding> =
-        syntax.into_iter().chain(security).chain(performance).chain(style).chain(shapely).collect();
+    let not_checked: Vec<CheckCategory> =
+        requested.into_iter().filter(|category| !checked.contains(category)).collect();
+    let structure = structure_rules::apply(&outline, lines, analysis_type, locale);
+    let recommendations = recommendations::for_analysis(&report, &structure, &not_checked, language, locale);
+    let LintReport { syntax, security, performance, style, .. } = report;
+    // HAPA101 replaces Ruff's C901: it counts more decision points, so the two numbers would differ.
+    let performance = performance.into_iter().filter(|diagnostic| diagnostic.code != "C901");
+    let mut issues: Vec<Diagnostic> =
+        syntax.into_iter().chain(security).chain(performance).chain(style).chain(structure).collect();
     issues.sort_by(|a, b| (a.line, a.column, &a.code).cmp(&(b.line, b.column, &b.code)));
-    issues.truncate(MOST);
-    let summary = remarks::summary(&metrics, issues.len(), words);
-    let Shape { functions, classes, imports, .. } = shape;
+    issues.truncate(MAX_ISSUES);
+    let summary = summary(&metrics, issues.len(), locale);
+    let Outline { functions, classes, imports, .. } = outline;
     Analysis { analysis_type, summary, issues, metrics, functions, classes, imports, recommendations, not_checked }
 }
 
-/// What a tree tells.
-struct Built {
+/// The results of parsing with tree-sitter.
+struct ParsedCode {
     metrics: Metrics,
-    shape: Shape,
-    syntax: Vec<Finding>,
+    outline: Outline,
+    syntax: Vec<Diagnostic>,
 }
 
-impl Built {
-    /// Of a text whose language is not read.
-    fn nothing(lines: usize) -> Self {
-        Self { metrics: Metrics { lines, ..Metrics::default() }, shape: Shape::default(), syntax: Vec::new() }
+impl ParsedCode {
+    /// The result for a language without a parser: only the line count is known.
+    fn unsupported(lines: usize) -> Self {
+        Self { metrics: Metrics { lines, ..Metrics::default() }, outline: Outline::default(), syntax: Vec::new() }
     }
 }
 
-/// Needs the stack of [`deep::run`]: tree-sitter goes as deep as hostile text is long. `None` if it took too long.
-fn built(language: Language, code: &str, lines: usize, words: Words) -> Option<Built> {
-    let tree = tree::parse(language, code, PATIENCE)?;
+/// Parses code with tree-sitter. `None` on a timeout. Must run in [`big_stack::run`], because tree-sitter recurses as deep as
+/// code is nested.
+fn parse(language: Language, code: &str, lines: usize, locale: Locale) -> Option<ParsedCode> {
+    let tree = tree::parse(language, code, PARSE_TIMEOUT)?;
     let grammar = Grammar::of(language);
-    let shape = tree::shape(&tree, grammar, code);
-    let metrics = metrics::metrics(lines, &tree::leaves(&tree, grammar, code, lines), &shape);
-    Some(Built { metrics, shape, syntax: tree::errors(&tree, code, words) })
+    let outline = tree::outline(&tree, grammar, code);
+    let metrics = metrics::metrics(lines, &tree::size_metrics(&tree, grammar, code, lines), &outline);
+    Some(ParsedCode { metrics, outline, syntax: tree::syntax_errors(&tree, code, locale) })
+}
+
+/// The summary of an analysis in one or two sentences.
+fn summary(metrics: &Metrics, issues: usize, locale: Locale) -> String {
+    let lines = metrics.lines;
+    let Metrics { functions: Some(functions), classes: Some(classes), .. } = metrics else {
+        return locale.translate(
+            format!("{lines}줄입니다. 이 언어는 분석을 지원하지 않습니다."),
+            format!("The code has {lines} lines. Its language is not supported, so it was not analyzed."),
+        );
+    };
+    let complexity = metrics.cyclomatic_complexity.unwrap_or(1);
+    let maintainability = metrics.maintainability_index.unwrap_or_default();
+    locale.translate(
+        format!(
+            "{lines}줄, 함수 {functions}개, 클래스 {classes}개, 순환 복잡도 {complexity}, 유지보수 지수 {maintainability:.0}/100입니다. \
+             발견된 문제는 {issues}개입니다."
+        ),
+        format!(
+            "The code has {lines} lines, {functions} functions and {classes} classes, a cyclomatic complexity of {complexity} and a \
+             maintainability index of {maintainability:.0}/100. Issues found: {issues}."
+        ),
+    )
 }
 
 impl AnalysisType {
-    /// What is to be looked at beside the shape.
-    fn areas(self) -> Vec<Area> {
+    /// The categories to check in addition to the structure rules.
+    fn categories(self) -> Vec<CheckCategory> {
+        use CheckCategory::{Performance, Security, Style, Syntax};
         match self {
-            Self::Performance => vec![Area::Syntax, Area::Performance],
-            Self::Security => vec![Area::Syntax, Area::Security],
-            Self::Quality => vec![Area::Syntax, Area::Style],
-            Self::Complexity | Self::Structure => vec![Area::Syntax],
-            Self::All => vec![Area::Syntax, Area::Security, Area::Performance, Area::Style],
+            Self::Performance => vec![Syntax, Performance],
+            Self::Security => vec![Syntax, Security],
+            Self::Quality => vec![Syntax, Style],
+            Self::Complexity | Self::Structure => vec![Syntax],
+            Self::All => vec![Syntax, Security, Performance, Style],
         }
     }
 }

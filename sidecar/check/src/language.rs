@@ -1,13 +1,13 @@
-//! Which programming languages there are for us, by the names that clients use.
+//! The supported programming languages and the names that clients use for them.
 
-/// A programming language that can be read here.
+/// A programming language with a parser.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names say it all")]
 pub enum Language {
     Python,
     JavaScript,
     TypeScript,
-    /// TypeScript with elements in angle brackets.
+    /// TypeScript with JSX.
     Tsx,
     Java,
     Go,
@@ -17,9 +17,10 @@ pub enum Language {
 }
 
 impl Language {
-    /// The language of this name, in any case and with blanks around. `None` for one that is not read here, such as SQL or Bash.
+    /// Parses the name of a language, ignoring case and surrounding whitespace. `None` if it is not supported, such as SQL or
+    /// Bash.
     #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         Some(match name.trim().to_lowercase().as_str() {
             "python" | "python3" | "py" => Self::Python,
             "javascript" | "js" | "jsx" | "javascriptreact" | "mjs" | "cjs" | "node" => Self::JavaScript,

@@ -1,32 +1,33 @@
-//! What can be said about code by reading it: whether it is well formed, what is risky, slow or untidy in it, and how it is built.
+//! Static analysis of code: syntax errors, lint diagnostics, code metrics and an outline of symbols.
 //!
-//! Text goes in, findings come out. Submitted code is never run, no file and no network is touched, and no input makes a
-//! function here panic or overflow the stack. All of it is work for the processor: call it where blocking is allowed.
-//! Python is read with Ruff's crates, seven other languages with tree-sitter; see [`Language`] for what is known about which.
+//! * Input is text, output is [`Diagnostic`]s and numbers. Submitted code is never executed; no file and no network is accessed.
+//! * No input makes a function here panic or overflow the stack.
+//! * All functions are CPU-bound: call them from a thread that may block.
+//! * Python is linted with Ruff's crates. Seven other languages are parsed with tree-sitter, see [`Language`].
 
-mod advice;
 mod analyze;
-mod deep;
-mod describe;
-mod finding;
+mod big_stack;
+mod completion;
+mod diagnostic;
 mod language;
+mod line_index;
+mod locale;
 mod metrics;
-mod position;
 mod python;
+mod recommendations;
 mod scope;
 mod score;
 mod tree;
 mod validate;
-mod words;
 
 pub use analyze::{Analysis, AnalysisType, Class, Function, Import, Metrics, analyze};
-pub use describe::{Category, Complexity, Description, describe};
-pub use finding::{Applicability, Area, Edit, Finding, Fix, Severity};
+pub use completion::{CompletionCategory, CompletionComplexity, CompletionDescription, describe_completion};
+pub use diagnostic::{Applicability, CheckCategory, Diagnostic, Edit, Fix, Severity};
 pub use language::Language;
-pub use python::python_sound_beginning;
-pub use scope::enclosing;
-pub use validate::{ExecutionSafety, Kind, Submission, Validation, python_syntax_ok, validate};
-pub use words::Words;
+pub use locale::Locale;
+pub use python::python_valid_prefix_len;
+pub use scope::enclosing_scopes;
+pub use validate::{ExecutionSafety, Validation, ValidationRequest, ValidationType, is_valid_python, validate};
 
-/// The longest code that is looked at, in characters. Callers check it; longer code is refused by `POST /api/v1/validate-code`.
-pub const LONGEST: usize = 50_000;
+/// Maximum length of code, in characters. Callers enforce it: `POST /api/v1/validate-code` rejects longer code.
+pub const MAX_CODE_CHARS: usize = 50_000;

@@ -1,14 +1,14 @@
-//! Python, read with Ruff's own parser and rules: what is wrong with it, what is risky, slow or untidy, and how to put it right.
+//! Lints Python with Ruff's parser and rules, including fixes.
 
-mod calls;
-mod extent;
-mod insertion;
+mod dangerous_calls;
+mod depth_guard;
+mod insertion_point;
 mod rules;
 
 use std::ops::Range;
 use std::path::Path;
 
-use ruff_db::diagnostic::Diagnostic;
+use ruff_db::diagnostic::Diagnostic as RuffDiagnostic;
 use ruff_linter::linter::check_path;
 use ruff_linter::settings::{LinterSettings, flags::Noqa};
 use ruff_linter::source_kind::SourceKind;
@@ -20,115 +20,121 @@ use ruff_python_index::Indexer;
 use ruff_python_parser::{ParseOptions, Parsed, parse_unchecked};
 use ruff_text_size::{Ranged, TextRange};
 
-use crate::finding::{Applicability, Area, Finding, Fix, Severity};
-use crate::position::Lines;
-use crate::words::Words;
+use crate::diagnostic::{Applicability, CheckCategory, Diagnostic, Fix, Severity};
+use crate::line_index::LineIndex;
+use crate::locale::Locale;
 
-pub(crate) use calls::DANGEROUS;
-pub use insertion::python_sound_beginning;
+pub(crate) use dangerous_calls::DANGEROUS_CODES;
+pub use insertion_point::python_valid_prefix_len;
 
-/// The version of Python that code is read as: the newest one that is released.
-const VERSION: PythonVersion = PythonVersion::PY314;
+/// The Python version that code is parsed as: the latest release.
+const TARGET_VERSION: PythonVersion = PythonVersion::PY314;
 
-/// Syntax errors beyond these say nothing new.
-const MOST_SYNTAX_ERRORS: usize = 100;
+/// Maximum number of syntax errors; further ones add no information.
+const MAX_SYNTAX_ERRORS: usize = 100;
 
-/// A fix whose new text is longer, in bytes, is left out.
-const LONGEST_FIX: usize = 10_000;
+/// Fixes with a longer replacement, in bytes, are omitted.
+const MAX_FIX_BYTES: usize = 10_000;
 
-/// What there is to say about Python code.
+/// Diagnostics by category.
 #[derive(Debug, Default)]
-pub(crate) struct Report {
-    pub syntax: Vec<Finding>,
-    pub security: Vec<Finding>,
-    pub performance: Vec<Finding>,
-    pub style: Vec<Finding>,
-    /// Whether the rules were applied: not to code with syntax errors, nor to code of hostile shape.
+pub(crate) struct LintReport {
+    pub syntax: Vec<Diagnostic>,
+    pub security: Vec<Diagnostic>,
+    pub performance: Vec<Diagnostic>,
+    pub style: Vec<Diagnostic>,
+    /// Whether the rules were applied. They are not applied to code with syntax errors or beyond the limits of `depth_guard`.
     pub rules_applied: bool,
 }
 
-/// Whether the code is well formed, as the parser alone tells.
-pub(crate) fn well_formed(code: &str) -> bool {
-    crate::deep::run(|| parse(code).has_no_syntax_errors()).unwrap_or(false)
+/// Whether the parser reports no syntax error.
+pub(crate) fn has_valid_syntax(code: &str) -> bool {
+    crate::big_stack::run(|| parse(code).has_no_syntax_errors()).unwrap_or(false)
 }
 
-/// Looks for what was asked for; syntax is always looked at. `None` if Ruff gave up.
-pub(crate) fn look(code: &str, wanted: &[Area], words: Words) -> Option<Report> {
-    crate::deep::run(|| report(code, wanted, words))
+/// Lints code for the requested categories; syntax is always checked. `None` if Ruff panicked.
+pub(crate) fn lint(code: &str, requested: &[CheckCategory], locale: Locale) -> Option<LintReport> {
+    crate::big_stack::run(|| lint_report(code, requested, locale))
 }
 
 pub(crate) fn parse(code: &str) -> Parsed<ModModule> {
-    let options = ParseOptions::from(PySourceType::Python).with_target_version(VERSION);
-    parse_unchecked(code, options).try_into_module().expect("a module was asked for")
+    let options = ParseOptions::from(PySourceType::Python).with_target_version(TARGET_VERSION);
+    parse_unchecked(code, options).try_into_module().expect("`PySourceType::Python` is parsed as a module")
 }
 
-fn report(code: &str, wanted: &[Area], words: Words) -> Report {
-    let lines = &Lines::new(code);
+fn lint_report(code: &str, requested: &[CheckCategory], locale: Locale) -> LintReport {
+    let lines = &LineIndex::new(code);
     let parsed = parse(code);
-    let mut report = Report::default();
-    let wants = |area| wanted.contains(&area);
-    let usual = extent::is_usual(parsed.syntax());
-    if parsed.has_valid_syntax() && usual {
-        let pass = Pass::new(code, &parsed);
-        let always = if wants(Area::Security) { &*rules::SECURITY } else { &*rules::SYNTAX };
-        for diagnostic in pass.run(always, Noqa::Disabled) {
+    let mut report = LintReport::default();
+    let includes = |category| requested.contains(&category);
+    let within_limits = depth_guard::within_limits(parsed.syntax());
+    if parsed.has_valid_syntax() && within_limits {
+        let context = LintContext::new(code, &parsed);
+        let base_rules = if includes(CheckCategory::Security) { &*rules::SECURITY } else { &*rules::SYNTAX };
+        for diagnostic in context.run(base_rules, Noqa::Disabled) {
             report.add(lines, &diagnostic);
         }
-        let rest = match (wants(Area::Performance), wants(Area::Style)) {
+        let other_rules = match (includes(CheckCategory::Performance), includes(CheckCategory::Style)) {
             (true, true) => Some(&*rules::PERFORMANCE_AND_STYLE),
             (true, false) => Some(&*rules::PERFORMANCE),
             (false, true) => Some(&*rules::STYLE),
             (false, false) => None,
         };
-        let found = rest.map(|settings| pass.run(settings, Noqa::Enabled)).unwrap_or_default();
+        let found = other_rules.map(|settings| context.run(settings, Noqa::Enabled)).unwrap_or_default();
         for diagnostic in found.iter().filter(|diagnostic| !diagnostic.is_invalid_syntax()) {
             report.add(lines, diagnostic);
         }
         report.rules_applied = true;
     } else {
-        for error in parsed.errors().iter().take(MOST_SYNTAX_ERRORS) {
+        for error in parsed.errors().iter().take(MAX_SYNTAX_ERRORS) {
             let message = error.error.to_string();
-            report.syntax.push(lines.finding(bytes(error.range()), rules::INVALID, message, Severity::Error));
+            report.syntax.push(lines.diagnostic(
+                byte_range(error.range()),
+                rules::INVALID_SYNTAX,
+                message,
+                Severity::Error,
+            ));
         }
     }
-    if wants(Area::Security) {
-        calls::add(&mut report.security, parsed.syntax(), lines, words);
+    if includes(CheckCategory::Security) {
+        dangerous_calls::add(&mut report.security, parsed.syntax(), lines, locale);
     }
     for list in [&mut report.syntax, &mut report.security, &mut report.performance, &mut report.style] {
         list.sort_by(|a, b| (a.line, a.column, &a.code).cmp(&(b.line, b.column, &b.code)));
-        // Some mistakes are found by two rules that say the same.
+        // Some problems are reported by two rules with the same result.
         list.dedup();
     }
-    report.syntax.truncate(MOST_SYNTAX_ERRORS);
+    report.syntax.truncate(MAX_SYNTAX_ERRORS);
     report
 }
 
-impl Report {
-    fn add(&mut self, lines: &Lines<'_>, diagnostic: &Diagnostic) {
+impl LintReport {
+    fn add(&mut self, lines: &LineIndex<'_>, diagnostic: &RuffDiagnostic) {
         let Some(range) = diagnostic.range() else { return };
-        let code = diagnostic.secondary_code().map_or(rules::INVALID, |code| code.as_str());
-        let (area, severity) = rules::judge(code);
+        let code = diagnostic.secondary_code().map_or(rules::INVALID_SYNTAX, |code| code.as_str());
+        let (category, severity) = rules::classify(code);
         let message = diagnostic.concise_message().to_string();
-        let mut finding = lines.finding(bytes(range), code, message, severity);
-        finding.fix = fix(lines, diagnostic);
-        match area {
-            Area::Syntax => self.syntax.push(finding),
-            Area::Security => self.security.push(finding),
-            Area::Performance => self.performance.push(finding),
-            Area::Style => self.style.push(finding),
+        let mut converted = lines.diagnostic(byte_range(range), code, message, severity);
+        converted.fix = fix(lines, diagnostic);
+        match category {
+            CheckCategory::Syntax => self.syntax.push(converted),
+            CheckCategory::Security => self.security.push(converted),
+            CheckCategory::Performance => self.performance.push(converted),
+            CheckCategory::Style => self.style.push(converted),
         }
     }
 }
 
-fn fix(lines: &Lines<'_>, diagnostic: &Diagnostic) -> Option<Fix> {
+fn fix(lines: &LineIndex<'_>, diagnostic: &RuffDiagnostic) -> Option<Fix> {
     let fix = diagnostic.fix()?;
     let length: usize = fix.edits().iter().filter_map(|edit| edit.content()).map(str::len).sum();
-    if length > LONGEST_FIX {
+    if length > MAX_FIX_BYTES {
         return None;
     }
     let message = diagnostic.first_help_text().map_or_else(|| diagnostic.concise_message().to_string(), str::to_owned);
-    let edit =
-        |edit: &ruff_diagnostics::Edit| lines.edit(bytes(edit.range()), edit.content().unwrap_or_default().to_owned());
+    let edit = |edit: &ruff_diagnostics::Edit| {
+        lines.edit(byte_range(edit.range()), edit.content().unwrap_or_default().to_owned())
+    };
     let applicability = match fix.applicability() {
         ruff_diagnostics::Applicability::Safe => Applicability::Safe,
         ruff_diagnostics::Applicability::Unsafe => Applicability::Unsafe,
@@ -137,26 +143,26 @@ fn fix(lines: &Lines<'_>, diagnostic: &Diagnostic) -> Option<Fix> {
     Some(Fix { message, applicability, edits: fix.edits().iter().map(edit).collect() })
 }
 
-fn bytes(range: TextRange) -> Range<usize> {
+fn byte_range(range: TextRange) -> Range<usize> {
     range.start().to_usize()..range.end().to_usize()
 }
 
-/// What Ruff needs to know about code, whichever rules are applied to it.
-struct Pass<'a> {
+/// Inputs of Ruff's linter that do not depend on the selected rules.
+struct LintContext<'a> {
     code: &'a str,
     parsed: &'a Parsed<ModModule>,
     source: SourceKind,
     indexer: Indexer,
 }
 
-impl<'a> Pass<'a> {
+impl<'a> LintContext<'a> {
     fn new(code: &'a str, parsed: &'a Parsed<ModModule>) -> Self {
         let source = SourceKind::Python { code: code.to_owned(), is_stub: false };
         Self { code, parsed, source, indexer: Indexer::from_tokens(parsed.tokens(), code) }
     }
 
-    /// Applies the rules of `settings`. The path is a name only, and nobody else's; nothing is read from it.
-    fn run(&self, settings: &LinterSettings, noqa: Noqa) -> Vec<Diagnostic> {
+    /// Applies the rules of `settings`. The path is only a name; no file is read.
+    fn run(&self, settings: &LinterSettings, noqa: Noqa) -> Vec<RuffDiagnostic> {
         let path = Path::new("submission.py");
         let (locator, tokens) = (Locator::new(self.code), self.parsed.tokens());
         let stylist = Stylist::from_tokens(tokens, self.code);

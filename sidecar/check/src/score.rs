@@ -1,57 +1,60 @@
-//! What findings cost, and what they make of running the code: the tables behind the score and the safety.
+//! The code quality score and the execution safety of a lint report: penalty tables and their evaluation.
 
-use crate::finding::{Finding, Severity};
-use crate::python::{DANGEROUS, Report};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::python::{DANGEROUS_CODES, LintReport};
 use crate::validate::ExecutionSafety;
 
-/// The best score.
-const BEST: f64 = 10.0;
+/// The best score: code without diagnostics.
+const MAX_SCORE: f64 = 10.0;
 
-/// The score where nothing could be checked: the middle, which says nothing.
+/// The score of code that could not be checked: the middle of the scale.
 pub(crate) const UNKNOWN: f64 = 5.0;
 
-/// What findings of one kind cost.
-struct Cost {
-    /// Points for an error.
+/// Points that the diagnostics of one category subtract from the score.
+struct Penalty {
+    /// Points per error.
     error: f64,
-    /// Points for a warning.
+    /// Points per warning.
     warning: f64,
-    /// Points for a note.
+    /// Points per info.
     info: f64,
-    /// All findings of this kind together cost no more.
-    most: f64,
+    /// Maximum number of points for the whole category.
+    max: f64,
 }
 
-const SYNTAX: Cost = Cost { error: 4.0, warning: 0.0, info: 0.0, most: 8.0 };
-const SECURITY: Cost = Cost { error: 3.0, warning: 1.0, info: 0.2, most: 6.0 };
-const PERFORMANCE: Cost = Cost { error: 1.0, warning: 0.5, info: 0.1, most: 3.0 };
-const STYLE: Cost = Cost { error: 1.0, warning: 0.3, info: 0.1, most: 4.0 };
+// The same numbers are documented for clients at `POST /api/v1/validate-code`.
+const SYNTAX: Penalty = Penalty { error: 4.0, warning: 0.0, info: 0.0, max: 8.0 };
+const SECURITY: Penalty = Penalty { error: 3.0, warning: 1.0, info: 0.2, max: 6.0 };
+const PERFORMANCE: Penalty = Penalty { error: 1.0, warning: 0.5, info: 0.1, max: 3.0 };
+const STYLE: Penalty = Penalty { error: 1.0, warning: 0.3, info: 0.1, max: 4.0 };
 
-impl Cost {
-    fn of(&self, findings: &[Finding]) -> f64 {
-        let cost = |finding: &Finding| match finding.severity {
+impl Penalty {
+    /// Total points for the diagnostics of the category.
+    fn total(&self, diagnostics: &[Diagnostic]) -> f64 {
+        let points = |diagnostic: &Diagnostic| match diagnostic.severity {
             Severity::Error => self.error,
             Severity::Warning => self.warning,
             Severity::Info => self.info,
         };
-        findings.iter().map(cost).sum::<f64>().min(self.most)
+        diagnostics.iter().map(points).sum::<f64>().min(self.max)
     }
 }
 
-/// Ten, less what the findings cost; not below zero, to one decimal.
-pub(crate) fn score(report: &Report) -> f64 {
-    let costs = SYNTAX.of(&report.syntax)
-        + SECURITY.of(&report.security)
-        + PERFORMANCE.of(&report.performance)
-        + STYLE.of(&report.style);
-    ((BEST - costs).max(0.0) * 10.0).round() / 10.0
+/// The code quality score: [`MAX_SCORE`] minus all penalties, at least 0, with one decimal.
+pub(crate) fn score(report: &LintReport) -> f64 {
+    let penalty = SYNTAX.total(&report.syntax)
+        + SECURITY.total(&report.security)
+        + PERFORMANCE.total(&report.performance)
+        + STYLE.total(&report.style);
+    ((MAX_SCORE - penalty).max(0.0) * 10.0).round() / 10.0
 }
 
-/// Dangerous with a finding that is named so; a warning with another warning about security, or where security was not checked.
-pub(crate) fn safety(report: &Report, security_checked: bool) -> ExecutionSafety {
-    if report.security.iter().any(|finding| DANGEROUS.contains(&finding.code.as_str())) {
+/// The execution safety: `Dangerous` if any diagnostic has one of the [`DANGEROUS_CODES`]; `Warning` if there is another security
+/// warning or error, or if security was not checked; otherwise `Safe`.
+pub(crate) fn safety(report: &LintReport, security_checked: bool) -> ExecutionSafety {
+    if report.security.iter().any(|diagnostic| DANGEROUS_CODES.contains(&diagnostic.code.as_str())) {
         ExecutionSafety::Dangerous
-    } else if !security_checked || report.security.iter().any(|finding| finding.severity >= Severity::Warning) {
+    } else if !security_checked || report.security.iter().any(|diagnostic| diagnostic.severity >= Severity::Warning) {
         ExecutionSafety::Warning
     } else {
         ExecutionSafety::Safe

@@ -1,11 +1,11 @@
-//! Code as a tree, by tree-sitter: for every language that is read here, and also for code that is not well formed.
+//! Syntax trees by tree-sitter, for all supported languages and also for code with syntax errors.
 //!
-//! Trees are walked with a cursor and never by recursion, so that nesting costs no stack.
+//! Trees are walked with a cursor instead of recursion, so that deep nesting does not use the stack.
 
-mod errors;
 mod grammar;
-mod leaves;
-mod shape;
+mod outline;
+mod size_metrics;
+mod syntax_errors;
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -14,46 +14,47 @@ use tree_sitter::{InputEdit, Node, ParseOptions, Parser, Point};
 
 use crate::language::Language;
 
-pub(crate) use errors::errors;
 pub(crate) use grammar::{Grammar, Role};
-pub(crate) use leaves::{Leaves, leaves};
-pub(crate) use shape::{Shape, shape};
+pub(crate) use outline::{Outline, outline};
+pub(crate) use size_metrics::{SizeMetrics, size_metrics};
+pub(crate) use syntax_errors::syntax_errors;
 pub(crate) use tree_sitter::Tree;
 
-/// Code is read in beginnings that are longer by so many bytes each.
-const STEP: usize = 2048;
+/// Code is parsed in growing prefixes. Each is longer than the one before by this number of bytes.
+const CHUNK_BYTES: usize = 2048;
 
-/// The longest that one step may take before the next is not tried. On code of usual shape it takes a fiftieth of that.
-const SUSPICIOUS: Duration = Duration::from_millis(250);
+/// Parsing stops if one prefix takes longer than this. Ordinary code takes a fiftieth of it.
+const MAX_CHUNK_TIME: Duration = Duration::from_millis(250);
 
-/// Reads code as a tree. `None` if that is not done in `time`, which happens to code of hostile shape only.
+/// Parses code. `None` if it takes longer than `timeout`, which happens with hostile code only.
 ///
-/// On some texts that are not well formed at their end, that end costs tree-sitter time and memory by the square of the length: seconds and
-/// gigabytes for ten thousand characters, and it cannot be stopped there. So ever longer beginnings are read, each with the tree of the one
-/// before, until one step takes suspiciously long: then a little more did not cost much, and a lot more is never tried.
-pub(crate) fn parse(language: Language, code: &str, time: Duration) -> Option<Tree> {
+/// For some texts with a syntax error at the end, tree-sitter's error recovery takes quadratic time and memory, seconds and
+/// gigabytes for ten thousand characters, and it cannot be cancelled there. So growing prefixes are parsed incrementally until
+/// one takes suspiciously long: that prefix is only a little longer than one that was cheap, and a much longer one is never
+/// tried.
+pub(crate) fn parse(language: Language, code: &str, timeout: Duration) -> Option<Tree> {
     let mut parser = Parser::new();
     parser.set_language(&Grammar::of(language).language).ok()?;
-    let end = Instant::now() + time;
-    let mut before: Option<(Tree, usize)> = None;
-    while code.len() > STEP && before.as_ref().is_none_or(|(_, length)| *length < code.len()) {
+    let deadline = Instant::now() + timeout;
+    let mut previous: Option<(Tree, usize)> = None;
+    while code.len() > CHUNK_BYTES && previous.as_ref().is_none_or(|(_, length)| *length < code.len()) {
         let start = Instant::now();
-        let length = before.as_ref().map_or(0, |(_, length)| *length);
-        let beginning = &code[..code.floor_char_boundary(length + STEP)];
-        let known = before.map(|(tree, length)| extended(tree, length, beginning));
-        let tree = read(&mut parser, beginning, known.as_ref(), end)?;
-        if start.elapsed() > SUSPICIOUS {
+        let length = previous.as_ref().map_or(0, |(_, length)| *length);
+        let prefix = &code[..code.floor_char_boundary(length + CHUNK_BYTES)];
+        let old_tree = previous.map(|(tree, length)| edit_for_append(tree, length, prefix));
+        let tree = parse_until(&mut parser, prefix, old_tree.as_ref(), deadline)?;
+        if start.elapsed() > MAX_CHUNK_TIME {
             return None;
         }
-        before = Some((tree, beginning.len()));
+        previous = Some((tree, prefix.len()));
     }
-    // Afresh, so that the tree does not depend on where the steps were.
-    read(&mut parser, code, None, end)
+    // Parsed from scratch, so that the tree does not depend on the chunk boundaries.
+    parse_until(&mut parser, code, None, deadline)
 }
 
-/// The tree of the first `length` bytes of `text`, for reading the whole.
-fn extended(mut tree: Tree, length: usize, text: &str) -> Tree {
-    let (start, end) = (point(&text[..length]), point(text));
+/// Edits the tree of the first `length` bytes of `text` for an incremental parse of all of `text`.
+fn edit_for_append(mut tree: Tree, length: usize, text: &str) -> Tree {
+    let (start, end) = (end_point(&text[..length]), end_point(text));
     tree.edit(&InputEdit {
         start_byte: length,
         old_end_byte: length,
@@ -65,38 +66,39 @@ fn extended(mut tree: Tree, length: usize, text: &str) -> Tree {
     tree
 }
 
-/// Where a text ends.
-fn point(text: &str) -> Point {
-    let rest = text.rfind('\n').map_or(text, |at| &text[at + 1..]);
-    Point { row: text.bytes().filter(|byte| *byte == b'\n').count(), column: rest.len() }
+/// Row and column of the end of a text.
+fn end_point(text: &str) -> Point {
+    let last_line = text.rfind('\n').map_or(text, |at| &text[at + 1..]);
+    Point { row: text.bytes().filter(|byte| *byte == b'\n').count(), column: last_line.len() }
 }
 
-fn read(parser: &mut Parser, code: &str, known: Option<&Tree>, end: Instant) -> Option<Tree> {
+fn parse_until(parser: &mut Parser, code: &str, old_tree: Option<&Tree>, deadline: Instant) -> Option<Tree> {
     let mut progress = |_: &tree_sitter::ParseState| {
-        if Instant::now() < end { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if Instant::now() < deadline { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     };
     let options = ParseOptions::new().progress_callback(&mut progress);
     let bytes = code.as_bytes();
-    parser.parse_with_options(&mut |at, _| bytes.get(at..).unwrap_or_default(), known, Some(options))
+    parser.parse_with_options(&mut |at, _| bytes.get(at..).unwrap_or_default(), old_tree, Some(options))
 }
 
-/// One step of a walk.
-pub(crate) enum Step<'tree> {
-    /// A node begins.
+/// An event of a depth-first walk.
+pub(crate) enum WalkEvent<'tree> {
+    /// The walk enters a node.
     Enter(Node<'tree>),
-    /// The node that began last, of those that did not end, ends.
+    /// The walk leaves the node that it entered last and has not left yet.
     Leave,
 }
 
-/// Walks a tree from its root in the order of the text. `visit` says of each node that begins whether to go into it.
-pub(crate) fn walk<'tree>(tree: &'tree Tree, mut visit: impl FnMut(Step<'tree>) -> bool) {
+/// Walks a tree depth-first in source order. The return value of `visit` for [`WalkEvent::Enter`] decides whether the node's
+/// children are visited.
+pub(crate) fn walk<'tree>(tree: &'tree Tree, mut visit: impl FnMut(WalkEvent<'tree>) -> bool) {
     let mut cursor = tree.walk();
     loop {
-        if visit(Step::Enter(cursor.node())) && cursor.goto_first_child() {
+        if visit(WalkEvent::Enter(cursor.node())) && cursor.goto_first_child() {
             continue;
         }
         loop {
-            visit(Step::Leave);
+            visit(WalkEvent::Leave);
             if cursor.goto_next_sibling() {
                 break;
             }

@@ -1,57 +1,56 @@
-//! Validating: is the code well formed, what is risky, slow or untidy in it, and what is that worth.
+//! Code validation: syntax errors, lint diagnostics, quality score and execution safety.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::finding::{Area, Finding, Severity};
+use crate::diagnostic::{CheckCategory, Diagnostic, Severity};
 use crate::language::Language;
-use crate::python::Report;
-use crate::words::Words;
-use crate::{advice, deep, python, score, tree};
+use crate::locale::Locale;
+use crate::python::LintReport;
+use crate::{big_stack, python, recommendations, score, tree};
 
-/// Code to be validated, and what is wanted of it.
+/// A request to validate code.
 #[derive(Debug, Clone, Copy)]
-pub struct Submission<'a> {
-    /// The code; at most [`crate::LONGEST`] characters make sense.
+pub struct ValidationRequest<'a> {
+    /// The code; callers limit it to [`crate::MAX_CODE_CHARS`].
     pub code: &'a str,
-    /// The name of its language, as clients write it.
+    /// Name of the programming language, as sent by the client.
     pub language: &'a str,
-    /// Which findings are wanted.
-    pub kind: Kind,
-    /// Whether warnings make code invalid, too.
+    /// Selects the categories to report.
+    pub validation_type: ValidationType,
+    /// Strict mode: warnings make the code invalid, too.
     pub strict: bool,
-    /// Whether security is looked at.
+    /// Whether security is checked at all.
     pub security: bool,
-    /// Whether performance is looked at.
+    /// Whether performance is checked at all.
     pub performance: bool,
-    /// The language of recommendations.
-    pub words: Words,
+    /// Language of messages and recommendations.
+    pub locale: Locale,
 }
 
-impl<'a> Submission<'a> {
-    /// Code with everything else as a client gets it that asks for nothing.
+impl<'a> ValidationRequest<'a> {
+    /// A request with the defaults of the API.
     #[must_use]
     pub fn new(code: &'a str, language: &'a str) -> Self {
         Self {
             code,
             language,
-            kind: Kind::default(),
+            validation_type: ValidationType::default(),
             strict: false,
             security: true,
             performance: true,
-            words: Words::default(),
+            locale: Locale::default(),
         }
     }
 }
 
-/// Which findings are wanted. Syntax is always checked.
+/// Selects the categories of a validation. Syntax is always checked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-#[schema(as = ValidationType)]
-pub enum Kind {
-    /// Syntax, security and performance: what a client sees that asks for nothing.
+pub enum ValidationType {
+    /// Syntax, security and performance: the default.
     #[default]
     Syntax,
     /// Syntax and security.
@@ -60,93 +59,94 @@ pub enum Kind {
     Performance,
     /// Syntax and style.
     Style,
-    /// Everything.
+    /// All categories.
     All,
 }
 
-/// What validating found.
+/// The result of a validation.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Validation {
-    /// Whether there is no syntax error and, with `strict_mode`, no other error or warning among what was asked for.
+    /// Whether the code has no syntax errors and, with `strict_mode`, no other error or warning in the requested categories.
     pub is_valid: bool,
-    /// Where the code is not well formed, in the order of the text; at most 100.
+    /// Syntax errors in source order; at most 100.
     #[schema(max_items = 100)]
-    pub syntax_errors: Vec<Finding>,
-    /// What is risky to run; at most 200. `noqa` comments do not hide these.
+    pub syntax_errors: Vec<Diagnostic>,
+    /// Security issues; at most 200. `noqa` comments do not suppress them.
     #[schema(max_items = 200)]
-    pub security_issues: Vec<Finding>,
-    /// What is slower or more tangled than it needs to be; at most 200.
+    pub security_issues: Vec<Diagnostic>,
+    /// Slow or overly complex code; at most 200.
     #[schema(max_items = 200)]
-    pub performance_warnings: Vec<Finding>,
-    /// What is likely a mistake, outdated or untidy; at most 200.
+    pub performance_warnings: Vec<Diagnostic>,
+    /// Likely bugs, outdated syntax and style violations; at most 200.
     #[schema(max_items = 200)]
-    pub style_issues: Vec<Finding>,
-    /// 0 to 10, by a documented table of costs. 5 where nothing could be checked.
+    pub style_issues: Vec<Diagnostic>,
+    /// Quality score from 0 to 10, by a documented table of penalties. 5 if nothing could be checked.
     #[schema(minimum = 0, maximum = 10)]
     pub code_quality_score: f64,
-    /// What to do next, the most urgent first.
+    /// Recommendations, most urgent first.
     pub recommendations: Vec<String>,
-    /// What running the code could do.
+    /// How safe the code is to execute.
     pub execution_safety: ExecutionSafety,
-    /// What was asked for and could not be checked: for this language, or because the code is not well formed.
-    pub not_checked: Vec<Area>,
-    /// How many findings were left out because a list was full.
+    /// Requested categories that were not checked, because the language does not support them or the code has syntax errors.
+    pub not_checked: Vec<CheckCategory>,
+    /// Number of diagnostics omitted because a list was full.
     #[schema(minimum = 0)]
     pub omitted: usize,
 }
 
-/// What running the code could do, as far as reading it tells.
+/// How safe the code is to execute, judged by static analysis only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ExecutionSafety {
-    /// Security was checked, and nothing serious was found.
+    /// Security was checked and no warning was found.
     Safe,
-    /// Something deserves a look, or security could not be checked.
+    /// There is a security warning, or security could not be checked.
     Warning,
-    /// It runs commands or foreign code, or destroys data.
+    /// The code runs commands, executes code from data, or destroys data.
     Dangerous,
 }
 
-/// Findings of a kind beyond these are counted, not listed.
-const MOST: usize = 200;
+/// Maximum number of diagnostics per list; further ones are only counted.
+const MAX_DIAGNOSTICS: usize = 200;
 
-/// How long tree-sitter may read; only code of hostile shape takes so long.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
+/// Time limit for parsing with tree-sitter; only hostile code takes that long.
+pub(crate) const PARSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Checks code as a client asks for it. Takes tens of milliseconds at most for code of usual shape; never panics.
+/// Validates code. Takes tens of milliseconds at most for ordinary code; never panics.
 ///
-/// | `kind` | looks at |
+/// | `validation_type` | categories |
 /// |---|---|
 /// | `syntax`, `all` | syntax, security, performance; `all` also style |
-/// | `security`, `performance`, `style` | syntax, and that |
+/// | `security`, `performance`, `style` | syntax and the named one |
 ///
-/// `security` and `performance` of the submission switch theirs off in any case.
+/// `security` and `performance` of the request disable the category in any case.
 #[must_use]
-pub fn validate(submission: &Submission<'_>) -> Validation {
-    let Submission { words, .. } = *submission;
-    let code = submission.code.strip_prefix('\u{feff}').unwrap_or(submission.code);
-    let wanted = submission.wanted();
-    // What running it could do is always judged, where security may be looked at.
-    let looked_at = [&wanted[..], if submission.security { &[Area::Security] } else { &[] }].concat();
-    let (mut report, checked) = match Language::named(submission.language) {
-        Some(Language::Python) => python(code, &looked_at, words),
-        Some(language) => other(language, code, words),
-        None => (Report::default(), Vec::new()),
+pub fn validate(request: &ValidationRequest<'_>) -> Validation {
+    let ValidationRequest { locale, .. } = *request;
+    let code = request.code.strip_prefix('\u{feff}').unwrap_or(request.code);
+    let requested = request.categories();
+    // Execution safety is always judged unless security checks are disabled.
+    let checks = [&requested[..], if request.security { &[CheckCategory::Security] } else { &[] }].concat();
+    let (mut report, checked) = match Language::from_name(request.language) {
+        Some(Language::Python) => lint_python(code, &checks, locale),
+        Some(language) => check_syntax(language, code, locale),
+        None => (LintReport::default(), Vec::new()),
     };
-    let execution_safety = score::safety(&report, checked.contains(&Area::Security));
-    if !wanted.contains(&Area::Security) {
+    let execution_safety = score::safety(&report, checked.contains(&CheckCategory::Security));
+    if !requested.contains(&CheckCategory::Security) {
         report.security.clear();
     }
-    let counted = [&report.syntax, &report.security, &report.performance, &report.style];
-    let serious = counted.iter().any(|list| list.iter().any(|finding| finding.severity >= Severity::Warning));
-    let is_valid = report.syntax.is_empty() && !(submission.strict && serious);
+    let lists = [&report.syntax, &report.security, &report.performance, &report.style];
+    let has_warnings = lists.iter().any(|list| list.iter().any(|diagnostic| diagnostic.severity >= Severity::Warning));
+    let is_valid = report.syntax.is_empty() && !(request.strict && has_warnings);
     let code_quality_score = if checked.is_empty() { score::UNKNOWN } else { score::score(&report) };
-    let not_checked: Vec<Area> = wanted.into_iter().filter(|area| !checked.contains(area)).collect();
-    let recommendations = advice::on_validation(&report, &not_checked, execution_safety, submission);
+    let not_checked: Vec<CheckCategory> =
+        requested.into_iter().filter(|category| !checked.contains(category)).collect();
+    let recommendations = recommendations::for_validation(&report, &not_checked, execution_safety, request);
     let mut omitted = 0;
     for list in [&mut report.security, &mut report.performance, &mut report.style] {
-        omitted += list.len().saturating_sub(MOST);
-        list.truncate(MOST);
+        omitted += list.len().saturating_sub(MAX_DIAGNOSTICS);
+        list.truncate(MAX_DIAGNOSTICS);
     }
     Validation {
         is_valid,
@@ -162,46 +162,48 @@ pub fn validate(submission: &Submission<'_>) -> Validation {
     }
 }
 
-impl Submission<'_> {
-    /// What is to be looked at.
-    fn wanted(&self) -> Vec<Area> {
-        let (security, performance, style) = match self.kind {
-            Kind::Syntax => (true, true, false),
-            Kind::Security => (true, false, false),
-            Kind::Performance => (false, true, false),
-            Kind::Style => (false, false, true),
-            Kind::All => (true, true, true),
+impl ValidationRequest<'_> {
+    /// The requested categories.
+    fn categories(&self) -> Vec<CheckCategory> {
+        let (security, performance, style) = match self.validation_type {
+            ValidationType::Syntax => (true, true, false),
+            ValidationType::Security => (true, false, false),
+            ValidationType::Performance => (false, true, false),
+            ValidationType::Style => (false, false, true),
+            ValidationType::All => (true, true, true),
         };
-        let areas = [
-            (Area::Syntax, true),
-            (Area::Security, security && self.security),
-            (Area::Performance, performance && self.performance),
-            (Area::Style, style),
+        let categories = [
+            (CheckCategory::Syntax, true),
+            (CheckCategory::Security, security && self.security),
+            (CheckCategory::Performance, performance && self.performance),
+            (CheckCategory::Style, style),
         ];
-        areas.into_iter().filter_map(|(area, wanted)| wanted.then_some(area)).collect()
+        categories.into_iter().filter_map(|(category, included)| included.then_some(category)).collect()
     }
 }
 
-/// What there is to say about Python, and what was looked at.
-pub(crate) fn python(code: &str, wanted: &[Area], words: Words) -> (Report, Vec<Area>) {
-    match python::look(code, wanted, words) {
-        Some(report) if report.rules_applied => (report, wanted.to_vec()),
-        Some(report) => (report, vec![Area::Syntax]),
-        None => (Report::default(), Vec::new()),
+/// Lints Python. Returns the report and the categories that were checked.
+pub(crate) fn lint_python(code: &str, requested: &[CheckCategory], locale: Locale) -> (LintReport, Vec<CheckCategory>) {
+    match python::lint(code, requested, locale) {
+        Some(report) if report.rules_applied => (report, requested.to_vec()),
+        Some(report) => (report, vec![CheckCategory::Syntax]),
+        None => (LintReport::default(), Vec::new()),
     }
 }
 
-/// What there is to say about code in another language: whether it is well formed.
-fn other(language: Language, code: &str, words: Words) -> (Report, Vec<Area>) {
-    let errors = deep::run(|| tree::parse(language, code, PATIENCE).map(|tree| tree::errors(&tree, code, words)));
+/// Checks the syntax of code in another language. Returns the report and the categories that were checked.
+fn check_syntax(language: Language, code: &str, locale: Locale) -> (LintReport, Vec<CheckCategory>) {
+    let errors = big_stack::run(|| {
+        tree::parse(language, code, PARSE_TIMEOUT).map(|tree| tree::syntax_errors(&tree, code, locale))
+    });
     match errors.flatten() {
-        Some(syntax) => (Report { syntax, ..Report::default() }, vec![Area::Syntax]),
-        None => (Report::default(), Vec::new()),
+        Some(syntax) => (LintReport { syntax, ..LintReport::default() }, vec![CheckCategory::Syntax]),
+        None => (LintReport::default(), Vec::new()),
     }
 }
 
-/// Whether this is well-formed Python. About a millisecond for a hundred lines; never panics.
+/// Whether the code is syntactically valid Python. Takes about a millisecond for a hundred lines; never panics.
 #[must_use]
-pub fn python_syntax_ok(code: &str) -> bool {
-    python::well_formed(code.strip_prefix('\u{feff}').unwrap_or(code))
+pub fn is_valid_python(code: &str) -> bool {
+    python::has_valid_syntax(code.strip_prefix('\u{feff}').unwrap_or(code))
 }

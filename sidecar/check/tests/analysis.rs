@@ -1,12 +1,12 @@
-//! How code is built: figures, functions, classes and imports in each language.
+//! Code analysis: metrics, functions, classes and imports in each language.
 
-use check::{Analysis, AnalysisType, Words, analyze};
+use check::{Analysis, AnalysisType, Locale, analyze};
 
-fn all(code: &str, language: &str) -> Analysis {
-    analyze(code, language, AnalysisType::All, Words::English)
+fn analyze_all(code: &str, language: &str) -> Analysis {
+    analyze(code, language, AnalysisType::All, Locale::English)
 }
 
-/// Functions as `name line-end parameters complexity big-o`.
+/// Each function as `name line-end parameters complexity big-o`.
 fn functions(analysis: &Analysis) -> Vec<String> {
     let show = |f: &check::Function| {
         let hint = f.big_o_hint.as_deref().unwrap_or("?");
@@ -75,7 +75,7 @@ fn functions_classes_and_imports_are_listed_in_each_language() {
             &["vector 1"],
         ),
     ] {
-        let analysis = all(code, language);
+        let analysis = analyze_all(code, language);
         assert_eq!(functions(&analysis), expected, "{language}");
         let got: Vec<String> =
             analysis.classes.iter().map(|c| format!("{} {}-{} {}", c.name, c.line, c.end_line, c.methods)).collect();
@@ -92,20 +92,22 @@ fn functions_classes_and_imports_are_listed_in_each_language() {
 }
 
 #[test]
-fn figures_count_what_they_say() {
+fn metrics_have_the_documented_values() {
     let code = "# 주석\n\nx = 1  # 옆에\nif x:\n    for i in [1, 2]:\n        while i:\n            i -= 1\n\n\ndef f():\n    \"\"\"글\n    둘째 줄\"\"\"\n";
-    let metrics = all(code, "python").metrics;
+    let metrics = analyze_all(code, "python").metrics;
     assert_eq!((metrics.lines, metrics.code_lines, metrics.comment_lines), (12, Some(8), Some(2)));
     assert_eq!((metrics.max_nesting, metrics.cyclomatic_complexity), (Some(3), Some(4)));
     let index = metrics.maintainability_index.unwrap();
     assert!((50.0..100.0).contains(&index), "{index}");
-    let long =
-        all(&"def f(a, b):\n    if a and b:\n        return a * b + 1\n    return None\n\n\n".repeat(200), "python");
+    let long = analyze_all(
+        &"def f(a, b):\n    if a and b:\n        return a * b + 1\n    return None\n\n\n".repeat(200),
+        "python",
+    );
     assert!(long.metrics.maintainability_index.unwrap() < index - 20.0, "{:?}", long.metrics);
 }
 
 #[test]
-fn a_constant_loop_does_not_grow_with_the_input() {
+fn a_constant_loop_does_not_raise_the_time_complexity() {
     for (code, hint) in [
         ("def f(x):\n    for i in range(10):\n        x += i\n    return x\n", None),
         ("def f(x):\n    for i in (1, 2):\n        x += i\n    return x\n", Some("O(1)")),
@@ -117,14 +119,14 @@ fn a_constant_loop_does_not_grow_with_the_input() {
         ("def f(x):\n    while x:\n        x -= 1\n", None),
         ("class A:\n    def f(self, x):\n        return self.f(x)\n", None),
     ] {
-        assert_eq!(all(code, "python").functions[0].big_o_hint.as_deref(), hint, "{code}");
+        assert_eq!(analyze_all(code, "python").functions[0].big_o_hint.as_deref(), hint, "{code}");
     }
 }
 
 #[test]
-fn the_type_selects_issues_and_recommendations() {
+fn the_analysis_type_selects_the_issues() {
     let deep = "def f(a, b, c, d, e, g, h):\n    for x in a:\n        for y in b:\n            for z in c:\n                if x:\n                    if y:\n                        eval(z)\n    import os\n";
-    for (kind, has, lacks) in [
+    for (analysis_type, includes, excludes) in [
         (AnalysisType::Performance, &["HAPA106"][..], &["S307", "HAPA102", "HAPA104", "F401"][..]),
         (AnalysisType::Complexity, &["HAPA102"], &["S307", "HAPA104", "HAPA106", "F401"]),
         (AnalysisType::Security, &["S307"], &["HAPA102", "HAPA104", "HAPA106", "F401"]),
@@ -132,20 +134,20 @@ fn the_type_selects_issues_and_recommendations() {
         (AnalysisType::Structure, &["HAPA104"], &["S307", "HAPA102", "HAPA106", "F401"]),
         (AnalysisType::All, &["S307", "HAPA102", "HAPA104", "HAPA106", "F401"], &[]),
     ] {
-        let analysis = analyze(deep, "python", kind, Words::English);
+        let analysis = analyze(deep, "python", analysis_type, Locale::English);
         let codes: Vec<&str> = analysis.issues.iter().map(|issue| issue.code.as_str()).collect();
-        assert!(has.iter().all(|code| codes.contains(code)), "{kind:?}: {codes:?}");
-        assert!(!lacks.iter().any(|code| codes.contains(code)), "{kind:?}: {codes:?}");
+        assert!(includes.iter().all(|code| codes.contains(code)), "{analysis_type:?}: {codes:?}");
+        assert!(!excludes.iter().any(|code| codes.contains(code)), "{analysis_type:?}: {codes:?}");
         assert_eq!(analysis.functions.len(), 1);
     }
 }
 
 #[test]
-fn a_language_that_is_not_read_has_its_lines_counted_and_no_more() {
-    let analysis = all("SELECT 1;\nSELECT 2;\n", "sql");
+fn an_unsupported_language_has_a_line_count_only() {
+    let analysis = analyze_all("SELECT 1;\nSELECT 2;\n", "sql");
     assert_eq!((analysis.metrics.lines, analysis.metrics.functions), (2, None));
     assert_eq!(analysis.not_checked.len(), 4);
     assert!(analysis.summary.contains("not analyzed"), "{}", analysis.summary);
-    let korean = analyze("x = 1\n", "python", AnalysisType::All, Words::Korean);
+    let korean = analyze("x = 1\n", "python", AnalysisType::All, Locale::Korean);
     assert!(korean.summary.contains("유지보수 지수"), "{}", korean.summary);
 }

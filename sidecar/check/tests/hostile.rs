@@ -1,20 +1,23 @@
-//! Input that wants to overflow the stack, to panic, or to take for ever.
+//! Hostile input: code made to overflow the stack, to panic, or to take very long.
 
 use std::time::{Duration, Instant};
 
-use check::{AnalysisType, Kind, LONGEST, Submission, Words, analyze, describe, python_syntax_ok, validate};
+use check::{
+    AnalysisType, Locale, MAX_CODE_CHARS, ValidationRequest, ValidationType, analyze, describe_completion,
+    is_valid_python, validate,
+};
 
 const LANGUAGES: [&str; 11] =
     ["python", "javascript", "typescript", "tsx", "java", "go", "rust", "c", "cpp", "sql", "bash"];
 
-/// Long enough for a busy machine; what it forbids is minutes.
-const BOUND: Duration = Duration::from_secs(20);
+/// Time limit per text: generous enough for a busy machine, since hostile input would take minutes.
+const TIME_LIMIT: Duration = Duration::from_secs(20);
 
 #[test]
-fn nesting_as_deep_as_the_text_is_long_is_survived() {
-    let nested = |open: &str| open.repeat(LONGEST / open.len());
+fn code_nested_as_deep_as_it_is_long_is_handled() {
+    let nested = |open: &str| open.repeat(MAX_CODE_CHARS / open.len());
     let closed = |open: &str, inside: &str, close: &str| {
-        let count = (LONGEST - inside.len()) / (open.len() + close.len());
+        let count = (MAX_CODE_CHARS - inside.len()) / (open.len() + close.len());
         format!("{}{inside}{}", open.repeat(count), close.repeat(count))
     };
     let blocks: String = (0..300).map(|depth| format!("{}if x:\n", " ".repeat(depth))).collect();
@@ -73,29 +76,31 @@ fn nesting_as_deep_as_the_text_is_long_is_survived() {
         format!("match x:\n case {}", nested("[")),
     ];
     for (index, text) in texts.iter().enumerate() {
-        survives(text, "python");
-        let _ = python_syntax_ok(text);
-        // The other languages share what can go wrong in them, and read such texts slowly: some of them as long, all of them shorter.
+        check_all(text, "python");
+        let _ = is_valid_python(text);
+        // The other languages have the same failure modes but parse such texts slowly, so each text is used in full for one
+        // language and shortened for the rest.
         let shorter: String = text.chars().take(4_000).collect();
-        for (place, language) in LANGUAGES.iter().enumerate().skip(1) {
-            survives(if index % LANGUAGES.len() == place { text } else { &shorter }, language);
+        for (language_index, language) in LANGUAGES.iter().enumerate().skip(1) {
+            check_all(if index % LANGUAGES.len() == language_index { text } else { &shorter }, language);
         }
     }
 }
 
-fn survives(text: &str, language: &str) {
+fn check_all(text: &str, language: &str) {
     let start = Instant::now();
-    let found = validate(&Submission { kind: Kind::All, ..Submission::new(text, language) });
-    assert!(found.syntax_errors.len() <= 100);
-    let analysis = analyze(text, language, AnalysisType::All, Words::Korean);
+    let validation =
+        validate(&ValidationRequest { validation_type: ValidationType::All, ..ValidationRequest::new(text, language) });
+    assert!(validation.syntax_errors.len() <= 100);
+    let analysis = analyze(text, language, AnalysisType::All, Locale::Korean);
     assert!(analysis.issues.len() <= 200);
-    assert!(!describe(text, language, text).label.is_empty());
-    let head = text.chars().take(12).collect::<String>();
-    assert!(start.elapsed() < BOUND, "{head:?} as {language} took {:?}", start.elapsed());
+    assert!(!describe_completion(text, language, text).label.is_empty());
+    let prefix = text.chars().take(12).collect::<String>();
+    assert!(start.elapsed() < TIME_LIMIT, "{prefix:?} as {language} took {:?}", start.elapsed());
 }
 
 #[test]
-fn odd_texts_are_survived_in_every_language() {
+fn unusual_texts_are_handled_in_every_language() {
     let texts = [
         "",
         " ",
@@ -158,28 +163,34 @@ fn odd_texts_are_survived_in_every_language() {
     ];
     for text in texts {
         for language in LANGUAGES {
-            let found = validate(&Submission { kind: Kind::All, ..Submission::new(text, language) });
-            for finding in found.syntax_errors.iter().chain(&found.style_issues) {
-                assert!(finding.line >= 1 && finding.column >= 1, "{text:?}: {finding:?}");
+            let validation = validate(&ValidationRequest {
+                validation_type: ValidationType::All,
+                ..ValidationRequest::new(text, language)
+            });
+            for diagnostic in validation.syntax_errors.iter().chain(&validation.style_issues) {
+                assert!(diagnostic.line >= 1 && diagnostic.column >= 1, "{text:?}: {diagnostic:?}");
                 assert!(
-                    (finding.end_line, finding.end_column) >= (finding.line, finding.column),
-                    "{text:?}: {finding:?}"
+                    (diagnostic.end_line, diagnostic.end_column) >= (diagnostic.line, diagnostic.column),
+                    "{text:?}: {diagnostic:?}"
                 );
             }
-            let _ = analyze(text, language, AnalysisType::All, Words::English);
-            let _ = describe(text, language, text);
+            let _ = analyze(text, language, AnalysisType::All, Locale::English);
+            let _ = describe_completion(text, language, text);
         }
     }
 }
 
 #[test]
-fn a_megabyte_is_survived() {
+fn a_megabyte_of_code_is_handled() {
     for text in ["x = 1\n".repeat(170_000), "가".repeat(340_000), format!("x = '{}'\n", "a".repeat(1_000_000))] {
         for language in ["python", "javascript", "c"] {
             let start = Instant::now();
-            let found = validate(&Submission { kind: Kind::All, ..Submission::new(&text, language) });
-            assert!(found.style_issues.iter().all(|finding| finding.source_line.chars().count() <= 200));
-            assert!(start.elapsed() < BOUND, "{language} took {:?}", start.elapsed());
+            let validation = validate(&ValidationRequest {
+                validation_type: ValidationType::All,
+                ..ValidationRequest::new(&text, language)
+            });
+            assert!(validation.style_issues.iter().all(|diagnostic| diagnostic.source_line.chars().count() <= 200));
+            assert!(start.elapsed() < TIME_LIMIT, "{language} took {:?}", start.elapsed());
         }
     }
 }

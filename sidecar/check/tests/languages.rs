@@ -1,11 +1,11 @@
-//! The other languages: where they are not well formed, and that nothing else is said of them.
+//! The other languages: positions of syntax errors, and the categories that are not checked.
 
-use check::{Area, ExecutionSafety};
+use check::{CheckCategory, ExecutionSafety};
 
-use crate::{everything, places};
+use crate::{positions, validate_all};
 
 #[test]
-fn well_formed_code_has_no_syntax_errors() {
+fn valid_code_has_no_syntax_errors() {
     for (language, code) in [
         ("javascript", "const f = async (a) => { for (const x of a) await x?.y ?? 1; };\nexport default f;\n"),
         ("jsx", "const 앱 = () => <div className=\"a\">{'안녕'}</div>;\n"),
@@ -17,14 +17,14 @@ fn well_formed_code_has_no_syntax_errors() {
         ("c", "#include <stdio.h>\nint main(void) {\r\n\tprintf(\"가\\n\");\r\n\treturn 0;\r\n}\n"),
         ("c++", "template <typename T> auto f(T&& x) -> decltype(x) { return [&] { return x; }(); }\n"),
     ] {
-        let found = everything(code, language);
-        assert_eq!(places(&found.syntax_errors), [""; 0], "{language}");
-        assert!(found.is_valid && !found.not_checked.contains(&Area::Syntax));
+        let validation = validate_all(code, language);
+        assert_eq!(positions(&validation.syntax_errors), [""; 0], "{language}");
+        assert!(validation.is_valid && !validation.not_checked.contains(&CheckCategory::Syntax));
     }
 }
 
 #[test]
-fn syntax_errors_have_a_place() {
+fn syntax_errors_have_a_position() {
     for (language, code, line) in [
         ("javascript", "function f( {\n  return 1;\n}\n", 1),
         ("javascript", "let 가 = 1;\nlet 나 = = 2;\n", 2),
@@ -37,24 +37,27 @@ fn syntax_errors_have_a_place() {
         ("c", "int main(void) {\n  return 0\n}\n", 2),
         ("cpp", "class A {\n  int x\n};\n", 2),
     ] {
-        let found = everything(code, language);
-        assert!(!found.is_valid, "{language}: {code:?}");
-        let error = &found.syntax_errors[0];
-        assert!((line..=line + 1).contains(&error.line), "{language} {code:?}: {:?}", found.syntax_errors);
+        let validation = validate_all(code, language);
+        assert!(!validation.is_valid, "{language}: {code:?}");
+        let error = &validation.syntax_errors[0];
+        assert!((line..=line + 1).contains(&error.line), "{language} {code:?}: {:?}", validation.syntax_errors);
         assert!(!error.message.is_empty() && error.code == "invalid-syntax");
     }
 }
 
 #[test]
-fn what_is_not_checked_is_said() {
+fn unchecked_categories_are_reported() {
     for language in ["sql", "bash", "kotlin", "brainfuck", ""] {
-        let found = everything("DROP TABLE users", language);
-        assert_eq!(found.not_checked, [Area::Syntax, Area::Security, Area::Performance, Area::Style]);
-        assert_eq!((found.is_valid, found.code_quality_score), (true, 5.0));
-        assert_eq!(found.execution_safety, ExecutionSafety::Warning);
-        assert!(found.recommendations[0].starts_with("Not checked"), "{:?}", found.recommendations);
+        let validation = validate_all("DROP TABLE users", language);
+        assert_eq!(
+            validation.not_checked,
+            [CheckCategory::Syntax, CheckCategory::Security, CheckCategory::Performance, CheckCategory::Style]
+        );
+        assert_eq!((validation.is_valid, validation.code_quality_score), (true, 5.0));
+        assert_eq!(validation.execution_safety, ExecutionSafety::Warning);
+        assert!(validation.recommendations[0].starts_with("Not checked"), "{:?}", validation.recommendations);
     }
-    let found = everything("class A {}", " JAVA ");
-    assert_eq!(found.not_checked, [Area::Security, Area::Performance, Area::Style]);
-    assert_eq!(found.execution_safety, ExecutionSafety::Warning);
+    let validation = validate_all("class A {}", " JAVA ");
+    assert_eq!(validation.not_checked, [CheckCategory::Security, CheckCategory::Performance, CheckCategory::Style]);
+    assert_eq!(validation.execution_safety, ExecutionSafety::Warning);
 }

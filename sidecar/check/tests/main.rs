@@ -1,24 +1,31 @@
-//! What is found in code, and where: the package through its public door, with tables of code and findings.
+//! Tests of the package through its public API, as tables of code and expected diagnostics.
 
-#![allow(clippy::unwrap_used, reason = "what cannot be unwrapped has failed the test")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod analysis;
 mod hostile;
 mod languages;
 mod python;
-mod verdict;
+mod validation;
 
-use check::{Finding, Kind, Submission, Validation, Words, validate};
+use check::{Diagnostic, Locale, Validation, ValidationRequest, ValidationType, validate};
 
-/// Everything that there is to say about code, in English.
-fn everything(code: &str, language: &str) -> Validation {
-    validate(&Submission { kind: Kind::All, words: Words::English, ..Submission::new(code, language) })
+/// Validates code for all categories, in English.
+fn validate_all(code: &str, language: &str) -> Validation {
+    validate(&ValidationRequest {
+        validation_type: ValidationType::All,
+        locale: Locale::English,
+        ..ValidationRequest::new(code, language)
+    })
 }
 
-/// A finding as `code line:column-line:column`.
-fn places(findings: &[Finding]) -> Vec<String> {
-    let place = |found: &Finding| {
-        format!("{} {}:{}-{}:{}", found.code, found.line, found.column, found.end_line, found.end_column)
+/// Each diagnostic as `code line:column-line:column`.
+fn positions(diagnostics: &[Diagnostic]) -> Vec<String> {
+    let position = |diagnostic: &Diagnostic| {
+        format!(
+            "{} {}:{}-{}:{}",
+            diagnostic.code, diagnostic.line, diagnostic.column, diagnostic.end_line, diagnostic.end_column
+        )
     };
-    findings.iter().map(place).collect()
+    diagnostics.iter().map(position).collect()
 }

@@ -1,11 +1,11 @@
-//! Python: the codes, lines and columns of what is found.
+//! Python: rule codes and positions of diagnostics.
 
-use check::{Applicability, Kind, Severity, Submission, validate};
+use check::{Applicability, Severity, ValidationRequest, ValidationType, validate};
 
-use crate::{everything, places};
+use crate::{positions, validate_all};
 
 #[test]
-fn syntax_errors_have_a_place_a_message_and_their_line() {
+fn syntax_errors_have_a_position_a_message_and_a_source_line() {
     for (code, expected) in [
         ("def f(:\n    pass\n", "1:7-1:8"),
         ("x = (1,\ny = 2\n", "2:3-2:4"),
@@ -21,20 +21,24 @@ fn syntax_errors_have_a_place_a_message_and_their_line() {
         ("def f(a, a): pass\n", "1:10-1:11"),
         ("x = \0", "1:5-1:6"),
     ] {
-        let found = validate(&Submission::new(code, "python"));
-        assert!(!found.is_valid, "{code:?}");
-        let first = places(&found.syntax_errors)[0].clone();
-        assert!(first.ends_with(&format!(" {expected}")), "{code:?}: {first}, {:?}", found.syntax_errors[0].message);
-        let error = &found.syntax_errors[0];
+        let validation = validate(&ValidationRequest::new(code, "python"));
+        assert!(!validation.is_valid, "{code:?}");
+        let first = positions(&validation.syntax_errors)[0].clone();
+        assert!(
+            first.ends_with(&format!(" {expected}")),
+            "{code:?}: {first}, {:?}",
+            validation.syntax_errors[0].message
+        );
+        let error = &validation.syntax_errors[0];
         assert!(error.severity == Severity::Error && !error.message.is_empty() && error.fix.is_none());
     }
-    let found = validate(&Submission::new("x = 1\n    나 = 2 # 여기\n", "python"));
-    assert_eq!(found.syntax_errors[0].source_line, "    나 = 2 # 여기");
+    let validation = validate(&ValidationRequest::new("x = 1\n    나 = 2 # 여기\n", "python"));
+    assert_eq!(validation.syntax_errors[0].source_line, "    나 = 2 # 여기");
 }
 
 #[test]
-fn each_family_of_rules_finds_its_own_where_it_is() {
-    for (code, area, expected) in [
+fn each_rule_family_reports_its_category_at_the_right_position() {
+    for (code, category, expected) in [
         ("eval(input())\n", "security", &["S307 1:1-1:14"][..]),
         ("exec('x')\n", "security", &["S102 1:1-1:5"]),
         ("import pickle\n\npickle.loads(b'')\n", "security", &["S301 3:1-3:18"]),
@@ -58,58 +62,58 @@ fn each_family_of_rules_finds_its_own_where_it_is() {
         ("x = list([1])\n", "style", &["C410 1:5-1:14"]),
         ("x = 1  # noqa\r\nimport os\r\n", "style", &["F401 2:8-2:10"]),
     ] {
-        let found = everything(code, "python");
-        let list = match area {
-            "security" => &found.security_issues,
-            "performance" => &found.performance_warnings,
-            _ => &found.style_issues,
+        let validation = validate_all(code, "python");
+        let list = match category {
+            "security" => &validation.security_issues,
+            "performance" => &validation.performance_warnings,
+            _ => &validation.style_issues,
         };
-        let (mut list, mut expected) = (places(list), expected.to_vec());
+        let (mut list, mut expected) = (positions(list), expected.to_vec());
         list.sort();
         expected.sort_unstable();
-        for one in expected {
-            assert!(list.iter().any(|found| found == one), "{code:?}: {one} is not in {list:?}");
+        for position in expected {
+            assert!(list.iter().any(|actual| actual == position), "{code:?}: {position} is not in {list:?}");
         }
-        assert_eq!(found.syntax_errors, [], "{code:?}");
+        assert_eq!(validation.syntax_errors, [], "{code:?}");
     }
 }
 
 #[test]
-fn a_tangled_function_is_a_performance_warning() {
+fn a_complex_function_is_a_performance_warning() {
     let code = format!("def f(x):\n{}", "    if x:\n        x -= 1\n".repeat(11));
-    assert_eq!(places(&everything(&code, "python").performance_warnings), ["C901 1:5-1:6"]);
+    assert_eq!(positions(&validate_all(&code, "python").performance_warnings), ["C901 1:5-1:6"]);
 }
 
 #[test]
-fn clean_code_has_no_findings() {
+fn clean_code_has_no_diagnostics() {
     let code = "\"\"\"인사.\"\"\"\n\n\ndef 인사(이름: str) -> str:\n    \"\"\"인사말을 만든다.\"\"\"\n    return f\"안녕하세요, {이름}\"\n";
-    let found = everything(code, "python");
-    assert_eq!((found.syntax_errors, found.security_issues), (vec![], vec![]));
-    assert_eq!((found.performance_warnings, found.style_issues), (vec![], vec![]));
-    assert_eq!((found.is_valid, found.code_quality_score, found.omitted), (true, 10.0, 0));
+    let validation = validate_all(code, "python");
+    assert_eq!((validation.syntax_errors, validation.security_issues), (vec![], vec![]));
+    assert_eq!((validation.performance_warnings, validation.style_issues), (vec![], vec![]));
+    assert_eq!((validation.is_valid, validation.code_quality_score, validation.omitted), (true, 10.0, 0));
 }
 
 #[test]
-fn a_fix_says_what_to_put_in_place_of_what() {
-    let found = everything("가 = 1\nif 가 == None:\n    pass\n", "python");
-    let finding = found.style_issues.iter().find(|finding| finding.code == "E711").unwrap();
-    let fix = finding.fix.as_ref().unwrap();
+fn a_fix_has_edits_with_positions_and_replacements() {
+    let validation = validate_all("가 = 1\nif 가 == None:\n    pass\n", "python");
+    let diagnostic = validation.style_issues.iter().find(|diagnostic| diagnostic.code == "E711").unwrap();
+    let fix = diagnostic.fix.as_ref().unwrap();
     assert_eq!(fix.applicability, Applicability::Unsafe);
     assert!(fix.message.contains("is None"), "{}", fix.message);
     let edit = &fix.edits[0];
-    let place = (edit.start_line, edit.start_column, edit.end_line, edit.end_column);
-    assert_eq!((place, edit.content.as_str()), ((2, 4, 2, 13), "가 is None"));
+    let position = (edit.start_line, edit.start_column, edit.end_line, edit.end_column);
+    assert_eq!((position, edit.content.as_str()), ((2, 4, 2, 13), "가 is None"));
 }
 
 #[test]
-fn noqa_hides_everything_but_security() {
-    let found = everything("# ruff: noqa\nimport os\neval(input())  # noqa\n", "python");
-    assert_eq!(found.style_issues, []);
-    assert_eq!(places(&found.security_issues), ["S307 3:1-3:14"]);
+fn noqa_suppresses_all_categories_but_security() {
+    let validation = validate_all("# ruff: noqa\nimport os\neval(input())  # noqa\n", "python");
+    assert_eq!(validation.style_issues, []);
+    assert_eq!(positions(&validation.security_issues), ["S307 3:1-3:14"]);
 }
 
 #[test]
-fn dangerous_calls_are_found_by_what_imports_lead_to() {
+fn dangerous_calls_are_resolved_through_imports() {
     for (code, codes) in [
         ("from os import system as s\ns('ls')\n", &["S605"][..]),
         ("getattr(__import__('os'), 'system')('ls')\n", &["HAPA001"]),
@@ -123,20 +127,27 @@ fn dangerous_calls_are_found_by_what_imports_lead_to() {
         ("import dill\ndill.loads(x)\n", &["S301"]),
         ("import runpy\nrunpy.run_path('x.py')\n", &["HAPA002"]),
     ] {
-        let found = everything(code, "python");
-        let got: Vec<&str> = found.security_issues.iter().map(|finding| finding.code.as_str()).collect();
-        for code_expected in codes {
-            assert!(got.contains(code_expected), "{code:?}: {code_expected} is not in {got:?}");
+        let validation = validate_all(code, "python");
+        let got: Vec<&str> = validation.security_issues.iter().map(|diagnostic| diagnostic.code.as_str()).collect();
+        for expected in codes {
+            assert!(got.contains(expected), "{code:?}: {expected} is not in {got:?}");
         }
         assert_eq!(got.is_empty(), codes.is_empty(), "{code:?}: {got:?}");
     }
 }
 
 #[test]
-fn a_danger_is_told_also_where_the_code_is_not_well_formed() {
-    let found = validate(&Submission::new("import os\nos.system('rm -rf /')\nx = (\n", "python"));
-    assert_eq!(places(&found.security_issues), ["HAPA001 2:1-2:22"]);
-    assert_eq!(found.execution_safety, check::ExecutionSafety::Dangerous);
-    let kinds = validate(&Submission { kind: Kind::All, ..Submission::new("x = (", "python") }).not_checked;
-    assert_eq!(kinds, [check::Area::Security, check::Area::Performance, check::Area::Style]);
+fn dangerous_calls_are_reported_in_code_with_syntax_errors_too() {
+    let validation = validate(&ValidationRequest::new("import os\nos.system('rm -rf /')\nx = (\n", "python"));
+    assert_eq!(positions(&validation.security_issues), ["HAPA001 2:1-2:22"]);
+    assert_eq!(validation.execution_safety, check::ExecutionSafety::Dangerous);
+    let not_checked = validate(&ValidationRequest {
+        validation_type: ValidationType::All,
+        ..ValidationRequest::new("x = (", "python")
+    })
+    .not_checked;
+    assert_eq!(
+        not_checked,
+        [check::CheckCategory::Security, check::CheckCategory::Performance, check::CheckCategory::Style]
+    );
 }

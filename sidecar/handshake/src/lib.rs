@@ -1,37 +1,38 @@
-//! What the desktop app and the sidecar agree on: the lines they exchange, the names of files and the exit codes.
+//! The protocol between the desktop app and the sidecar process: start-up messages, file names and exit codes.
 //!
-//! The conversation is short. The desktop starts `hapa serve --supervised`, writes one [`Launch`] line to its stdin and
-//! keeps that pipe open; the sidecar binds its port, writes one [`Report`] line to its stdout, and ends when stdin does.
+//! 1. The desktop starts `hapa serve --supervised`, writes one [`LaunchMessage`] line to its stdin and keeps that pipe open.
+//! 2. The sidecar binds its port and writes one [`ReadyMessage`] line to its stdout.
+//! 3. The sidecar shuts down when its stdin is closed.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// The port the API is documented on. The next free one is used when it is taken.
+/// Default port of the API. If it is taken, the sidecar uses the next free one.
 pub const DEFAULT_PORT: u16 = 8000;
 
-/// File name of the sidecar's binary, without the platform's suffix.
+/// File name of the sidecar's binary, without the platform's extension.
 pub const BINARY: &str = "hapa";
 
-/// Environment variable that moves the data folder, for tests and portable installs.
-pub const DATA_VARIABLE: &str = "HAPA_DATA_DIR";
+/// Environment variable that overrides the data directory, for tests and portable installs.
+pub const DATA_DIR_VAR: &str = "HAPA_DATA_DIR";
 
-/// The first and only line that the desktop writes to the sidecar's stdin.
+/// The only line that the desktop writes to the sidecar's stdin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Launch {
-    /// Serve, and accept `key` from the window until this process ends.
+pub enum LaunchMessage {
+    /// Start serving, and accept `key` as the window's API key until the process exits.
     Launch {
-        /// The window's key of this launch: `hapa_` and 64 lower-case hex digits.
+        /// API key of the window for this launch: `hapa_` and 64 lower-case hex digits.
         key: String,
     },
 }
 
-/// The first line that the sidecar writes to its stdout; everything else it has to say goes to stderr and its log.
+/// The only line that the sidecar writes to its stdout; all other output goes to stderr and the log file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Report {
-    /// The API answers now. A model may still be loading.
+pub enum ReadyMessage {
+    /// The API accepts requests. A model may still be loading.
     Ready {
         /// The loopback port that the API is bound to.
         port: u16,
@@ -40,19 +41,19 @@ pub enum Report {
     },
 }
 
-/// Why the sidecar ended, as its exit code. Other codes and signals are crashes. The numbers follow BSD's sysexits.
+/// Exit codes of the sidecar, numbered as in BSD's `sysexits.h`. Any other code, or a signal, is a crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// Asked to end: stdin closed, or a stop signal.
+    /// Clean shutdown: stdin was closed, or a stop signal arrived.
     Done = 0,
-    /// The command line could not be understood.
+    /// The command line is invalid.
     Usage = 2,
-    /// The port that the user pinned is taken by another program.
+    /// The configured port is taken by another process.
     PortTaken = 69,
-    /// The data folder or the database could not be opened.
+    /// The data directory or the database could not be opened.
     Store = 74,
-    /// A setting is invalid. Starting again cannot help.
+    /// The configuration is invalid. A restart does not help.
     Config = 78,
 }
 
@@ -65,16 +66,16 @@ impl Exit {
             .find(|exit| exit.code() == code)
     }
 
-    /// The number given to the operating system.
+    /// The process exit code.
     #[must_use]
     pub fn code(self) -> i32 {
         i32::from(self as u8)
     }
 }
 
-/// Where a running sidecar can be found by IDE extensions and `hapa status`: `sidecar.json` in the data folder.
+/// Content of `sidecar.json` in the data directory, from which IDE extensions and `hapa status` discover the running sidecar.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Discovery {
+pub struct InstanceFile {
     /// The loopback port of the API.
     pub port: u16,
     /// Process id of the sidecar.
@@ -83,27 +84,29 @@ pub struct Discovery {
     pub version: String,
 }
 
-impl Discovery {
-    /// The file's place inside the data folder.
+impl InstanceFile {
+    /// Path of the file in the data directory.
     #[must_use]
-    pub fn path(data: &Path) -> PathBuf {
-        data.join("sidecar.json")
+    pub fn path(data_dir: &Path) -> PathBuf {
+        data_dir.join("sidecar.json")
     }
 }
 
-/// The folder for everything HAPA keeps: the database, models, logs and keys.
+/// The data directory, which holds the database, models, logs and keys.
 ///
-/// `chosen` is the value of [`DATA_VARIABLE`], which wins unless it is empty. `None` comes back only on a system without home folders.
+/// `override_dir` is the value of [`DATA_DIR_VAR`]; it takes precedence unless it is empty. Returns `None` only if the user has
+/// no home directory.
 #[must_use]
-pub fn data_folder(chosen: Option<PathBuf>) -> Option<PathBuf> {
-    let chosen = chosen.filter(|folder| !folder.as_os_str().is_empty());
-    chosen.or_else(|| directories::ProjectDirs::from("dev", "hapa", "hapa").map(|dirs| dirs.data_dir().to_path_buf()))
+pub fn data_dir(override_dir: Option<PathBuf>) -> Option<PathBuf> {
+    let override_dir = override_dir.filter(|dir| !dir.as_os_str().is_empty());
+    override_dir
+        .or_else(|| directories::ProjectDirs::from("dev", "hapa", "hapa").map(|dirs| dirs.data_dir().to_path_buf()))
 }
 
-/// One line of JSON, ended by a newline: the form in which both sides write.
+/// Serialises a message as one line of JSON, terminated by a newline.
 #[must_use]
-pub fn line<T: Serialize>(message: &T) -> String {
-    let mut line = serde_json::to_string(message).expect("these messages have only string keys");
+pub fn encode_line<T: Serialize>(message: &T) -> String {
+    let mut line = serde_json::to_string(message).expect("the messages have string keys only");
     line.push('\n');
     line
 }
@@ -113,15 +116,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_lines_are_what_the_documentation_shows() {
-        let ready = Report::Ready { port: 8000, version: "0.4.0".into() };
-        assert_eq!(line(&ready), "{\"ready\":{\"port\":8000,\"version\":\"0.4.0\"}}\n");
-        let launch = Launch::Launch { key: "hapa_00".into() };
-        assert_eq!(line(&launch), "{\"launch\":{\"key\":\"hapa_00\"}}\n");
+    fn messages_are_encoded_as_documented() {
+        let ready = ReadyMessage::Ready { port: 8000, version: "0.4.0".into() };
+        assert_eq!(encode_line(&ready), "{\"ready\":{\"port\":8000,\"version\":\"0.4.0\"}}\n");
+        let launch = LaunchMessage::Launch { key: "hapa_00".into() };
+        assert_eq!(encode_line(&launch), "{\"launch\":{\"key\":\"hapa_00\"}}\n");
     }
 
     #[test]
-    fn an_unknown_code_is_a_crash() {
+    fn an_unknown_exit_code_is_a_crash() {
         assert_eq!(Exit::from_code(78), Some(Exit::Config));
         assert_eq!(Exit::from_code(134), None);
     }

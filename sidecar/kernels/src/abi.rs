@@ -1,52 +1,52 @@
-//! The parts of ggml's internal interface (`ggml-backend-impl.h`, `ggml-impl.h`) that it has no public functions for, as far as they
-//! are needed. They hold for [`VERSION`] alone.
+//! `repr(C)` mirrors of ggml's internal structs (`ggml-backend-impl.h`, `ggml-impl.h`), which have no public accessors. Valid for
+//! [`BACKEND_API_VERSION`] only.
 
 use core::ffi::{c_char, c_int, c_void};
 
 use llama_cpp_sys_2::{ggml_cgraph, ggml_custom_op_t, ggml_status};
 
-/// ggml's `GGML_BACKEND_API_VERSION`: the interface that this describes.
-pub const VERSION: c_int = 3;
+/// ggml's `GGML_BACKEND_API_VERSION` that these layouts were taken from.
+pub const BACKEND_API_VERSION: c_int = 3;
 
-/// What every registry of a backend begins with.
+/// `ggml_backend_reg`: its first field, the API version.
 #[repr(C)]
 pub struct Registry {
     pub version: c_int,
 }
 
-/// A function that is not called here.
-type Other = *const c_void;
+/// A vtable entry that is not used here.
+type Unused = *const c_void;
 
-/// Makes a backend of a device.
-pub type Init = unsafe extern "C" fn(*mut Device, *const c_char) -> *mut Backend;
+/// `ggml_backend_device_i::init_backend`: creates a backend for a device.
+pub type InitFn = unsafe extern "C" fn(*mut Device, *const c_char) -> *mut Backend;
 
-/// `ggml_backend_device`, as far as its function that makes a backend.
+/// `ggml_backend_device` up to `init_backend` in its vtable.
 #[repr(C)]
 pub struct Device {
     pub get_name: unsafe extern "C" fn(*mut Device) -> *const c_char,
-    before: [Other; 4],
-    pub init_backend: Init,
+    skipped: [Unused; 4],
+    pub init_backend: InitFn,
 }
 
-/// Computes a graph.
-pub type Compute = unsafe extern "C" fn(*mut Backend, *mut ggml_cgraph) -> ggml_status;
+/// `ggml_backend_i::graph_compute`: computes a graph.
+pub type ComputeFn = unsafe extern "C" fn(*mut Backend, *mut ggml_cgraph) -> ggml_status;
 
-/// `ggml_backend`, without what only belongs to whoever made it.
+/// `ggml_backend` without its last field, the backend's private context.
 #[repr(C)]
 pub struct Backend {
-    guid: Other,
-    before: [Other; 12],
-    pub graph_compute: Compute,
-    behind: [Other; 3],
+    guid: Unused,
+    skipped: [Unused; 12],
+    pub graph_compute: ComputeFn,
+    skipped_tail: [Unused; 3],
     pub device: *mut Device,
 }
 
-/// `ggml_custom_op_params`: what a node has that is computed by a function of ours.
+/// `ggml_custom_op_params`: the `op_params` of a node with `GGML_OP_CUSTOM`.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct Custom {
+pub struct CustomOp {
     pub function: ggml_custom_op_t,
-    /// Threads that take part, or [`ALL_THREADS`].
+    /// Number of threads that call `function`, or [`ALL_THREADS`].
     pub tasks: c_int,
     pub data: *mut c_void,
 }

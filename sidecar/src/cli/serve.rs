@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, Write};
 use std::process::ExitCode;
 
-use handshake::{Exit, Launch, Report};
+use handshake::{Exit, LaunchMessage, ReadyMessage};
 use tokio_util::sync::CancellationToken;
 
 use super::ServeArgs;
@@ -36,7 +36,7 @@ pub(super) async fn run(mut config: Config, args: ServeArgs) -> Result<ExitCode,
     let (address, port) = (listeners.address().map_err(unknown)?, listeners.own_port().map_err(unknown)?);
     tracing::info!(port, "serving on {address}");
     let text = if args.supervised {
-        handshake::line(&Report::Ready { port, version: VERSION.into() })
+        handshake::encode_line(&ReadyMessage::Ready { port, version: VERSION.into() })
     } else {
         welcome(&address, &house.key)
     };
@@ -70,7 +70,8 @@ fn launched(shutdown: CancellationToken) -> Result<Key, StartError> {
     let usage = |problem: &str| StartError::new(Exit::Usage, format!("--supervised is for the desktop app: {problem}"));
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line).map_err(|error| usage(&error.to_string()))?;
-    let Launch::Launch { key } = serde_json::from_str(&line).map_err(|_| usage("no launch line came on stdin"))?;
+    let LaunchMessage::Launch { key } =
+        serde_json::from_str(&line).map_err(|_| usage("no launch line came on stdin"))?;
     let key = Key::parse(&key).ok_or_else(|| usage("the launch line has no key"))?;
     // A thread of its own: reading stdin cannot be cancelled, and must not hold up the runtime's end.
     std::thread::spawn(move || {

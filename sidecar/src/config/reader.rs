@@ -106,11 +106,11 @@ impl<'a> Reader<'a> {
     }
 
     pub fn data_folder(&mut self) -> PathBuf {
-        let asked = self.text(handshake::DATA_VARIABLE).map(PathBuf::from);
-        handshake::data_folder(asked).unwrap_or_else(|| {
+        let asked = self.text(handshake::DATA_DIR_VAR).map(PathBuf::from);
+        handshake::data_dir(asked).unwrap_or_else(|| {
             let problem = "is needed: this system has no home folder; name a folder for HAPA's data";
             self.problems.push(EnvError {
-                variable: handshake::DATA_VARIABLE.into(),
+                variable: handshake::DATA_DIR_VAR.into(),
                 value: None,
                 problem: problem.into(),
             });

@@ -4,7 +4,7 @@ use std::io;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use handshake::{Exit, Launch, Report};
+use handshake::{Exit, LaunchMessage, ReadyMessage};
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::process::{self, ChildStdin, ChildStdout};
 use tokio::task::JoinHandle;
@@ -45,10 +45,10 @@ impl Child {
     }
 
     /// Hands the key over and waits for the ready line, or for the end of a process that never becomes ready.
-    pub async fn ready(&mut self, key: &Key) -> Result<Report, Ending> {
-        let launch = Launch::Launch { key: key.reveal().to_owned() };
+    pub async fn ready(&mut self, key: &Key) -> Result<ReadyMessage, Ending> {
+        let launch = LaunchMessage::Launch { key: key.reveal().to_owned() };
         // A process that is gone already says why by its exit code, not by this pipe.
-        let _ = self.lifeline.write_all(handshake::line(&launch).as_bytes()).await;
+        let _ = self.lifeline.write_all(handshake::encode_line(&launch).as_bytes()).await;
         let mut stdout = self.stdout.take().expect("a process becomes ready once");
         let Some(line) = next_line(&mut stdout).await.ok().flatten() else { return Err(self.ended().await) };
         match serde_json::from_str(&line) {

@@ -1,4 +1,4 @@
-//! What the kinds of nodes mean in each language: one table for each.
+//! Maps node kinds of each tree-sitter grammar to language-independent roles: one table per grammar.
 
 use std::sync::LazyLock;
 
@@ -6,59 +6,59 @@ use tree_sitter::Node;
 
 use crate::language::Language;
 
-/// What a node is for those who count and name. A node may have several.
+/// The roles of a node kind, as a bit set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Role(u16);
 
 impl Role {
     /// A function or method with a body.
     pub const FUNCTION: Self = Self(1);
-    /// A class, or what stands in its place.
+    /// A class, struct, interface, trait or enum.
     pub const CLASS: Self = Self(1 << 1);
     /// An import.
     pub const IMPORT: Self = Self(1 << 2);
-    /// A loop: the way parts, and what is inside is nested.
+    /// A loop: a decision point that adds a nesting level.
     pub const LOOP: Self = Self(1 << 3);
-    /// A loop inside an expression: the way parts.
+    /// A loop inside an expression, as in a comprehension: a decision point.
     pub const INLINE_LOOP: Self = Self(1 << 4);
-    /// A branch: the way parts, and what is inside is nested.
+    /// A branch: a decision point that adds a nesting level.
     pub const BRANCH: Self = Self(1 << 5);
-    /// The way parts, and nothing is nested.
+    /// A decision point that adds no nesting level.
     pub const DECISION: Self = Self(1 << 6);
-    /// What is inside is nested, and the way goes on.
-    pub const NEST: Self = Self(1 << 7);
+    /// A block that adds a nesting level without being a decision point.
+    pub const NESTING: Self = Self(1 << 7);
     /// A comment.
     pub const COMMENT: Self = Self(1 << 8);
-    /// A call of a function.
+    /// A function call.
     pub const CALL: Self = Self(1 << 9);
-    /// A statement that begins with a word of the language.
+    /// A statement that starts with a keyword.
     pub const KEYWORD: Self = Self(1 << 10);
-    /// A value gets a name.
+    /// An assignment or a variable declaration.
     pub const VARIABLE: Self = Self(1 << 11);
-    /// A value of an object.
+    /// A field or member access, or a field declaration.
     pub const ATTRIBUTE: Self = Self(1 << 12);
-    /// Holds the functions of a class elsewhere, as `impl` does.
-    pub const OWNER: Self = Self(1 << 13);
+    /// A block with methods of a class that is defined outside of it, such as `impl`.
+    pub const IMPL: Self = Self(1 << 13);
 
-    /// Whether it has any of `roles`.
-    pub fn is(self, roles: Self) -> bool {
+    /// Whether it contains any of `roles`.
+    pub fn has_any(self, roles: Self) -> bool {
         self.0 & roles.0 != 0
     }
 
-    /// Both together.
-    pub const fn and(self, other: Self) -> Self {
+    /// The union of both sets.
+    pub const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 }
 
-/// A language's grammar and the roles of its nodes.
+/// A tree-sitter grammar with the roles of its node kinds.
 pub(crate) struct Grammar {
     pub language: tree_sitter::Language,
     roles: Vec<Role>,
 }
 
 impl Grammar {
-    /// The grammar of a language, made on first use.
+    /// The grammar of a language, initialised on first use.
     pub fn of(language: Language) -> &'static Self {
         static PYTHON: LazyLock<Grammar> = LazyLock::new(|| Grammar::new(tree_sitter_python::LANGUAGE, PYTHON_ROLES));
         static JAVASCRIPT: LazyLock<Grammar> =
@@ -88,16 +88,16 @@ impl Grammar {
     fn new(language: impl Into<tree_sitter::Language>, table: &[(Role, &[&str])]) -> Self {
         let language = language.into();
         let role = |id: usize| {
-            let id = u16::try_from(id).expect("a grammar has fewer kinds of nodes");
+            let id = u16::try_from(id).expect("node kind ids are u16");
             let kind = language.node_kind_for_id(id).filter(|_| language.node_kind_is_named(id)).unwrap_or_default();
             let matching = table.iter().filter(|(_, kinds)| kinds.contains(&kind));
-            matching.fold(Role(0), |all, (role, _)| all.and(*role))
+            matching.fold(Role(0), |roles, (role, _)| roles.or(*role))
         };
         let roles = (0..language.node_kind_count()).map(role).collect();
         Self { language, roles }
     }
 
-    /// What a node is.
+    /// The roles of a node.
     pub fn role(&self, node: Node<'_>) -> Role {
         self.roles.get(usize::from(node.kind_id())).copied().unwrap_or(Role(0))
     }
@@ -113,7 +113,7 @@ const PYTHON_ROLES: Roles = &[
     (Role::INLINE_LOOP, &["for_in_clause"]),
     (Role::BRANCH, &["if_statement"]),
     (Role::DECISION, &["elif_clause", "conditional_expression", "if_clause", "except_clause", "case_clause"]),
-    (Role::NEST, &["try_statement", "with_statement", "match_statement"]),
+    (Role::NESTING, &["try_statement", "with_statement", "match_statement"]),
     (Role::COMMENT, &["comment"]),
     (Role::CALL, &["call"]),
     (
@@ -158,7 +158,7 @@ const SCRIPT_ROLES: Roles = &[
     (Role::LOOP, &["for_statement", "for_in_statement", "while_statement", "do_statement"]),
     (Role::BRANCH, &["if_statement"]),
     (Role::DECISION, &["switch_case", "ternary_expression", "catch_clause"]),
-    (Role::NEST, &["try_statement", "switch_statement"]),
+    (Role::NESTING, &["try_statement", "switch_statement"]),
     (Role::COMMENT, &["comment", "html_comment"]),
     (Role::CALL, &["call_expression"]),
     (
@@ -194,7 +194,7 @@ const JAVA_ROLES: Roles = &[
     (Role::LOOP, &["for_statement", "enhanced_for_statement", "while_statement", "do_statement"]),
     (Role::BRANCH, &["if_statement"]),
     (Role::DECISION, &["switch_label", "ternary_expression", "catch_clause"]),
-    (Role::NEST, &["try_statement", "try_with_resources_statement", "switch_expression"]),
+    (Role::NESTING, &["try_statement", "try_with_resources_statement", "switch_expression"]),
     (Role::COMMENT, &["line_comment", "block_comment"]),
     (Role::CALL, &["method_invocation", "object_creation_expression"]),
     (
@@ -221,7 +221,7 @@ const GO_ROLES: Roles = &[
     (Role::LOOP, &["for_statement"]),
     (Role::BRANCH, &["if_statement"]),
     (Role::DECISION, &["expression_case", "type_case", "communication_case"]),
-    (Role::NEST, &["expression_switch_statement", "type_switch_statement", "select_statement"]),
+    (Role::NESTING, &["expression_switch_statement", "type_switch_statement", "select_statement"]),
     (Role::COMMENT, &["comment"]),
     (Role::CALL, &["call_expression"]),
     (
@@ -244,12 +244,12 @@ const GO_ROLES: Roles = &[
 const RUST_ROLES: Roles = &[
     (Role::FUNCTION, &["function_item"]),
     (Role::CLASS, &["struct_item", "enum_item", "trait_item", "union_item"]),
-    (Role::OWNER, &["impl_item"]),
+    (Role::IMPL, &["impl_item"]),
     (Role::IMPORT, &["use_declaration", "extern_crate_declaration"]),
     (Role::LOOP, &["for_expression", "while_expression", "loop_expression"]),
     (Role::BRANCH, &["if_expression"]),
     (Role::DECISION, &["match_arm"]),
-    (Role::NEST, &["match_expression"]),
+    (Role::NESTING, &["match_expression"]),
     (Role::COMMENT, &["line_comment", "block_comment"]),
     (Role::CALL, &["call_expression", "macro_invocation"]),
     (
@@ -284,7 +284,7 @@ const C_ROLES: Roles = &[
     (Role::LOOP, &["for_statement", "for_range_loop", "while_statement", "do_statement"]),
     (Role::BRANCH, &["if_statement"]),
     (Role::DECISION, &["case_statement", "conditional_expression", "catch_clause"]),
-    (Role::NEST, &["try_statement", "switch_statement"]),
+    (Role::NESTING, &["try_statement", "switch_statement"]),
     (Role::COMMENT, &["comment"]),
     (Role::CALL, &["call_expression"]),
     (
@@ -309,7 +309,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_language_has_its_grammar_and_no_table_names_a_kind_that_is_nowhere() {
+    fn every_kind_in_a_role_table_exists_in_one_of_its_grammars() {
         use Language::{C, Cpp, Go, Java, JavaScript, Python, Rust, Tsx, TypeScript};
         for (languages, table) in [
             (&[Python][..], PYTHON_ROLES),
@@ -321,7 +321,7 @@ mod tests {
         ] {
             for kind in table.iter().flat_map(|(_, kinds)| kinds.iter()) {
                 let known = |language: &Language| Grammar::of(*language).language.id_for_node_kind(kind, true) != 0;
-                assert!(languages.iter().any(known), "`{kind}` is no kind of node in {languages:?}");
+                assert!(languages.iter().any(known), "`{kind}` is not a node kind of {languages:?}");
             }
         }
     }

@@ -91,7 +91,7 @@ impl<'a> Shown<'a> {
         let closed = &request.prefix[..request.prefix.len() - open_indent(&request.prefix).len()];
         let before = window(closed);
         let cut = &closed[..closed.len() - before.len()];
-        let scopes = check::enclosing(cut, before).into_iter().flat_map(|line| [line, "\n"]);
+        let scopes = check::enclosing_scopes(cut, before).into_iter().flat_map(|line| [line, "\n"]);
         let above: String = imports(cut).into_iter().flat_map(|line| [line, "\n"]).chain(scopes).collect();
         let after = beginning(&request.suffix, AFTER);
         let mut comments = String::new();

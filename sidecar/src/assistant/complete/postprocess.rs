@@ -15,7 +15,7 @@ pub fn clean<'a>(text: &'a str, request: &CompletionRequest, whole: bool) -> &'a
         return "";
     }
     if request.language == "python" {
-        return &text[..check::python_sound_beginning(text, &request.prefix, &request.suffix)];
+        return &text[..check::python_valid_prefix_len(text, &request.prefix, &request.suffix)];
     }
     text
 }

@@ -1,7 +1,7 @@
 //! `POST /api/v1/validate-code`, several of it at once, and `POST /api/v1/analyze-code`: what can be said about code without running it.
 
 use axum::Json;
-use check::{Analysis, AnalysisType, Kind, Submission, Validation, Words};
+use check::{Analysis, AnalysisType, Locale, Validation, ValidationRequest, ValidationType};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use utoipa::ToSchema;
@@ -141,7 +141,7 @@ pub struct ValidateRequest {
     #[schema(max_length = 32, example = "python")]
     language: Option<String>,
     /// What is looked at beside the syntax; `syntax` if absent.
-    validation_type: Option<Kind>,
+    validation_type: Option<ValidationType>,
     /// Whether warnings make the code invalid, too; false if absent.
     strict_mode: Option<bool>,
     /// Whether security is looked at; true if absent.
@@ -156,14 +156,14 @@ impl ValidateRequest {
     }
 
     fn validate(&self, language: Language) -> ValidateResponse {
-        let validation = check::validate(&Submission {
+        let validation = check::validate(&ValidationRequest {
             code: &self.code,
             language: self.language.as_deref().unwrap_or(PYTHON),
-            kind: self.validation_type.unwrap_or_default(),
+            validation_type: self.validation_type.unwrap_or_default(),
             strict: self.strict_mode.unwrap_or(false),
             security: self.security_check.unwrap_or(true),
             performance: self.performance_check.unwrap_or(true),
-            words: language.into(),
+            locale: language.into(),
         });
         ValidateResponse { status: "success", validation }
     }
@@ -224,7 +224,7 @@ pub struct AnalyzeResponse {
     analysis: Analysis,
 }
 
-impl From<Language> for Words {
+impl From<Language> for Locale {
     fn from(language: Language) -> Self {
         match language {
             Language::Korean => Self::Korean,
@@ -235,7 +235,7 @@ impl From<Language> for Words {
 
 fn bounds(invalid: &mut Invalid, path: &str, code: &str, language: Option<&str>) {
     invalid.not_blank(&format!("{path}code"), code);
-    invalid.at_most(&format!("{path}code"), Some(code), check::LONGEST);
+    invalid.at_most(&format!("{path}code"), Some(code), check::MAX_CODE_CHARS);
     invalid.at_most(&format!("{path}language"), language, 32);
 }
 

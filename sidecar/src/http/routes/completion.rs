@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::{Extension, Json};
-use check::{Category, Complexity};
+use check::{CompletionCategory, CompletionComplexity};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -66,8 +66,8 @@ pub struct CompletionItem {
     /// How sure the model is: the geometric mean of the probabilities of its tokens; 0.5 where a remote server does not tell them.
     #[schema(minimum = 0, maximum = 1)]
     confidence: f64,
-    category: Category,
-    complexity: Complexity,
+    category: CompletionCategory,
+    complexity: CompletionComplexity,
 }
 
 /// What was understood of the place.
@@ -152,7 +152,7 @@ impl CompletionItem {
     fn new(suggestion: Suggestion, place: &Place) -> Self {
         let confidence = suggestion.confidence();
         let Suggestion { id, code, .. } = suggestion;
-        let described = check::describe(&code, &place.language, &place.prefix);
+        let described = check::describe_completion(&code, &place.language, &place.prefix);
         let lines = code.lines().count();
         let sentence = Message::new(
             format!("{}, {lines}줄", category_name(described.category)),
@@ -175,15 +175,15 @@ impl CompletionItem {
 }
 
 /// A category in Korean.
-fn category_name(category: Category) -> &'static str {
+fn category_name(category: CompletionCategory) -> &'static str {
     match category {
-        Category::Function => "함수",
-        Category::Class => "클래스",
-        Category::Variable => "변수",
-        Category::Import => "임포트",
-        Category::Method => "메서드",
-        Category::Property => "속성",
-        Category::Keyword => "구문",
+        CompletionCategory::Function => "함수",
+        CompletionCategory::Class => "클래스",
+        CompletionCategory::Variable => "변수",
+        CompletionCategory::Import => "임포트",
+        CompletionCategory::Method => "메서드",
+        CompletionCategory::Property => "속성",
+        CompletionCategory::Keyword => "구문",
     }
 }
 

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use axum::{Extension, Json};
-use check::{Area, ExecutionSafety, Submission, Validation};
+use check::{CheckCategory, ExecutionSafety, Validation, ValidationRequest};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -72,7 +72,7 @@ impl Review {
     /// Of a whole answer. Reads the code, so it is work for the processor.
     fn of(ask: &GenerationRequest, outcome: &GenerationResult) -> Self {
         let code = &outcome.generated_code;
-        let validation = (!code.is_empty()).then(|| check::validate(&Submission::new(code, &ask.language)));
+        let validation = (!code.is_empty()).then(|| check::validate(&ValidationRequest::new(code, &ask.language)));
         let lines = ask.code_context.as_ref().map_or(0, |code| u32::try_from(code.lines().count()).unwrap_or(u32::MAX));
         Self {
             quality_score: validation.as_ref().map(|validation| validation.code_quality_score / 10.0),
@@ -88,7 +88,7 @@ impl Review {
 
 impl SecurityInfo {
     fn of(validation: Option<&Validation>) -> Self {
-        let checked = validation.filter(|validation| !validation.not_checked.contains(&Area::Security));
+        let checked = validation.filter(|validation| !validation.not_checked.contains(&CheckCategory::Security));
         let safety = checked.map(|validation| validation.execution_safety);
         Self {
             input_validated: true,

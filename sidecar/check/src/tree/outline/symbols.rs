@@ -1,26 +1,26 @@
-//! What parts of a tree are called, and what else their kinds do not tell.
+//! Names of symbols in a tree, and properties of nodes that do not follow from their kind.
 
 use tree_sitter::Node;
 
 use crate::tree::Role;
 
-/// The longest name that is kept, in characters.
-const LONGEST: usize = 100;
+/// Names are truncated to this number of characters.
+const MAX_NAME_CHARS: usize = 100;
 
-/// The text of a node on one line, cut where it is too long for a name.
-fn text(node: Node<'_>, code: &str) -> String {
+/// The text of a node with whitespace collapsed, truncated to [`MAX_NAME_CHARS`].
+fn node_text(node: Node<'_>, code: &str) -> String {
     let text = code.get(node.byte_range()).unwrap_or_default();
-    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(LONGEST).collect()
+    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(MAX_NAME_CHARS).collect()
 }
 
-fn field(node: Node<'_>, name: &str, code: &str) -> Option<String> {
-    node.child_by_field_name(name).map(|child| text(child, code))
+fn field_text(node: Node<'_>, name: &str, code: &str) -> Option<String> {
+    node.child_by_field_name(name).map(|child| node_text(child, code))
 }
 
-/// The name of a function. `None` for one that has none, which then counts to what it is in.
-pub fn function(node: Node<'_>, parent: Option<Node<'_>>, code: &str) -> Option<String> {
-    let own = field(node, "name", code).or_else(|| declared(node, code));
-    let given = || {
+/// The name of a function. `None` for an anonymous one, which is counted as part of its enclosing function.
+pub fn function_name(node: Node<'_>, parent: Option<Node<'_>>, code: &str) -> Option<String> {
+    let own = field_text(node, "name", code).or_else(|| declarator_name(node, code));
+    let assigned = || {
         let fields: &[&str] = match parent?.kind() {
             "variable_declarator" | "public_field_definition" => &["name"],
             "field_definition" => &["property"],
@@ -28,31 +28,31 @@ pub fn function(node: Node<'_>, parent: Option<Node<'_>>, code: &str) -> Option<
             "assignment_expression" => &["left"],
             _ => &[],
         };
-        fields.iter().find_map(|name| field(parent?, name, code))
+        fields.iter().find_map(|name| field_text(parent?, name, code))
     };
-    own.or_else(given).filter(|name| !name.is_empty())
+    own.or_else(assigned).filter(|name| !name.is_empty())
 }
 
-/// The name in C, which is inside pointers and parentheses.
-fn declared(node: Node<'_>, code: &str) -> Option<String> {
-    let mut now = node.child_by_field_name("declarator")?;
-    while let Some(inner) = now.child_by_field_name("declarator").or_else(|| reference(now)) {
-        now = inner;
+/// The name in a C declarator, nested in pointers and parentheses.
+fn declarator_name(node: Node<'_>, code: &str) -> Option<String> {
+    let mut current = node.child_by_field_name("declarator")?;
+    while let Some(inner) = current.child_by_field_name("declarator").or_else(|| referenced_declarator(current)) {
+        current = inner;
     }
-    Some(text(now, code))
+    Some(node_text(current, code))
 }
 
-/// What a C++ reference refers to; its grammar has no name for that.
-fn reference(node: Node<'_>) -> Option<Node<'_>> {
+/// The declarator inside a C++ reference declarator; the grammar has no field for it.
+fn referenced_declarator(node: Node<'_>) -> Option<Node<'_>> {
     (node.kind() == "reference_declarator").then(|| node.named_child(0)).flatten()
 }
 
-/// The name of a class, or of the type whose functions an `impl` holds.
-pub fn class(node: Node<'_>, role: Role, code: &str) -> Option<String> {
-    if role.is(Role::OWNER) {
-        return field(node, "type", code).map(|name| bare(&name).to_owned());
+/// The name of a class, or of the type of an `impl` block.
+pub fn class_name(node: Node<'_>, role: Role, code: &str) -> Option<String> {
+    if role.has_any(Role::IMPL) {
+        return field_text(node, "type", code).map(|name| without_generics(&name).to_owned());
     }
-    if !role.is(Role::CLASS) {
+    if !role.has_any(Role::CLASS) {
         return None;
     }
     let complete = match node.kind() {
@@ -60,33 +60,33 @@ pub fn class(node: Node<'_>, role: Role, code: &str) -> Option<String> {
         kind if kind.ends_with("_specifier") => node.child_by_field_name("body").is_some(),
         _ => true,
     };
-    field(node, "name", code).filter(|_| complete)
+    field_text(node, "name", code).filter(|_| complete)
 }
 
-/// A type's name without what it is made for.
-fn bare(name: &str) -> &str {
+/// A type name without its generic arguments.
+fn without_generics(name: &str) -> &str {
     name.split(['<', '[']).next().unwrap_or(name).trim()
 }
 
-/// The type that a function of Go is called on, or that a function of C++ is named after.
-pub fn receiver(node: Node<'_>, code: &str) -> Option<String> {
-    let receiver = field(node, "receiver", code)?;
+/// The receiver type of a Go method.
+pub fn receiver_type(node: Node<'_>, code: &str) -> Option<String> {
+    let receiver = field_text(node, "receiver", code)?;
     let name = receiver.trim_matches(['(', ')', ' ']).rsplit([' ', '*']).next()?.to_owned();
-    Some(bare(&name).to_owned()).filter(|name| !name.is_empty())
+    Some(without_generics(&name).to_owned()).filter(|name| !name.is_empty())
 }
 
-/// How many parameters a function has.
-pub fn parameters(node: Node<'_>, code: &str) -> usize {
+/// Number of parameters of a function.
+pub fn parameter_count(node: Node<'_>, code: &str) -> usize {
     if node.child_by_field_name("parameter").is_some() {
         return 1;
     }
     let list = node.child_by_field_name("parameters").or_else(|| {
-        let mut now = node.child_by_field_name("declarator")?;
+        let mut current = node.child_by_field_name("declarator")?;
         loop {
-            if let Some(list) = now.child_by_field_name("parameters") {
+            if let Some(list) = current.child_by_field_name("parameters") {
                 return Some(list);
             }
-            now = now.child_by_field_name("declarator").or_else(|| reference(now))?;
+            current = current.child_by_field_name("declarator").or_else(|| referenced_declarator(current))?;
         }
     });
     let Some(list) = list else { return 0 };
@@ -104,28 +104,28 @@ pub fn parameters(node: Node<'_>, code: &str) -> usize {
     list.named_children(&mut list.walk()).map(count).sum()
 }
 
-/// What is imported from.
-pub fn imports(node: Node<'_>, code: &str) -> Vec<String> {
+/// The modules that an import statement names.
+pub fn imported_modules(node: Node<'_>, code: &str) -> Vec<String> {
     let trim = |name: String| name.trim_matches(['"', '\'', '<', '>', '`']).to_owned();
-    let single = ["module_name", "source", "path", "argument"].iter().find_map(|name| field(node, name, code));
+    let single = ["module_name", "source", "path", "argument"].iter().find_map(|name| field_text(node, name, code));
     if let Some(name) = single {
         return vec![trim(name)];
     }
     if node.kind() == "future_import_statement" {
         return vec!["__future__".to_owned()];
     }
-    let original = |name: Node<'_>| text(name.child_by_field_name("name").unwrap_or(name), code);
+    let original = |name: Node<'_>| node_text(name.child_by_field_name("name").unwrap_or(name), code);
     let names: Vec<String> = node.children_by_field_name("name", &mut node.walk()).map(original).collect();
     if !names.is_empty() {
         return names;
     }
-    let text = text(node, code);
+    let text = node_text(node, code);
     let name = text.trim_start_matches("import ").trim_start_matches("static ").trim_end_matches(';').trim();
     vec![trim(name.to_owned())]
 }
 
-/// Whether a case of a choice is one of its own: what is left for all the others is no decision.
-pub fn is_a_case(node: Node<'_>, code: &str) -> bool {
+/// Whether a switch case or match arm is a decision point: the default case is not.
+pub fn is_explicit_case(node: Node<'_>, code: &str) -> bool {
     let first = node.child(0).map(|child| child.kind()).unwrap_or_default();
     let pattern = node.child_by_field_name("pattern").or_else(|| match node.kind() {
         "case_clause" => node.named_child(0),
@@ -134,13 +134,13 @@ pub fn is_a_case(node: Node<'_>, code: &str) -> bool {
     first != "default" && pattern.is_none_or(|pattern| code.get(pattern.byte_range()) != Some("_"))
 }
 
-/// Whether a loop goes as often as the code says, whatever the input.
-pub fn is_constant(node: Node<'_>, code: &str) -> bool {
+/// Whether the iteration count of a loop is constant, whatever the input.
+pub fn is_constant_loop(node: Node<'_>, code: &str) -> bool {
     let Some(over) = node.child_by_field_name("right") else { return false };
     match over.kind() {
         "list" | "tuple" | "array" => true,
         "call" => {
-            let range = field(over, "function", code).is_some_and(|name| name == "range");
+            let range = field_text(over, "function", code).is_some_and(|name| name == "range");
             let constant = |arguments: Node<'_>| {
                 arguments.named_children(&mut arguments.walk()).all(|argument| argument.kind() == "integer")
             };
@@ -150,10 +150,10 @@ pub fn is_constant(node: Node<'_>, code: &str) -> bool {
     }
 }
 
-/// Whether it cannot be told how often a loop goes.
-pub fn is_endless(node: Node<'_>) -> bool {
+/// Whether the iteration count of a loop is unknown, as for `while`.
+pub fn is_unbounded_loop(node: Node<'_>) -> bool {
     let kind = node.kind();
-    // Go has one word for every loop, and writes it without parentheses.
+    // Go uses `for` for every loop, without parentheses.
     let go = || {
         kind == "for_statement"
             && node.child_by_field_name("left").is_none()
@@ -163,16 +163,16 @@ pub fn is_endless(node: Node<'_>) -> bool {
     kind.starts_with("while") || kind.starts_with("loop") || kind.starts_with("do_") || go() && !counted()
 }
 
-/// Whether a call is one of the function `name` of `owner` itself.
+/// Whether a call refers to the function `name` of `owner`, i.e. is recursive.
 pub fn is_call_of(node: Node<'_>, name: &str, owner: Option<&str>, code: &str) -> bool {
     if name.is_empty() {
         return false;
     }
     if node.kind() == "method_invocation" {
-        let object = field(node, "object", code);
-        return field(node, "name", code).as_deref() == Some(name) && object.is_none_or(|object| object == "this");
+        let object = field_text(node, "object", code);
+        return field_text(node, "name", code).as_deref() == Some(name) && object.is_none_or(|object| object == "this");
     }
-    let Some(called) = field(node, "function", code) else { return false };
+    let Some(called) = field_text(node, "function", code) else { return false };
     let rest = ["self.", "cls.", "this.", "Self::", "this->"].iter().find_map(|prefix| called.strip_prefix(prefix));
     let owned = || Some(called.strip_prefix(owner?)?.trim_start_matches([':', '.']) == name);
     called == name || rest == Some(name) || owned() == Some(true)

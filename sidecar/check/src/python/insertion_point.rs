@@ -1,25 +1,27 @@
-//! Whether code can stand where it is to be inserted: what the parser says of the text with it, and did not say without it.
+//! Decides how much of a completion can be inserted at the cursor without adding syntax errors to Python code.
 
 use ruff_python_ast::token::TokenKind;
 use ruff_text_size::Ranged;
 
 use super::parse;
 
-/// So many lines are taken off the end of an insertion at most to make it well formed.
-const MOST_CUTS: usize = 16;
+/// Maximum number of lines trimmed from the end of a completion to make it valid.
+const MAX_TRIMMED_LINES: usize = 16;
 
-/// The length in bytes of the longest beginning of `code`, in whole lines, that can stand between `before` and `after` without
-/// making well-formed Python ill-formed; 0 if none can. Mistakes that are elsewhere in the text do not count, and neither does
-/// what is unfinished for want of what the cursor's line began: an open bracket, a block without a body.
+/// The length in bytes of the longest prefix of `code`, in whole lines, that can be inserted between `before` and `after` without
+/// adding a syntax error; 0 if there is none.
 ///
-/// A few milliseconds for a thousand lines; never panics.
+/// Existing syntax errors elsewhere in the text do not count. Neither does code that the cursor's line leaves unfinished: an open
+/// bracket, or a block without a body.
+///
+/// Takes a few milliseconds for a thousand lines; never panics.
 #[must_use]
-pub fn python_sound_beginning(code: &str, before: &str, after: &str) -> usize {
-    crate::deep::run(|| {
-        let place = Place::new(before, after);
+pub fn python_valid_prefix_len(code: &str, before: &str, after: &str) -> usize {
+    crate::big_stack::run(|| {
+        let point = InsertionPoint::new(before, after);
         let mut end = code.trim_end().len();
-        for _ in 0..MOST_CUTS {
-            if end == 0 || place.takes(&code[..end]) {
+        for _ in 0..MAX_TRIMMED_LINES {
+            if end == 0 || point.accepts(&code[..end]) {
                 return end;
             }
             end = code[..end].rfind('\n').map_or(0, |line| code[..line].trim_end().len());
@@ -29,58 +31,59 @@ pub fn python_sound_beginning(code: &str, before: &str, after: &str) -> usize {
     .unwrap_or(0)
 }
 
-/// A cursor in a text, and what is wrong with the text already.
-struct Place<'a> {
+/// A cursor in a text, with the syntax errors that the text has already.
+struct InsertionPoint<'a> {
     before: &'a str,
     after: &'a str,
-    /// Where the cursor's line begins.
-    line: usize,
-    known: Vec<Mistake>,
+    /// Byte offset of the start of the cursor's line.
+    line_start: usize,
+    existing: Vec<SyntaxIssue>,
 }
 
-/// A mistake below the cursor: how far from the end of the text, and what.
-type Mistake = (usize, String);
+/// A syntax error below the cursor: distance from the end of the text in bytes, and message.
+type SyntaxIssue = (usize, String);
 
-impl<'a> Place<'a> {
+impl<'a> InsertionPoint<'a> {
     fn new(before: &'a str, after: &'a str) -> Self {
-        let line = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let below = after.find('\n').map_or("", |newline| &after[newline + 1..]);
-        // Without the cursor's line, which is not written yet.
-        let without = format!("{}{below}", &before[..line]);
-        let known = mistakes(&without).into_iter().map(|(start, what)| (without.len() - start, what)).collect();
-        Self { before, after, line, known }
+        // The cursor's line is left out: it is still being written.
+        let text = format!("{}{below}", &before[..line_start]);
+        let existing = syntax_errors(&text).into_iter().map(|(start, message)| (text.len() - start, message)).collect();
+        Self { before, after, line_start, existing }
     }
 
-    /// Whether the text is no worse with this code in it.
-    fn takes(&self, code: &str) -> bool {
-        if self.is_sound(code, "") {
+    /// Whether inserting `code` adds no syntax error.
+    fn accepts(&self, code: &str) -> bool {
+        if self.adds_no_issue(code, "") {
             return true;
         }
         let Some(closers) = self.missing_closers(code) else { return false };
         let body = format!("\n{}    pass", self.indent());
         let opens_block = code.ends_with(':');
-        // What the user has begun and has yet to finish.
+        // What the user may still type to finish the code before the cursor.
         [closers.clone(), format!("{closers}{body}"), format!("{closers}:{body}")]
             .iter()
             .enumerate()
-            .any(|(number, rest)| (number != 1 || opens_block) && !rest.is_empty() && self.is_sound(code, rest))
+            .any(|(number, rest)| (number != 1 || opens_block) && !rest.is_empty() && self.adds_no_issue(code, rest))
     }
 
     fn indent(&self) -> &str {
-        let line = &self.before[self.line..];
+        let line = &self.before[self.line_start..];
         &line[..line.len() - line.trim_start().len()]
     }
 
-    /// Whether the text with `code`, and with `rest` to finish it, has no mistake that it did not have.
-    fn is_sound(&self, code: &str, rest: &str) -> bool {
-        let whole = [self.before, code, rest, self.after].concat();
+    /// Whether the text has no new syntax error with `code` inserted and finished by `rest`.
+    fn adds_no_issue(&self, code: &str, rest: &str) -> bool {
+        let text = [self.before, code, rest, self.after].concat();
         let end = self.before.len() + code.len() + rest.len();
-        mistakes(&whole)
-            .into_iter()
-            .all(|(start, what)| start < self.line || start >= end && self.known.contains(&(whole.len() - start, what)))
+        syntax_errors(&text).into_iter().all(|(start, message)| {
+            start < self.line_start || start >= end && self.existing.contains(&(text.len() - start, message))
+        })
     }
 
-    /// The brackets that were opened before the cursor and are open after `code`. `None` if `code` leaves one of its own open.
+    /// The closing brackets for those that were opened before the cursor and are still open after `code`. `None` if `code` itself
+    /// leaves a bracket open.
     fn missing_closers(&self, code: &str) -> Option<String> {
         let text = [self.before, code].concat();
         let mut open = Vec::new();
@@ -100,47 +103,47 @@ impl<'a> Place<'a> {
     }
 }
 
-/// Where the parser stumbles, and why.
-fn mistakes(text: &str) -> Vec<(usize, String)> {
+/// The syntax errors of a text: byte offset and message.
+fn syntax_errors(text: &str) -> Vec<(usize, String)> {
     let parsed = parse(text);
     parsed.errors().iter().map(|error| (error.range().start().to_usize(), error.error.to_string())).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::python_sound_beginning;
+    use super::python_valid_prefix_len;
 
     #[test]
-    fn the_longest_beginning_that_can_stand_is_found() {
+    fn the_longest_valid_prefix_is_found() {
         for (before, code, after, expected) in [
-            // Whole as it is.
+            // Valid as a whole.
             ("def f(", "n):\n    return n", "", "n):\n    return n"),
             ("x = ", "1 + 2", "\ny = 3\n", "1 + 2"),
             ("foo(", "a, b", ")\n", "a, b"),
             ("for x in ", "range(3):", "\n    print(x)\n", "range(3):"),
             ("try:\n", "    a()\nexcept E:\n    b()", "", "    a()\nexcept E:\n    b()"),
-            // Unfinished by the user.
+            // Unfinished code before the cursor.
             ("print(", "a, b", "", "a, b"),
             ("x = [\n    1,\n    ", "2,", "\n", "2,"),
             ("if ", "a == b:", "\n", "a == b:"),
             ("def f(", "n", "", "n"),
             ("try:\n    ", "a()", "", "a()"),
-            // Cut back to what can stand.
+            // Trimmed to a valid prefix.
             ("def f():\n    ", "a = 1\n    b = (", "\n", "a = 1"),
             ("def f():\n    ", "a = 1\n    if a:", "\n\nx = 1\n", "a = 1\n    if a:"),
             ("x = ", "1\n  y = 2", "", "1"),
-            // Nothing of it can.
+            // No valid prefix.
             ("x = ", "= 1", "", ""),
             ("x = ", "[1, 2", "\ny = 3\n", ""),
             ("x = ", "'abc", "\n", ""),
             ("foo(a", "))", "\n", ""),
             ("return ", "else:", "\n", ""),
-            // Mistakes elsewhere are not its own.
+            // Existing syntax errors elsewhere do not count.
             ("def g(:\n    pass\n\nx = ", "1", "\n", "1"),
             ("x = ", "1", "\n\ndef g(:\n    pass\n", "1"),
             ("", "", "", ""),
         ] {
-            let end = python_sound_beginning(code, before, after);
+            let end = python_valid_prefix_len(code, before, after);
             assert_eq!(&code[..end], expected, "{before:?} + {code:?} + {after:?}");
         }
     }
