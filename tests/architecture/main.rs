@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "what cannot be unwrapped has failed the test")]
 
 mod dependencies;
+mod imports;
+mod layers;
 mod prose;
 mod schemas;
 
