@@ -36,7 +36,7 @@ async fn the_same_question_is_answered_without_the_model_and_says_so() {
 async fn a_stream_from_the_cache_has_the_same_words() {
     let server = Server::start().await;
     let plain = ask(&server, json!({"user_question": "중복 제거"})).await;
-    let events = Frames::new(server.ask(&json!({"user_question": "중복 제거"})).await).rest().await;
+    let events = Frames::new(server.open_stream(&json!({"user_question": "중복 제거"})).await).rest().await;
     assert_eq!(joined(&events, "code"), plain["generated_code"].as_str().unwrap());
     assert_eq!(joined(&events, "explanation"), plain["explanation"].as_str().unwrap());
     assert_eq!(events.last().unwrap()["metadata"]["cached"], true);
@@ -87,9 +87,9 @@ async fn asking_again_for_another_answer_does_not_get_the_old_one() {
 async fn identical_questions_in_flight_share_one_generation_that_lives_as_long_as_one_listens() {
     let server = Server::start().await;
     let question = json!({"user_question": "forever"});
-    let mut first = Frames::new(server.ask(&question).await);
+    let mut first = Frames::new(server.open_stream(&question).await);
     first.next_of("code").await;
-    let mut second = Frames::new(server.ask(&question).await);
+    let mut second = Frames::new(server.open_stream(&question).await);
     assert_eq!(second.next_of("code").await["content"], "while True:", "it hears the beginning too");
     let queue = server.get("/health/detailed").await["queue"].clone();
     assert_eq!(queue["active"], 1, "the model works once");
@@ -98,9 +98,9 @@ async fn identical_questions_in_flight_share_one_generation_that_lives_as_long_a
     assert_eq!(server.get("/health/detailed").await["queue"]["active"], 1, "somebody still listens");
     assert_eq!(stats(&server).await["shared"], 1);
     drop(second);
-    server.idle().await;
+    server.wait_idle().await;
     // Nobody listens any more, so the same question begins anew.
-    let mut third = Frames::new(server.ask(&question).await);
+    let mut third = Frames::new(server.open_stream(&question).await);
     third.next_of("code").await;
     assert_eq!(stats(&server).await["misses"], 2);
 }

@@ -110,7 +110,7 @@ async fn a_newer_request_of_a_session_ends_the_older_one() {
     let ((status, old), newer) = tokio::join!(old, newer);
     assert_eq!((status, &old["finish_reason"], &old["completions"]), (200, &json!("cancelled"), &json!([])));
     assert_eq!(first(&newer), "value");
-    server.idle().await;
+    server.wait_idle().await;
 }
 
 #[tokio::test]
@@ -247,8 +247,8 @@ async fn what_was_offered_is_forgotten_with_the_cache_and_never_given_to_others(
     let server = Server::with_script(&script(true)).await;
     let body = json!({"prefix": "def fib(n):\n    return fib", "suffix": "\n"});
     let mine = complete(&server, body.clone()).await;
-    let (key, _) = server.make_key(json!({"name": "mina", "user": "mina"})).await;
-    let other = server.bare(Method::POST, PATH).header("X-API-Key", key).json(&body).send().await.unwrap();
+    let (key, _) = server.create_key(json!({"name": "mina", "user": "mina"})).await;
+    let other = server.unauthenticated(Method::POST, PATH).header("X-API-Key", key).json(&body).send().await.unwrap();
     let other: Value = other.json().await.unwrap();
     assert_ne!(mine["completions"][0]["id"], other["completions"][0]["id"]);
     let cleared = server.request(Method::DELETE, "/api/v1/cache/clear?cache_type=completion").send().await.unwrap();
@@ -291,5 +291,5 @@ async fn all_suggestions_are_asked_for_at_once() {
     };
     let ((status, old), _) = tokio::join!(waiting, newer);
     assert_eq!((status, &old["finish_reason"]), (200, &json!("cancelled")));
-    server.idle().await;
+    server.wait_idle().await;
 }

@@ -6,7 +6,7 @@ use tests::server::Server;
 
 /// The page at this address, for a browser that prefers this language. No key is sent.
 async fn page(server: &Server, path: &str, language: &str) -> Response {
-    let response = server.bare(Method::GET, path).header(ACCEPT_LANGUAGE, language).send().await.unwrap();
+    let response = server.unauthenticated(Method::GET, path).header(ACCEPT_LANGUAGE, language).send().await.unwrap();
     assert_eq!(response.status(), 200, "{path} {language}");
     response
 }
@@ -82,7 +82,7 @@ async fn the_examples_are_requests_that_are_answered() {
         let named = words.iter().position(|word| *word == "-X").map(|at| words[at + 1]);
         let method = named.unwrap_or(if body.is_some() { "POST" } else { "GET" });
         let keyed = example.contains("-H \"X-API-Key: $HAPA_KEY\"");
-        let mut request = server.bare(method.parse().unwrap(), path);
+        let mut request = server.unauthenticated(method.parse().unwrap(), path);
         if keyed {
             request = request.header("X-API-Key", &server.key);
         }
@@ -183,9 +183,10 @@ async fn a_hostile_language_is_no_language() {
 async fn the_page_is_for_this_machine_alone() {
     let server = Server::start().await;
     for path in ["/docs", "/docs/style.css"] {
-        let response = server.bare(Method::GET, path).header(HOST, "evil.example:8000").send().await.unwrap();
+        let response =
+            server.unauthenticated(Method::GET, path).header(HOST, "evil.example:8000").send().await.unwrap();
         assert_eq!(response.status(), 403, "{path}");
-        let response = server.bare(Method::POST, path).send().await.unwrap();
+        let response = server.unauthenticated(Method::POST, path).send().await.unwrap();
         assert_eq!(response.status(), 405, "{path}");
     }
 }

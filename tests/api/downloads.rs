@@ -8,14 +8,14 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sidecar::hub::Patience;
 use tests::eventually;
-use tests::hub::{FILE, ID, REPOSITORY, bytes, from, hub, hub_that_stops_halfway, model_file, redirection};
+use tests::fake_hub::{self, FILE, ID, REPOSITORY, file_response, model_file, range_start, redirect, truncating_hub};
+use tests::fake_remote::{FakeRemote, Reply};
 use tests::server::{Server, json_of};
-use tests::stranger::{Act, Stranger};
 
 /// HAPA that asks this hub, and has little patience.
-async fn asking(hub: &Stranger) -> Server {
+async fn asking(hub: &FakeRemote) -> Server {
     let address = hub.address.clone();
-    Server::with(move |config| {
+    Server::with_config(move |config| {
         config.hf_endpoint = address;
         let (silence, pause) = (Duration::from_millis(300), Duration::from_millis(5));
         config.download_patience = Patience { silence, pause, tries: 4 };
@@ -68,9 +68,9 @@ fn assert_is_whole(server: &Server) {
 #[tokio::test]
 async fn a_model_is_found_and_brought() {
     let file = model_file();
-    let hub = hub(move |_, heard| match heard.what.contains("/resolve/") {
-        true => redirection(&file, "/storage/1f?signature=x"),
-        false => Act::Say(bytes(&file, from(heard), usize::MAX)),
+    let hub = fake_hub::start(move |_, request| match request.request_line.contains("/resolve/") {
+        true => redirect(&file, "/storage/1f?signature=x"),
+        false => Reply::Send(file_response(&file, range_start(request), usize::MAX)),
     })
     .await;
     let server = asking(&hub).await;
@@ -83,7 +83,7 @@ async fn a_model_is_found_and_brought() {
         ])
     );
     let files = server.get(&format!("/api/v1/models/hub/{REPOSITORY}")).await["files"].clone();
-    let (bytes, hash) = (model_file().len(), tests::hub::sha256(&model_file()));
+    let (bytes, hash) = (model_file().len(), tests::fake_hub::sha256(&model_file()));
     assert_eq!(files, json!([{"file": FILE, "id": ID, "size_bytes": bytes, "sha256": hash}]));
 
     let (status, begun) = begin(&server).await;
@@ -94,9 +94,13 @@ async fn a_model_is_found_and_brought() {
         (&json!(bytes), &json!(bytes), &json!(hash))
     );
     assert_is_whole(&server);
-    let heard = hub.all();
-    assert!(heard[0].what.starts_with("GET /api/models?search=tiny+coder&filter=gguf&"), "{}", heard[0].what);
-    for asked in heard {
+    let request = hub.requests();
+    assert!(
+        request[0].request_line.starts_with("GET /api/models?search=tiny+coder&filter=gguf&"),
+        "{}",
+        request[0].request_line
+    );
+    for asked in request {
         assert!(asked.header("x-api-key").or(asked.header("authorization")).is_none(), "{asked:?}");
     }
     // What is there is not brought again, and what is over can be taken off the list.
@@ -111,32 +115,38 @@ async fn what_breaks_off_goes_on_where_it_was() {
     let file = model_file();
     let half = file.len() / 2;
     let say = |status: u16, more: &str| {
-        Act::Say(format!("HTTP/1.1 {status} X\r\n{more}Content-Length: 0\r\nConnection: close\r\n\r\n").into_bytes())
+        Reply::Send(format!("HTTP/1.1 {status} X\r\n{more}Content-Length: 0\r\nConnection: close\r\n\r\n").into_bytes())
     };
-    let cases: [(&str, Vec<Act>); 7] = [
-        ("the connection drops", vec![Act::Say(bytes(&file, 0, half))]),
-        ("nothing comes any more", vec![Act::Hang(bytes(&file, 0, half))]),
-        ("a link is over", vec![Act::Say(bytes(&file, 0, half)), redirection(&file, "/storage/over"), say(403, "")]),
-        ("too many have asked", vec![say(429, "Retry-After: 0\r\n"), Act::Say(bytes(&file, 0, 10))]),
+    let cases: [(&str, Vec<Reply>); 7] = [
+        ("the connection drops", vec![Reply::Send(file_response(&file, 0, half))]),
+        ("nothing comes any more", vec![Reply::Hang(file_response(&file, 0, half))]),
+        (
+            "a link is over",
+            vec![Reply::Send(file_response(&file, 0, half)), redirect(&file, "/storage/over"), say(403, "")],
+        ),
+        ("too many have asked", vec![say(429, "Retry-After: 0\r\n"), Reply::Send(file_response(&file, 0, 10))]),
         ("an error of the hub", vec![say(500, ""), say(502, ""), say(503, "")]),
-        ("it drops again and again", (1..9).map(|part| Act::Say(bytes(&file, (part - 1) * 1000, 1000))).collect()),
-        ("no answer at all", vec![Act::Hang(Vec::new()), Act::Say(Vec::new())]),
+        (
+            "it drops again and again",
+            (1..9).map(|part| Reply::Send(file_response(&file, (part - 1) * 1000, 1000))).collect(),
+        ),
+        ("no answer at all", vec![Reply::Hang(Vec::new()), Reply::Send(Vec::new())]),
     ];
-    for (what, acts) in cases {
-        let (whole, count) = (file.clone(), acts.len());
-        let hub = hub(move |number, heard| {
-            let act = acts.get(number).cloned();
-            act.unwrap_or_else(|| Act::Say(bytes(&whole, from(heard), usize::MAX)))
+    for (what, replies) in cases {
+        let (whole, count) = (file.clone(), replies.len());
+        let hub = fake_hub::start(move |number, request| {
+            let reply = replies.get(number).cloned();
+            reply.unwrap_or_else(|| Reply::Send(file_response(&whole, range_start(request), usize::MAX)))
         })
         .await;
         let server = asking(&hub).await;
         begin(&server).await;
         until(&server, "done").await;
         assert_is_whole(&server);
-        let asked = hub.all();
-        assert_eq!(asked.len(), count + 1, "{what}: each act was met once");
+        let asked = hub.requests();
+        assert_eq!(asked.len(), count + 1, "{what}: each reply was met once");
         if what != "an error of the hub" && what != "no answer at all" {
-            assert!(from(asked.last().unwrap()) > 0, "{what}: it went on, and did not begin again");
+            assert!(range_start(asked.last().unwrap()) > 0, "{what}: it went on, and did not begin again");
         }
         server.stop().await;
     }
@@ -145,34 +155,34 @@ async fn what_breaks_off_goes_on_where_it_was() {
 #[tokio::test]
 async fn what_cannot_be_had_says_why_and_what_there_is_is_kept() {
     let file = model_file();
-    let half = bytes(&file, 0, file.len() / 2);
-    let say = |status: u16| Act::respond(status, "text/html", "<script>alert(1)</script>");
+    let half = file_response(&file, 0, file.len() / 2);
+    let say = |status: u16| Reply::response(status, "text/html", "<script>alert(1)</script>");
     let huge = b"HTTP/1.1 200 X\r\nContent-Length: 1000000000000000000\r\n".to_vec();
     let hash = format!("ETag: \"{}\"\r\n\r\n", "0".repeat(64));
     let mut wrong = file.clone();
     wrong[file.len() - 7] ^= 1;
-    let wrong = [tests::hub::head(&file, 0).as_bytes(), &wrong].concat();
+    let wrong = [tests::fake_hub::response_header(&file, 0).as_bytes(), &wrong].concat();
     let cases = [
         ("missing", say(404), false),
         ("closed", say(401), false),
         ("closed", say(403), false),
         ("garbled", say(418), false),
-        ("no_hash", Act::respond(200, "application/octet-stream", "bytes"), false),
-        ("foreign", redirection(&file, "https://models.example/x.gguf"), false),
-        ("foreign", redirection(&file, "http://127.0.0.1:9/x.gguf"), false),
-        ("foreign", redirection(&file, "file:///etc/passwd"), false),
-        ("broken", redirection(&file, "/again"), false),
+        ("no_hash", Reply::response(200, "application/octet-stream", "bytes"), false),
+        ("foreign", redirect(&file, "https://models.example/x.gguf"), false),
+        ("foreign", redirect(&file, "http://127.0.0.1:9/x.gguf"), false),
+        ("foreign", redirect(&file, "file:///etc/passwd"), false),
+        ("broken", redirect(&file, "/again"), false),
         ("busy", say(429), false),
-        ("wrong", Act::Say(wrong), false),
-        ("flawed", Act::Say(bytes(&vec![7; 5000], 0, 5000)), false),
-        ("full", Act::Hang([huge, hash.into_bytes()].concat()), false),
-        ("cut_off", Act::Say(half), true),
+        ("wrong", Reply::Send(wrong), false),
+        ("flawed", Reply::Send(file_response(&vec![7; 5000], 0, 5000)), false),
+        ("full", Reply::Hang([huge, hash.into_bytes()].concat()), false),
+        ("cut_off", Reply::Send(half), true),
     ];
-    for (failure, act, keeps) in cases {
-        let hub = hub(move |_, heard| match from(heard) {
-            0 => act.clone(),
+    for (failure, reply, keeps) in cases {
+        let hub = fake_hub::start(move |_, request| match range_start(request) {
+            0 => reply.clone(),
             // It never goes on.
-            _ => Act::Say(Vec::new()),
+            _ => Reply::Send(Vec::new()),
         })
         .await;
         let server = asking(&hub).await;
@@ -193,26 +203,27 @@ async fn what_cannot_be_had_says_why_and_what_there_is_is_kept() {
 #[tokio::test]
 async fn a_byte_that_was_turned_over_on_the_way_is_noticed_and_brought_again() {
     let file = model_file();
-    let hub = hub(move |number, heard| {
-        let mut bytes = bytes(&file, from(heard), usize::MAX);
+    let hub = fake_hub::start(move |number, request| {
+        let mut bytes = file_response(&file, range_start(request), usize::MAX);
         if number == 0 {
             *bytes.last_mut().unwrap() ^= 0x40;
         }
-        Act::Say(bytes)
+        Reply::Send(bytes)
     })
     .await;
     let server = asking(&hub).await;
     begin(&server).await;
     until(&server, "done").await;
     assert_is_whole(&server);
-    assert_eq!(hub.all().iter().map(from).collect::<Vec<_>>(), [0, 0]);
+    assert_eq!(hub.requests().iter().map(range_start).collect::<Vec<_>>(), [0, 0]);
     server.stop().await;
 }
 
 #[tokio::test]
 async fn a_disk_that_fills_up_stops_it_and_it_goes_on_when_there_is_room() {
     let file = model_file();
-    let hub = hub(move |_, heard| Act::Say(bytes(&file, from(heard), usize::MAX))).await;
+    let hub =
+        fake_hub::start(move |_, request| Reply::Send(file_response(&file, range_start(request), usize::MAX))).await;
     let server = asking(&hub).await;
     // A disk without any room.
     std::fs::create_dir_all(models(&server, ".downloads")).unwrap();
@@ -231,10 +242,10 @@ async fn a_disk_that_fills_up_stops_it_and_it_goes_on_when_there_is_room() {
 #[tokio::test]
 async fn it_can_be_paused_outlives_the_process_so_and_goes_on() {
     let half = model_file().len() / 2;
-    let hub = hub_that_stops_halfway().await;
+    let hub = truncating_hub().await;
     let address = hub.address.clone();
     let patient = |address: String| move |config: &mut sidecar::config::Config| config.hf_endpoint = address;
-    let server = Server::with(patient(address.clone())).await;
+    let server = Server::with_config(patient(address.clone())).await;
     begin(&server).await;
     eventually("half of it is there", async || {
         let download = list(&server).await.remove(0);
@@ -249,14 +260,14 @@ async fn it_can_be_paused_outlives_the_process_so_and_goes_on() {
     assert_eq!((status, &paused["downloads"][0]["state"]), (200, &json!("paused")));
     assert_eq!(paused["downloads"][0]["received_bytes"], half);
 
-    let again = Server::on(server.stop().await, patient(address)).await;
+    let again = Server::start_in(server.stop().await, patient(address)).await;
     let paused = until(&again, "paused").await;
     assert_eq!((&paused["received_bytes"], &paused["total_bytes"]), (&json!(half), &json!(model_file().len())));
-    assert_eq!(hub.all().len(), 1, "it is not asked for before it may go on");
+    assert_eq!(hub.requests().len(), 1, "it is not asked for before it may go on");
     change(&again, Method::PATCH, Some(json!({"paused": false}))).await;
     until(&again, "done").await;
     assert_is_whole(&again);
-    assert_eq!(hub.all().iter().map(from).collect::<Vec<_>>(), [0, half]);
+    assert_eq!(hub.requests().iter().map(range_start).collect::<Vec<_>>(), [0, half]);
     again.stop().await;
 }
 

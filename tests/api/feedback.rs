@@ -59,7 +59,7 @@ async fn the_last_word_on_an_answer_is_its_rating_in_the_history() {
 #[tokio::test]
 async fn feedback_is_its_users_alone_and_its_bounds_are_checked() {
     let server = Server::start().await;
-    let (mina, _) = server.make_key(json!({"name": "mina", "user": "mina"})).await;
+    let (mina, _) = server.create_key(json!({"name": "mina", "user": "mina"})).await;
     let (_, kept) = server.post("/api/v1/submit-feedback", &json!({"type": "positive"})).await;
     let path = format!("/api/v1/feedback/{}", kept["feedback_id"].as_str().unwrap());
     assert_eq!(server.request_with(&mina, Method::DELETE, &path).send().await.unwrap().status(), 404);

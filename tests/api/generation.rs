@@ -38,7 +38,7 @@ async fn earlier_messages_that_were_left_out_are_told_in_the_answer() {
         let context = body["context"].clone();
         assert_eq!((&context["dropped_messages"], &context["dropped"]), (&json!(messages), &json!([words])));
         let events =
-            Frames::new(server.ask(&json!({"user_question": question, "use_cache": false})).await).rest().await;
+            Frames::new(server.open_stream(&json!({"user_question": question, "use_cache": false})).await).rest().await;
         assert_eq!(events.last().unwrap()["metadata"]["context"]["dropped_messages"], messages);
         let history = server.get("/api/v1/user/history?limit=2").await;
         for item in history["items"].as_array().unwrap() {
@@ -50,7 +50,7 @@ async fn earlier_messages_that_were_left_out_are_told_in_the_answer() {
 #[tokio::test]
 async fn a_stream_joins_to_what_the_plain_endpoint_says() {
     let server = Server::start().await;
-    let events = Frames::new(server.ask(&json!({"user_question": "중복 제거"})).await).rest().await;
+    let events = Frames::new(server.open_stream(&json!({"user_question": "중복 제거"})).await).rest().await;
     let kinds: Vec<&str> = events.iter().filter_map(|event| event["type"].as_str()).collect();
     assert_eq!((kinds.first(), kinds.last()), (Some(&"start"), Some(&"done")));
     assert_eq!(kinds.iter().filter(|kind| ["done", "error"].contains(kind)).count(), 1);
@@ -68,7 +68,7 @@ async fn a_stream_joins_to_what_the_plain_endpoint_says() {
 #[tokio::test]
 async fn pieces_go_out_as_they_are_made() {
     let server = Server::start().await;
-    let mut frames = Frames::new(server.ask(&json!({"user_question": "forever"})).await);
+    let mut frames = Frames::new(server.open_stream(&json!({"user_question": "forever"})).await);
     assert_eq!(frames.next().await.unwrap()["type"], "start");
     // The answer never ends, and its first lines are here.
     assert_eq!(frames.next_of("code").await["content"], "while True:");
@@ -94,7 +94,7 @@ async fn an_answer_that_was_cut_says_so() {
 #[tokio::test]
 async fn a_failure_in_the_middle_ends_the_stream_with_one_error() {
     let server = Server::start().await;
-    let events = Frames::new(server.ask(&json!({"user_question": "break"})).await).rest().await;
+    let events = Frames::new(server.open_stream(&json!({"user_question": "break"})).await).rest().await;
     let last = events.last().unwrap();
     assert_eq!((&last["type"], &last["metadata"]["error_code"]), (&json!("error"), &json!("INTERNAL_SERVER_ERROR")));
     assert!(last["metadata"]["error_details"]["incident_id"].as_str().unwrap().starts_with("INC-"));
@@ -106,26 +106,28 @@ async fn a_failure_in_the_middle_ends_the_stream_with_one_error() {
 #[tokio::test]
 async fn a_client_that_leaves_frees_its_place() {
     let server = Server::start().await;
-    let mut frames = Frames::new(server.ask(&json!({"user_question": "forever"})).await);
+    let mut frames = Frames::new(server.open_stream(&json!({"user_question": "forever"})).await);
     frames.next_of("code").await;
     assert_eq!(server.get("/health/detailed").await["queue"]["active"], 1);
     drop(frames);
-    server.idle().await;
+    server.wait_idle().await;
 }
 
 #[tokio::test]
 async fn a_full_queue_is_told_before_any_stream_begins() {
     let server = Server::with_script(&json!({"capacity": 2, "answers": [{"pieces": ["x"], "end": "hang"}]})).await;
     let question = json!({"user_question": "forever"});
-    let (first, second) =
-        (server.ask(&json!({"user_question": "one"})).await, server.ask(&json!({"user_question": "two"})).await);
+    let (first, second) = (
+        server.open_stream(&json!({"user_question": "one"})).await,
+        server.open_stream(&json!({"user_question": "two"})).await,
+    );
     for path in ["/api/v1/generate-code", "/api/v1/generate-code-streaming"] {
         let (status, body) = server.post(path, &question).await;
         assert_eq!((status, &body["error_details"]["reason"]), (503, &json!("overloaded")), "{path}");
     }
     drop((first, second));
-    server.idle().await;
-    Frames::new(server.ask(&question).await).next_of("explanation").await;
+    server.wait_idle().await;
+    Frames::new(server.open_stream(&question).await).next_of("explanation").await;
 }
 
 #[tokio::test]
@@ -142,22 +144,22 @@ async fn a_question_that_does_not_fit_is_a_problem_not_a_stream() {
 
 #[tokio::test]
 async fn a_model_that_says_nothing_more_is_given_up() {
-    let data = tests::process::data_with(&tests::script());
-    let server = Server::on(data, |config| config.settings.request_timeout = Some(1)).await;
-    let events = Frames::new(server.ask(&json!({"user_question": "forever"})).await).rest().await;
+    let data = tests::process::data_dir_with(&tests::script());
+    let server = Server::start_in(data, |config| config.settings.request_timeout = Some(1)).await;
+    let events = Frames::new(server.open_stream(&json!({"user_question": "forever"})).await).rest().await;
     assert_eq!(events.last().unwrap()["metadata"]["error_code"], "SERVICE_UNAVAILABLE");
-    server.idle().await;
+    server.wait_idle().await;
 }
 
 #[tokio::test]
 async fn stopping_ends_open_streams_with_an_error_and_keeps_what_was_said() {
     let server = Server::start().await;
-    let mut frames = Frames::new(server.ask(&json!({"user_question": "forever"})).await);
+    let mut frames = Frames::new(server.open_stream(&json!({"user_question": "forever"})).await);
     frames.next_of("code").await;
     let address = server.address.clone();
     let (data, events) = tokio::join!(server.stop(), frames.rest());
     assert_eq!(events.last().unwrap()["metadata"]["error_code"], "SERVICE_UNAVAILABLE", "{address}");
-    let server = Server::on(data, |_| {}).await;
+    let server = Server::start_in(data, |_| {}).await;
     let item = &server.get("/api/v1/user/history").await["items"][0];
     assert_eq!(
         (&item["finish_reason"], &item["generated_code"]),

@@ -10,7 +10,7 @@ use tests::server::{Server, json_of};
 #[tokio::test]
 async fn health_is_open_and_has_the_documented_shape() {
     let server = Server::start().await;
-    let response = server.bare(Method::GET, "/health").send().await.unwrap();
+    let response = server.unauthenticated(Method::GET, "/health").send().await.unwrap();
     assert!(response.headers().contains_key("x-request-id"));
     let (status, body) = json_of(response).await;
     assert_eq!(status, 200);
@@ -58,7 +58,7 @@ async fn a_model_that_failed_says_why() {
 #[tokio::test]
 async fn without_a_model_the_api_answers_and_says_what_to_do() {
     let data = tempfile::tempdir().unwrap();
-    let server = Server::on(data, |config| config.script = None).await;
+    let server = Server::start_in(data, |config| config.script = None).await;
     assert_eq!(server.get("/health/detailed").await["model"]["state"], "absent");
     let (status, body) = server.post("/api/v1/generate-code", &json!({"user_question": "x"})).await;
     assert_eq!((status, &body["error_details"]["reason"]), (503, &json!("model_missing")));
@@ -67,7 +67,7 @@ async fn without_a_model_the_api_answers_and_says_what_to_do() {
 
 #[tokio::test]
 async fn what_was_looked_at_is_listed_for_the_owner_in_both_languages() {
-    let server = Server::on(tests::folder(), |config| config.script = None).await;
+    let server = Server::start_in(tests::data_dir(), |config| config.script = None).await;
     let validation = server.get("/health").await["environment_validation"].clone();
     let issues = json!({"critical": 0, "errors": 1, "warnings": 0});
     assert_eq!(validation, json!({"status": "degraded", "issues": issues}));
@@ -91,9 +91,9 @@ async fn what_was_looked_at_is_listed_for_the_owner_in_both_languages() {
 #[tokio::test]
 async fn what_changes_in_the_installation_is_noticed_in_the_background() {
     use std::os::unix::fs::PermissionsExt;
-    let data = tests::process::data_with(&tests::script());
+    let data = tests::process::data_dir_with(&tests::script());
     let folder = data.path().to_owned();
-    let server = Server::on(data, |config| config.health_check_interval = Duration::from_millis(10)).await;
+    let server = Server::start_in(data, |config| config.health_check_interval = Duration::from_millis(10)).await;
     let warnings = async || server.get("/health").await["environment_validation"]["issues"]["warnings"].as_u64();
     assert_eq!(warnings().await, Some(0));
     for (mode, count) in [(0o755, 1), (0o700, 0)] {

@@ -16,7 +16,7 @@ async fn ask(server: &Server, body: Value) -> Value {
 async fn an_answer_is_in_the_history_in_the_documented_shape_and_survives_a_restart() {
     let server = Server::start().await;
     let answer = ask(&server, json!({"user_question": "중복 제거"})).await;
-    let server = Server::on(server.stop().await, |_| {}).await;
+    let server = Server::start_in(server.stop().await, |_| {}).await;
     let history = server.get("/api/v1/user/history").await;
     assert_eq!(
         (&history["status"], &history["total_count"], &history["has_more"]),
@@ -91,7 +91,7 @@ async fn a_history_is_filtered_by_what_was_thought_of_the_answers() {
 #[tokio::test]
 async fn a_stopped_answer_keeps_what_was_said() {
     let server = Server::start().await;
-    let mut frames = Frames::new(server.ask(&json!({"user_question": "forever"})).await);
+    let mut frames = Frames::new(server.open_stream(&json!({"user_question": "forever"})).await);
     frames.next_of("code").await;
     drop(frames);
     let item = eventually("the stop is recorded", async || {
@@ -107,7 +107,7 @@ async fn a_stopped_answer_keeps_what_was_said() {
 #[tokio::test]
 async fn a_question_is_in_the_history_before_it_is_answered() {
     let server = Server::start().await;
-    let mut frames = Frames::new(server.ask(&json!({"user_question": "forever"})).await);
+    let mut frames = Frames::new(server.open_stream(&json!({"user_question": "forever"})).await);
     frames.next().await;
     let item = &server.get("/api/v1/user/history").await["items"][0];
     assert_eq!((&item["question"], &item["finish_reason"]), (&json!("forever"), &Value::Null));

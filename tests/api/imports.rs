@@ -21,8 +21,8 @@ const FILE: &str = "application/octet-stream";
 
 #[tokio::test]
 async fn a_model_file_is_taken_in_checked_and_listed() {
-    let server = Server::with(|config| config.script = None).await;
-    let model = tests::hub::model_file();
+    let server = Server::with_config(|config| config.script = None).await;
+    let model = tests::fake_hub::model_file();
     let (status, body) = send(&server, "my%20model.gguf", model.clone(), FILE).await;
     assert_eq!((status, &body["id"]), (200, &Value::from("my model")), "{body}");
     let models = server.data().join("models");
@@ -39,8 +39,8 @@ async fn a_model_file_is_taken_in_checked_and_listed() {
 
 #[tokio::test]
 async fn what_is_no_model_is_refused_and_leaves_nothing() {
-    let server = Server::with(|config| config.script = None).await;
-    let good = tests::hub::model_file();
+    let server = Server::with_config(|config| config.script = None).await;
+    let good = tests::fake_hub::model_file();
     for (name, bytes, kind, expected, field) in [
         ("a.gguf", b"GGUF but not really".to_vec(), FILE, 422, "file"),
         ("b.gguf", good[..50_000].to_vec(), FILE, 422, "file"),

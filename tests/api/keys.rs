@@ -54,7 +54,7 @@ async fn a_key_does_what_it_permits_and_nothing_else() {
         ("admin", Method::GET, "/api/v1/keys"),
     ];
     for permission in ["code_generation", "code_completion", "feedback", "history", "admin"] {
-        let (key, _) = server.make_key(json!({"name": permission, "permissions": [permission]})).await;
+        let (key, _) = server.create_key(json!({"name": permission, "permissions": [permission]})).await;
         for (needed, method, path) in &routes {
             let (status, body) = ask(&server, &key, method.clone(), path, None).await;
             if permission == *needed {
@@ -70,7 +70,7 @@ async fn a_key_does_what_it_permits_and_nothing_else() {
 #[tokio::test]
 async fn a_revoked_key_opens_nothing_from_that_moment() {
     let server = Server::start().await;
-    let (key, id) = server.make_key(json!({"name": "x"})).await;
+    let (key, id) = server.create_key(json!({"name": "x"})).await;
     assert_eq!(ask(&server, &key, Method::GET, "/api/v1/user/history", None).await.0, 200);
     let path = format!("/api/v1/keys/{id}");
     assert_eq!(ask(&server, &server.key, Method::DELETE, &path, None).await.0, 200);
@@ -90,9 +90,9 @@ async fn the_installations_own_key_cannot_be_revoked_and_survives_a_restart() {
     let path = format!("/api/v1/keys/{}", own["id"].as_str().unwrap());
     let (status, body) = ask(&server, &server.key, Method::DELETE, &path, None).await;
     assert_eq!((status, &body["error_code"]), (409, &json!("CONFLICT")));
-    let (made, _) = server.make_key(json!({"name": "x"})).await;
+    let (made, _) = server.create_key(json!({"name": "x"})).await;
     let key = server.key.clone();
-    let server = Server::on(server.stop().await, |_| {}).await;
+    let server = Server::start_in(server.stop().await, |_| {}).await;
     assert_eq!(server.key, key);
     assert_eq!(ask(&server, &made, Method::GET, "/api/v1/user/history", None).await.0, 200);
     assert_eq!(server.get("/api/v1/keys").await["keys"].as_array().unwrap().len(), 2);
@@ -101,9 +101,9 @@ async fn the_installations_own_key_cannot_be_revoked_and_survives_a_restart() {
 #[tokio::test]
 async fn another_secret_makes_every_kept_hash_worthless_but_not_the_installations_own_key() {
     let server = Server::start().await;
-    let (made, _) = server.make_key(json!({"name": "x"})).await;
+    let (made, _) = server.create_key(json!({"name": "x"})).await;
     let secret = "0123456789abcdef0123456789abcdef".to_owned();
-    let server = Server::on(server.stop().await, |config| config.secret_key = Some(secret.into())).await;
+    let server = Server::start_in(server.stop().await, |config| config.secret_key = Some(secret.into())).await;
     assert_eq!(ask(&server, &made, Method::GET, "/api/v1/user/history", None).await.0, 401);
     assert_eq!(ask(&server, &server.key, Method::GET, "/api/v1/user/history", None).await.0, 200);
 }
@@ -111,7 +111,7 @@ async fn another_secret_makes_every_kept_hash_worthless_but_not_the_installation
 #[tokio::test]
 async fn no_key_makes_one_that_may_do_more_than_itself() {
     let server = Server::start().await;
-    let (admin, _) = server.make_key(json!({"name": "admin", "permissions": ["admin"], "user": "mina"})).await;
+    let (admin, _) = server.create_key(json!({"name": "admin", "permissions": ["admin"], "user": "mina"})).await;
     for (wish, status) in [
         (json!({"name": "more", "permissions": ["admin", "history"]}), 403),
         (json!({"name": "usual"}), 403),
@@ -126,8 +126,8 @@ async fn no_key_makes_one_that_may_do_more_than_itself() {
 #[tokio::test]
 async fn each_user_has_a_history_of_their_own() {
     let server = Server::start().await;
-    let (mina, _) = server.make_key(json!({"name": "a", "user": "mina"})).await;
-    let (joon, _) = server.make_key(json!({"name": "b", "user": "joon"})).await;
+    let (mina, _) = server.create_key(json!({"name": "a", "user": "mina"})).await;
+    let (joon, _) = server.create_key(json!({"name": "b", "user": "joon"})).await;
     let question = json!({"user_question": "미나의 질문"});
     let (_, answer) = ask(&server, &mina, Method::POST, "/api/v1/generate-code", Some(question)).await;
     let conversation = answer["conversation_id"].as_str().unwrap().to_owned();
@@ -150,12 +150,12 @@ async fn the_demo_key_exists_in_development_only() {
     let server = Server::start().await;
     let (status, body) = server.post("/api/v1/keys", &json!({"name": "demo", "demo": true})).await;
     assert_eq!((status, &body["error_code"]), (409, &json!("CONFLICT")), "{body}");
-    let server = Server::on(server.stop().await, |config| config.demo_key = true).await;
-    let (first, _) = server.make_key(json!({"name": "demo", "demo": true})).await;
-    let (second, _) = server.make_key(json!({"name": "demo", "demo": true})).await;
+    let server = Server::start_in(server.stop().await, |config| config.demo_key = true).await;
+    let (first, _) = server.create_key(json!({"name": "demo", "demo": true})).await;
+    let (second, _) = server.create_key(json!({"name": "demo", "demo": true})).await;
     assert_eq!(ask(&server, &first, Method::GET, "/api/v1/user/history", None).await.0, 401, "there is only one");
     assert_eq!(ask(&server, &second, Method::GET, "/api/v1/user/history", None).await.0, 200);
-    let server = Server::on(server.stop().await, |_| {}).await;
+    let server = Server::start_in(server.stop().await, |_| {}).await;
     assert_eq!(ask(&server, &second, Method::GET, "/api/v1/user/history", None).await.0, 401, "not in production");
 }
 

@@ -21,7 +21,7 @@ async fn change(server: &Server, settings: Value) {
 #[tokio::test]
 async fn a_bucket_of_the_documented_size_is_counted_down_and_refused_at_its_end() {
     let server = Server::start().await;
-    let (key, _) = server.make_key(json!({"name": "x"})).await;
+    let (key, _) = server.create_key(json!({"name": "x"})).await;
     let history = || server.request_with(&key, Method::GET, "/api/v1/user/history").send();
     let first = history().await.unwrap();
     assert_eq!(standing(&first), [100, 99, 36]);
@@ -38,7 +38,7 @@ async fn a_bucket_of_the_documented_size_is_counted_down_and_refused_at_its_end(
     let (_, body) = json_of(refused).await;
     assert_eq!(body["error_code"], "TOO_MANY_REQUESTS");
     assert!(body["error_message"].as_str().unwrap().contains("한도"), "{body}");
-    let (other, _) = server.make_key(json!({"name": "y"})).await;
+    let (other, _) = server.create_key(json!({"name": "y"})).await;
     let other = server.request_with(&other, Method::GET, "/api/v1/user/history").send().await.unwrap();
     assert_eq!(standing(&other)[1], 99, "each key has its own");
 }
@@ -46,7 +46,7 @@ async fn a_bucket_of_the_documented_size_is_counted_down_and_refused_at_its_end(
 #[tokio::test]
 async fn generation_has_half_of_it_and_counts_towards_the_whole() {
     let server = Server::start().await;
-    let (key, _) = server.make_key(json!({"name": "x"})).await;
+    let (key, _) = server.create_key(json!({"name": "x"})).await;
     let generate = || {
         let request = server.request_with(&key, Method::POST, "/api/v1/generate-code");
         request.json(&json!({"user_question": "중복 제거"})).send()
@@ -62,7 +62,7 @@ async fn generation_has_half_of_it_and_counts_towards_the_whole() {
 #[tokio::test]
 async fn completion_from_this_machine_is_not_limited_unless_the_user_wants_it() {
     let server = Server::start().await;
-    let (key, _) = server.make_key(json!({"name": "x"})).await;
+    let (key, _) = server.create_key(json!({"name": "x"})).await;
     let complete = || {
         let request = server.request_with(&key, Method::POST, "/api/v1/complete-code");
         request.json(&json!({"prefix": "def f("})).send()
@@ -92,7 +92,7 @@ async fn the_apps_own_key_is_never_limited() {
 #[tokio::test]
 async fn a_change_of_the_settings_counts_at_once() {
     let server = Server::start().await;
-    let (key, _) = server.make_key(json!({"name": "x"})).await;
+    let (key, _) = server.create_key(json!({"name": "x"})).await;
     let history = || server.request_with(&key, Method::GET, "/api/v1/user/history").send();
     change(&server, json!({"rate_limit": 1})).await;
     assert_eq!(history().await.unwrap().status(), 200);
@@ -111,7 +111,7 @@ async fn an_address_has_a_limit_over_all_its_keys() {
     change(&server, json!({"rate_limit_per_address": 3})).await;
     let mut statuses = Vec::new();
     for name in ["a", "b", "c", "d"] {
-        let (key, _) = server.make_key(json!({"name": name})).await;
+        let (key, _) = server.create_key(json!({"name": name})).await;
         let response = server.request_with(&key, Method::GET, "/api/v1/user/history").send().await.unwrap();
         statuses.push(response.status().as_u16());
     }
@@ -121,7 +121,7 @@ async fn an_address_has_a_limit_over_all_its_keys() {
 #[tokio::test]
 async fn streams_are_counted_while_they_are_open() {
     let server = Server::start().await;
-    let (key, _) = server.make_key(json!({"name": "x"})).await;
+    let (key, _) = server.create_key(json!({"name": "x"})).await;
     change(&server, json!({"rate_limit_streams": 2})).await;
     let open = || {
         let request = server.request_with(&key, Method::POST, "/api/v1/generate-code-streaming");
@@ -144,7 +144,7 @@ async fn streams_are_counted_while_they_are_open() {
 #[tokio::test]
 async fn strangers_and_the_unpermitted_are_refused_before_they_are_counted() {
     let server = Server::start().await;
-    let (key, _) = server.make_key(json!({"name": "x", "permissions": ["history"]})).await;
+    let (key, _) = server.create_key(json!({"name": "x", "permissions": ["history"]})).await;
     change(&server, json!({"rate_limit": 1})).await;
     for _ in 0..3 {
         let response = server.request_with(&key, Method::POST, "/api/v1/generate-code").body("{").send().await.unwrap();

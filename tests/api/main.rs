@@ -2,27 +2,27 @@
 
 #![allow(clippy::unwrap_used, reason = "what cannot be unwrapped has failed the test")]
 
+mod auth;
 mod cache;
-mod check;
+mod code_check;
 mod completion;
+mod conversation_branches;
 mod docs;
 mod downloads;
 mod errors;
 mod feedback;
-mod figures;
 mod generation;
-mod guard;
 mod health;
 mod history;
+mod history_storage;
 mod imports;
-mod keeping;
 mod keys;
 mod limits;
+mod metrics;
+mod observability;
 mod openai;
 mod openapi;
 mod remote;
 mod routes;
 mod security;
 mod settings;
-mod threads;
-mod watching;

@@ -120,7 +120,7 @@ async fn an_answer_ends_before_a_stop_string_and_the_model_with_it() {
             (&body["choices"][0]["finish_reason"], &body["usage"]["completion_tokens"]),
             (&json!("stop"), &json!(3))
         );
-        server.idle().await;
+        server.wait_idle().await;
     }
     let body = with(json!({"prompt": "stop here"}), &json!({"stop": "\n\nUser:", "stream": true}));
     let (chunks, done) = streamed(&server, TEXT, &body).await;
@@ -169,9 +169,9 @@ async fn what_cannot_be_done_is_said_by_field() {
 #[tokio::test]
 async fn errors_of_every_layer_have_this_tongues_shape() {
     let server = Server::with_script(&script()).await;
-    let (key, _) = server.make_key(json!({"name": "x", "permissions": ["history"]})).await;
-    let limited = server.make_key(json!({"name": "y"})).await.0;
-    let post = |key: &str| server.bare(Method::POST, CHAT).bearer_auth(key).json(&chat("x"));
+    let (key, _) = server.create_key(json!({"name": "x", "permissions": ["history"]})).await;
+    let limited = server.create_key(json!({"name": "y"})).await.0;
+    let post = |key: &str| server.unauthenticated(Method::POST, CHAT).bearer_auth(key).json(&chat("x"));
     let change = server.request(Method::PATCH, "/api/v1/settings").json(&json!({"rate_limit_generation": 1}));
     assert_eq!(change.send().await.unwrap().status(), 200);
     assert_eq!(post(&limited).send().await.unwrap().status(), 200);
@@ -227,10 +227,10 @@ async fn the_model_stops_when_the_client_goes_and_what_it_said_is_counted() {
     }
     assert_eq!(server.get("/health/detailed").await["queue"]["active"], 1);
     drop(response);
-    server.idle().await;
+    server.wait_idle().await;
     server.post(CHAT, &chat("안녕")).await;
     eventually("it is counted", async || {
-        let text = server.bare(Method::GET, "/metrics").send().await.unwrap().text().await.unwrap();
+        let text = server.unauthenticated(Method::GET, "/metrics").send().await.unwrap().text().await.unwrap();
         text.contains(r#"hapa_ai_model_requests_total{model_type="code_generation",status="success"} 1"#).then_some(())
     })
     .await;

@@ -157,11 +157,14 @@ async fn without_a_right_key_no_route_is_entered() {
     let strange = format!("hapa_{}", "0".repeat(64));
     let mut keys = Vec::new();
     for permission in ["code_generation", "code_completion", "feedback", "history", "admin"] {
-        keys.push((permission, api.server.make_key(json!({"name": permission, "permissions": [permission]})).await.0));
+        keys.push((
+            permission,
+            api.server.create_key(json!({"name": permission, "permissions": [permission]})).await.0,
+        ));
     }
     for route in api.routes.iter().filter(|route| route.permission.is_some()) {
         let what = format!("{} {}", route.method, route.path);
-        let bare = api.server.bare(route.method.clone(), &route.path).body("{").send().await.unwrap();
+        let bare = api.server.unauthenticated(route.method.clone(), &route.path).body("{").send().await.unwrap();
         assert_eq!(checked(bare, &what).await, 401, "{what}");
         assert_eq!(checked(api.send(route, &strange, None).await, &what).await, 401, "{what}");
         for (permission, key) in &keys {

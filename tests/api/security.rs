@@ -1,4 +1,4 @@
-//! What a web page, a stranger on the network and a careless client meet, with the settings as they come.
+//! What a web page, a remote on the network and a careless client meet, with the settings as they come.
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 
@@ -33,7 +33,7 @@ async fn every_answer_keeps_browsers_careful() {
     for path in ["/health", "/metrics", "/nothing", "/api/openapi.json", "/docs", "/api/v1/user/history"] {
         is_careful(&server.request(Method::GET, path).send().await.unwrap());
     }
-    let answer = server.ask(&json!({"user_question": "중복 제거"})).await;
+    let answer = server.open_stream(&json!({"user_question": "중복 제거"})).await;
     is_careful(&answer);
     let history = server.request(Method::GET, "/api/v1/user/history").send().await.unwrap();
     assert_eq!(history.headers()["cache-control"], "no-store");
@@ -41,7 +41,7 @@ async fn every_answer_keeps_browsers_careful() {
     assert_eq!(foreign.status(), 403);
     is_careful(&foreign);
 
-    let server = Server::with(|config| config.security_headers = false).await;
+    let server = Server::with_config(|config| config.security_headers = false).await;
     let response = server.request(Method::GET, "/health").send().await.unwrap();
     assert!(!response.headers().contains_key("x-frame-options"));
 }
@@ -66,7 +66,7 @@ async fn what_a_web_form_can_send_changes_nothing() {
             assert_eq!((status, &answer["error_code"]), (415, &json!("UNSUPPORTED_MEDIA_TYPE")), "{method} {path}");
         }
     }
-    let server = Server::with(|config| config.csrf_protection = false).await;
+    let server = Server::with_config(|config| config.csrf_protection = false).await;
     let request = server.request(Method::POST, "/api/v1/generate-code").header("Content-Type", "text/plain");
     assert_eq!(request.body(body).send().await.unwrap().status(), 200, "unless the user wants it so");
 }
@@ -75,7 +75,7 @@ async fn what_a_web_form_can_send_changes_nothing() {
 async fn a_page_may_reach_into_this_machine_only_from_a_trusted_origin() {
     let server = Server::start().await;
     let preflight = |origin: &'static str| {
-        let request = server.bare(Method::OPTIONS, "/api/v1/generate-code").header(ORIGIN, origin);
+        let request = server.unauthenticated(Method::OPTIONS, "/api/v1/generate-code").header(ORIGIN, origin);
         let request = request.header("Access-Control-Request-Method", "POST");
         request.header("Access-Control-Request-Private-Network", "true").send()
     };
@@ -128,12 +128,12 @@ fn network_address() -> Option<IpAddr> {
 #[tokio::test]
 async fn figures_are_open_on_this_machine_and_for_an_admin_elsewhere() {
     let server = Server::start().await;
-    assert_eq!(server.bare(Method::GET, "/metrics").send().await.unwrap().status(), 200);
+    assert_eq!(server.unauthenticated(Method::GET, "/metrics").send().await.unwrap().status(), 200);
     let Some(address) = network_address() else { return };
-    let server = Server::listening(address).await;
-    let (user, _) = server.make_key(json!({"name": "user"})).await;
+    let server = Server::with_host(address).await;
+    let (user, _) = server.create_key(json!({"name": "user"})).await;
     for (key, expected) in [(None, 401), (Some(&user), 403), (Some(&server.key), 200)] {
-        let mut request = server.bare(Method::GET, "/metrics");
+        let mut request = server.unauthenticated(Method::GET, "/metrics");
         if let Some(key) = key {
             request = request.header("X-API-Key", key);
         }
@@ -147,7 +147,7 @@ async fn what_is_open_without_a_key_names_no_model_no_path_and_no_question() {
     assert_eq!(server.post("/api/v1/generate-code", &json!({"user_question": "아무도 모를 질문"})).await.0, 200);
     let folder = server.data().to_string_lossy().into_owned();
     for path in ["/health", "/api/v1/health", "/metrics", "/docs", "/api/openapi.json"] {
-        let text = server.bare(Method::GET, path).send().await.unwrap().text().await.unwrap();
+        let text = server.unauthenticated(Method::GET, path).send().await.unwrap().text().await.unwrap();
         for secret in ["scripted", "아무도 모를", &folder, &server.key] {
             assert!(!text.contains(secret), "{path} tells `{secret}`");
         }

@@ -40,7 +40,7 @@ async fn a_change_outlives_a_restart_and_null_brings_the_default_back() {
     let patch = json!({"cache_ttl": 60, "rate_limit_completion": 500, "log_level": "debug,sqlx=warn", "unknown": 1});
     let (status, body) = send(&server, Method::PATCH, SETTINGS, &patch).await;
     assert_eq!((status, &body["settings"]["cache_ttl"]), (200, &json!(60)));
-    let server = Server::on(server.stop().await, |_| {}).await;
+    let server = Server::start_in(server.stop().await, |_| {}).await;
     let settings = server.get(SETTINGS).await["settings"].clone();
     assert_eq!(
         (&settings["cache_ttl"], &settings["rate_limit_completion"], &settings["log_level"]),
@@ -76,8 +76,8 @@ async fn a_value_out_of_bounds_is_named_and_nothing_is_changed() {
 
 #[tokio::test]
 async fn what_the_environment_decides_is_shown_so_and_cannot_be_changed() {
-    let data = tests::process::data_with(&tests::script());
-    let server = Server::on(data, |config| config.settings.cache_ttl = Some(5)).await;
+    let data = tests::process::data_dir_with(&tests::script());
+    let server = Server::start_in(data, |config| config.settings.cache_ttl = Some(5)).await;
     let body = server.get(SETTINGS).await;
     assert_eq!(
         (&body["settings"]["cache_ttl"], &body["from_environment"]),
@@ -100,7 +100,7 @@ async fn a_saved_profile_is_complete_and_outlives_a_restart() {
         json!({"pythonSkillLevel": "beginner", "preferredLanguageFeatures": [], "isOnboardingCompleted": true});
     let (status, saved) = send(&server, Method::PUT, PROFILE, &profile).await;
     assert_eq!((status, &saved["explanationStyle"]), (200, &json!("standard")));
-    let server = Server::on(server.stop().await, |_| {}).await;
+    let server = Server::start_in(server.stop().await, |_| {}).await;
     assert_eq!(server.get(PROFILE).await, saved);
 }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tests::process::{Supervised, data_with};
+use tests::process::{SidecarProcess, data_dir_with};
 use tokio::process::{Child, Command};
 
 /// Connections that ask at a time.
@@ -26,9 +26,9 @@ async fn main() {
     let packages = std::env::var_os("HAPA_BENCH_PYTHON").expect("`cargo xtask bench` names the folder with FastAPI");
     let script = json!({"answers": [{"pieces": [
         "```python\ndef remove_duplicates(lst):\n    return list(set(lst))\n```\n", "set()을 사용하여 중복을 제거합니다."]}]});
-    let data = data_with(&script);
-    let mut hapa = Supervised::start(data.path(), &[]).await;
-    let ours = Target { address: hapa.ready().await, key: hapa.key.clone() };
+    let data = data_dir_with(&script);
+    let mut hapa = SidecarProcess::start(data.path(), &[]).await;
+    let ours = Target { address: hapa.wait_ready().await, key: hapa.key.clone() };
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let _peer = peer(&packages, port, &ours.key);
     let theirs = Target { address: format!("http://127.0.0.1:{port}"), key: ours.key.clone() };

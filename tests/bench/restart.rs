@@ -14,7 +14,7 @@ mod texts;
 use std::time::Duration;
 
 use serde_json::json;
-use tests::process::Supervised;
+use tests::process::SidecarProcess;
 
 use self::server::{Server, Timing};
 use self::texts::Texts;
@@ -22,7 +22,7 @@ use self::texts::Texts;
 #[tokio::main]
 async fn main() {
     let model = std::env::var("HAPA_BENCH_MODEL").expect("`cargo xtask bench` sets HAPA_BENCH_MODEL");
-    let data = tests::folder();
+    let data = tests::data_dir();
     let texts = Texts::new();
     let long: String = (0..3).map(|part| format!("# Part {part}\n{}", texts.source(2700))).collect();
     let (hapa, mut process) = Server::hapa(data.path(), &model).await;
@@ -54,7 +54,7 @@ async fn main() {
 }
 
 /// Ends HAPA as the desktop app does.
-async fn end(process: &mut Supervised) {
+async fn end(process: &mut SidecarProcess) {
     drop(process.stdin.take());
     tokio::time::timeout(Duration::from_secs(30), process.child.wait()).await.unwrap().unwrap();
 }

@@ -33,7 +33,7 @@ async fn main() {
     let seconds = std::env::var("HAPA_BENCH_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(600);
     let length = Duration::from_secs(seconds);
     let model = std::env::var("HAPA_BENCH_MODEL").expect("`cargo xtask bench` sets HAPA_BENCH_MODEL");
-    let data = tests::folder();
+    let data = tests::data_dir();
     let (hapa, _process) = Server::hapa(data.path(), &model).await;
     let start = Instant::now();
     let (over, cancelled) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));

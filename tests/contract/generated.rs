@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::Program;
 
 /// The longest that the whole run may take.
-const PATIENCE: Duration = Duration::from_secs(600);
+const TIMEOUT: Duration = Duration::from_secs(600);
 
 #[tokio::test]
 async fn schemathesis_finds_nothing() {
@@ -26,7 +26,7 @@ async fn schemathesis_finds_nothing() {
     run.arg("--header").arg(format!("X-API-Key: {}", program.process.key));
     run.env("SCHEMATHESIS_HOOKS", folder.join("schemathesis_hooks.py"));
     run.env("PYTHONPATH", packages).current_dir(scratch.path()).stdin(Stdio::null()).kill_on_drop(true);
-    let output = timeout(PATIENCE, run.output()).await.expect("it ends in time").expect("python3 can be started");
+    let output = timeout(TIMEOUT, run.output()).await.expect("it ends in time").expect("python3 can be started");
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}");
     assert!(said.contains("generated"), "it did generate requests: {said}");

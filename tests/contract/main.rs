@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tests::process::{Supervised, data_with};
+use tests::process::{SidecarProcess, data_dir_with};
 
 /// What the model says in these tests: the documentation's own answers.
 fn script() -> Value {
@@ -37,7 +37,7 @@ fn script() -> Value {
 
 /// The real program on a data folder of its own.
 struct Program {
-    process: Supervised,
+    process: SidecarProcess,
     address: String,
     client: Client,
     _data: TempDir,
@@ -45,9 +45,9 @@ struct Program {
 
 impl Program {
     async fn start() -> Self {
-        let data = data_with(&script());
-        let mut process = Supervised::start(data.path(), &[]).await;
-        let address = process.ready().await;
+        let data = data_dir_with(&script());
+        let mut process = SidecarProcess::start(data.path(), &[]).await;
+        let address = process.wait_ready().await;
         Self { process, address, client: tests::client(), _data: data }
     }
 
@@ -80,6 +80,6 @@ impl Program {
 
     async fn stop(mut self) {
         self.process.signal(Signal::SIGTERM);
-        assert!(self.process.ended().await.success(), "it ends in order");
+        assert!(self.process.wait_exit().await.success(), "it ends in order");
     }
 }

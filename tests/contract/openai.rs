@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use reqwest::Method;
 use serde_json::json;
-use tests::{PATIENCE, eventually};
+use tests::{TIMEOUT, eventually};
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -19,7 +19,7 @@ async fn drive(mut client: Command) {
     assert_eq!(program.send(Method::PATCH, "/api/v1/settings", limit).await.0, 200);
     client.env("OPENAI_BASE_URL", format!("{}/v1", program.address)).env("OPENAI_API_KEY", &program.process.key);
     client.env("LIMITED_KEY", limited).env("NO_PROXY", "127.0.0.1").stdin(Stdio::null()).kill_on_drop(true);
-    let output = timeout(PATIENCE * 3, client.output()).await.expect("it ends in time").expect("it can be started");
+    let output = timeout(TIMEOUT * 3, client.output()).await.expect("it ends in time").expect("it can be started");
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}");
     assert!(said.contains("all is well"), "{said}");

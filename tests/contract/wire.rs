@@ -44,7 +44,7 @@ async fn chunks(program: &Program, path: &str, body: &Value, most: usize) -> Vec
             chunks.push(chunk);
         }
         let mut buffer = [0; 4096];
-        let read = timeout(tests::PATIENCE, stream.read(&mut buffer)).await.expect("it goes on").unwrap();
+        let read = timeout(tests::TIMEOUT, stream.read(&mut buffer)).await.expect("it goes on").unwrap();
         assert!(read > 0, "the connection does not break off");
         bytes.extend_from_slice(&buffer[..read]);
     }
@@ -128,7 +128,7 @@ async fn an_answer_that_did_not_wait_for_the_body_says_that_the_connection_ends(
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut bytes = Vec::new();
         while !bytes.windows(4).any(|window| window == b"\r\n\r\n") {
-            let read = timeout(tests::PATIENCE, stream.read_buf(&mut bytes)).await.expect("it answers").unwrap();
+            let read = timeout(tests::TIMEOUT, stream.read_buf(&mut bytes)).await.expect("it answers").unwrap();
             assert!(read > 0, "the connection does not break off");
         }
         let answer = String::from_utf8_lossy(&bytes).to_lowercase();

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::os::unix::process::ExitStatusExt;
 use tests::eventually;
-use tests::process::{Supervised, hapa};
+use tests::process::{SidecarProcess, hapa};
 
 use super::{model, turn};
 
@@ -25,13 +25,13 @@ fn write_aborting(path: &Path) {
     std::fs::write(path, file).unwrap();
 }
 
-async fn start(data: &Path) -> (Supervised, String) {
-    let mut process = Supervised::start_with(hapa(data, &["serve", "--supervised"])).await;
-    let address = process.ready().await;
+async fn start(data: &Path) -> (SidecarProcess, String) {
+    let mut process = SidecarProcess::start_with(hapa(data, &["serve", "--supervised"])).await;
+    let address = process.wait_ready().await;
     (process, address)
 }
 
-async fn get(process: &Supervised, address: &str, path: &str) -> Value {
+async fn get(process: &SidecarProcess, address: &str, path: &str) -> Value {
     let client = tests::client();
     let request = client.request(Method::GET, format!("{address}{path}")).header("X-API-Key", &process.key);
     request.send().await.unwrap().json().await.unwrap()
@@ -40,22 +40,22 @@ async fn get(process: &Supervised, address: &str, path: &str) -> Value {
 #[tokio::test]
 async fn a_model_that_makes_llama_cpp_abort_costs_one_restart_and_no_history() {
     let _turn = turn().await;
-    let data = tests::folder();
+    let data = tests::data_dir();
     std::fs::write(data.path().join("script.json"), tests::script().to_string()).unwrap();
     let (mut before, address) = start(data.path()).await;
     let client = tests::client();
     let question = client.post(format!("{address}/api/v1/generate-code")).header("X-API-Key", &before.key);
     assert_eq!(question.json(&json!({"user_question": "keep this"})).send().await.unwrap().status(), 200);
     drop(before.stdin.take());
-    before.ended().await;
+    before.wait_exit().await;
     std::fs::remove_file(data.path().join("script.json")).unwrap();
     let folder = data.path().join("models");
     std::fs::create_dir_all(&folder).unwrap();
     write_aborting(&folder.join("evil.gguf"));
     assert!(engine::gguf::read(&folder.join("evil.gguf")).is_ok(), "nothing about the file itself is wrong");
 
-    let mut crashing = Supervised::start_with(hapa(data.path(), &["serve", "--supervised"])).await;
-    assert_eq!(crashing.ended().await.signal(), Some(Signal::SIGABRT as i32));
+    let mut crashing = SidecarProcess::start_with(hapa(data.path(), &["serve", "--supervised"])).await;
+    assert_eq!(crashing.wait_exit().await.signal(), Some(Signal::SIGABRT as i32));
 
     let (mut after, address) = start(data.path()).await;
     let failed = eventually("the model is refused", async || {
@@ -71,7 +71,7 @@ async fn a_model_that_makes_llama_cpp_abort_costs_one_restart_and_no_history() {
     std::fs::remove_file(folder.join("evil.gguf")).unwrap();
     std::fs::copy(model(), folder.join("evil.gguf")).unwrap();
     drop(after.stdin.take());
-    after.ended().await;
+    after.wait_exit().await;
     let (_again, _) = {
         let (process, address) = start(data.path()).await;
         eventually("the other file is loaded", async || {

@@ -4,9 +4,9 @@
 
 mod crash;
 mod gguf;
+mod model_lifecycle;
 mod remote;
-mod sharing;
-mod switching;
+mod scheduling;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use engine::{Engine, Error, Event, Finish, Message, Options, Prompt, Request, Ro
 use serde_json::{Value, json};
 use tests::server::Server;
 use tests::stream::{Frames, joined};
-use tests::{PATIENCE, process};
+use tests::{TIMEOUT, process};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::timeout;
 
@@ -31,7 +31,7 @@ async fn engine() -> Engine {
 async fn loaded(options: Options) -> Engine {
     let engine = Engine::start(options);
     let mut state = engine.watch();
-    let state = timeout(PATIENCE, state.wait_for(|state| !matches!(state, State::Loading { .. }))).await;
+    let state = timeout(TIMEOUT, state.wait_for(|state| !matches!(state, State::Loading { .. }))).await;
     let state = state.expect("it loads in time").expect("the engine lives").clone();
     let State::Ready(model) = state else { panic!("{state:?}") };
     let (kind, what) = model.device.split_once(" (").expect("a device has a kind, and what it is");
@@ -56,7 +56,7 @@ impl Drop for Turn {
     /// The next one has the machine to itself, and after the last one the process can end.
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            assert!(engine::all_ended(PATIENCE), "an engine outlives its test");
+            assert!(engine::all_ended(TIMEOUT), "an engine outlives its test");
         }
     }
 }
@@ -77,7 +77,7 @@ fn chat(messages: Vec<Message>, max_tokens: u32) -> Request {
 async fn answer(engine: &Engine, request: Request) -> Result<(String, Summary), Error> {
     let mut answer = engine.submit(request)?;
     let mut text = String::new();
-    while let Some(event) = timeout(PATIENCE, answer.next()).await.expect("the model goes on") {
+    while let Some(event) = timeout(TIMEOUT, answer.next()).await.expect("the model goes on") {
         match event? {
             Event::Text { text: piece, .. } => text += &piece,
             Event::Done(summary) => return Ok((text, summary)),
@@ -207,8 +207,8 @@ async fn a_process_with_a_model_ends_at_once_also_in_the_middle_of_an_answer() {
     for question in [None, Some("Count from one to one thousand.")] {
         let mut command = process::hapa(data.path(), &["serve", "--supervised"]);
         command.env("HAPA_MODEL", model());
-        let mut hapa = process::Supervised::start_with(command).await;
-        let address = hapa.ready().await;
+        let mut hapa = process::SidecarProcess::start_with(command).await;
+        let address = hapa.wait_ready().await;
         let client = tests::client();
         tests::eventually("the model is loaded", async || {
             let health: Value = client.get(format!("{address}/health")).send().await.ok()?.json().await.ok()?;
@@ -224,7 +224,7 @@ async fn a_process_with_a_model_ends_at_once_also_in_the_middle_of_an_answer() {
             answer = Some(response);
         }
         drop(hapa.stdin.take());
-        let ended = timeout(Duration::from_secs(2), hapa.ended()).await.expect("it ends within two seconds");
+        let ended = timeout(Duration::from_secs(2), hapa.wait_exit()).await.expect("it ends within two seconds");
         assert_eq!(ended.code(), Some(0));
         drop(answer);
     }
@@ -244,7 +244,7 @@ async fn files_that_are_no_model_are_refused_with_what_helps() {
         std::fs::write(&path, bytes).unwrap();
         let engine = Engine::start(options(path));
         let mut state = engine.watch();
-        let state = timeout(PATIENCE, state.wait_for(|state| matches!(state, State::Failed { .. }))).await;
+        let state = timeout(TIMEOUT, state.wait_for(|state| matches!(state, State::Failed { .. }))).await;
         let State::Failed { message } = state.expect("it fails in time").expect("it says so").clone() else {
             unreachable!()
         };
@@ -262,7 +262,7 @@ async fn a_question_over_http_is_answered_by_the_model() {
     .await;
     let body =
         json!({"user_question": "Write a Python function that adds two numbers.", "max_tokens": 64, "temperature": 0});
-    let events = Frames::new(server.ask(&body).await).rest().await;
+    let events = Frames::new(server.open_stream(&body).await).rest().await;
     let done = &events.last().unwrap()["metadata"];
     assert_eq!(done["model_used"], model().file_stem().unwrap().to_str().unwrap());
     assert!(done["tokens_per_second"].as_f64().unwrap() > 0.0);

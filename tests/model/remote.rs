@@ -46,7 +46,7 @@ async fn a_server_of_others_answers_questions_completes_code_and_stops_when_it_i
     let _turn = turn().await;
     let (_peer, address) = peer().await;
     // No model here at all.
-    let server = Server::on(tests::folder(), |config| config.script = None).await;
+    let server = Server::start_in(tests::data_dir(), |config| config.script = None).await;
     let settings = json!({"remote_policy": "remote", "remote_endpoint": format!("{address}/v1/completions")});
     send(&server, Method::PATCH, "/api/v1/settings", settings).await;
     let question = json!({"user_question": "Write a Python function that adds two numbers.", "max_tokens": 48,
@@ -58,7 +58,7 @@ async fn a_server_of_others_answers_questions_completes_code_and_stops_when_it_i
     let tried = send(&server, Method::POST, "/api/v1/remote/try", json!({})).await;
     assert_eq!((&tried["state"], &tried["models"]), (&json!("up"), &json!(["smollm2"])));
 
-    let events = Frames::new(server.ask(&question).await).rest().await;
+    let events = Frames::new(server.open_stream(&question).await).rest().await;
     let done = &events.last().unwrap()["metadata"];
     assert_eq!((&done["model_used"], &done["backend"]), (&json!("smollm2"), &json!("remote")), "{done}");
     assert!(!(joined(&events, "code") + &joined(&events, "explanation")).is_empty());
@@ -80,9 +80,9 @@ async fn a_server_of_others_answers_questions_completes_code_and_stops_when_it_i
 
     // One who leaves frees the server for the next: it works on one request at a time.
     let long = json!({"user_question": "Count from one to one thousand.", "max_tokens": 1500, "use_cache": false});
-    let mut frames = Frames::new(server.ask(&long).await);
+    let mut frames = Frames::new(server.open_stream(&long).await);
     while frames.next().await.unwrap()["content"] == "" {}
     drop(frames);
-    let next = tokio::time::timeout(tests::PATIENCE, server.post("/api/v1/generate-code", &question)).await;
+    let next = tokio::time::timeout(tests::TIMEOUT, server.post("/api/v1/generate-code", &question)).await;
     assert_eq!(next.expect("the server was free").0, 200);
 }

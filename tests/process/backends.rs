@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use tests::process::{Supervised, hapa_at, program};
+use tests::process::{SidecarProcess, hapa_in, program};
 
 /// The program in a folder of its own, beside it the libraries that it needs and no others.
 fn installed(folder: &Path) -> PathBuf {
@@ -34,20 +34,20 @@ fn no_code_is_there_for_processors_with_amx() {
 
 #[tokio::test]
 async fn a_backend_that_cannot_be_used_is_named_in_the_log_and_done_without() {
-    let (folder, data) = (tests::folder(), tests::folder());
+    let (folder, data) = (tests::data_dir(), tests::data_dir());
     let hapa = installed(folder.path());
     let llama = folder.path().join("llama");
     fs::write(llama.join("libggml-vulkan.so"), "this was cut off in the middle").unwrap();
     // A library in order, and no backend.
     fs::copy(llama.join("libggml-base.so.0"), llama.join("libggml-cuda.so")).unwrap();
-    let mut hapa = Supervised::start_with(hapa_at(&hapa, data.path(), &["serve", "--supervised"])).await;
-    let address = hapa.ready().await;
+    let mut hapa = SidecarProcess::start_with(hapa_in(&hapa, data.path(), &["serve", "--supervised"])).await;
+    let address = hapa.wait_ready().await;
     let client = tests::client();
     let health = client.get(format!("{address}/health/detailed")).header("X-API-Key", &hapa.key);
     let health: Value = serde_json::from_str(&health.send().await.unwrap().text().await.unwrap()).unwrap();
     assert_eq!(health["devices"][0]["name"], "CPU", "{health}");
     drop(hapa.stdin.take());
-    assert_eq!(hapa.ended().await.code(), Some(0));
+    assert_eq!(hapa.wait_exit().await.code(), Some(0));
     let log = fs::read_to_string(data.path().join("logs/app.log")).unwrap();
     let said = |name: &str| log.lines().any(|line| line.contains(name) && line.contains("cannot be used"));
     assert!(said("libggml-vulkan.so") && said("libggml-cuda.so") && !said("libggml-cpu"), "{log}");

@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
-use tests::process::{Supervised, data_with, finished, hapa};
+use tests::process::{SidecarProcess, data_dir_with, hapa, run_to_end};
 use tests::{eventually, script};
 
 /// What the doctor says of a data folder in JSON, and its exit code.
 async fn doctor(data: &Path, variables: &[(&str, &str)]) -> (Value, Option<i32>) {
     let mut command = hapa(data, &["doctor", "--json"]);
     command.envs(variables.iter().copied());
-    let output = finished(command).await;
+    let output = run_to_end(command).await;
     let text = String::from_utf8(output.stdout).unwrap();
     (serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}")), output.status.code())
 }
@@ -35,11 +35,11 @@ fn says(report: &Value, id: &str, severity: &str, words: &str) {
 
 /// A data folder that HAPA has used, and that is not in use any more.
 async fn used() -> tempfile::TempDir {
-    let data = data_with(&script());
-    let mut hapa = Supervised::start(data.path(), &[]).await;
-    hapa.ready().await;
+    let data = data_dir_with(&script());
+    let mut hapa = SidecarProcess::start(data.path(), &[]).await;
+    hapa.wait_ready().await;
     drop(hapa.stdin.take());
-    assert_eq!(hapa.ended().await.code(), Some(0));
+    assert_eq!(hapa.wait_exit().await.code(), Some(0));
     data
 }
 
@@ -61,7 +61,7 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, (u64, SystemTime)> {
 async fn a_fresh_folder_without_a_model_is_told_what_is_missing() {
     let parent = tempfile::tempdir().unwrap();
     let data = parent.path().join("new");
-    let output = finished(hapa(&data, &["doctor"])).await;
+    let output = run_to_end(hapa(&data, &["doctor"])).await;
     let said = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}");
     for part in ["[error] there is no model in", "    → put a GGUF file into that folder", "\n1 error, 0 warnings\n"]
@@ -70,7 +70,7 @@ async fn a_fresh_folder_without_a_model_is_told_what_is_missing() {
     }
     let mut korean = hapa(&data, &["doctor"]);
     korean.env("LC_ALL", "ko_KR.UTF-8");
-    let said = String::from_utf8(finished(korean).await.stdout).unwrap();
+    let said = String::from_utf8(run_to_end(korean).await.stdout).unwrap();
     for part in ["[오류] ", "모델이 없습니다", "    → GGUF 파일을", "\n오류 1개, 경고 0개\n"] {
         assert!(said.contains(part), "{part} in {said}");
     }
@@ -89,13 +89,13 @@ async fn an_installation_that_works_is_well_and_is_left_as_it_is() {
     }
     says(&report, "database", "ok", "is in order");
     assert_eq!(files(data.path()), before);
-    let said = String::from_utf8(finished(hapa(data.path(), &["doctor"])).await.stdout).unwrap();
+    let said = String::from_utf8(run_to_end(hapa(data.path(), &["doctor"])).await.stdout).unwrap();
     assert!(said.ends_with("\nAll is well.\n"), "{said}");
 }
 
 #[tokio::test]
 async fn the_counts_are_those_of_the_findings() {
-    let data = data_with(&script());
+    let data = data_dir_with(&script());
     fs::set_permissions(data.path(), Permissions::from_mode(0o755)).unwrap();
     fs::write(data.path().join("hapa.db"), "this is no database, and it is long enough to be looked at").unwrap();
     let variables = [
@@ -141,11 +141,11 @@ async fn a_damaged_database_is_found() {
     fs::write(&path, "hello").unwrap();
     says(&doctor(data.path(), &[]).await.0, "database", "critical", "is damaged: file is not a database");
     // The next start keeps it aside, which is told until somebody has looked.
-    let mut hapa = Supervised::start(data.path(), &[]).await;
-    let address = hapa.ready().await;
+    let mut hapa = SidecarProcess::start(data.path(), &[]).await;
+    let address = hapa.wait_ready().await;
     assert_eq!(health(&address).await["environment_validation"]["issues"]["warnings"], 1);
     drop(hapa.stdin.take());
-    hapa.ended().await;
+    hapa.wait_exit().await;
     let report = doctor(data.path(), &[]).await.0;
     says(&report, "database", "ok", "is in order");
     says(&report, "set_aside", "warning", "it is kept as `hapa.db.corrupt-");
@@ -174,7 +174,7 @@ async fn a_model_file_is_looked_into() {
 
 #[tokio::test]
 async fn a_port_that_a_stranger_has_is_found() {
-    let data = data_with(&script());
+    let data = data_dir_with(&script());
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let (report, code) = doctor(data.path(), &[("PORT", &port)]).await;
@@ -186,13 +186,13 @@ async fn a_port_that_a_stranger_has_is_found() {
 
 #[tokio::test]
 async fn a_running_hapa_counts_the_same_and_goes_on() {
-    let data = data_with(&script());
+    let data = data_dir_with(&script());
     fs::set_permissions(data.path(), Permissions::from_mode(0o750)).unwrap();
     let variables = [("RATE_LIMT_ENABLED", "false")];
     let mut command = hapa(data.path(), &["serve", "--supervised"]);
     command.envs(variables);
-    let mut serving = Supervised::start_with(command).await;
-    let address = serving.ready().await;
+    let mut serving = SidecarProcess::start_with(command).await;
+    let address = serving.wait_ready().await;
     let health = health(&address).await;
     let (report, code) = doctor(data.path(), &variables).await;
     assert_eq!(report["issues"], json!({"critical": 0, "errors": 0, "warnings": 2}), "{report:#}");
@@ -205,10 +205,10 @@ async fn a_running_hapa_counts_the_same_and_goes_on() {
     let port = address.rsplit(':').next().unwrap();
     says(&report, "port", "ok", &format!("is on port {port}"));
     says(&report, "database", "ok", "is in order");
-    let status = finished(hapa(data.path(), &["status"])).await;
+    let status = run_to_end(hapa(data.path(), &["status"])).await;
     assert_eq!(status.status.code(), Some(0), "it still runs, and still holds its folder");
     drop(serving.stdin.take());
-    assert_eq!(serving.ended().await.code(), Some(0));
+    assert_eq!(serving.wait_exit().await.code(), Some(0));
 }
 
 #[tokio::test]
@@ -218,8 +218,8 @@ async fn a_model_that_turns_out_bad_is_counted_without_being_asked() {
     fs::write(&model, "GGUF, and then nothing that makes sense").unwrap();
     let mut command = hapa(data.path(), &["serve", "--supervised"]);
     command.env("HAPA_MODEL", &model).env("HEALTH_CHECK_INTERVAL", "3600");
-    let mut serving = Supervised::start_with(command).await;
-    let address = serving.ready().await;
+    let mut serving = SidecarProcess::start_with(command).await;
+    let address = serving.wait_ready().await;
     eventually("the engine's word is counted", async || {
         let health = health(&address).await;
         (health["environment_validation"]["issues"]["errors"] == 1).then_some(())

@@ -3,23 +3,23 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use tests::process::{Supervised, data_with, finished, hapa};
+use tests::process::{SidecarProcess, data_dir_with, hapa, run_to_end};
 use tests::script;
 
 async fn keys(data: &Path, arguments: &[&str]) -> (Value, String, Option<i32>) {
-    let output = finished(hapa(data, &[&["keys", "--json"], arguments].concat())).await;
+    let output = run_to_end(hapa(data, &[&["keys", "--json"], arguments].concat())).await;
     let said = String::from_utf8(output.stderr).unwrap();
     (serde_json::from_slice(&output.stdout).unwrap_or_default(), said, output.status.code())
 }
 
 #[tokio::test]
 async fn keys_are_made_listed_and_revoked_whether_hapa_runs_or_not() {
-    let data = data_with(&script());
+    let data = data_dir_with(&script());
     let (made, said, code) = keys(data.path(), &["create", "before", "--permissions", "history"]).await;
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(made["permissions"], json!(["history"]));
-    let mut serving = Supervised::start(data.path(), &[]).await;
-    let address = serving.ready().await;
+    let mut serving = SidecarProcess::start(data.path(), &[]).await;
+    let address = serving.wait_ready().await;
     let client = tests::client();
     let history = |key: &Value| {
         let request = client.get(format!("{address}/api/v1/user/history"));
@@ -40,25 +40,25 @@ async fn keys_are_made_listed_and_revoked_whether_hapa_runs_or_not() {
 
 #[tokio::test]
 async fn people_see_the_key_once_and_a_list_without_it() {
-    let data = data_with(&script());
-    let output = finished(hapa(data.path(), &["keys", "create", "VS Code"])).await;
+    let data = data_dir_with(&script());
+    let output = run_to_end(hapa(data.path(), &["keys", "create", "VS Code"])).await;
     let said = String::from_utf8(output.stdout).unwrap();
     let key = said.lines().next().unwrap();
     assert!(key.starts_with("hapa_") && key.len() == 69 && said.contains("never again"), "{said}");
-    let listed = finished(hapa(data.path(), &["keys", "list"])).await;
+    let listed = run_to_end(hapa(data.path(), &["keys", "list"])).await;
     let listed = String::from_utf8(listed.stdout).unwrap();
     assert!(listed.contains("VS Code") && listed.contains(&key[..11]) && !listed.contains(key), "{listed}");
 }
 
 #[tokio::test]
 async fn the_demo_key_is_for_development() {
-    let data = data_with(&script());
+    let data = data_dir_with(&script());
     let (_, said, code) = keys(data.path(), &["demo"]).await;
     assert!(said.contains("ENVIRONMENT=development"), "{said}");
     assert_eq!(code, Some(2));
     let mut command = hapa(data.path(), &["keys", "--json", "demo"]);
     command.env("ENVIRONMENT", "development");
-    let output = finished(command).await;
+    let output = run_to_end(command).await;
     let made: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&made["kind"], &made["permissions"].as_array().unwrap().len()), (&json!("demo"), &4));
 }
@@ -72,7 +72,7 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
 #[tokio::test]
 async fn no_secret_is_where_it_should_not_be() {
     let (secret, remote) = ("canary-secret-0123456789abcdef-canary", "sk-canary-remote-key");
-    let data = data_with(&script());
+    let data = data_dir_with(&script());
     let with = |arguments: &[&str]| {
         let mut command = hapa(data.path(), arguments);
         command
@@ -82,10 +82,10 @@ async fn no_secret_is_where_it_should_not_be() {
             .env("DEBUG", "true");
         command
     };
-    let mut serving = Supervised::start_with(with(&["serve", "--supervised"])).await;
-    let address = serving.ready().await;
+    let mut serving = SidecarProcess::start_with(with(&["serve", "--supervised"])).await;
+    let address = serving.wait_ready().await;
     let client = tests::client();
-    let made = finished(with(&["keys", "create", "--json", "canary"])).await;
+    let made = run_to_end(with(&["keys", "create", "--json", "canary"])).await;
     let made: Value = serde_json::from_slice(&made.stdout).unwrap();
     let key = made["key"].as_str().unwrap().to_owned();
     let mut answers = String::new();
@@ -111,7 +111,7 @@ async fn no_secret_is_where_it_should_not_be() {
     // A key sent the wrong way is a secret too.
     client.get(format!("{address}/api/v1/user/history?api_key={key}")).send().await.unwrap();
     serving.stdin = None;
-    serving.ended().await;
+    serving.wait_exit().await;
     answers += &serving.stderr().await;
     for canary in [secret, remote, &key, &serving.key] {
         assert!(!answers.contains(canary), "{canary}");

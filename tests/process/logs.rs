@@ -5,42 +5,42 @@ use std::path::{Path, PathBuf};
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
-use tests::process::{Supervised, data_with, finished, hapa};
+use tests::process::{SidecarProcess, data_dir_with, hapa, run_to_end};
 use tests::{eventually, script};
 
-fn request(hapa: &Supervised, method: Method, url: &str) -> RequestBuilder {
+fn request(hapa: &SidecarProcess, method: Method, url: &str) -> RequestBuilder {
     let client = tests::client();
     client.request(method, url).header("X-API-Key", &hapa.key)
 }
 
-async fn ask(hapa: &Supervised, address: &str, question: &str, id: &str) {
+async fn ask(hapa: &SidecarProcess, address: &str, question: &str, id: &str) {
     let request = request(hapa, Method::POST, &format!("{address}/api/v1/generate-code-streaming"));
     let request = request.header("X-Request-ID", id).json(&json!({ "user_question": question }));
     request.send().await.unwrap().text().await.unwrap();
 }
 
-async fn set_level(hapa: &Supervised, address: &str, level: &Value) {
+async fn set_level(hapa: &SidecarProcess, address: &str, level: &Value) {
     let patch =
         request(hapa, Method::PATCH, &format!("{address}/api/v1/settings")).json(&json!({ "log_level": level }));
     assert_eq!(patch.send().await.unwrap().status(), 200);
 }
 
-async fn health(hapa: &Supervised, address: &str) {
+async fn health(hapa: &SidecarProcess, address: &str) {
     request(hapa, Method::GET, &format!("{address}/health")).send().await.unwrap();
 }
 
 /// HAPA on `data` with these variables, told to log.
-async fn serving(data: &Path, variables: &[(&str, &str)]) -> (Supervised, String) {
+async fn serving(data: &Path, variables: &[(&str, &str)]) -> (SidecarProcess, String) {
     let mut command = hapa(data, &["serve", "--supervised"]);
     command.envs(variables.iter().copied());
-    let mut hapa = Supervised::start_with(command).await;
-    let address = hapa.ready().await;
+    let mut hapa = SidecarProcess::start_with(command).await;
+    let address = hapa.wait_ready().await;
     (hapa, address)
 }
 
-async fn end(mut hapa: Supervised) {
+async fn end(mut hapa: SidecarProcess) {
     drop(hapa.stdin.take());
-    assert_eq!(hapa.ended().await.code(), Some(0));
+    assert_eq!(hapa.wait_exit().await.code(), Some(0));
 }
 
 /// The files of the log.
@@ -72,7 +72,7 @@ fn has(lines: &[Value], level: &str, message: &str) -> bool {
 
 #[tokio::test]
 async fn each_line_is_an_object_and_a_requests_lines_carry_its_id() {
-    let data = data_with(&script());
+    let data = data_dir_with(&script());
     let (hapa, address) = serving(data.path(), &[("LOG_LEVEL", "debug")]).await;
     ask(&hapa, &address, "중복 제거", "request-of-a-good-answer").await;
     ask(&hapa, &address, "break", "request-that-fails").await;
@@ -89,7 +89,7 @@ async fn each_line_is_an_object_and_a_requests_lines_carry_its_id() {
 
 #[tokio::test]
 async fn an_error_carries_the_id_of_its_request_also_where_nothing_else_is_logged() {
-    let data = data_with(&script());
+    let data = data_dir_with(&script());
     let (hapa, address) = serving(data.path(), &[("LOG_LEVEL", "error")]).await;
     ask(&hapa, &address, "break", "request-that-fails").await;
     end(hapa).await;
@@ -100,7 +100,7 @@ async fn an_error_carries_the_id_of_its_request_also_where_nothing_else_is_logge
 
 #[tokio::test]
 async fn a_change_of_the_level_counts_at_once_and_after_a_restart() {
-    let data = data_with(&script());
+    let data = data_dir_with(&script());
     let (hapa, address) = serving(data.path(), &[]).await;
     health(&hapa, &address).await;
     assert!(!has(&log(data.path()), "DEBUG", ""));
@@ -127,7 +127,7 @@ async fn a_change_of_the_level_counts_at_once_and_after_a_restart() {
 
 #[tokio::test]
 async fn debug_logs_more_unless_a_level_was_chosen() {
-    let data = data_with(&script());
+    let data = data_dir_with(&script());
     for (variables, more) in
         [(&[("DEBUG", "true")][..], true), (&[("DEBUG", "true"), ("LOG_LEVEL", "info")], false), (&[], false)]
     {
@@ -142,7 +142,7 @@ async fn debug_logs_more_unless_a_level_was_chosen() {
 #[tokio::test]
 async fn a_full_file_makes_room_for_a_new_one_and_five_old_ones_are_kept() {
     use std::os::unix::fs::PermissionsExt;
-    let data = data_with(&script());
+    let data = data_dir_with(&script());
     let (hapa, address) = serving(data.path(), &[("LOG_MAX_SIZE", "1KB"), ("LOG_LEVEL", "info,sidecar=debug")]).await;
     // Somebody tidies up while HAPA runs.
     eventually("an old file is there", async || {
@@ -171,7 +171,7 @@ async fn a_full_file_makes_room_for_a_new_one_and_five_old_ones_are_kept() {
 
 #[tokio::test]
 async fn without_rotation_there_is_one_file() {
-    let data = data_with(&script());
+    let data = data_dir_with(&script());
     let variables = [("LOG_MAX_SIZE", "1KB"), ("LOG_FILE_ROTATION", "false"), ("LOG_LEVEL", "info,sidecar=debug")];
     let (hapa, address) = serving(data.path(), &variables).await;
     for _ in 0..30 {
@@ -184,7 +184,7 @@ async fn without_rotation_there_is_one_file() {
 
 #[tokio::test]
 async fn a_misspelt_variable_is_named() {
-    let data = data_with(&script());
+    let data = data_dir_with(&script());
     let (hapa, _) = serving(data.path(), &[("RATE_LIMT_ENABLED", "false")]).await;
     end(hapa).await;
     let named = "RATE_LIMT_ENABLED is not a variable of HAPA; did you mean RATE_LIMIT_ENABLED?";
@@ -193,10 +193,10 @@ async fn a_misspelt_variable_is_named() {
 
 #[tokio::test]
 async fn a_size_that_cannot_be_used_ends_it_with_its_name() {
-    let data = data_with(&script());
+    let data = data_dir_with(&script());
     let mut command = hapa(data.path(), &["serve"]);
     command.env("LOG_MAX_SIZE", "lots").env("MAX_WORKERS", "none");
-    let output = finished(command).await;
+    let output = run_to_end(command).await;
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(78));
     assert!(said.contains("LOG_MAX_SIZE is `lots`") && said.contains("MAX_WORKERS is `none`"), "{said}");
@@ -204,7 +204,7 @@ async fn a_size_that_cannot_be_used_ends_it_with_its_name() {
 
 #[tokio::test]
 async fn no_key_and_no_question_is_in_any_file_of_the_log() {
-    let data = data_with(&script());
+    let data = data_dir_with(&script());
     let (hapa, address) = serving(data.path(), &[("LOG_LEVEL", "trace"), ("LOG_MAX_SIZE", "10KB")]).await;
     ask(&hapa, &address, "중복 제거 카나리아", "first").await;
     let wrong = format!("hapa_{}", "7".repeat(64));
@@ -221,8 +221,8 @@ async fn no_key_and_no_question_is_in_any_file_of_the_log() {
     }
 }
 
-async fn ended_with(mut hapa: Supervised) -> String {
+async fn ended_with(mut hapa: SidecarProcess) -> String {
     drop(hapa.stdin.take());
-    hapa.ended().await;
+    hapa.wait_exit().await;
     hapa.stderr().await
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tests::process::{Supervised, hapa, program};
+use tests::process::{SidecarProcess, hapa, program};
 use tokio::sync::{Mutex, MutexGuard};
 
 /// The longest that a model takes to load. Mesa compiles for the processor what a GPU's driver compiles for the GPU.
@@ -30,7 +30,7 @@ enum Device {
 
 /// A running HAPA with the small model.
 struct House {
-    hapa: Supervised,
+    hapa: SidecarProcess,
     address: String,
     data: tempfile::TempDir,
 }
@@ -41,7 +41,7 @@ impl House {
         assert!(backend.is_file(), "`cargo xtask vulkan` puts `{}` there", backend.display());
         let model =
             std::env::var_os("HAPA_TEST_MODEL").expect("`cargo xtask vulkan` names the model file in HAPA_TEST_MODEL");
-        let data = tests::folder();
+        let data = tests::data_dir();
         let mut command = hapa(data.path(), &["serve", "--supervised"]);
         // The name of today, and that of older loaders.
         command.env("VK_DRIVER_FILES", driver("lvp_icd")).env("VK_ICD_FILENAMES", driver("lvp_icd"));
@@ -51,8 +51,8 @@ impl House {
         if device == Device::Shown {
             command.env("GGML_VK_VISIBLE_DEVICES", "0");
         }
-        let mut hapa = Supervised::start_with(command).await;
-        let address = hapa.ready().await;
+        let mut hapa = SidecarProcess::start_with(command).await;
+        let address = hapa.wait_ready().await;
         Self { hapa, address, data }
     }
 
@@ -89,7 +89,7 @@ impl House {
     /// Ends it, and tells what it logged.
     async fn log(mut self) -> String {
         drop(self.hapa.stdin.take());
-        assert_eq!(self.hapa.ended().await.code(), Some(0));
+        assert_eq!(self.hapa.wait_exit().await.code(), Some(0));
         std::fs::read_to_string(Path::new(self.data.path()).join("logs/app.log")).unwrap()
     }
 }

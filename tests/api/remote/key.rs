@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sidecar::config::Secret;
+use tests::fake_remote::{FakeRemote, Reply};
 use tests::server::{Server, json_of};
-use tests::stranger::{Act, Stranger};
 
 use super::{QUESTION, ask, change, failure, hapa};
 
@@ -25,19 +25,19 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 #[tokio::test]
 async fn the_key_goes_to_its_server_and_nowhere_else() {
-    let stranger = Stranger::start(|_, heard| match heard.body["messages"][1]["content"].as_str() {
-        Some("repeat") => Act::answer(&["원격"]),
+    let remote = FakeRemote::start(|_, request| match request.body["messages"][1]["content"].as_str() {
+        Some("repeat") => Reply::answer(&["원격"]),
         // What a server says about a key that it does not like.
-        _ => Act::respond(401, "application/json", &json!({"error": {"message": CANARY}}).to_string()),
+        _ => Reply::response(401, "application/json", &json!({"error": {"message": CANARY}}).to_string()),
     })
     .await;
-    let server = hapa(&tests::script(), "remote", &stranger.address).await;
+    let server = hapa(&tests::script(), "remote", &remote.address).await;
     assert_eq!(server.get("/api/v1/remote").await["key"], Value::Null);
     let (status, saved) = save(&server, CANARY).await;
     assert_eq!((status, &saved["key"]), (200, &json!("file")));
     assert_eq!(ask(&server, "repeat").await["backend"], "remote");
     let bearer = format!("Bearer {CANARY}");
-    assert_eq!(stranger.asked()[0].header("authorization"), Some(&*bearer));
+    assert_eq!(remote.posts()[0].header("authorization"), Some(&*bearer));
     let (status, refused) = server.post(QUESTION, &json!({"user_question": "refuse"})).await;
     assert_eq!((status, failure(&refused)), (502, "key_refused"));
     let mut answers = format!("{saved}{refused}");
@@ -65,29 +65,29 @@ async fn the_key_goes_to_its_server_and_nowhere_else() {
         assert_eq!(own.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     }
     // Another server is not sent it, whoever names it; the one that it is for is.
-    let other = Stranger::saying(&["다른 원격"]).await;
+    let other = FakeRemote::replying(&["다른 원격"]).await;
     change(&server, json!({"remote_endpoint": other.address})).await;
     ask(&server, "repeat").await;
-    assert!(other.all().iter().all(|heard| heard.header("authorization").is_none()), "{:?}", other.all());
+    assert!(other.requests().iter().all(|request| request.header("authorization").is_none()), "{:?}", other.requests());
     assert_eq!(server.get("/api/v1/remote").await["key"], Value::Null);
-    let server = Server::on(server.stop().await, |_| {}).await;
-    change(&server, json!({"remote_endpoint": format!("{}/v1", stranger.address)})).await;
+    let server = Server::start_in(server.stop().await, |_| {}).await;
+    change(&server, json!({"remote_endpoint": format!("{}/v1", remote.address)})).await;
     assert_eq!(server.get("/api/v1/remote").await["key"], "file", "it outlives a restart");
     let removed = server.request(Method::DELETE, "/api/v1/remote/key").send().await.unwrap();
     assert_eq!(json_of(removed).await.1["key"], Value::Null);
     assert!(!own.exists());
     server.post(QUESTION, &json!({"user_question": "refuse", "use_cache": false})).await;
-    assert_eq!(stranger.all().last().unwrap().header("authorization"), None);
+    assert_eq!(remote.requests().last().unwrap().header("authorization"), None);
 }
 
 #[tokio::test]
 async fn a_key_of_the_environment_counts_and_cannot_be_changed() {
-    let stranger = Stranger::saying(&["원격"]).await;
-    let data = tests::process::data_with(&tests::script());
-    let server = Server::on(data, |config| config.remote_key = Some(Secret::from(CANARY.to_owned()))).await;
-    super::turn(&server, "remote", &stranger.address).await;
+    let remote = FakeRemote::replying(&["원격"]).await;
+    let data = tests::process::data_dir_with(&tests::script());
+    let server = Server::start_in(data, |config| config.remote_key = Some(Secret::from(CANARY.to_owned()))).await;
+    super::turn(&server, "remote", &remote.address).await;
     ask(&server, "질문").await;
-    assert_eq!(stranger.asked()[0].header("authorization"), Some(&*format!("Bearer {CANARY}")));
+    assert_eq!(remote.posts()[0].header("authorization"), Some(&*format!("Bearer {CANARY}")));
     assert_eq!(server.get("/api/v1/remote").await["key"], "environment");
     let (status, body) = save(&server, "another").await;
     assert_eq!(status, 409, "{body}");

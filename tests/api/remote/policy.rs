@@ -6,8 +6,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sidecar::remote::address::Endpoint;
 use tests::eventually;
+use tests::fake_remote::{FakeRemote, Reply};
 use tests::server::Server;
-use tests::stranger::{Act, Stranger};
 use tests::stream::{Frames, joined};
 
 use super::{CHAT, QUESTION, ask, change, failure, hapa, turn};
@@ -25,7 +25,7 @@ async fn second() -> Server {
 
 /// HAPA without any model, which asks the second one.
 async fn first(policy: &str, second: &Server) -> Server {
-    let server = Server::on(tests::folder(), |config| config.script = None).await;
+    let server = Server::start_in(tests::data_dir(), |config| config.script = None).await;
     turn(&server, policy, &second.address).await;
     let key = server.request(Method::PUT, "/api/v1/remote/key").json(&json!({"key": second.key}));
     assert_eq!(key.send().await.unwrap().status(), 200);
@@ -45,7 +45,7 @@ async fn a_second_hapa_answers_everything_and_every_answer_names_it() {
         assert_eq!(body["token_usage"]["completion_tokens"], 5);
         assert!(body["token_usage"]["prompt_tokens"].as_u64().unwrap() > 5, "{body}");
         assert_eq!(body["context"]["limit"], Value::Null);
-        let events = Frames::new(server.ask(&json!({"user_question": "다른 질문"})).await).rest().await;
+        let events = Frames::new(server.open_stream(&json!({"user_question": "다른 질문"})).await).rest().await;
         assert_eq!(joined(&events, "code"), "x = 2");
         let (start, done) = (&events[0]["metadata"], &events.last().unwrap()["metadata"]);
         assert_eq!((named(start), named(done)), (voice.clone(), voice.clone()));
@@ -76,10 +76,10 @@ async fn a_second_hapa_answers_everything_and_every_answer_names_it() {
 
 #[tokio::test]
 async fn nothing_is_sent_until_the_user_turns_it_on_whatever_the_environment_names() {
-    let stranger = Stranger::saying(&["원격"]).await;
-    let address = stranger.address.clone();
-    let data = tests::process::data_with(&tests::script());
-    let server = Server::on(data, |config| {
+    let remote = FakeRemote::replying(&["원격"]).await;
+    let address = remote.address.clone();
+    let data = tests::process::data_dir_with(&tests::script());
+    let server = Server::start_in(data, |config| {
         config.settings.remote_endpoint = Some(Some(Endpoint(address)));
         config.health_check_interval = Duration::from_millis(5);
     })
@@ -89,18 +89,18 @@ async fn nothing_is_sent_until_the_user_turns_it_on_whatever_the_environment_nam
     assert_eq!(body["backend"], "local");
     let remote = server.get("/api/v1/remote").await;
     assert_eq!((&remote["policy"], &remote["state"]), (&json!("local_only"), &json!("off")));
-    assert_eq!(stranger.all().len(), 0, "{:?}", stranger.all());
+    assert_eq!(remote.requests().len(), 0, "{:?}", remote.requests());
     let settings = change(&server, json!({"remote_policy": "remote"})).await;
     assert_eq!(settings["from_environment"]["remote_endpoint"], "AI_MODEL_ENDPOINT");
     assert_eq!(ask(&server, "words").await["backend"], "remote");
     change(&server, json!({"remote_policy": null})).await;
     assert_eq!(ask(&server, "words").await["backend"], "local");
-    assert_eq!(stranger.asked().len(), 1);
+    assert_eq!(remote.posts().len(), 1);
 }
 
 #[tokio::test]
 async fn local_then_remote_asks_elsewhere_only_where_the_model_here_cannot() {
-    let stranger = Stranger::saying(&["원격"]).await;
+    let remote = FakeRemote::replying(&["원격"]).await;
     let said = |pieces: Value, end: &str| json!({"fills": true, "answers": [{"pieces": pieces, "end": end}]});
     for (name, script, asked) in [
         ("well", said(json!(["여기"]), "stop"), false),
@@ -108,42 +108,42 @@ async fn local_then_remote_asks_elsewhere_only_where_the_model_here_cannot() {
         ("breaks before its first word", said(json!([]), "fail"), true),
         ("says nothing", said(json!([]), "stop"), false),
     ] {
-        let server = hapa(&script, "local_then_remote", &stranger.address).await;
-        let before = stranger.asked().len();
+        let server = hapa(&script, "local_then_remote", &remote.address).await;
+        let before = remote.posts().len();
         let body = ask(&server, "질문").await;
         let backend = if asked { "remote" } else { "local" };
         assert_eq!(body["backend"], backend, "{name}: {body}");
-        let events = Frames::new(server.ask(&json!({"user_question": "다른 질문"})).await).rest().await;
+        let events = Frames::new(server.open_stream(&json!({"user_question": "다른 질문"})).await).rest().await;
         assert_eq!(events[0]["metadata"]["backend"], backend, "{name}");
         assert_eq!(events.last().unwrap()["metadata"]["backend"], backend, "{name}");
         let (_, body) = server.post("/api/v1/complete-code", &json!({"prefix": "x = "})).await;
         assert_eq!(body["backend"], backend, "{name}: {body}");
         let (_, body) = server.post(CHAT, &json!({"messages": [{"role": "user", "content": "질문"}]})).await;
         assert_eq!(body["backend"], backend, "{name}: {body}");
-        assert_eq!(stranger.asked().len() - before, if asked { 4 } else { 0 }, "{name}");
+        assert_eq!(remote.posts().len() - before, if asked { 4 } else { 0 }, "{name}");
     }
 }
 
 #[tokio::test]
 async fn a_full_queue_here_is_a_reason_to_ask_elsewhere() {
-    let stranger = Stranger::saying(&["원격"]).await;
+    let remote = FakeRemote::replying(&["원격"]).await;
     let script = json!({"capacity": 1, "answers": [{"pieces": ["여기"], "end": "hang"}]});
-    let server = hapa(&script, "local_then_remote", &stranger.address).await;
-    let mut running = Frames::new(server.ask(&json!({"user_question": "forever"})).await);
+    let server = hapa(&script, "local_then_remote", &remote.address).await;
+    let mut running = Frames::new(server.open_stream(&json!({"user_question": "forever"})).await);
     assert_eq!(running.next_of("explanation").await["content"], "여기");
     assert_eq!(ask(&server, "질문").await["backend"], "remote");
     drop(running);
-    server.idle().await;
+    server.wait_idle().await;
 }
 
 #[tokio::test]
 async fn a_model_on_its_way_is_waited_for_and_one_that_has_spoken_is_not_replaced() {
-    let stranger = Stranger::saying(&["원격"]).await;
-    let server = hapa(&json!({"load": "never"}), "local_then_remote", &stranger.address).await;
+    let remote = FakeRemote::replying(&["원격"]).await;
+    let server = hapa(&json!({"load": "never"}), "local_then_remote", &remote.address).await;
     let (status, body) = server.post(QUESTION, &json!({"user_question": "질문"})).await;
     assert_eq!((status, &body["error_details"]["reason"]), (503, &json!("model_loading")));
-    let server = hapa(&tests::script(), "local_then_remote", &stranger.address).await;
-    let events = Frames::new(server.ask(&json!({"user_question": "break"})).await).rest().await;
+    let server = hapa(&tests::script(), "local_then_remote", &remote.address).await;
+    let events = Frames::new(server.open_stream(&json!({"user_question": "break"})).await).rest().await;
     assert_eq!(joined(&events, "explanation"), "시작");
     let last = events.last().unwrap();
     assert_eq!((&last["type"], &last["metadata"]["error_code"]), (&json!("error"), &json!("INTERNAL_SERVER_ERROR")));
@@ -153,13 +153,13 @@ async fn a_model_on_its_way_is_waited_for_and_one_that_has_spoken_is_not_replace
         (422, &json!("context_too_long")),
         "the question is at fault"
     );
-    assert_eq!(stranger.asked().len(), 0);
+    assert_eq!(remote.posts().len(), 0);
 }
 
 #[tokio::test]
 async fn under_remote_the_model_here_is_never_asked() {
-    let stranger = Stranger::start(|_, _| Act::respond(500, "text/html", "<h1>oops</h1>")).await;
-    let server = hapa(&tests::script(), "remote", &stranger.address).await;
+    let remote = FakeRemote::start(|_, _| Reply::response(500, "text/html", "<h1>oops</h1>")).await;
+    let server = hapa(&tests::script(), "remote", &remote.address).await;
     for (path, body) in [
         (QUESTION, json!({"user_question": "words"})),
         ("/api/v1/generate-code-streaming", json!({"user_question": "words"})),
@@ -179,9 +179,9 @@ async fn under_remote_the_model_here_is_never_asked() {
 #[tokio::test]
 async fn answers_of_one_are_not_given_for_those_of_the_other() {
     // The same name, so that nothing but the place tells them apart.
-    let stranger = Stranger::saying(&["원격"]).await;
-    let script = json!({"model": "stranger", "answers": [{"when": "fails", "end": "fail"}, {"pieces": ["여기"]}]});
-    let server = hapa(&script, "local_only", &stranger.address).await;
+    let remote = FakeRemote::replying(&["원격"]).await;
+    let script = json!({"model": "fake-model", "answers": [{"when": "fails", "end": "fail"}, {"pieces": ["여기"]}]});
+    let server = hapa(&script, "local_only", &remote.address).await;
     assert_eq!(ask(&server, "질문").await["explanation"], "여기");
     change(&server, json!({"remote_policy": "remote"})).await;
     for cached in [false, true] {
@@ -205,8 +205,8 @@ async fn answers_of_one_are_not_given_for_those_of_the_other() {
 #[tokio::test]
 async fn a_remote_that_is_down_degrades_health_while_the_policy_needs_it() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let data = tests::process::data_with(&tests::script());
-    let server = Server::on(data, |config| config.health_check_interval = Duration::from_millis(20)).await;
+    let data = tests::process::data_dir_with(&tests::script());
+    let server = Server::start_in(data, |config| config.health_check_interval = Duration::from_millis(20)).await;
     let health = async || server.get("/health").await;
     turn(&server, "local_only", &format!("http://127.0.0.1:{port}")).await;
     assert_eq!(health().await["status"], "healthy");
@@ -227,8 +227,8 @@ async fn a_remote_that_is_down_degrades_health_while_the_policy_needs_it() {
         };
         assert!(tried["message"].as_str().unwrap().contains("cannot be reached"), "{tried}");
     }
-    let stranger = Stranger::saying(&["원격"]).await;
-    change(&server, json!({"remote_endpoint": stranger.address})).await;
+    let remote = FakeRemote::replying(&["원격"]).await;
+    change(&server, json!({"remote_endpoint": remote.address})).await;
     eventually("it is well again", async || (health().await["status"] == "healthy").then_some(())).await;
     change(&server, json!({"remote_policy": "local_only"})).await;
     eventually("nobody looks any more", async || (server.get("/api/v1/remote").await["state"] == "off").then_some(()))
@@ -237,13 +237,16 @@ async fn a_remote_that_is_down_degrades_health_while_the_policy_needs_it() {
 
 #[tokio::test]
 async fn a_connection_is_tried_by_hand_before_it_is_turned_on() {
-    let stranger = Stranger::saying(&["원격"]).await;
-    let server = hapa(&tests::script(), "local_only", &format!("{}/v1/chat/completions", stranger.address)).await;
+    let remote = FakeRemote::replying(&["원격"]).await;
+    let server = hapa(&tests::script(), "local_only", &format!("{}/v1/chat/completions", remote.address)).await;
     let tried = server.request(Method::POST, "/api/v1/remote/try").send().await.unwrap();
     let tried: Value = tried.json().await.unwrap();
-    assert_eq!((&tried["state"], &tried["models"]), (&json!("up"), &json!(["stranger"])));
+    assert_eq!((&tried["state"], &tried["models"]), (&json!("up"), &json!(["fake-model"])));
     assert_eq!(server.get("/api/v1/remote").await["state"], "off");
-    assert_eq!(stranger.all().iter().map(|heard| heard.what.as_str()).collect::<Vec<_>>(), ["GET /v1/models"]);
+    assert_eq!(
+        remote.requests().iter().map(|request| request.request_line.as_str()).collect::<Vec<_>>(),
+        ["GET /v1/models"]
+    );
 }
 
 #[tokio::test]

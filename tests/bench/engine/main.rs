@@ -47,7 +47,7 @@ struct Line {
 async fn main() {
     let variable = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("`cargo xtask bench` sets {name}"));
     let (model, program) = (variable("HAPA_BENCH_MODEL"), variable("HAPA_BENCH_PEER"));
-    let data = tests::folder();
+    let data = tests::data_dir();
     let (hapa, _ours) = Server::hapa(data.path(), &model).await;
     let (peer, _theirs) = Server::peer(&program, &model).await;
     let texts = Texts::new();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::Client;
 use serde_json::{Value, json};
-use tests::process::{Supervised, hapa};
+use tests::process::{SidecarProcess, hapa};
 use tokio::process::{Child, Command};
 
 /// A server, ready to be asked.
@@ -44,11 +44,11 @@ impl Timing {
 
 impl Server {
     /// HAPA, as its desktop app starts it. What is given back with it keeps it alive.
-    pub async fn hapa(data: &std::path::Path, model: &str) -> (Self, Supervised) {
+    pub async fn hapa(data: &std::path::Path, model: &str) -> (Self, SidecarProcess) {
         let mut command = hapa(data, &["serve", "--supervised"]);
         command.env("HAPA_MODEL", model).env("RATE_LIMIT_ENABLED", "false").env("REQUEST_TIMEOUT", "600");
-        let mut process = Supervised::start_with(command).await;
-        let address = process.ready().await;
+        let mut process = SidecarProcess::start_with(command).await;
+        let address = process.wait_ready().await;
         let id = process.child.id().unwrap();
         let server = Self { name: "HAPA", address, key: process.key.clone(), client: client(), process: id };
         server.ready("/v1/models", |answer| answer["data"][0].is_object()).await;

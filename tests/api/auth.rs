@@ -32,7 +32,7 @@ async fn without_a_key_nobody_learns_anything() {
             ("authorization", "Bearer wrong", "key_unknown"),
             ("authorization", "Basic aGFwYTpoYXBh", "key_missing"),
         ] {
-            let mut request = server.bare(method.clone(), &path);
+            let mut request = server.unauthenticated(method.clone(), &path);
             if !name.is_empty() {
                 request = request.header(name, value);
             }
@@ -67,7 +67,7 @@ async fn each_carrier_of_a_key_counts_the_same_and_x_api_key_decides() {
         (Some("hapa_0000000000000000"), Some(bearer.as_str()), 401),
         (None, Some(jwt), 401),
     ] {
-        let mut request = server.bare(Method::GET, "/api/v1/user/history");
+        let mut request = server.unauthenticated(Method::GET, "/api/v1/user/history");
         if let Some(key) = x_api_key {
             request = request.header("X-API-Key", key);
         }
@@ -77,7 +77,7 @@ async fn each_carrier_of_a_key_counts_the_same_and_x_api_key_decides() {
         assert_eq!(request.send().await.unwrap().status(), expected, "{x_api_key:?} {authorization:?}");
     }
     let query = format!("/api/v1/user/history?api_key={}", server.key);
-    assert_eq!(server.bare(Method::GET, &query).send().await.unwrap().status(), 401, "never in the address");
+    assert_eq!(server.unauthenticated(Method::GET, &query).send().await.unwrap().status(), 401, "never in the address");
 }
 
 #[tokio::test]
@@ -126,7 +126,8 @@ async fn pages_of_strangers_are_refused_and_the_windows_own_is_answered() {
             (response.status().as_u16(), response.headers()["access-control-allow-origin"].as_bytes()),
             (200, origin.as_bytes())
         );
-        let preflight = server.bare(Method::OPTIONS, "/api/v1/generate-code-streaming").header(ORIGIN, origin);
+        let preflight =
+            server.unauthenticated(Method::OPTIONS, "/api/v1/generate-code-streaming").header(ORIGIN, origin);
         let preflight = preflight
             .header("Access-Control-Request-Method", "POST")
             .header("Access-Control-Request-Headers", "content-type,x-api-key");
@@ -142,7 +143,8 @@ async fn every_response_has_a_request_id() {
     let given = server.request(Method::GET, "/health").header("X-Request-ID", "my-own_1.2").send().await.unwrap();
     assert_eq!(given.headers()["x-request-id"], "my-own_1.2");
     for path in ["/health", "/nothing", "/api/v1/user/history"] {
-        let response = server.bare(Method::GET, path).header("X-Request-ID", "<script>").send().await.unwrap();
+        let response =
+            server.unauthenticated(Method::GET, path).header("X-Request-ID", "<script>").send().await.unwrap();
         assert_eq!(response.headers()["x-request-id"].len(), 36, "{path}");
     }
     let (_, body): (u16, Value) = server.post("/api/v1/generate-code", &json!({"user_question": "x"})).await;

@@ -12,7 +12,7 @@ use super::{model, turn};
 
 /// A data folder with the small model under each of these names.
 fn folder(names: &[&str]) -> tempfile::TempDir {
-    let data = tests::folder();
+    let data = tests::data_dir();
     std::fs::create_dir(data.path().join("models")).unwrap();
     for name in names {
         put(data.path(), name);
@@ -29,7 +29,7 @@ fn put(data: &Path, name: &str) {
 }
 
 async fn server(names: &[&str]) -> Server {
-    Server::on(folder(names), |config| config.script = None).await
+    Server::start_in(folder(names), |config| config.script = None).await
 }
 
 /// The model in the list, once it is in this state.
@@ -75,7 +75,7 @@ async fn another_model_answers_without_a_restart() {
     assert_eq!(answered_by(&server, "/v1/completions", question).await, "two");
     assert_eq!(server.get("/api/v1/settings").await["settings"]["chat_model"], "two");
     // What was chosen is chosen after a restart too.
-    let again = Server::on(server.stop().await, |config| config.script = None).await;
+    let again = Server::start_in(server.stop().await, |config| config.script = None).await;
     listed(&again, "two", "ready").await;
     again.stop().await;
 }
@@ -107,7 +107,7 @@ async fn two_models_share_the_work_and_the_budget() {
 async fn a_model_beyond_the_budget_is_refused_until_there_is_room() {
     let _turn = turn().await;
     let data = folder(&["one"]);
-    let server = Server::on(data, |config| {
+    let server = Server::start_in(data, |config| {
         config.script = None;
         config.settings.memory_budget_mb = None;
     })

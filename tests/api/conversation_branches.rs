@@ -147,7 +147,7 @@ async fn a_cut_answer_goes_on_where_it_ended_and_stays_one_message() {
     assert_eq!((&first["finish_reason"], &first["generated_code"]), (&json!("length"), &json!("x = 1")));
     let (id, message) = (&first["conversation_id"], &first["message_id"]);
     let body = json!({"user_question": "길게", "conversation_id": id, "continues": message});
-    let events = Frames::new(server.ask(&body).await).rest().await;
+    let events = Frames::new(server.open_stream(&body).await).rest().await;
     assert_eq!((joined(&events, "code"), joined(&events, "explanation")), ("0".into(), "\n\n끝입니다.".into()));
     let done = &events.last().unwrap()["metadata"];
     assert_eq!(

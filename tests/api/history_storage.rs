@@ -167,7 +167,7 @@ async fn an_export_for_reading_has_every_question_and_answer() {
 #[tokio::test]
 async fn a_hostile_file_takes_nothing_and_breaks_nothing() {
     let server = Server::start().await;
-    let (mina, _) = server.make_key(json!({"name": "mina", "user": "mina"})).await;
+    let (mina, _) = server.create_key(json!({"name": "mina", "user": "mina"})).await;
     let theirs = ask(&server, "로컬 사용자의 질문").await;
     let good = |id: &str| json!({"id": id, "conversation_id": "c1", "timestamp": "2024-12-28T10:00:00Z", "question": "질문", "response": "답"});
     let with = |field: &str, value: Value| {
@@ -254,7 +254,7 @@ async fn a_conversation_is_begun_renamed_pinned_and_read_in_pieces() {
     for body in [json!({"title": ""}), json!({"title": "가".repeat(201)}), json!({"pinned": "yes"})] {
         assert_eq!(send(&server, Method::PATCH, &path, body).await.0, 422);
     }
-    let (mina, _) = server.make_key(json!({"name": "mina", "user": "mina"})).await;
+    let (mina, _) = server.create_key(json!({"name": "mina", "user": "mina"})).await;
     let request = server.request_with(&mina, Method::PATCH, &path).json(&json!({"title": "x"}));
     assert_eq!(request.send().await.unwrap().status(), 404);
     assert!(other["conversation_id"].is_string());
@@ -282,7 +282,7 @@ async fn a_database_of_the_first_version_is_brought_up_to_date_with_everything_i
     std::fs::write(data.path().join("script.json"), tests::script().to_string()).unwrap();
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/first-schema.db");
     std::fs::copy(fixture, data.path().join("hapa.db")).unwrap();
-    let server = Server::on(data, |_| {}).await;
+    let server = Server::start_in(data, |_| {}).await;
     let history = server.get("/api/v1/user/history").await;
     assert_eq!(history["total_count"], 5);
     let oldest = &history["items"][4];
@@ -318,7 +318,7 @@ async fn a_damaged_database_is_set_aside_and_hapa_starts() {
         let data = tempfile::tempdir().unwrap();
         std::fs::write(data.path().join("script.json"), tests::script().to_string()).unwrap();
         std::fs::write(data.path().join("hapa.db"), &bytes).unwrap();
-        let server = Server::on(data, |_| {}).await;
+        let server = Server::start_in(data, |_| {}).await;
         ask(&server, "다시 시작").await;
         assert_eq!(server.get("/api/v1/user/history").await["total_count"], 1, "{what}");
         let data = server.stop().await;

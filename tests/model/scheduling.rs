@@ -3,7 +3,7 @@
 use engine::{
     AtEnd, Drafts, Engine, Error, Event, Keep, Lane, Message, Moves, Options, Prompt, Request, Role, Storage, Summary,
 };
-use tests::PATIENCE;
+use tests::TIMEOUT;
 use tokio::time::timeout;
 
 use super::{answer, chat, engine, loaded, model, options, request, turn};
@@ -17,7 +17,7 @@ async fn words(engine: &Engine, mut request: Request) -> (Vec<(String, f32)>, Su
     request.probabilities = true;
     let mut running = engine.submit(request).unwrap();
     let mut words = Vec::new();
-    while let Some(event) = timeout(PATIENCE, running.next()).await.expect("the model goes on") {
+    while let Some(event) = timeout(TIMEOUT, running.next()).await.expect("the model goes on") {
         match event.unwrap() {
             Event::Text { text, log_probability, tokens } if tokens > 0 => {
                 words.push((text, log_probability.expect("probabilities were asked for")));
@@ -246,7 +246,7 @@ async fn what_follows_dropped_messages_is_not_read_again_and_never_passed_off_as
 /// Lets go of an engine, and waits until its thread has ended.
 fn close(engine: Engine) {
     drop(engine);
-    assert!(engine::all_ended(PATIENCE), "it ends");
+    assert!(engine::all_ended(TIMEOUT), "it ends");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use tests::{eventually, stream::Frames};
 
 /// What is scraped: types by name, and values by name with labels. Reading it is strict, as Prometheus's own parser is.
 async fn scrape(server: &Server) -> (BTreeMap<String, String>, BTreeMap<String, f64>) {
-    let response = server.bare(Method::GET, "/metrics").send().await.unwrap();
+    let response = server.unauthenticated(Method::GET, "/metrics").send().await.unwrap();
     assert_eq!(response.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
     let text = response.text().await.unwrap();
     assert!(text.ends_with('\n'));
@@ -72,7 +72,7 @@ async fn figures_move_and_name_routes_by_their_patterns() {
     for _ in 0..2 {
         assert_eq!(server.post("/api/v1/generate-code", &question).await.0, 200);
     }
-    let frames = Frames::new(server.ask(&json!({"user_question": "break"})).await).rest().await;
+    let frames = Frames::new(server.open_stream(&json!({"user_question": "break"})).await).rest().await;
     assert_eq!(frames.last().unwrap()["type"], "error");
     server.post("/api/v1/generate-code", &json!({"user_question": ""})).await;
     server.post("/api/v1/complete-code", &json!({"prefix": "def f("})).await;
@@ -126,7 +126,7 @@ async fn stats_tell_what_was_done() {
 #[tokio::test]
 async fn errors_are_kept_for_their_owner_without_what_was_asked() {
     let server = Server::start().await;
-    let frames = Frames::new(server.ask(&json!({"user_question": "break 비밀"})).await).rest().await;
+    let frames = Frames::new(server.open_stream(&json!({"user_question": "break 비밀"})).await).rest().await;
     let incident = frames.last().unwrap()["metadata"]["error_details"]["incident_id"].clone();
     assert!(incident.as_str().unwrap().starts_with("INC-"), "{incident}");
     for _ in 0..2 {

@@ -24,7 +24,7 @@ async fn figures_over_time_count_what_happens_and_outlive_the_process() {
     assert_eq!(counted["cache_misses"], 1);
     assert!(counted["tokens_per_second"].is_number() && counted["time_to_first_token"].is_number(), "{counted}");
     assert!(counted["at"].as_i64().unwrap() > first["at"].as_i64().unwrap());
-    let server = Server::on(server.stop().await, |_| {}).await;
+    let server = Server::start_in(server.stop().await, |_| {}).await;
     let kept = points(&server, "").await;
     assert!(kept.contains(&first) && kept.contains(&counted), "{kept:?}");
 }

@@ -169,7 +169,8 @@ async fn the_other_name_is_the_same_route_and_all_need_a_key() {
     let (status, answer) = server.post("/api/v1/validation/validate", &body).await;
     assert_eq!((status, &answer["is_valid"]), (200, &json!(true)));
     for path in [VALIDATE, BATCH, ANALYZE, "/api/v1/validation/validate"] {
-        let (status, answer) = json_of(server.bare(Method::POST, path).json(&body).send().await.unwrap()).await;
+        let (status, answer) =
+            json_of(server.unauthenticated(Method::POST, path).json(&body).send().await.unwrap()).await;
         assert_eq!((status, &answer["error_details"]["reason"]), (401, &json!("key_missing")), "{path}");
     }
 }
