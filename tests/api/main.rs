@@ -1,4 +1,4 @@
-//! The API as a client meets it: shapes, streams, refusals and the history, over HTTP.
+//! API tests: requests over HTTP to a server with the scripted engine.
 
 #![allow(clippy::unwrap_used, reason = "what cannot be unwrapped has failed the test")]
 

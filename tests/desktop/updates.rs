@@ -89,7 +89,7 @@ async fn an_older_version_is_none_and_nobody_is_asked_once_that_is_off() {
     assert!(!window.has("install-update").await);
     window.choose("setting-updates", "off").await;
     window.shows("part-updates", &["New versions are not asked for."]).await;
-    let asked: Vec<String> = server.all().into_iter().map(|heard| heard.request_line).collect();
+    let asked: Vec<String> = server.requests().into_iter().map(|heard| heard.request_line).collect();
     assert_eq!(asked, ["GET /stable.json", "GET /preview.json"]);
 }
 

@@ -1,4 +1,4 @@
-//! A server elsewhere that is broken, slow, or means harm: each trick is one clear error, and nothing of it is passed on.
+//! Broken, slow and malicious remote servers: each response is one clear error, and none of its content is forwarded.
 
 use std::time::{Duration, Instant};
 
@@ -10,42 +10,42 @@ use tokio::task::JoinSet;
 
 use super::{CHAT, QUESTION, ask, change, failure, hapa};
 
-fn endless(first: &str, again: &str, pause: u64) -> Reply {
-    Reply::Repeat(Reply::sse(first), again.as_bytes().to_vec(), Duration::from_millis(pause))
+fn endless(first: &str, repeated: &str, pause: u64) -> Reply {
+    Reply::Repeat(Reply::sse(first), repeated.as_bytes().to_vec(), Duration::from_millis(pause))
 }
 
-async fn patient(policy: &str, address: &str) -> Server {
+async fn with_short_timeout(policy: &str, address: &str) -> Server {
     let server = hapa(&tests::script(), policy, address).await;
     change(&server, json!({"request_timeout": 1})).await;
     server
 }
 
 #[tokio::test]
-async fn each_trick_is_one_clear_error_before_anything_is_shown() {
-    let mut tricks = JoinSet::new();
+async fn each_bad_response_is_one_clear_error_before_anything_is_sent() {
+    let mut cases = JoinSet::new();
     let page = "<html><script>alert('pwned')</script></html>";
     let json = "application/json";
     for (name, reply, expected) in [
-        ("a page", Reply::response(200, "text/html", page), "not_a_stream"),
+        ("an HTML page", Reply::response(200, "text/html", page), "not_a_stream"),
         (
-            "a whole answer",
+            "an answer that is not streamed",
             Reply::response(200, json, r#"{"choices":[{"message":{"content":"pwned"}}]}"#),
             "not_a_stream",
         ),
         ("no content", Reply::response(204, "text/event-stream", ""), "not_a_stream"),
-        ("no page", Reply::response(404, "text/html", page), "not_found"),
-        ("a refusal", Reply::response(400, json, r#"{"error":{"message":"pwned"}}"#), "refused"),
+        ("not found", Reply::response(404, "text/html", page), "not_found"),
+        ("a rejected request", Reply::response(400, json, r#"{"error":{"message":"pwned"}}"#), "refused"),
         ("a wrong key", Reply::response(403, json, r#"{"error":{"message":"pwned"}}"#), "key_refused"),
         ("too busy", Reply::response(429, json, r#"{"error":"pwned"}"#), "busy"),
         ("an error", Reply::response(500, "text/plain", "pwned"), "broken"),
         ("an error as an event", Reply::Send(Reply::sse("data: {\"error\":{\"message\":\"pwned\"}}\n\n")), "broken"),
-        ("no HTTP", Reply::Send(b"pwned\r\n\r\n".to_vec()), "cut_off"),
-        ("nothing", Reply::Send(Vec::new()), "cut_off"),
+        ("not HTTP", Reply::Send(b"pwned\r\n\r\n".to_vec()), "cut_off"),
+        ("an empty response", Reply::Send(Vec::new()), "cut_off"),
         ("a stream that ends", Reply::Send(Reply::sse("")), "cut_off"),
         ("broken JSON", Reply::Send(Reply::sse("data: {\"choices\": pwned\n\n")), "garbled"),
-        ("other JSON", Reply::Send(Reply::sse("data: [\"pwned\"]\n\n")), "garbled"),
+        ("unexpected JSON", Reply::Send(Reply::sse("data: [\"pwned\"]\n\n")), "garbled"),
         (
-            "no UTF-8",
+            "invalid UTF-8",
             Reply::Send([Reply::sse("data: {\"choices\":[{\"text\":\""), b"\xff\"}]}\n\n".to_vec()].concat()),
             "garbled",
         ),
@@ -58,13 +58,13 @@ async fn each_trick_is_one_clear_error_before_anything_is_shown() {
             "cut_off",
         ),
         ("silence", Reply::Hang(Vec::new()), "silent"),
-        ("silence after the head", Reply::Hang(Reply::sse("")), "silent"),
+        ("silence after the headers", Reply::Hang(Reply::sse("")), "silent"),
         ("a slow drip", endless("data: {\"choices\":[{\"delta\":{\"content\":\"", "x", 20), "silent"),
-        ("signs of life", endless("", ": here\n\n", 20), "silent"),
+        ("keep-alive comments only", endless("", ": here\n\n", 20), "silent"),
     ] {
-        tricks.spawn(async move {
+        cases.spawn(async move {
             let mut remote = FakeRemote::start(move |_, _| reply.clone()).await;
-            let server = patient("remote", &remote.address).await;
+            let server = with_short_timeout("remote", &remote.address).await;
             let (status, body) = server.post(QUESTION, &json!({"user_question": "질문"})).await;
             assert_eq!(status, 502, "{name}");
             assert!(expected.split(" or ").any(|word| word == failure(&body)), "{name}: {body}");
@@ -75,11 +75,11 @@ async fn each_trick_is_one_clear_error_before_anything_is_shown() {
             remote.wait_disconnected().await;
         });
     }
-    assert_eq!(tricks.join_all().await.len(), 23);
+    assert_eq!(cases.join_all().await.len(), 23);
 }
 
 #[tokio::test]
-async fn after_the_first_piece_an_error_is_an_error_and_nothing_is_asked_again() {
+async fn after_the_first_delta_a_failure_is_an_error_and_the_request_is_not_retried() {
     let first = delta_event("처음 ");
     for (name, reply, expected) in [
         ("the connection is cut", Reply::Send(Reply::sse(&first)), "cut_off"),
@@ -89,7 +89,7 @@ async fn after_the_first_piece_an_error_is_an_error_and_nothing_is_asked_again()
         ("text without end", endless(&first, &delta_event(&"x".repeat(60_000)), 0), "too_much"),
     ] {
         let mut remote = FakeRemote::start(move |_, _| reply.clone()).await;
-        let server = patient("remote", &remote.address).await;
+        let server = with_short_timeout("remote", &remote.address).await;
         let events = Frames::new(server.open_stream(&json!({"user_question": "질문"})).await).rest().await;
         assert!(joined(&events, "explanation").starts_with("처음"), "{name}");
         let last = events.last().unwrap();
@@ -103,11 +103,13 @@ async fn after_the_first_piece_an_error_is_an_error_and_nothing_is_asked_again()
 }
 
 #[tokio::test]
-async fn what_may_pass_is_tried_again_and_nothing_is_shown_twice() {
+async fn transient_failures_are_retried_and_nothing_is_sent_twice() {
     let role = r#"data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}"#;
-    let begun = Reply::Send(Reply::sse(&format!("{role}\n\n")));
+    let started = Reply::Send(Reply::sse(&format!("{role}\n\n")));
     let busy = Reply::response(503, "text/plain", "later");
-    for (name, tries) in [("busy, then cut", vec![busy, begun.clone()]), ("cut twice", vec![begun.clone(), begun])] {
+    for (name, tries) in
+        [("busy, then cut", vec![busy, started.clone()]), ("cut twice", vec![started.clone(), started])]
+    {
         let replies = tries.clone();
         let remote =
             FakeRemote::start(move |number, _| replies.get(number).cloned().unwrap_or(Reply::answer(&["한 ", "번"])))
@@ -121,11 +123,11 @@ async fn what_may_pass_is_tried_again_and_nothing_is_shown_twice() {
     let remote = FakeRemote::start(|_, _| Reply::response(503, "text/plain", "later")).await;
     let server = hapa(&tests::script(), "remote", &remote.address).await;
     let (status, body) = server.post(QUESTION, &json!({"user_question": "질문"})).await;
-    assert_eq!((status, failure(&body), remote.posts().len()), (502, "busy", 3), "there is an end to it");
+    assert_eq!((status, failure(&body), remote.posts().len()), (502, "busy", 3), "retries are limited");
 }
 
 #[tokio::test]
-async fn a_server_that_says_when_it_has_time_is_asked_then_if_that_is_soon() {
+async fn a_short_retry_after_is_honoured_and_a_long_one_is_an_error() {
     let busy = |seconds: u32| {
         let head =
             format!("HTTP/1.1 429 X\r\nRetry-After: {seconds}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
@@ -133,22 +135,22 @@ async fn a_server_that_says_when_it_has_time_is_asked_then_if_that_is_soon() {
     };
     let soon = FakeRemote::start(move |number, _| if number == 0 { busy(2) } else { Reply::answer(&["한 번"]) }).await;
     let server = hapa(&tests::script(), "remote", &soon.address).await;
-    let asked = Instant::now();
+    let sent = Instant::now();
     let body = ask(&server, "질문").await;
     assert_eq!((body["explanation"].as_str(), soon.posts().len()), (Some("한 번"), 2));
-    assert!(asked.elapsed() >= Duration::from_secs(2), "it was left alone for {:?} only", asked.elapsed());
+    assert!(sent.elapsed() >= Duration::from_secs(2), "retried after {:?} already", sent.elapsed());
     let late = FakeRemote::start(move |_, _| busy(3600)).await;
     let server = hapa(&tests::script(), "remote", &late.address).await;
     let (status, body) = server.post(QUESTION, &json!({"user_question": "질문"})).await;
-    assert_eq!((status, failure(&body), late.posts().len()), (502, "busy", 1), "nobody is kept waiting for an hour");
+    assert_eq!((status, failure(&body), late.posts().len()), (502, "busy", 1), "the client does not wait for an hour");
 }
 
 #[tokio::test]
-async fn only_text_is_taken_from_events_and_no_control_characters() {
+async fn only_text_without_control_characters_is_taken_from_events() {
     let event = json!({
         "model": "another\u{1b}[2J", "id": "<img src=x>", "execute": "rm -rf /",
         "choices": [
-            {"index": 1, "delta": {"content": "not asked for"}},
+            {"index": 1, "delta": {"content": "not requested"}},
             {"index": 0, "delta": {
                 "content": "a\u{1b}[31mb\u{0}\u{7}\u{9b}\tc\r\nd", "role": "system",
                 "tool_calls": [{"function": {"name": "shell", "arguments": "pwned"}}], "reasoning_content": "pwned",
@@ -160,15 +162,15 @@ async fn only_text_is_taken_from_events_and_no_control_characters() {
     let server = hapa(&tests::script(), "remote", &remote.address).await;
     let events = Frames::new(server.open_stream(&json!({"user_question": "질문"})).await).rest().await;
     assert_eq!(joined(&events, "explanation"), "a[31mb\tc\nd");
-    let whole = Value::from(events).to_string();
-    for word in ["pwned", "another", "not asked for", "shell", "execute", "img"] {
-        assert!(!whole.contains(word), "{word}: {whole}");
+    let sent = Value::from(events).to_string();
+    for word in ["pwned", "another", "not requested", "shell", "execute", "img"] {
+        assert!(!sent.contains(word), "{word}: {sent}");
     }
-    assert!(whole.contains(r#""model_used":"fake-model""#), "{whole}");
+    assert!(sent.contains(r#""model_used":"fake-model""#), "{sent}");
 }
 
 #[tokio::test]
-async fn names_of_models_are_short_and_on_one_line() {
+async fn model_names_are_truncated_to_one_line() {
     let long = "x".repeat(100_000);
     for (listed, expected) in [
         (json!({"data": [{"id": "a\n\u{1b}[2Jb\u{0}"}]}), Some("a [2Jb".to_owned())),
@@ -178,7 +180,7 @@ async fn names_of_models_are_short_and_on_one_line() {
         (json!({"models": "pwned"}), None),
     ] {
         let list = listed.to_string();
-        let server = hapa(&tests::script(), "local_only", &listing(list).await).await;
+        let server = hapa(&tests::script(), "local_only", &serve_list(list).await).await;
         let tried = server.request(reqwest::Method::POST, "/api/v1/remote/try").send().await.unwrap();
         let tried: Value = tried.json().await.unwrap();
         match expected {
@@ -189,8 +191,8 @@ async fn names_of_models_are_short_and_on_one_line() {
     }
 }
 
-/// The address of a server that answers everything with this list.
-async fn listing(list: String) -> String {
+/// Starts a server that answers every request with this list, and returns its address.
+async fn serve_list(list: String) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
@@ -205,7 +207,7 @@ async fn listing(list: String) -> String {
 }
 
 #[tokio::test]
-async fn nobody_is_led_to_another_address() {
+async fn redirects_are_not_followed() {
     let other = FakeRemote::replying(&["pwned"]).await;
     for status in [301, 302, 303, 307, 308] {
         let head = format!("HTTP/1.1 {status} X\r\nLocation: {}/v1/chat/completions\r\n", other.address);
@@ -219,7 +221,7 @@ async fn nobody_is_led_to_another_address() {
 }
 
 #[tokio::test]
-async fn a_caller_who_leaves_hangs_up_on_the_remote_at_once() {
+async fn a_disconnecting_client_closes_the_remote_connection_at_once() {
     for reply in [Reply::Hang(Reply::sse(&delta_event("끝없는 "))), endless("", &delta_event("말 "), 5)] {
         let mut remote = FakeRemote::start(move |_, _| reply.clone()).await;
         let server = hapa(&tests::script(), "remote", &remote.address).await;
@@ -233,7 +235,7 @@ async fn a_caller_who_leaves_hangs_up_on_the_remote_at_once() {
 }
 
 #[tokio::test]
-async fn nothing_goes_out_but_the_prompt_how_to_choose_words_and_the_models_name() {
+async fn only_the_prompt_sampling_parameters_and_the_models_name_are_sent() {
     let remote = FakeRemote::replying(&["원격"]).await;
     let server = hapa(&tests::script(), "remote", &remote.address).await;
     change(&server, json!({"remote_model": "chosen/model:1"})).await;
@@ -264,7 +266,7 @@ async fn nothing_goes_out_but_the_prompt_how_to_choose_words_and_the_models_name
 }
 
 #[tokio::test]
-async fn a_completion_is_as_sure_as_the_server_says_and_asked_for_less_where_that_is_refused() {
+async fn confidence_comes_from_the_servers_logprobs_and_unsupported_fields_are_dropped() {
     let logprob = |text: &str, logprob: f64| {
         let logprobs = json!({"content": [{"token": text, "logprob": logprob}]});
         json!({"choices": [{"index": 0, "delta": {"content": text}, "logprobs": logprobs}]})
@@ -284,19 +286,19 @@ async fn a_completion_is_as_sure_as_the_server_says_and_asked_for_less_where_tha
     })
     .await;
     let server = hapa(&tests::script(), "remote", &strict.address).await;
-    for asked in [3, 4] {
+    for posts in [3, 4] {
         let body = json!({"prefix": "# one\n", "use_cache": false});
         let (_, body) = server.post("/api/v1/complete-code", &body).await;
         assert_eq!(
             (&body["completions"][0]["code"], &body["completions"][0]["confidence"]),
             (&json!("x = 1"), &json!(0.5))
         );
-        assert_eq!(strict.posts().len(), asked, "what it takes is remembered");
+        assert_eq!(strict.posts().len(), posts, "the supported fields are remembered");
     }
 }
 
 #[tokio::test]
-async fn a_prompt_that_is_too_long_there_is_told_as_one_that_is_too_long_here() {
+async fn a_context_overflow_of_the_remote_server_is_reported_like_a_local_one() {
     let second = Server::start().await;
     let server = hapa(&tests::script(), "remote", &second.address).await;
     let key = server.request(reqwest::Method::PUT, "/api/v1/remote/key").json(&json!({"key": second.key}));

@@ -1,4 +1,4 @@
-//! The key for the server elsewhere: where it is kept, who is sent it, and where it must never be.
+//! The API key of the remote server: where it is stored, and where it is sent.
 
 use std::path::{Path, PathBuf};
 
@@ -24,10 +24,10 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[tokio::test]
-async fn the_key_goes_to_its_server_and_nowhere_else() {
+async fn the_key_is_sent_to_its_server_only() {
     let remote = FakeRemote::start(|_, request| match request.body["messages"][1]["content"].as_str() {
         Some("repeat") => Reply::answer(&["원격"]),
-        // What a server says about a key that it does not like.
+        // A server that repeats the rejected key in its error.
         _ => Reply::response(401, "application/json", &json!({"error": {"message": CANARY}}).to_string()),
     })
     .await;
@@ -64,7 +64,7 @@ async fn the_key_goes_to_its_server_and_nowhere_else() {
         use std::os::unix::fs::PermissionsExt;
         assert_eq!(own.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     }
-    // Another server is not sent it, whoever names it; the one that it is for is.
+    // The key is bound to its server: another address does not receive it.
     let other = FakeRemote::replying(&["다른 원격"]).await;
     change(&server, json!({"remote_endpoint": other.address})).await;
     ask(&server, "repeat").await;
@@ -72,7 +72,7 @@ async fn the_key_goes_to_its_server_and_nowhere_else() {
     assert_eq!(server.get("/api/v1/remote").await["key"], Value::Null);
     let server = Server::start_in(server.stop().await, |_| {}).await;
     change(&server, json!({"remote_endpoint": format!("{}/v1", remote.address)})).await;
-    assert_eq!(server.get("/api/v1/remote").await["key"], "file", "it outlives a restart");
+    assert_eq!(server.get("/api/v1/remote").await["key"], "file", "the key survives a restart");
     let removed = server.request(Method::DELETE, "/api/v1/remote/key").send().await.unwrap();
     assert_eq!(json_of(removed).await.1["key"], Value::Null);
     assert!(!own.exists());
@@ -81,11 +81,11 @@ async fn the_key_goes_to_its_server_and_nowhere_else() {
 }
 
 #[tokio::test]
-async fn a_key_of_the_environment_counts_and_cannot_be_changed() {
+async fn a_key_from_the_environment_is_used_and_cannot_be_changed() {
     let remote = FakeRemote::replying(&["원격"]).await;
     let data = tests::process::data_dir_with(&tests::script());
     let server = Server::start_in(data, |config| config.remote_key = Some(Secret::from(CANARY.to_owned()))).await;
-    super::turn(&server, "remote", &remote.address).await;
+    super::set_remote(&server, "remote", &remote.address).await;
     ask(&server, "질문").await;
     assert_eq!(remote.posts()[0].header("authorization"), Some(&*format!("Bearer {CANARY}")));
     assert_eq!(server.get("/api/v1/remote").await["key"], "environment");
@@ -97,7 +97,7 @@ async fn a_key_of_the_environment_counts_and_cannot_be_changed() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_a_key_is_refused_and_one_without_a_server_too() {
+async fn an_invalid_key_is_rejected_and_so_is_a_key_without_a_server() {
     let server = Server::start().await;
     for key in ["", " ", "two words", "키", "a\r\nX-Evil: 1", &"x".repeat(1001)] {
         let (status, body) = save(&server, key).await;
