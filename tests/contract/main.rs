@@ -1,4 +1,4 @@
-//! The API's documentation, example by example, asked of the real program as a client would that knows nothing but the documentation.
+//! Contract tests: the documentation's examples, OpenAI's clients and schemathesis against the built `hapa`.
 
 #![allow(clippy::unwrap_used, reason = "what cannot be unwrapped has failed the test")]
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tests::process::{SidecarProcess, data_dir_with};
 
-/// What the model says in these tests: the documentation's own answers.
+/// The script of the mock engine: the answers of the documentation.
 fn script() -> Value {
     json!({
         "model": "scripted",
@@ -35,7 +35,7 @@ fn script() -> Value {
     })
 }
 
-/// The real program on a data folder of its own.
+/// A running `hapa` with its own data folder.
 struct Program {
     process: SidecarProcess,
     address: String,
@@ -80,6 +80,6 @@ impl Program {
 
     async fn stop(mut self) {
         self.process.signal(Signal::SIGTERM);
-        assert!(self.process.wait_exit().await.success(), "it ends in order");
+        assert!(self.process.wait_exit().await.success(), "it exits cleanly");
     }
 }

@@ -1,4 +1,4 @@
-// What a program does with OpenAI's client for Node.js; the address and the key are in its own variables.
+// Uses OpenAI's Node.js client; base URL and key come from the client's environment variables.
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
@@ -50,4 +50,4 @@ await assert.rejects(client.embeddings.create({ model: "x", input: "x" }), OpenA
 for await (const chunk of await chat({ messages: ask("count"), stream: true })) {
   if (chunk.choices[0].delta.content === "ee four") break; // leaving the loop drops the connection
 }
-console.log("all is well");
+console.log("all assertions passed");

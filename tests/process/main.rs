@@ -1,4 +1,4 @@
-//! The real `hapa`: how it starts, says that it is ready, survives crashes, and ends.
+//! Process tests: the built `hapa` binary, its command line, start, shutdown, crashes and logs.
 
 #![allow(clippy::unwrap_used, reason = "what cannot be unwrapped has failed the test")]
 
