@@ -132,8 +132,8 @@ async fn the_cache_is_cleared_by_type_from_query_or_body() {
     ask(&server, json!({"user_question": "중복 제거"})).await;
     let (_, unchanged) = clear("?cache_type=completion", None).await;
     assert_eq!((&unchanged["ai_cache_cleared"], &unchanged["entries_cleared"]), (&json!(true), &json!(0)));
-    let (_, refused) = clear("", Some(json!({"confirm": false}))).await;
-    assert_eq!(refused["ai_cache_cleared"], false);
+    let (_, unconfirmed) = clear("", Some(json!({"confirm": false}))).await;
+    assert_eq!(unconfirmed["ai_cache_cleared"], false);
     assert_eq!(ask(&server, json!({"user_question": "중복 제거"})).await["cached"], true);
     let (status, cleared) = clear("", Some(json!({"cache_type": "all", "confirm": true}))).await;
     assert_eq!(

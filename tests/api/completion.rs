@@ -220,7 +220,7 @@ async fn suggestions_match_the_golden_file() {
 async fn typing_along_a_suggestion_needs_no_new_request() {
     let server = Server::with_script(&script(true)).await;
     let at_cursor = |typed: &str| json!({"prefix": format!("def fib(n):\n    return fib{typed}"), "suffix": "\n", "session_id": "a"});
-    let whole = complete(&server, at_cursor("")).await;
+    let full = complete(&server, at_cursor("")).await;
     let misses = server.get("/api/v1/cache/stats").await["misses"].clone();
     for (typed, rest) in [
         ("(", "n - 1) + fib(n - 2)"),
@@ -230,7 +230,7 @@ async fn typing_along_a_suggestion_needs_no_new_request() {
     ] {
         let body = complete(&server, at_cursor(typed)).await;
         assert_eq!((first(&body), &body["cached"]), (rest, &json!(true)), "{typed}");
-        assert_eq!(body["completions"][0]["id"], whole["completions"][0]["id"], "the suggestion is the same");
+        assert_eq!(body["completions"][0]["id"], full["completions"][0]["id"], "the suggestion is the same");
         assert!((body["completions"][0]["confidence"].as_f64().unwrap() - 0.9).abs() < 1e-6, "{body}");
     }
     assert_eq!(server.get("/api/v1/cache/stats").await["misses"], misses);

@@ -76,10 +76,10 @@ async fn the_examples_are_valid_requests() {
     for example in text.split("<pre tabindex=\"0\"><code>curl ").skip(1) {
         let example = example.split("</code></pre>").next().unwrap();
         let example = example.replace("&quot;", "\"").replace("&#x27;", "'").replace("&lt;", "<").replace("&amp;", "&");
-        let words: Vec<&str> = example.split_whitespace().collect();
-        let path = words.iter().find_map(|word| word.strip_prefix("http://127.0.0.1:8000")).unwrap();
+        let arguments: Vec<&str> = example.split_whitespace().collect();
+        let path = arguments.iter().find_map(|argument| argument.strip_prefix("http://127.0.0.1:8000")).unwrap();
         let body = example.split_once("<<'JSON'").map(|(_, rest)| rest.strip_suffix("JSON").unwrap().to_owned());
-        let named = words.iter().position(|word| *word == "-X").map(|at| words[at + 1]);
+        let named = arguments.iter().position(|argument| *argument == "-X").map(|at| arguments[at + 1]);
         let method = named.unwrap_or(if body.is_some() { "POST" } else { "GET" });
         let keyed = example.contains("-H \"X-API-Key: $HAPA_KEY\"");
         let mut request = server.unauthenticated(method.parse().unwrap(), path);

@@ -60,9 +60,9 @@ fn models(server: &Server, name: &str) -> PathBuf {
 
 fn assert_complete(server: &Server) {
     assert!(std::fs::read(models(server, FILE)).unwrap() == model_file(), "the file is the one on the hub");
-    let left: Vec<_> =
+    let remaining: Vec<_> =
         std::fs::read_dir(models(server, ".downloads")).unwrap().map(|file| file.unwrap().file_name()).collect();
-    assert!(left.is_empty(), "{left:?}");
+    assert!(remaining.is_empty(), "{remaining:?}");
 }
 
 #[tokio::test]
@@ -178,7 +178,7 @@ async fn a_failed_download_has_a_reason_and_keeps_its_partial_file_if_it_can_res
         ("full", Reply::Hang([huge, hash.into_bytes()].concat()), false),
         ("cut_off", Reply::Send(half), true),
     ];
-    for (failure, reply, keeps) in cases {
+    for (failure, reply, is_resumable) in cases {
         let hub = fake_hub::start(move |_, request| match range_start(request) {
             0 => reply.clone(),
             // It never resumes.
@@ -188,12 +188,12 @@ async fn a_failed_download_has_a_reason_and_keeps_its_partial_file_if_it_can_res
         let server = start_with(&hub).await;
         start_download(&server).await;
         let failed = wait_for_state(&server, "failed").await;
-        let problem = if keeps { "unreachable" } else { failure };
+        let problem = if is_resumable { "unreachable" } else { failure };
         assert_eq!(failed["failure"], problem, "{failed}");
         assert!(failed["message"].as_str().is_some_and(|text| !text.contains("script")), "{failed}");
         assert!(!models(&server, FILE).exists(), "{failure}");
         let part = models(&server, &format!(".downloads/{ID}.part"));
-        assert_eq!(part.metadata().is_ok_and(|facts| facts.len() > 0), keeps, "{failure}");
+        assert_eq!(part.metadata().is_ok_and(|facts| facts.len() > 0), is_resumable, "{failure}");
         assert_eq!(change(&server, Method::DELETE, None).await.0, 200);
         assert!(!part.exists(), "{failure}");
         server.stop().await;

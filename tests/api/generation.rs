@@ -33,10 +33,10 @@ async fn the_documented_question_gets_code_and_explanation_separately() {
 async fn truncated_history_is_reported_in_the_answer() {
     let left_out = |when: &str, dropped: u32| json!({"when": when, "pieces": ["ok"], "dropped": dropped});
     let server = Server::with_script(&json!({"answers": [left_out("short", 1), left_out("long", 3)]})).await;
-    for (question, messages, words) in [("short", 1, "1 earlier message"), ("long", 3, "3 earlier messages")] {
+    for (question, messages, description) in [("short", 1, "1 earlier message"), ("long", 3, "3 earlier messages")] {
         let body = server.post("/api/v1/generate-code", &json!({"user_question": question})).await.1;
         let context = body["context"].clone();
-        assert_eq!((&context["dropped_messages"], &context["dropped"]), (&json!(messages), &json!([words])));
+        assert_eq!((&context["dropped_messages"], &context["dropped"]), (&json!(messages), &json!([description])));
         let events =
             Frames::new(server.open_stream(&json!({"user_question": question, "use_cache": false})).await).rest().await;
         assert_eq!(events.last().unwrap()["metadata"]["context"]["dropped_messages"], messages);

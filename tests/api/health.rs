@@ -79,7 +79,7 @@ async fn findings_are_listed_for_the_owner_in_both_languages() {
         let findings = body["findings"].as_array().unwrap();
         let model = findings.iter().find(|finding| finding["id"] == "model").unwrap();
         assert_eq!(model["severity"], "error");
-        let has = |field: &str, words: &str| model[field].as_str().unwrap().contains(words);
+        let has = |field: &str, text: &str| model[field].as_str().unwrap().contains(text);
         assert!(has("message", message) && has("help", help), "{model}");
         let database = findings.iter().find(|finding| finding["id"] == "database").unwrap();
         assert_eq!((&database["severity"], &database["help"]), (&json!("ok"), &json!(null)));

@@ -55,6 +55,6 @@ async fn a_file_that_is_not_a_model_is_rejected_and_removed() {
         assert!(field.is_empty() || body["error_details"][field][0].is_string(), "{name}: {body}");
     }
     let models = server.data().join("models");
-    let left: Vec<PathBuf> = files(&models).into_iter().filter(|path| path.is_file()).collect();
-    assert_eq!((left, files(&models.join(".imports"))), (Vec::new(), Vec::new()));
+    let remaining: Vec<PathBuf> = files(&models).into_iter().filter(|path| path.is_file()).collect();
+    assert_eq!((remaining, files(&models.join(".imports"))), (Vec::new(), Vec::new()));
 }

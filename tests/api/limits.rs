@@ -25,17 +25,17 @@ async fn the_documented_limit_is_counted_down_and_then_answers_429() {
     let history = || server.request_with(&key, Method::GET, "/api/v1/user/history").send();
     let first = history().await.unwrap();
     assert_eq!(limit_headers(&first), [100, 99, 36]);
-    for left in (0..99).rev() {
+    for remaining in (0..99).rev() {
         let response = history().await.unwrap();
-        assert_eq!((response.status().as_u16(), limit_headers(&response)[1]), (200, left));
+        assert_eq!((response.status().as_u16(), limit_headers(&response)[1]), (200, remaining));
     }
-    let refused = history().await.unwrap();
-    assert_eq!(refused.status(), 429);
-    let [limit, remaining, reset] = limit_headers(&refused);
+    let rejected = history().await.unwrap();
+    assert_eq!(rejected.status(), 429);
+    let [limit, remaining, reset] = limit_headers(&rejected);
     assert_eq!((limit, remaining), (100, 0));
-    let after: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    let after: u64 = rejected.headers()["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((1..=36).contains(&after) && reset >= after, "{after} {reset}");
-    let (_, body) = json_of(refused).await;
+    let (_, body) = json_of(rejected).await;
     assert_eq!(body["error_code"], "TOO_MANY_REQUESTS");
     assert!(body["error_message"].as_str().unwrap().contains("한도"), "{body}");
     let (other, _) = server.create_key(json!({"name": "y"})).await;
@@ -51,8 +51,8 @@ async fn generation_has_half_the_limit_and_counts_towards_the_total() {
         let request = server.request_with(&key, Method::POST, "/api/v1/generate-code");
         request.json(&json!({"user_question": "중복 제거"})).send()
     };
-    for left in (0..50).rev() {
-        assert_eq!(limit_headers(&generate().await.unwrap())[..2], [50, left]);
+    for remaining in (0..50).rev() {
+        assert_eq!(limit_headers(&generate().await.unwrap())[..2], [50, remaining]);
     }
     assert_eq!(generate().await.unwrap().status(), 429);
     let plain = server.request_with(&key, Method::GET, "/api/v1/user/history").send().await.unwrap();

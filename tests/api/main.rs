@@ -1,6 +1,6 @@
 //! API tests: requests over HTTP to a server with the scripted engine.
 
-#![allow(clippy::unwrap_used, reason = "what cannot be unwrapped has failed the test")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod auth;
 mod cache;

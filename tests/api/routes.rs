@@ -95,7 +95,7 @@ fn example(document: &Value, schema: &Value) -> Value {
     if let Some(example) = schema.get("example") {
         return example.clone();
     }
-    if let Some(first) = schema["enum"].as_array().and_then(|words| words.first()) {
+    if let Some(first) = schema["enum"].as_array().and_then(|values| values.first()) {
         return first.clone();
     }
     match kind(&schema) {

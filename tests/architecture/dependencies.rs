@@ -61,7 +61,7 @@ const DESKTOP: Homes = &[
     ("src-tauri/src/window/renderer.rs", &["webkit2gtk"]),
 ];
 
-/// Whether a file names a dependency by itself: not in the middle of a word, and not as a function of its own.
+/// Whether a file uses a dependency: as a path or a call, not as a part of another name or a function of its own.
 fn uses(text: &str, dependency: &str) -> bool {
     let calls = ["::", "("].map(|call| format!("{dependency}{call}"));
     calls.iter().any(|call| {

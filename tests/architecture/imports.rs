@@ -21,8 +21,8 @@ pub fn module_path(file: &str) -> Vec<String> {
     path
 }
 
-/// All imports of a file: `use` with nested braces, and paths in the code, from `crate::` or from `super::` as often as it takes
-/// to reach the root. Comments, documentation and string literals are no code; code under `cfg(test)` is.
+/// All imports of a file: `use` declarations with nested braces, and paths in the code that start at `crate::` or reach the root by
+/// `super::`. Comments, documentation and string literals do not count; code under `cfg(test)` does.
 ///
 /// # Errors
 /// When the text is not made of Rust's tokens.
@@ -33,7 +33,7 @@ pub fn imports(text: &str, module: &[String]) -> Result<Vec<Import>, String> {
     Ok(found)
 }
 
-/// Reads the tokens of a file, a block or a macro's arguments, which lie in the module `inside`.
+/// Reads the tokens of a file, a block or a macro's arguments, which are in the module `inside`.
 fn scan(tokens: TokenStream, inside: &mut Vec<String>, found: &mut Vec<Import>) {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let mut at = 0;
@@ -59,7 +59,7 @@ fn scan(tokens: TokenStream, inside: &mut Vec<String>, found: &mut Vec<Import>) 
     }
 }
 
-/// Reads the path that begins at `at`. Returns where to read on.
+/// Reads the path that starts at `at`, and returns the index of the token after it.
 fn path(tokens: &[TokenTree], mut at: usize, inside: &[String], found: &mut Vec<Import>) -> usize {
     let mut depth = inside.len();
     loop {
@@ -116,7 +116,7 @@ fn add(at: &Ident, module: &str, found: &mut Vec<Import>) {
     found.push(Import { line: at.span().start().line, module: module.trim_start_matches("r#").to_owned() });
 }
 
-/// Whether the tokens begin with `::`.
+/// Whether the tokens start with `::`.
 fn is_separator(tokens: &[TokenTree]) -> bool {
     matches!(tokens, [TokenTree::Punct(first), TokenTree::Punct(second), ..]
         if first.as_char() == ':' && second.as_char() == ':')

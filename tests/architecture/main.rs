@@ -1,6 +1,6 @@
 //! Architecture tests: rules that are read off the source files, such as the layers of the modules and the home of each dependency.
 
-#![allow(clippy::unwrap_used, reason = "what cannot be unwrapped has failed the test")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod dependencies;
 mod imports;

@@ -3,7 +3,7 @@
 //! `cargo xtask bench cached` starts both and loads them alternately, three times. This program generates the load over keep-alive
 //! connections, so it takes the same share of the CPU from both.
 
-#![allow(clippy::unwrap_used, reason = "a measurement that cannot be taken ends the program")]
+#![allow(clippy::unwrap_used, reason = "a failed measurement ends the program")]
 
 use std::net::TcpListener;
 use std::path::PathBuf;

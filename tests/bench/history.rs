@@ -2,7 +2,7 @@
 //!
 //! `cargo xtask bench history` fills a new database by import, which takes minutes, and then measures each query.
 
-#![allow(clippy::unwrap_used, reason = "a measurement that cannot be taken ends the program")]
+#![allow(clippy::unwrap_used, reason = "a failed measurement ends the program")]
 
 use std::time::{Duration, Instant};
 

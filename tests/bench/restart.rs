@@ -2,7 +2,7 @@
 //!
 //! `cargo xtask bench restart`.
 
-#![allow(clippy::unwrap_used, reason = "a measurement that cannot be taken ends the program")]
+#![allow(clippy::unwrap_used, reason = "a failed measurement ends the program")]
 
 #[path = "engine/server.rs"]
 #[allow(dead_code, reason = "the peer is not measured here")]

@@ -3,7 +3,7 @@
 //!
 //! `cargo xtask bench soak`; HAPA_BENCH_SECONDS makes it shorter.
 
-#![allow(clippy::unwrap_used, reason = "a measurement that cannot be taken ends the program")]
+#![allow(clippy::unwrap_used, reason = "a failed measurement ends the program")]
 
 #[path = "engine/server.rs"]
 #[allow(dead_code, reason = "the peer is not measured here")]

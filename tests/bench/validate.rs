@@ -1,6 +1,6 @@
 //! Benchmark: validating and analyzing 1,000 lines of Python over HTTP.
 
-#![allow(clippy::unwrap_used, reason = "a measurement that cannot be taken ends the program")]
+#![allow(clippy::unwrap_used, reason = "a failed measurement ends the program")]
 
 use std::time::{Duration, Instant};
 

@@ -3,7 +3,7 @@
 //! `cargo xtask bench window`.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a measurement that cannot be taken ends the program")]
+#![allow(clippy::unwrap_used, reason = "a failed measurement ends the program")]
 
 #[path = "../desktop/desk.rs"]
 #[allow(dead_code, reason = "only windows are opened here")]
@@ -56,12 +56,12 @@ async fn main() {
     println!("| together | {:.1} |", mebibytes(memory.iter().map(|(_, bytes)| bytes).sum()));
     let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ui/dist");
     println!("\n| front end | KiB | compressed (KiB) |\n|---|--:|--:|");
-    let mut whole = (0, 0);
+    let mut total = (0, 0);
     for (name, plain, packed) in files(&dist) {
-        whole = (whole.0 + plain, whole.1 + packed);
+        total = (total.0 + plain, total.1 + packed);
         println!("| {name} | {:.0} | {:.0} |", plain as f64 / 1024.0, packed as f64 / 1024.0);
     }
-    println!("| together | {:.0} | {:.0} |", whole.0 as f64 / 1024.0, whole.1 as f64 / 1024.0);
+    println!("| together | {:.0} | {:.0} |", total.0 as f64 / 1024.0, total.1 as f64 / 1024.0);
 }
 
 /// Starts the app with a real model in a desktop session of its own; if `measure_memory`, measures its memory after [`IDLE`].

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::Program;
 
-/// The deadline of the whole run.
+/// The deadline of the run.
 const TIMEOUT: Duration = Duration::from_secs(600);
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Contract tests: the documentation's examples, OpenAI's clients and schemathesis against the built `hapa`.
 
-#![allow(clippy::unwrap_used, reason = "what cannot be unwrapped has failed the test")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod examples;
 mod generated;

@@ -12,11 +12,11 @@ const models = [];
 for await (const model of client.models.list()) models.push(model.id);
 assert.deepEqual(models, ["scripted"]);
 
-const whole = await chat({ messages: ask("Flask"), seed: 7, temperature: 0 });
-const text = whole.choices[0].message.content;
+const answer = await chat({ messages: ask("Flask"), seed: 7, temperature: 0 });
+const text = answer.choices[0].message.content;
 assert.ok(text.startsWith("```python\nfrom flask import Flask"), text);
-assert.equal(whole.choices[0].finish_reason, "stop");
-assert.equal(whole.usage.total_tokens, 11);
+assert.equal(answer.choices[0].finish_reason, "stop");
+assert.equal(answer.usage.total_tokens, 11);
 
 let streamed = "";
 let usage;

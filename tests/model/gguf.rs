@@ -165,9 +165,9 @@ fn invalid_files_are_rejected_with_the_reason() {
 
 impl GgufBuilder {
     /// Replaces a byte string in the header by another of the same length.
-    fn swap(mut self, word: &[u8], other: &[u8]) -> Self {
-        let start = self.head.windows(word.len()).position(|window| window == word).unwrap();
-        self.head[start..start + word.len()].copy_from_slice(other);
+    fn swap(mut self, old: &[u8], new: &[u8]) -> Self {
+        let start = self.head.windows(old.len()).position(|window| window == old).unwrap();
+        self.head[start..start + old.len()].copy_from_slice(new);
         self
     }
 }

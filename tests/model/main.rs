@@ -1,6 +1,6 @@
 //! Tests of the engine and the server with a small real model: SmolLM2-135M-Instruct, at the path in `HAPA_TEST_MODEL`.
 
-#![allow(clippy::unwrap_used, reason = "what cannot be unwrapped has failed the test")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod crash;
 mod gguf;

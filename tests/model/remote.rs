@@ -51,8 +51,8 @@ async fn a_third_party_server_answers_questions_completes_code_and_is_cancelled(
     send(&server, Method::PATCH, "/api/v1/settings", settings).await;
     let question = json!({"user_question": "Write a Python function that adds two numbers.", "max_tokens": 48,
         "temperature": 0, "use_cache": false});
-    let (status, refused) = server.post("/api/v1/generate-code", &question).await;
-    assert_eq!((status, &refused["error_details"]["failure"]), (502, &json!("key_refused")), "{refused}");
+    let (status, rejected) = server.post("/api/v1/generate-code", &question).await;
+    assert_eq!((status, &rejected["error_details"]["failure"]), (502, &json!("key_refused")), "{rejected}");
     let saved = send(&server, Method::PUT, "/api/v1/remote/key", json!({"key": KEY})).await;
     assert_eq!(saved["key"], "file");
     let tried = send(&server, Method::POST, "/api/v1/remote/try", json!({})).await;

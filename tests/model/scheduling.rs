@@ -13,16 +13,16 @@ use super::{answer, chat, engine, loaded, model, options, request, turn};
 const LOG_PROBABILITY_TOLERANCE: f32 = 0.25;
 
 /// A greedy answer as tokens with their log probabilities.
-async fn words(engine: &Engine, mut request: Request) -> (Vec<(String, f32)>, Summary) {
+async fn greedy_tokens(engine: &Engine, mut request: Request) -> (Vec<(String, f32)>, Summary) {
     request.probabilities = true;
     let mut running = engine.submit(request).unwrap();
-    let mut words = Vec::new();
+    let mut tokens_of_answer = Vec::new();
     while let Some(event) = timeout(TIMEOUT, running.next()).await.expect("the model keeps generating") {
         match event.unwrap() {
             Event::Text { text, log_probability, tokens } if tokens > 0 => {
-                words.push((text, log_probability.expect("probabilities were requested")));
+                tokens_of_answer.push((text, log_probability.expect("probabilities were requested")));
             }
-            Event::Done(summary) => return (words, summary),
+            Event::Done(summary) => return (tokens_of_answer, summary),
             _ => {}
         }
     }
@@ -30,7 +30,7 @@ async fn words(engine: &Engine, mut request: Request) -> (Vec<(String, f32)>, Su
 }
 
 /// Asserts that two greedy answers are the same, or diverge at tokens of nearly equal probability.
-fn same_words(a: &[(String, f32)], b: &[(String, f32)], what: &str) {
+fn assert_same_tokens(a: &[(String, f32)], b: &[(String, f32)], what: &str) {
     for (a, b) in a.iter().zip(b) {
         let difference = (a.1 - b.1).abs();
         assert!(difference < LOG_PROBABILITY_TOLERANCE, "{what}: {a:?} and {b:?} differ by {difference}");
@@ -53,25 +53,25 @@ async fn concurrent_sequences_do_not_change_an_answer() {
     let engine = loaded(Options { capacity: 8, ..options(model()) }).await;
     let mut alone = Vec::new();
     for question in QUESTIONS {
-        alone.push(words(&engine, request(question, 40)).await.0);
+        alone.push(greedy_tokens(&engine, request(question, 40)).await.0);
     }
     let together = QUESTIONS.map(|question| {
         let engine = engine.clone();
-        tokio::spawn(async move { words(&engine, request(question, 40)).await.0 })
+        tokio::spawn(async move { greedy_tokens(&engine, request(question, 40)).await.0 })
     });
     for (alone, together) in alone.iter().zip(together) {
-        same_words(alone, &together.await.unwrap(), "alone and together");
+        assert_same_tokens(alone, &together.await.unwrap(), "alone and together");
     }
 }
 
 /// Asserts that a greedy answer equals the one decoded token by token, up to a token that was hardly more likely than another.
-fn assert_diverges_only_at_a_tie(words: &[(String, f32)], answer: &str) {
+fn assert_diverges_only_at_a_tie(tokens: &[(String, f32)], answer: &str) {
     let mut rest = answer;
-    for (word, log_probability) in words {
-        let Some(after) = rest.strip_prefix(word.as_str()) else {
+    for (token, log_probability) in tokens {
+        let Some(after) = rest.strip_prefix(token.as_str()) else {
             // The highest probability of a token whose logit leads by less than the tolerance.
             let (probability, even) = (log_probability.exp(), 1.0 / (1.0 + (-LOG_PROBABILITY_TOLERANCE).exp()));
-            assert!(probability < even, "{word:?}, of {probability}, became {rest:?}");
+            assert!(probability < even, "{token:?}, of probability {probability}, became {rest:?}");
             return;
         };
         rest = after;
@@ -86,7 +86,7 @@ async fn prompt_lookup_drafting_does_not_change_the_answer() {
     let code = "def area(width, height):\n    return width * height\n\n\ndef volume(width, height, depth):\n    return area(width, height) * depth\n";
     let mut edit = request(&format!("Repeat this code three times:\n```python\n{code}```"), 120);
     edit.at_end = AtEnd::GoOn;
-    let (plain, none) = words(&engine, edit.clone()).await;
+    let (plain, none) = greedy_tokens(&engine, edit.clone()).await;
     edit.drafts = Drafts::Lookup;
     let (drafted, some) = answer(&engine, edit).await.unwrap();
     assert_diverges_only_at_a_tie(&plain, &drafted);
@@ -148,14 +148,14 @@ async fn offloaded_kv_states_are_restored() {
     let small = Options { context: 1024, memory: 1024, ..options(model()) };
     let engine = loaded(small).await;
     let long = |name: &str| request(&format!("{name}: {}", "x = 1\n".repeat(140)), 8);
-    let (first, cold) = words(&engine, long("a")).await;
+    let (first, cold) = greedy_tokens(&engine, long("a")).await;
     for other in ["b", "c"] {
         answer(&engine, long(other)).await.unwrap();
     }
     assert!(engine.saved_bytes() > 0, "a state was offloaded");
-    let (again, warm) = words(&engine, long("a")).await;
+    let (again, warm) = greedy_tokens(&engine, long("a")).await;
     assert!(cold.reused_tokens < 40 && warm.reused_tokens + 2 > warm.prompt_tokens, "{cold:?} {warm:?}");
-    same_words(&first, &again, "prefilled and restored");
+    assert_same_tokens(&first, &again, "prefilled and restored");
 }
 
 #[tokio::test]
@@ -182,13 +182,13 @@ async fn a_kv_state_on_disk_survives_a_restart_and_a_damaged_one_is_ignored() {
         || Options { states: Some(Storage { folder: folder.path().to_owned(), bytes: 1 << 30 }), ..options(model()) };
     let long = || request(&"x = 1\n".repeat(250), 8);
     let first = loaded(stored()).await;
-    let (original, cold) = words(&first, long()).await;
+    let (original, cold) = greedy_tokens(&first, long()).await;
     close(first);
 
     let second = loaded(stored()).await;
-    let (again, warm) = words(&second, long()).await;
+    let (again, warm) = greedy_tokens(&second, long()).await;
     assert!(cold.reused_tokens == 0 && warm.reused_tokens + 2 > warm.prompt_tokens, "{cold:?} {warm:?}");
-    same_words(&original, &again, "before and after a restart");
+    assert_same_tokens(&original, &again, "before and after a restart");
     close(second);
 
     let mut damaged = 0;
@@ -204,9 +204,9 @@ async fn a_kv_state_on_disk_survives_a_restart_and_a_damaged_one_is_ignored() {
     }
     assert!(damaged > 0);
     let third = loaded(stored()).await;
-    let (recomputed, summary) = words(&third, long()).await;
+    let (recomputed, summary) = greedy_tokens(&third, long()).await;
     assert_eq!(summary.reused_tokens, 0, "a damaged state is not used");
-    same_words(&original, &recomputed, "with a damaged state");
+    assert_same_tokens(&original, &recomputed, "with a damaged state");
 }
 
 /// A conversation about these things that ends with a question. Each answer has about 240 tokens.
@@ -226,21 +226,21 @@ fn conversation(things: std::ops::Range<usize>, keep: Keep) -> Request {
 async fn after_truncation_the_remaining_messages_are_reused_by_kv_shift_and_not_mixed_with_exact_states() {
     let _turn = turn().await;
     let engine = engine().await;
-    let (_, whole) = answer(&engine, conversation(1..6, Keep::IfRoom)).await.unwrap();
+    let (_, complete) = answer(&engine, conversation(1..6, Keep::IfRoom)).await.unwrap();
     let mut running = engine.submit(conversation(1..9, Keep::IfRoom)).unwrap();
     let Some(Ok(Event::Started { dropped, .. })) = running.next().await else { panic!("the request is accepted") };
     drop(running);
     let (text, shortened) = answer(&engine, conversation(1..9, Keep::IfRoom)).await.unwrap();
-    assert!(whole.prompt_tokens < 1792 && shortened.prompt_tokens < 1792, "{whole:?} {shortened:?}");
+    assert!(complete.prompt_tokens < 1792 && shortened.prompt_tokens < 1792, "{complete:?} {shortened:?}");
     assert!(shortened.reused_tokens > 150, "cached chunks are shifted to the front: {shortened:?}");
     assert!(!text.is_empty());
     // The same prompt without truncation is prefilled completely.
     let first = 1 + dropped / 2;
-    let (exact, summary) = words(&engine, conversation(first..9, Keep::Always)).await;
+    let (exact, summary) = greedy_tokens(&engine, conversation(first..9, Keep::Always)).await;
     assert_eq!(summary.prompt_tokens, shortened.prompt_tokens);
     assert!(summary.reused_tokens < 60, "only the system prompt is cached exactly: {summary:?}");
-    let (fresh, _) = words(&loaded(options(model())).await, conversation(first..9, Keep::Always)).await;
-    same_words(&exact, &fresh, "after a shift, and recomputed");
+    let (fresh, _) = greedy_tokens(&loaded(options(model())).await, conversation(first..9, Keep::Always)).await;
+    assert_same_tokens(&exact, &fresh, "after a shift, and recomputed");
 }
 
 /// Drops an engine, and waits until its threads have ended.
@@ -295,16 +295,16 @@ async fn a_prefix_that_another_request_is_prefilling_is_prefilled_once() {
     let questions = ["Explain this.", "Test this.", "Rename the function."].map(|task| format!("{code}\n{task}"));
     let mut alone = Vec::new();
     for question in &questions {
-        alone.push(words(&loaded(options(model())).await, request(question, 16)).await.0);
+        alone.push(greedy_tokens(&loaded(options(model())).await, request(question, 16)).await.0);
     }
     let running = questions.clone().map(|question| {
         let engine = engine.clone();
-        tokio::spawn(async move { words(&engine, request(&question, 16)).await })
+        tokio::spawn(async move { greedy_tokens(&engine, request(&question, 16)).await })
     });
     let (mut prefilled, mut longest) = (0, 0);
     for (running, alone) in running.into_iter().zip(&alone) {
         let (together, summary) = running.await.unwrap();
-        same_words(alone, &together, "alone and concurrently");
+        assert_same_tokens(alone, &together, "alone and concurrently");
         prefilled += summary.prompt_tokens - summary.reused_tokens;
         longest = longest.max(summary.prompt_tokens);
     }

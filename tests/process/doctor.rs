@@ -26,10 +26,10 @@ fn finding<'a>(report: &'a Value, id: &str) -> &'a Value {
 }
 
 /// Asserts severity and message of a finding, and that it has help unless it is fine.
-fn assert_finding(report: &Value, id: &str, severity: &str, words: &str) {
+fn assert_finding(report: &Value, id: &str, severity: &str, text: &str) {
     let found = finding(report, id);
     assert_eq!(found["severity"], severity, "{found}");
-    assert!(found["message"].as_str().unwrap().contains(words), "{found}");
+    assert!(found["message"].as_str().unwrap().contains(text), "{found}");
     assert_eq!(found["help"].is_string(), ["critical", "error", "warning"].contains(&severity), "{found}");
 }
 
@@ -160,10 +160,10 @@ async fn a_model_file_is_checked() {
     let model = data.path().join("some.gguf");
     let named = [("HAPA_MODEL", model.to_str().unwrap())];
     assert_finding(&doctor(data.path(), &named).await.0, "model", "error", "cannot be opened");
-    for (content, words) in [("", "is not a GGUF file"), ("GG", "is not a GGUF file"), ("<html>", "is not a GGUF file")]
+    for (content, text) in [("", "is not a GGUF file"), ("GG", "is not a GGUF file"), ("<html>", "is not a GGUF file")]
     {
         fs::write(&model, content).unwrap();
-        assert_finding(&doctor(data.path(), &named).await.0, "model", "error", words);
+        assert_finding(&doctor(data.path(), &named).await.0, "model", "error", text);
     }
     fs::write(&model, "GGUF").unwrap();
     assert_finding(&doctor(data.path(), &named).await.0, "model", "ok", "can be used");

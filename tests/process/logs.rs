@@ -209,8 +209,8 @@ async fn no_key_and_no_question_is_in_any_log_file() {
     generate(&hapa, &address, "중복 제거 카나리아", "first").await;
     let wrong = format!("hapa_{}", "7".repeat(64));
     let url = format!("{address}/api/v1/settings?note=canary-in-a-query");
-    let refused = tests::client().get(url).header("X-API-Key", &wrong).send().await;
-    assert_eq!(refused.unwrap().status(), 401);
+    let rejected = tests::client().get(url).header("X-API-Key", &wrong).send().await;
+    assert_eq!(rejected.unwrap().status(), 401);
     let installed = fs::read_to_string(data.path().join("api.key")).unwrap();
     let (own, stderr) = (hapa.key.clone(), stop_and_read_stderr(hapa).await);
     let files = files(data.path());

@@ -1,7 +1,7 @@
 //! Tests of llama.cpp's Vulkan backend on Mesa's software driver (lavapipe), so that no GPU is needed. `cargo xtask vulkan` builds the
 //! backend and runs them.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "what cannot be unwrapped has failed the test")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

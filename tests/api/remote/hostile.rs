@@ -67,7 +67,7 @@ async fn each_bad_response_is_one_clear_error_before_anything_is_sent() {
             let server = with_short_timeout("remote", &remote.address).await;
             let (status, body) = server.post(QUESTION, &json!({"user_question": "질문"})).await;
             assert_eq!(status, 502, "{name}");
-            assert!(expected.split(" or ").any(|word| word == failure(&body)), "{name}: {body}");
+            assert!(expected.split(" or ").any(|text| text == failure(&body)), "{name}: {body}");
             let keys: Vec<&String> = body.as_object().unwrap().keys().collect();
             assert_eq!(keys, ["error_code", "error_details", "error_message", "status"]);
             assert!(!body.to_string().contains("pwned"), "{name}: {body}");
@@ -163,8 +163,8 @@ async fn only_text_without_control_characters_is_taken_from_events() {
     let events = Frames::new(server.open_stream(&json!({"user_question": "질문"})).await).rest().await;
     assert_eq!(joined(&events, "explanation"), "a[31mb\tc\nd");
     let sent = Value::from(events).to_string();
-    for word in ["pwned", "another", "not requested", "shell", "execute", "img"] {
-        assert!(!sent.contains(word), "{word}: {sent}");
+    for text in ["pwned", "another", "not requested", "shell", "execute", "img"] {
+        assert!(!sent.contains(text), "{text}: {sent}");
     }
     assert!(sent.contains(r#""model_used":"fake-model""#), "{sent}");
 }
@@ -227,10 +227,10 @@ async fn a_disconnecting_client_closes_the_remote_connection_at_once() {
         let server = hapa(&tests::script(), "remote", &remote.address).await;
         let mut frames = Frames::new(server.open_stream(&json!({"user_question": "질문"})).await);
         frames.next_of("explanation").await;
-        let left = Instant::now();
+        let disconnected = Instant::now();
         drop(frames);
         remote.wait_disconnected().await;
-        assert!(left.elapsed() < Duration::from_secs(2), "{:?}", left.elapsed());
+        assert!(disconnected.elapsed() < Duration::from_secs(2), "{:?}", disconnected.elapsed());
     }
 }
 

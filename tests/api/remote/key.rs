@@ -38,9 +38,9 @@ async fn the_key_is_sent_to_its_server_only() {
     assert_eq!(ask(&server, "repeat").await["backend"], "remote");
     let bearer = format!("Bearer {CANARY}");
     assert_eq!(remote.posts()[0].header("authorization"), Some(&*bearer));
-    let (status, refused) = server.post(QUESTION, &json!({"user_question": "refuse"})).await;
-    assert_eq!((status, failure(&refused)), (502, "key_refused"));
-    let mut answers = format!("{saved}{refused}");
+    let (status, rejected) = server.post(QUESTION, &json!({"user_question": "refuse"})).await;
+    assert_eq!((status, failure(&rejected)), (502, "key_refused"));
+    let mut answers = format!("{saved}{rejected}");
     for path in [
         "/api/v1/remote",
         "/api/v1/settings",

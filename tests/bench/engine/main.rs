@@ -3,7 +3,7 @@
 //! `cargo xtask bench engine` builds llama-server and starts both; while one is measured, the other is idle. Each figure is also printed to
 //! stderr as soon as it is measured.
 
-#![allow(clippy::unwrap_used, reason = "a measurement that cannot be taken ends the program")]
+#![allow(clippy::unwrap_used, reason = "a failed measurement ends the program")]
 
 mod server;
 mod texts;
