@@ -1,4 +1,4 @@
-//! Answers that are given again: what counts as the same question, who may share an answer, and forgetting.
+//! The response cache: cache keys, coalescing of identical requests, and clearing.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ async fn stats(server: &Server) -> Value {
 }
 
 #[tokio::test]
-async fn the_same_question_is_answered_without_the_model_and_says_so() {
+async fn a_repeated_question_is_served_from_the_cache_and_marked_as_cached() {
     let server = Server::start().await;
     let first = ask(&server, json!({"user_question": "중복 제거"})).await;
     let second = ask(&server, json!({"user_question": "중복 제거"})).await;
@@ -33,17 +33,17 @@ async fn the_same_question_is_answered_without_the_model_and_says_so() {
 }
 
 #[tokio::test]
-async fn a_stream_from_the_cache_has_the_same_words() {
+async fn a_cached_stream_has_the_same_content() {
     let server = Server::start().await;
     let plain = ask(&server, json!({"user_question": "중복 제거"})).await;
-    let events = Frames::new(server.ask(&json!({"user_question": "중복 제거"})).await).rest().await;
+    let events = Frames::new(server.open_stream(&json!({"user_question": "중복 제거"})).await).rest().await;
     assert_eq!(joined(&events, "code"), plain["generated_code"].as_str().unwrap());
     assert_eq!(joined(&events, "explanation"), plain["explanation"].as_str().unwrap());
     assert_eq!(events.last().unwrap()["metadata"]["cached"], true);
 }
 
 #[tokio::test]
-async fn everything_that_changes_the_answer_makes_another_question() {
+async fn every_parameter_that_changes_the_answer_is_part_of_the_cache_key() {
     let server = Server::start().await;
     ask(&server, json!({"user_question": "중복 제거"})).await;
     for difference in [
@@ -67,7 +67,7 @@ async fn everything_that_changes_the_answer_makes_another_question() {
 }
 
 #[tokio::test]
-async fn the_saved_profile_makes_another_question_too() {
+async fn the_saved_profile_is_part_of_the_cache_key() {
     let server = Server::start().await;
     ask(&server, json!({"user_question": "중복 제거"})).await;
     let saved = server.request(Method::PUT, "/api/v1/users/profile").json(&json!({"pythonSkillLevel": "expert"}));
@@ -76,7 +76,7 @@ async fn the_saved_profile_makes_another_question_too() {
 }
 
 #[tokio::test]
-async fn asking_again_for_another_answer_does_not_get_the_old_one() {
+async fn regenerating_an_answer_bypasses_the_cache() {
     let server = Server::start().await;
     let first = ask(&server, json!({"user_question": "중복 제거"})).await;
     let body = json!({"user_question": "중복 제거", "conversation_id": first["conversation_id"], "replaces": first["message_id"]});
@@ -84,29 +84,33 @@ async fn asking_again_for_another_answer_does_not_get_the_old_one() {
 }
 
 #[tokio::test]
-async fn identical_questions_in_flight_share_one_generation_that_lives_as_long_as_one_listens() {
+async fn identical_requests_in_flight_share_one_generation_until_the_last_client_disconnects() {
     let server = Server::start().await;
     let question = json!({"user_question": "forever"});
-    let mut first = Frames::new(server.ask(&question).await);
+    let mut first = Frames::new(server.open_stream(&question).await);
     first.next_of("code").await;
-    let mut second = Frames::new(server.ask(&question).await);
-    assert_eq!(second.next_of("code").await["content"], "while True:", "it hears the beginning too");
+    let mut second = Frames::new(server.open_stream(&question).await);
+    assert_eq!(
+        second.next_of("code").await["content"],
+        "while True:",
+        "the second client receives the stream from its start"
+    );
     let queue = server.get("/health/detailed").await["queue"].clone();
-    assert_eq!(queue["active"], 1, "the model works once");
+    assert_eq!(queue["active"], 1, "one generation serves both");
     drop(first);
     assert_eq!(second.next_of("code").await["content"], "\n    pass");
-    assert_eq!(server.get("/health/detailed").await["queue"]["active"], 1, "somebody still listens");
+    assert_eq!(server.get("/health/detailed").await["queue"]["active"], 1, "one client is still connected");
     assert_eq!(stats(&server).await["shared"], 1);
     drop(second);
-    server.idle().await;
-    // Nobody listens any more, so the same question begins anew.
-    let mut third = Frames::new(server.ask(&question).await);
+    server.wait_idle().await;
+    // No client is connected any more, so the same question starts a new generation.
+    let mut third = Frames::new(server.open_stream(&question).await);
     third.next_of("code").await;
     assert_eq!(stats(&server).await["misses"], 2);
 }
 
 #[tokio::test]
-async fn what_failed_is_not_kept() {
+async fn failed_answers_are_not_cached() {
     let server = Server::start().await;
     for _ in 0..2 {
         assert_eq!(server.post(PATH, &json!({"user_question": "break"})).await.0, 500);
@@ -116,7 +120,7 @@ async fn what_failed_is_not_kept() {
 }
 
 #[tokio::test]
-async fn the_cache_is_cleared_by_kind_from_address_or_body() {
+async fn the_cache_is_cleared_by_type_from_query_or_body() {
     let server = Server::start().await;
     let clear = async |query: &str, body: Option<Value>| {
         let mut request = server.request(Method::DELETE, &format!("/api/v1/cache/clear{query}"));
@@ -126,10 +130,10 @@ async fn the_cache_is_cleared_by_kind_from_address_or_body() {
         json_of(request.send().await.unwrap()).await
     };
     ask(&server, json!({"user_question": "중복 제거"})).await;
-    let (_, kept) = clear("?cache_type=completion", None).await;
-    assert_eq!((&kept["ai_cache_cleared"], &kept["entries_cleared"]), (&json!(true), &json!(0)));
-    let (_, refused) = clear("", Some(json!({"confirm": false}))).await;
-    assert_eq!(refused["ai_cache_cleared"], false);
+    let (_, unchanged) = clear("?cache_type=completion", None).await;
+    assert_eq!((&unchanged["ai_cache_cleared"], &unchanged["entries_cleared"]), (&json!(true), &json!(0)));
+    let (_, unconfirmed) = clear("", Some(json!({"confirm": false}))).await;
+    assert_eq!(unconfirmed["ai_cache_cleared"], false);
     assert_eq!(ask(&server, json!({"user_question": "중복 제거"})).await["cached"], true);
     let (status, cleared) = clear("", Some(json!({"cache_type": "all", "confirm": true}))).await;
     assert_eq!(
@@ -141,7 +145,7 @@ async fn the_cache_is_cleared_by_kind_from_address_or_body() {
 }
 
 #[tokio::test]
-async fn size_and_time_to_live_are_settings_that_count_at_once() {
+async fn cache_size_and_lifetime_are_settings_that_apply_at_once() {
     let server = Server::start().await;
     let change =
         async |patch: Value| server.request(Method::PATCH, "/api/v1/settings").json(&patch).send().await.unwrap();

@@ -1,4 +1,4 @@
-//! Completing code: what is inserted, how sure the model is, and who gives way to whom.
+//! Code completion: the inserted text, its confidence, caching, and requests that supersede each other.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ fn first(body: &Value) -> &str {
 }
 
 #[tokio::test]
-async fn a_completion_ends_with_its_block_and_has_the_models_own_confidence() {
+async fn a_completion_ends_with_its_block_and_reports_the_models_confidence() {
     let server = Server::with_script(&script(true)).await;
     let body = complete(&server, json!({"prefix": "def fib(n):\n    return fib"})).await;
     assert_eq!(first(&body), "(n - 1) + fib(n - 2)");
@@ -39,14 +39,14 @@ async fn a_completion_ends_with_its_block_and_has_the_models_own_confidence() {
 }
 
 #[tokio::test]
-async fn what_stands_after_the_cursor_is_not_written_again() {
+async fn text_after_the_cursor_is_not_repeated() {
     let server = Server::with_script(&script(true)).await;
     let body = complete(&server, json!({"prefix": "x = call(", "suffix": ")\nprint(x)\n"})).await;
     assert_eq!(first(&body), "a, b");
 }
 
 #[tokio::test]
-async fn one_line_is_one_line() {
+async fn a_single_line_completion_has_one_line() {
     let server = Server::with_script(&script(true)).await;
     for body in [
         json!({"prefix": "import ", "multiline": "never"}),
@@ -58,48 +58,48 @@ async fn one_line_is_one_line() {
 }
 
 #[tokio::test]
-async fn where_there_is_nothing_to_say_the_list_is_empty() {
+async fn a_blank_completion_is_an_empty_list() {
     let server = Server::with_script(&script(true)).await;
     let body = complete(&server, json!({"prefix": "nothing"})).await;
     assert_eq!((&body["completions"], &body["total_suggestions"]), (&json!([]), &json!(0)));
 }
 
 #[tokio::test]
-async fn suggestions_that_are_alike_are_one_suggestion() {
+async fn duplicate_suggestions_are_merged() {
     let server = Server::with_script(&script(true)).await;
     let body = complete(&server, json!({"prefix": "x = ", "max_suggestions": 5})).await;
     assert_eq!((first(&body), &body["total_suggestions"]), ("value", &json!(1)));
 }
 
 #[tokio::test]
-async fn a_model_that_cannot_fill_gaps_is_asked_in_words_and_the_answer_says_so() {
+async fn a_model_without_fim_is_prompted_by_chat_and_the_response_says_so() {
     let server = Server::with_script(&script(false)).await;
     let body = complete(&server, json!({"prefix": "x"})).await;
     assert_eq!((first(&body), &body["context_analysis"]["method"]), (" = 1", &json!("chat")));
 }
 
 #[tokio::test]
-async fn the_same_place_is_completed_from_the_cache_unless_that_is_refused() {
+async fn the_same_context_is_served_from_the_cache_unless_disabled() {
     let server = Server::with_script(&script(true)).await;
     let body = json!({"prefix": "def fib(n):\n    return fib"});
     let fresh = complete(&server, body.clone()).await;
-    let kept = complete(&server, body.clone()).await;
-    assert_eq!((&fresh["cached"], &kept["cached"]), (&json!(false), &json!(true)));
-    assert_eq!(first(&fresh), first(&kept));
-    assert_eq!(fresh["completions"][0]["confidence"], kept["completions"][0]["confidence"]);
-    let mut refused = body;
-    refused["use_cache"] = json!(false);
-    assert_eq!(complete(&server, refused).await["cached"], false);
+    let cached = complete(&server, body.clone()).await;
+    assert_eq!((&fresh["cached"], &cached["cached"]), (&json!(false), &json!(true)));
+    assert_eq!(first(&fresh), first(&cached));
+    assert_eq!(fresh["completions"][0]["confidence"], cached["completions"][0]["confidence"]);
+    let mut uncached = body;
+    uncached["use_cache"] = json!(false);
+    assert_eq!(complete(&server, uncached).await["cached"], false);
     assert_eq!(server.get("/api/v1/cache/stats").await["completion"], 1);
 }
 
 #[tokio::test]
-async fn a_newer_request_of_a_session_ends_the_older_one() {
+async fn a_newer_request_of_a_session_cancels_the_older_one() {
     let server = Server::with_script(&script(true)).await;
     let waiting = json!({"prefix": "wait", "session_id": "editor"});
     let old = server.post(PATH, &waiting);
     let newer = async {
-        tests::eventually("the model works", async || {
+        tests::eventually("the engine is busy", async || {
             (server.get("/health/detailed").await["queue"]["active"] == 1).then_some(())
         })
         .await;
@@ -110,11 +110,11 @@ async fn a_newer_request_of_a_session_ends_the_older_one() {
     let ((status, old), newer) = tokio::join!(old, newer);
     assert_eq!((status, &old["finish_reason"], &old["completions"]), (200, &json!("cancelled"), &json!([])));
     assert_eq!(first(&newer), "value");
-    server.idle().await;
+    server.wait_idle().await;
 }
 
 #[tokio::test]
-async fn what_was_left_out_of_the_prompt_is_named() {
+async fn truncated_parts_of_the_prompt_are_listed() {
     let server = Server::with_script(&script(true)).await;
     let body = complete(
         &server,
@@ -126,7 +126,7 @@ async fn what_was_left_out_of_the_prompt_is_named() {
 }
 
 #[tokio::test]
-async fn each_bound_is_checked() {
+async fn each_limit_is_checked() {
     let server = Server::with_script(&script(true)).await;
     for (field, value) in [
         ("prefix", json!("")),
@@ -156,8 +156,8 @@ struct Case {
     name: String,
     options: Vec<String>,
     text: Vec<String>,
-    said: Vec<String>,
-    offered: Vec<String>,
+    output: Vec<String>,
+    expected: Vec<String>,
 }
 
 fn cases() -> Vec<Case> {
@@ -174,9 +174,9 @@ fn cases() -> Vec<Case> {
             let after =
                 |mark: &str| line.strip_prefix(mark).map(|rest| rest.strip_prefix(' ').unwrap_or(rest).to_owned());
             match (after(">>"), after("<<")) {
-                (Some(said), _) => case.said.push(said),
-                (_, Some(offered)) => case.offered.push(offered),
-                _ if case.said.is_empty() => case.text.push(line.to_owned()),
+                (Some(output), _) => case.output.push(output),
+                (_, Some(expected)) => case.expected.push(expected),
+                _ if case.output.is_empty() => case.text.push(line.to_owned()),
                 _ => assert_eq!(line, "", "{}", case.name),
             }
         }
@@ -185,15 +185,15 @@ fn cases() -> Vec<Case> {
 }
 
 #[tokio::test]
-async fn what_is_offered_of_what_a_model_says_is_as_written_down() {
+async fn suggestions_match_the_golden_file() {
     let cases = cases();
     let mark = |number: usize| format!("case {number}\n");
     let answers: Vec<Value> = cases
         .iter()
         .enumerate()
         .map(|(number, case)| {
-            let said = case.said.join("\n");
-            let pieces: Vec<&str> = said.split_inclusive('\n').collect();
+            let output = case.output.join("\n");
+            let pieces: Vec<&str> = output.split_inclusive('\n').collect();
             let end = if case.options.iter().any(|option| option == "cut") { "length" } else { "stop" };
             json!({"when": mark(number), "pieces": pieces, "end": end})
         })
@@ -210,45 +210,45 @@ async fn what_is_offered_of_what_a_model_says_is_as_written_down() {
                    "language": language.map_or("python", String::as_str)}),
         )
         .await;
-        let offered = body["completions"][0]["code"].as_str().unwrap_or_default();
-        assert_eq!(offered, case.offered.join("\n"), "{}", case.name);
+        let suggestion = body["completions"][0]["code"].as_str().unwrap_or_default();
+        assert_eq!(suggestion, case.expected.join("\n"), "{}", case.name);
     }
-    assert!(cases.len() > 30, "all of them are read");
+    assert!(cases.len() > 30, "all cases are read");
 }
 
 #[tokio::test]
-async fn what_is_typed_of_a_suggestion_needs_no_model() {
+async fn typing_along_a_suggestion_needs_no_new_request() {
     let server = Server::with_script(&script(true)).await;
-    let place = |typed: &str| json!({"prefix": format!("def fib(n):\n    return fib{typed}"), "suffix": "\n", "session_id": "a"});
-    let whole = complete(&server, place("")).await;
-    let asked = server.get("/api/v1/cache/stats").await["misses"].clone();
+    let at_cursor = |typed: &str| json!({"prefix": format!("def fib(n):\n    return fib{typed}"), "suffix": "\n", "session_id": "a"});
+    let full = complete(&server, at_cursor("")).await;
+    let misses = server.get("/api/v1/cache/stats").await["misses"].clone();
     for (typed, rest) in [
         ("(", "n - 1) + fib(n - 2)"),
         ("(n - 1)", " + fib(n - 2)"),
         ("(n", " - 1) + fib(n - 2)"),
         ("", "(n - 1) + fib(n - 2)"),
     ] {
-        let body = complete(&server, place(typed)).await;
+        let body = complete(&server, at_cursor(typed)).await;
         assert_eq!((first(&body), &body["cached"]), (rest, &json!(true)), "{typed}");
-        assert_eq!(body["completions"][0]["id"], whole["completions"][0]["id"], "it is the same suggestion");
+        assert_eq!(body["completions"][0]["id"], full["completions"][0]["id"], "the suggestion is the same");
         assert!((body["completions"][0]["confidence"].as_f64().unwrap() - 0.9).abs() < 1e-6, "{body}");
     }
-    assert_eq!(server.get("/api/v1/cache/stats").await["misses"], asked);
-    // Something else was typed, or something else stands around it.
-    complete(&server, place("(m")).await;
-    let mut other = place("(");
+    assert_eq!(server.get("/api/v1/cache/stats").await["misses"], misses);
+    // Other text was typed, or the suffix has changed.
+    complete(&server, at_cursor("(m")).await;
+    let mut other = at_cursor("(");
     other["suffix"] = json!("\nx = 1\n");
     complete(&server, other).await;
-    assert_eq!(server.get("/api/v1/cache/stats").await["misses"], asked.as_u64().unwrap() + 2);
+    assert_eq!(server.get("/api/v1/cache/stats").await["misses"], misses.as_u64().unwrap() + 2);
 }
 
 #[tokio::test]
-async fn what_was_offered_is_forgotten_with_the_cache_and_never_given_to_others() {
+async fn suggestions_are_cleared_with_the_cache_and_not_shared_between_users() {
     let server = Server::with_script(&script(true)).await;
     let body = json!({"prefix": "def fib(n):\n    return fib", "suffix": "\n"});
     let mine = complete(&server, body.clone()).await;
-    let (key, _) = server.make_key(json!({"name": "mina", "user": "mina"})).await;
-    let other = server.bare(Method::POST, PATH).header("X-API-Key", key).json(&body).send().await.unwrap();
+    let (key, _) = server.create_key(json!({"name": "mina", "user": "mina"})).await;
+    let other = server.unauthenticated(Method::POST, PATH).header("X-API-Key", key).json(&body).send().await.unwrap();
     let other: Value = other.json().await.unwrap();
     assert_ne!(mine["completions"][0]["id"], other["completions"][0]["id"]);
     let cleared = server.request(Method::DELETE, "/api/v1/cache/clear?cache_type=completion").send().await.unwrap();
@@ -257,7 +257,7 @@ async fn what_was_offered_is_forgotten_with_the_cache_and_never_given_to_others(
 }
 
 #[tokio::test]
-async fn what_became_of_completions_is_counted_by_language() {
+async fn outcomes_of_completions_are_counted_by_language() {
     let server = Server::with_script(&script(true)).await;
     for (number, (language, event)) in
         [("python", "accepted"), ("python", "rejected"), ("rust", "accepted"), ("rust", "shown")].iter().enumerate()
@@ -270,20 +270,20 @@ async fn what_became_of_completions_is_counted_by_language() {
             assert_eq!(status, 200, "{body}");
         }
     }
-    let figures = server.get("/stats").await["completions"].clone();
-    assert_eq!((&figures["total"]["offered"], &figures["total"]["acceptance_rate"]), (&json!(4), &json!(0.5)));
-    assert_eq!(figures["by_language"][0]["language"], "python");
-    assert_eq!(figures["by_language"][0]["accepted_characters"], 5);
-    assert_eq!((&figures["by_language"][0]["rejected"], &figures["by_language"][1]["shown"]), (&json!(1), &json!(2)));
+    let stats = server.get("/stats").await["completions"].clone();
+    assert_eq!((&stats["total"]["offered"], &stats["total"]["acceptance_rate"]), (&json!(4), &json!(0.5)));
+    assert_eq!(stats["by_language"][0]["language"], "python");
+    assert_eq!(stats["by_language"][0]["accepted_characters"], 5);
+    assert_eq!((&stats["by_language"][0]["rejected"], &stats["by_language"][1]["shown"]), (&json!(1), &json!(2)));
 }
 
 #[tokio::test]
-async fn all_suggestions_are_asked_for_at_once() {
+async fn all_suggestions_are_requested_in_parallel() {
     let server = Server::with_script(&script(true)).await;
     let body = json!({"prefix": "wait", "session_id": "editor", "max_suggestions": 3});
     let waiting = server.post(PATH, &body);
     let newer = async {
-        tests::eventually("the model works on all three", async || {
+        tests::eventually("the engine runs all three", async || {
             (server.get("/health/detailed").await["queue"]["active"] == 3).then_some(())
         })
         .await;
@@ -291,5 +291,5 @@ async fn all_suggestions_are_asked_for_at_once() {
     };
     let ((status, old), _) = tokio::join!(waiting, newer);
     assert_eq!((status, &old["finish_reason"]), (200, &json!("cancelled")));
-    server.idle().await;
+    server.wait_idle().await;
 }

@@ -1,12 +1,12 @@
-//! The page that describes the API: complete, open, in two languages, and with nothing in it that a browser would run or fetch.
+//! The API documentation page: complete, public, in two languages, without scripts or external resources.
 
 use reqwest::header::{ACCEPT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, X_CONTENT_TYPE_OPTIONS};
 use reqwest::{Method, Response};
 use tests::server::Server;
 
-/// The page at this address, for a browser that prefers this language. No key is sent.
+/// Requests a page without an API key, in the language that the browser prefers.
 async fn page(server: &Server, path: &str, language: &str) -> Response {
-    let response = server.bare(Method::GET, path).header(ACCEPT_LANGUAGE, language).send().await.unwrap();
+    let response = server.unauthenticated(Method::GET, path).header(ACCEPT_LANGUAGE, language).send().await.unwrap();
     assert_eq!(response.status(), 200, "{path} {language}");
     response
 }
@@ -18,7 +18,7 @@ fn attributes<'a>(page: &'a str, name: &str) -> Vec<&'a str> {
 }
 
 #[tokio::test]
-async fn every_operation_is_on_the_page_and_can_be_linked_to() {
+async fn every_operation_is_on_the_page_and_has_an_anchor() {
     let server = Server::start().await;
     let document = server.get("/api/openapi.json").await;
     let text = page(&server, "/docs", "ko").await.text().await.unwrap();
@@ -37,12 +37,12 @@ async fn every_operation_is_on_the_page_and_can_be_linked_to() {
     }
     assert!(operations >= 20, "{operations}");
     for target in attributes(&text, "href").into_iter().filter_map(|target| target.strip_prefix('#')) {
-        assert!(ids.contains(&target), "#{target} leads somewhere");
+        assert!(ids.contains(&target), "#{target} has a target");
     }
 }
 
 #[tokio::test]
-async fn what_a_client_has_to_know_of_a_request_is_on_the_page() {
+async fn fields_limits_and_examples_of_a_request_are_on_the_page() {
     let server = Server::start().await;
     let text = page(&server, "/docs", "en").await.text().await.unwrap();
     let operation = text.split("id=\"generate_code\"").nth(1).unwrap().split("</details>").next().unwrap();
@@ -69,20 +69,20 @@ async fn what_a_client_has_to_know_of_a_request_is_on_the_page() {
 }
 
 #[tokio::test]
-async fn the_examples_are_requests_that_are_answered() {
+async fn the_examples_are_valid_requests() {
     let server = Server::start().await;
     let text = page(&server, "/docs", "ko").await.text().await.unwrap();
     let mut sent = 0;
     for example in text.split("<pre tabindex=\"0\"><code>curl ").skip(1) {
         let example = example.split("</code></pre>").next().unwrap();
         let example = example.replace("&quot;", "\"").replace("&#x27;", "'").replace("&lt;", "<").replace("&amp;", "&");
-        let words: Vec<&str> = example.split_whitespace().collect();
-        let path = words.iter().find_map(|word| word.strip_prefix("http://127.0.0.1:8000")).unwrap();
+        let arguments: Vec<&str> = example.split_whitespace().collect();
+        let path = arguments.iter().find_map(|argument| argument.strip_prefix("http://127.0.0.1:8000")).unwrap();
         let body = example.split_once("<<'JSON'").map(|(_, rest)| rest.strip_suffix("JSON").unwrap().to_owned());
-        let named = words.iter().position(|word| *word == "-X").map(|at| words[at + 1]);
+        let named = arguments.iter().position(|argument| *argument == "-X").map(|at| arguments[at + 1]);
         let method = named.unwrap_or(if body.is_some() { "POST" } else { "GET" });
         let keyed = example.contains("-H \"X-API-Key: $HAPA_KEY\"");
-        let mut request = server.bare(method.parse().unwrap(), path);
+        let mut request = server.unauthenticated(method.parse().unwrap(), path);
         if keyed {
             request = request.header("X-API-Key", &server.key);
         }
@@ -95,12 +95,12 @@ async fn the_examples_are_requests_that_are_answered() {
             assert!(example.contains("-H \"Content-Type: application/octet-stream\""), "{example}");
             request = request.header(CONTENT_TYPE, "application/octet-stream").body("a file");
         }
-        // `ID` stands for something that this server does not have.
+        // `ID` is a placeholder; this server has no such item.
         let expected = match path {
             _ if path.contains("/ID") => 404,
-            // Nor is `NAME` the name of a model file.
+            // `NAME` is not the name of a model file.
             _ if path.contains("/imports/NAME") => 422,
-            // Nobody is there to be asked.
+            // The model hub is unreachable in tests.
             _ if path.starts_with("/api/v1/models/hub") => 502,
             _ => 200,
         };
@@ -111,7 +111,7 @@ async fn the_examples_are_requests_that_are_answered() {
 }
 
 #[tokio::test]
-async fn the_page_speaks_korean_and_english() {
+async fn the_page_exists_in_korean_and_english() {
     let server = Server::start().await;
     for (path, preferred, expected, foreign) in [
         ("/docs", "", "ko", "en"),
@@ -132,7 +132,7 @@ async fn the_page_speaks_korean_and_english() {
 }
 
 #[tokio::test]
-async fn a_browser_runs_nothing_and_fetches_only_the_style_sheet() {
+async fn the_page_runs_no_script_and_loads_only_the_style_sheet() {
     let server = Server::start().await;
     for path in ["/docs?lang=ko", "/docs?lang=en"] {
         let response = page(&server, path, "").await;
@@ -154,12 +154,12 @@ async fn a_browser_runs_nothing_and_fetches_only_the_style_sheet() {
     let style = page(&server, "/docs/style.css", "").await;
     assert_eq!(style.headers()[CONTENT_TYPE], "text/css; charset=utf-8");
     let style = style.text().await.unwrap();
-    assert!(style.contains("prefers") || style.contains("light-dark("), "it has a dark form");
-    assert!(!style.contains("url(") && !style.contains("@import"), "it fetches nothing");
+    assert!(style.contains("prefers") || style.contains("light-dark("), "it has a dark theme");
+    assert!(!style.contains("url(") && !style.contains("@import"), "it loads nothing");
 }
 
 #[tokio::test]
-async fn a_hostile_language_is_no_language() {
+async fn an_invalid_language_is_ignored() {
     let server = Server::start().await;
     let expected = page(&server, "/docs", "en").await.text().await.unwrap();
     for hostile in [
@@ -180,12 +180,13 @@ async fn a_hostile_language_is_no_language() {
 }
 
 #[tokio::test]
-async fn the_page_is_for_this_machine_alone() {
+async fn the_page_checks_the_host_and_the_method() {
     let server = Server::start().await;
     for path in ["/docs", "/docs/style.css"] {
-        let response = server.bare(Method::GET, path).header(HOST, "evil.example:8000").send().await.unwrap();
+        let response =
+            server.unauthenticated(Method::GET, path).header(HOST, "evil.example:8000").send().await.unwrap();
         assert_eq!(response.status(), 403, "{path}");
-        let response = server.bare(Method::POST, path).send().await.unwrap();
+        let response = server.unauthenticated(Method::POST, path).send().await.unwrap();
         assert_eq!(response.status(), 405, "{path}");
     }
 }

@@ -1,4 +1,4 @@
-//! Bringing models from the hub: the way it is meant, and whatever may happen on the way.
+//! Model downloads from the hub: success, resume, retries, and failures.
 
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
@@ -8,14 +8,14 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sidecar::hub::Patience;
 use tests::eventually;
-use tests::hub::{FILE, ID, REPOSITORY, bytes, from, hub, hub_that_stops_halfway, model_file, redirection};
+use tests::fake_hub::{self, FILE, ID, REPOSITORY, file_response, model_file, range_start, redirect, truncating_hub};
+use tests::fake_remote::{FakeRemote, Reply};
 use tests::server::{Server, json_of};
-use tests::stranger::{Act, Stranger};
 
-/// HAPA that asks this hub, and has little patience.
-async fn asking(hub: &Stranger) -> Server {
+/// Starts HAPA with this hub and short timeouts.
+async fn start_with(hub: &FakeRemote) -> Server {
     let address = hub.address.clone();
-    Server::with(move |config| {
+    Server::with_config(move |config| {
         config.hf_endpoint = address;
         let (silence, pause) = (Duration::from_millis(300), Duration::from_millis(5));
         config.download_patience = Patience { silence, pause, tries: 4 };
@@ -23,7 +23,7 @@ async fn asking(hub: &Stranger) -> Server {
     .await
 }
 
-async fn begin(server: &Server) -> (u16, Value) {
+async fn start_download(server: &Server) -> (u16, Value) {
     server.post("/api/v1/models/downloads", &json!({"repository": REPOSITORY, "file": FILE})).await
 }
 
@@ -33,7 +33,7 @@ async fn change(server: &Server, method: Method, body: Option<Value>) -> (u16, V
     json_of(request.send().await.unwrap()).await
 }
 
-/// The list of downloads, as the first event of the stream says it.
+/// The list of downloads: the first event of their stream.
 async fn list(server: &Server) -> Vec<Value> {
     let mut stream = server.request(Method::GET, "/api/v1/models/downloads").send().await.unwrap();
     assert_eq!(stream.headers()["content-type"], "text/event-stream");
@@ -42,8 +42,8 @@ async fn list(server: &Server) -> Vec<Value> {
     list["downloads"].as_array().unwrap().clone()
 }
 
-/// The download, once it is at this.
-async fn until(server: &Server, state: &str) -> Value {
+/// Waits until the download is in this state, and returns it.
+async fn wait_for_state(server: &Server, state: &str) -> Value {
     eventually(&format!("the download is {state}"), async || {
         let download = list(server).await.first()?.clone();
         let over = ["failed", "done"].contains(&download["state"].as_str().unwrap());
@@ -53,27 +53,27 @@ async fn until(server: &Server, state: &str) -> Value {
     .await
 }
 
-/// A file of the data folder's models.
+/// The path of a file in the models folder.
 fn models(server: &Server, name: &str) -> PathBuf {
     server.data().join("models").join(name)
 }
 
-fn assert_is_whole(server: &Server) {
-    assert!(std::fs::read(models(server, FILE)).unwrap() == model_file(), "the file is what the hub has");
-    let left: Vec<_> =
+fn assert_complete(server: &Server) {
+    assert!(std::fs::read(models(server, FILE)).unwrap() == model_file(), "the file is the one on the hub");
+    let remaining: Vec<_> =
         std::fs::read_dir(models(server, ".downloads")).unwrap().map(|file| file.unwrap().file_name()).collect();
-    assert!(left.is_empty(), "{left:?}");
+    assert!(remaining.is_empty(), "{remaining:?}");
 }
 
 #[tokio::test]
-async fn a_model_is_found_and_brought() {
+async fn a_model_is_found_and_downloaded() {
     let file = model_file();
-    let hub = hub(move |_, heard| match heard.what.contains("/resolve/") {
-        true => redirection(&file, "/storage/1f?signature=x"),
-        false => Act::Say(bytes(&file, from(heard), usize::MAX)),
+    let hub = fake_hub::start(move |_, request| match request.request_line.contains("/resolve/") {
+        true => redirect(&file, "/storage/1f?signature=x"),
+        false => Reply::Send(file_response(&file, range_start(request), usize::MAX)),
     })
     .await;
-    let server = asking(&hub).await;
+    let server = start_with(&hub).await;
     let found = server.get("/api/v1/models/hub?query=tiny%20coder").await;
     assert_eq!(
         found["repositories"],
@@ -83,107 +83,117 @@ async fn a_model_is_found_and_brought() {
         ])
     );
     let files = server.get(&format!("/api/v1/models/hub/{REPOSITORY}")).await["files"].clone();
-    let (bytes, hash) = (model_file().len(), tests::hub::sha256(&model_file()));
+    let (bytes, hash) = (model_file().len(), tests::fake_hub::sha256(&model_file()));
     assert_eq!(files, json!([{"file": FILE, "id": ID, "size_bytes": bytes, "sha256": hash}]));
 
-    let (status, begun) = begin(&server).await;
-    assert_eq!((status, &begun["downloads"][0]["id"]), (200, &json!(ID)), "{begun}");
-    let done = until(&server, "done").await;
+    let (status, started) = start_download(&server).await;
+    assert_eq!((status, &started["downloads"][0]["id"]), (200, &json!(ID)), "{started}");
+    let done = wait_for_state(&server, "done").await;
     assert_eq!(
         (&done["received_bytes"], &done["total_bytes"], &done["sha256"]),
         (&json!(bytes), &json!(bytes), &json!(hash))
     );
-    assert_is_whole(&server);
-    let heard = hub.all();
-    assert!(heard[0].what.starts_with("GET /api/models?search=tiny+coder&filter=gguf&"), "{}", heard[0].what);
-    for asked in heard {
-        assert!(asked.header("x-api-key").or(asked.header("authorization")).is_none(), "{asked:?}");
+    assert_complete(&server);
+    let requests = hub.requests();
+    assert!(
+        requests[0].request_line.starts_with("GET /api/models?search=tiny+coder&filter=gguf&"),
+        "{}",
+        requests[0].request_line
+    );
+    for request in requests {
+        assert!(request.header("x-api-key").or(request.header("authorization")).is_none(), "{request:?}");
     }
-    // What is there is not brought again, and what is over can be taken off the list.
-    assert_eq!(begin(&server).await.0, 409);
+    // An installed file is not downloaded again, and a finished download can be removed from the list.
+    assert_eq!(start_download(&server).await.0, 409);
     assert_eq!(change(&server, Method::DELETE, None).await.0, 200);
     assert!(list(&server).await.is_empty() && models(&server, FILE).exists());
     server.stop().await;
 }
 
 #[tokio::test]
-async fn what_breaks_off_goes_on_where_it_was() {
+async fn an_interrupted_download_resumes_where_it_stopped() {
     let file = model_file();
     let half = file.len() / 2;
-    let say = |status: u16, more: &str| {
-        Act::Say(format!("HTTP/1.1 {status} X\r\n{more}Content-Length: 0\r\nConnection: close\r\n\r\n").into_bytes())
+    let status = |status: u16, more: &str| {
+        Reply::Send(format!("HTTP/1.1 {status} X\r\n{more}Content-Length: 0\r\nConnection: close\r\n\r\n").into_bytes())
     };
-    let cases: [(&str, Vec<Act>); 7] = [
-        ("the connection drops", vec![Act::Say(bytes(&file, 0, half))]),
-        ("nothing comes any more", vec![Act::Hang(bytes(&file, 0, half))]),
-        ("a link is over", vec![Act::Say(bytes(&file, 0, half)), redirection(&file, "/storage/over"), say(403, "")]),
-        ("too many have asked", vec![say(429, "Retry-After: 0\r\n"), Act::Say(bytes(&file, 0, 10))]),
-        ("an error of the hub", vec![say(500, ""), say(502, ""), say(503, "")]),
-        ("it drops again and again", (1..9).map(|part| Act::Say(bytes(&file, (part - 1) * 1000, 1000))).collect()),
-        ("no answer at all", vec![Act::Hang(Vec::new()), Act::Say(Vec::new())]),
+    let cases: [(&str, Vec<Reply>); 7] = [
+        ("the connection drops", vec![Reply::Send(file_response(&file, 0, half))]),
+        ("the transfer stalls", vec![Reply::Hang(file_response(&file, 0, half))]),
+        (
+            "a signed link expires",
+            vec![Reply::Send(file_response(&file, 0, half)), redirect(&file, "/storage/expired"), status(403, "")],
+        ),
+        ("the hub limits requests", vec![status(429, "Retry-After: 0\r\n"), Reply::Send(file_response(&file, 0, 10))]),
+        ("server errors", vec![status(500, ""), status(502, ""), status(503, "")]),
+        (
+            "the connection drops repeatedly",
+            (1..9).map(|part| Reply::Send(file_response(&file, (part - 1) * 1000, 1000))).collect(),
+        ),
+        ("no response", vec![Reply::Hang(Vec::new()), Reply::Send(Vec::new())]),
     ];
-    for (what, acts) in cases {
-        let (whole, count) = (file.clone(), acts.len());
-        let hub = hub(move |number, heard| {
-            let act = acts.get(number).cloned();
-            act.unwrap_or_else(|| Act::Say(bytes(&whole, from(heard), usize::MAX)))
+    for (what, replies) in cases {
+        let (complete, count) = (file.clone(), replies.len());
+        let hub = fake_hub::start(move |number, request| {
+            let reply = replies.get(number).cloned();
+            reply.unwrap_or_else(|| Reply::Send(file_response(&complete, range_start(request), usize::MAX)))
         })
         .await;
-        let server = asking(&hub).await;
-        begin(&server).await;
-        until(&server, "done").await;
-        assert_is_whole(&server);
-        let asked = hub.all();
-        assert_eq!(asked.len(), count + 1, "{what}: each act was met once");
-        if what != "an error of the hub" && what != "no answer at all" {
-            assert!(from(asked.last().unwrap()) > 0, "{what}: it went on, and did not begin again");
+        let server = start_with(&hub).await;
+        start_download(&server).await;
+        wait_for_state(&server, "done").await;
+        assert_complete(&server);
+        let requests = hub.requests();
+        assert_eq!(requests.len(), count + 1, "{what}: each reply is used once");
+        if what != "server errors" && what != "no response" {
+            assert!(range_start(requests.last().unwrap()) > 0, "{what}: it resumes, and does not restart");
         }
         server.stop().await;
     }
 }
 
 #[tokio::test]
-async fn what_cannot_be_had_says_why_and_what_there_is_is_kept() {
+async fn a_failed_download_has_a_reason_and_keeps_its_partial_file_if_it_can_resume() {
     let file = model_file();
-    let half = bytes(&file, 0, file.len() / 2);
-    let say = |status: u16| Act::respond(status, "text/html", "<script>alert(1)</script>");
+    let half = file_response(&file, 0, file.len() / 2);
+    let status = |status: u16| Reply::response(status, "text/html", "<script>alert(1)</script>");
     let huge = b"HTTP/1.1 200 X\r\nContent-Length: 1000000000000000000\r\n".to_vec();
     let hash = format!("ETag: \"{}\"\r\n\r\n", "0".repeat(64));
     let mut wrong = file.clone();
     wrong[file.len() - 7] ^= 1;
-    let wrong = [tests::hub::head(&file, 0).as_bytes(), &wrong].concat();
+    let wrong = [tests::fake_hub::response_header(&file, 0).as_bytes(), &wrong].concat();
     let cases = [
-        ("missing", say(404), false),
-        ("closed", say(401), false),
-        ("closed", say(403), false),
-        ("garbled", say(418), false),
-        ("no_hash", Act::respond(200, "application/octet-stream", "bytes"), false),
-        ("foreign", redirection(&file, "https://models.example/x.gguf"), false),
-        ("foreign", redirection(&file, "http://127.0.0.1:9/x.gguf"), false),
-        ("foreign", redirection(&file, "file:///etc/passwd"), false),
-        ("broken", redirection(&file, "/again"), false),
-        ("busy", say(429), false),
-        ("wrong", Act::Say(wrong), false),
-        ("flawed", Act::Say(bytes(&vec![7; 5000], 0, 5000)), false),
-        ("full", Act::Hang([huge, hash.into_bytes()].concat()), false),
-        ("cut_off", Act::Say(half), true),
+        ("missing", status(404), false),
+        ("closed", status(401), false),
+        ("closed", status(403), false),
+        ("garbled", status(418), false),
+        ("no_hash", Reply::response(200, "application/octet-stream", "bytes"), false),
+        ("foreign", redirect(&file, "https://models.example/x.gguf"), false),
+        ("foreign", redirect(&file, "http://127.0.0.1:9/x.gguf"), false),
+        ("foreign", redirect(&file, "file:///etc/passwd"), false),
+        ("broken", redirect(&file, "/again"), false),
+        ("busy", status(429), false),
+        ("wrong", Reply::Send(wrong), false),
+        ("flawed", Reply::Send(file_response(&vec![7; 5000], 0, 5000)), false),
+        ("full", Reply::Hang([huge, hash.into_bytes()].concat()), false),
+        ("cut_off", Reply::Send(half), true),
     ];
-    for (failure, act, keeps) in cases {
-        let hub = hub(move |_, heard| match from(heard) {
-            0 => act.clone(),
-            // It never goes on.
-            _ => Act::Say(Vec::new()),
+    for (failure, reply, is_resumable) in cases {
+        let hub = fake_hub::start(move |_, request| match range_start(request) {
+            0 => reply.clone(),
+            // It never resumes.
+            _ => Reply::Send(Vec::new()),
         })
         .await;
-        let server = asking(&hub).await;
-        begin(&server).await;
-        let failed = until(&server, "failed").await;
-        let problem = if keeps { "unreachable" } else { failure };
+        let server = start_with(&hub).await;
+        start_download(&server).await;
+        let failed = wait_for_state(&server, "failed").await;
+        let problem = if is_resumable { "unreachable" } else { failure };
         assert_eq!(failed["failure"], problem, "{failed}");
         assert!(failed["message"].as_str().is_some_and(|text| !text.contains("script")), "{failed}");
         assert!(!models(&server, FILE).exists(), "{failure}");
         let part = models(&server, &format!(".downloads/{ID}.part"));
-        assert_eq!(part.metadata().is_ok_and(|facts| facts.len() > 0), keeps, "{failure}");
+        assert_eq!(part.metadata().is_ok_and(|facts| facts.len() > 0), is_resumable, "{failure}");
         assert_eq!(change(&server, Method::DELETE, None).await.0, 200);
         assert!(!part.exists(), "{failure}");
         server.stop().await;
@@ -191,77 +201,78 @@ async fn what_cannot_be_had_says_why_and_what_there_is_is_kept() {
 }
 
 #[tokio::test]
-async fn a_byte_that_was_turned_over_on_the_way_is_noticed_and_brought_again() {
+async fn a_flipped_bit_fails_the_checksum_and_the_file_is_downloaded_again() {
     let file = model_file();
-    let hub = hub(move |number, heard| {
-        let mut bytes = bytes(&file, from(heard), usize::MAX);
+    let hub = fake_hub::start(move |number, request| {
+        let mut bytes = file_response(&file, range_start(request), usize::MAX);
         if number == 0 {
             *bytes.last_mut().unwrap() ^= 0x40;
         }
-        Act::Say(bytes)
+        Reply::Send(bytes)
     })
     .await;
-    let server = asking(&hub).await;
-    begin(&server).await;
-    until(&server, "done").await;
-    assert_is_whole(&server);
-    assert_eq!(hub.all().iter().map(from).collect::<Vec<_>>(), [0, 0]);
+    let server = start_with(&hub).await;
+    start_download(&server).await;
+    wait_for_state(&server, "done").await;
+    assert_complete(&server);
+    assert_eq!(hub.requests().iter().map(range_start).collect::<Vec<_>>(), [0, 0]);
     server.stop().await;
 }
 
 #[tokio::test]
-async fn a_disk_that_fills_up_stops_it_and_it_goes_on_when_there_is_room() {
+async fn a_full_disk_stops_the_download_and_it_resumes_with_free_space() {
     let file = model_file();
-    let hub = hub(move |_, heard| Act::Say(bytes(&file, from(heard), usize::MAX))).await;
-    let server = asking(&hub).await;
-    // A disk without any room.
+    let hub =
+        fake_hub::start(move |_, request| Reply::Send(file_response(&file, range_start(request), usize::MAX))).await;
+    let server = start_with(&hub).await;
+    // A disk without free space.
     std::fs::create_dir_all(models(&server, ".downloads")).unwrap();
     let part = models(&server, &format!(".downloads/{ID}.part"));
     symlink("/dev/full", &part).unwrap();
-    begin(&server).await;
-    let failed = until(&server, "failed").await;
+    start_download(&server).await;
+    let failed = wait_for_state(&server, "failed").await;
     assert_eq!(failed["failure"], "full", "{failed}");
     std::fs::remove_file(&part).unwrap();
     assert_eq!(change(&server, Method::PATCH, Some(json!({"paused": false}))).await.0, 200);
-    until(&server, "done").await;
-    assert_is_whole(&server);
+    wait_for_state(&server, "done").await;
+    assert_complete(&server);
     server.stop().await;
 }
 
 #[tokio::test]
-async fn it_can_be_paused_outlives_the_process_so_and_goes_on() {
+async fn a_paused_download_survives_a_restart_and_resumes() {
     let half = model_file().len() / 2;
-    let hub = hub_that_stops_halfway().await;
+    let hub = truncating_hub().await;
     let address = hub.address.clone();
-    let patient = |address: String| move |config: &mut sidecar::config::Config| config.hf_endpoint = address;
-    let server = Server::with(patient(address.clone())).await;
-    begin(&server).await;
-    eventually("half of it is there", async || {
+    let with_hub = |address: String| move |config: &mut sidecar::config::Config| config.hf_endpoint = address;
+    let server = Server::with_config(with_hub(address.clone())).await;
+    start_download(&server).await;
+    eventually("half of the file is downloaded", async || {
         let download = list(&server).await.remove(0);
         (models(&server, &format!(".downloads/{ID}.part")).metadata().is_ok_and(|facts| facts.len() == half as u64))
             .then_some(download)
     })
     .await;
-    assert_eq!(begin(&server).await.0, 200, "it is on its way already");
+    assert_eq!(start_download(&server).await.0, 200, "the download is running already");
     let other = json!({"repository": "another/one", "file": FILE});
     assert_eq!(server.post("/api/v1/models/downloads", &other).await.0, 409);
     let (status, paused) = change(&server, Method::PATCH, Some(json!({"paused": true}))).await;
     assert_eq!((status, &paused["downloads"][0]["state"]), (200, &json!("paused")));
     assert_eq!(paused["downloads"][0]["received_bytes"], half);
 
-    let again = Server::on(server.stop().await, patient(address)).await;
-    let paused = until(&again, "paused").await;
+    let again = Server::start_in(server.stop().await, with_hub(address)).await;
+    let paused = wait_for_state(&again, "paused").await;
     assert_eq!((&paused["received_bytes"], &paused["total_bytes"]), (&json!(half), &json!(model_file().len())));
-    assert_eq!(hub.all().len(), 1, "it is not asked for before it may go on");
+    assert_eq!(hub.requests().len(), 1, "a paused download sends no request");
     change(&again, Method::PATCH, Some(json!({"paused": false}))).await;
-    until(&again, "done").await;
-    assert_is_whole(&again);
-    assert_eq!(hub.all().iter().map(from).collect::<Vec<_>>(), [0, half]);
+    wait_for_state(&again, "done").await;
+    assert_complete(&again);
+    assert_eq!(hub.requests().iter().map(range_start).collect::<Vec<_>>(), [0, half]);
     again.stop().await;
 }
 
 #[tokio::test]
-async fn names_that_lead_elsewhere_and_ids_of_nothing_are_refused() {
+async fn invalid_names_and_unknown_downloads_are_rejected() {
     let server = Server::start().await;
     for (repository, file) in [
         ("a", "m.gguf"),

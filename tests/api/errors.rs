@@ -1,11 +1,11 @@
-//! Refusals: each in the contract's one shape, checked from the outside in.
+//! Error responses: all have the same JSON shape.
 
 use reqwest::Method;
 use reqwest::header::{ACCEPT_LANGUAGE, CONTENT_TYPE};
 use serde_json::{Value, json};
 use tests::server::{Server, json_of};
 
-/// Asserts that a body is an error with all four keys, and gives it back.
+/// Asserts that a body is an error with all four keys, and returns it.
 fn problem(body: Value, code: &str) -> Value {
     let keys: Vec<&String> = body.as_object().unwrap().keys().collect();
     assert_eq!(keys, ["error_code", "error_details", "error_message", "status"], "{body}");
@@ -60,7 +60,7 @@ async fn the_largest_allowed_question_is_accepted_and_unknown_fields_are_ignored
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_json_is_refused_by_kind() {
+async fn a_body_that_is_not_json_is_rejected_by_cause() {
     let server = Server::start().await;
     let send = |kind: &'static str, body: String| {
         let request = server.request(Method::POST, "/api/v1/generate-code").header(CONTENT_TYPE, kind).body(body);
@@ -82,7 +82,7 @@ async fn a_body_that_is_no_json_is_refused_by_kind() {
 }
 
 #[tokio::test]
-async fn unknown_addresses_and_methods_have_the_same_shape() {
+async fn unknown_paths_and_methods_have_the_same_shape() {
     let server = Server::start().await;
     let ask = async |method, path| json_of(server.request(method, path).send().await.unwrap()).await;
     let (status, body) = ask(Method::GET, "/api/v1/nothing").await;
@@ -94,7 +94,7 @@ async fn unknown_addresses_and_methods_have_the_same_shape() {
 }
 
 #[tokio::test]
-async fn bounds_of_a_page_are_checked() {
+async fn pagination_limits_are_checked() {
     let server = Server::start().await;
     for (parameters, field) in [
         ("limit=0", "limit"),
@@ -111,7 +111,7 @@ async fn bounds_of_a_page_are_checked() {
 }
 
 #[tokio::test]
-async fn messages_are_in_the_language_asked_for() {
+async fn messages_are_in_the_requested_language() {
     let server = Server::start().await;
     for (language, expected) in [
         ("ko", "비어 있을 수 없습니다"),

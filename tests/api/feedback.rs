@@ -1,11 +1,11 @@
-//! Feedback: given, counted, shown beside the answer, deleted.
+//! Feedback: submitting, statistics, ratings in the history, and deletion.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::server::{Server, json_of};
 
 #[tokio::test]
-async fn what_people_think_is_kept_counted_and_deleted() {
+async fn feedback_is_stored_counted_and_deleted() {
     let server = Server::start().await;
     for (body, rating) in [
         (
@@ -16,9 +16,9 @@ async fn what_people_think_is_kept_counted_and_deleted() {
         (json!({"type": "suggestion", "comment": "더 짧게", "rating": 3}), 3.0),
         (json!({"type": "bug"}), 3.0),
     ] {
-        let (status, kept) = server.post("/api/v1/submit-feedback", &body).await;
-        assert_eq!((status, &kept["success"], &kept["status"]), (200, &json!(true), &json!("success")), "{kept}");
-        assert!(kept["feedback_id"].as_str().unwrap().starts_with("fb_"));
+        let (status, saved) = server.post("/api/v1/submit-feedback", &body).await;
+        assert_eq!((status, &saved["success"], &saved["status"]), (200, &json!(true), &json!("success")), "{saved}");
+        assert!(saved["feedback_id"].as_str().unwrap().starts_with("fb_"));
         assert_eq!(server.get("/api/v1/feedback/stats").await["average_rating"], rating);
     }
     let stats = server.get("/api/v1/feedback/stats").await;
@@ -36,7 +36,7 @@ async fn what_people_think_is_kept_counted_and_deleted() {
 }
 
 #[tokio::test]
-async fn the_last_word_on_an_answer_is_its_rating_in_the_history() {
+async fn the_latest_feedback_on_an_answer_is_its_rating_in_the_history() {
     let server = Server::start().await;
     let (_, answer) = server.post("/api/v1/generate-code", &json!({"user_question": "중복 제거"})).await;
     let id = &answer["message_id"];
@@ -53,15 +53,15 @@ async fn the_last_word_on_an_answer_is_its_rating_in_the_history() {
     assert_eq!(server.get("/api/v1/feedback/stats").await["total_feedback"], 1);
     let path = format!("/api/v1/user/history/{}", id.as_str().unwrap());
     assert_eq!(server.request(Method::DELETE, &path).send().await.unwrap().status(), 200);
-    assert_eq!(server.get("/api/v1/feedback/stats").await["total_feedback"], 0, "it goes with the answer");
+    assert_eq!(server.get("/api/v1/feedback/stats").await["total_feedback"], 0, "it is deleted with the answer");
 }
 
 #[tokio::test]
-async fn feedback_is_its_users_alone_and_its_bounds_are_checked() {
+async fn feedback_is_private_to_its_user_and_its_limits_are_checked() {
     let server = Server::start().await;
-    let (mina, _) = server.make_key(json!({"name": "mina", "user": "mina"})).await;
-    let (_, kept) = server.post("/api/v1/submit-feedback", &json!({"type": "positive"})).await;
-    let path = format!("/api/v1/feedback/{}", kept["feedback_id"].as_str().unwrap());
+    let (mina, _) = server.create_key(json!({"name": "mina", "user": "mina"})).await;
+    let (_, saved) = server.post("/api/v1/submit-feedback", &json!({"type": "positive"})).await;
+    let path = format!("/api/v1/feedback/{}", saved["feedback_id"].as_str().unwrap());
     assert_eq!(server.request_with(&mina, Method::DELETE, &path).send().await.unwrap().status(), 404);
     let stats = server.request_with(&mina, Method::GET, "/api/v1/feedback/stats").send().await.unwrap();
     assert_eq!(json_of(stats).await.1["total_feedback"], 0);

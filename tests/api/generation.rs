@@ -1,4 +1,4 @@
-//! Questions and their answers, plain and streamed.
+//! Code generation: plain and streamed responses.
 
 use serde_json::{Value, json};
 use tests::server::Server;
@@ -8,7 +8,7 @@ const CODE: &str = "def remove_duplicates(lst):\n    return list(dict.fromkeys(l
 const EXPLANATION: &str = "리스트에서 중복을 제거합니다.\n\n순서가 유지됩니다.";
 
 #[tokio::test]
-async fn the_documented_question_gets_code_and_explanation_apart() {
+async fn the_documented_question_gets_code_and_explanation_separately() {
     let server = Server::start().await;
     let (status, body) =
         server.post("/api/v1/generate-code", &json!({"user_question": "리스트에서 중복 제거하는 함수 만들어줘"})).await;
@@ -30,15 +30,15 @@ async fn the_documented_question_gets_code_and_explanation_apart() {
 }
 
 #[tokio::test]
-async fn earlier_messages_that_were_left_out_are_told_in_the_answer() {
+async fn truncated_history_is_reported_in_the_answer() {
     let left_out = |when: &str, dropped: u32| json!({"when": when, "pieces": ["ok"], "dropped": dropped});
     let server = Server::with_script(&json!({"answers": [left_out("short", 1), left_out("long", 3)]})).await;
-    for (question, messages, words) in [("short", 1, "1 earlier message"), ("long", 3, "3 earlier messages")] {
+    for (question, messages, description) in [("short", 1, "1 earlier message"), ("long", 3, "3 earlier messages")] {
         let body = server.post("/api/v1/generate-code", &json!({"user_question": question})).await.1;
         let context = body["context"].clone();
-        assert_eq!((&context["dropped_messages"], &context["dropped"]), (&json!(messages), &json!([words])));
+        assert_eq!((&context["dropped_messages"], &context["dropped"]), (&json!(messages), &json!([description])));
         let events =
-            Frames::new(server.ask(&json!({"user_question": question, "use_cache": false})).await).rest().await;
+            Frames::new(server.open_stream(&json!({"user_question": question, "use_cache": false})).await).rest().await;
         assert_eq!(events.last().unwrap()["metadata"]["context"]["dropped_messages"], messages);
         let history = server.get("/api/v1/user/history?limit=2").await;
         for item in history["items"].as_array().unwrap() {
@@ -48,9 +48,9 @@ async fn earlier_messages_that_were_left_out_are_told_in_the_answer() {
 }
 
 #[tokio::test]
-async fn a_stream_joins_to_what_the_plain_endpoint_says() {
+async fn a_stream_has_the_same_content_as_the_plain_endpoint() {
     let server = Server::start().await;
-    let events = Frames::new(server.ask(&json!({"user_question": "중복 제거"})).await).rest().await;
+    let events = Frames::new(server.open_stream(&json!({"user_question": "중복 제거"})).await).rest().await;
     let kinds: Vec<&str> = events.iter().filter_map(|event| event["type"].as_str()).collect();
     assert_eq!((kinds.first(), kinds.last()), (Some(&"start"), Some(&"done")));
     assert_eq!(kinds.iter().filter(|kind| ["done", "error"].contains(kind)).count(), 1);
@@ -66,11 +66,11 @@ async fn a_stream_joins_to_what_the_plain_endpoint_says() {
 }
 
 #[tokio::test]
-async fn pieces_go_out_as_they_are_made() {
+async fn deltas_are_sent_as_they_are_generated() {
     let server = Server::start().await;
-    let mut frames = Frames::new(server.ask(&json!({"user_question": "forever"})).await);
+    let mut frames = Frames::new(server.open_stream(&json!({"user_question": "forever"})).await);
     assert_eq!(frames.next().await.unwrap()["type"], "start");
-    // The answer never ends, and its first lines are here.
+    // The answer never ends, and its first lines have arrived.
     assert_eq!(frames.next_of("code").await["content"], "while True:");
     assert_eq!(frames.next_of("code").await["content"], "\n    pass");
 }
@@ -83,7 +83,7 @@ async fn an_answer_without_code_is_all_explanation() {
 }
 
 #[tokio::test]
-async fn an_answer_that_was_cut_says_so() {
+async fn a_truncated_answer_has_finish_reason_length() {
     let server = Server::start().await;
     let (_, body) = server.post("/api/v1/generate-code", &json!({"user_question": "cut"})).await;
     assert_eq!((&body["generated_code"], &body["finish_reason"]), (&json!("x = 1"), &json!("length")));
@@ -92,44 +92,46 @@ async fn an_answer_that_was_cut_says_so() {
 }
 
 #[tokio::test]
-async fn a_failure_in_the_middle_ends_the_stream_with_one_error() {
+async fn a_failure_during_generation_ends_the_stream_with_one_error() {
     let server = Server::start().await;
-    let events = Frames::new(server.ask(&json!({"user_question": "break"})).await).rest().await;
+    let events = Frames::new(server.open_stream(&json!({"user_question": "break"})).await).rest().await;
     let last = events.last().unwrap();
     assert_eq!((&last["type"], &last["metadata"]["error_code"]), (&json!("error"), &json!("INTERNAL_SERVER_ERROR")));
     assert!(last["metadata"]["error_details"]["incident_id"].as_str().unwrap().starts_with("INC-"));
-    assert!(!last.to_string().contains("script"), "what went wrong inside is for the log");
+    assert!(!last.to_string().contains("script"), "internal causes are only logged");
     let (status, body) = server.post("/api/v1/generate-code", &json!({"user_question": "break"})).await;
     assert_eq!((status, &body["error_code"]), (500, &json!("INTERNAL_SERVER_ERROR")));
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_frees_its_place() {
+async fn a_disconnecting_client_frees_its_slot() {
     let server = Server::start().await;
-    let mut frames = Frames::new(server.ask(&json!({"user_question": "forever"})).await);
+    let mut frames = Frames::new(server.open_stream(&json!({"user_question": "forever"})).await);
     frames.next_of("code").await;
     assert_eq!(server.get("/health/detailed").await["queue"]["active"], 1);
     drop(frames);
-    server.idle().await;
+    server.wait_idle().await;
 }
 
 #[tokio::test]
-async fn a_full_queue_is_told_before_any_stream_begins() {
+async fn a_full_queue_is_an_error_before_the_stream_starts() {
     let server = Server::with_script(&json!({"capacity": 2, "answers": [{"pieces": ["x"], "end": "hang"}]})).await;
     let question = json!({"user_question": "forever"});
-    let (first, second) =
-        (server.ask(&json!({"user_question": "one"})).await, server.ask(&json!({"user_question": "two"})).await);
+    let (first, second) = (
+        server.open_stream(&json!({"user_question": "one"})).await,
+        server.open_stream(&json!({"user_question": "two"})).await,
+    );
     for path in ["/api/v1/generate-code", "/api/v1/generate-code-streaming"] {
         let (status, body) = server.post(path, &question).await;
         assert_eq!((status, &body["error_details"]["reason"]), (503, &json!("overloaded")), "{path}");
     }
     drop((first, second));
-    server.idle().await;
-    Frames::new(server.ask(&question).await).next_of("explanation").await;
+    server.wait_idle().await;
+    Frames::new(server.open_stream(&question).await).next_of("explanation").await;
 }
 
 #[tokio::test]
-async fn a_question_that_does_not_fit_is_a_problem_not_a_stream() {
+async fn a_prompt_that_exceeds_the_context_is_an_error_not_a_stream() {
     let server = Server::start().await;
     let question = json!({"user_question": "x", "code_context": "a ".repeat(5000)});
     let (status, body) = server.post("/api/v1/generate-code-streaming", &question).await;
@@ -141,23 +143,23 @@ async fn a_question_that_does_not_fit_is_a_problem_not_a_stream() {
 }
 
 #[tokio::test]
-async fn a_model_that_says_nothing_more_is_given_up() {
-    let data = tests::process::data_with(&tests::script());
-    let server = Server::on(data, |config| config.settings.request_timeout = Some(1)).await;
-    let events = Frames::new(server.ask(&json!({"user_question": "forever"})).await).rest().await;
+async fn a_stalled_model_times_out() {
+    let data = tests::process::data_dir_with(&tests::script());
+    let server = Server::start_in(data, |config| config.settings.request_timeout = Some(1)).await;
+    let events = Frames::new(server.open_stream(&json!({"user_question": "forever"})).await).rest().await;
     assert_eq!(events.last().unwrap()["metadata"]["error_code"], "SERVICE_UNAVAILABLE");
-    server.idle().await;
+    server.wait_idle().await;
 }
 
 #[tokio::test]
-async fn stopping_ends_open_streams_with_an_error_and_keeps_what_was_said() {
+async fn shutdown_ends_open_streams_with_an_error_and_stores_the_partial_answer() {
     let server = Server::start().await;
-    let mut frames = Frames::new(server.ask(&json!({"user_question": "forever"})).await);
+    let mut frames = Frames::new(server.open_stream(&json!({"user_question": "forever"})).await);
     frames.next_of("code").await;
     let address = server.address.clone();
     let (data, events) = tokio::join!(server.stop(), frames.rest());
     assert_eq!(events.last().unwrap()["metadata"]["error_code"], "SERVICE_UNAVAILABLE", "{address}");
-    let server = Server::on(data, |_| {}).await;
+    let server = Server::start_in(data, |_| {}).await;
     let item = &server.get("/api/v1/user/history").await["items"][0];
     assert_eq!(
         (&item["finish_reason"], &item["generated_code"]),

@@ -1,4 +1,4 @@
-//! `GET /health`, for anybody and for the owner.
+//! `GET /health`, public, and `GET /health/detailed`, with a key.
 
 use std::time::Duration;
 
@@ -8,27 +8,27 @@ use tests::eventually;
 use tests::server::{Server, json_of};
 
 #[tokio::test]
-async fn health_is_open_and_has_the_documented_shape() {
+async fn health_is_public_and_has_the_documented_shape() {
     let server = Server::start().await;
-    let response = server.bare(Method::GET, "/health").send().await.unwrap();
+    let response = server.unauthenticated(Method::GET, "/health").send().await.unwrap();
     assert!(response.headers().contains_key("x-request-id"));
     let (status, body) = json_of(response).await;
     assert_eq!(status, 200);
     assert_eq!((&body["status"], &body["version"]), (&json!("healthy"), &json!("0.4.0")));
     assert!(body["timestamp"].as_str().unwrap().ends_with('Z'));
-    for figure in ["cpu_usage", "memory_usage", "disk_usage"] {
-        let percent = body["system_info"][figure].as_f64().unwrap();
-        assert!((0.0..=100.0).contains(&percent), "{figure}: {percent}");
+    for field in ["cpu_usage", "memory_usage", "disk_usage"] {
+        let percent = body["system_info"][field].as_f64().unwrap();
+        assert!((0.0..=100.0).contains(&percent), "{field}: {percent}");
     }
     assert_eq!(
         body["environment_validation"],
         json!({"status": "healthy", "issues": {"critical": 0, "errors": 0, "warnings": 0}})
     );
-    assert!(!body.to_string().contains("scripted"), "nobody learns the model's name without a key");
+    assert!(!body.to_string().contains("scripted"), "the model's name needs a key");
 }
 
 #[tokio::test]
-async fn a_loading_model_is_degraded_with_progress_and_generation_says_to_ask_again() {
+async fn a_loading_model_is_degraded_with_progress_and_generation_says_when_to_retry() {
     let server = Server::with_script(&json!({"load": "never"})).await;
     assert_eq!(server.get("/health").await["status"], "degraded");
     let model = &server.get("/health/detailed").await["model"];
@@ -45,7 +45,7 @@ async fn a_loading_model_is_degraded_with_progress_and_generation_says_to_ask_ag
 }
 
 #[tokio::test]
-async fn a_model_that_failed_says_why() {
+async fn a_model_that_failed_to_load_reports_the_reason() {
     let server = Server::with_script(&json!({"load": "fails"})).await;
     let body = server.get("/health").await;
     assert_eq!((&body["status"], &body["environment_validation"]["issues"]["errors"]), (&json!("degraded"), &json!(1)));
@@ -56,9 +56,9 @@ async fn a_model_that_failed_says_why() {
 }
 
 #[tokio::test]
-async fn without_a_model_the_api_answers_and_says_what_to_do() {
+async fn without_a_model_the_api_answers_with_instructions() {
     let data = tempfile::tempdir().unwrap();
-    let server = Server::on(data, |config| config.script = None).await;
+    let server = Server::start_in(data, |config| config.script = None).await;
     assert_eq!(server.get("/health/detailed").await["model"]["state"], "absent");
     let (status, body) = server.post("/api/v1/generate-code", &json!({"user_question": "x"})).await;
     assert_eq!((status, &body["error_details"]["reason"]), (503, &json!("model_missing")));
@@ -66,8 +66,8 @@ async fn without_a_model_the_api_answers_and_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn what_was_looked_at_is_listed_for_the_owner_in_both_languages() {
-    let server = Server::on(tests::folder(), |config| config.script = None).await;
+async fn findings_are_listed_for_the_owner_in_both_languages() {
+    let server = Server::start_in(tests::data_dir(), |config| config.script = None).await;
     let validation = server.get("/health").await["environment_validation"].clone();
     let issues = json!({"critical": 0, "errors": 1, "warnings": 0});
     assert_eq!(validation, json!({"status": "degraded", "issues": issues}));
@@ -79,25 +79,25 @@ async fn what_was_looked_at_is_listed_for_the_owner_in_both_languages() {
         let findings = body["findings"].as_array().unwrap();
         let model = findings.iter().find(|finding| finding["id"] == "model").unwrap();
         assert_eq!(model["severity"], "error");
-        let has = |field: &str, words: &str| model[field].as_str().unwrap().contains(words);
+        let has = |field: &str, text: &str| model[field].as_str().unwrap().contains(text);
         assert!(has("message", message) && has("help", help), "{model}");
         let database = findings.iter().find(|finding| finding["id"] == "database").unwrap();
         assert_eq!((&database["severity"], &database["help"]), (&json!("ok"), &json!(null)));
-        assert!(!findings.iter().any(|finding| finding["id"] == "port"), "its own port is no question");
+        assert!(!findings.iter().any(|finding| finding["id"] == "port"), "its own port is not checked");
     }
 }
 
 #[cfg(unix)]
 #[tokio::test]
-async fn what_changes_in_the_installation_is_noticed_in_the_background() {
+async fn changes_of_the_installation_are_detected_in_the_background() {
     use std::os::unix::fs::PermissionsExt;
-    let data = tests::process::data_with(&tests::script());
+    let data = tests::process::data_dir_with(&tests::script());
     let folder = data.path().to_owned();
-    let server = Server::on(data, |config| config.health_check_interval = Duration::from_millis(10)).await;
+    let server = Server::start_in(data, |config| config.health_check_interval = Duration::from_millis(10)).await;
     let warnings = async || server.get("/health").await["environment_validation"]["issues"]["warnings"].as_u64();
     assert_eq!(warnings().await, Some(0));
     for (mode, count) in [(0o755, 1), (0o700, 0)] {
         std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(mode)).unwrap();
-        eventually("it is counted", async || (warnings().await == Some(count)).then_some(())).await;
+        eventually("the warning is counted", async || (warnings().await == Some(count)).then_some(())).await;
     }
 }

@@ -1,4 +1,4 @@
-//! What was asked and answered, and the conversations it belongs to.
+//! The history of questions and answers, and their conversations.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ async fn ask(server: &Server, body: Value) -> Value {
 async fn an_answer_is_in_the_history_in_the_documented_shape_and_survives_a_restart() {
     let server = Server::start().await;
     let answer = ask(&server, json!({"user_question": "중복 제거"})).await;
-    let server = Server::on(server.stop().await, |_| {}).await;
+    let server = Server::start_in(server.stop().await, |_| {}).await;
     let history = server.get("/api/v1/user/history").await;
     assert_eq!(
         (&history["status"], &history["total_count"], &history["has_more"]),
@@ -34,7 +34,7 @@ async fn an_answer_is_in_the_history_in_the_documented_shape_and_survives_a_rest
 }
 
 #[tokio::test]
-async fn a_history_is_paged_and_filtered_newest_first() {
+async fn the_history_is_paged_and_filtered_newest_first() {
     let server = Server::start().await;
     for (question, language) in [("하나", "python"), ("둘 100%", "rust"), ("셋", "python")] {
         ask(&server, json!({"user_question": question, "language": language})).await;
@@ -61,14 +61,14 @@ async fn a_history_is_paged_and_filtered_newest_first() {
 }
 
 #[tokio::test]
-async fn a_history_is_filtered_by_what_was_thought_of_the_answers() {
+async fn the_history_is_filtered_by_feedback() {
     let server = Server::start().await;
-    for (question, said) in
+    for (question, feedback) in
         [("하나 목록", "positive"), ("둘 목록", "negative"), ("셋", "positive"), ("넷 목록", "suggestion")]
     {
         let answer = ask(&server, json!({"user_question": question})).await;
-        let said = json!({"type": said, "message_id": answer["message_id"]});
-        assert_eq!(server.post("/api/v1/submit-feedback", &said).await.0, 200);
+        let feedback = json!({"type": feedback, "message_id": answer["message_id"]});
+        assert_eq!(server.post("/api/v1/submit-feedback", &feedback).await.0, 200);
     }
     ask(&server, json!({"user_question": "다섯 목록"})).await;
     for (parameters, expected, total) in [
@@ -89,32 +89,32 @@ async fn a_history_is_filtered_by_what_was_thought_of_the_answers() {
 }
 
 #[tokio::test]
-async fn a_stopped_answer_keeps_what_was_said() {
+async fn a_cancelled_answer_is_stored_partially() {
     let server = Server::start().await;
-    let mut frames = Frames::new(server.ask(&json!({"user_question": "forever"})).await);
+    let mut frames = Frames::new(server.open_stream(&json!({"user_question": "forever"})).await);
     frames.next_of("code").await;
     drop(frames);
-    let item = eventually("the stop is recorded", async || {
+    let item = eventually("the cancellation is recorded", async || {
         let item = server.get("/api/v1/user/history").await["items"][0].clone();
         item["finish_reason"].is_string().then_some(item)
     })
     .await;
     assert_eq!((&item["finish_reason"], &item["success"]), (&json!("cancelled"), &json!(false)));
     assert!(item["generated_code"].as_str().unwrap().starts_with("while True:"));
-    assert!(item["tokens"].as_u64().unwrap() >= 2, "what was made is counted: {item}");
+    assert!(item["tokens"].as_u64().unwrap() >= 2, "generated tokens are counted: {item}");
 }
 
 #[tokio::test]
-async fn a_question_is_in_the_history_before_it_is_answered() {
+async fn a_question_is_stored_before_it_is_answered() {
     let server = Server::start().await;
-    let mut frames = Frames::new(server.ask(&json!({"user_question": "forever"})).await);
+    let mut frames = Frames::new(server.open_stream(&json!({"user_question": "forever"})).await);
     frames.next().await;
     let item = &server.get("/api/v1/user/history").await["items"][0];
     assert_eq!((&item["question"], &item["finish_reason"]), (&json!("forever"), &Value::Null));
 }
 
 #[tokio::test]
-async fn a_conversation_goes_on_and_is_listed_by_its_first_question() {
+async fn a_conversation_continues_and_has_its_first_question_as_title() {
     let server = Server::start().await;
     let first = ask(&server, json!({"user_question": "첫 질문\n둘째 줄"})).await;
     let id = first["conversation_id"].as_str().unwrap();
@@ -132,7 +132,7 @@ async fn a_conversation_goes_on_and_is_listed_by_its_first_question() {
 }
 
 #[tokio::test]
-async fn an_edited_question_takes_the_place_of_the_old_one_and_of_what_followed() {
+async fn an_edited_question_replaces_the_old_one_and_the_messages_after_it() {
     let server = Server::start().await;
     let first = ask(&server, json!({"user_question": "하나"})).await;
     let id = &first["conversation_id"];
@@ -143,7 +143,7 @@ async fn an_edited_question_takes_the_place_of_the_old_one_and_of_what_followed(
     let questions: Vec<&str> =
         thread["messages"].as_array().unwrap().iter().filter_map(|item| item["question"].as_str()).collect();
     assert_eq!(questions, ["하나", "둘, 고침"]);
-    assert_eq!(server.get("/api/v1/user/history").await["total_count"], 4, "nothing that was typed is gone");
+    assert_eq!(server.get("/api/v1/user/history").await["total_count"], 4, "no question is deleted");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Model files that somebody has already.
+//! Imports of local model files.
 
 use std::path::{Path, PathBuf};
 
@@ -7,8 +7,8 @@ use serde_json::Value;
 use tests::eventually;
 use tests::server::{Server, json_of};
 
-/// Sends a file to be taken in under this name.
-async fn send(server: &Server, name: &str, bytes: Vec<u8>, kind: &str) -> (u16, Value) {
+/// Uploads a file to be imported under this name.
+async fn upload(server: &Server, name: &str, bytes: Vec<u8>, kind: &str) -> (u16, Value) {
     let request = server.request(Method::PUT, &format!("/api/v1/models/imports/{name}"));
     json_of(request.header("Content-Type", kind).body(bytes).send().await.unwrap()).await
 }
@@ -20,10 +20,10 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 const FILE: &str = "application/octet-stream";
 
 #[tokio::test]
-async fn a_model_file_is_taken_in_checked_and_listed() {
-    let server = Server::with(|config| config.script = None).await;
-    let model = tests::hub::model_file();
-    let (status, body) = send(&server, "my%20model.gguf", model.clone(), FILE).await;
+async fn a_model_file_is_imported_checked_and_listed() {
+    let server = Server::with_config(|config| config.script = None).await;
+    let model = tests::fake_hub::model_file();
+    let (status, body) = upload(&server, "my%20model.gguf", model.clone(), FILE).await;
     assert_eq!((status, &body["id"]), (200, &Value::from("my model")), "{body}");
     let models = server.data().join("models");
     assert_eq!(std::fs::read(models.join("my model.gguf")).unwrap(), model);
@@ -33,14 +33,14 @@ async fn a_model_file_is_taken_in_checked_and_listed() {
         list["models"].as_array()?.iter().any(|model| model["id"] == "my model").then_some(())
     })
     .await;
-    let (status, body) = send(&server, "my%20model.gguf", model, FILE).await;
+    let (status, body) = upload(&server, "my%20model.gguf", model, FILE).await;
     assert_eq!(status, 409, "{body}");
 }
 
 #[tokio::test]
-async fn what_is_no_model_is_refused_and_leaves_nothing() {
-    let server = Server::with(|config| config.script = None).await;
-    let good = tests::hub::model_file();
+async fn a_file_that_is_not_a_model_is_rejected_and_removed() {
+    let server = Server::with_config(|config| config.script = None).await;
+    let good = tests::fake_hub::model_file();
     for (name, bytes, kind, expected, field) in [
         ("a.gguf", b"GGUF but not really".to_vec(), FILE, 422, "file"),
         ("b.gguf", good[..50_000].to_vec(), FILE, 422, "file"),
@@ -50,11 +50,11 @@ async fn what_is_no_model_is_refused_and_leaves_nothing() {
         ("e-00001-of-00002.gguf", good.clone(), FILE, 422, "name"),
         ("f.gguf", good.clone(), "text/plain", 415, ""),
     ] {
-        let (status, body) = send(&server, name, bytes, kind).await;
+        let (status, body) = upload(&server, name, bytes, kind).await;
         assert_eq!(status, expected, "{name}: {body}");
         assert!(field.is_empty() || body["error_details"][field][0].is_string(), "{name}: {body}");
     }
     let models = server.data().join("models");
-    let left: Vec<PathBuf> = files(&models).into_iter().filter(|path| path.is_file()).collect();
-    assert_eq!((left, files(&models.join(".imports"))), (Vec::new(), Vec::new()));
+    let remaining: Vec<PathBuf> = files(&models).into_iter().filter(|path| path.is_file()).collect();
+    assert_eq!((remaining, files(&models.join(".imports"))), (Vec::new(), Vec::new()));
 }

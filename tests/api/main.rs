@@ -1,28 +1,28 @@
-//! The API as a client meets it: shapes, streams, refusals and the history, over HTTP.
+//! API tests: requests over HTTP to a server with the scripted engine.
 
-#![allow(clippy::unwrap_used, reason = "what cannot be unwrapped has failed the test")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
+mod auth;
 mod cache;
-mod check;
+mod code_check;
 mod completion;
+mod conversation_branches;
 mod docs;
 mod downloads;
 mod errors;
 mod feedback;
-mod figures;
 mod generation;
-mod guard;
 mod health;
 mod history;
+mod history_storage;
 mod imports;
-mod keeping;
 mod keys;
 mod limits;
+mod metrics;
+mod observability;
 mod openai;
 mod openapi;
 mod remote;
 mod routes;
 mod security;
 mod settings;
-mod threads;
-mod watching;

@@ -1,4 +1,4 @@
-//! `/v1`: OpenAI's API over HTTP, its streams byte by byte, its errors in its own shape.
+//! `/v1`, OpenAI's API: responses, streams, stop sequences, and errors in OpenAI's shape.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -49,7 +49,7 @@ async fn streamed(server: &Server, path: &str, body: &Value) -> (Vec<Value>, boo
 }
 
 #[tokio::test]
-async fn a_conversation_is_answered_by_the_loaded_model_whatever_name_is_asked_for() {
+async fn a_chat_completion_uses_the_loaded_model_whatever_model_is_requested() {
     let server = Server::with_script(&script()).await;
     let parts = json!([{"type": "text", "text": "안"}, {"type": "text", "text": "녕"}]);
     let messages = json!([{"role": "developer", "content": "Be brief."}, {"role": "user", "content": parts}]);
@@ -63,14 +63,14 @@ async fn a_conversation_is_answered_by_the_loaded_model_whatever_name_is_asked_f
     let usage = json!({"prompt_tokens": 3, "completion_tokens": 3, "total_tokens": 6,
         "prompt_tokens_details": {"cached_tokens": 0}});
     assert_eq!(body["usage"], usage);
-    assert_eq!(server.get("/api/v1/user/history").await["total_count"], 0, "nothing is kept");
+    assert_eq!(server.get("/api/v1/user/history").await["total_count"], 0, "nothing is stored");
     let models = server.get("/v1/models").await;
     assert_eq!((&models["object"], &models["data"][0]["id"]), (&json!("list"), &json!("scripted")));
     assert_eq!(server.get("/v1/models/scripted").await["object"], "model");
 }
 
 #[tokio::test]
-async fn a_text_goes_on_and_a_gap_is_filled() {
+async fn a_text_is_completed_and_a_suffix_makes_it_fim() {
     let server = Server::with_script(&script()).await;
     for prompt in [json!("안녕"), json!(["안녕"])] {
         let (status, body) = server.post(TEXT, &json!({"prompt": prompt, "max_tokens": 2})).await;
@@ -83,7 +83,7 @@ async fn a_text_goes_on_and_a_gap_is_filled() {
     assert_eq!(body["choices"][0]["text"], "return a + b");
     assert_eq!(body["dropped"], json!([]));
     let (status, body) = Server::start().await.post(TEXT, &gap).await;
-    assert_eq!((status, &body["error"]["param"]), (400, &json!("suffix")), "this model cannot: {body}");
+    assert_eq!((status, &body["error"]["param"]), (400, &json!("suffix")), "this model does not support FIM: {body}");
 }
 
 #[tokio::test]
@@ -111,7 +111,7 @@ async fn a_stream_has_a_chunk_for_each_piece_and_ends_with_done() {
 }
 
 #[tokio::test]
-async fn an_answer_ends_before_a_stop_string_and_the_model_with_it() {
+async fn an_answer_and_its_generation_end_at_a_stop_sequence() {
     let server = Server::with_script(&script()).await;
     for stop in [json!("\n\nUser:"), json!(["never", "\n\nUser:"])] {
         let (_, body) = server.post(CHAT, &with(chat("stop here"), &json!({"stop": stop}))).await;
@@ -120,7 +120,7 @@ async fn an_answer_ends_before_a_stop_string_and_the_model_with_it() {
             (&body["choices"][0]["finish_reason"], &body["usage"]["completion_tokens"]),
             (&json!("stop"), &json!(3))
         );
-        server.idle().await;
+        server.wait_idle().await;
     }
     let body = with(json!({"prompt": "stop here"}), &json!({"stop": "\n\nUser:", "stream": true}));
     let (chunks, done) = streamed(&server, TEXT, &body).await;
@@ -129,7 +129,7 @@ async fn an_answer_ends_before_a_stop_string_and_the_model_with_it() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_done_is_said_by_field() {
+async fn unsupported_parameters_are_reported_by_field() {
     let server = Server::with_script(&script()).await;
     for (more, param) in [
         (json!({"n": 2}), "n"),
@@ -167,11 +167,11 @@ async fn what_cannot_be_done_is_said_by_field() {
 }
 
 #[tokio::test]
-async fn errors_of_every_layer_have_this_tongues_shape() {
+async fn errors_of_every_layer_have_openais_shape() {
     let server = Server::with_script(&script()).await;
-    let (key, _) = server.make_key(json!({"name": "x", "permissions": ["history"]})).await;
-    let limited = server.make_key(json!({"name": "y"})).await.0;
-    let post = |key: &str| server.bare(Method::POST, CHAT).bearer_auth(key).json(&chat("x"));
+    let (key, _) = server.create_key(json!({"name": "x", "permissions": ["history"]})).await;
+    let limited = server.create_key(json!({"name": "y"})).await.0;
+    let post = |key: &str| server.unauthenticated(Method::POST, CHAT).bearer_auth(key).json(&chat("x"));
     let change = server.request(Method::PATCH, "/api/v1/settings").json(&json!({"rate_limit_generation": 1}));
     assert_eq!(change.send().await.unwrap().status(), 200);
     assert_eq!(post(&limited).send().await.unwrap().status(), 200);
@@ -194,8 +194,8 @@ async fn errors_of_every_layer_have_this_tongues_shape() {
     ] {
         let response = request.send().await.unwrap();
         assert_eq!(response.headers().contains_key("retry-after"), status == 429);
-        let (answered, body) = json_of(response).await;
-        assert_eq!(answered, status, "{body}");
+        let (found, body) = json_of(response).await;
+        assert_eq!(found, status, "{body}");
         assert_eq!((&body["error"]["type"], &body["error"]["code"]), (&json!(kind), &json!(code)), "{body}");
     }
     let loading = Server::with_script(&json!({"load": "never"})).await;
@@ -206,7 +206,7 @@ async fn errors_of_every_layer_have_this_tongues_shape() {
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_says_so_in_its_stream() {
+async fn a_failed_generation_ends_the_stream_with_an_error() {
     let server = Server::with_script(&script()).await;
     let (chunks, done) = streamed(&server, CHAT, &with(chat("break"), &json!({"stream": true}))).await;
     assert!(!done);
@@ -217,7 +217,7 @@ async fn an_answer_that_breaks_off_says_so_in_its_stream() {
 }
 
 #[tokio::test]
-async fn the_model_stops_when_the_client_goes_and_what_it_said_is_counted() {
+async fn generation_stops_when_the_client_disconnects_and_is_counted() {
     let server = Server::with_script(&script()).await;
     let mut response =
         server.request(Method::POST, CHAT).json(&with(chat("forever"), &json!({"stream": true}))).send().await.unwrap();
@@ -227,17 +227,17 @@ async fn the_model_stops_when_the_client_goes_and_what_it_said_is_counted() {
     }
     assert_eq!(server.get("/health/detailed").await["queue"]["active"], 1);
     drop(response);
-    server.idle().await;
+    server.wait_idle().await;
     server.post(CHAT, &chat("안녕")).await;
-    eventually("it is counted", async || {
-        let text = server.bare(Method::GET, "/metrics").send().await.unwrap().text().await.unwrap();
+    eventually("the request is counted", async || {
+        let text = server.unauthenticated(Method::GET, "/metrics").send().await.unwrap().text().await.unwrap();
         text.contains(r#"hapa_ai_model_requests_total{model_type="code_generation",status="success"} 1"#).then_some(())
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_model_that_says_nothing_more_is_given_up() {
+async fn a_stalled_model_times_out() {
     let server = Server::with_script(&script()).await;
     let change = server.request(Method::PATCH, "/api/v1/settings").json(&json!({"request_timeout": 1}));
     assert_eq!(change.send().await.unwrap().status(), 200);

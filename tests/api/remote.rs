@@ -1,4 +1,4 @@
-//! A server elsewhere that may be asked: who answers when, what goes out, and what becomes of answers that are meant to do harm.
+//! The remote server: routing policy, credentials, and malicious responses.
 
 mod hostile;
 mod key;
@@ -11,14 +11,14 @@ use tests::server::{Server, json_of};
 const QUESTION: &str = "/api/v1/generate-code";
 const CHAT: &str = "/v1/chat/completions";
 
-/// HAPA with a script, and the settings that name a server elsewhere.
+/// Starts HAPA with a script, a remote policy and a remote server.
 async fn hapa(script: &Value, policy: &str, address: &str) -> Server {
     let server = Server::with_script(script).await;
-    turn(&server, policy, address).await;
+    set_remote(&server, policy, address).await;
     server
 }
 
-async fn turn(server: &Server, policy: &str, address: &str) {
+async fn set_remote(server: &Server, policy: &str, address: &str) {
     change(server, json!({"remote_policy": policy, "remote_endpoint": address})).await;
 }
 
@@ -35,7 +35,7 @@ async fn ask(server: &Server, question: &str) -> Value {
     body
 }
 
-/// The word for how a remote server failed, from an error of ours.
+/// The failure code of a `BAD_GATEWAY` error.
 fn failure(body: &Value) -> &str {
     let details = &body["error_details"];
     assert_eq!((&body["error_code"], &details["reason"]), (&json!("BAD_GATEWAY"), &json!("remote_failed")), "{body}");

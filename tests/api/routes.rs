@@ -1,4 +1,4 @@
-//! Every route of the served description, asked wrongly in every way: never a crash, always the contract's error.
+//! Invalid requests to every route of the API description: never a crash, always the documented error.
 
 use std::collections::BTreeMap;
 
@@ -6,14 +6,14 @@ use reqwest::{Body, Method, Response};
 use serde_json::{Map, Value, json};
 use tests::server::Server;
 
-/// A route, with what is needed to ask it.
+/// A route, and how to send a request to it.
 struct Route {
     method: Method,
     path: String,
     permission: Option<String>,
-    /// The schema of its body, if it takes one.
+    /// The schema of its request body, if it has one.
     body: Option<Value>,
-    /// A body that it accepts.
+    /// A valid request body.
     example: Value,
 }
 
@@ -54,7 +54,7 @@ impl Api {
         request.send().await.unwrap()
     }
 
-    /// The status of a request with this JSON. An error has the contract's shape, and is not ours.
+    /// The status of a request with this JSON. Asserts that an error has the documented shape and is below 500.
     async fn json(&self, route: &Route, body: &Value) -> u16 {
         let sent = Some(("application/json", body.to_string().into_bytes()));
         checked(
@@ -64,7 +64,7 @@ impl Api {
         .await
     }
 
-    /// Routes that take a body, with the fields of its schema.
+    /// The routes with a request body, and the fields of its schema.
     fn fields(&self) -> impl Iterator<Item = (&Route, &Map<String, Value>)> {
         self.routes.iter().filter_map(|route| Some((route, route.body.as_ref()?["properties"].as_object()?)))
     }
@@ -74,7 +74,7 @@ fn short(value: &Value) -> String {
     value.to_string().chars().take(200).collect()
 }
 
-/// The schema behind a reference, or behind a schema that may also be null.
+/// Resolves a reference, and a schema that also allows null.
 fn resolved(document: &Value, schema: &Value) -> Value {
     if let Some(name) = schema["$ref"].as_str() {
         return resolved(document, document.pointer(name.trim_start_matches('#')).unwrap());
@@ -95,7 +95,7 @@ fn example(document: &Value, schema: &Value) -> Value {
     if let Some(example) = schema.get("example") {
         return example.clone();
     }
-    if let Some(first) = schema["enum"].as_array().and_then(|words| words.first()) {
+    if let Some(first) = schema["enum"].as_array().and_then(|values| values.first()) {
         return first.clone();
     }
     match kind(&schema) {
@@ -116,18 +116,18 @@ fn example(document: &Value, schema: &Value) -> Value {
     }
 }
 
-/// The type of a schema, also where it may be null.
+/// The type of a schema, without null.
 fn kind(schema: &Value) -> &str {
-    let words = schema["type"].as_array().and_then(|kinds| kinds.iter().find(|kind| *kind != "null"));
-    words.unwrap_or(&schema["type"]).as_str().unwrap_or("object")
+    let non_null = schema["type"].as_array().and_then(|kinds| kinds.iter().find(|kind| *kind != "null"));
+    non_null.unwrap_or(&schema["type"]).as_str().unwrap_or("object")
 }
 
-/// What an invalid field is answered with: OpenAI's clients know no 422.
+/// The status for an invalid field: OpenAI's API uses 400, not 422.
 fn invalid(path: &str) -> u16 {
     if path.starts_with("/v1/") { 400 } else { 422 }
 }
 
-/// The status of a response. An error has all four keys, or OpenAI's shape below `/v1`, and nothing is our own fault.
+/// The status of a response. Asserts that it is below 500, and that an error has all four keys, or OpenAI's shape below `/v1`.
 async fn checked(response: Response, what: &str) -> u16 {
     let (status, path) = (response.status().as_u16(), response.url().path().to_owned());
     assert!(status < 500, "{what}: {status} {}", response.text().await.unwrap());
@@ -152,21 +152,24 @@ async fn checked(response: Response, what: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn without_a_right_key_no_route_is_entered() {
+async fn every_route_checks_the_key_and_its_permission_first() {
     let api = Api::start().await;
-    let strange = format!("hapa_{}", "0".repeat(64));
+    let unknown = format!("hapa_{}", "0".repeat(64));
     let mut keys = Vec::new();
     for permission in ["code_generation", "code_completion", "feedback", "history", "admin"] {
-        keys.push((permission, api.server.make_key(json!({"name": permission, "permissions": [permission]})).await.0));
+        keys.push((
+            permission,
+            api.server.create_key(json!({"name": permission, "permissions": [permission]})).await.0,
+        ));
     }
     for route in api.routes.iter().filter(|route| route.permission.is_some()) {
         let what = format!("{} {}", route.method, route.path);
-        let bare = api.server.bare(route.method.clone(), &route.path).body("{").send().await.unwrap();
-        assert_eq!(checked(bare, &what).await, 401, "{what}");
-        assert_eq!(checked(api.send(route, &strange, None).await, &what).await, 401, "{what}");
+        let without_key = api.server.unauthenticated(route.method.clone(), &route.path).body("{").send().await.unwrap();
+        assert_eq!(checked(without_key, &what).await, 401, "{what}");
+        assert_eq!(checked(api.send(route, &unknown, None).await, &what).await, 401, "{what}");
         for (permission, key) in &keys {
             if route.permission.as_deref() != Some(permission) {
-                // Neither the body nor its type is looked at.
+                // The permission is checked before the body and its type.
                 let sent = Some(("text/plain", b"{".to_vec()));
                 assert_eq!(checked(api.send(route, key, sent).await, &what).await, 403, "{what} {permission}");
             }
@@ -178,7 +181,7 @@ async fn without_a_right_key_no_route_is_entered() {
 }
 
 #[tokio::test]
-async fn bodies_that_are_no_json_or_too_large_are_refused() {
+async fn bodies_that_are_not_json_or_too_large_are_rejected() {
     let api = Api::start().await;
     for route in api.routes.iter().filter(|route| route.body.is_some()) {
         let what = format!("{} {}", route.method, route.path);
@@ -200,24 +203,24 @@ async fn bodies_that_are_no_json_or_too_large_are_refused() {
 }
 
 #[tokio::test]
-async fn fields_of_tomorrow_are_ignored_and_those_of_today_are_checked() {
+async fn unknown_fields_are_ignored_and_known_fields_are_checked() {
     let api = Api::start().await;
     for (route, fields) in api.fields() {
         let what = format!("{} {}", route.method, route.path);
-        let usual = api.json(route, &route.example).await;
-        assert!(matches!(usual, 200 | 404), "{what}: {usual} for {}", route.example);
+        let expected = api.json(route, &route.example).await;
+        assert!(matches!(expected, 200 | 404), "{what}: {expected} for {}", route.example);
         let with = |name: &str, value: Value| {
             let mut body = route.example.clone();
             body[name] = value;
             body
         };
-        let tomorrow = with("a_field_of_tomorrow", json!({"deep": [1, "둘", null]}));
-        assert_eq!(api.json(route, &tomorrow).await, usual, "{what}");
+        let extended = with("an_unknown_field", json!({"deep": [1, "둘", null]}));
+        assert_eq!(api.json(route, &extended).await, expected, "{what}");
         for (name, schema) in fields {
             let schema = resolved(&api.document, schema);
             if schema.get("enum").is_some() {
                 assert_eq!(
-                    api.json(route, &with(name, json!("nothing_of_ours"))).await,
+                    api.json(route, &with(name, json!("not_a_known_value"))).await,
                     invalid(&route.path),
                     "{what} {name}"
                 );
@@ -231,7 +234,7 @@ async fn fields_of_tomorrow_are_ignored_and_those_of_today_are_checked() {
 }
 
 #[tokio::test]
-async fn texts_in_korean_of_nothing_and_of_a_megabyte_are_taken_or_refused_in_order() {
+async fn korean_empty_and_megabyte_strings_are_accepted_or_rejected_cleanly() {
     let api = Api::start().await;
     let (korean, long) = (json!("안녕하세요, 리스트에서 중복을 제거해 주세요 🙂"), json!("가".repeat(350_000)));
     for (route, fields) in api.fields() {
@@ -256,7 +259,7 @@ async fn texts_in_korean_of_nothing_and_of_a_megabyte_are_taken_or_refused_in_or
 }
 
 #[tokio::test]
-async fn parameters_out_of_bounds_are_named() {
+async fn invalid_query_parameters_are_named() {
     let api = Api::start().await;
     for (path, methods) in api.document["paths"].as_object().unwrap() {
         for parameter in methods["get"]["parameters"].as_array().into_iter().flatten() {

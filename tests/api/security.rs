@@ -1,4 +1,4 @@
-//! What a web page, a stranger on the network and a careless client meet, with the settings as they come.
+//! Security with the default settings: response headers, CSRF, CORS, path traversal, and public routes.
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 
@@ -7,8 +7,8 @@ use reqwest::{Method, Response};
 use serde_json::json;
 use tests::server::{Server, json_of};
 
-/// The headers that keep browsers careful, S-7.
-fn is_careful(response: &Response) {
+/// Asserts that a response has the security headers (S-7).
+fn assert_security_headers(response: &Response) {
     for (name, value) in [
         ("x-content-type-options", "nosniff"),
         ("x-frame-options", "DENY"),
@@ -28,26 +28,26 @@ fn is_careful(response: &Response) {
 }
 
 #[tokio::test]
-async fn every_answer_keeps_browsers_careful() {
+async fn every_response_has_the_security_headers() {
     let server = Server::start().await;
     for path in ["/health", "/metrics", "/nothing", "/api/openapi.json", "/docs", "/api/v1/user/history"] {
-        is_careful(&server.request(Method::GET, path).send().await.unwrap());
+        assert_security_headers(&server.request(Method::GET, path).send().await.unwrap());
     }
-    let answer = server.ask(&json!({"user_question": "중복 제거"})).await;
-    is_careful(&answer);
+    let answer = server.open_stream(&json!({"user_question": "중복 제거"})).await;
+    assert_security_headers(&answer);
     let history = server.request(Method::GET, "/api/v1/user/history").send().await.unwrap();
     assert_eq!(history.headers()["cache-control"], "no-store");
     let foreign = server.request(Method::GET, "/health").header(HOST, "evil.example").send().await.unwrap();
     assert_eq!(foreign.status(), 403);
-    is_careful(&foreign);
+    assert_security_headers(&foreign);
 
-    let server = Server::with(|config| config.security_headers = false).await;
+    let server = Server::with_config(|config| config.security_headers = false).await;
     let response = server.request(Method::GET, "/health").send().await.unwrap();
     assert!(!response.headers().contains_key("x-frame-options"));
 }
 
 #[tokio::test]
-async fn what_a_web_form_can_send_changes_nothing() {
+async fn content_types_of_web_forms_are_rejected() {
     let server = Server::start().await;
     let body = json!({"user_question": "중복 제거", "confirm": true, "name": "x"}).to_string();
     for content_type in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""] {
@@ -66,16 +66,16 @@ async fn what_a_web_form_can_send_changes_nothing() {
             assert_eq!((status, &answer["error_code"]), (415, &json!("UNSUPPORTED_MEDIA_TYPE")), "{method} {path}");
         }
     }
-    let server = Server::with(|config| config.csrf_protection = false).await;
+    let server = Server::with_config(|config| config.csrf_protection = false).await;
     let request = server.request(Method::POST, "/api/v1/generate-code").header("Content-Type", "text/plain");
-    assert_eq!(request.body(body).send().await.unwrap().status(), 200, "unless the user wants it so");
+    assert_eq!(request.body(body).send().await.unwrap().status(), 200, "unless CSRF protection is disabled");
 }
 
 #[tokio::test]
-async fn a_page_may_reach_into_this_machine_only_from_a_trusted_origin() {
+async fn private_network_access_is_granted_to_trusted_origins_only() {
     let server = Server::start().await;
     let preflight = |origin: &'static str| {
-        let request = server.bare(Method::OPTIONS, "/api/v1/generate-code").header(ORIGIN, origin);
+        let request = server.unauthenticated(Method::OPTIONS, "/api/v1/generate-code").header(ORIGIN, origin);
         let request = request.header("Access-Control-Request-Method", "POST");
         request.header("Access-Control-Request-Private-Network", "true").send()
     };
@@ -92,7 +92,7 @@ async fn a_page_may_reach_into_this_machine_only_from_a_trusted_origin() {
 }
 
 #[tokio::test]
-async fn no_path_leads_out_of_the_api() {
+async fn path_traversal_is_not_found() {
     let server = Server::start().await;
     for id in [
         "..%2F..%2Fetc%2Fpasswd",
@@ -116,24 +116,24 @@ async fn no_path_leads_out_of_the_api() {
     }
 }
 
-/// An address of this machine that others on its network can reach, if it is on one.
+/// The address of this machine on its network, if it has one.
 fn network_address() -> Option<IpAddr> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
-    // Nothing is sent: this only asks the system which address it would send from.
+    // Sends nothing: a connected UDP socket only selects its local address.
     socket.connect("192.0.2.1:9").ok()?;
     let address = socket.local_addr().ok()?.ip();
     (!address.is_loopback() && !address.is_unspecified()).then_some(address)
 }
 
 #[tokio::test]
-async fn figures_are_open_on_this_machine_and_for_an_admin_elsewhere() {
+async fn metrics_are_public_on_loopback_and_need_an_admin_key_otherwise() {
     let server = Server::start().await;
-    assert_eq!(server.bare(Method::GET, "/metrics").send().await.unwrap().status(), 200);
+    assert_eq!(server.unauthenticated(Method::GET, "/metrics").send().await.unwrap().status(), 200);
     let Some(address) = network_address() else { return };
-    let server = Server::listening(address).await;
-    let (user, _) = server.make_key(json!({"name": "user"})).await;
+    let server = Server::with_host(address).await;
+    let (user, _) = server.create_key(json!({"name": "user"})).await;
     for (key, expected) in [(None, 401), (Some(&user), 403), (Some(&server.key), 200)] {
-        let mut request = server.bare(Method::GET, "/metrics");
+        let mut request = server.unauthenticated(Method::GET, "/metrics");
         if let Some(key) = key {
             request = request.header("X-API-Key", key);
         }
@@ -142,14 +142,14 @@ async fn figures_are_open_on_this_machine_and_for_an_admin_elsewhere() {
 }
 
 #[tokio::test]
-async fn what_is_open_without_a_key_names_no_model_no_path_and_no_question() {
+async fn public_routes_reveal_no_model_no_path_and_no_question() {
     let server = Server::start().await;
     assert_eq!(server.post("/api/v1/generate-code", &json!({"user_question": "아무도 모를 질문"})).await.0, 200);
     let folder = server.data().to_string_lossy().into_owned();
     for path in ["/health", "/api/v1/health", "/metrics", "/docs", "/api/openapi.json"] {
-        let text = server.bare(Method::GET, path).send().await.unwrap().text().await.unwrap();
+        let text = server.unauthenticated(Method::GET, path).send().await.unwrap().text().await.unwrap();
         for secret in ["scripted", "아무도 모를", &folder, &server.key] {
-            assert!(!text.contains(secret), "{path} tells `{secret}`");
+            assert!(!text.contains(secret), "{path} reveals `{secret}`");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Settings and profiles: kept, bounded, in force at once.
+//! Settings and profiles: persistence, limits, and effect.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -35,12 +35,12 @@ async fn settings_have_the_documented_defaults() {
 }
 
 #[tokio::test]
-async fn a_change_outlives_a_restart_and_null_brings_the_default_back() {
+async fn a_change_survives_a_restart_and_null_restores_the_default() {
     let server = Server::start().await;
     let patch = json!({"cache_ttl": 60, "rate_limit_completion": 500, "log_level": "debug,sqlx=warn", "unknown": 1});
     let (status, body) = send(&server, Method::PATCH, SETTINGS, &patch).await;
     assert_eq!((status, &body["settings"]["cache_ttl"]), (200, &json!(60)));
-    let server = Server::on(server.stop().await, |_| {}).await;
+    let server = Server::start_in(server.stop().await, |_| {}).await;
     let settings = server.get(SETTINGS).await["settings"].clone();
     assert_eq!(
         (&settings["cache_ttl"], &settings["rate_limit_completion"], &settings["log_level"]),
@@ -55,7 +55,7 @@ async fn a_change_outlives_a_restart_and_null_brings_the_default_back() {
 }
 
 #[tokio::test]
-async fn a_value_out_of_bounds_is_named_and_nothing_is_changed() {
+async fn an_invalid_value_is_named_and_nothing_is_changed() {
     let server = Server::start().await;
     for (name, value) in [
         ("cache_ttl", json!(-1)),
@@ -75,9 +75,9 @@ async fn a_value_out_of_bounds_is_named_and_nothing_is_changed() {
 }
 
 #[tokio::test]
-async fn what_the_environment_decides_is_shown_so_and_cannot_be_changed() {
-    let data = tests::process::data_with(&tests::script());
-    let server = Server::on(data, |config| config.settings.cache_ttl = Some(5)).await;
+async fn a_setting_from_the_environment_is_marked_and_cannot_be_changed() {
+    let data = tests::process::data_dir_with(&tests::script());
+    let server = Server::start_in(data, |config| config.settings.cache_ttl = Some(5)).await;
     let body = server.get(SETTINGS).await;
     assert_eq!(
         (&body["settings"]["cache_ttl"], &body["from_environment"]),
@@ -89,23 +89,23 @@ async fn what_the_environment_decides_is_shown_so_and_cannot_be_changed() {
 }
 
 #[tokio::test]
-async fn a_saved_profile_is_complete_and_outlives_a_restart() {
+async fn a_saved_profile_is_complete_and_survives_a_restart() {
     let server = Server::start().await;
-    let usual = server.get(PROFILE).await;
+    let defaults = server.get(PROFILE).await;
     assert_eq!(
-        (&usual["pythonSkillLevel"], &usual["preferredLanguageFeatures"]),
+        (&defaults["pythonSkillLevel"], &defaults["preferredLanguageFeatures"]),
         (&json!("intermediate"), &json!(["type_hints", "f_strings"]))
     );
     let profile =
         json!({"pythonSkillLevel": "beginner", "preferredLanguageFeatures": [], "isOnboardingCompleted": true});
     let (status, saved) = send(&server, Method::PUT, PROFILE, &profile).await;
     assert_eq!((status, &saved["explanationStyle"]), (200, &json!("standard")));
-    let server = Server::on(server.stop().await, |_| {}).await;
+    let server = Server::start_in(server.stop().await, |_| {}).await;
     assert_eq!(server.get(PROFILE).await, saved);
 }
 
 #[tokio::test]
-async fn a_value_that_the_profile_does_not_know_is_named_by_its_path() {
+async fn an_unknown_value_in_a_profile_is_named_by_its_path() {
     let server = Server::start().await;
     let (status, body) = send(&server, Method::PUT, PROFILE, &json!({"pythonSkillLevel": "guru"})).await;
     assert_eq!(status, 422);

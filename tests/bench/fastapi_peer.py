@@ -1,4 +1,4 @@
-"""A FastAPI server with the route of generate-code and a cache in memory: what HAPA's cached answers are measured against."""
+"""A FastAPI server with the generate-code route and an in-memory cache: the baseline for HAPA's cached answers."""
 
 import os
 from typing import Optional
@@ -11,7 +11,7 @@ cache: dict[str, "Answer"] = {}
 
 
 class Question(BaseModel):
-    """A question, with the documented bounds."""
+    """A question, with the documented limits."""
 
     user_question: str = Field(min_length=1, max_length=10_000)
     code_context: Optional[str] = Field(default=None, max_length=50_000)
@@ -28,7 +28,7 @@ class Answer(BaseModel):
 
 @app.post("/api/v1/generate-code")
 async def generate_code(question: Question, x_api_key: str = Header()) -> Answer:
-    """Answers from the cache, which the first question fills."""
+    """Answers from the cache, which the first request fills."""
     if x_api_key != os.environ["PEER_KEY"]:
         raise HTTPException(401)
     key = question.model_dump_json()

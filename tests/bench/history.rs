@@ -1,8 +1,8 @@
-//! How long a page of a history of 100,000 messages takes, listed and searched, through HTTP.
+//! Benchmark: listing and searching a history of 100,000 messages over HTTP.
 //!
-//! `cargo xtask bench history` fills a new database by importing, which takes minutes, and then asks each question in turn.
+//! `cargo xtask bench history` fills a new database by import, which takes minutes, and then measures each query.
 
-#![allow(clippy::unwrap_used, reason = "a measurement that cannot be taken ends the program")]
+#![allow(clippy::unwrap_used, reason = "a failed measurement ends the program")]
 
 use std::time::{Duration, Instant};
 
@@ -11,10 +11,10 @@ use tests::server::Server;
 
 const MESSAGES: usize = 100_000;
 
-/// How often each question is asked.
+/// Requests per query.
 const TIMES: usize = 100;
 
-/// Words that questions and answers are put together from; each is in some of the messages.
+/// The vocabulary of the generated messages.
 const WORDS: [&str; 24] = [
     "리스트",
     "딕셔너리",
@@ -72,7 +72,7 @@ async fn main() {
         ("search: in one language", format!("{}&language=rust", search("재귀함수"))),
         ("search: the last page", format!("{}&offset=40000", search("재귀함수"))),
     ] {
-        ask(&server, what, &parameters).await;
+        measure(&server, what, &parameters).await;
     }
 }
 
@@ -81,7 +81,7 @@ fn search(words: &str) -> String {
     format!("limit=10&{}", address.query().unwrap())
 }
 
-async fn ask(server: &Server, what: &str, parameters: &str) {
+async fn measure(server: &Server, what: &str, parameters: &str) {
     let path = format!("/api/v1/user/history?{parameters}");
     let mut times = Vec::with_capacity(TIMES);
     let mut found = Value::Null;
@@ -96,7 +96,7 @@ async fn ask(server: &Server, what: &str, parameters: &str) {
     println!("{what:<44} {found:>8} {:>8.1} {:>8.1}", ms(times[TIMES / 2]), ms(times[TIMES * 99 / 100]));
 }
 
-/// A message like those that people have, the same each time.
+/// A realistic message; the same index gives the same message.
 fn message(index: usize) -> Value {
     let mut state = index as u64 * 2 + 1;
     let mut word = || {

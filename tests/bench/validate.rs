@@ -1,13 +1,13 @@
-//! How long it takes to check and to analyze Python of 1,000 lines, through HTTP.
+//! Benchmark: validating and analyzing 1,000 lines of Python over HTTP.
 
-#![allow(clippy::unwrap_used, reason = "a measurement that cannot be taken ends the program")]
+#![allow(clippy::unwrap_used, reason = "a failed measurement ends the program")]
 
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tests::server::Server;
 
-/// How often each question is asked.
+/// Requests per measurement.
 const TIMES: usize = 100;
 
 #[tokio::main]
@@ -39,7 +39,7 @@ async fn main() {
     }
 }
 
-/// A module of functions as people write them, with something to find in each.
+/// A module of realistic functions, each with at least one finding.
 fn module() -> String {
     let function = |index: usize| {
         format!(

@@ -1,10 +1,9 @@
-//! The app as a whole: how long until its window can be used, what all its processes hold while nobody asks anything, and how much a
-//! page of it weighs.
+//! Benchmark of the desktop app: time until the window is usable, memory of all its processes when idle, and size of the front end.
 //!
 //! `cargo xtask bench window`.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a measurement that cannot be taken ends the program")]
+#![allow(clippy::unwrap_used, reason = "a failed measurement ends the program")]
 
 #[path = "../desktop/desk.rs"]
 #[allow(dead_code, reason = "only windows are opened here")]
@@ -24,11 +23,11 @@ use tests::process;
 
 use desk::Desk;
 
-/// How often the app is started.
+/// Number of starts.
 const STARTS: usize = 5;
 
-/// How long it is left alone before its memory is looked at.
-const REST: Duration = Duration::from_secs(20);
+/// Idle time before the memory is measured.
+const IDLE: Duration = Duration::from_secs(20);
 
 /// One start of the app.
 struct Start {
@@ -49,7 +48,7 @@ async fn main() {
         println!("| {} | {:.2} | {:.2} |", number + 1, start.window.as_secs_f64(), start.model.as_secs_f64());
     }
     println!("\nThe first start reads everything from the disk if the system has not read it lately.\n");
-    println!("| process | memory after {} s of rest (MiB) |\n|---|--:|", REST.as_secs());
+    println!("| process | memory after {} s of rest (MiB) |\n|---|--:|", IDLE.as_secs());
     let memory = &starts.last().unwrap().memory;
     for (name, bytes) in memory {
         println!("| {name} | {:.1} |", mebibytes(*bytes));
@@ -57,24 +56,24 @@ async fn main() {
     println!("| together | {:.1} |", mebibytes(memory.iter().map(|(_, bytes)| bytes).sum()));
     let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ui/dist");
     println!("\n| front end | KiB | compressed (KiB) |\n|---|--:|--:|");
-    let mut whole = (0, 0);
+    let mut total = (0, 0);
     for (name, plain, packed) in files(&dist) {
-        whole = (whole.0 + plain, whole.1 + packed);
+        total = (total.0 + plain, total.1 + packed);
         println!("| {name} | {:.0} | {:.0} |", plain as f64 / 1024.0, packed as f64 / 1024.0);
     }
-    println!("| together | {:.0} | {:.0} |", whole.0 as f64 / 1024.0, whole.1 as f64 / 1024.0);
+    println!("| together | {:.0} | {:.0} |", total.0 as f64 / 1024.0, total.1 as f64 / 1024.0);
 }
 
-/// Starts the app with a real model on a desk of its own; if `rest`, leaves it alone for a while and looks at its memory.
-async fn start(model: &str, rest: bool) -> Start {
+/// Starts the app with a real model in a desktop session of its own; if `measure_memory`, measures its memory after [`IDLE`].
+async fn start(model: &str, measure_memory: bool) -> Start {
     let desk = Desk::new(&json!({})).await;
     let mut app = desk.command(process::program("desktop"));
     app.env_remove("HAPA_SCRIPT").env("HAPA_MODEL", model);
-    let begun = Instant::now();
+    let started = Instant::now();
     let app = app.spawn().unwrap();
-    // The window is shown when its page has drawn the field for questions.
+    // The window is shown once its page has painted the composer.
     desk.screen().window().await;
-    let window = begun.elapsed();
+    let window = started.elapsed();
     let found = tests::eventually("the sidecar can be found", || async {
         serde_json::from_slice::<InstanceFile>(&fs::read(InstanceFile::path(desk.data())).ok()?).ok()
     });
@@ -84,17 +83,17 @@ async fn start(model: &str, rest: bool) -> Start {
         (health.json::<Value>().await.ok()?["status"] == "healthy").then_some(())
     })
     .await;
-    let model = begun.elapsed();
+    let model = started.elapsed();
     let mut memory = Vec::new();
-    if rest {
-        tokio::time::sleep(REST).await;
-        memory = family(app.id().unwrap());
+    if measure_memory {
+        tokio::time::sleep(IDLE).await;
+        memory = process_tree_memory(app.id().unwrap());
     }
     Start { window, model, memory }
 }
 
-/// The memory of a process and all that it started, each with its name: what they share is counted once.
-fn family(root: u32) -> Vec<(String, u64)> {
+/// The memory of a process and its descendants, each with its name. Shared pages are divided among them (PSS).
+fn process_tree_memory(root: u32) -> Vec<(String, u64)> {
     let processes: Vec<u32> =
         fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     let mut ids = vec![root];
@@ -123,7 +122,7 @@ fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 
-/// The files of a folder with their bytes, plain and as gzip packs them, the largest first.
+/// The files below a folder with their sizes, plain and compressed by gzip, largest first.
 fn files(folder: &Path) -> Vec<(String, u64, u64)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap().flatten() {

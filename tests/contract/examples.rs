@@ -1,4 +1,4 @@
-//! Each endpoint of the documentation with its own example.
+//! The documentation's example of each endpoint.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -44,7 +44,7 @@ async fn generating_code() {
 }
 
 #[tokio::test]
-async fn an_error_has_all_four_keys_in_the_language_that_was_asked_for() {
+async fn an_error_has_all_four_keys_in_the_requested_language() {
     let program = Program::start().await;
     let (status, body) = program.send(Method::POST, "/api/v1/generate-code", Some(json!({"user_question": ""}))).await;
     assert_eq!(status, 422);
@@ -96,7 +96,7 @@ async fn the_enhanced_form_with_every_field() {
         json!([{"line": 2, "source": "model", "message": "0으로 나눌 수 있습니다", "suggestion": "먼저 검사하세요"}])
     );
     let body = program.post("/api/v1/code/enhanced-generate", json!({"user_question": "위험한 코드"})).await;
-    assert_eq!(body["status"], "success", "what the code would do is reported, not blocked");
+    assert_eq!(body["status"], "success", "dangerous code is reported, not blocked");
     assert_eq!(
         (&body["security_info"]["code_validated"], &body["security_info"]["threat_detected"]),
         (&json!(true), &json!(true)),
@@ -108,7 +108,7 @@ async fn the_enhanced_form_with_every_field() {
 }
 
 #[tokio::test]
-async fn ordinary_programming_words_are_never_refused() {
+async fn ordinary_programming_terms_are_never_rejected() {
     let program = Program::start().await;
     for prompt in [
         "__init__ 설명해줘",

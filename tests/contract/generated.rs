@@ -1,5 +1,4 @@
-//! A client that knows the OpenAPI document and nothing else: schemathesis asks every operation what it can think of, and checks
-//! each answer against the document.
+//! Generated requests: schemathesis calls every operation of the OpenAPI description and checks each response against it.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -10,8 +9,8 @@ use tokio::time::timeout;
 
 use super::Program;
 
-/// The longest that the whole run may take.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// The deadline of the run.
+const TIMEOUT: Duration = Duration::from_secs(600);
 
 #[tokio::test]
 async fn schemathesis_finds_nothing() {
@@ -26,9 +25,10 @@ async fn schemathesis_finds_nothing() {
     run.arg("--header").arg(format!("X-API-Key: {}", program.process.key));
     run.env("SCHEMATHESIS_HOOKS", folder.join("schemathesis_hooks.py"));
     run.env("PYTHONPATH", packages).current_dir(scratch.path()).stdin(Stdio::null()).kill_on_drop(true);
-    let output = timeout(PATIENCE, run.output()).await.expect("it ends in time").expect("python3 can be started");
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{said}");
-    assert!(said.contains("generated"), "it did generate requests: {said}");
+    let output =
+        timeout(TIMEOUT, run.output()).await.expect("schemathesis ends in time").expect("python3 can be started");
+    let output_text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{output_text}");
+    assert!(output_text.contains("generated"), "requests are generated: {output_text}");
     program.stop().await;
 }

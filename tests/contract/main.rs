@@ -1,6 +1,6 @@
-//! The API's documentation, example by example, asked of the real program as a client would that knows nothing but the documentation.
+//! Contract tests: the documentation's examples, OpenAI's clients and schemathesis against the built `hapa`.
 
-#![allow(clippy::unwrap_used, reason = "what cannot be unwrapped has failed the test")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod examples;
 mod generated;
@@ -11,9 +11,9 @@ use nix::sys::signal::Signal;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tests::process::{Supervised, data_with};
+use tests::process::{SidecarProcess, data_dir_with};
 
-/// What the model says in these tests: the documentation's own answers.
+/// The script of the mock engine: the answers of the documentation.
 fn script() -> Value {
     json!({
         "model": "scripted",
@@ -35,9 +35,9 @@ fn script() -> Value {
     })
 }
 
-/// The real program on a data folder of its own.
+/// A running `hapa` with its own data folder.
 struct Program {
-    process: Supervised,
+    process: SidecarProcess,
     address: String,
     client: Client,
     _data: TempDir,
@@ -45,9 +45,9 @@ struct Program {
 
 impl Program {
     async fn start() -> Self {
-        let data = data_with(&script());
-        let mut process = Supervised::start(data.path(), &[]).await;
-        let address = process.ready().await;
+        let data = data_dir_with(&script());
+        let mut process = SidecarProcess::start(data.path(), &[]).await;
+        let address = process.wait_ready().await;
         Self { process, address, client: tests::client(), _data: data }
     }
 
@@ -80,6 +80,6 @@ impl Program {
 
     async fn stop(mut self) {
         self.process.signal(Signal::SIGTERM);
-        assert!(self.process.ended().await.success(), "it ends in order");
+        assert!(self.process.wait_exit().await.success(), "it exits cleanly");
     }
 }

@@ -1,4 +1,4 @@
-// What a program does with OpenAI's client for Node.js; the address and the key are in its own variables.
+// Uses OpenAI's Node.js client; base URL and key come from the client's environment variables.
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
@@ -12,11 +12,11 @@ const models = [];
 for await (const model of client.models.list()) models.push(model.id);
 assert.deepEqual(models, ["scripted"]);
 
-const whole = await chat({ messages: ask("Flask"), seed: 7, temperature: 0 });
-const text = whole.choices[0].message.content;
+const answer = await chat({ messages: ask("Flask"), seed: 7, temperature: 0 });
+const text = answer.choices[0].message.content;
 assert.ok(text.startsWith("```python\nfrom flask import Flask"), text);
-assert.equal(whole.choices[0].finish_reason, "stop");
-assert.equal(whole.usage.total_tokens, 11);
+assert.equal(answer.choices[0].finish_reason, "stop");
+assert.equal(answer.usage.total_tokens, 11);
 
 let streamed = "";
 let usage;
@@ -50,4 +50,4 @@ await assert.rejects(client.embeddings.create({ model: "x", input: "x" }), OpenA
 for await (const chunk of await chat({ messages: ask("count"), stream: true })) {
   if (chunk.choices[0].delta.content === "ee four") break; // leaving the loop drops the connection
 }
-console.log("all is well");
+console.log("all assertions passed");

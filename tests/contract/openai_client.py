@@ -1,4 +1,4 @@
-"""What a program does with OpenAI's client for Python; the address and the key are in its own variables."""
+"""Uses OpenAI's Python client; base URL and key come from the client's environment variables."""
 
 import os
 
@@ -15,22 +15,22 @@ models = list(client.models.list())
 assert [model.id for model in models] == ["scripted"], models
 assert client.models.retrieve("scripted").object == "model"
 
-whole = client.chat.completions.create(model="gpt-x", messages=ask("Flask"), seed=7, temperature=0, max_tokens=100)
-assert whole.choices[0].message.content.startswith("```python\nfrom flask import Flask"), whole
-assert whole.choices[0].finish_reason == "stop" and whole.model == "scripted", whole
-assert whole.usage.total_tokens == whole.usage.prompt_tokens + whole.usage.completion_tokens == 11, whole.usage
+answer = client.chat.completions.create(model="gpt-x", messages=ask("Flask"), seed=7, temperature=0, max_tokens=100)
+assert answer.choices[0].message.content.startswith("```python\nfrom flask import Flask"), answer
+assert answer.choices[0].finish_reason == "stop" and answer.model == "scripted", answer
+assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens == 11, answer.usage
 
 options = {"include_usage": True}
 chunks = list(client.chat.completions.create(model="x", messages=ask("Flask"), stream=True, stream_options=options))
 text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
-assert text == whole.choices[0].message.content, text
+assert text == answer.choices[0].message.content, text
 assert chunks[-1].usage.total_tokens == 11 and not chunks[-1].choices, chunks[-1]
 
 with client.chat.completions.stream(model="x", messages=ask("Flask")) as stream:
     assert stream.get_final_completion().choices[0].message.content == text
 
-cut = client.chat.completions.create(model="x", messages=ask("count"), stop=["three", "never"])
-assert cut.choices[0].message.content == "one two ", cut
+stopped = client.chat.completions.create(model="x", messages=ask("count"), stop=["three", "never"])
+assert stopped.choices[0].message.content == "one two ", stopped
 short = client.chat.completions.create(model="x", messages=ask("count"), max_completion_tokens=2)
 assert (short.choices[0].message.content, short.choices[0].finish_reason) == ("one two", "length"), short
 
@@ -64,11 +64,11 @@ try:
 except openai.NotFoundError as error:
     assert error.code == "not_found", error.body
 else:
-    raise AssertionError("there are no embeddings")
+    raise AssertionError("embeddings must not be found")
 
 stream = client.chat.completions.create(model="x", messages=ask("count"), stream=True)
 for chunk in stream:
     if chunk.choices[0].delta.content == "ee four":
         break
 stream.close()
-print("all is well")
+print("all assertions passed")

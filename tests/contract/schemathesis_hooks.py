@@ -1,8 +1,8 @@
-"""What schemathesis must not turn on: a server elsewhere would be asked from then on, and whoever is named by chance is not to be."""
+"""Prevents schemathesis from enabling the remote server: later requests would be sent to a random address."""
 
 import schemathesis
 
-NOBODY = "http://127.0.0.1:9/v1"
+CLOSED_PORT = "http://127.0.0.1:9/v1"
 
 
 @schemathesis.hook
@@ -14,4 +14,4 @@ def before_call(context, case, kwargs):
         body["remote_policy"] = "local_only"
     endpoint = body.get("remote_endpoint")
     if isinstance(endpoint, str) and endpoint.startswith("http"):
-        body["remote_endpoint"] = NOBODY
+        body["remote_endpoint"] = CLOSED_PORT

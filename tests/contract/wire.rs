@@ -1,4 +1,4 @@
-//! The stream's bytes, frame by frame, as the original client's parser reads them.
+//! The bytes of an event stream: HTTP chunks and SSE frames, as the original client parses them.
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -7,8 +7,8 @@ use tokio::time::timeout;
 
 use super::Program;
 
-/// The body of a streamed response in the chunks in which HTTP carries it, up to the chunk that ends it or `most` of them.
-async fn chunks(program: &Program, path: &str, body: &Value, most: usize) -> Vec<Vec<u8>> {
+/// The HTTP chunks of a streamed response, up to its end or `max` of them.
+async fn chunks(program: &Program, path: &str, body: &Value, max: usize) -> Vec<Vec<u8>> {
     let host = program.address.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(host).await.unwrap();
     let (body, key) = (body.to_string(), &program.process.key);
@@ -35,7 +35,7 @@ async fn chunks(program: &Program, path: &str, body: &Value, most: usize) -> Vec
                 break;
             }
             let chunk = bytes.drain(..line + 2 + size + 2).skip(line + 2).take(size).collect::<Vec<u8>>();
-            if chunk.is_empty() || chunks.len() + 1 == most {
+            if chunk.is_empty() || chunks.len() + 1 == max {
                 if !chunk.is_empty() {
                     chunks.push(chunk);
                 }
@@ -44,15 +44,15 @@ async fn chunks(program: &Program, path: &str, body: &Value, most: usize) -> Vec
             chunks.push(chunk);
         }
         let mut buffer = [0; 4096];
-        let read = timeout(tests::PATIENCE, stream.read(&mut buffer)).await.expect("it goes on").unwrap();
-        assert!(read > 0, "the connection does not break off");
+        let read = timeout(tests::TIMEOUT, stream.read(&mut buffer)).await.expect("the stream continues").unwrap();
+        assert!(read > 0, "the connection stays open");
         bytes.extend_from_slice(&buffer[..read]);
     }
 }
 
-/// The event in a chunk, which must be exactly one frame.
+/// The event of a chunk. Asserts that the chunk is exactly one frame.
 fn event(chunk: &[u8]) -> Value {
-    let text = std::str::from_utf8(chunk).expect("no character is cut");
+    let text = std::str::from_utf8(chunk).expect("no character is split");
     let json = text.strip_prefix("data: ").and_then(|rest| rest.strip_suffix("\n\n"));
     let json = json.unwrap_or_else(|| panic!("one frame, and nothing else: {text:?}"));
     assert!(!json.contains(['\n', '\r']), "JSON on one line: {json:?}");
@@ -95,14 +95,14 @@ async fn each_chunk_is_one_frame_and_the_frames_are_the_documented_events() {
             "finish_reason",
             "context",
         ] {
-            assert!(!done[field].is_null(), "{path}: done tells `{field}`");
+            assert!(!done[field].is_null(), "{path}: done has `{field}`");
         }
     }
     program.stop().await;
 }
 
 #[tokio::test]
-async fn the_first_frames_come_while_the_answer_is_still_being_made() {
+async fn the_first_frames_arrive_during_generation() {
     let program = Program::start().await;
     let body = json!({"user_question": "forever"});
     let frames = chunks(&program, "/api/v1/generate-code-streaming", &body, 2).await;
@@ -112,7 +112,7 @@ async fn the_first_frames_come_while_the_answer_is_still_being_made() {
 }
 
 #[tokio::test]
-async fn an_answer_that_did_not_wait_for_the_body_says_that_the_connection_ends() {
+async fn a_response_sent_before_the_body_is_read_closes_the_connection() {
     let program = Program::start().await;
     let (host, key) = (program.address.strip_prefix("http://").unwrap(), &program.process.key);
     for (path, key, status) in [
@@ -124,12 +124,12 @@ async fn an_answer_that_did_not_wait_for_the_body_says_that_the_connection_ends(
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: {host}\r\nX-API-Key: {key}\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n"
         );
-        // The body is on its way, as with every client that writes it by itself.
+        // The body is not sent yet, as with clients that write header and body separately.
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut bytes = Vec::new();
         while !bytes.windows(4).any(|window| window == b"\r\n\r\n") {
-            let read = timeout(tests::PATIENCE, stream.read_buf(&mut bytes)).await.expect("it answers").unwrap();
-            assert!(read > 0, "the connection does not break off");
+            let read = timeout(tests::TIMEOUT, stream.read_buf(&mut bytes)).await.expect("the server answers").unwrap();
+            assert!(read > 0, "the connection stays open");
         }
         let answer = String::from_utf8_lossy(&bytes).to_lowercase();
         assert!(answer.starts_with(&format!("http/1.1 {status}")), "{answer}");

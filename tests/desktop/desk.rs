@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tests::{PATIENCE, process};
+use tests::{TIMEOUT, process};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
@@ -31,7 +31,7 @@ pub struct Desk {
 impl Desk {
     /// A desk on which the sidecar answers as `script` says.
     pub async fn new(script: &Value) -> Self {
-        let home = process::data_with(script);
+        let home = process::data_dir_with(script);
         // Both choose a free name by themselves and tell it on stdout.
         let mut screen = Command::new("Xvfb");
         screen.args(["-displayfd", "1", "-screen", "0", "1280x800x24", "-nolisten", "tcp", "-noreset"]);
@@ -146,7 +146,7 @@ async fn first_line(mut server: Command) -> (Child, String) {
     let server = server.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true).spawn();
     let mut server = server.unwrap_or_else(|error| panic!("could not start `{name}`: {error}"));
     let mut stdout = BufReader::new(server.stdout.take().expect("it is a pipe"));
-    let line = timeout(PATIENCE, read_line(&mut stdout)).await;
+    let line = timeout(TIMEOUT, read_line(&mut stdout)).await;
     (server, line.unwrap_or_else(|_| panic!("`{name}` says nothing")))
 }
 

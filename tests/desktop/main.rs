@@ -247,7 +247,7 @@ async fn gone(pid: u32) {
 
 /// How a process ended.
 async fn ended(process: &mut Child) -> ExitStatus {
-    timeout(tests::PATIENCE, process.wait()).await.expect("the process ends").expect("it can be waited for")
+    timeout(tests::TIMEOUT, process.wait()).await.expect("the process ends").expect("it can be waited for")
 }
 
 /// Windows are heavy, so they open one after the other, and each test's deadlines are about its own.

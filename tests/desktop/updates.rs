@@ -9,8 +9,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use minisign::KeyPair;
 use serde_json::json;
-use tests::stranger::{Act, Stranger};
-use tests::{eventually, hub, process};
+use tests::fake_remote::{FakeRemote, Reply};
+use tests::{eventually, fake_hub, process};
 
 use crate::desk::Desk;
 use crate::window::Window;
@@ -89,7 +89,7 @@ async fn an_older_version_is_none_and_nobody_is_asked_once_that_is_off() {
     assert!(!window.has("install-update").await);
     window.choose("setting-updates", "off").await;
     window.shows("part-updates", &["New versions are not asked for."]).await;
-    let asked: Vec<String> = server.all().into_iter().map(|heard| heard.what).collect();
+    let asked: Vec<String> = server.requests().into_iter().map(|heard| heard.request_line).collect();
     assert_eq!(asked, ["GET /stable.json", "GET /preview.json"]);
 }
 
@@ -123,33 +123,33 @@ impl Publisher {
 }
 
 /// A server that announces a version in each of these channels.
-async fn announce<const N: usize>(channels: [(&'static str, Release); N]) -> Stranger {
-    Stranger::start(move |_, heard| {
+async fn announce<const N: usize>(channels: [(&'static str, Release); N]) -> FakeRemote {
+    FakeRemote::start(move |_, heard| {
         let host = heard.header("host").expect("clients name the host");
-        let asked = |end: &str| channels.iter().find(|(name, _)| heard.what == format!("GET /{name}{end}"));
+        let asked = |end: &str| channels.iter().find(|(name, _)| heard.request_line == format!("GET /{name}{end}"));
         if let Some((name, release)) = asked(".json") {
             let place = json!({"url": format!("http://{host}/{name}.AppImage"), "signature": release.signature});
             let platform = format!("linux-{}", std::env::consts::ARCH);
             let announced =
                 json!({"version": release.version, "notes": "<b>Faster</b>", "platforms": {platform: place}});
-            return Act::respond(200, "application/json", &announced.to_string());
+            return Reply::response(200, "application/json", &announced.to_string());
         }
         match asked(".AppImage") {
-            Some((_, release)) => Act::Say(hub::bytes(&release.package, 0, usize::MAX)),
-            None => Act::respond(404, "text/plain", ""),
+            Some((_, release)) => Reply::Send(fake_hub::file_response(&release.package, 0, usize::MAX)),
+            None => Reply::response(404, "text/plain", ""),
         }
     })
     .await
 }
 
 /// Has the app on a desk ask this server.
-fn listen(desk: &mut Desk, server: &Stranger, publisher: &Publisher) {
+fn listen(desk: &mut Desk, server: &FakeRemote, publisher: &Publisher) {
     desk.set("HAPA_UPDATE_FEED", format!("{}/{{{{channel}}}}.json", server.address));
     desk.set("HAPA_UPDATE_KEY", publisher.key());
 }
 
 /// The same for an app that came as an AppImage, which is a file that brings a folder with the program when it is run. Returns the file.
-fn install(desk: &mut Desk, server: &Stranger, publisher: &Publisher) -> PathBuf {
+fn install(desk: &mut Desk, server: &FakeRemote, publisher: &Publisher) -> PathBuf {
     listen(desk, server, publisher);
     let (image, folder) = (desk.data().join("HAPA.AppImage"), desk.data().join(".mount_HAPA"));
     fs::write(&image, b"\x7fELF the version that is here").expect("the desk has room");

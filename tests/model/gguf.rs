@@ -1,4 +1,4 @@
-//! Model files that are damaged, or made to do harm, and are refused before llama.cpp opens them.
+//! Damaged and malicious GGUF files, which are rejected before llama.cpp opens them.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -8,9 +8,9 @@ use engine::gguf::{self, Facts};
 
 use super::model;
 
-/// A model file in the making.
+/// Builds a GGUF file.
 #[derive(Clone)]
-struct Made {
+struct GgufBuilder {
     version: u32,
     tensors: u64,
     entries: u64,
@@ -18,9 +18,9 @@ struct Made {
     data: usize,
 }
 
-impl Made {
-    /// A file with all that a file needs.
-    fn whole() -> Self {
+impl GgufBuilder {
+    /// A file with all required metadata and no tensors.
+    fn valid() -> Self {
         let empty = Self { version: 3, tensors: 0, entries: 0, head: Vec::new(), data: 64 };
         let numbers = [("block_count", 2_u32), ("context_length", 512), ("embedding_length", 8)];
         let made = empty.text("general.architecture", "llama").text("general.license", "mit");
@@ -76,11 +76,11 @@ impl Made {
 }
 
 #[test]
-fn a_small_model_tells_what_it_is() {
+fn the_metadata_of_a_real_model_is_read() {
     let facts = gguf::read(&model()).unwrap();
     assert_eq!((facts.architecture.as_str(), facts.layers, facts.context, facts.width), ("llama", 30, 8192, 576));
     assert_eq!((facts.vocabulary, facts.quantization.as_deref()), (49_152, Some("Q4_1")));
-    // 30 layers, 3 heads with keys and values of their own, 64 numbers each, 2 bytes a number.
+    // 30 layers, 3 KV heads with a key and a value of 64 numbers each, 2 bytes per number.
     assert_eq!(facts.token_bytes, 30 * 3 * 2 * 64 * 2);
     let size = model().metadata().unwrap().len();
     assert!(facts.weights < size && facts.weights > size * 9 / 10, "{facts:?}");
@@ -88,99 +88,119 @@ fn a_small_model_tells_what_it_is() {
 }
 
 #[test]
-fn a_file_in_order_is_read() {
-    let facts = Made::whole().tensor("a", &[8, 2], 1, 0).tensor("b", &[8], 0, 32).read().unwrap();
+fn a_valid_file_is_read() {
+    let facts = GgufBuilder::valid().tensor("a", &[8, 2], 1, 0).tensor("b", &[8], 0, 32).read().unwrap();
     assert_eq!((facts.weights, facts.parameters, facts.layers), (64, 24, 2));
     assert_eq!((facts.token_bytes, facts.license.as_deref()), (2 * 2 * 8 * 2, Some("mit")));
     assert!(!facts.fills);
     let mark = [&5_u64.to_le_bytes()[..], b"<PRE>"].concat();
-    let fills = Made::whole().array("tokenizer.ggml.tokens", 8, 1, &mark).tensor("a", &[8], 0, 0);
+    let fills = GgufBuilder::valid().array("tokenizer.ggml.tokens", 8, 1, &mark).tensor("a", &[8], 0, 0);
     assert!(fills.read().unwrap().fills);
 }
 
 #[test]
-fn what_cannot_be_is_refused_and_said() {
-    let whole = || Made::whole().tensor("a", &[8], 0, 0);
-    let many = |made: Made| Made { tensors: u64::MAX, ..made };
+fn invalid_files_are_rejected_with_the_reason() {
+    let valid = || GgufBuilder::valid().tensor("a", &[8], 0, 0);
+    let many = |made: GgufBuilder| GgufBuilder { tensors: u64::MAX, ..made };
     for (what, made, expected) in [
-        ("a version of tomorrow", Made { version: 4, ..whole() }, "version 4"),
-        ("more tensors than bytes", many(whole()), "table of tensors"),
-        ("more entries than bytes", Made { entries: u64::MAX / 2, ..whole() }, "table of metadata"),
-        ("one entry too many", Made { entries: 60, ..whole() }, ""),
-        ("a tensor too many", Made { tensors: 2, ..whole() }, ""),
-        ("a name of all memory", Made { entries: 1, ..Made::whole() }.bytes(&u64::MAX.to_le_bytes()), ""),
-        ("a text without end", Made::whole().entry("x", 8).bytes(&(1_u64 << 60).to_le_bytes()), "1152921504606846976"),
-        ("an array without end", Made::whole().array("x", 0, 1 << 60, &[]), "`x`"),
-        ("texts without end", Made::whole().array("x", 8, 1 << 50, &[]), "`x`"),
-        ("arrays of arrays", Made::whole().array("x", 9, 1, &[0; 32]), "type 9"),
-        ("a value of no type", Made::whole().entry("x", 13).bytes(&[0; 8]), "type 13"),
-        ("a truth that is none", Made::whole().entry("x", 7).bytes(&[2]), "neither true nor false"),
-        ("a name twice", whole().tensor("a", &[8], 0, 32), "`a` is there twice"),
-        ("an entry twice", Made::whole().number("x", 1).number("x", 2), "`x` is there twice"),
-        ("a name that is none", Made::whole().number("", 1), "no name"),
-        ("no architecture", Made { entries: 0, head: Vec::new(), ..whole() }.tensor("a", &[8], 0, 0), ""),
-        ("an alignment of three", Made::whole().number("general.alignment", 3).tensor("a", &[8], 0, 0), "power of two"),
+        ("an unknown version", GgufBuilder { version: 4, ..valid() }, "version 4"),
+        ("more tensors than bytes", many(valid()), "table of tensors"),
+        ("more entries than bytes", GgufBuilder { entries: u64::MAX / 2, ..valid() }, "table of metadata"),
+        ("one entry too many", GgufBuilder { entries: 60, ..valid() }, ""),
+        ("a tensor too many", GgufBuilder { tensors: 2, ..valid() }, ""),
         (
-            "an alignment of nothing",
-            Made::whole().number("general.alignment", 0).tensor("a", &[8], 0, 0),
+            "a name with a huge length",
+            GgufBuilder { entries: 1, ..GgufBuilder::valid() }.bytes(&u64::MAX.to_le_bytes()),
+            "",
+        ),
+        (
+            "a string with a huge length",
+            GgufBuilder::valid().entry("x", 8).bytes(&(1_u64 << 60).to_le_bytes()),
+            "1152921504606846976",
+        ),
+        ("an array with a huge length", GgufBuilder::valid().array("x", 0, 1 << 60, &[]), "`x`"),
+        ("an array of strings with a huge length", GgufBuilder::valid().array("x", 8, 1 << 50, &[]), "`x`"),
+        ("arrays of arrays", GgufBuilder::valid().array("x", 9, 1, &[0; 32]), "type 9"),
+        ("an unknown value type", GgufBuilder::valid().entry("x", 13).bytes(&[0; 8]), "type 13"),
+        ("an invalid bool", GgufBuilder::valid().entry("x", 7).bytes(&[2]), "neither true nor false"),
+        ("a duplicate tensor", valid().tensor("a", &[8], 0, 32), "`a` is there twice"),
+        ("a duplicate key", GgufBuilder::valid().number("x", 1).number("x", 2), "`x` is there twice"),
+        ("an empty key", GgufBuilder::valid().number("", 1), "no name"),
+        ("no architecture", GgufBuilder { entries: 0, head: Vec::new(), ..valid() }.tensor("a", &[8], 0, 0), ""),
+        (
+            "an alignment of three",
+            GgufBuilder::valid().number("general.alignment", 3).tensor("a", &[8], 0, 0),
             "power of two",
         ),
-        ("no layers", Made::whole().tensor("a", &[8], 0, 0).swap(b"block_count", b"block_kount"), "llama.block_count"),
-        ("no dimensions", Made::whole().tensor("a", &[], 0, 0), "dimensions"),
-        ("five dimensions", Made::whole().tensor("a", &[1; 5], 0, 0), "dimensions"),
-        ("nothing in it", Made::whole().tensor("a", &[8, 0], 0, 0), "dimensions"),
-        ("a product beyond all numbers", Made::whole().tensor("a", &[1 << 40, 1 << 40], 0, 0), "dimensions"),
-        ("half a block", Made::whole().tensor("a", &[16], 2, 0), "whole blocks"),
-        ("a tensor of no type", Made::whole().tensor("a", &[8], 4, 0), "type 4"),
-        ("a tensor beyond the end", Made::whole().tensor("a", &[8], 0, 64), "beyond the end"),
-        ("an offset beyond all numbers", Made::whole().tensor("a", &[8], 0, u64::MAX - 31), "beyond the end"),
-        ("a tensor between places", Made::whole().tensor("a", &[8], 0, 4), "no tensor may begin"),
-        ("one tensor over another", Made::whole().tensor("a", &[16], 0, 0).tensor("b", &[8], 0, 32), "another tensor"),
-        ("no tensors", Made::whole(), "table of tensors"),
+        (
+            "an alignment of zero",
+            GgufBuilder::valid().number("general.alignment", 0).tensor("a", &[8], 0, 0),
+            "power of two",
+        ),
+        (
+            "no layers",
+            GgufBuilder::valid().tensor("a", &[8], 0, 0).swap(b"block_count", b"block_kount"),
+            "llama.block_count",
+        ),
+        ("no dimensions", GgufBuilder::valid().tensor("a", &[], 0, 0), "dimensions"),
+        ("five dimensions", GgufBuilder::valid().tensor("a", &[1; 5], 0, 0), "dimensions"),
+        ("a dimension of zero", GgufBuilder::valid().tensor("a", &[8, 0], 0, 0), "dimensions"),
+        ("an overflowing size", GgufBuilder::valid().tensor("a", &[1 << 40, 1 << 40], 0, 0), "dimensions"),
+        ("half a quantization block", GgufBuilder::valid().tensor("a", &[16], 2, 0), "whole blocks"),
+        ("an unknown tensor type", GgufBuilder::valid().tensor("a", &[8], 4, 0), "type 4"),
+        ("a tensor beyond the end", GgufBuilder::valid().tensor("a", &[8], 0, 64), "beyond the end"),
+        ("an overflowing offset", GgufBuilder::valid().tensor("a", &[8], 0, u64::MAX - 31), "beyond the end"),
+        ("an unaligned tensor", GgufBuilder::valid().tensor("a", &[8], 0, 4), "no tensor may begin"),
+        (
+            "overlapping tensors",
+            GgufBuilder::valid().tensor("a", &[16], 0, 0).tensor("b", &[8], 0, 32),
+            "another tensor",
+        ),
+        ("no tensors", GgufBuilder::valid(), "table of tensors"),
     ] {
-        let refused = made.read().expect_err(what);
-        assert!(refused.contains(expected), "{what}: {refused}");
+        let error = made.read().expect_err(what);
+        assert!(error.contains(expected), "{what}: {error}");
     }
 }
 
-impl Made {
-    /// The same with one word for another of the same length.
-    fn swap(mut self, word: &[u8], other: &[u8]) -> Self {
-        let place = self.head.windows(word.len()).position(|window| window == word).unwrap();
-        self.head[place..place + word.len()].copy_from_slice(other);
+impl GgufBuilder {
+    /// Replaces a byte string in the header by another of the same length.
+    fn swap(mut self, old: &[u8], new: &[u8]) -> Self {
+        let start = self.head.windows(old.len()).position(|window| window == old).unwrap();
+        self.head[start..start + old.len()].copy_from_slice(new);
         self
     }
 }
 
 #[test]
-fn a_real_head_with_anything_wrong_in_it_is_read_or_refused_and_nothing_worse() {
+fn a_randomly_corrupted_header_is_read_or_rejected_without_a_crash() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("changed.gguf");
     let mut head = vec![0; 1_800_000];
     let mut file = File::open(model()).unwrap();
     file.read_exact(&mut head).unwrap();
-    // The weights are a hole: they are not looked at.
+    // The weights are a hole in the file: they are not read.
     let changed = File::create(&path).unwrap();
     changed.set_len(model().metadata().unwrap().len()).unwrap();
     write(&path, 0, &head);
     assert!(gguf::read(&path).is_ok());
-    let mut dice = 1_u64;
-    let mut roll = |sides: usize| {
-        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (dice >> 33) as usize % sides
+    let mut state = 1_u64;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
     };
     let extremes = [0, 1, 0x7f, 0xff, u64::from(u32::MAX), 1 << 62, i64::MAX as u64, u64::MAX];
-    let mut refused = 0;
+    let mut rejected = 0;
     for _ in 0..1500 {
-        // The beginning and the table of tensors are where lengths are; the vocabulary lies between.
-        let place = if roll(2) == 0 { roll(3000) } else { head.len() - 60_000 + roll(59_000) };
-        let value = extremes[roll(extremes.len())].to_le_bytes();
-        let bytes = &value[..[1, 4, 8][roll(3)]];
-        write(&path, place, bytes);
-        refused += usize::from(gguf::read(&path).is_err());
-        write(&path, place, &head[place..place + bytes.len()]);
+        // Lengths are at the start and in the table of tensors; the vocabulary is between them.
+        let position = if random(2) == 0 { random(3000) } else { head.len() - 60_000 + random(59_000) };
+        let value = extremes[random(extremes.len())].to_le_bytes();
+        let bytes = &value[..[1, 4, 8][random(3)]];
+        write(&path, position, bytes);
+        rejected += usize::from(gguf::read(&path).is_err());
+        write(&path, position, &head[position..position + bytes.len()]);
     }
-    assert!(refused > 100, "{refused}");
+    assert!(rejected > 100, "{rejected}");
     for length in (0..head.len()).step_by(37_001) {
         let cut = File::options().write(true).open(&path).unwrap();
         cut.set_len(length as u64).unwrap();
@@ -189,8 +209,8 @@ fn a_real_head_with_anything_wrong_in_it_is_read_or_refused_and_nothing_worse() 
     }
 }
 
-fn write(path: &Path, place: usize, bytes: &[u8]) {
+fn write(path: &Path, position: usize, bytes: &[u8]) {
     let mut file = File::options().write(true).open(path).unwrap();
-    file.seek(SeekFrom::Start(place as u64)).unwrap();
+    file.seek(SeekFrom::Start(position as u64)).unwrap();
     file.write_all(bytes).unwrap();
 }

@@ -1,12 +1,12 @@
-//! A real model, small: SmolLM2-135M-Instruct, whose file `cargo xtask test` names in `HAPA_TEST_MODEL`.
+//! Tests of the engine and the server with a small real model: SmolLM2-135M-Instruct, at the path in `HAPA_TEST_MODEL`.
 
-#![allow(clippy::unwrap_used, reason = "what cannot be unwrapped has failed the test")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod crash;
 mod gguf;
+mod model_lifecycle;
 mod remote;
-mod sharing;
-mod switching;
+mod scheduling;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use engine::{Engine, Error, Event, Finish, Message, Options, Prompt, Request, Ro
 use serde_json::{Value, json};
 use tests::server::Server;
 use tests::stream::{Frames, joined};
-use tests::{PATIENCE, process};
+use tests::{TIMEOUT, process};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::timeout;
 
@@ -27,24 +27,24 @@ async fn engine() -> Engine {
     loaded(options(model())).await
 }
 
-/// An engine that has its model.
+/// Starts an engine and waits until its model is loaded.
 async fn loaded(options: Options) -> Engine {
     let engine = Engine::start(options);
     let mut state = engine.watch();
-    let state = timeout(PATIENCE, state.wait_for(|state| !matches!(state, State::Loading { .. }))).await;
-    let state = state.expect("it loads in time").expect("the engine lives").clone();
+    let state = timeout(TIMEOUT, state.wait_for(|state| !matches!(state, State::Loading { .. }))).await;
+    let state = state.expect("the model loads in time").expect("the engine runs").clone();
     let State::Ready(model) = state else { panic!("{state:?}") };
-    let (kind, what) = model.device.split_once(" (").expect("a device has a kind, and what it is");
-    assert!(kind != "CPU" || what.contains(", "), "a variant was picked: {}", model.device);
+    let (kind, what) = model.device.split_once(" (").expect("a device has a kind and a description");
+    assert!(kind != "CPU" || what.contains(", "), "a CPU variant is selected: {}", model.device);
     engine
 }
 
-/// Whether a model runs on the processor, and not on a GPU of this machine.
+/// Whether the model runs on the CPU, and not on a GPU of this machine.
 fn on_processor(engine: &Engine) -> bool {
     matches!(engine.state(), State::Ready(model) if model.device.starts_with("CPU ("))
 }
 
-/// A test's time with models, which use every core: one at a time is faster, and none waits for another.
+/// Serializes the tests: a model uses every core, and one at a time is faster and does not time out.
 struct Turn(#[expect(dead_code, reason = "it is held")] MutexGuard<'static, ()>);
 
 async fn turn() -> Turn {
@@ -53,10 +53,10 @@ async fn turn() -> Turn {
 }
 
 impl Drop for Turn {
-    /// The next one has the machine to itself, and after the last one the process can end.
+    /// Waits until the engine's threads have ended: the next test gets all cores, and the process can exit after the last one.
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            assert!(engine::all_ended(PATIENCE), "an engine outlives its test");
+            assert!(engine::all_ended(TIMEOUT), "an engine still runs after its test");
         }
     }
 }
@@ -77,7 +77,7 @@ fn chat(messages: Vec<Message>, max_tokens: u32) -> Request {
 async fn answer(engine: &Engine, request: Request) -> Result<(String, Summary), Error> {
     let mut answer = engine.submit(request)?;
     let mut text = String::new();
-    while let Some(event) = timeout(PATIENCE, answer.next()).await.expect("the model goes on") {
+    while let Some(event) = timeout(TIMEOUT, answer.next()).await.expect("the model keeps generating") {
         match event? {
             Event::Text { text: piece, .. } => text += &piece,
             Event::Done(summary) => return Ok((text, summary)),
@@ -88,64 +88,67 @@ async fn answer(engine: &Engine, request: Request) -> Result<(String, Summary), 
 }
 
 #[tokio::test]
-async fn greedy_answers_are_the_same_with_and_without_a_reused_prefix() {
+async fn greedy_answers_are_the_same_with_and_without_a_cached_prefix() {
     let _turn = turn().await;
     let engine = engine().await;
     let (first, cold) = answer(&engine, request("Write a function that adds two numbers.", 40)).await.unwrap();
     let (again, warm) = answer(&engine, request("Write a function that adds two numbers.", 40)).await.unwrap();
     assert!(!first.trim().is_empty());
     assert_eq!((first, cold.reused_tokens), (again, 0));
-    assert_eq!(warm.reused_tokens, warm.prompt_tokens, "all of it, and what comes next is known");
+    assert_eq!(warm.reused_tokens, warm.prompt_tokens, "the whole prompt and its logits are cached");
     let (_, other) = answer(&engine, request("Write a loop.", 5)).await.unwrap();
-    assert!(other.reused_tokens > 5, "the instructions are shared: {other:?}");
+    assert!(other.reused_tokens > 5, "the system prompt is shared: {other:?}");
 }
 
 #[tokio::test]
-async fn a_cut_answer_that_goes_on_becomes_the_one_that_was_not_cut() {
+async fn a_continued_answer_equals_the_untruncated_one() {
     let _turn = turn().await;
     let engine = engine().await;
     let question = "Write a function that adds two numbers.";
-    let (whole, _) = answer(&engine, request(question, 40)).await.unwrap();
-    let (begun, _) = answer(&engine, request(question, 15)).await.unwrap();
+    let (complete, _) = answer(&engine, request(question, 40)).await.unwrap();
+    let (partial, _) = answer(&engine, request(question, 15)).await.unwrap();
     let Prompt::Chat(mut messages) = request(question, 25).prompt else { unreachable!() };
-    messages.push(Message::new(Role::Assistant, &begun));
+    messages.push(Message::new(Role::Assistant, &partial));
     let (rest, summary) = answer(&engine, chat(messages, 25)).await.unwrap();
-    assert_eq!(begun + &rest, whole);
-    assert!(summary.reused_tokens + 2 >= summary.prompt_tokens, "what was written is not read again: {summary:?}");
+    assert_eq!(partial + &rest, complete);
+    assert!(
+        summary.reused_tokens + 2 >= summary.prompt_tokens,
+        "the partial answer is not prefilled again: {summary:?}"
+    );
 }
 
 #[tokio::test]
-async fn tokens_are_counted_as_an_answer_counts_them_and_nothing_is_read() {
+async fn a_token_count_equals_that_of_an_answer_and_prefills_nothing() {
     let _turn = turn().await;
     let engine = engine().await;
-    let asked = request("Write a function that adds two numbers.", 5);
-    let counted = engine.count(asked.prompt.clone()).await.unwrap();
-    let (_, summary) = answer(&engine, asked).await.unwrap();
+    let question = request("Write a function that adds two numbers.", 5);
+    let counted = engine.count(question.prompt.clone()).await.unwrap();
+    let (_, summary) = answer(&engine, question).await.unwrap();
     assert_eq!((counted.tokens, summary.reused_tokens), (summary.prompt_tokens, 0));
     let long = engine.count(request(&"word ".repeat(5000), 1).prompt).await;
     assert!(matches!(long, Err(Error::ContextTooLong { tokens, .. }) if tokens > 5000), "{long:?}");
 }
 
 #[tokio::test]
-async fn a_seed_makes_a_warm_answer_repeatable() {
+async fn a_seed_makes_a_sampled_answer_repeatable() {
     let _turn = turn().await;
     let engine = engine().await;
-    let mut wild = request("Tell me about lists.", 24);
-    wild.sampling = Sampling { temperature: 1.0, top_p: 0.95, seed: 42 };
-    let (first, _) = answer(&engine, wild.clone()).await.unwrap();
-    let (again, _) = answer(&engine, wild).await.unwrap();
+    let mut sampled = request("Tell me about lists.", 24);
+    sampled.sampling = Sampling { temperature: 1.0, top_p: 0.95, seed: 42 };
+    let (first, _) = answer(&engine, sampled.clone()).await.unwrap();
+    let (again, _) = answer(&engine, sampled).await.unwrap();
     assert_eq!(first, again);
 }
 
 #[tokio::test]
-async fn an_answer_ends_at_its_limit() {
+async fn an_answer_ends_at_max_tokens() {
     let _turn = turn().await;
     let (_, summary) = answer(&engine().await, request("Count from one to one hundred.", 5)).await.unwrap();
     assert_eq!((summary.finish, summary.completion_tokens), (Finish::Length, 5));
 }
 
 #[tokio::test]
-async fn korean_comes_through_whole() {
+async fn korean_is_decoded_as_complete_characters() {
     let _turn = turn().await;
     let korean = chat(vec![Message::new(Role::User, "다음 문장을 그대로 따라 하세요: 안녕하세요 파이썬")], 48);
     let (text, _) = answer(&engine().await, korean).await.unwrap();
@@ -153,7 +156,7 @@ async fn korean_comes_through_whole() {
 }
 
 #[tokio::test]
-async fn a_caller_who_leaves_stops_the_model_at_its_next_step() {
+async fn dropping_a_stream_cancels_the_request_at_the_next_step() {
     let _turn = turn().await;
     let engine = engine().await;
     let long = "x = 1\n".repeat(300);
@@ -163,9 +166,9 @@ async fn a_caller_who_leaves_stops_the_model_at_its_next_step() {
             running.next().await.unwrap().unwrap();
         }
         drop(running);
-        // The next request gets its turn at once: nothing of the thousand tokens is waited for.
+        // The next request starts at once, without waiting for the thousand tokens.
         let next = timeout(Duration::from_secs(10), answer(&engine, request("Hi", 1))).await;
-        next.expect("the model was free").unwrap();
+        next.expect("the engine is free").unwrap();
         let idle = async || (engine.load().active == 0 && engine.load().waiting() == 0).then_some(());
         tests::eventually("the engine is idle", idle).await;
     }
@@ -178,11 +181,11 @@ async fn requests_wait_in_a_bounded_queue() {
     let running: Vec<_> = (0..4).map(|_| engine.submit(request("Count to one hundred.", 200)).unwrap()).collect();
     assert_eq!(engine.submit(request("One more", 1)).unwrap_err(), Error::Overloaded);
     drop(running);
-    tests::eventually("a place is free", async || engine.submit(request("One more", 1)).ok()).await;
+    tests::eventually("a permit is free", async || engine.submit(request("One more", 1)).ok()).await;
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_left_out_oldest_first_or_refused() {
+async fn history_is_truncated_oldest_first_and_a_long_question_is_rejected() {
     let _turn = turn().await;
     let engine = engine().await;
     let old = "old ".repeat(900);
@@ -192,7 +195,7 @@ async fn what_does_not_fit_is_left_out_oldest_first_or_refused() {
     thread.push(Message::new(Role::User, "Hi"));
     let mut running = engine.submit(chat(thread, 1)).unwrap();
     let Some(Ok(Event::Started { dropped, prompt_tokens, limit })) = running.next().await else {
-        panic!("it is accepted")
+        panic!("the request is accepted")
     };
     assert!((2..=4).contains(&dropped) && prompt_tokens < limit, "{dropped} {prompt_tokens}");
     drop(running);
@@ -201,14 +204,14 @@ async fn what_does_not_fit_is_left_out_oldest_first_or_refused() {
 }
 
 #[tokio::test]
-async fn a_process_with_a_model_ends_at_once_also_in_the_middle_of_an_answer() {
+async fn a_process_with_a_model_exits_at_once_even_during_generation() {
     let _turn = turn().await;
     let data = tempfile::tempdir().unwrap();
     for question in [None, Some("Count from one to one thousand.")] {
         let mut command = process::hapa(data.path(), &["serve", "--supervised"]);
         command.env("HAPA_MODEL", model());
-        let mut hapa = process::Supervised::start_with(command).await;
-        let address = hapa.ready().await;
+        let mut hapa = process::SidecarProcess::start_with(command).await;
+        let address = hapa.wait_ready().await;
         let client = tests::client();
         tests::eventually("the model is loaded", async || {
             let health: Value = client.get(format!("{address}/health")).send().await.ok()?.json().await.ok()?;
@@ -224,28 +227,29 @@ async fn a_process_with_a_model_ends_at_once_also_in_the_middle_of_an_answer() {
             answer = Some(response);
         }
         drop(hapa.stdin.take());
-        let ended = timeout(Duration::from_secs(2), hapa.ended()).await.expect("it ends within two seconds");
-        assert_eq!(ended.code(), Some(0));
+        let status =
+            timeout(Duration::from_secs(2), hapa.wait_exit()).await.expect("the process exits within two seconds");
+        assert_eq!(status.code(), Some(0));
         drop(answer);
     }
 }
 
 #[tokio::test]
-async fn files_that_are_no_model_are_refused_with_what_helps() {
+async fn invalid_model_files_are_rejected_with_instructions() {
     let _turn = turn().await;
     let folder = tempfile::tempdir().unwrap();
-    let whole = std::fs::read(model()).unwrap();
+    let file = std::fs::read(model()).unwrap();
     for (name, bytes, expected) in [
-        ("empty.gguf", &whole[..0], "not a GGUF file"),
+        ("empty.gguf", &file[..0], "not a GGUF file"),
         ("page.gguf", b"<html>404</html>".as_slice(), "not a GGUF file"),
-        ("short.gguf", &whole[..whole.len() / 2], "download it again"),
+        ("short.gguf", &file[..file.len() / 2], "download it again"),
     ] {
         let path = folder.path().join(name);
         std::fs::write(&path, bytes).unwrap();
         let engine = Engine::start(options(path));
         let mut state = engine.watch();
-        let state = timeout(PATIENCE, state.wait_for(|state| matches!(state, State::Failed { .. }))).await;
-        let State::Failed { message } = state.expect("it fails in time").expect("it says so").clone() else {
+        let state = timeout(TIMEOUT, state.wait_for(|state| matches!(state, State::Failed { .. }))).await;
+        let State::Failed { message } = state.expect("loading fails in time").expect("the engine runs").clone() else {
             unreachable!()
         };
         assert!(message.contains(expected) && message.contains(name), "{message}");
@@ -262,7 +266,7 @@ async fn a_question_over_http_is_answered_by_the_model() {
     .await;
     let body =
         json!({"user_question": "Write a Python function that adds two numbers.", "max_tokens": 64, "temperature": 0});
-    let events = Frames::new(server.ask(&body).await).rest().await;
+    let events = Frames::new(server.open_stream(&body).await).rest().await;
     let done = &events.last().unwrap()["metadata"];
     assert_eq!(done["model_used"], model().file_stem().unwrap().to_str().unwrap());
     assert!(done["tokens_per_second"].as_f64().unwrap() > 0.0);

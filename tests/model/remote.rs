@@ -1,4 +1,4 @@
-//! A server that we did not write, asked as the remote one: llama-cpp-python's, with the same small model.
+//! llama-cpp-python's server, with the same small model, as the remote server.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::{model, turn};
 
 const KEY: &str = "sk-of-a-peer";
 
-/// The server, with its address.
+/// Starts llama-cpp-python's server, and returns its base URL.
 async fn peer() -> (Child, String) {
     let packages = std::env::var_os("HAPA_TEST_LLAMA_CPP")
         .expect("`cargo xtask test` names the folder with llama-cpp-python in HAPA_TEST_LLAMA_CPP");
@@ -42,29 +42,29 @@ async fn send(server: &Server, method: Method, path: &str, body: Value) -> Value
 }
 
 #[tokio::test]
-async fn a_server_of_others_answers_questions_completes_code_and_stops_when_it_is_left() {
+async fn a_third_party_server_answers_questions_completes_code_and_is_cancelled() {
     let _turn = turn().await;
     let (_peer, address) = peer().await;
-    // No model here at all.
-    let server = Server::on(tests::folder(), |config| config.script = None).await;
+    // No local model.
+    let server = Server::start_in(tests::data_dir(), |config| config.script = None).await;
     let settings = json!({"remote_policy": "remote", "remote_endpoint": format!("{address}/v1/completions")});
     send(&server, Method::PATCH, "/api/v1/settings", settings).await;
     let question = json!({"user_question": "Write a Python function that adds two numbers.", "max_tokens": 48,
         "temperature": 0, "use_cache": false});
-    let (status, refused) = server.post("/api/v1/generate-code", &question).await;
-    assert_eq!((status, &refused["error_details"]["failure"]), (502, &json!("key_refused")), "{refused}");
+    let (status, rejected) = server.post("/api/v1/generate-code", &question).await;
+    assert_eq!((status, &rejected["error_details"]["failure"]), (502, &json!("key_refused")), "{rejected}");
     let saved = send(&server, Method::PUT, "/api/v1/remote/key", json!({"key": KEY})).await;
     assert_eq!(saved["key"], "file");
     let tried = send(&server, Method::POST, "/api/v1/remote/try", json!({})).await;
     assert_eq!((&tried["state"], &tried["models"]), (&json!("up"), &json!(["smollm2"])));
 
-    let events = Frames::new(server.ask(&question).await).rest().await;
+    let events = Frames::new(server.open_stream(&question).await).rest().await;
     let done = &events.last().unwrap()["metadata"];
     assert_eq!((&done["model_used"], &done["backend"]), (&json!("smollm2"), &json!("remote")), "{done}");
     assert!(!(joined(&events, "code") + &joined(&events, "explanation")).is_empty());
     assert!((1..=48).contains(&done["token_usage"]["completion_tokens"].as_u64().unwrap()), "{done}");
-    let whole = send(&server, Method::POST, "/api/v1/generate-code", question.clone()).await;
-    assert_eq!(whole["answer"], done["answer"], "the likeliest words are the same, streamed or not");
+    let plain = send(&server, Method::POST, "/api/v1/generate-code", question.clone()).await;
+    assert_eq!(plain["answer"], done["answer"], "greedy answers are the same, streamed or not");
 
     let completion = json!({"prefix": "def add(a, b):\n    return "});
     let completed = send(&server, Method::POST, "/api/v1/complete-code", completion).await;
@@ -78,11 +78,11 @@ async fn a_server_of_others_answers_questions_completes_code_and_stops_when_it_i
     );
     assert!(text["choices"][0]["text"].as_str().unwrap().contains('a'), "{text}");
 
-    // One who leaves frees the server for the next: it works on one request at a time.
+    // A disconnecting client frees the server, which runs one request at a time.
     let long = json!({"user_question": "Count from one to one thousand.", "max_tokens": 1500, "use_cache": false});
-    let mut frames = Frames::new(server.ask(&long).await);
+    let mut frames = Frames::new(server.open_stream(&long).await);
     while frames.next().await.unwrap()["content"] == "" {}
     drop(frames);
-    let next = tokio::time::timeout(tests::PATIENCE, server.post("/api/v1/generate-code", &question)).await;
-    assert_eq!(next.expect("the server was free").0, 200);
+    let next = tokio::time::timeout(tests::TIMEOUT, server.post("/api/v1/generate-code", &question)).await;
+    assert_eq!(next.expect("the server is free").0, 200);
 }

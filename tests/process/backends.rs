@@ -1,4 +1,4 @@
-//! llama.cpp's backends: files beside the program, of which some may be no use.
+//! llama.cpp's backends: shared libraries beside the binary, some of which may not load.
 #![cfg(target_os = "linux")]
 
 use std::fs;
@@ -6,9 +6,9 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use tests::process::{Supervised, hapa_at, program};
+use tests::process::{SidecarProcess, hapa_in, program};
 
-/// The program in a folder of its own, beside it the libraries that it needs and no others.
+/// Installs the binary into a folder of its own, with only the libraries that it needs.
 fn installed(folder: &Path) -> PathBuf {
     let (original, copy) = (program("hapa"), folder.join("hapa"));
     fs::copy(&original, &copy).unwrap();
@@ -22,9 +22,9 @@ fn installed(folder: &Path) -> PathBuf {
     copy
 }
 
-/// Compilers have built this code so that it dies of an illegal instruction, on machines that tests never see.
+/// Some compilers build this variant with illegal instructions, which would crash on machines that the tests do not run on.
 #[test]
-fn no_code_is_there_for_processors_with_amx() {
+fn the_amx_variant_is_not_built() {
     let folder = program("hapa").with_file_name("llama");
     let names: Vec<String> =
         fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
@@ -33,22 +33,22 @@ fn no_code_is_there_for_processors_with_amx() {
 }
 
 #[tokio::test]
-async fn a_backend_that_cannot_be_used_is_named_in_the_log_and_done_without() {
-    let (folder, data) = (tests::folder(), tests::folder());
+async fn a_backend_that_cannot_be_loaded_is_logged_and_skipped() {
+    let (folder, data) = (tests::data_dir(), tests::data_dir());
     let hapa = installed(folder.path());
     let llama = folder.path().join("llama");
-    fs::write(llama.join("libggml-vulkan.so"), "this was cut off in the middle").unwrap();
-    // A library in order, and no backend.
+    fs::write(llama.join("libggml-vulkan.so"), "a truncated library").unwrap();
+    // A valid library that is not a backend.
     fs::copy(llama.join("libggml-base.so.0"), llama.join("libggml-cuda.so")).unwrap();
-    let mut hapa = Supervised::start_with(hapa_at(&hapa, data.path(), &["serve", "--supervised"])).await;
-    let address = hapa.ready().await;
+    let mut hapa = SidecarProcess::start_with(hapa_in(&hapa, data.path(), &["serve", "--supervised"])).await;
+    let address = hapa.wait_ready().await;
     let client = tests::client();
     let health = client.get(format!("{address}/health/detailed")).header("X-API-Key", &hapa.key);
     let health: Value = serde_json::from_str(&health.send().await.unwrap().text().await.unwrap()).unwrap();
     assert_eq!(health["devices"][0]["name"], "CPU", "{health}");
     drop(hapa.stdin.take());
-    assert_eq!(hapa.ended().await.code(), Some(0));
+    assert_eq!(hapa.wait_exit().await.code(), Some(0));
     let log = fs::read_to_string(data.path().join("logs/app.log")).unwrap();
-    let said = |name: &str| log.lines().any(|line| line.contains(name) && line.contains("cannot be used"));
-    assert!(said("libggml-vulkan.so") && said("libggml-cuda.so") && !said("libggml-cpu"), "{log}");
+    let logged = |name: &str| log.lines().any(|line| line.contains(name) && line.contains("cannot be used"));
+    assert!(logged("libggml-vulkan.so") && logged("libggml-cuda.so") && !logged("libggml-cpu"), "{log}");
 }

@@ -1,31 +1,31 @@
-//! `hapa keys`, with and without a running HAPA; and that no secret is anywhere it should not be.
+//! `hapa keys` with and without a running server, and a search for leaked secrets.
 
 use std::path::Path;
 
 use serde_json::{Value, json};
-use tests::process::{Supervised, data_with, finished, hapa};
+use tests::process::{SidecarProcess, data_dir_with, hapa, run_to_end};
 use tests::script;
 
 async fn keys(data: &Path, arguments: &[&str]) -> (Value, String, Option<i32>) {
-    let output = finished(hapa(data, &[&["keys", "--json"], arguments].concat())).await;
-    let said = String::from_utf8(output.stderr).unwrap();
-    (serde_json::from_slice(&output.stdout).unwrap_or_default(), said, output.status.code())
+    let output = run_to_end(hapa(data, &[&["keys", "--json"], arguments].concat())).await;
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    (serde_json::from_slice(&output.stdout).unwrap_or_default(), stderr, output.status.code())
 }
 
 #[tokio::test]
-async fn keys_are_made_listed_and_revoked_whether_hapa_runs_or_not() {
-    let data = data_with(&script());
-    let (made, said, code) = keys(data.path(), &["create", "before", "--permissions", "history"]).await;
-    assert_eq!(code, Some(0), "{said}");
-    assert_eq!(made["permissions"], json!(["history"]));
-    let mut serving = Supervised::start(data.path(), &[]).await;
-    let address = serving.ready().await;
+async fn keys_are_created_listed_and_revoked_with_and_without_a_server() {
+    let data = data_dir_with(&script());
+    let (created, stderr, code) = keys(data.path(), &["create", "before", "--permissions", "history"]).await;
+    assert_eq!(code, Some(0), "{stderr}");
+    assert_eq!(created["permissions"], json!(["history"]));
+    let mut serving = SidecarProcess::start(data.path(), &[]).await;
+    let address = serving.wait_ready().await;
     let client = tests::client();
     let history = |key: &Value| {
         let request = client.get(format!("{address}/api/v1/user/history"));
         request.header("X-API-Key", key.as_str().unwrap()).send()
     };
-    assert_eq!(history(&made["key"]).await.unwrap().status(), 200);
+    assert_eq!(history(&created["key"]).await.unwrap().status(), 200);
     let (second, ..) = keys(data.path(), &["create", "during", "--days", "7", "--user", "mina"]).await;
     assert_eq!((&second["user"], history(&second["key"]).await.unwrap().status().as_u16()), (&json!("mina"), 200));
     let (listed, ..) = keys(data.path(), &["list"]).await;
@@ -33,34 +33,34 @@ async fn keys_are_made_listed_and_revoked_whether_hapa_runs_or_not() {
     assert_eq!(names, ["during", "before", "installation"]);
     let (_, _, code) = keys(data.path(), &["revoke", second["id"].as_str().unwrap()]).await;
     assert_eq!((code, history(&second["key"]).await.unwrap().status().as_u16()), (Some(0), 401));
-    let (_, said, code) = keys(data.path(), &["revoke", "no-such-id"]).await;
-    assert!(said.contains("there is nothing here by that name"), "{said}");
+    let (_, stderr, code) = keys(data.path(), &["revoke", "no-such-id"]).await;
+    assert!(stderr.contains("there is nothing here by that name"), "{stderr}");
     assert_eq!(code, Some(2));
 }
 
 #[tokio::test]
-async fn people_see_the_key_once_and_a_list_without_it() {
-    let data = data_with(&script());
-    let output = finished(hapa(data.path(), &["keys", "create", "VS Code"])).await;
-    let said = String::from_utf8(output.stdout).unwrap();
-    let key = said.lines().next().unwrap();
-    assert!(key.starts_with("hapa_") && key.len() == 69 && said.contains("never again"), "{said}");
-    let listed = finished(hapa(data.path(), &["keys", "list"])).await;
+async fn a_key_is_printed_once_and_not_listed() {
+    let data = data_dir_with(&script());
+    let output = run_to_end(hapa(data.path(), &["keys", "create", "VS Code"])).await;
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let key = stdout.lines().next().unwrap();
+    assert!(key.starts_with("hapa_") && key.len() == 69 && stdout.contains("never again"), "{stdout}");
+    let listed = run_to_end(hapa(data.path(), &["keys", "list"])).await;
     let listed = String::from_utf8(listed.stdout).unwrap();
     assert!(listed.contains("VS Code") && listed.contains(&key[..11]) && !listed.contains(key), "{listed}");
 }
 
 #[tokio::test]
-async fn the_demo_key_is_for_development() {
-    let data = data_with(&script());
-    let (_, said, code) = keys(data.path(), &["demo"]).await;
-    assert!(said.contains("ENVIRONMENT=development"), "{said}");
+async fn the_demo_key_is_for_development_only() {
+    let data = data_dir_with(&script());
+    let (_, stderr, code) = keys(data.path(), &["demo"]).await;
+    assert!(stderr.contains("ENVIRONMENT=development"), "{stderr}");
     assert_eq!(code, Some(2));
     let mut command = hapa(data.path(), &["keys", "--json", "demo"]);
     command.env("ENVIRONMENT", "development");
-    let output = finished(command).await;
-    let made: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((&made["kind"], &made["permissions"].as_array().unwrap().len()), (&json!("demo"), &4));
+    let output = run_to_end(command).await;
+    let created: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&created["kind"], &created["permissions"].as_array().unwrap().len()), (&json!("demo"), &4));
 }
 
 /// Every file below a folder.
@@ -70,9 +70,9 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
 }
 
 #[tokio::test]
-async fn no_secret_is_where_it_should_not_be() {
+async fn secrets_are_in_no_response_log_or_file() {
     let (secret, remote) = ("canary-secret-0123456789abcdef-canary", "sk-canary-remote-key");
-    let data = data_with(&script());
+    let data = data_dir_with(&script());
     let with = |arguments: &[&str]| {
         let mut command = hapa(data.path(), arguments);
         command
@@ -82,12 +82,12 @@ async fn no_secret_is_where_it_should_not_be() {
             .env("DEBUG", "true");
         command
     };
-    let mut serving = Supervised::start_with(with(&["serve", "--supervised"])).await;
-    let address = serving.ready().await;
+    let mut serving = SidecarProcess::start_with(with(&["serve", "--supervised"])).await;
+    let address = serving.wait_ready().await;
     let client = tests::client();
-    let made = finished(with(&["keys", "create", "--json", "canary"])).await;
-    let made: Value = serde_json::from_slice(&made.stdout).unwrap();
-    let key = made["key"].as_str().unwrap().to_owned();
+    let created = run_to_end(with(&["keys", "create", "--json", "canary"])).await;
+    let created: Value = serde_json::from_slice(&created.stdout).unwrap();
+    let key = created["key"].as_str().unwrap().to_owned();
     let mut answers = String::new();
     for (path, key) in [
         ("/health", &key),
@@ -108,10 +108,10 @@ async fn no_secret_is_where_it_should_not_be() {
     let question = json!({"user_question": "제 비밀 질문 canary-question"});
     let request = client.post(format!("{address}/api/v1/generate-code")).header("X-API-Key", &key);
     assert_eq!(request.json(&question).send().await.unwrap().status(), 200);
-    // A key sent the wrong way is a secret too.
+    // A key in the query string is a secret too.
     client.get(format!("{address}/api/v1/user/history?api_key={key}")).send().await.unwrap();
     serving.stdin = None;
-    serving.ended().await;
+    serving.wait_exit().await;
     answers += &serving.stderr().await;
     for canary in [secret, remote, &key, &serving.key] {
         assert!(!answers.contains(canary), "{canary}");

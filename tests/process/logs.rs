@@ -1,57 +1,57 @@
-//! The log: lines that programs can read, at the level that was chosen, in files that do not grow for ever.
+//! The log files: JSON lines, the log level, and rotation.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
-use tests::process::{Supervised, data_with, finished, hapa};
+use tests::process::{SidecarProcess, data_dir_with, hapa, run_to_end};
 use tests::{eventually, script};
 
-fn request(hapa: &Supervised, method: Method, url: &str) -> RequestBuilder {
+fn request(hapa: &SidecarProcess, method: Method, url: &str) -> RequestBuilder {
     let client = tests::client();
     client.request(method, url).header("X-API-Key", &hapa.key)
 }
 
-async fn ask(hapa: &Supervised, address: &str, question: &str, id: &str) {
+async fn generate(hapa: &SidecarProcess, address: &str, question: &str, id: &str) {
     let request = request(hapa, Method::POST, &format!("{address}/api/v1/generate-code-streaming"));
     let request = request.header("X-Request-ID", id).json(&json!({ "user_question": question }));
     request.send().await.unwrap().text().await.unwrap();
 }
 
-async fn set_level(hapa: &Supervised, address: &str, level: &Value) {
+async fn set_level(hapa: &SidecarProcess, address: &str, level: &Value) {
     let patch =
         request(hapa, Method::PATCH, &format!("{address}/api/v1/settings")).json(&json!({ "log_level": level }));
     assert_eq!(patch.send().await.unwrap().status(), 200);
 }
 
-async fn health(hapa: &Supervised, address: &str) {
+async fn health(hapa: &SidecarProcess, address: &str) {
     request(hapa, Method::GET, &format!("{address}/health")).send().await.unwrap();
 }
 
-/// HAPA on `data` with these variables, told to log.
-async fn serving(data: &Path, variables: &[(&str, &str)]) -> (Supervised, String) {
+/// Starts HAPA on `data` with these environment variables.
+async fn serving(data: &Path, variables: &[(&str, &str)]) -> (SidecarProcess, String) {
     let mut command = hapa(data, &["serve", "--supervised"]);
     command.envs(variables.iter().copied());
-    let mut hapa = Supervised::start_with(command).await;
-    let address = hapa.ready().await;
+    let mut hapa = SidecarProcess::start_with(command).await;
+    let address = hapa.wait_ready().await;
     (hapa, address)
 }
 
-async fn end(mut hapa: Supervised) {
+async fn stop(mut hapa: SidecarProcess) {
     drop(hapa.stdin.take());
-    assert_eq!(hapa.ended().await.code(), Some(0));
+    assert_eq!(hapa.wait_exit().await.code(), Some(0));
 }
 
-/// The files of the log.
+/// The log files.
 fn files(data: &Path) -> Vec<PathBuf> {
     fs::read_dir(data.join("logs")).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
-/// The lines of one file, each a JSON object with time, level and message.
+/// The lines of one file. Asserts that each is a JSON object with time, level and message.
 fn lines(file: &Path) -> Vec<Value> {
     let text = fs::read_to_string(file).unwrap();
-    assert!(text.is_empty() || text.ends_with('\n'), "the last line is whole");
+    assert!(text.is_empty() || text.ends_with('\n'), "the last line is complete");
     let read = |line: &str| {
         let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         assert!(line["timestamp"].as_str().is_some_and(|time| time.ends_with('Z')), "{line}");
@@ -71,16 +71,16 @@ fn has(lines: &[Value], level: &str, message: &str) -> bool {
 }
 
 #[tokio::test]
-async fn each_line_is_an_object_and_a_requests_lines_carry_its_id() {
-    let data = data_with(&script());
+async fn each_line_is_a_json_object_with_the_id_of_its_request() {
+    let data = data_dir_with(&script());
     let (hapa, address) = serving(data.path(), &[("LOG_LEVEL", "debug")]).await;
-    ask(&hapa, &address, "중복 제거", "request-of-a-good-answer").await;
-    ask(&hapa, &address, "break", "request-that-fails").await;
-    end(hapa).await;
+    generate(&hapa, &address, "중복 제거", "request-of-a-good-answer").await;
+    generate(&hapa, &address, "break", "request-that-fails").await;
+    stop(hapa).await;
     let lines = log(data.path());
     let of = |id: &str| lines.iter().filter(|line| line["request_id"] == id).cloned().collect::<Vec<_>>();
     assert!(has(&of("request-of-a-good-answer"), "INFO", "POST /api/v1/generate-code-streaming 200"), "{lines:?}");
-    // What is said in the middle of a stream belongs to its request too.
+    // Lines logged during a stream have the id of its request too.
     let failed = of("request-that-fails");
     let error = failed.iter().find(|line| line["level"] == "ERROR").unwrap_or_else(|| panic!("{lines:?}"));
     assert!(error["incident_id"].as_str().unwrap().starts_with("INC-"), "{error}");
@@ -88,19 +88,19 @@ async fn each_line_is_an_object_and_a_requests_lines_carry_its_id() {
 }
 
 #[tokio::test]
-async fn an_error_carries_the_id_of_its_request_also_where_nothing_else_is_logged() {
-    let data = data_with(&script());
+async fn an_error_has_the_id_of_its_request_even_at_level_error() {
+    let data = data_dir_with(&script());
     let (hapa, address) = serving(data.path(), &[("LOG_LEVEL", "error")]).await;
-    ask(&hapa, &address, "break", "request-that-fails").await;
-    end(hapa).await;
+    generate(&hapa, &address, "break", "request-that-fails").await;
+    stop(hapa).await;
     let lines = log(data.path());
-    let told: Vec<_> = lines.iter().map(|line| (&line["level"], &line["request_id"])).collect();
-    assert_eq!(told, [(&json!("ERROR"), &json!("request-that-fails"))], "{lines:?}");
+    let logged: Vec<_> = lines.iter().map(|line| (&line["level"], &line["request_id"])).collect();
+    assert_eq!(logged, [(&json!("ERROR"), &json!("request-that-fails"))], "{lines:?}");
 }
 
 #[tokio::test]
-async fn a_change_of_the_level_counts_at_once_and_after_a_restart() {
-    let data = data_with(&script());
+async fn a_changed_level_applies_at_once_and_after_a_restart() {
+    let data = data_dir_with(&script());
     let (hapa, address) = serving(data.path(), &[]).await;
     health(&hapa, &address).await;
     assert!(!has(&log(data.path()), "DEBUG", ""));
@@ -110,47 +110,47 @@ async fn a_change_of_the_level_counts_at_once_and_after_a_restart() {
         has(&log(data.path()), "DEBUG", "GET /health 200").then_some(())
     })
     .await;
-    end(hapa).await;
+    stop(hapa).await;
     fs::remove_file(data.path().join("logs/app.log")).unwrap();
     let (hapa, address) = serving(data.path(), &[]).await;
     health(&hapa, &address).await;
     assert!(has(&log(data.path()), "DEBUG", "GET /health 200"));
     set_level(&hapa, &address, &Value::Null).await;
-    eventually("the default is back", async || {
+    eventually("the default applies again", async || {
         let before = log(data.path()).len();
         health(&hapa, &address).await;
         (log(data.path()).len() == before).then_some(())
     })
     .await;
-    end(hapa).await;
+    stop(hapa).await;
 }
 
 #[tokio::test]
-async fn debug_logs_more_unless_a_level_was_chosen() {
-    let data = data_with(&script());
+async fn debug_logs_more_unless_a_level_is_set() {
+    let data = data_dir_with(&script());
     for (variables, more) in
         [(&[("DEBUG", "true")][..], true), (&[("DEBUG", "true"), ("LOG_LEVEL", "info")], false), (&[], false)]
     {
         let (hapa, address) = serving(data.path(), variables).await;
         health(&hapa, &address).await;
-        end(hapa).await;
+        stop(hapa).await;
         assert_eq!(has(&log(data.path()), "DEBUG", "GET /health 200"), more, "{variables:?}");
         fs::remove_file(data.path().join("logs/app.log")).unwrap();
     }
 }
 
 #[tokio::test]
-async fn a_full_file_makes_room_for_a_new_one_and_five_old_ones_are_kept() {
+async fn log_files_are_rotated_and_five_old_ones_are_kept() {
     use std::os::unix::fs::PermissionsExt;
-    let data = data_with(&script());
+    let data = data_dir_with(&script());
     let (hapa, address) = serving(data.path(), &[("LOG_MAX_SIZE", "1KB"), ("LOG_LEVEL", "info,sidecar=debug")]).await;
-    // Somebody tidies up while HAPA runs.
-    eventually("an old file is there", async || {
+    // The user deletes a log file while HAPA runs.
+    eventually("an old file exists", async || {
         health(&hapa, &address).await;
         fs::remove_file(data.path().join("logs/app.log.1")).ok()
     })
     .await;
-    eventually("there are as many files as there may be", async || {
+    eventually("the maximum number of files is reached", async || {
         health(&hapa, &address).await;
         (files(data.path()).len() == 6).then_some(())
     })
@@ -158,7 +158,7 @@ async fn a_full_file_makes_room_for_a_new_one_and_five_old_ones_are_kept() {
     for _ in 0..30 {
         health(&hapa, &address).await;
     }
-    end(hapa).await;
+    stop(hapa).await;
     let files = files(data.path());
     assert_eq!(files.len(), 6, "{files:?}");
     for file in &files {
@@ -171,58 +171,58 @@ async fn a_full_file_makes_room_for_a_new_one_and_five_old_ones_are_kept() {
 
 #[tokio::test]
 async fn without_rotation_there_is_one_file() {
-    let data = data_with(&script());
+    let data = data_dir_with(&script());
     let variables = [("LOG_MAX_SIZE", "1KB"), ("LOG_FILE_ROTATION", "false"), ("LOG_LEVEL", "info,sidecar=debug")];
     let (hapa, address) = serving(data.path(), &variables).await;
     for _ in 0..30 {
         health(&hapa, &address).await;
     }
-    end(hapa).await;
+    stop(hapa).await;
     assert_eq!(files(data.path()), [data.path().join("logs/app.log")]);
     assert!(fs::metadata(data.path().join("logs/app.log")).unwrap().len() > 2000);
 }
 
 #[tokio::test]
-async fn a_misspelt_variable_is_named() {
-    let data = data_with(&script());
+async fn a_misspelt_variable_is_logged() {
+    let data = data_dir_with(&script());
     let (hapa, _) = serving(data.path(), &[("RATE_LIMT_ENABLED", "false")]).await;
-    end(hapa).await;
+    stop(hapa).await;
     let named = "RATE_LIMT_ENABLED is not a variable of HAPA; did you mean RATE_LIMIT_ENABLED?";
     assert!(has(&log(data.path()), "WARN", named), "{:?}", log(data.path()));
 }
 
 #[tokio::test]
-async fn a_size_that_cannot_be_used_ends_it_with_its_name() {
-    let data = data_with(&script());
+async fn an_invalid_size_stops_the_start_and_is_named() {
+    let data = data_dir_with(&script());
     let mut command = hapa(data.path(), &["serve"]);
     command.env("LOG_MAX_SIZE", "lots").env("MAX_WORKERS", "none");
-    let output = finished(command).await;
-    let said = String::from_utf8(output.stderr).unwrap();
+    let output = run_to_end(command).await;
+    let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(78));
-    assert!(said.contains("LOG_MAX_SIZE is `lots`") && said.contains("MAX_WORKERS is `none`"), "{said}");
+    assert!(stderr.contains("LOG_MAX_SIZE is `lots`") && stderr.contains("MAX_WORKERS is `none`"), "{stderr}");
 }
 
 #[tokio::test]
-async fn no_key_and_no_question_is_in_any_file_of_the_log() {
-    let data = data_with(&script());
+async fn no_key_and_no_question_is_in_any_log_file() {
+    let data = data_dir_with(&script());
     let (hapa, address) = serving(data.path(), &[("LOG_LEVEL", "trace"), ("LOG_MAX_SIZE", "10KB")]).await;
-    ask(&hapa, &address, "중복 제거 카나리아", "first").await;
+    generate(&hapa, &address, "중복 제거 카나리아", "first").await;
     let wrong = format!("hapa_{}", "7".repeat(64));
     let url = format!("{address}/api/v1/settings?note=canary-in-a-query");
-    let refused = tests::client().get(url).header("X-API-Key", &wrong).send().await;
-    assert_eq!(refused.unwrap().status(), 401);
+    let rejected = tests::client().get(url).header("X-API-Key", &wrong).send().await;
+    assert_eq!(rejected.unwrap().status(), 401);
     let installed = fs::read_to_string(data.path().join("api.key")).unwrap();
-    let (own, stderr) = (hapa.key.clone(), ended_with(hapa).await);
+    let (own, stderr) = (hapa.key.clone(), stop_and_read_stderr(hapa).await);
     let files = files(data.path());
     let all: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect::<String>() + &stderr;
-    assert!(all.contains("DEBUG"), "much is logged");
+    assert!(all.contains("DEBUG"), "the log has debug lines");
     for secret in [&own, installed.trim(), &wrong, "카나리아", "canary-in-a-query", "dict.fromkeys"] {
         assert!(!all.contains(secret), "{secret}");
     }
 }
 
-async fn ended_with(mut hapa: Supervised) -> String {
+async fn stop_and_read_stderr(mut hapa: SidecarProcess) -> String {
     drop(hapa.stdin.take());
-    hapa.ended().await;
+    hapa.wait_exit().await;
     hapa.stderr().await
 }

@@ -1,6 +1,6 @@
-//! The real `hapa`: how it starts, says that it is ready, survives crashes, and ends.
+//! Process tests: the built `hapa` binary, its command line, start, shutdown, crashes and logs.
 
-#![allow(clippy::unwrap_used, reason = "what cannot be unwrapped has failed the test")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod backends;
 mod commands;

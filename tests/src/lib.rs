@@ -1,9 +1,9 @@
-//! What the black-box tests share: HAPA inside the test's own process, and HAPA as a program.
+//! The test harness: HAPA in the test's process or as a child process, fake servers, and helpers to wait with a deadline.
 
-pub mod hub;
+pub mod fake_hub;
+pub mod fake_remote;
 pub mod process;
 pub mod server;
-pub mod stranger;
 pub mod stream;
 
 use std::future::Future;
@@ -12,31 +12,31 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-/// The longest that anything is waited for. Only a failing test ever waits so long.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// The deadline of every wait. Only a failing test waits so long.
+pub const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// An HTTP client that asks this machine and no proxy.
+/// An HTTP client for loopback addresses, without a proxy.
 #[must_use]
 pub fn client() -> reqwest::Client {
     sidecar::web::here()
 }
 
-/// A folder for a test alone, which nobody else can look into, as a data folder should be.
+/// A temporary data folder that only the current user can read, as `hapa` requires.
 ///
 /// # Panics
-/// When it cannot be made.
+/// When it cannot be created.
 #[must_use]
-pub fn folder() -> tempfile::TempDir {
+pub fn data_dir() -> tempfile::TempDir {
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-    builder.tempdir().expect("a temporary folder can be made")
+    builder.tempdir().expect("a temporary folder can be created")
 }
 
-/// Waits until `condition` gives something.
+/// Polls `condition` until it returns a value.
 ///
 /// # Panics
-/// When it does not in time; `what` is in the message.
+/// When it does not within [`TIMEOUT`]; `what` is in the message.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut condition: impl FnMut() -> F) -> T {
     let until = async {
         loop {
@@ -46,10 +46,10 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut condit
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    timeout(PATIENCE, until).await.unwrap_or_else(|_| panic!("did not happen in time: {what}"))
+    timeout(TIMEOUT, until).await.unwrap_or_else(|_| panic!("did not happen in time: {what}"))
 }
 
-/// The script that most tests follow.
+/// The default script of the scripted engine.
 #[must_use]
 pub fn script() -> Value {
     json!({

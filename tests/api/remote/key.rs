@@ -1,12 +1,12 @@
-//! The key for the server elsewhere: where it is kept, who is sent it, and where it must never be.
+//! The API key of the remote server: where it is stored, and where it is sent.
 
 use std::path::{Path, PathBuf};
 
 use reqwest::Method;
 use serde_json::{Value, json};
 use sidecar::config::Secret;
+use tests::fake_remote::{FakeRemote, Reply};
 use tests::server::{Server, json_of};
-use tests::stranger::{Act, Stranger};
 
 use super::{QUESTION, ask, change, failure, hapa};
 
@@ -24,23 +24,23 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[tokio::test]
-async fn the_key_goes_to_its_server_and_nowhere_else() {
-    let stranger = Stranger::start(|_, heard| match heard.body["messages"][1]["content"].as_str() {
-        Some("repeat") => Act::answer(&["원격"]),
-        // What a server says about a key that it does not like.
-        _ => Act::respond(401, "application/json", &json!({"error": {"message": CANARY}}).to_string()),
+async fn the_key_is_sent_to_its_server_only() {
+    let remote = FakeRemote::start(|_, request| match request.body["messages"][1]["content"].as_str() {
+        Some("repeat") => Reply::answer(&["원격"]),
+        // A server that repeats the rejected key in its error.
+        _ => Reply::response(401, "application/json", &json!({"error": {"message": CANARY}}).to_string()),
     })
     .await;
-    let server = hapa(&tests::script(), "remote", &stranger.address).await;
+    let server = hapa(&tests::script(), "remote", &remote.address).await;
     assert_eq!(server.get("/api/v1/remote").await["key"], Value::Null);
     let (status, saved) = save(&server, CANARY).await;
     assert_eq!((status, &saved["key"]), (200, &json!("file")));
     assert_eq!(ask(&server, "repeat").await["backend"], "remote");
     let bearer = format!("Bearer {CANARY}");
-    assert_eq!(stranger.asked()[0].header("authorization"), Some(&*bearer));
-    let (status, refused) = server.post(QUESTION, &json!({"user_question": "refuse"})).await;
-    assert_eq!((status, failure(&refused)), (502, "key_refused"));
-    let mut answers = format!("{saved}{refused}");
+    assert_eq!(remote.posts()[0].header("authorization"), Some(&*bearer));
+    let (status, rejected) = server.post(QUESTION, &json!({"user_question": "refuse"})).await;
+    assert_eq!((status, failure(&rejected)), (502, "key_refused"));
+    let mut answers = format!("{saved}{rejected}");
     for path in [
         "/api/v1/remote",
         "/api/v1/settings",
@@ -64,30 +64,30 @@ async fn the_key_goes_to_its_server_and_nowhere_else() {
         use std::os::unix::fs::PermissionsExt;
         assert_eq!(own.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     }
-    // Another server is not sent it, whoever names it; the one that it is for is.
-    let other = Stranger::saying(&["다른 원격"]).await;
+    // The key is bound to its server: another address does not receive it.
+    let other = FakeRemote::replying(&["다른 원격"]).await;
     change(&server, json!({"remote_endpoint": other.address})).await;
     ask(&server, "repeat").await;
-    assert!(other.all().iter().all(|heard| heard.header("authorization").is_none()), "{:?}", other.all());
+    assert!(other.requests().iter().all(|request| request.header("authorization").is_none()), "{:?}", other.requests());
     assert_eq!(server.get("/api/v1/remote").await["key"], Value::Null);
-    let server = Server::on(server.stop().await, |_| {}).await;
-    change(&server, json!({"remote_endpoint": format!("{}/v1", stranger.address)})).await;
-    assert_eq!(server.get("/api/v1/remote").await["key"], "file", "it outlives a restart");
+    let server = Server::start_in(server.stop().await, |_| {}).await;
+    change(&server, json!({"remote_endpoint": format!("{}/v1", remote.address)})).await;
+    assert_eq!(server.get("/api/v1/remote").await["key"], "file", "the key survives a restart");
     let removed = server.request(Method::DELETE, "/api/v1/remote/key").send().await.unwrap();
     assert_eq!(json_of(removed).await.1["key"], Value::Null);
     assert!(!own.exists());
     server.post(QUESTION, &json!({"user_question": "refuse", "use_cache": false})).await;
-    assert_eq!(stranger.all().last().unwrap().header("authorization"), None);
+    assert_eq!(remote.requests().last().unwrap().header("authorization"), None);
 }
 
 #[tokio::test]
-async fn a_key_of_the_environment_counts_and_cannot_be_changed() {
-    let stranger = Stranger::saying(&["원격"]).await;
-    let data = tests::process::data_with(&tests::script());
-    let server = Server::on(data, |config| config.remote_key = Some(Secret::from(CANARY.to_owned()))).await;
-    super::turn(&server, "remote", &stranger.address).await;
+async fn a_key_from_the_environment_is_used_and_cannot_be_changed() {
+    let remote = FakeRemote::replying(&["원격"]).await;
+    let data = tests::process::data_dir_with(&tests::script());
+    let server = Server::start_in(data, |config| config.remote_key = Some(Secret::from(CANARY.to_owned()))).await;
+    super::set_remote(&server, "remote", &remote.address).await;
     ask(&server, "질문").await;
-    assert_eq!(stranger.asked()[0].header("authorization"), Some(&*format!("Bearer {CANARY}")));
+    assert_eq!(remote.posts()[0].header("authorization"), Some(&*format!("Bearer {CANARY}")));
     assert_eq!(server.get("/api/v1/remote").await["key"], "environment");
     let (status, body) = save(&server, "another").await;
     assert_eq!(status, 409, "{body}");
@@ -97,7 +97,7 @@ async fn a_key_of_the_environment_counts_and_cannot_be_changed() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_a_key_is_refused_and_one_without_a_server_too() {
+async fn an_invalid_key_is_rejected_and_so_is_a_key_without_a_server() {
     let server = Server::start().await;
     for key in ["", " ", "two words", "키", "a\r\nX-Evil: 1", &"x".repeat(1001)] {
         let (status, body) = save(&server, key).await;

@@ -1,9 +1,9 @@
-//! HAPA's engine beside llama.cpp's own server: same model file, same machine, same route, in turns within one run.
+//! Benchmark: HAPA's engine compared with llama-server, with the same model, machine and route, alternating within one run.
 //!
-//! `cargo xtask bench engine` builds the peer and starts both; while one is asked, the other waits. Each figure is also shown when it is
-//! taken.
+//! `cargo xtask bench engine` builds llama-server and starts both; while one is measured, the other is idle. Each figure is also printed to
+//! stderr as soon as it is measured.
 
-#![allow(clippy::unwrap_used, reason = "a measurement that cannot be taken ends the program")]
+#![allow(clippy::unwrap_used, reason = "a failed measurement ends the program")]
 
 mod server;
 mod texts;
@@ -17,23 +17,23 @@ use serde_json::json;
 use self::server::Server;
 use self::texts::Texts;
 
-/// How often each measurement is taken from either, unless HAPA_BENCH_ROUNDS says otherwise.
+/// Rounds per server, unless HAPA_BENCH_ROUNDS is set.
 const ROUNDS: usize = 3;
 
-/// Completions that are asked for while chats run, in each round.
+/// Completions per round that are requested while chats run.
 const COMPLETIONS: usize = 20;
 
-/// From one of them to the next.
-const PAUSE: Duration = Duration::from_secs(3);
+/// The interval between two of these completions.
+const COMPLETION_INTERVAL: Duration = Duration::from_secs(3);
 
-/// How a line is read.
+/// Which direction of a figure is better.
 #[derive(Clone, Copy)]
 enum Better {
     More,
     Less,
 }
 
-/// One line of the table: what was measured, and the median of either.
+/// A line of the table: a measurement and the figures of both servers.
 struct Line {
     what: &'static str,
     unit: &'static str,
@@ -47,7 +47,7 @@ struct Line {
 async fn main() {
     let variable = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("`cargo xtask bench` sets {name}"));
     let (model, program) = (variable("HAPA_BENCH_MODEL"), variable("HAPA_BENCH_PEER"));
-    let data = tests::folder();
+    let data = tests::data_dir();
     let (hapa, _ours) = Server::hapa(data.path(), &model).await;
     let (peer, _theirs) = Server::peer(&program, &model).await;
     let texts = Texts::new();
@@ -78,9 +78,9 @@ async fn main() {
     }
     for number in 0..texts.edits() {
         let prompt = texts.edit(number);
-        let plain = hapa.ask(&prompt, 700, json!({"ignore_eos": false})).await;
-        let drafted = hapa.ask(&prompt, 700, json!({"ignore_eos": false, "drafts": true})).await;
-        let theirs = peer.ask(&prompt, 700, json!({"ignore_eos": false})).await;
+        let plain = hapa.complete(&prompt, 700, json!({"ignore_eos": false})).await;
+        let drafted = hapa.complete(&prompt, 700, json!({"ignore_eos": false, "drafts": true})).await;
+        let theirs = peer.complete(&prompt, 700, json!({"ignore_eos": false})).await;
         same += usize::from(plain.text == drafted.text);
         identical += usize::from(theirs.text == drafted.text);
     }
@@ -99,9 +99,9 @@ async fn main() {
     let busy = &lines[8];
     println!(
         "| the same, 95th percentile (s) | {:.3} | {:.3} | {:.2} | |",
-        high(&busy.ours),
-        high(&busy.theirs),
-        high(&busy.ours) / high(&busy.theirs)
+        p95(&busy.ours),
+        p95(&busy.theirs),
+        p95(&busy.ours) / p95(&busy.theirs)
     );
     let (ours, theirs) = (hapa.memory(), peer.memory());
     println!("| memory: own, MiB | {:.0} | {:.0} | {:.2} | |", ours.0, theirs.0, ours.0 / theirs.0);
@@ -112,26 +112,26 @@ async fn main() {
     );
 }
 
-/// All figures of one server in one round, line by line.
+/// The figures of one server in one round, one entry per line of the table.
 async fn measure(server: &Server, texts: &Texts, round: usize) -> [Vec<f64>; 10] {
     let unique = |what: &str| format!("# {what} {round} {}\n", server.name.len());
     let program = "# A program that manages a library.\n";
-    let usual = server.ask(&(unique("usual") + program), 300, json!({"drafts": true})).await;
-    let plain = server.ask(&(unique("plain") + program), 300, json!({})).await;
-    let prefill = server.ask(&(unique("prefill") + texts.source(1500)), 64, json!({})).await;
+    let drafted = server.complete(&(unique("usual") + program), 300, json!({"drafts": true})).await;
+    let plain = server.complete(&(unique("plain") + program), 300, json!({})).await;
+    let prefill = server.complete(&(unique("prefill") + texts.source(1500)), 64, json!({})).await;
 
     let chat = unique("chat") + texts.source(600);
-    let first = server.ask(&chat, 40, json!({})).await;
+    let first = server.complete(&chat, 40, json!({})).await;
     for other in 0..5 {
-        server.ask(&(unique(&format!("other {other}")) + texts.source(300)), 8, json!({})).await;
+        server.complete(&(unique(&format!("other {other}")) + texts.source(300)), 8, json!({})).await;
     }
-    let grown = server.ask(&format!("{chat}{}\n# And now with type hints:\n", first.text), 8, json!({})).await;
-    let again = server.ask(&chat, 8, json!({})).await;
+    let grown = server.complete(&format!("{chat}{}\n# And now with type hints:\n", first.text), 8, json!({})).await;
+    let again = server.complete(&chat, 8, json!({})).await;
 
     let start = Instant::now();
     let streams = (0..4).map(|number| {
         let (server, prompt) = (server.clone(), unique(&format!("stream {number}")) + texts.source(40));
-        tokio::spawn(async move { server.ask(&prompt, 128, json!({"drafts": true})).await.tokens })
+        tokio::spawn(async move { server.complete(&prompt, 128, json!({"drafts": true})).await.tokens })
     });
     let streams: Vec<_> = streams.collect();
     let mut tokens = 0;
@@ -143,13 +143,13 @@ async fn measure(server: &Server, texts: &Texts, round: usize) -> [Vec<f64>; 10]
     let busy = busy(server, texts, round).await;
     let mut edits = (0, 0.0);
     for number in 0..texts.edits() {
-        // Each round is new to either: nothing of it is remembered from the last.
+        // The prompts of each round are unique, so that no prefix is cached from an earlier round.
         let prompt = unique("edit") + &texts.edit(number);
-        let edit = server.ask(&prompt, 700, json!({"ignore_eos": false, "drafts": true})).await;
+        let edit = server.complete(&prompt, 700, json!({"ignore_eos": false, "drafts": true})).await;
         edits = (edits.0 + edit.tokens.saturating_sub(1), edits.1 + edit.total - edit.first);
     }
     let one = [
-        usual.speed(),
+        drafted.speed(),
         plain.speed(),
         prefill.speed(),
         prefill.prompt as f64 / prefill.first,
@@ -158,15 +158,14 @@ async fn measure(server: &Server, texts: &Texts, round: usize) -> [Vec<f64>; 10]
         again.first,
         four,
     ];
-    let [usual, plain, behind, prefill, cold, grown, again, four] = one.map(|figure| vec![figure]);
-    [usual, plain, behind, prefill, cold, grown, again, four, busy, vec![edits.0 as f64 / edits.1]]
+    let [drafted, plain, behind, prefill, cold, grown, again, four] = one.map(|figure| vec![figure]);
+    [drafted, plain, behind, prefill, cold, grown, again, four, busy, vec![edits.0 as f64 / edits.1]]
 }
 
-/// The times to the first token of short completions in a file that grows as somebody types, while three chats run: each asks
-/// again and again for 120 tokens about 600 to 1,500 tokens of code that it has not shown before. A completion is asked for every
-/// three seconds, whether the last one was answered or not: who types does not wait, and a server that makes everybody wait for a
-/// while would else be asked less just then. One that is not answered until the next is given up, as editors do, and counts as if it
-/// had come then.
+/// Times to the first token, in seconds, of short completions in a file that grows as if it were typed, while three chats run. Each
+/// chat repeatedly requests 120 tokens about 600 to 1,500 tokens of code that are not cached. A completion is requested every three
+/// seconds, whether the last one was answered or not: a user who types does not wait, and a slow server would otherwise get fewer
+/// requests exactly when it is slow. A completion without a token by then is cancelled, as editors do, and counts as three seconds.
 async fn busy(server: &Server, texts: &Texts, round: usize) -> Vec<f64> {
     let (over, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let chats: Vec<_> = [600, 1000, 1500]
@@ -177,20 +176,22 @@ async fn busy(server: &Server, texts: &Texts, round: usize) -> Vec<f64> {
             tokio::spawn(async move {
                 while !over.load(Ordering::Relaxed) {
                     let number = count.fetch_add(1, Ordering::Relaxed);
-                    server.ask(&format!("# busy {round} {number}\n{code}"), 120, json!({"drafts": true})).await;
+                    server.complete(&format!("# busy {round} {number}\n{code}"), 120, json!({"drafts": true})).await;
                 }
             })
         })
         .collect();
     let mut file = format!("# complete {round} {}\n{}", server.name.len(), texts.source(150));
-    let (mut typing, mut completions) = (tokio::time::interval(PAUSE), Vec::new());
+    let (mut typing, mut completions) = (tokio::time::interval(COMPLETION_INTERVAL), Vec::new());
     for piece in texts.typed().cycle().take(COMPLETIONS) {
         typing.tick().await;
         file += piece;
         let (server, file) = (server.clone(), file.clone());
         completions.push(tokio::spawn(async move {
-            let answer = server.ask(&file, 16, json!({"lane": "completion"}));
-            tokio::time::timeout(PAUSE, answer).await.map_or(PAUSE.as_secs_f64(), |answer| answer.first)
+            let answer = server.complete(&file, 16, json!({"lane": "completion"}));
+            tokio::time::timeout(COMPLETION_INTERVAL, answer)
+                .await
+                .map_or(COMPLETION_INTERVAL.as_secs_f64(), |answer| answer.first)
         }));
     }
     let mut firsts = Vec::new();
@@ -211,7 +212,7 @@ fn median(figures: &[f64]) -> f64 {
 }
 
 /// The 95th percentile.
-fn high(figures: &[f64]) -> f64 {
+fn p95(figures: &[f64]) -> f64 {
     let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted[sorted.len() * 95 / 100]

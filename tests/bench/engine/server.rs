@@ -1,4 +1,4 @@
-//! A server that is measured: HAPA or llama.cpp's own, both asked through the same route.
+//! A measured server, HAPA or llama-server: both are called through `/v1/completions`.
 
 use std::net::TcpListener;
 use std::process::Stdio;
@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use reqwest::Client;
 use serde_json::{Value, json};
-use tests::process::{Supervised, hapa};
+use tests::process::{SidecarProcess, hapa};
 use tokio::process::{Child, Command};
 
-/// A server, ready to be asked.
+/// A running server with a loaded model.
 #[derive(Clone)]
 pub struct Server {
-    /// Its name in the tables.
+    /// The name in the tables.
     pub name: &'static str,
     address: String,
     key: String,
@@ -20,42 +20,42 @@ pub struct Server {
     process: u32,
 }
 
-/// How an answer came.
+/// The timing of one answer.
 #[derive(Debug, Clone, Default)]
 pub struct Timing {
-    /// Seconds to its first piece.
+    /// Seconds to the first token.
     pub first: f64,
-    /// Seconds to its last.
+    /// Seconds to the last token.
     pub total: f64,
-    /// Tokens of the prompt.
+    /// Number of prompt tokens.
     pub prompt: usize,
-    /// Tokens of the answer.
+    /// Number of generated tokens.
     pub tokens: usize,
-    /// The answer.
+    /// The generated text.
     pub text: String,
 }
 
 impl Timing {
-    /// Tokens per second once the answer had begun.
+    /// Tokens per second after the first token.
     pub fn speed(&self) -> f64 {
         (self.tokens.max(1) - 1) as f64 / (self.total - self.first)
     }
 }
 
 impl Server {
-    /// HAPA, as its desktop app starts it. What is given back with it keeps it alive.
-    pub async fn hapa(data: &std::path::Path, model: &str) -> (Self, Supervised) {
+    /// Starts HAPA as the desktop app does. Dropping the returned process stops it.
+    pub async fn hapa(data: &std::path::Path, model: &str) -> (Self, SidecarProcess) {
         let mut command = hapa(data, &["serve", "--supervised"]);
         command.env("HAPA_MODEL", model).env("RATE_LIMIT_ENABLED", "false").env("REQUEST_TIMEOUT", "600");
-        let mut process = Supervised::start_with(command).await;
-        let address = process.ready().await;
+        let mut process = SidecarProcess::start_with(command).await;
+        let address = process.wait_ready().await;
         let id = process.child.id().unwrap();
         let server = Self { name: "HAPA", address, key: process.key.clone(), client: client(), process: id };
-        server.ready("/v1/models", |answer| answer["data"][0].is_object()).await;
+        server.wait_ready("/v1/models", |answer| answer["data"][0].is_object()).await;
         (server, process)
     }
 
-    /// llama.cpp's own server with four slots of 4,096 tokens and as many threads as HAPA takes.
+    /// Starts llama-server with four slots of 4,096 tokens, and as many threads as HAPA uses.
     pub async fn peer(program: &str, model: &str) -> (Self, Child) {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let threads = std::thread::available_parallelism().unwrap().to_string();
@@ -66,16 +66,16 @@ impl Server {
         let id = process.id().unwrap();
         let address = format!("http://127.0.0.1:{port}");
         let server = Self { name: "llama-server", address, key: String::new(), client: client(), process: id };
-        server.ready("/health", |answer| answer["status"] == "ok").await;
+        server.wait_ready("/health", |answer| answer["status"] == "ok").await;
         (server, process)
     }
 
-    async fn ready(&self, path: &str, ready: impl Fn(&Value) -> bool) {
+    async fn wait_ready(&self, path: &str, is_ready: impl Fn(&Value) -> bool) {
         loop {
-            let asked = self.client.get(format!("{}{path}", self.address)).bearer_auth(&self.key).send().await;
-            if let Ok(answer) = asked
-                && let Ok(answer) = answer.json::<Value>().await
-                && ready(&answer)
+            let response = self.client.get(format!("{}{path}", self.address)).bearer_auth(&self.key).send().await;
+            if let Ok(response) = response
+                && let Ok(answer) = response.json::<Value>().await
+                && is_ready(&answer)
             {
                 return;
             }
@@ -83,8 +83,8 @@ impl Server {
         }
     }
 
-    /// Asks for `tokens` tokens after `prompt`, greedily; `more` adds fields, or changes them.
-    pub async fn ask(&self, prompt: &str, tokens: usize, more: Value) -> Timing {
+    /// Requests a greedy completion of `tokens` tokens; `more` adds or replaces fields of the request.
+    pub async fn complete(&self, prompt: &str, tokens: usize, more: Value) -> Timing {
         let mut body = json!({
             "prompt": prompt, "max_tokens": tokens, "temperature": 0, "seed": 1, "stream": true, "ignore_eos": true,
             "stream_options": {"include_usage": true}, "drafts": false, "lane": "chat",
@@ -117,7 +117,7 @@ impl Server {
         timing
     }
 
-    /// Megabytes of memory that are its own, and those of files that it has mapped.
+    /// Memory in MiB: anonymous memory, and all memory including mapped files (PSS).
     pub fn memory(&self) -> (f64, f64) {
         let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.process)).unwrap();
         let of = |name: &str| -> f64 {
@@ -129,6 +129,6 @@ impl Server {
 }
 
 fn client() -> Client {
-    // A connection that waited for its turn may have been closed by the other side.
+    // The server may have closed an idle connection.
     sidecar::web::client_here().pool_max_idle_per_host(0).build().unwrap()
 }

@@ -1,11 +1,11 @@
-//! What the servers are asked: Python of HAPA's own making, long enough to be cut at any length.
+//! The benchmark's prompts: generated Python code, long enough for every measurement.
 
-/// Python code, and tasks about it.
+/// Python code, and editing tasks about it.
 pub struct Texts {
     code: String,
 }
 
-/// Characters of this code that make a token, roughly.
+/// Approximate characters per token of this code.
 const CHARACTERS: usize = 4;
 
 const NAMES: [&str; 12] = [
@@ -21,29 +21,29 @@ const TASKS: [&str; 4] = [
 ];
 
 impl Texts {
-    /// The same each time.
+    /// Generates the code; it is the same in every run.
     pub fn new() -> Self {
         Self { code: NAMES.iter().map(|name| module(name)).collect() }
     }
 
-    /// Code of about so many tokens.
+    /// Code of about `tokens` tokens.
     pub fn source(&self, tokens: usize) -> &str {
         let end = (tokens * CHARACTERS).min(self.code.len());
         let line = self.code[..end].rfind('\n').map_or(end, |line| line + 1);
         &self.code[..line]
     }
 
-    /// What somebody types at the end of a file, a piece at a time.
+    /// The pieces of text that are typed at the end of a file.
     pub fn typed(&self) -> impl Iterator<Item = &'static str> + Clone {
         TYPED.split_inclusive(' ').flat_map(|words| words.split_inclusive('\n'))
     }
 
-    /// How many tasks there are that change a file.
+    /// Number of editing tasks.
     pub fn edits(&self) -> usize {
         TASKS.len()
     }
 
-    /// A task that changes a file, as the model's own template lays a question out.
+    /// The prompt of an editing task, in the model's chat template.
     pub fn edit(&self, number: usize) -> String {
         let (task, code) = (TASKS[number], module(NAMES[number]));
         format!(

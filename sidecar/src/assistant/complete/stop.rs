@@ -92,17 +92,13 @@ mod tests {
                 "n):\n    if n <= 1:\n        return n\n    return fibonacci(n-1)",
             ),
             ("x = ", "1\ny = 2\n", "1"),
-            ("for a in b:\n", "    print(a)\n    c()\nd()\n", "    print(a)"),
+            // The cursor's line is empty: all indented lines belong to the block.
+            ("for a in b:\n", "    print(a)\n    c()\nd()\n", "    print(a)\n    c()"),
             ("if a:\n    b()\n", "else:\n    c()\nd()\n", "else:\n    c()"),
             ("    value = [", "\n        1,\n    ]\n    return", "\n        1,\n    ]"),
             ("fn f() {", "\n    g();\n}\n\nfn h() {", "\n    g();\n}"),
             ("try:\n    a()\n", "except E:\n    b()\n\nc()", "except E:\n    b()"),
         ] {
-            if prefix.ends_with(":\n") && expected == "    print(a)" {
-                // The cursor's line is empty: everything that is indented belongs to the block.
-                assert_eq!(cut(prefix, true, text), "    print(a)\n    c()");
-                continue;
-            }
             assert_eq!(cut(prefix, true, text), expected, "{prefix:?}");
         }
     }

@@ -1,4 +1,4 @@
-//! Models that come and go while HAPA runs: chosen, unloaded, two at a time, within a budget of memory.
+//! Loading and unloading models at runtime: selection, two models at a time, and the memory budget.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,18 +10,18 @@ use tests::server::{Server, json_of};
 
 use super::{model, turn};
 
-/// A data folder with the small model under each of these names.
-fn folder(names: &[&str]) -> tempfile::TempDir {
-    let data = tests::folder();
+/// Creates a data folder with the small model under each of these names.
+fn data_dir(names: &[&str]) -> tempfile::TempDir {
+    let data = tests::data_dir();
     std::fs::create_dir(data.path().join("models")).unwrap();
     for name in names {
-        put(data.path(), name);
+        install(data.path(), name);
     }
     data
 }
 
-/// Puts the small model into a data folder, as a user would: the file appears whole.
-fn put(data: &Path, name: &str) {
+/// Installs the small model into a data folder, as a user would: the file appears complete.
+fn install(data: &Path, name: &str) {
     let file = data.join("models").join(name).with_extension("gguf");
     if std::os::unix::fs::symlink(model(), &file).is_err() {
         std::fs::copy(model(), &file).unwrap();
@@ -29,11 +29,11 @@ fn put(data: &Path, name: &str) {
 }
 
 async fn server(names: &[&str]) -> Server {
-    Server::on(folder(names), |config| config.script = None).await
+    Server::start_in(data_dir(names), |config| config.script = None).await
 }
 
-/// The model in the list, once it is in this state.
-async fn listed(server: &Server, id: &str, state: &str) -> Value {
+/// Waits until a model is in this state, and returns its entry in the list.
+async fn wait_for_state(server: &Server, id: &str, state: &str) -> Value {
     eventually(&format!("{id} is {state}"), async || {
         let list = server.get("/api/v1/models").await;
         let found = list["models"].as_array().unwrap().iter().find(|model| model["id"] == id)?.clone();
@@ -42,8 +42,8 @@ async fn listed(server: &Server, id: &str, state: &str) -> Value {
     .await
 }
 
-async fn order(server: &Server, id: &str, order: &str, body: Value) -> (u16, Value) {
-    server.post(&format!("/api/v1/models/{id}/{order}"), &body).await
+async fn command(server: &Server, id: &str, command: &str, body: Value) -> (u16, Value) {
+    server.post(&format!("/api/v1/models/{id}/{command}"), &body).await
 }
 
 async fn change(server: &Server, patch: Value) -> u16 {
@@ -61,32 +61,32 @@ async fn answered_by(server: &Server, path: &str, body: Value) -> String {
 async fn another_model_answers_without_a_restart() {
     let _turn = turn().await;
     let server = server(&["one", "two"]).await;
-    let one = listed(&server, "one", "ready").await;
+    let one = wait_for_state(&server, "one", "ready").await;
     assert_eq!((&one["roles"], &one["architecture"]), (&json!(["chat", "completion"]), &json!("llama")));
-    let place = if one["fit"]["gpu_layers"] == 0 { "CPU" } else { "GPU" };
-    assert_eq!(one["fit"]["explanation"], format!("레이어 30개 모두 {place}"));
-    listed(&server, "two", "available").await;
+    let device = if one["fit"]["gpu_layers"] == 0 { "CPU" } else { "GPU" };
+    assert_eq!(one["fit"]["explanation"], format!("레이어 30개 모두 {device}"));
+    wait_for_state(&server, "two", "available").await;
     let question = json!({"prompt": "x = 1\ny =", "max_tokens": 2});
     assert_eq!(answered_by(&server, "/v1/completions", question.clone()).await, "one");
-    let (status, list) = order(&server, "two", "load", json!({"role": "chat"})).await;
+    let (status, list) = command(&server, "two", "load", json!({"role": "chat"})).await;
     assert_eq!((status, list["status"].as_str()), (200, Some("success")));
-    listed(&server, "two", "ready").await;
-    listed(&server, "one", "available").await;
+    wait_for_state(&server, "two", "ready").await;
+    wait_for_state(&server, "one", "available").await;
     assert_eq!(answered_by(&server, "/v1/completions", question).await, "two");
     assert_eq!(server.get("/api/v1/settings").await["settings"]["chat_model"], "two");
-    // What was chosen is chosen after a restart too.
-    let again = Server::on(server.stop().await, |config| config.script = None).await;
-    listed(&again, "two", "ready").await;
-    again.stop().await;
+    // The selection survives a restart.
+    let restarted = Server::start_in(server.stop().await, |config| config.script = None).await;
+    wait_for_state(&restarted, "two", "ready").await;
+    restarted.stop().await;
 }
 
 #[tokio::test]
-async fn two_models_share_the_work_and_the_budget() {
+async fn two_models_share_the_roles_and_the_memory_budget() {
     let _turn = turn().await;
     let server = server(&["chats", "completes"]).await;
-    assert_eq!(order(&server, "completes", "load", json!({"role": "completion"})).await.0, 200);
-    assert_eq!(listed(&server, "completes", "ready").await["roles"], json!(["completion"]));
-    assert_eq!(listed(&server, "chats", "ready").await["roles"], json!(["chat"]));
+    assert_eq!(command(&server, "completes", "load", json!({"role": "completion"})).await.0, 200);
+    assert_eq!(wait_for_state(&server, "completes", "ready").await["roles"], json!(["completion"]));
+    assert_eq!(wait_for_state(&server, "chats", "ready").await["roles"], json!(["chat"]));
     let complete = json!({"prefix": "def add(a, b):\n    return ", "suffix": "", "language": "python"});
     assert_eq!(answered_by(&server, "/api/v1/complete-code", complete.clone()).await, "completes");
     let chat = json!({"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 4});
@@ -96,34 +96,34 @@ async fn two_models_share_the_work_and_the_budget() {
     assert!(part("used_bytes") <= part("budget_bytes"), "{memory}");
     let parts = ["weights_bytes", "conversations_bytes", "work_bytes", "saved_bytes"].map(part);
     assert_eq!(part("used_bytes"), parts.iter().sum::<u64>());
-    // Without the second one, the first completes too.
+    // Without the second model, the first one completes too.
     assert_eq!(change(&server, json!({"completion_model": null})).await, 200);
-    listed(&server, "completes", "available").await;
+    wait_for_state(&server, "completes", "available").await;
     assert_eq!(answered_by(&server, "/api/v1/complete-code", complete).await, "chats");
     server.stop().await;
 }
 
 #[tokio::test]
-async fn a_model_beyond_the_budget_is_refused_until_there_is_room() {
+async fn a_model_that_exceeds_the_budget_fails_until_the_budget_is_raised() {
     let _turn = turn().await;
-    let data = folder(&["one"]);
-    let server = Server::on(data, |config| {
+    let data = data_dir(&["one"]);
+    let server = Server::start_in(data, |config| {
         config.script = None;
         config.settings.memory_budget_mb = None;
     })
     .await;
-    if listed(&server, "one", "ready").await["fit"]["gpu_layers"] != 0 {
+    if wait_for_state(&server, "one", "ready").await["fit"]["gpu_layers"] != 0 {
         println!("skipped: on this machine's GPU the model hardly takes of the budget");
         server.stop().await;
         return;
     }
     assert_eq!(change(&server, json!({"memory_budget_mb": 128})).await, 200);
-    let failed = listed(&server, "one", "failed").await;
+    let failed = wait_for_state(&server, "one", "failed").await;
     assert!(failed["message"].as_str().unwrap().contains("memory_budget_mb"), "{failed}");
     assert_eq!(failed["fit"]["fits"], false);
     let needed = failed["fit"]["memory_bytes"].as_u64().unwrap() / (1024 * 1024) + 1;
     assert_eq!(change(&server, json!({"memory_budget_mb": needed})).await, 200);
-    let smallest = listed(&server, "one", "ready").await;
+    let smallest = wait_for_state(&server, "one", "ready").await;
     let memory = server.get("/health/detailed").await["memory"].clone();
     assert!(memory["used_bytes"].as_u64() <= memory["budget_bytes"].as_u64(), "{memory}");
     let explanation = smallest["fit"]["explanation"].as_str().unwrap();
@@ -132,49 +132,49 @@ async fn a_model_beyond_the_budget_is_refused_until_there_is_room() {
 }
 
 #[tokio::test]
-async fn a_model_that_was_unloaded_comes_back_when_it_is_asked() {
+async fn an_unloaded_model_is_loaded_on_the_next_request() {
     let _turn = turn().await;
     let server = server(&["one"]).await;
-    listed(&server, "one", "ready").await;
-    assert_eq!(order(&server, "one", "unload", json!({})).await.0, 200);
-    listed(&server, "one", "asleep").await;
+    wait_for_state(&server, "one", "ready").await;
+    assert_eq!(command(&server, "one", "unload", json!({})).await.0, 200);
+    wait_for_state(&server, "one", "asleep").await;
     assert_eq!(server.get("/stats").await["memory"]["used_bytes"], 0);
     let question = json!({"prompt": "x =", "max_tokens": 2});
     let response = server.request(Method::POST, "/v1/completions").json(&question).send().await.unwrap();
     assert!(response.headers().contains_key("retry-after"));
     let (status, body) = json_of(response).await;
     assert_eq!((status, &body["error"]["code"]), (503, &json!("model_loading")), "{body}");
-    listed(&server, "one", "ready").await;
+    wait_for_state(&server, "one", "ready").await;
     assert_eq!(answered_by(&server, "/v1/completions", question).await, "one");
     server.stop().await;
 }
 
 #[tokio::test]
-async fn a_file_that_comes_later_is_found_and_one_that_is_not_there_is_refused() {
+async fn a_new_model_file_is_detected_and_a_missing_one_is_rejected() {
     let _turn = turn().await;
     let server = server(&[]).await;
     assert_eq!(server.get("/api/v1/models").await["models"], json!([]));
-    assert_eq!(order(&server, "nothing", "load", json!({})).await.0, 404);
-    assert_eq!(order(&server, "nothing", "unload", json!({})).await.0, 404);
+    assert_eq!(command(&server, "nothing", "load", json!({})).await.0, 404);
+    assert_eq!(command(&server, "nothing", "unload", json!({})).await.0, 404);
     assert_eq!(change(&server, json!({"chat_model": "nothing"})).await, 404);
     assert_eq!(change(&server, json!({"chat_model": "../nothing"})).await, 422);
-    put(server.data(), "late");
-    listed(&server, "late", "ready").await;
+    install(server.data(), "late");
+    wait_for_state(&server, "late", "ready").await;
     server.stop().await;
 }
 
 #[tokio::test]
-async fn what_was_read_of_a_deleted_history_is_gone_from_the_disk() {
+async fn kv_states_on_disk_are_deleted_with_the_history() {
     let _turn = turn().await;
     let server = server(&["one"]).await;
-    listed(&server, "one", "ready").await;
+    wait_for_state(&server, "one", "ready").await;
     let long = json!({"prompt": "value = 1\n".repeat(200), "max_tokens": 2});
     answered_by(&server, "/v1/completions", long).await;
     let states = server.data().join("states");
     let files = || std::fs::read_dir(&states).map_or(0, |files| files.flatten().count());
-    eventually("it is written down when the model rests", async || (files() > 0).then_some(())).await;
+    eventually("the state is stored when the model is idle", async || (files() > 0).then_some(())).await;
     let all = server.request(Method::DELETE, "/api/v1/user/history").json(&json!({"confirm": true}));
     assert_eq!(all.send().await.unwrap().status(), 200);
-    eventually("it is gone", async || (files() == 0).then_some(())).await;
-    tokio::time::timeout(Duration::from_secs(20), server.stop()).await.expect("it ends in time");
+    eventually("the state is deleted", async || (files() == 0).then_some(())).await;
+    tokio::time::timeout(Duration::from_secs(20), server.stop()).await.expect("the server stops in time");
 }

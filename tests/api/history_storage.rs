@@ -1,4 +1,4 @@
-//! What is kept: found again by any part of a word, given out and taken in, really deleted, safe from old and damaged files.
+//! Storage of the history: search, export and import, secure deletion, migration, and damaged databases.
 
 use std::path::Path;
 
@@ -12,10 +12,10 @@ async fn ask(server: &Server, question: &str) -> Value {
     body
 }
 
-/// The questions that a search finds, and how many it says there are.
-async fn found(server: &Server, search: &str) -> (Vec<String>, u64) {
+/// The questions that a search finds, and its total count.
+async fn search(server: &Server, text: &str) -> (Vec<String>, u64) {
     let mut address = reqwest::Url::parse(&format!("{}/api/v1/user/history", server.address)).unwrap();
-    address.query_pairs_mut().append_pair("search", search);
+    address.query_pairs_mut().append_pair("search", text);
     let path = format!("{}?{}", address.path(), address.query().unwrap());
     let page = server.get(&path).await;
     let questions = page["items"].as_array().unwrap().iter().map(|item| item["question"].as_str().unwrap().to_owned());
@@ -32,7 +32,7 @@ async fn any_part_of_a_korean_word_finds_its_message() {
     ask(&server, "피보나치 수열을 재귀함수로 구현해줘").await;
     ask(&server, "Read a CSV file with Pandas").await;
     ask(&server, "정렬").await;
-    for (search, expected) in [
+    for (text, expected) in [
         ("재귀함수", 1),
         ("귀함수로 구현", 1),
         ("함수", 1),
@@ -43,7 +43,7 @@ async fn any_part_of_a_korean_word_finds_its_message() {
         ("csv", 1),
         ("PANDAS file", 1),
         ("pa", 1),
-        // The answer of the script, which all three have.
+        // All three messages have the same answer of the script.
         ("dict.fromkeys(lst)", 3),
         ("유지됩니다", 3),
         ("니다.", 3),
@@ -54,8 +54,8 @@ async fn any_part_of_a_korean_word_finds_its_message() {
         ("100%_'; DROP TABLE messages; --", 0),
         ("🙂", 0),
     ] {
-        let (questions, total) = found(&server, search).await;
-        assert_eq!((questions.len(), total), (expected, expected as u64), "{search}: {questions:?}");
+        let (questions, total) = search(&server, text).await;
+        assert_eq!((questions.len(), total), (expected, expected as u64), "{text}: {questions:?}");
     }
     let (status, body) = json_of(
         server.request(Method::GET, &format!("/api/v1/user/history?search={}", "x".repeat(201))).send().await.unwrap(),
@@ -65,23 +65,23 @@ async fn any_part_of_a_korean_word_finds_its_message() {
 }
 
 #[tokio::test]
-async fn a_message_is_found_when_it_is_finished_and_not_after_it_is_deleted() {
+async fn a_finished_message_is_found_until_it_is_deleted() {
     let server = Server::start().await;
     let answer = ask(&server, "지울 질문입니다").await;
     let id = answer["message_id"].as_str().unwrap();
     let path = format!("/api/v1/user/history/{id}");
     let item = server.get(&path).await;
     assert_eq!((&item["id"], &item["question"]), (&json!(id), &json!("지울 질문입니다")));
-    assert_eq!(found(&server, "지울").await.1, 1);
+    assert_eq!(search(&server, "지울").await.1, 1);
     assert_eq!(server.request(Method::DELETE, &path).send().await.unwrap().status(), 200);
-    assert_eq!(found(&server, "지울").await.1, 0);
-    assert_eq!(found(&server, "유지됩니다").await.1, 0);
+    assert_eq!(search(&server, "지울").await.1, 0);
+    assert_eq!(search(&server, "유지됩니다").await.1, 0);
     assert_eq!(server.request(Method::GET, &path).send().await.unwrap().status(), 404);
     let conversations = server.get("/api/v1/conversations").await;
-    assert_eq!(conversations["total_count"], 0, "nothing is left of its conversation");
+    assert_eq!(conversations["total_count"], 0, "its empty conversation is deleted too");
 }
 
-/// Whether a text is in any file of the database.
+/// Whether any file of the database contains a text.
 fn on_disk(data: &Path, text: &str) -> bool {
     ["hapa.db", "hapa.db-wal"].iter().any(|name| {
         let bytes = std::fs::read(data.join(name)).unwrap_or_default();
@@ -90,7 +90,7 @@ fn on_disk(data: &Path, text: &str) -> bool {
 }
 
 #[tokio::test]
-async fn what_is_deleted_is_not_on_the_disk_any_more() {
+async fn deleted_messages_are_erased_from_the_disk() {
     let server = Server::start().await;
     let data = server.data().to_owned();
     let secret = "아주비밀스러운문장";
@@ -112,7 +112,7 @@ async fn what_is_deleted_is_not_on_the_disk_any_more() {
 }
 
 #[tokio::test]
-async fn an_export_taken_in_elsewhere_is_the_same_history() {
+async fn an_export_imported_by_another_installation_is_the_same_history() {
     let server = Server::start().await;
     let first = ask(&server, "피보나치 수열").await;
     let more = json!({"user_question": "더 빠르게", "conversation_id": first["conversation_id"], "code_context": "def f(): pass"});
@@ -137,17 +137,17 @@ async fn an_export_taken_in_elsewhere_is_the_same_history() {
     for path in ["/api/v1/user/history", "/api/v1/conversations", &renamed] {
         assert_eq!(other.get(path).await, server.get(path).await, "{path}");
     }
-    assert_eq!(found(&other, "피보나치").await.1, 1);
+    assert_eq!(search(&other, "피보나치").await.1, 1);
     let (_, again) = other.post("/api/v1/user/history/import", &file).await;
     assert_eq!((&again["imported"], &again["skipped"]), (&json!(0), &json!(3)));
     let mut changed = file.clone();
     changed["messages"][0]["response"] = json!("덮어쓴 답");
     other.post("/api/v1/user/history/import", &changed).await;
-    assert_eq!(found(&other, "덮어쓴").await.1, 0, "nothing is overwritten");
+    assert_eq!(search(&other, "덮어쓴").await.1, 0, "existing messages are not overwritten");
 }
 
 #[tokio::test]
-async fn an_export_for_reading_has_every_question_and_answer() {
+async fn a_markdown_export_has_every_question_and_answer() {
     let server = Server::start().await;
     for index in 0..120 {
         ask(&server, &format!("질문 {index}번")).await;
@@ -165,10 +165,10 @@ async fn an_export_for_reading_has_every_question_and_answer() {
 }
 
 #[tokio::test]
-async fn a_hostile_file_takes_nothing_and_breaks_nothing() {
+async fn a_malicious_import_file_is_rejected_entry_by_entry() {
     let server = Server::start().await;
-    let (mina, _) = server.make_key(json!({"name": "mina", "user": "mina"})).await;
-    let theirs = ask(&server, "로컬 사용자의 질문").await;
+    let (mina, _) = server.create_key(json!({"name": "mina", "user": "mina"})).await;
+    let other_users = ask(&server, "로컬 사용자의 질문").await;
     let good = |id: &str| json!({"id": id, "conversation_id": "c1", "timestamp": "2024-12-28T10:00:00Z", "question": "질문", "response": "답"});
     let with = |field: &str, value: Value| {
         let mut message = good("bad");
@@ -180,9 +180,9 @@ async fn a_hostile_file_takes_nothing_and_breaks_nothing() {
         with("id", json!("../x")), with("id", json!("")), with("question", json!(" ")), with("question", json!("가".repeat(10_001))),
         with("timestamp", json!("gestern")), with("timestamp", json!("-000001-01-01T00:00:00Z")), with("duration", json!(-1)),
         with("finish_reason", json!("magic")), with("backend", json!("moon")), with("prompt_tokens", json!(-1)), with("rating", json!(9)),
-        // A conversation and a message that belong to somebody else.
-        {"id": "new", "conversation_id": theirs["conversation_id"], "timestamp": "2024-12-28T10:00:00Z", "question": "침입", "response": ""},
-        {"id": theirs["message_id"], "conversation_id": "c2", "timestamp": "2024-12-28T10:00:00Z", "question": "침입", "response": ""},
+        // A conversation and a message of another user.
+        {"id": "new", "conversation_id": other_users["conversation_id"], "timestamp": "2024-12-28T10:00:00Z", "question": "침입", "response": ""},
+        {"id": other_users["message_id"], "conversation_id": "c2", "timestamp": "2024-12-28T10:00:00Z", "question": "침입", "response": ""},
     ]);
     let file =
         json!({"format": "hapa-history", "version": 1, "conversations": [5, {"id": "c1"}], "messages": messages});
@@ -196,7 +196,7 @@ async fn a_hostile_file_takes_nothing_and_breaks_nothing() {
     );
     assert_eq!(report["problems"][0]["index"], 2);
     assert_eq!(server.get("/api/v1/user/history").await["total_count"], 1);
-    assert_eq!(found(&server, "침입").await.1, 0);
+    assert_eq!(search(&server, "침입").await.1, 0);
     for body in [
         json!({"format": "other", "version": 1, "messages": []}),
         json!({"format": "hapa-history", "version": 2, "messages": []}),
@@ -211,7 +211,7 @@ async fn a_hostile_file_takes_nothing_and_breaks_nothing() {
 }
 
 #[tokio::test]
-async fn a_conversation_is_begun_renamed_pinned_and_read_in_pieces() {
+async fn a_conversation_is_created_renamed_pinned_and_paged() {
     let server = Server::start().await;
     let (status, made) = server.post("/api/v1/conversations", &json!({"title": "Flask 앱"})).await;
     assert_eq!((status, &made["title"], &made["message_count"]), (200, &json!("Flask 앱"), &json!(0)));
@@ -254,14 +254,14 @@ async fn a_conversation_is_begun_renamed_pinned_and_read_in_pieces() {
     for body in [json!({"title": ""}), json!({"title": "가".repeat(201)}), json!({"pinned": "yes"})] {
         assert_eq!(send(&server, Method::PATCH, &path, body).await.0, 422);
     }
-    let (mina, _) = server.make_key(json!({"name": "mina", "user": "mina"})).await;
+    let (mina, _) = server.create_key(json!({"name": "mina", "user": "mina"})).await;
     let request = server.request_with(&mina, Method::PATCH, &path).json(&json!({"title": "x"}));
     assert_eq!(request.send().await.unwrap().status(), 404);
     assert!(other["conversation_id"].is_string());
 }
 
 #[tokio::test]
-async fn what_is_older_than_the_user_wants_is_forgotten() {
+async fn messages_older_than_the_retention_period_are_deleted() {
     let server = Server::start().await;
     let message = |id: &str, time: &str| json!({"id": id, "conversation_id": id, "timestamp": time, "question": id, "response": "답"});
     let file = json!({"format": "hapa-history", "version": 1, "messages": [message("old", "2020-01-01T00:00:00Z")]});
@@ -269,7 +269,7 @@ async fn what_is_older_than_the_user_wants_is_forgotten() {
     ask(&server, "새 질문").await;
     assert_eq!(server.get("/api/v1/user/history").await["total_count"], 2);
     send(&server, Method::PATCH, "/api/v1/settings", json!({"history_retention_days": 30})).await;
-    tests::eventually("the old message is gone", async || {
+    tests::eventually("the old message is deleted", async || {
         (server.get("/api/v1/user/history").await["total_count"] == 1).then_some(())
     })
     .await;
@@ -277,12 +277,12 @@ async fn what_is_older_than_the_user_wants_is_forgotten() {
 }
 
 #[tokio::test]
-async fn a_database_of_the_first_version_is_brought_up_to_date_with_everything_in_it() {
+async fn a_database_of_the_first_schema_is_migrated_without_loss() {
     let data = tempfile::tempdir().unwrap();
     std::fs::write(data.path().join("script.json"), tests::script().to_string()).unwrap();
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/first-schema.db");
     std::fs::copy(fixture, data.path().join("hapa.db")).unwrap();
-    let server = Server::on(data, |_| {}).await;
+    let server = Server::start_in(data, |_| {}).await;
     let history = server.get("/api/v1/user/history").await;
     assert_eq!(history["total_count"], 5);
     let oldest = &history["items"][4];
@@ -290,8 +290,8 @@ async fn a_database_of_the_first_version_is_brought_up_to_date_with_everything_i
         (&oldest["question"], &oldest["finish_reason"]),
         (&json!("리스트에서 중복 제거하는 함수 만들어줘"), &json!("stop"))
     );
-    assert_eq!(found(&server, "중복").await.1, 1);
-    assert_eq!(found(&server, "집합을 씁니다").await.1, 1);
+    assert_eq!(search(&server, "중복").await.1, 1);
+    assert_eq!(search(&server, "집합을 씁니다").await.1, 1);
     assert_eq!(server.get("/api/v1/user/history?language=python&limit=2").await["total_count"], 5);
     let path = format!("/api/v1/conversations/{}", oldest["conversation_id"].as_str().unwrap());
     let more = json!({"user_question": "이어서", "conversation_id": oldest["conversation_id"]});
@@ -300,7 +300,7 @@ async fn a_database_of_the_first_version_is_brought_up_to_date_with_everything_i
 }
 
 #[tokio::test]
-async fn a_damaged_database_is_set_aside_and_hapa_starts() {
+async fn a_damaged_database_is_quarantined_and_hapa_starts() {
     let noise: Vec<u8> = (0..40_000_u32).map(|index| (index.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     let intact = {
         let server = Server::start().await;
@@ -318,19 +318,19 @@ async fn a_damaged_database_is_set_aside_and_hapa_starts() {
         let data = tempfile::tempdir().unwrap();
         std::fs::write(data.path().join("script.json"), tests::script().to_string()).unwrap();
         std::fs::write(data.path().join("hapa.db"), &bytes).unwrap();
-        let server = Server::on(data, |_| {}).await;
+        let server = Server::start_in(data, |_| {}).await;
         ask(&server, "다시 시작").await;
         assert_eq!(server.get("/api/v1/user/history").await["total_count"], 1, "{what}");
         let data = server.stop().await;
         let names = std::fs::read_dir(data.path()).unwrap().map(|entry| entry.unwrap().path());
-        let is_aside = |name: &str| name.contains("hapa.db.corrupt-") && name.ends_with('Z');
-        let aside: Vec<_> = names.filter(|path| is_aside(&path.to_string_lossy())).collect();
-        assert_eq!(std::fs::read(&aside[0]).unwrap(), bytes, "{what}: nothing of it is lost");
+        let is_quarantined = |name: &str| name.contains("hapa.db.corrupt-") && name.ends_with('Z');
+        let quarantined: Vec<_> = names.filter(|path| is_quarantined(&path.to_string_lossy())).collect();
+        assert_eq!(std::fs::read(&quarantined[0]).unwrap(), bytes, "{what}: the file is kept unchanged");
     }
 }
 
 #[tokio::test]
-async fn many_write_while_others_read() {
+async fn concurrent_writes_and_reads_succeed() {
     let server = Server::start().await;
     let write = async |name: &str| {
         for index in 0..20 {
@@ -343,5 +343,5 @@ async fn many_write_while_others_read() {
         }
     };
     tokio::join!(write("작업 가"), write("작업 나"), read(), read());
-    assert_eq!(found(&server, "작업").await.1, 40);
+    assert_eq!(search(&server, "작업").await.1, 40);
 }

@@ -1,4 +1,4 @@
-//! A hub of models that follows no rules but the test's, and a file that is a model as far as its head goes.
+//! A fake model hub with one repository, and a GGUF file with a valid header.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::stranger::{Act, Heard, Stranger};
+use crate::fake_remote::{FakeRemote, ReceivedRequest, Reply};
 
-/// The repository that it has.
+/// The hub's repository.
 pub const REPOSITORY: &str = "tester/Tiny-GGUF";
 
-/// The file in it.
+/// The model file in the repository.
 pub const FILE: &str = "tiny-q8_0.gguf";
 
-/// The id of the model that the file becomes.
+/// The model id of the file once it is installed.
 pub const ID: &str = "tiny-q8_0";
 
-/// The bytes of a model file with a head in order, and weights that nobody has trained.
+/// The bytes of a model file: a valid GGUF header, and arbitrary weights.
 #[must_use]
 pub fn model_file() -> Vec<u8> {
     let mut file = b"GGUF".to_vec();
@@ -53,23 +53,23 @@ pub fn model_file() -> Vec<u8> {
     file
 }
 
-/// The SHA-256 of bytes, in hexadecimal digits.
+/// The SHA-256 of `bytes`, in lower-case hexadecimal.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> String {
     use sha2::Digest;
     sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The byte that a request wants to go on from.
+/// The first byte of the request's `Range` header; 0 without one.
 #[must_use]
-pub fn from(heard: &Heard) -> usize {
-    let range = heard.header("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-'));
-    range.map_or(0, |from| from.parse().expect("a range begins with a number"))
+pub fn range_start(request: &ReceivedRequest) -> usize {
+    let range = request.header("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-'));
+    range.map_or(0, |start| start.parse().expect("a range starts with a number"))
 }
 
-/// The head of a response that brings `file` from byte `from` on, as the hub's storage gives it.
+/// The response header of `file` from byte `from` on, as the hub's storage sends it.
 #[must_use]
-pub fn head(file: &[u8], from: usize) -> String {
+pub fn response_header(file: &[u8], from: usize) -> String {
     let (status, range) = match from {
         0 => (200, String::new()),
         _ => (206, format!("Content-Range: bytes {from}-{}/{}\r\n", file.len() - 1, file.len())),
@@ -78,35 +78,38 @@ pub fn head(file: &[u8], from: usize) -> String {
     format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n{range}ETag: \"{hash}\"\r\nConnection: close\r\n\r\n")
 }
 
-/// A response with `file` from byte `from` on, of which `bytes` are sent at most.
+/// The response of `file` from byte `from` on, cut off after `max_bytes` of the file.
 #[must_use]
-pub fn bytes(file: &[u8], from: usize, bytes: usize) -> Vec<u8> {
-    let end = file.len().min(from.saturating_add(bytes));
-    [head(file, from).as_bytes(), &file[from..end]].concat()
+pub fn file_response(file: &[u8], from: usize, max_bytes: usize) -> Vec<u8> {
+    let end = file.len().min(from.saturating_add(max_bytes));
+    [response_header(file, from).as_bytes(), &file[from..end]].concat()
 }
 
-/// A redirection to `place`, with what the hub says of `file`.
+/// A redirect to `location`, with the headers that the hub adds for `file`.
 #[must_use]
-pub fn redirection(file: &[u8], place: &str) -> Act {
-    let said = format!("X-Linked-ETag: \"{}\"\r\nX-Linked-Size: {}\r\nX-Repo-Commit: c0ffee", sha256(file), file.len());
-    Act::Say(
-        format!("HTTP/1.1 302 X\r\nLocation: {place}\r\n{said}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-            .into_bytes(),
+pub fn redirect(file: &[u8], location: &str) -> Reply {
+    let headers =
+        format!("X-Linked-ETag: \"{}\"\r\nX-Linked-Size: {}\r\nX-Repo-Commit: c0ffee", sha256(file), file.len());
+    Reply::Send(
+        format!(
+            "HTTP/1.1 302 X\r\nLocation: {location}\r\n{headers}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        )
+        .into_bytes(),
     )
 }
 
-/// A hub with one repository, whose file is given as `act` says: of the requests for its bytes, the first has the number 0.
-pub async fn hub(act: impl Fn(usize, &Heard) -> Act + Send + Sync + 'static) -> Stranger {
+/// Starts a hub with one repository. `reply` answers the requests for the file; its first argument counts them from 0.
+pub async fn start(reply: impl Fn(usize, &ReceivedRequest) -> Reply + Send + Sync + 'static) -> FakeRemote {
     let count = Arc::new(AtomicUsize::new(0));
-    Stranger::start(move |_, heard| {
-        let path = heard.what.trim_start_matches("GET ");
+    FakeRemote::start(move |_, request| {
+        let path = request.request_line.trim_start_matches("GET ");
         if path.starts_with("/api/models?") {
             let found = json!([
                 {"id": REPOSITORY, "downloads": 12, "likes": 3, "tags": ["gguf", "license:mit"], "gated": false},
                 {"id": "../../etc", "downloads": 1, "tags": []},
                 {"id": "tester/Gated", "tags": ["license:<script>"], "gated": "manual", "unknown": {}},
             ]);
-            return Act::respond(200, "application/json", &found.to_string());
+            return Reply::response(200, "application/json", &found.to_string());
         }
         if path.starts_with(&format!("/api/models/{REPOSITORY}/tree/main")) {
             let file = model_file();
@@ -117,19 +120,19 @@ pub async fn hub(act: impl Fn(usize, &Heard) -> Act + Send + Sync + 'static) -> 
                 {"type": "file", "path": "../out.gguf", "size": 9},
                 {"type": "file", "path": FILE, "size": file.len(), "lfs": {"oid": sha256(&file), "size": file.len()}},
             ]);
-            return Act::respond(200, "application/json", &found.to_string());
+            return Reply::response(200, "application/json", &found.to_string());
         }
-        act(count.fetch_add(1, Ordering::Relaxed), heard)
+        reply(count.fetch_add(1, Ordering::Relaxed), request)
     })
     .await
 }
 
-/// A hub that brings half of the file and then nothing, and the rest when it is asked again.
-pub async fn hub_that_stops_halfway() -> Stranger {
+/// Starts a hub that stalls halfway through the first download, and serves the rest to the next request.
+pub async fn truncating_hub() -> FakeRemote {
     let file = model_file();
-    hub(move |number, heard| match number {
-        0 => Act::Repeat(bytes(&file, 0, file.len() / 2), Vec::new(), Duration::from_millis(20)),
-        _ => Act::Say(bytes(&file, from(heard), usize::MAX)),
+    start(move |number, request| match number {
+        0 => Reply::Repeat(file_response(&file, 0, file.len() / 2), Vec::new(), Duration::from_millis(20)),
+        _ => Reply::Send(file_response(&file, range_start(request), usize::MAX)),
     })
     .await
 }

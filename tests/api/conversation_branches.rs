@@ -1,4 +1,4 @@
-//! Conversations as trees: versions of a question, answers that go on, and the files that questions are about.
+//! Conversations as trees: versions of a question, continued answers, and attached files.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ async fn ask(server: &Server, body: Value) -> Value {
     body
 }
 
-/// What is in a conversation's thread now.
+/// The messages of a conversation's current branch.
 async fn thread(server: &Server, id: &Value) -> Vec<Value> {
     let path = format!("/api/v1/conversations/{}", id.as_str().unwrap());
     server.get(&path).await["messages"].as_array().unwrap().clone()
@@ -21,13 +21,13 @@ fn questions(thread: &[Value]) -> Vec<&str> {
     thread.iter().filter_map(|message| message["question"].as_str()).collect()
 }
 
-async fn show(server: &Server, id: &Value, message: &Value) -> u16 {
+async fn select_branch(server: &Server, id: &Value, message: &Value) -> u16 {
     let path = format!("/api/v1/conversations/{}", id.as_str().unwrap());
     let change = json!({"shown": message});
     json_of(server.request(Method::PATCH, &path).json(&change).send().await.unwrap()).await.0
 }
 
-/// Three questions, then the second one asked differently and followed by a fourth.
+/// Creates a conversation of three questions, then edits the second one and adds a fourth after it.
 async fn branched(server: &Server) -> (Value, Value, Value) {
     let first = ask(server, json!({"user_question": "하나"})).await;
     let id = first["conversation_id"].clone();
@@ -40,25 +40,25 @@ async fn branched(server: &Server) -> (Value, Value, Value) {
 }
 
 #[tokio::test]
-async fn every_version_of_a_question_can_be_gone_back_to_with_what_followed_it() {
+async fn every_version_of_a_question_can_be_selected_with_its_follow_ups() {
     let server = Server::start().await;
     let (id, second, edited) = branched(&server).await;
     assert_eq!(questions(&thread(&server, &id).await), ["하나", "둘, 고침", "넷"]);
-    assert_eq!(show(&server, &id, &second).await, 200);
-    let there = thread(&server, &id).await;
-    assert_eq!(questions(&there), ["하나", "둘", "셋"]);
-    assert_eq!(there[1]["versions"], json!([second, edited]));
-    assert_eq!(there[2]["versions"], json!([there[2]["id"]]));
-    assert_eq!(show(&server, &id, &edited).await, 200);
+    assert_eq!(select_branch(&server, &id, &second).await, 200);
+    let messages = thread(&server, &id).await;
+    assert_eq!(questions(&messages), ["하나", "둘", "셋"]);
+    assert_eq!(messages[1]["versions"], json!([second, edited]));
+    assert_eq!(messages[2]["versions"], json!([messages[2]["id"]]));
+    assert_eq!(select_branch(&server, &id, &edited).await, 200);
     assert_eq!(questions(&thread(&server, &id).await), ["하나", "둘, 고침", "넷"]);
-    // What is asked next goes on from there.
+    // The next question continues the selected branch.
     ask(&server, json!({"user_question": "다섯", "conversation_id": id})).await;
     assert_eq!(questions(&thread(&server, &id).await), ["하나", "둘, 고침", "넷", "다섯"]);
-    assert_eq!(show(&server, &id, &json!("none")).await, 404);
+    assert_eq!(select_branch(&server, &id, &json!("none")).await, 404);
 }
 
 #[tokio::test]
-async fn a_first_question_has_versions_too_and_a_version_of_a_version_is_one_more() {
+async fn the_first_question_has_versions_too_and_editing_a_version_adds_one() {
     let server = Server::start().await;
     let first = ask(&server, json!({"user_question": "가"})).await;
     let id = &first["conversation_id"];
@@ -67,36 +67,36 @@ async fn a_first_question_has_versions_too_and_a_version_of_a_version_is_one_mor
         let body = json!({"user_question": question, "conversation_id": id, "replaces": ids.last()});
         ids.push(ask(&server, body).await["message_id"].clone());
     }
-    let there = thread(&server, id).await;
-    assert_eq!((questions(&there), &there[0]["versions"]), (vec!["다"], &json!(ids)));
+    let messages = thread(&server, id).await;
+    assert_eq!((questions(&messages), &messages[0]["versions"]), (vec!["다"], &json!(ids)));
 }
 
 #[tokio::test]
-async fn a_message_that_is_deleted_leaves_what_followed_it_in_its_place() {
+async fn a_deleted_message_is_replaced_by_its_follow_ups() {
     let server = Server::start().await;
     let (id, second, edited) = branched(&server).await;
     let path = format!("/api/v1/user/history/{}", edited.as_str().unwrap());
     assert_eq!(server.request(Method::DELETE, &path).send().await.unwrap().status(), 200);
-    let there = thread(&server, &id).await;
-    assert_eq!(questions(&there), ["하나", "넷"]);
-    assert_eq!(there[1]["versions"], json!([second, there[1]["id"]]));
+    let messages = thread(&server, &id).await;
+    assert_eq!(questions(&messages), ["하나", "넷"]);
+    assert_eq!(messages[1]["versions"], json!([second, messages[1]["id"]]));
 }
 
 #[tokio::test]
-async fn a_tree_survives_being_given_out_and_taken_in() {
+async fn branches_survive_export_and_import() {
     let server = Server::start().await;
     let (id, second, _) = branched(&server).await;
     let file = server.get("/api/v1/user/history/export?format=json").await;
-    let elsewhere = Server::start().await;
-    let (status, report) = elsewhere.post("/api/v1/user/history/import", &file).await;
+    let other = Server::start().await;
+    let (status, report) = other.post("/api/v1/user/history/import", &file).await;
     assert_eq!((status, &report["imported"]), (200, &json!(5)), "{report}");
-    assert_eq!(thread(&elsewhere, &id).await, thread(&server, &id).await);
-    assert_eq!(show(&elsewhere, &id, &second).await, 200);
-    assert_eq!(questions(&thread(&elsewhere, &id).await), ["하나", "둘", "셋"]);
+    assert_eq!(thread(&other, &id).await, thread(&server, &id).await);
+    assert_eq!(select_branch(&other, &id, &second).await, 200);
+    assert_eq!(questions(&thread(&other, &id).await), ["하나", "둘", "셋"]);
 }
 
 #[tokio::test]
-async fn one_conversation_is_given_out_with_all_its_versions_and_nothing_of_others() {
+async fn the_export_of_one_conversation_has_all_its_versions_and_nothing_else() {
     let server = Server::start().await;
     let (id, ..) = branched(&server).await;
     ask(&server, json!({"user_question": "다른 대화"})).await;
@@ -111,12 +111,12 @@ async fn one_conversation_is_given_out_with_all_its_versions_and_nothing_of_othe
     let text = server.request(Method::GET, &of(id.as_str().unwrap(), "markdown")).send().await.unwrap();
     let text = text.text().await.unwrap();
     assert!(text.contains("하나") && !text.contains("다른 대화"), "{text}");
-    let (status, body) = json_of(server.request(Method::GET, &of("nobody", "json")).send().await.unwrap()).await;
+    let (status, body) = json_of(server.request(Method::GET, &of("unknown", "json")).send().await.unwrap()).await;
     assert_eq!((status, &body["error_code"]), (404, &json!("NOT_FOUND")));
 }
 
 #[tokio::test]
-async fn messages_that_claim_to_follow_each_other_do_no_harm() {
+async fn an_import_with_a_cycle_of_parents_is_harmless() {
     let server = Server::start().await;
     let message = |id: &str, parent: &str, second: u32| {
         json!({"id": id, "conversation_id": "c", "timestamp": format!("2024-12-28T10:00:0{second}Z"), "question": id,
@@ -126,51 +126,51 @@ async fn messages_that_claim_to_follow_each_other_do_no_harm() {
                       "messages": [message("a", "b", 1), message("b", "a", 2)]});
     let (status, report) = server.post("/api/v1/user/history/import", &file).await;
     assert_eq!((status, &report["imported"]), (200, &json!(2)), "{report}");
-    assert_eq!(show(&server, &json!("c"), &json!("a")).await, 200);
+    assert_eq!(select_branch(&server, &json!("c"), &json!("a")).await, 200);
     assert_eq!(questions(&thread(&server, &json!("c")).await), ["a", "b"]);
 }
 
-/// An answer that is cut inside its code, and goes on from there.
-fn cut() -> Value {
+/// A script whose answer is truncated inside its code block, and can be continued.
+fn truncated() -> Value {
     json!({"answers": [
         {"when": "x = 1", "pieces": ["0\n", "```\n", "끝입니다."]},
-        {"when": "whole", "pieces": ["다 썼습니다."]},
+        {"when": "complete", "pieces": ["다 썼습니다."]},
         {"pieces": ["보세요.\n\n", "```python\n", "x = 1"], "end": "length"}
     ]})
 }
 
 #[tokio::test]
-async fn a_cut_answer_goes_on_where_it_ended_and_stays_one_message() {
-    let server = Server::with_script(&cut()).await;
+async fn a_truncated_answer_is_continued_and_stays_one_message() {
+    let server = Server::with_script(&truncated()).await;
     let file = json!({"path": "a.py", "content": "y = 2"});
     let first = ask(&server, json!({"user_question": "길게", "files": [file], "model_type": "bug_fix"})).await;
     assert_eq!((&first["finish_reason"], &first["generated_code"]), (&json!("length"), &json!("x = 1")));
     let (id, message) = (&first["conversation_id"], &first["message_id"]);
     let body = json!({"user_question": "길게", "conversation_id": id, "continues": message});
-    let events = Frames::new(server.ask(&body).await).rest().await;
+    let events = Frames::new(server.open_stream(&body).await).rest().await;
     assert_eq!((joined(&events, "code"), joined(&events, "explanation")), ("0".into(), "\n\n끝입니다.".into()));
     let done = &events.last().unwrap()["metadata"];
     assert_eq!(
         (&done["message_id"], &done["answer"]),
         (message, &json!("보세요.\n\n```python\nx = 10\n```\n끝입니다."))
     );
-    let there = thread(&server, id).await;
-    assert_eq!(there.len(), 1);
+    let messages = thread(&server, id).await;
+    assert_eq!(messages.len(), 1);
     assert_eq!(
-        (&there[0]["generated_code"], &there[0]["finish_reason"], &there[0]["model_type"]),
+        (&messages[0]["generated_code"], &messages[0]["finish_reason"], &messages[0]["model_type"]),
         (&json!("x = 10"), &json!("stop"), &json!("bug_fix"))
     );
     let tokens = first["token_usage"]["completion_tokens"].as_u64().unwrap();
     assert_eq!(done["token_usage"]["completion_tokens"], 3);
-    assert!(there[0]["tokens"].as_u64().unwrap() > tokens + 3, "{}", there[0]);
+    assert!(messages[0]["tokens"].as_u64().unwrap() > tokens + 3, "{}", messages[0]);
 }
 
 #[tokio::test]
-async fn only_the_last_answer_of_a_thread_goes_on_and_only_if_it_was_cut() {
-    let server = Server::with_script(&cut()).await;
+async fn only_the_last_answer_of_a_branch_can_be_continued_and_only_if_truncated() {
+    let server = Server::with_script(&truncated()).await;
     let first = ask(&server, json!({"user_question": "길게"})).await;
     let (id, message) = (&first["conversation_id"], &first["message_id"]);
-    let last = ask(&server, json!({"user_question": "whole", "conversation_id": id})).await["message_id"].clone();
+    let last = ask(&server, json!({"user_question": "complete", "conversation_id": id})).await["message_id"].clone();
     for (body, expected) in [
         (json!({"user_question": "x", "conversation_id": id, "continues": message}), 404),
         (json!({"user_question": "x", "conversation_id": id, "continues": last}), 409),
@@ -184,7 +184,7 @@ async fn only_the_last_answer_of_a_thread_goes_on_and_only_if_it_was_cut() {
 }
 
 #[tokio::test]
-async fn files_are_kept_with_the_question_and_bounded() {
+async fn attached_files_are_stored_with_the_question_and_limited() {
     let server = Server::start().await;
     let files =
         json!([{"path": "shop/cart.py", "content": "class Cart: ..."}, {"path": "비고.txt", "content": "메모"}]);
@@ -206,7 +206,7 @@ async fn files_are_kept_with_the_question_and_bounded() {
 }
 
 #[tokio::test]
-async fn tokens_are_counted_without_asking_the_model() {
+async fn tokens_are_counted_without_generating() {
     let server = Server::start().await;
     let count = async |body: Value| {
         let (status, counted) = server.post("/api/v1/count-tokens", &body).await;

@@ -1,11 +1,11 @@
-//! Who is let in: keys, hosts and origins, on every route that the API describes.
+//! Authentication and allowed hosts and origins, on every route of the API description.
 
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, HOST, ORIGIN};
 use serde_json::{Value, json};
 use tests::server::{Server, json_of};
 
-/// Every route of the served description, with whether it needs a key.
+/// Every route of the API description, and whether it needs a key.
 async fn routes(server: &Server) -> Vec<(Method, String, bool)> {
     let document = server.get("/api/openapi.json").await;
     let mut routes = Vec::new();
@@ -20,24 +20,24 @@ async fn routes(server: &Server) -> Vec<(Method, String, bool)> {
 }
 
 #[tokio::test]
-async fn without_a_key_nobody_learns_anything() {
+async fn without_a_valid_key_protected_routes_answer_401() {
     let server = Server::start().await;
-    let strange = format!("hapa_{}", "0".repeat(64));
-    for (method, path, locked) in routes(&server).await {
+    let unknown = format!("hapa_{}", "0".repeat(64));
+    for (method, path, protected) in routes(&server).await {
         for (name, value, reason) in [
             ("", "", "key_missing"),
             ("x-api-key", "", "key_unknown"),
             ("x-api-key", "hapa_nothex", "key_unknown"),
-            ("x-api-key", strange.as_str(), "key_unknown"),
+            ("x-api-key", unknown.as_str(), "key_unknown"),
             ("authorization", "Bearer wrong", "key_unknown"),
             ("authorization", "Basic aGFwYTpoYXBh", "key_missing"),
         ] {
-            let mut request = server.bare(method.clone(), &path);
+            let mut request = server.unauthenticated(method.clone(), &path);
             if !name.is_empty() {
                 request = request.header(name, value);
             }
             let response = request.send().await.unwrap();
-            if locked {
+            if protected {
                 let (status, body) = json_of(response).await;
                 if path.starts_with("/v1/") {
                     assert_eq!((status, &body["error"]["code"]), (401, &json!("invalid_api_key")), "{method} {path}");
@@ -56,7 +56,7 @@ async fn without_a_key_nobody_learns_anything() {
 }
 
 #[tokio::test]
-async fn each_carrier_of_a_key_counts_the_same_and_x_api_key_decides() {
+async fn both_key_headers_are_accepted_and_x_api_key_takes_precedence() {
     let server = Server::start().await;
     let bearer = format!("Bearer {}", server.key);
     let jwt = "Bearer eyJhbGciOiJIUzI1NiJ9.e30.x";
@@ -67,7 +67,7 @@ async fn each_carrier_of_a_key_counts_the_same_and_x_api_key_decides() {
         (Some("hapa_0000000000000000"), Some(bearer.as_str()), 401),
         (None, Some(jwt), 401),
     ] {
-        let mut request = server.bare(Method::GET, "/api/v1/user/history");
+        let mut request = server.unauthenticated(Method::GET, "/api/v1/user/history");
         if let Some(key) = x_api_key {
             request = request.header("X-API-Key", key);
         }
@@ -77,11 +77,11 @@ async fn each_carrier_of_a_key_counts_the_same_and_x_api_key_decides() {
         assert_eq!(request.send().await.unwrap().status(), expected, "{x_api_key:?} {authorization:?}");
     }
     let query = format!("/api/v1/user/history?api_key={}", server.key);
-    assert_eq!(server.bare(Method::GET, &query).send().await.unwrap().status(), 401, "never in the address");
+    assert_eq!(server.unauthenticated(Method::GET, &query).send().await.unwrap().status(), 401, "never in the URL");
 }
 
 #[tokio::test]
-async fn a_name_that_is_not_this_machines_is_refused_on_every_route() {
+async fn a_foreign_host_header_is_rejected_on_every_route() {
     let server = Server::start().await;
     let mut all = routes(&server).await;
     all.extend(["/", "/nothing", "/api/openapi.json"].map(|path| (Method::GET, path.to_owned(), false)));
@@ -98,7 +98,7 @@ async fn a_name_that_is_not_this_machines_is_refused_on_every_route() {
 }
 
 #[tokio::test]
-async fn pages_of_strangers_are_refused_and_the_windows_own_is_answered() {
+async fn foreign_origins_are_rejected_and_the_windows_origin_is_allowed() {
     let server = Server::start().await;
     for origin in [
         "null",
@@ -126,7 +126,8 @@ async fn pages_of_strangers_are_refused_and_the_windows_own_is_answered() {
             (response.status().as_u16(), response.headers()["access-control-allow-origin"].as_bytes()),
             (200, origin.as_bytes())
         );
-        let preflight = server.bare(Method::OPTIONS, "/api/v1/generate-code-streaming").header(ORIGIN, origin);
+        let preflight =
+            server.unauthenticated(Method::OPTIONS, "/api/v1/generate-code-streaming").header(ORIGIN, origin);
         let preflight = preflight
             .header("Access-Control-Request-Method", "POST")
             .header("Access-Control-Request-Headers", "content-type,x-api-key");
@@ -142,7 +143,8 @@ async fn every_response_has_a_request_id() {
     let given = server.request(Method::GET, "/health").header("X-Request-ID", "my-own_1.2").send().await.unwrap();
     assert_eq!(given.headers()["x-request-id"], "my-own_1.2");
     for path in ["/health", "/nothing", "/api/v1/user/history"] {
-        let response = server.bare(Method::GET, path).header("X-Request-ID", "<script>").send().await.unwrap();
+        let response =
+            server.unauthenticated(Method::GET, path).header("X-Request-ID", "<script>").send().await.unwrap();
         assert_eq!(response.headers()["x-request-id"].len(), 36, "{path}");
     }
     let (_, body): (u16, Value) = server.post("/api/v1/generate-code", &json!({"user_question": "x"})).await;

@@ -1,4 +1,4 @@
-//! Checking code: what is found, what is refused, and that nothing of it is ever run.
+//! Code validation and analysis: findings, limits, and that submitted code is never run.
 
 use reqwest::Method;
 use reqwest::header::ACCEPT_LANGUAGE;
@@ -10,7 +10,7 @@ const BATCH: &str = "/api/v1/validate-code/batch";
 const ANALYZE: &str = "/api/v1/analyze-code";
 
 #[tokio::test]
-async fn code_with_errors_is_a_success_that_says_where() {
+async fn code_with_syntax_errors_is_a_success_with_positions() {
     let server = Server::start().await;
     let (status, body) = server.post(VALIDATE, &json!({"code": "이름 = = 1\n", "language": "python"})).await;
     assert_eq!((status, &body["status"], &body["is_valid"]), (200, &json!("success"), &json!(false)));
@@ -51,7 +51,7 @@ async fn the_answer_has_every_documented_field_with_the_defaults() {
 }
 
 #[tokio::test]
-async fn kinds_and_switches_are_honoured() {
+async fn validation_types_and_switches_select_the_checks() {
     let server = Server::start().await;
     let code = "import os\npassword = 'hunter2'\nr = []\nfor x in y:\n    r.append(x * 2)\n";
     for (fields, expected) in [
@@ -76,7 +76,7 @@ async fn kinds_and_switches_are_honoured() {
 }
 
 #[tokio::test]
-async fn a_batch_keeps_its_order_and_takes_either_name() {
+async fn a_batch_keeps_its_order_and_accepts_both_field_names() {
     let server = Server::start().await;
     let items = json!([{"code": "x = ("}, {"code": "let x = ;", "language": "javascript"}, {"code": "x = 1"}, {"code": "SELECT", "language": "sql"}]);
     for name in ["items", "requests"] {
@@ -88,9 +88,9 @@ async fn a_batch_keeps_its_order_and_takes_either_name() {
 }
 
 #[tokio::test]
-async fn ten_of_the_longest_pieces_fit_into_a_batch_and_more_is_too_large() {
+async fn ten_pieces_of_maximum_size_fit_into_a_batch_and_more_is_too_large() {
     let server = Server::start().await;
-    // Six bytes for each half of a character beyond the first plane: nothing is longer in JSON.
+    // Six bytes for each surrogate of a character outside the BMP: the longest encoding in JSON.
     let longest = format!("\"{}\"", "\\ud83d\\ude00".repeat(50_000));
     let item = format!("{{\"code\": {longest}, \"language\": \"sql\"}}");
     let send = |path: &'static str, body: String| {
@@ -134,7 +134,7 @@ async fn each_field_out_of_bounds_is_named() {
 }
 
 #[tokio::test]
-async fn an_analysis_tells_how_code_is_built() {
+async fn an_analysis_lists_functions_classes_imports_and_metrics() {
     let server = Server::start().await;
     let code = "import os\n\n\nclass 가:\n    def 나(self, x):\n        for i in x:\n            eval(i)\n";
     let (status, body) = server.post(ANALYZE, &json!({"code": code, "analysis_type": "security"})).await;
@@ -153,7 +153,7 @@ async fn an_analysis_tells_how_code_is_built() {
 }
 
 #[tokio::test]
-async fn sentences_are_in_the_language_asked_for() {
+async fn messages_are_in_the_requested_language() {
     let server = Server::start().await;
     for (language, expected) in [("ko", "검사하지 않았습니다"), ("en", "Not checked")] {
         let request = server.request(Method::POST, VALIDATE).header(ACCEPT_LANGUAGE, language);
@@ -163,13 +163,14 @@ async fn sentences_are_in_the_language_asked_for() {
 }
 
 #[tokio::test]
-async fn the_other_name_is_the_same_route_and_all_need_a_key() {
+async fn the_alias_is_the_same_route_and_all_routes_need_a_key() {
     let server = Server::start().await;
     let body = json!({"code": "x = 1"});
     let (status, answer) = server.post("/api/v1/validation/validate", &body).await;
     assert_eq!((status, &answer["is_valid"]), (200, &json!(true)));
     for path in [VALIDATE, BATCH, ANALYZE, "/api/v1/validation/validate"] {
-        let (status, answer) = json_of(server.bare(Method::POST, path).json(&body).send().await.unwrap()).await;
+        let (status, answer) =
+            json_of(server.unauthenticated(Method::POST, path).json(&body).send().await.unwrap()).await;
         assert_eq!((status, &answer["error_details"]["reason"]), (401, &json!("key_missing")), "{path}");
     }
 }
@@ -186,11 +187,11 @@ async fn submitted_code_is_never_run() {
 }
 
 #[tokio::test]
-async fn many_hostile_requests_at_once_leave_the_server_answering() {
+async fn the_server_answers_during_many_expensive_requests() {
     let server = Server::start().await;
     let body = json!({"code": "-".repeat(50_000), "validation_type": "all"});
-    let ask = || server.post(VALIDATE, &body);
-    let (a, b, c, d, health) = tokio::join!(ask(), ask(), ask(), ask(), server.get("/health"));
+    let send = || server.post(VALIDATE, &body);
+    let (a, b, c, d, health) = tokio::join!(send(), send(), send(), send(), server.get("/health"));
     assert!([a.0, b.0, c.0, d.0].iter().all(|status| *status == 200), "{a:?}");
     assert_eq!(health["version"], "0.4.0");
 }

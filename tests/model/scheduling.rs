@@ -1,39 +1,39 @@
-//! Requests that share the model: who overtakes whom, what is remembered of whom, and that nobody's words are changed by it.
+//! Concurrent requests: scheduling, the KV cache and its tiers, speculative decoding, and that none of them changes an answer.
 
 use engine::{
     AtEnd, Drafts, Engine, Error, Event, Keep, Lane, Message, Moves, Options, Prompt, Request, Role, Storage, Summary,
 };
-use tests::PATIENCE;
+use tests::TIMEOUT;
 use tokio::time::timeout;
 
 use super::{answer, chat, engine, loaded, model, options, request, turn};
 
-/// Natural logarithms by which probabilities may differ between two ways to compute the same: neighbours in a batch and places
-/// in memory change the order of additions, and quantised models round what comes of it.
-const ARITHMETIC: f32 = 0.25;
+/// Tolerance for log probabilities (natural logarithm) of the same computation: other sequences in the batch and positions in the
+/// KV cache change the order of additions, and quantised models round the results.
+const LOG_PROBABILITY_TOLERANCE: f32 = 0.25;
 
-/// Greedy words with the logarithms of their probabilities.
-async fn words(engine: &Engine, mut request: Request) -> (Vec<(String, f32)>, Summary) {
+/// A greedy answer as tokens with their log probabilities.
+async fn greedy_tokens(engine: &Engine, mut request: Request) -> (Vec<(String, f32)>, Summary) {
     request.probabilities = true;
     let mut running = engine.submit(request).unwrap();
-    let mut words = Vec::new();
-    while let Some(event) = timeout(PATIENCE, running.next()).await.expect("the model goes on") {
+    let mut tokens_of_answer = Vec::new();
+    while let Some(event) = timeout(TIMEOUT, running.next()).await.expect("the model keeps generating") {
         match event.unwrap() {
             Event::Text { text, log_probability, tokens } if tokens > 0 => {
-                words.push((text, log_probability.expect("probabilities were asked for")));
+                tokens_of_answer.push((text, log_probability.expect("probabilities were requested")));
             }
-            Event::Done(summary) => return (words, summary),
+            Event::Done(summary) => return (tokens_of_answer, summary),
             _ => {}
         }
     }
     panic!("the answer ended without a summary")
 }
 
-/// Two greedy answers are the same, or part where the model held two words for equally likely.
-fn same_words(a: &[(String, f32)], b: &[(String, f32)], what: &str) {
+/// Asserts that two greedy answers are the same, or diverge at tokens of nearly equal probability.
+fn assert_same_tokens(a: &[(String, f32)], b: &[(String, f32)], what: &str) {
     for (a, b) in a.iter().zip(b) {
-        let apart = (a.1 - b.1).abs();
-        assert!(apart < ARITHMETIC, "{what}: {a:?} and {b:?} are {apart} apart");
+        let difference = (a.1 - b.1).abs();
+        assert!(difference < LOG_PROBABILITY_TOLERANCE, "{what}: {a:?} and {b:?} differ by {difference}");
         if a.0 != b.0 {
             return;
         }
@@ -48,30 +48,30 @@ const QUESTIONS: [&str; 4] = [
 ];
 
 #[tokio::test]
-async fn neighbours_do_not_change_what_is_said() {
+async fn concurrent_sequences_do_not_change_an_answer() {
     let _turn = turn().await;
     let engine = loaded(Options { capacity: 8, ..options(model()) }).await;
     let mut alone = Vec::new();
     for question in QUESTIONS {
-        alone.push(words(&engine, request(question, 40)).await.0);
+        alone.push(greedy_tokens(&engine, request(question, 40)).await.0);
     }
     let together = QUESTIONS.map(|question| {
         let engine = engine.clone();
-        tokio::spawn(async move { words(&engine, request(question, 40)).await.0 })
+        tokio::spawn(async move { greedy_tokens(&engine, request(question, 40)).await.0 })
     });
     for (alone, together) in alone.iter().zip(together) {
-        same_words(alone, &together.await.unwrap(), "alone and together");
+        assert_same_tokens(alone, &together.await.unwrap(), "alone and together");
     }
 }
 
-/// A greedy answer is the one that was given word by word, up to a word that the model held for no likelier than another one.
-fn assert_parts_only_in_doubt(words: &[(String, f32)], answer: &str) {
+/// Asserts that a greedy answer equals the one decoded token by token, up to a token that was hardly more likely than another.
+fn assert_diverges_only_at_a_tie(tokens: &[(String, f32)], answer: &str) {
     let mut rest = answer;
-    for (word, log_probability) in words {
-        let Some(after) = rest.strip_prefix(word.as_str()) else {
-            // Whose logit leads by less than that is no likelier than this.
-            let (probability, even) = (log_probability.exp(), 1.0 / (1.0 + (-ARITHMETIC).exp()));
-            assert!(probability < even, "{word:?}, of {probability}, became {rest:?}");
+    for (token, log_probability) in tokens {
+        let Some(after) = rest.strip_prefix(token.as_str()) else {
+            // The highest probability of a token whose logit leads by less than the tolerance.
+            let (probability, even) = (log_probability.exp(), 1.0 / (1.0 + (-LOG_PROBABILITY_TOLERANCE).exp()));
+            assert!(probability < even, "{token:?}, of probability {probability}, became {rest:?}");
             return;
         };
         rest = after;
@@ -80,24 +80,24 @@ fn assert_parts_only_in_doubt(words: &[(String, f32)], answer: &str) {
 }
 
 #[tokio::test]
-async fn guessing_ahead_changes_the_speed_and_not_the_words() {
+async fn prompt_lookup_drafting_does_not_change_the_answer() {
     let _turn = turn().await;
     let engine = engine().await;
     let code = "def area(width, height):\n    return width * height\n\n\ndef volume(width, height, depth):\n    return area(width, height) * depth\n";
     let mut edit = request(&format!("Repeat this code three times:\n```python\n{code}```"), 120);
     edit.at_end = AtEnd::GoOn;
-    let (plain, none) = words(&engine, edit.clone()).await;
+    let (plain, none) = greedy_tokens(&engine, edit.clone()).await;
     edit.drafts = Drafts::Lookup;
-    let (guessed, some) = answer(&engine, edit).await.unwrap();
-    assert_parts_only_in_doubt(&plain, &guessed);
+    let (drafted, some) = answer(&engine, edit).await.unwrap();
+    assert_diverges_only_at_a_tie(&plain, &drafted);
     assert_eq!((none.guessed_tokens, none.completion_tokens), (0, some.completion_tokens));
-    // A GPU may say the next word sooner than it checks a guess, and then nothing is guessed.
+    // On a GPU a decode step may be cheaper than verifying a draft; then nothing is drafted.
     let enough = if super::on_processor(&engine) { 9 } else { 0 };
     assert!(some.right_tokens >= enough && some.guessed_tokens >= some.right_tokens, "{some:?}");
 }
 
 #[tokio::test]
-async fn an_answer_that_must_go_on_goes_on() {
+async fn with_end_of_sequence_ignored_an_answer_reaches_max_tokens() {
     let _turn = turn().await;
     let mut endless = request("Say yes.", 60);
     endless.at_end = AtEnd::GoOn;
@@ -106,7 +106,7 @@ async fn an_answer_that_must_go_on_goes_on() {
 }
 
 #[tokio::test]
-async fn a_completion_overtakes_a_long_prompt() {
+async fn a_completion_overtakes_a_long_prefill() {
     let _turn = turn().await;
     let engine = engine().await;
     let mut chat = engine.submit(request(&"x = 1\n".repeat(250), 1)).unwrap();
@@ -115,12 +115,12 @@ async fn a_completion_overtakes_a_long_prompt() {
     let prompt = Prompt::Text("def add(a, b):\n    return".into());
     let completion = Request { lane: Lane::Completion, ..Request::new(prompt, request("", 1).sampling, 4) };
     answer(&engine, completion).await.unwrap();
-    let mut read_before = 0;
+    let mut prefilled = 0;
     loop {
         match chat.next().await.unwrap().unwrap() {
-            Event::Reading { tokens } => read_before = tokens,
+            Event::Reading { tokens } => prefilled = tokens,
             Event::Done(summary) => {
-                assert!(read_before < summary.prompt_tokens, "the chat was still reading");
+                assert!(prefilled < summary.prompt_tokens, "the chat was still in prefill");
                 break;
             }
             _ => {}
@@ -129,13 +129,13 @@ async fn a_completion_overtakes_a_long_prompt() {
 }
 
 #[tokio::test]
-async fn the_longest_of_all_earlier_beginnings_is_reused() {
+async fn the_longest_cached_prefix_is_reused() {
     let _turn = turn().await;
     let engine = engine().await;
     for question in QUESTIONS {
         answer(&engine, request(question, 8)).await.unwrap();
     }
-    // The oldest of them is still there, with four others in between.
+    // The oldest prompt is still cached after three others.
     let (_, again) = answer(&engine, request(QUESTIONS[0], 8)).await.unwrap();
     assert_eq!(again.reused_tokens, again.prompt_tokens);
     let (_, longer) = answer(&engine, request(&format!("{} And three?", QUESTIONS[1]), 8)).await.unwrap();
@@ -143,23 +143,23 @@ async fn the_longest_of_all_earlier_beginnings_is_reused() {
 }
 
 #[tokio::test]
-async fn what_had_to_leave_the_models_memory_is_put_back() {
+async fn offloaded_kv_states_are_restored() {
     let _turn = turn().await;
     let small = Options { context: 1024, memory: 1024, ..options(model()) };
     let engine = loaded(small).await;
     let long = |name: &str| request(&format!("{name}: {}", "x = 1\n".repeat(140)), 8);
-    let (first, cold) = words(&engine, long("a")).await;
+    let (first, cold) = greedy_tokens(&engine, long("a")).await;
     for other in ["b", "c"] {
         answer(&engine, long(other)).await.unwrap();
     }
-    assert!(engine.saved_bytes() > 0, "something had to leave");
-    let (again, warm) = words(&engine, long("a")).await;
+    assert!(engine.saved_bytes() > 0, "a state was offloaded");
+    let (again, warm) = greedy_tokens(&engine, long("a")).await;
     assert!(cold.reused_tokens < 40 && warm.reused_tokens + 2 > warm.prompt_tokens, "{cold:?} {warm:?}");
-    same_words(&first, &again, "read and put back");
+    assert_same_tokens(&first, &again, "prefilled and restored");
 }
 
 #[tokio::test]
-async fn requests_that_do_not_fit_together_take_turns() {
+async fn requests_that_exceed_the_kv_cache_together_run_one_after_the_other() {
     let _turn = turn().await;
     let small = Options { context: 1024, memory: 1024, ..options(model()) };
     let engine = loaded(small).await;
@@ -175,20 +175,20 @@ async fn requests_that_do_not_fit_together_take_turns() {
 }
 
 #[tokio::test]
-async fn a_conversation_outlives_the_process_unless_its_file_was_damaged() {
+async fn a_kv_state_on_disk_survives_a_restart_and_a_damaged_one_is_ignored() {
     let _turn = turn().await;
     let folder = tempfile::tempdir().unwrap();
     let stored =
         || Options { states: Some(Storage { folder: folder.path().to_owned(), bytes: 1 << 30 }), ..options(model()) };
     let long = || request(&"x = 1\n".repeat(250), 8);
     let first = loaded(stored()).await;
-    let (said, cold) = words(&first, long()).await;
+    let (original, cold) = greedy_tokens(&first, long()).await;
     close(first);
 
     let second = loaded(stored()).await;
-    let (again, warm) = words(&second, long()).await;
+    let (again, warm) = greedy_tokens(&second, long()).await;
     assert!(cold.reused_tokens == 0 && warm.reused_tokens + 2 > warm.prompt_tokens, "{cold:?} {warm:?}");
-    same_words(&said, &again, "before and after a restart");
+    assert_same_tokens(&original, &again, "before and after a restart");
     close(second);
 
     let mut damaged = 0;
@@ -204,12 +204,12 @@ async fn a_conversation_outlives_the_process_unless_its_file_was_damaged() {
     }
     assert!(damaged > 0);
     let third = loaded(stored()).await;
-    let (anew, read) = words(&third, long()).await;
-    assert_eq!(read.reused_tokens, 0, "what is damaged is not believed");
-    same_words(&said, &anew, "with a damaged state");
+    let (recomputed, summary) = greedy_tokens(&third, long()).await;
+    assert_eq!(summary.reused_tokens, 0, "a damaged state is not used");
+    assert_same_tokens(&original, &recomputed, "with a damaged state");
 }
 
-/// A conversation about these things, each with about 240 tokens of an answer, that ends with a question.
+/// A conversation about these things that ends with a question. Each answer has about 240 tokens.
 fn conversation(things: std::ops::Range<usize>, keep: Keep) -> Request {
     let mut messages = vec![Message::new(Role::System, "You write Python.")];
     for thing in things {
@@ -223,49 +223,49 @@ fn conversation(things: std::ops::Range<usize>, keep: Keep) -> Request {
 }
 
 #[tokio::test]
-async fn what_follows_dropped_messages_is_not_read_again_and_never_passed_off_as_exact() {
+async fn after_truncation_the_remaining_messages_are_reused_by_kv_shift_and_not_mixed_with_exact_states() {
     let _turn = turn().await;
     let engine = engine().await;
-    let (_, whole) = answer(&engine, conversation(1..6, Keep::IfRoom)).await.unwrap();
+    let (_, complete) = answer(&engine, conversation(1..6, Keep::IfRoom)).await.unwrap();
     let mut running = engine.submit(conversation(1..9, Keep::IfRoom)).unwrap();
-    let Some(Ok(Event::Started { dropped, .. })) = running.next().await else { panic!("it is accepted") };
+    let Some(Ok(Event::Started { dropped, .. })) = running.next().await else { panic!("the request is accepted") };
     drop(running);
-    let (said, shortened) = answer(&engine, conversation(1..9, Keep::IfRoom)).await.unwrap();
-    assert!(whole.prompt_tokens < 1792 && shortened.prompt_tokens < 1792, "{whole:?} {shortened:?}");
-    assert!(shortened.reused_tokens > 150, "a part of what was read is moved to the front: {shortened:?}");
-    assert!(!said.is_empty());
-    // The same prompt, in which nothing was dropped, is read from beginning to end.
+    let (text, shortened) = answer(&engine, conversation(1..9, Keep::IfRoom)).await.unwrap();
+    assert!(complete.prompt_tokens < 1792 && shortened.prompt_tokens < 1792, "{complete:?} {shortened:?}");
+    assert!(shortened.reused_tokens > 150, "cached chunks are shifted to the front: {shortened:?}");
+    assert!(!text.is_empty());
+    // The same prompt without truncation is prefilled completely.
     let first = 1 + dropped / 2;
-    let (exact, read) = words(&engine, conversation(first..9, Keep::Always)).await;
-    assert_eq!(read.prompt_tokens, shortened.prompt_tokens);
-    assert!(read.reused_tokens < 60, "only the instructions were read exactly so: {read:?}");
-    let (fresh, _) = words(&loaded(options(model())).await, conversation(first..9, Keep::Always)).await;
-    same_words(&exact, &fresh, "after what was moved, and fresh");
+    let (exact, summary) = greedy_tokens(&engine, conversation(first..9, Keep::Always)).await;
+    assert_eq!(summary.prompt_tokens, shortened.prompt_tokens);
+    assert!(summary.reused_tokens < 60, "only the system prompt is cached exactly: {summary:?}");
+    let (fresh, _) = greedy_tokens(&loaded(options(model())).await, conversation(first..9, Keep::Always)).await;
+    assert_same_tokens(&exact, &fresh, "after a shift, and recomputed");
 }
 
-/// Lets go of an engine, and waits until its thread has ended.
+/// Drops an engine, and waits until its threads have ended.
 fn close(engine: Engine) {
     drop(engine);
-    assert!(engine::all_ended(PATIENCE), "it ends");
+    assert!(engine::all_ended(TIMEOUT), "the engine ends");
 }
 
 #[tokio::test]
-async fn callers_who_leave_at_random_leave_nothing_behind() {
+async fn requests_cancelled_at_random_leak_nothing() {
     let _turn = turn().await;
     let engine = engine().await;
     let mut seed = 12345_u64;
-    let mut level = 0;
+    let mut baseline = 0;
     for round in 0..200 {
-        // By then every size of step was made, and what is kept of texts has been kept.
+        // By then every batch size has been used, and the caches are full.
         if round == 50 {
-            level = own_memory();
+            baseline = own_memory();
         }
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         let events = (seed >> 33) % 12;
-        let mut asked = request(&"y = 2\n".repeat(1 + (seed >> 40) as usize % 120), 200);
-        asked.lane = if round % 3 == 0 { Lane::Completion } else { Lane::Chat };
-        let mut running = match engine.submit(asked) {
-            Err(Error::Overloaded) => panic!("places are given back"),
+        let mut cancelled = request(&"y = 2\n".repeat(1 + (seed >> 40) as usize % 120), 200);
+        cancelled.lane = if round % 3 == 0 { Lane::Completion } else { Lane::Chat };
+        let mut running = match engine.submit(cancelled) {
+            Err(Error::Overloaded) => panic!("permits are released"),
             other => other.unwrap(),
         };
         for _ in 0..events {
@@ -275,12 +275,12 @@ async fn callers_who_leave_at_random_leave_nothing_behind() {
         let idle = async || (engine.load().active == 0 && engine.load().waiting() == 0).then_some(());
         tests::eventually("the engine is idle", idle).await;
     }
-    let left = own_memory().saturating_sub(level);
-    assert!(left < 48, "{left} MiB more than before");
+    let grown = own_memory().saturating_sub(baseline);
+    assert!(grown < 48, "{grown} MiB more than before");
     assert_eq!(answer(&engine, request("Hi", 3)).await.unwrap().1.completion_tokens, 3);
 }
 
-/// Memory of this process that is no file's, in MiB.
+/// Anonymous memory of this process in MiB, without mapped files.
 fn own_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
@@ -288,25 +288,25 @@ fn own_memory() -> u64 {
 }
 
 #[tokio::test]
-async fn what_another_is_just_reading_is_read_once() {
+async fn a_prefix_that_another_request_is_prefilling_is_prefilled_once() {
     let _turn = turn().await;
     let engine = engine().await;
     let code = "def area(width, height):\n    return width * height\n".repeat(8);
     let questions = ["Explain this.", "Test this.", "Rename the function."].map(|task| format!("{code}\n{task}"));
     let mut alone = Vec::new();
     for question in &questions {
-        alone.push(words(&loaded(options(model())).await, request(question, 16)).await.0);
+        alone.push(greedy_tokens(&loaded(options(model())).await, request(question, 16)).await.0);
     }
     let running = questions.clone().map(|question| {
         let engine = engine.clone();
-        tokio::spawn(async move { words(&engine, request(&question, 16)).await })
+        tokio::spawn(async move { greedy_tokens(&engine, request(&question, 16)).await })
     });
-    let (mut read, mut longest) = (0, 0);
+    let (mut prefilled, mut longest) = (0, 0);
     for (running, alone) in running.into_iter().zip(&alone) {
         let (together, summary) = running.await.unwrap();
-        same_words(alone, &together, "alone and beside others");
-        read += summary.prompt_tokens - summary.reused_tokens;
+        assert_same_tokens(alone, &together, "alone and concurrently");
+        prefilled += summary.prompt_tokens - summary.reused_tokens;
         longest = longest.max(summary.prompt_tokens);
     }
-    assert!(read < longest + 60, "{read} tokens were read of prompts of up to {longest}");
+    assert!(prefilled < longest + 60, "{prefilled} tokens were prefilled of prompts of up to {longest}");
 }

@@ -1,4 +1,4 @@
-//! How HAPA does over time, by endpoint, in its log, on its disk; and what its doctor says.
+//! Observability: metrics over time and by endpoint, the log, disk usage, and the doctor's report.
 
 use serde_json::{Value, json};
 use tests::eventually;
@@ -9,9 +9,9 @@ async fn points(server: &Server, parameters: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn figures_over_time_count_what_happens_and_outlive_the_process() {
+async fn the_metrics_history_counts_requests_and_survives_a_restart() {
     let server = Server::start().await;
-    let first = eventually("there is a point", || async { points(&server, "").await.first().cloned() }).await;
+    let first = eventually("there is a data point", || async { points(&server, "").await.first().cloned() }).await;
     assert!(first["memory_total"].as_u64().unwrap() > 0 && first["budget_limit"].as_u64().unwrap() > 0, "{first}");
     let (status, _) = server.post("/api/v1/generate-code", &json!({"user_question": "중복 제거"})).await;
     assert_eq!(status, 200);
@@ -24,13 +24,13 @@ async fn figures_over_time_count_what_happens_and_outlive_the_process() {
     assert_eq!(counted["cache_misses"], 1);
     assert!(counted["tokens_per_second"].is_number() && counted["time_to_first_token"].is_number(), "{counted}");
     assert!(counted["at"].as_i64().unwrap() > first["at"].as_i64().unwrap());
-    let server = Server::on(server.stop().await, |_| {}).await;
-    let kept = points(&server, "").await;
-    assert!(kept.contains(&first) && kept.contains(&counted), "{kept:?}");
+    let server = Server::start_in(server.stop().await, |_| {}).await;
+    let restored = points(&server, "").await;
+    assert!(restored.contains(&first) && restored.contains(&counted), "{restored:?}");
 }
 
 #[tokio::test]
-async fn each_endpoint_has_its_figures() {
+async fn each_endpoint_has_latency_and_error_counts() {
     let server = Server::start().await;
     server.post("/api/v1/validate-code", &json!({"code": "x = 1"})).await;
     server.post("/api/v1/validate-code", &json!({"code": ""})).await;
@@ -47,7 +47,7 @@ async fn each_endpoint_has_its_figures() {
 }
 
 #[tokio::test]
-async fn the_log_is_read_from_its_end() {
+async fn the_log_is_paged_from_its_end() {
     let server = Server::start().await;
     let log = server.data().join("logs").join("app.log");
     std::fs::create_dir_all(log.parent().unwrap()).unwrap();
@@ -71,7 +71,7 @@ async fn the_log_is_read_from_its_end() {
 }
 
 #[tokio::test]
-async fn the_doctor_looks_at_the_installation_now() {
+async fn the_doctor_checks_the_installation_on_request() {
     let server = Server::start().await;
     let report = server.get("/api/v1/doctor").await;
     assert!(report["findings"].as_array().unwrap().len() > 3, "{report}");
@@ -80,7 +80,7 @@ async fn the_doctor_looks_at_the_installation_now() {
 }
 
 #[tokio::test]
-async fn the_data_folder_is_named_with_what_it_holds() {
+async fn disk_usage_lists_the_parts_of_the_data_folder() {
     let server = Server::start().await;
     std::fs::create_dir_all(server.data().join("models")).unwrap();
     std::fs::write(server.data().join("models").join("a.gguf"), [0; 1234]).unwrap();

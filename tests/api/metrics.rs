@@ -1,4 +1,4 @@
-//! Figures: what Prometheus scrapes, what `/stats` tells, and which errors there were.
+//! Metrics: Prometheus's `/metrics`, `/stats`, and the error dashboard.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use tests::server::{Server, json_of};
 use tests::{eventually, stream::Frames};
 
-/// What is scraped: types by name, and values by name with labels. Reading it is strict, as Prometheus's own parser is.
+/// Scrapes `/metrics`: types by name, and values by series. Parses as strictly as Prometheus does.
 async fn scrape(server: &Server) -> (BTreeMap<String, String>, BTreeMap<String, f64>) {
-    let response = server.bare(Method::GET, "/metrics").send().await.unwrap();
+    let response = server.unauthenticated(Method::GET, "/metrics").send().await.unwrap();
     assert_eq!(response.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
     let text = response.text().await.unwrap();
     assert!(text.ends_with('\n'));
@@ -25,14 +25,14 @@ async fn scrape(server: &Server) -> (BTreeMap<String, String>, BTreeMap<String, 
                 name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'),
                 "{line}"
             );
-            let number = value.parse().unwrap_or_else(|_| panic!("no number in {line}"));
-            assert!(values.insert(series.to_owned(), number).is_none(), "{series} is there twice");
+            let number = value.parse().unwrap_or_else(|_| panic!("not a number in {line}"));
+            assert!(values.insert(series.to_owned(), number).is_none(), "{series} appears twice");
         }
     }
     (types, values)
 }
 
-const PROMISED: [(&str, &str); 17] = [
+const DOCUMENTED: [(&str, &str); 17] = [
     ("hapa_requests_total", "counter"),
     ("hapa_request_duration_seconds", "histogram"),
     ("hapa_active_connections", "gauge"),
@@ -53,26 +53,25 @@ const PROMISED: [(&str, &str); 17] = [
 ];
 
 #[tokio::test]
-async fn every_promised_figure_is_there_from_the_first_scrape() {
+async fn every_documented_metric_is_present_from_the_first_scrape() {
     let server = Server::start().await;
     let (types, values) = scrape(&server).await;
-    for (name, kind) in PROMISED {
+    for (name, kind) in DOCUMENTED {
         let found = types.get(name).unwrap_or_else(|| panic!("{name} is missing"));
-        // A speed may be told as a gauge or by how it is spread.
-        assert!(found == kind || (name == "hapa_tokens_per_second" && found == "gauge"), "{name} is a {found}");
+        assert_eq!(found, kind, "{name}");
         assert!(values.keys().any(|series| series.starts_with(name)), "{name} has no value");
     }
     assert!(values["hapa_system_memory_usage_bytes"] > 0.0);
 }
 
 #[tokio::test]
-async fn figures_move_and_name_routes_by_their_patterns() {
+async fn metrics_count_requests_and_label_routes_by_pattern() {
     let server = Server::start().await;
     let question = json!({"user_question": "중복 제거"});
     for _ in 0..2 {
         assert_eq!(server.post("/api/v1/generate-code", &question).await.0, 200);
     }
-    let frames = Frames::new(server.ask(&json!({"user_question": "break"})).await).rest().await;
+    let frames = Frames::new(server.open_stream(&json!({"user_question": "break"})).await).rest().await;
     assert_eq!(frames.last().unwrap()["type"], "error");
     server.post("/api/v1/generate-code", &json!({"user_question": ""})).await;
     server.post("/api/v1/complete-code", &json!({"prefix": "def f("})).await;
@@ -106,7 +105,7 @@ async fn figures_move_and_name_routes_by_their_patterns() {
 }
 
 #[tokio::test]
-async fn stats_tell_what_was_done() {
+async fn stats_report_requests_tokens_and_resources() {
     let server = Server::start().await;
     for _ in 0..2 {
         server.post("/api/v1/generate-code", &json!({"user_question": "중복 제거"})).await;
@@ -124,16 +123,16 @@ async fn stats_tell_what_was_done() {
 }
 
 #[tokio::test]
-async fn errors_are_kept_for_their_owner_without_what_was_asked() {
+async fn errors_are_recorded_for_the_owner_without_the_question() {
     let server = Server::start().await;
-    let frames = Frames::new(server.ask(&json!({"user_question": "break 비밀"})).await).rest().await;
+    let frames = Frames::new(server.open_stream(&json!({"user_question": "break 비밀"})).await).rest().await;
     let incident = frames.last().unwrap()["metadata"]["error_details"]["incident_id"].clone();
     assert!(incident.as_str().unwrap().starts_with("INC-"), "{incident}");
     for _ in 0..2 {
         server.post("/api/v1/generate-code", &json!({"user_question": "비밀", "max_tokens": 0})).await;
     }
     server.request(Method::GET, "/nothing").send().await.unwrap();
-    let dashboard = eventually("three errors are kept", async || {
+    let dashboard = eventually("three errors are recorded", async || {
         let dashboard = server.get("/api/v1/errors/dashboard").await;
         (dashboard["total_errors"] == 3).then_some(dashboard)
     })
