@@ -1,4 +1,4 @@
-//! The command line: what can be said to `hapa`.
+//! The command line of `hapa`: commands, options and help texts.
 
 mod client;
 mod doctor;
@@ -20,7 +20,7 @@ use crate::server::StartError;
 use crate::{config, http};
 use handshake::Exit;
 
-/// Writes, completes, checks and explains code, with the model on your own machine.
+/// AI coding assistant with a language model that runs on this computer
 #[derive(Debug, Parser)]
 #[command(name = "hapa", version, arg_required_else_help = true, after_help = EXAMPLES)]
 pub struct Cli {
@@ -35,25 +35,25 @@ Examples:
   hapa generate --code app.py \"이 코드의 버그를 찾아줘\"
   hapa serve --port 8000";
 
-/// How long the last step of a model may take when the process ends.
+/// Timeout for the engine threads to finish their current step when the process exits.
 const LAST_STEP: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve the API on this machine, until Ctrl-C
+    /// Serve the API until Ctrl-C
     Serve(ServeArgs),
-    /// Have code written, streamed to the terminal
+    /// Generate code and stream it to the terminal
     Generate(GenerateArgs),
-    /// Show whether HAPA runs, where, and with which model
+    /// Show whether HAPA is running, its address and its model
     Status,
-    /// Say what is wrong with this installation, and what helps
+    /// Diagnose this installation and suggest fixes
     Doctor(DoctorArgs),
-    /// Make, list and revoke keys for programs that use the API
+    /// Create, list and revoke API keys
     Keys(KeysArgs),
-    /// Print the API's description, as served on /api/openapi.json
+    /// Print the OpenAPI document that /api/openapi.json serves
     #[command(hide = true)]
     Openapi,
-    /// Print the table of variables, as in CONFIGURATION.md
+    /// Print CONFIGURATION.md, the table of environment variables
     #[command(hide = true)]
     Variables,
 }
@@ -61,10 +61,10 @@ enum Command {
 /// Arguments of `hapa serve`.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// Listen on this port and no other [default: 8000, or the next that is free]
+    /// Port to listen on; HAPA does not start if it is taken [default: 8000, or the next free port]
     #[arg(long)]
     port: Option<u16>,
-    /// Talk to the desktop app on stdin and stdout, and end with it
+    /// Run as a child process of the desktop app, which controls it through stdin and stdout
     #[arg(long, hide = true)]
     supervised: bool,
 }
@@ -72,7 +72,7 @@ pub struct ServeArgs {
 /// Arguments of `hapa doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
-    /// Print JSON, for programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -80,24 +80,24 @@ pub struct DoctorArgs {
 /// Arguments of `hapa generate`.
 #[derive(Debug, Args)]
 pub struct GenerateArgs {
-    /// What to write, in Korean or English
+    /// Question or task, in Korean or English
     question: String,
-    /// The programming language of the answer
+    /// Programming language of the answer
     #[arg(short, long, default_value = "python")]
     language: String,
-    /// A file that the question is about, or - for stdin
+    /// File that the question is about, or - for stdin
     #[arg(short, long, value_name = "FILE")]
     code: Option<PathBuf>,
-    /// Print the code alone, without fences and explanation
+    /// Print only the code, without fences and explanation
     #[arg(long)]
     code_only: bool,
-    /// End the answer after so many tokens
+    /// Maximum tokens of the answer
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     max_tokens: Option<u32>,
-    /// 0 takes the likeliest word each time, 2 is wild
+    /// Sampling temperature, 0 to 2; 0 always takes the most likely token
     #[arg(long, value_name = "T")]
     temperature: Option<f32>,
-    /// The same seed, question and model give the same answer
+    /// Sampling seed; the same seed, question and model give the same answer
     #[arg(long, value_name = "N")]
     seed: Option<u32>,
 }
@@ -107,40 +107,40 @@ pub struct GenerateArgs {
 pub struct KeysArgs {
     #[command(subcommand)]
     command: KeyCommand,
-    /// Print JSON, for programs
+    /// Print JSON
     #[arg(long, global = true)]
     json: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum KeyCommand {
-    /// Make a key, which is shown once
+    /// Create a key; it is shown only once
     Create {
-        /// What you will call it, such as "VS Code"
+        /// Name of the key, such as "VS Code"
         name: String,
-        /// What it may be used for, separated by commas [default: all but admin]
+        /// Permissions, separated by commas [default: all but admin]
         #[arg(short, long, value_delimiter = ',', value_name = "PERMISSION", value_parser = Permission::ALL.map(Permission::as_str))]
         permissions: Vec<String>,
-        /// Days until it ends [default: API_KEY_EXPIRY_DAYS, 90]
+        /// Days until it expires [default: API_KEY_EXPIRY_DAYS, 90]
         #[arg(short, long, value_parser = clap::value_parser!(u32).range(1..=3650))]
         days: Option<u32>,
-        /// Whose history its requests belong to [default: yours]
+        /// User that its requests and their history belong to [default: yours]
         #[arg(short, long)]
         user: Option<String>,
     },
     /// List all keys
     List,
-    /// Revoke a key by its id: from now on it opens nothing
+    /// Revoke a key by its id; takes effect immediately
     Revoke {
-        /// The id that `hapa keys list` shows
+        /// Id of the key, as shown by `hapa keys list`
         id: String,
     },
-    /// Make the demo key, with ENVIRONMENT=development only
+    /// Create the demo key; needs ENVIRONMENT=development
     Demo,
 }
 
 impl Cli {
-    /// Does what was asked for.
+    /// Runs the command and returns the exit code of the process.
     #[must_use]
     pub fn run(self) -> ExitCode {
         keep_files_private();
@@ -151,7 +151,7 @@ impl Cli {
             Command::Doctor(args) => configured(|config| doctor::run(config, args)),
             Command::Keys(args) => configured(|config| keys::run(config, args)),
             Command::Openapi => {
-                let document = http::openapi().to_pretty_json().expect("the description has string keys");
+                let document = http::openapi().to_pretty_json().expect("the document has string keys");
                 println!("{document}");
                 Ok(ExitCode::SUCCESS)
             }
@@ -167,18 +167,18 @@ impl Cli {
     }
 }
 
-/// Makes every file of this process readable by its owner alone: questions, answers and keys are nobody else's business.
+/// Sets the umask so that only the owner can read files of this process, which hold questions, answers and keys.
 fn keep_files_private() {
     #[cfg(unix)]
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
 }
 
-/// The terminal's language: Korean if that is what it is set to, and otherwise English, as the rest of the command line.
+/// The language of the output: Korean if the locale is Korean, otherwise English.
 fn language() -> Language {
     if config::locale().is_some_and(|locale| locale.starts_with("ko")) { Language::Korean } else { Language::English }
 }
 
-/// Does `command` with the configuration of this process, on as many threads as that says.
+/// Runs `command` with the configuration of this process, on a runtime with the configured number of threads.
 fn configured<F: Future<Output = Result<ExitCode, StartError>>>(
     command: impl FnOnce(Config) -> F,
 ) -> Result<ExitCode, StartError> {
@@ -193,7 +193,7 @@ fn configured<F: Future<Output = Result<ExitCode, StartError>>>(
     })?;
     let done = threads.block_on(command(config));
     drop(threads);
-    // A process that ends under the hands of a model crashes.
+    // llama.cpp crashes in its own clean-up if the process exits while a model computes.
     let _ = engine::all_ended(LAST_STEP);
     done
 }
