@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use sidecar::hub::Patience;
+use sidecar::base::retry::RetryPolicy;
 use tests::eventually;
 use tests::fake_hub::{self, FILE, ID, REPOSITORY, file_response, model_file, range_start, redirect, truncating_hub};
 use tests::fake_remote::{FakeRemote, Reply};
@@ -17,8 +17,8 @@ async fn start_with(hub: &FakeRemote) -> Server {
     let address = hub.address.clone();
     Server::with_config(move |config| {
         config.hf_endpoint = address;
-        let (silence, pause) = (Duration::from_millis(300), Duration::from_millis(5));
-        config.download_patience = Patience { silence, pause, tries: 4 };
+        let (read_timeout, backoff) = (Duration::from_millis(300), Duration::from_millis(5));
+        config.download_retry = RetryPolicy { read_timeout, backoff, max_attempts: 4 };
     })
     .await
 }

@@ -178,7 +178,7 @@ impl Assistant {
         let target = self.router.select(Lane::Chat).await?;
         let diagnostics = diagnostics(request).await;
         let context = PromptContext { history, diagnostics, partial_answer: partial };
-        Ok((target, prompt::request(request, &profile, &context)))
+        Ok((target, prompt::build(request, &profile, &context)))
     }
 
     /// The message whose answer is to be continued, if the request names one; its question becomes that of the request.

@@ -105,8 +105,8 @@ fn judge(error: &sqlx::Error) -> Condition {
 
 #[cfg(test)]
 mod tests {
-    use super::Store;
     use super::*;
+    use crate::store::Store;
 
     #[tokio::test]
     async fn a_database_of_a_newer_version_is_told_apart_in_use_and_at_rest() {

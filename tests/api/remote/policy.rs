@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use sidecar::remote::address::Endpoint;
+use sidecar::settings::endpoint::Endpoint;
 use tests::eventually;
 use tests::fake_remote::{FakeRemote, Reply};
 use tests::server::Server;

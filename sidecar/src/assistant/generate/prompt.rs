@@ -27,7 +27,7 @@ pub struct PromptContext {
 
 /// The request for an answer to `request` by somebody with this profile.
 #[must_use]
-pub fn request(request: &GenerationRequest, profile: &Profile, context: &PromptContext) -> Request {
+pub fn build(request: &GenerationRequest, profile: &Profile, context: &PromptContext) -> Request {
     let mut messages = vec![Message::new(Role::System, system(request, profile))];
     for message in context.history.iter().filter(|message| !message.answer.is_empty()) {
         messages.push(Message::if_room(Role::User, &message.question));
@@ -173,13 +173,13 @@ fn display_name(language: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::enhanced::EnhancedRequest;
-    use super::request::GenerateRequest;
     use super::*;
+    use crate::assistant::generate::enhanced::EnhancedRequest;
+    use crate::assistant::generate::request::GenerateRequest;
 
     fn contents(request: &GenerationRequest) -> Vec<String> {
         let profile = Profile::default().with(request.profile.clone());
-        let Prompt::Chat(messages) = request(request, &profile, &PromptContext::default()).prompt else {
+        let Prompt::Chat(messages) = build(request, &profile, &PromptContext::default()).prompt else {
             panic!("questions are chats")
         };
         messages.into_iter().map(|message| message.content).collect()

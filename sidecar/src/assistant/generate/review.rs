@@ -1,6 +1,6 @@
 //! A review in words, taken apart into findings: each with the line of code that it is about.
 
-use check::{ValidationType, Severity, ValidationRequest};
+use check::{Severity, ValidationRequest, ValidationType};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -34,7 +34,10 @@ const MOST: usize = 100;
 /// What reading the code finds, without any model: errors, then what is risky, slow and untidy. Work for the processor.
 #[must_use]
 pub fn lint(code: &str, language: &str) -> Vec<Finding> {
-    let found = check::validate(&ValidationRequest { validation_type: ValidationType::All, ..ValidationRequest::new(code, language) });
+    let found = check::validate(&ValidationRequest {
+        validation_type: ValidationType::All,
+        ..ValidationRequest::new(code, language)
+    });
     let lists = [found.syntax_errors, found.security_issues, found.performance_warnings, found.style_issues];
     let worth_saying = lists.into_iter().flatten().filter(|finding| finding.severity > Severity::Info);
     let facts = worth_saying.map(|finding| Finding {

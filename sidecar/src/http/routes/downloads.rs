@@ -284,7 +284,6 @@ pub async fn give_up_download(
 )]
 pub async fn search_hub(
     State(app): State<AppState>,
-    language: Language,
     Parameters(HubQuery { query }): Parameters<HubQuery>,
 ) -> Result<Json<HubResponse>, ApiError> {
     let text: String = query.chars().take(100).collect();
