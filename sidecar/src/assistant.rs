@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use self::complete::{EditorSessions, SuggestionCache};
 use self::profiles::Profiles;
-use crate::base::validation::Invalid;
+use crate::base::validation::ValidationErrors;
 use crate::inference::response_cache::ResponseCache;
 use crate::inference::{Interrupted, ModelRouter, WaitLimits};
 use crate::metrics::Metrics;
@@ -50,10 +50,10 @@ pub struct Assistant {
 pub enum Error {
     /// Fields of the request have invalid values.
     #[error("{0}")]
-    Invalid(#[from] Invalid),
+    Invalid(#[from] ValidationErrors),
     /// Fields of the request refer to things that do not exist.
     #[error("reference not found: {0}")]
-    ReferenceNotFound(Invalid),
+    ReferenceNotFound(ValidationErrors),
     /// A question cannot replace a message and continue another one.
     #[error("replaces and continues cannot be used together")]
     ReplacesAndContinues,

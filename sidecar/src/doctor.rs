@@ -13,7 +13,7 @@ use tokio::sync::watch::channel;
 use utoipa::ToSchema;
 
 pub use self::monitor::{Checkup, watch};
-use crate::base::i18n::{Language, Message};
+use crate::base::i18n::{Language, LocalizedText};
 use crate::config::Config;
 use crate::remote::{Remote, State, is_on};
 use crate::settings::Settings;
@@ -53,8 +53,8 @@ fn surroundings(config: &Config) -> Vec<Finding> {
         let en = unknown.to_string();
         let nearest = unknown.nearest.map(|nearest| format!(" ({nearest}?)")).unwrap_or_default();
         let ko = format!("`{}`: HAPA가 모르는 환경 변수입니다{nearest}", unknown.name);
-        let help = Message::new("철자를 고치거나 지우세요", "correct its spelling, or remove it");
-        Finding::new("variable", Severity::Warning, Message::new(ko, en)).help(help)
+        let help = LocalizedText::new("철자를 고치거나 지우세요", "correct its spelling, or remove it");
+        Finding::new("variable", Severity::Warning, LocalizedText::new(ko, en)).help(help)
     });
     network::wishes(config).into_iter().chain(variables).collect()
 }
@@ -84,17 +84,17 @@ pub struct Finding {
     /// How much it weighs.
     pub severity: Severity,
     /// What was found.
-    pub message: Message,
+    pub message: LocalizedText,
     /// What to do, where something is to be done.
-    pub help: Option<Message>,
+    pub help: Option<LocalizedText>,
 }
 
 impl Finding {
-    fn new(id: &'static str, severity: Severity, message: Message) -> Self {
+    fn new(id: &'static str, severity: Severity, message: LocalizedText) -> Self {
         Self { id, severity, message, help: None }
     }
 
-    fn help(self, help: Message) -> Self {
+    fn help(self, help: LocalizedText) -> Self {
         Self { help: Some(help), ..self }
     }
 }

@@ -28,12 +28,12 @@ use self::loader::{Keeper, Order};
 pub use self::memory_budget::Memory;
 use self::roles::Seats;
 use crate::base::fs::DiskError;
-use crate::base::i18n::Message;
+use crate::base::i18n::LocalizedText;
 use crate::base::model_id::ModelId;
-use crate::base::validation::Invalid;
+use crate::base::validation::ValidationErrors;
 use crate::config::Config;
 use crate::settings;
-use crate::settings::{Change, Patch};
+use crate::settings::{Patch, Update};
 
 /// What a model is wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, ToSchema)]
@@ -60,7 +60,7 @@ pub enum Error {
     NotFound,
     /// Settings name models that do not exist.
     #[error("unknown models: {0}")]
-    Unknown(Invalid),
+    Unknown(ValidationErrors),
     /// `HAPA_MODEL` decides which model chats.
     #[error("HAPA_MODEL decides which model chats")]
     FixedByEnvironment,
@@ -86,7 +86,7 @@ pub enum Error {
     NameTaken,
     /// The name or the bytes of an import are not those of a model.
     #[error("not a model file: {0}")]
-    InvalidImport(#[from] Invalid),
+    InvalidImport(#[from] ValidationErrors),
     /// The bytes of an import ended early.
     #[error("the import was interrupted: {0}")]
     Interrupted(String),
@@ -224,7 +224,7 @@ impl Models {
 
     /// How the model that chats was fitted into this machine; `None` while it is not in memory.
     #[must_use]
-    pub fn placement(&self) -> Option<Message> {
+    pub fn placement(&self) -> Option<LocalizedText> {
         let seat = self.0.seats.seat(Role::Chat)?;
         let (engine, fit) = seat.fitted()?;
         engine.model().ok().map(|_| plan_summary::sentence(fit, None))
@@ -269,7 +269,7 @@ impl Models {
         }
         if named.is_none() || role == Role::Completion {
             let mut patch = Patch::default();
-            let chosen = Change::To(Some(id.clone()));
+            let chosen = Update::Set(Some(id.clone()));
             match role {
                 Role::Chat => patch.chat_model = chosen,
                 Role::Completion => patch.completion_model = chosen,
@@ -327,12 +327,12 @@ impl Models {
     /// # Errors
     /// Those that are not there.
     pub fn check(&self, patch: &Patch) -> Result<(), Error> {
-        let mut unknown = Invalid::default();
+        let mut unknown = ValidationErrors::default();
         for (field, change) in [("chat_model", &patch.chat_model), ("completion_model", &patch.completion_model)] {
-            if let Change::To(Some(id)) = change
+            if let Update::Set(Some(id)) = change
                 && self.find(id).is_none()
             {
-                let problem = Message::new("모델 목록에 없습니다", "is not in the list of models");
+                let problem = LocalizedText::new("모델 목록에 없습니다", "is not in the list of models");
                 unknown.add(field, problem);
             }
         }

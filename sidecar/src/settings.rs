@@ -14,10 +14,10 @@ use utoipa::ToSchema;
 
 use self::endpoint::Endpoint;
 use self::value::{Bounds, Value};
-pub use self::value::{Change, EnvError, LogLevel, RemoteModel, RemotePolicy};
-use crate::base::i18n::Message;
+pub use self::value::{EnvError, LogLevel, RemoteModel, RemotePolicy, Update};
+use crate::base::i18n::LocalizedText;
 use crate::base::model_id::ModelId;
-use crate::base::validation::Invalid;
+use crate::base::validation::ValidationErrors;
 use crate::store::{self, Store};
 
 /// The table of settings: name, type, default, bounds, and the variable of the environment that decides it, if there is one.
@@ -31,7 +31,7 @@ macro_rules! settings {
         /// What to change. Absent fields stay; null brings the default back.
         #[derive(Debug, Default, Deserialize, ToSchema)]
         pub struct Patch {
-            $($(#[doc = $doc])+ #[serde(default)] #[schema(value_type = Option<$type> $(, minimum = $least, maximum = $most)?)] pub $name: Change<$type>,)*
+            $($(#[doc = $doc])+ #[serde(default)] #[schema(value_type = Option<$type> $(, minimum = $least, maximum = $most)?)] pub $name: Update<$type>,)*
         }
 
         /// What the environment decides.
@@ -67,16 +67,16 @@ macro_rules! settings {
         }
 
         impl Patch {
-            fn check(&self, fixed: &Fixed) -> Invalid {
-                let mut invalid = Invalid::default();
+            fn check(&self, fixed: &Fixed) -> ValidationErrors {
+                let mut invalid = ValidationErrors::default();
                 $({
-                    if let Change::To(value) = &self.$name
+                    if let Update::Set(value) = &self.$name
                         && let Some(problem) = value.problem(Bounds(None$(.or(Some(($least, $most))))?)) {
                         invalid.add(stringify!($name), problem);
                     }
-                    if fixed.$name.is_some() && !matches!(self.$name, Change::Keep) {
+                    if fixed.$name.is_some() && !matches!(self.$name, Update::Unchanged) {
                         let variable = ""$(.to_owned() + $variable)?;
-                        invalid.add(stringify!($name), Message::new(
+                        invalid.add(stringify!($name), LocalizedText::new(
                             format!("환경 변수 {variable}(으)로 정해져 있어 여기서 바꿀 수 없습니다"),
                             format!("is set by {variable} in the environment and cannot be changed here"),
                         ));
@@ -89,9 +89,9 @@ macro_rules! settings {
             fn changes(&self) -> Vec<(&'static str, Option<String>)> {
                 let mut changes = Vec::new();
                 $(match &self.$name {
-                    Change::Keep => {}
-                    Change::Reset => changes.push((stringify!($name), None)),
-                    Change::To(value) => changes.push((stringify!($name), Some(value::json(value)))),
+                    Update::Unchanged => {}
+                    Update::Reset => changes.push((stringify!($name), None)),
+                    Update::Set(value) => changes.push((stringify!($name), Some(value::json(value)))),
                 })*
                 changes
             }
@@ -167,7 +167,7 @@ settings! {
 pub enum Error {
     /// Values are out of bounds, or decided by the environment.
     #[error("invalid settings: {0:?}")]
-    Invalid(#[from] Invalid),
+    Invalid(#[from] ValidationErrors),
     /// The database failed.
     #[error("the settings could not be read or written")]
     Store(#[from] store::Error),

@@ -22,8 +22,8 @@ pub use self::request::{ContextFile, GenerationRequest};
 use self::review::Finding;
 pub use self::task::ModelType;
 use super::{Assistant, Error};
-use crate::base::i18n::Message;
-use crate::base::validation::Invalid;
+use crate::base::i18n::LocalizedText;
+use crate::base::validation::ValidationErrors;
 use crate::inference::response_cache::{CacheKind, CacheLookup, CachePolicy, Source};
 use crate::inference::{Event as StreamEvent, EventStream, ModelIdentity, Target};
 use crate::store::{self, Finish, NewMessage, Thread};
@@ -194,9 +194,11 @@ impl Assistant {
         let conversation = self.require_conversation(owner, request, "continues").await?;
         let latest = self.store.latest(&conversation).await?.filter(|message| message.id == *id);
         let Some(message) = latest else {
-            let what =
-                Message::new("이 대화의 마지막 메시지가 아닙니다", "is not the last message of this conversation");
-            return Err(Error::ReferenceNotFound(Invalid::field("continues", what)));
+            let what = LocalizedText::new(
+                "이 대화의 마지막 메시지가 아닙니다",
+                "is not the last message of this conversation",
+            );
+            return Err(Error::ReferenceNotFound(ValidationErrors::field("continues", what)));
         };
         if matches!(message.finish.as_deref(), None | Some("stop")) {
             return Err(Error::NotResumable);
@@ -218,8 +220,8 @@ impl Assistant {
         if let Some(replaced) = &request.replaces
             && !self.store.in_thread(&id, replaced).await?
         {
-            let what = Message::new("이 대화에 없는 메시지입니다", "is not a message of this conversation");
-            return Err(Error::ReferenceNotFound(Invalid::field("replaces", what)));
+            let what = LocalizedText::new("이 대화에 없는 메시지입니다", "is not a message of this conversation");
+            return Err(Error::ReferenceNotFound(ValidationErrors::field("replaces", what)));
         }
         let before = request.replaces.as_deref().or(request.continues.as_deref());
         Ok(self.store.thread(&id, before, MAX_HISTORY).await?)
@@ -232,12 +234,15 @@ impl Assistant {
         request: &GenerationRequest,
         field: &str,
     ) -> Result<String, Error> {
-        let unknown = |field: &str, what: Message| Error::ReferenceNotFound(Invalid::field(field, what));
+        let unknown = |field: &str, what: LocalizedText| Error::ReferenceNotFound(ValidationErrors::field(field, what));
         let Some(id) = &request.conversation_id else {
-            return Err(unknown(field, Message::new("conversation_id가 필요합니다", "needs a conversation_id")));
+            return Err(unknown(field, LocalizedText::new("conversation_id가 필요합니다", "needs a conversation_id")));
         };
         if self.store.conversation(owner, id).await?.is_none() {
-            return Err(unknown("conversation_id", Message::new("없는 대화입니다", "is not a conversation of yours")));
+            return Err(unknown(
+                "conversation_id",
+                LocalizedText::new("없는 대화입니다", "is not a conversation of yours"),
+            ));
         }
         Ok(id.clone())
     }

@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
-use super::i18n::Message;
+use super::i18n::LocalizedText;
 
 /// Why a disk operation failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,13 +34,13 @@ impl DiskError {
 impl DiskError {
     /// What went wrong, and what helps.
     #[must_use]
-    pub fn message(&self) -> Message {
+    pub fn message(&self) -> LocalizedText {
         match self {
-            Self::Full { missing } => Message::new(
+            Self::Full { missing } => LocalizedText::new(
                 format!("디스크에 {}의 공간이 더 필요합니다. 공간을 비운 뒤 이어받으세요.", size(*missing)),
                 format!("the disk needs {} more; free some space and resume", size(*missing)),
             ),
-            Self::Io(error) => Message::new(
+            Self::Io(error) => LocalizedText::new(
                 format!("디스크에 쓸 수 없습니다: {error}"),
                 format!("could not write to the disk: {error}"),
             ),

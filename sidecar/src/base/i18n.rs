@@ -2,14 +2,14 @@
 
 /// A sentence in both languages.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
+pub struct LocalizedText {
     /// Korean.
     pub ko: String,
     /// English.
     pub en: String,
 }
 
-impl Message {
+impl LocalizedText {
     /// A sentence, Korean first.
     pub fn new(ko: impl Into<String>, en: impl Into<String>) -> Self {
         Self { ko: ko.into(), en: en.into() }

@@ -3,21 +3,21 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use super::i18n::Message;
+use super::i18n::LocalizedText;
 
 /// Fields with invalid values: dotted paths, each with what is wrong.
 #[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
 #[error("invalid fields: {}", .0.iter().map(|(path, messages)| format!("{path} {}", messages.iter().map(|one| one.en.as_str()).collect::<Vec<_>>().join(", "))).collect::<Vec<_>>().join("; "))]
-pub struct Invalid(pub BTreeMap<String, Vec<Message>>);
+pub struct ValidationErrors(pub BTreeMap<String, Vec<LocalizedText>>);
 
-impl Invalid {
+impl ValidationErrors {
     /// Notes a problem with a field.
-    pub fn add(&mut self, path: impl Into<String>, message: Message) {
+    pub fn add(&mut self, path: impl Into<String>, message: LocalizedText) {
         self.0.entry(path.into()).or_default().push(message);
     }
 
     /// One problem with one field.
-    pub fn field(path: impl Into<String>, message: Message) -> Self {
+    pub fn field(path: impl Into<String>, message: LocalizedText) -> Self {
         let mut invalid = Self::default();
         invalid.add(path, message);
         invalid
@@ -32,35 +32,41 @@ impl Invalid {
     }
 
     /// Notes a text that has nothing but white space in it.
-    pub fn not_blank(&mut self, path: &str, text: &str) {
+    pub fn require_not_blank(&mut self, path: &str, text: &str) {
         if text.trim().is_empty() {
-            self.add(path, Message::new("비어 있을 수 없습니다", "must not be empty"));
+            self.add(path, LocalizedText::new("비어 있을 수 없습니다", "must not be empty"));
         }
     }
 
     /// Notes a text of more than `limit` characters.
-    pub fn at_most(&mut self, path: &str, text: Option<&str>, limit: usize) {
+    pub fn max_length(&mut self, path: &str, text: Option<&str>, limit: usize) {
         // Bytes are never fewer than characters, and known without counting.
         if text.is_some_and(|text| text.len() > limit && text.chars().count() > limit) {
             self.add(
                 path,
-                Message::new(format!("최대 {limit}자까지 가능합니다"), format!("must have at most {limit} characters")),
+                LocalizedText::new(
+                    format!("최대 {limit}자까지 가능합니다"),
+                    format!("must have at most {limit} characters"),
+                ),
             );
         }
     }
 
     /// Notes a list of more than `limit` items.
-    pub fn at_most_items(&mut self, path: &str, items: usize, limit: usize) {
+    pub fn max_items(&mut self, path: &str, items: usize, limit: usize) {
         if items > limit {
             self.add(
                 path,
-                Message::new(format!("최대 {limit}개까지 가능합니다"), format!("must have at most {limit} items")),
+                LocalizedText::new(
+                    format!("최대 {limit}개까지 가능합니다"),
+                    format!("must have at most {limit} items"),
+                ),
             );
         }
     }
 
     /// Gives the value back, and notes one that is not from `least` to `most`.
-    pub fn within<T: PartialOrd + Display + Copy>(
+    pub fn in_range<T: PartialOrd + Display + Copy>(
         &mut self,
         path: &str,
         value: Option<T>,
@@ -70,7 +76,10 @@ impl Invalid {
         if value.is_some_and(|value| !(least..=most).contains(&value)) {
             self.add(
                 path,
-                Message::new(format!("{least}에서 {most} 사이여야 합니다"), format!("must be from {least} to {most}")),
+                LocalizedText::new(
+                    format!("{least}에서 {most} 사이여야 합니다"),
+                    format!("must be from {least} to {most}"),
+                ),
             );
         }
         value

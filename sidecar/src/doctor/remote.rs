@@ -1,7 +1,7 @@
 //! Checks of the server elsewhere that is to be asked.
 
 use super::{Finding, Severity};
-use crate::base::i18n::Message;
+use crate::base::i18n::LocalizedText;
 use crate::remote::State;
 use crate::settings::Settings;
 
@@ -12,21 +12,21 @@ pub fn finding(settings: &Settings, state: &State) -> Option<Finding> {
     Some(match state {
         State::Off if server.is_empty() => return None,
         State::Off => {
-            let message = Message::new(
+            let message = LocalizedText::new(
                 format!("원격 서버 `{server}`이(가) 정해져 있지만 묻지 않습니다 (설정 remote_policy가 local_only)"),
                 format!("the remote server `{server}` is named, and is not asked while remote_policy is local_only"),
             );
             found(Severity::Info, message)
         }
         State::Unknown => {
-            let message = Message::new(
+            let message = LocalizedText::new(
                 format!("원격 서버 `{server}`을(를) 아직 확인하지 않았습니다"),
                 format!("the remote server `{server}` was not looked at yet"),
             );
             found(Severity::Info, message)
         }
         State::Up(models) => up(settings, &server, models),
-        State::Down(failure) => found(Severity::Error, failure.message()).help(Message::new(
+        State::Down(failure) => found(Severity::Error, failure.message()).help(LocalizedText::new(
             "설정 remote_endpoint와 키를 확인하거나 remote_policy를 local_only로 바꾸세요",
             "look at remote_endpoint and the key, or set remote_policy to local_only",
         )),
@@ -36,22 +36,22 @@ pub fn finding(settings: &Settings, state: &State) -> Option<Finding> {
 fn up(settings: &Settings, server: &str, models: &[String]) -> Finding {
     let wanted = settings.remote_model.as_ref().map(|model| &model.0);
     if let Some(wanted) = wanted.filter(|wanted| !models.is_empty() && !models.contains(wanted)) {
-        let message = Message::new(
+        let message = LocalizedText::new(
             format!("원격 서버 `{server}`의 모델 목록에 `{wanted}`이(가) 없습니다"),
             format!("the remote server `{server}` does not list `{wanted}`"),
         );
-        return found(Severity::Warning, message).help(Message::new(
+        return found(Severity::Warning, message).help(LocalizedText::new(
             "설정 remote_model을 서버가 아는 이름으로 바꾸세요",
             "set remote_model to a name that the server knows",
         ));
     }
-    let message = Message::new(
+    let message = LocalizedText::new(
         format!("질문이 원격 서버 `{server}`(으)로 나갈 수 있으며, 서버가 답합니다"),
         format!("questions may go to the remote server `{server}`, which answers"),
     );
     found(Severity::Ok, message)
 }
 
-fn found(severity: Severity, message: Message) -> Finding {
+fn found(severity: Severity, message: LocalizedText) -> Finding {
     Finding::new("remote", severity, message)
 }

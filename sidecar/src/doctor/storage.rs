@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Finding, Room, Severity, size};
-use crate::base::i18n::Message;
+use crate::base::i18n::LocalizedText;
 use crate::config::Config;
 use crate::store::{Condition, inspect};
 
@@ -27,10 +27,11 @@ pub async fn findings(config: &Config, room: &Room, patience: Duration) -> Vec<F
 fn folder(data: &Path) -> Finding {
     let shown = data.display();
     let finding = |severity, ko: &str, en: &str| {
-        let message = Message::new(format!("데이터 폴더 `{shown}`: {ko}"), format!("the data folder `{shown}` {en}"));
+        let message =
+            LocalizedText::new(format!("데이터 폴더 `{shown}`: {ko}"), format!("the data folder `{shown}` {en}"));
         Finding::new("data_folder", severity, message)
     };
-    let help = Message::new(
+    let help = LocalizedText::new(
         "쓸 수 있게 권한을 바꾸거나 HAPA_DATA_DIR로 다른 폴더를 정하세요",
         "make it writable for you, or name another folder with HAPA_DATA_DIR",
     );
@@ -73,15 +74,15 @@ fn permissions(data: &Path) -> Option<Finding> {
     let mode = meta.permissions().mode() & 0o777;
     if mode & 0o077 == 0 {
         let message =
-            Message::new("데이터 폴더는 소유자만 볼 수 있습니다", "only its owner can look into the data folder");
+            LocalizedText::new("데이터 폴더는 소유자만 볼 수 있습니다", "only its owner can look into the data folder");
         return Some(Finding::new("permissions", Severity::Ok, message));
     }
-    let message = Message::new(
+    let message = LocalizedText::new(
         format!("다른 사용자가 데이터 폴더를 볼 수 있습니다 (권한 {mode:o})"),
         format!("other users of this machine can look into the data folder (its mode is {mode:o})"),
     );
     let command = format!("chmod 700 '{}'", data.display());
-    let help = Message::new(format!("`{command}`를 실행하세요"), format!("run `{command}`"));
+    let help = LocalizedText::new(format!("`{command}`를 실행하세요"), format!("run `{command}`"));
     Some(Finding::new("permissions", Severity::Warning, message).help(help))
 }
 
@@ -92,7 +93,7 @@ fn permissions(_: &Path) -> Option<Finding> {
 
 fn disk(room: &Room) -> Finding {
     let Some(free) = room.disk else {
-        let message = Message::new(
+        let message = LocalizedText::new(
             "디스크에 남은 공간을 알 수 없습니다",
             "this system does not tell how much of the disk is free",
         );
@@ -104,7 +105,7 @@ fn disk(room: &Room) -> Finding {
         FEW_FREE.. => Severity::Ok,
     };
     let shown = size(free);
-    let message = Message::new(
+    let message = LocalizedText::new(
         format!("데이터 폴더의 디스크에 {shown} 남았습니다"),
         format!("{shown} of the data folder's disk are free"),
     );
@@ -112,14 +113,17 @@ fn disk(room: &Room) -> Finding {
     if severity == Severity::Ok {
         return finding;
     }
-    finding
-        .help(Message::new("쓰지 않는 파일이나 모델을 지우세요", "remove files or models that you do not use any more"))
+    finding.help(LocalizedText::new(
+        "쓰지 않는 파일이나 모델을 지우세요",
+        "remove files or models that you do not use any more",
+    ))
 }
 
 fn database(file: &Path, condition: Condition) -> Finding {
     let shown = file.display();
     let finding = |severity, ko: &str, en: &str| {
-        let message = Message::new(format!("데이터베이스 `{shown}`: {ko}"), format!("the database `{shown}` {en}"));
+        let message =
+            LocalizedText::new(format!("데이터베이스 `{shown}`: {ko}"), format!("the database `{shown}` {en}"));
         Finding::new("database", severity, message)
     };
     match condition {
@@ -130,7 +134,7 @@ fn database(file: &Path, condition: Condition) -> Finding {
         }
         Condition::TooNew => {
             finding(Severity::Critical, "더 새로운 HAPA가 썼습니다", "was written by a newer version of HAPA").help(
-                Message::new(
+                LocalizedText::new(
                     "HAPA를 새 버전으로 올리거나 DATABASE_URL로 다른 파일을 정하세요",
                     "update HAPA, or name another file with DATABASE_URL",
                 ),
@@ -138,7 +142,7 @@ fn database(file: &Path, condition: Condition) -> Finding {
         }
         Condition::Damaged(words) => {
             finding(Severity::Critical, &format!("손상되었습니다 ({words})"), &format!("is damaged: {words}")).help(
-                Message::new(
+                LocalizedText::new(
                     "백업이 있으면 HAPA를 끝내고 되돌리세요. 없으면 다음 시작 때 이 파일을 옆으로 옮기고 새로 만듭니다",
                     "if you have a copy, end HAPA and put it back; otherwise the next start keeps this file aside and makes a new one",
                 ),
@@ -146,7 +150,7 @@ fn database(file: &Path, condition: Condition) -> Finding {
         }
         Condition::Closed(words) => {
             finding(Severity::Critical, &format!("열 수 없습니다 ({words})"), &format!("cannot be opened: {words}"))
-                .help(Message::new(
+                .help(LocalizedText::new(
                     "파일의 소유자와 권한을 확인하거나 DATABASE_URL로 다른 파일을 정하세요",
                     "look at its owner and permissions, or name another file with DATABASE_URL",
                 ))
@@ -161,11 +165,11 @@ fn set_aside(database: &Path) -> Option<Finding> {
         database.parent()?.read_dir().ok()?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
     // Its `-wal` and `-shm` lie there too.
     let name = names.filter(|name| name.starts_with(&beginning) && name.ends_with('Z')).max()?;
-    let message = Message::new(
+    let message = LocalizedText::new(
         format!("손상된 데이터베이스를 `{name}`(으)로 옮기고 새로 시작했습니다"),
         format!("the database was damaged; it is kept as `{name}`, and a new one took its place"),
     );
-    let help = Message::new(
+    let help = LocalizedText::new(
         "필요한 것을 되살렸거나 필요 없으면 그 파일을 지우세요",
         "remove that file once you have rescued what you need from it",
     );

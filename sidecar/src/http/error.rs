@@ -27,8 +27,8 @@ pub use self::description::{ClientErrors, ServerErrors};
 use super::openai::OpenAiError;
 use crate::access::keys;
 use crate::access::rate_limit::{LimitStatus, RateLimited};
-use crate::base::i18n::{Language, Message};
-use crate::base::validation::Invalid;
+use crate::base::i18n::{Language, LocalizedText};
+use crate::base::validation::ValidationErrors;
 use crate::http::language;
 use crate::http::middleware::request_log::ResponseError;
 use crate::hub::{self, DownloadError};
@@ -43,10 +43,10 @@ pub enum ApiError {
     BadRequest(String),
     /// Fields of the body have invalid values.
     #[error("{0}")]
-    Invalid(Invalid),
+    Invalid(ValidationErrors),
     /// Fields of the body refer to things that do not exist.
     #[error("reference not found: {0}")]
-    ReferenceNotFound(Invalid),
+    ReferenceNotFound(ValidationErrors),
     /// The key is missing, unknown or expired.
     #[error("the key is refused: {0:?}")]
     Unauthorized(Reason),
@@ -61,7 +61,7 @@ pub enum ApiError {
     NotFound,
     /// The request contradicts the state of the resource.
     #[error("conflict: {}", .0.en)]
-    Conflict(Message),
+    Conflict(LocalizedText),
     /// A rate limit is used up.
     #[error(transparent)]
     RateLimited(#[from] RateLimited),
@@ -115,7 +115,7 @@ impl ApiError {
     }
 
     fn conflict(ko: &str, en: &str) -> Self {
-        Self::Conflict(Message::new(ko, en))
+        Self::Conflict(LocalizedText::new(ko, en))
     }
 
     /// Whether the failure is HAPA's own, so that it is logged with an incident id.
@@ -259,8 +259,8 @@ impl From<store::Error> for ApiError {
     }
 }
 
-impl From<Invalid> for ApiError {
-    fn from(invalid: Invalid) -> Self {
+impl From<ValidationErrors> for ApiError {
+    fn from(invalid: ValidationErrors) -> Self {
         Self::Invalid(invalid)
     }
 }
@@ -274,15 +274,15 @@ impl From<keys::Error> for ApiError {
             Error::Expired => Self::Unauthorized(Reason::KeyExpired),
             Error::Forbidden(permission) => Self::Forbidden(permission),
             Error::NotFound => Self::NotFound,
-            Error::ForeignUser => Self::Invalid(Invalid::field(
+            Error::ForeignUser => Self::Invalid(ValidationErrors::field(
                 "user",
-                Message::new("자신의 사용자로만 키를 만들 수 있습니다", "must be the user of this key"),
+                LocalizedText::new("자신의 사용자로만 키를 만들 수 있습니다", "must be the user of this key"),
             )),
             Error::DemoNotAllowed => Self::conflict(
                 "데모 키는 ENVIRONMENT=development에서만 만들 수 있습니다",
                 "a demo key can be created with ENVIRONMENT=development only",
             ),
-            Error::TooMany => Self::Conflict(Message::new(
+            Error::TooMany => Self::Conflict(LocalizedText::new(
                 format!("키는 {}개까지 만들 수 있습니다. 사용하지 않는 키를 삭제하세요.", keys::MAX_KEYS),
                 format!("there are {} keys already; revoke those that are not used", keys::MAX_KEYS),
             )),

@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 
 use self::lenient_json::Json;
 use super::BODY_LIMIT;
-use crate::base::i18n::Message;
-use crate::base::validation::Invalid;
+use crate::base::i18n::LocalizedText;
+use crate::base::validation::ValidationErrors;
 use crate::http::error::ApiError;
 
 /// The largest body that a route reads, in bytes, where that is not [`BODY_LIMIT`]: for the message, beside axum's own limit.
@@ -90,17 +90,17 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
 }
 
 /// The problem with a field whose value has the wrong type or is missing, from serde's words for it.
-fn unfit(path: &str, problem: &str) -> Invalid {
+fn unfit(path: &str, problem: &str) -> ValidationErrors {
     let problem = problem.split(" at line ").next().unwrap_or(problem);
     let missing = problem.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
     match missing {
         Some(field) => {
             let path = if path == "." { field.to_owned() } else { format!("{path}.{field}") };
-            Invalid::field(path, Message::new("필수 항목입니다", "is required"))
+            ValidationErrors::field(path, LocalizedText::new("필수 항목입니다", "is required"))
         }
-        None => Invalid::field(
+        None => ValidationErrors::field(
             path,
-            Message::new(format!("올바르지 않은 값입니다: {problem}"), format!("is not valid: {problem}")),
+            LocalizedText::new(format!("올바르지 않은 값입니다: {problem}"), format!("is not valid: {problem}")),
         ),
     }
 }

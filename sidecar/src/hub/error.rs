@@ -3,7 +3,7 @@
 //! Nothing that the hub says about its own errors is passed on.
 
 use crate::base::fs::DiskError;
-use crate::base::i18n::Message;
+use crate::base::i18n::LocalizedText;
 
 /// Why something could not be had from the hub.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -76,7 +76,7 @@ impl Error {
 
     /// What went wrong, and what helps.
     #[must_use]
-    pub fn message(&self) -> Message {
+    pub fn message(&self) -> LocalizedText {
         let (ko, en) = match self {
             Self::NoHub => (
                 "HF_ENDPOINT는 https://로 시작하는 주소여야 합니다".into(),
@@ -121,6 +121,6 @@ impl Error {
             ),
             Self::Disk(error) => return error.message(),
         };
-        Message { ko, en }
+        LocalizedText { ko, en }
     }
 }

@@ -9,9 +9,9 @@ use tokio::io::AsyncWriteExt;
 
 use super::{Error, Models};
 use crate::base::fs::DiskError;
-use crate::base::i18n::Message;
+use crate::base::i18n::LocalizedText;
 use crate::base::model_id::ModelId;
-use crate::base::validation::Invalid;
+use crate::base::validation::ValidationErrors;
 use crate::system;
 
 /// Where files grow, in the models folder.
@@ -79,11 +79,11 @@ impl Models {
 /// Checks a file that has grown, and puts it among the models.
 fn put(growing: &Growing, place: &Path) -> Result<(), Error> {
     engine::gguf::read(&growing.0).map_err(|flaw| {
-        let what = Message::new(
+        let what = LocalizedText::new(
             format!("쓸 수 있는 모델이 아닙니다: {flaw}"),
             format!("is no model that can be used: {flaw}"),
         );
-        Error::InvalidImport(Invalid::field("file", what))
+        Error::InvalidImport(ValidationErrors::field("file", what))
     })?;
     // A link never takes the place of a file that has come meanwhile, as a new name would. Not every disk has links.
     match fs::hard_link(&growing.0, place) {
@@ -94,7 +94,7 @@ fn put(growing: &Growing, place: &Path) -> Result<(), Error> {
 }
 
 fn id_of(name: &str) -> Result<ModelId, Error> {
-    let unfit = |ko: &str, en: &str| Error::InvalidImport(Invalid::field("name", Message::new(ko, en)));
+    let unfit = |ko: &str, en: &str| Error::InvalidImport(ValidationErrors::field("name", LocalizedText::new(ko, en)));
     let stem = name.rsplit_once('.').filter(|(_, ending)| ending.eq_ignore_ascii_case("gguf")).map(|(stem, _)| stem);
     let plain = |stem: &&str| {
         !stem.trim().is_empty()

@@ -2,10 +2,10 @@
 
 use engine::fit::{Cells, Fit};
 
-use crate::base::i18n::Message;
+use crate::base::i18n::LocalizedText;
 
 /// The sentence: where its layers are, and what had to be made smaller.
-pub fn sentence(fit: &Fit, trained: Option<u32>) -> Message {
+pub fn sentence(fit: &Fit, trained: Option<u32>) -> LocalizedText {
     let (layers, gpu) = (fit.layers, fit.gpu_layers);
     let (mut ko, mut en) = match gpu {
         0 => (format!("레이어 {layers}개 모두 CPU"), format!("{layers} of {layers} layers on the processor")),
@@ -23,7 +23,7 @@ pub fn sentence(fit: &Fit, trained: Option<u32>) -> Message {
         ko += &format!(", 대화 하나에 {context} 토큰까지");
         en += &format!(", up to {context} tokens in one conversation");
     }
-    Message::new(ko, en)
+    LocalizedText::new(ko, en)
 }
 
 #[cfg(test)]

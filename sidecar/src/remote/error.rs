@@ -2,7 +2,7 @@
 //!
 //! Nothing that the server says about its own errors is passed on.
 
-use crate::base::i18n::Message;
+use crate::base::i18n::LocalizedText;
 
 /// Why a remote server did not answer, or not to the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,7 +105,7 @@ impl Failure {
 
     /// What went wrong, and what helps.
     #[must_use]
-    pub fn message(self) -> Message {
+    pub fn message(self) -> LocalizedText {
         let (ko, en) = match self {
             Self::NoAddress => (
                 "원격 서버의 주소가 없습니다; 설정 remote_endpoint를 정하세요",
@@ -148,7 +148,7 @@ impl Failure {
             }
             Self::CutOff => ("원격 서버와의 연결이 끊겼습니다", "the connection to the remote server broke off"),
         };
-        Message::new(ko, en)
+        LocalizedText::new(ko, en)
     }
 }
 

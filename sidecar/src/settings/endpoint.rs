@@ -5,7 +5,7 @@ use url::Url;
 use utoipa::ToSchema;
 
 use crate::base::http_client;
-use crate::base::i18n::Message;
+use crate::base::i18n::LocalizedText;
 
 /// Characters of an address at most.
 const LONGEST: usize = 2000;
@@ -21,23 +21,23 @@ impl Endpoint {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn read(&self) -> Result<Address, Message> {
+    pub fn read(&self) -> Result<Address, LocalizedText> {
         let text = self.0.trim();
         let url = Url::parse(text).ok().filter(|url| url.has_host() && text.len() <= LONGEST);
         let Some(mut url) = url.filter(|url| matches!(url.scheme(), "http" | "https")) else {
-            return Err(Message::new(
+            return Err(LocalizedText::new(
                 "https://로 시작하는 주소여야 합니다",
                 "must be an address that begins with https://",
             ));
         };
         if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
-            return Err(Message::new(
+            return Err(LocalizedText::new(
                 "주소에 사용자 이름, 암호, `?`, `#`을 쓸 수 없습니다; 키는 따로 저장하세요",
                 "must have no user, password, `?` or `#`; the key is kept apart",
             ));
         }
         if url.scheme() == "http" && !http_client::is_loopback(&url) {
-            return Err(Message::new(
+            return Err(LocalizedText::new(
                 "https://여야 합니다; http://는 이 컴퓨터의 서버(127.0.0.1, localhost)에만 쓸 수 있습니다",
                 "must begin with https://; http:// is for servers of this machine (127.0.0.1, localhost)",
             ));

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use super::endpoint::Endpoint;
-use crate::base::i18n::Message;
+use crate::base::i18n::LocalizedText;
 use crate::base::model_id::ModelId;
 
 /// A variable with a value that cannot be used.
@@ -32,19 +32,19 @@ impl fmt::Display for EnvError {
 
 /// A field of a patch: absent, null, or a value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Change<T> {
+pub enum Update<T> {
     /// The field is absent: what is in force stays.
     #[default]
-    Keep,
+    Unchanged,
     /// It is null: the default comes back.
     Reset,
     /// It has a value.
-    To(T),
+    Set(T),
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Change<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Update<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Option::deserialize(deserializer)?.map_or(Self::Reset, Self::To))
+        Ok(Option::deserialize(deserializer)?.map_or(Self::Reset, Self::Set))
     }
 }
 
@@ -58,7 +58,7 @@ pub trait Value: Serialize + DeserializeOwned {
     fn parse(text: &str) -> Option<Self>;
 
     /// What is wrong with it.
-    fn problem(&self, bounds: Bounds) -> Option<Message>;
+    fn problem(&self, bounds: Bounds) -> Option<LocalizedText>;
 
     /// What a variable of the environment must be, for somebody who has written `text`.
     fn wanted(text: &str, bounds: Bounds) -> String;
@@ -78,7 +78,7 @@ impl Value for bool {
         }
     }
 
-    fn problem(&self, _: Bounds) -> Option<Message> {
+    fn problem(&self, _: Bounds) -> Option<LocalizedText> {
         None
     }
 
@@ -92,10 +92,10 @@ impl Value for u32 {
         text.parse().ok()
     }
 
-    fn problem(&self, Bounds(bounds): Bounds) -> Option<Message> {
+    fn problem(&self, Bounds(bounds): Bounds) -> Option<LocalizedText> {
         let (least, most) = bounds?;
         (!(least..=most).contains(self)).then(|| {
-            Message::new(format!("{least}에서 {most} 사이여야 합니다"), format!("must be from {least} to {most}"))
+            LocalizedText::new(format!("{least}에서 {most} 사이여야 합니다"), format!("must be from {least} to {most}"))
         })
     }
 
@@ -109,7 +109,7 @@ impl Value for Option<u32> {
         text.parse().ok().map(Some)
     }
 
-    fn problem(&self, bounds: Bounds) -> Option<Message> {
+    fn problem(&self, bounds: Bounds) -> Option<LocalizedText> {
         self.as_ref()?.problem(bounds)
     }
 
@@ -140,7 +140,7 @@ impl Value for LogLevel {
         level.problem(Bounds(None)).is_none().then_some(level)
     }
 
-    fn problem(&self, _: Bounds) -> Option<Message> {
+    fn problem(&self, _: Bounds) -> Option<LocalizedText> {
         let level = |word: &str| matches!(word, "off" | "error" | "warn" | "info" | "debug" | "trace");
         let room = |name: &str| {
             name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
@@ -150,7 +150,7 @@ impl Value for LogLevel {
         let fine = parts.next().is_some_and(level)
             && parts.all(|part| part.split_once('=').is_some_and(|(name, word)| room(name) && level(word)));
         (self.0.len() > 200 || !fine).then(|| {
-            Message::new(
+            LocalizedText::new(
                 "off, error, warn, info, debug, trace 중 하나이거나 `info,sqlx=warn` 같은 형식이어야 합니다",
                 "must be off, error, warn, info, debug or trace, or look like `info,sqlx=warn`",
             )
@@ -167,11 +167,11 @@ impl Value for Option<ModelId> {
         Some(Some(ModelId(text.into())))
     }
 
-    fn problem(&self, _: Bounds) -> Option<Message> {
+    fn problem(&self, _: Bounds) -> Option<LocalizedText> {
         let ModelId(id) = self.as_ref()?;
         let plain = id.chars().all(|char| char != '/' && char != '\\' && char >= ' ');
         (id.is_empty() || id.chars().count() > 200 || !plain)
-            .then(|| Message::new("모델 목록에 있는 이름이어야 합니다", "must be an id from the list of models"))
+            .then(|| LocalizedText::new("모델 목록에 있는 이름이어야 합니다", "must be an id from the list of models"))
     }
 
     fn wanted(_: &str, _: Bounds) -> String {
@@ -197,7 +197,7 @@ impl Value for RemotePolicy {
         serde_json::from_value(text.into()).ok()
     }
 
-    fn problem(&self, _: Bounds) -> Option<Message> {
+    fn problem(&self, _: Bounds) -> Option<LocalizedText> {
         None
     }
 
@@ -211,7 +211,7 @@ impl Value for Option<Endpoint> {
         Some(Some(Endpoint(text.into())))
     }
 
-    fn problem(&self, _: Bounds) -> Option<Message> {
+    fn problem(&self, _: Bounds) -> Option<LocalizedText> {
         self.as_ref()?.read().err()
     }
 
@@ -232,11 +232,11 @@ impl Value for Option<RemoteModel> {
         Some(Some(RemoteModel(text.into())))
     }
 
-    fn problem(&self, _: Bounds) -> Option<Message> {
+    fn problem(&self, _: Bounds) -> Option<LocalizedText> {
         let RemoteModel(name) = self.as_ref()?;
         let plain = name.chars().all(|char| !char.is_control() && !matches!(char, ' ' | '\u{a0}'));
         (name.is_empty() || name.chars().count() > 200 || !plain).then(|| {
-            Message::new(
+            LocalizedText::new(
                 "공백 없는 200자 이내의 이름이어야 합니다",
                 "must be a name without spaces of at most 200 characters",
             )

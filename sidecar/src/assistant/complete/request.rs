@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use crate::assistant::Error;
 use crate::assistant::generate::markdown_splitter;
-use crate::base::validation::Invalid;
+use crate::base::validation::ValidationErrors;
 
 /// The body of `POST /api/v1/complete-code`.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -99,24 +99,24 @@ impl TryFrom<CompleteRequest> for CompletionRequest {
     type Error = Error;
 
     fn try_from(request: CompleteRequest) -> Result<Self, Error> {
-        let mut invalid = Invalid::default();
+        let mut invalid = ValidationErrors::default();
         if request.prefix.is_empty() {
-            invalid.not_blank("prefix", "");
+            invalid.require_not_blank("prefix", "");
         }
-        invalid.at_most("prefix", Some(&request.prefix), 50_000);
-        invalid.at_most("suffix", request.suffix.as_deref(), 50_000);
-        invalid.at_most("context", request.context.as_deref(), 50_000);
-        invalid.at_most("language", request.language.as_deref(), 32);
-        invalid.at_most("file_path", request.file_path.as_deref(), 1000);
-        invalid.at_most("trigger_character", request.trigger_character.as_deref(), 10);
-        invalid.at_most("session_id", request.session_id.as_deref(), 100);
-        invalid.within("cursor_position", request.cursor_position, 0, i64::MAX);
-        let suggestions = invalid.within("max_suggestions", request.max_suggestions, 1, 5).unwrap_or(1);
+        invalid.max_length("prefix", Some(&request.prefix), 50_000);
+        invalid.max_length("suffix", request.suffix.as_deref(), 50_000);
+        invalid.max_length("context", request.context.as_deref(), 50_000);
+        invalid.max_length("language", request.language.as_deref(), 32);
+        invalid.max_length("file_path", request.file_path.as_deref(), 1000);
+        invalid.max_length("trigger_character", request.trigger_character.as_deref(), 10);
+        invalid.max_length("session_id", request.session_id.as_deref(), 100);
+        invalid.in_range("cursor_position", request.cursor_position, 0, i64::MAX);
+        let suggestions = invalid.in_range("max_suggestions", request.max_suggestions, 1, 5).unwrap_or(1);
         let files = request.files.unwrap_or_default();
-        invalid.at_most_items("files", files.len(), 20);
+        invalid.max_items("files", files.len(), 20);
         for (index, file) in files.iter().take(20).enumerate() {
-            invalid.at_most(&format!("files.{index}.path"), Some(&file.path), 1000);
-            invalid.at_most(&format!("files.{index}.content"), Some(&file.content), 20_000);
+            invalid.max_length(&format!("files.{index}.path"), Some(&file.path), 1000);
+            invalid.max_length(&format!("files.{index}.content"), Some(&file.content), 20_000);
         }
         invalid.into_result()?;
         let suffix = request.suffix.unwrap_or_default();

@@ -8,8 +8,8 @@ use super::request::{CodeOptions, GenerationRequest, given, profile};
 use super::task::ModelType;
 use crate::assistant::Error;
 use crate::assistant::profiles::profile::{CodeStyle, Detail, ProfileFields, SkillLevel};
-use crate::base::i18n::Message;
-use crate::base::validation::Invalid;
+use crate::base::i18n::LocalizedText;
+use crate::base::validation::ValidationErrors;
 
 /// The body of `POST /api/v1/code/enhanced-generate` and its streaming form.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -78,25 +78,25 @@ impl TryFrom<EnhancedRequest> for GenerationRequest {
     type Error = Error;
 
     fn try_from(request: EnhancedRequest) -> Result<Self, Error> {
-        let mut invalid = Invalid::default();
+        let mut invalid = ValidationErrors::default();
         for (path, text) in [("prompt", &request.prompt), ("user_question", &request.user_question)] {
             if let Some(text) = text {
-                invalid.not_blank(path, text);
+                invalid.require_not_blank(path, text);
             }
-            invalid.at_most(path, text.as_deref(), 10_000);
+            invalid.max_length(path, text.as_deref(), 10_000);
         }
         if request.prompt.is_none() && request.user_question.is_none() {
-            invalid.add("prompt", Message::new("필수 항목입니다", "is required"));
+            invalid.add("prompt", LocalizedText::new("필수 항목입니다", "is required"));
         }
         for (path, text) in [("context", &request.context), ("code_context", &request.code_context)] {
-            invalid.at_most(path, text.as_deref(), 50_000);
+            invalid.max_length(path, text.as_deref(), 50_000);
         }
-        invalid.at_most("project_context", request.project_context.as_deref(), 500);
-        invalid.at_most("file_path", request.file_path.as_deref(), 1000);
-        invalid.at_most("language", request.language.as_deref(), 32);
-        let temperature = invalid.within("temperature", request.temperature, 0.0, 2.0).unwrap_or(0.3);
-        let top_p = invalid.within("top_p", request.top_p, 0.0, 1.0).unwrap_or(0.95);
-        let max_tokens = invalid.within("max_tokens", request.max_tokens, 1, 4096).unwrap_or(1024);
+        invalid.max_length("project_context", request.project_context.as_deref(), 500);
+        invalid.max_length("file_path", request.file_path.as_deref(), 1000);
+        invalid.max_length("language", request.language.as_deref(), 32);
+        let temperature = invalid.in_range("temperature", request.temperature, 0.0, 2.0).unwrap_or(0.3);
+        let top_p = invalid.in_range("top_p", request.top_p, 0.0, 1.0).unwrap_or(0.95);
+        let max_tokens = invalid.in_range("max_tokens", request.max_tokens, 1, 4096).unwrap_or(1024);
         let mut profile = profile(&mut invalid, request.user_profile, request.user_profile_camel);
         invalid.into_result()?;
         profile.python_skill_level = request.programming_level.or(profile.python_skill_level);

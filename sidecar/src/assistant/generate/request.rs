@@ -7,8 +7,8 @@ use super::markdown_splitter;
 use super::task::ModelType;
 use crate::assistant::Error;
 use crate::assistant::profiles::profile::{CodeStyle, Detail, ProfileFields};
-use crate::base::i18n::Message;
-use crate::base::validation::Invalid;
+use crate::base::i18n::LocalizedText;
+use crate::base::validation::ValidationErrors;
 
 /// The body of `POST /api/v1/generate-code` and its streaming form.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -156,8 +156,8 @@ impl TryFrom<GenerateRequest> for GenerationRequest {
     type Error = Error;
 
     fn try_from(request: GenerateRequest) -> Result<Self, Error> {
-        let mut invalid = Invalid::default();
-        invalid.not_blank("user_question", &request.user_question);
+        let mut invalid = ValidationErrors::default();
+        invalid.require_not_blank("user_question", &request.user_question);
         let ask = Self::checked(request, &mut invalid);
         invalid.into_result()?;
         Ok(ask)
@@ -167,14 +167,14 @@ impl TryFrom<GenerateRequest> for GenerationRequest {
 impl GenerationRequest {
     /// The question of a request; what is wrong with it is noted in `invalid`. A question may be blank here, as one that is
     /// still being written.
-    pub fn checked(request: GenerateRequest, invalid: &mut Invalid) -> Self {
-        invalid.at_most("user_question", Some(&request.user_question), 10_000);
-        invalid.at_most("code_context", request.code_context.as_deref(), 50_000);
-        invalid.at_most("file_path", request.file_path.as_deref(), 1000);
-        invalid.at_most("language", request.language.as_deref(), 32);
-        let temperature = invalid.within("temperature", request.temperature, 0.0, 2.0).unwrap_or(0.3);
-        let top_p = invalid.within("top_p", request.top_p, 0.0, 1.0).unwrap_or(0.95);
-        let max_tokens = invalid.within("max_tokens", request.max_tokens, 1, 4096).unwrap_or(1024);
+    pub fn checked(request: GenerateRequest, invalid: &mut ValidationErrors) -> Self {
+        invalid.max_length("user_question", Some(&request.user_question), 10_000);
+        invalid.max_length("code_context", request.code_context.as_deref(), 50_000);
+        invalid.max_length("file_path", request.file_path.as_deref(), 1000);
+        invalid.max_length("language", request.language.as_deref(), 32);
+        let temperature = invalid.in_range("temperature", request.temperature, 0.0, 2.0).unwrap_or(0.3);
+        let top_p = invalid.in_range("top_p", request.top_p, 0.0, 1.0).unwrap_or(0.95);
+        let max_tokens = invalid.in_range("max_tokens", request.max_tokens, 1, 4096).unwrap_or(1024);
         let files = request.files.unwrap_or_default();
         check_files(invalid, &files);
         let profile = profile(invalid, request.user_profile, request.user_profile_camel);
@@ -205,18 +205,18 @@ impl GenerationRequest {
     }
 }
 
-fn check_files(invalid: &mut Invalid, files: &[ContextFile]) {
-    invalid.at_most_items("files", files.len(), MOST_FILES);
+fn check_files(invalid: &mut ValidationErrors, files: &[ContextFile]) {
+    invalid.max_items("files", files.len(), MOST_FILES);
     for (index, file) in files.iter().take(MOST_FILES).enumerate() {
         let path = format!("files.{index}.path");
-        invalid.not_blank(&path, &file.path);
-        invalid.at_most(&path, Some(&file.path), 1000);
+        invalid.require_not_blank(&path, &file.path);
+        invalid.max_length(&path, Some(&file.path), 1000);
     }
     let characters: usize = files.iter().map(|file| file.content.chars().count()).sum();
     if characters > MOST_FILE_CHARACTERS {
         invalid.add(
             "files",
-            Message::new(
+            LocalizedText::new(
                 format!("모두 합쳐 {MOST_FILE_CHARACTERS}자 이하여야 합니다"),
                 format!("must have at most {MOST_FILE_CHARACTERS} characters together"),
             ),
@@ -231,14 +231,14 @@ pub(super) fn given(text: Option<String>) -> Option<String> {
 
 /// The profile of a request, under whichever of its two names it came.
 pub(super) fn profile(
-    invalid: &mut Invalid,
+    invalid: &mut ValidationErrors,
     snake: Option<ProfileFields>,
     camel: Option<ProfileFields>,
 ) -> ProfileFields {
     let name = if snake.is_some() { "user_profile" } else { "userProfile" };
     let fields = snake.or(camel).unwrap_or_default();
     if fields.is_too_long() {
-        invalid.at_most_items(&format!("{name}.preferredLanguageFeatures"), usize::MAX, 8);
+        invalid.max_items(&format!("{name}.preferredLanguageFeatures"), usize::MAX, 8);
     }
     fields
 }

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::{ApiError, ErrorCode, Reason};
 use crate::access::rate_limit::{Limit, RateLimited};
-use crate::base::i18n::{Language, Message};
-use crate::base::validation::Invalid;
+use crate::base::i18n::{Language, LocalizedText};
+use crate::base::validation::ValidationErrors;
 use crate::remote::error::Failure;
 
 impl ApiError {
@@ -30,57 +30,58 @@ impl ApiError {
     }
 
     /// The sentence for a person.
-    pub(super) fn message(&self) -> Message {
+    pub(super) fn message(&self) -> LocalizedText {
         match self {
-            Self::BadRequest(reason) => Message::new(
+            Self::BadRequest(reason) => LocalizedText::new(
                 format!("요청을 이해할 수 없습니다: {reason}"),
                 format!("the request could not be understood: {reason}"),
             ),
-            Self::Invalid(_) => Message::new("입력값이 올바르지 않습니다", "some fields have invalid values"),
-            Self::ReferenceNotFound(_) => Message::new(
+            Self::Invalid(_) => LocalizedText::new("입력값이 올바르지 않습니다", "some fields have invalid values"),
+            Self::ReferenceNotFound(_) => LocalizedText::new(
                 "요청에 지정된 항목을 찾을 수 없습니다",
                 "the request refers to something that does not exist",
             ),
             Self::Unauthorized(Reason::KeyExpired) => {
-                Message::new("API 키가 만료되었습니다", "this API key has expired")
+                LocalizedText::new("API 키가 만료되었습니다", "this API key has expired")
             }
-            Self::Unauthorized(Reason::KeyMissing) => Message::new(
+            Self::Unauthorized(Reason::KeyMissing) => LocalizedText::new(
                 "API 키가 필요합니다. X-API-Key 헤더로 보내 주세요.",
                 "an API key is needed: send it as the header X-API-Key",
             ),
-            Self::Unauthorized(_) => Message::new("알 수 없는 API 키입니다", "this API key is unknown"),
-            Self::Forbidden(permission) => Message::new(
+            Self::Unauthorized(_) => LocalizedText::new("알 수 없는 API 키입니다", "this API key is unknown"),
+            Self::Forbidden(permission) => LocalizedText::new(
                 format!("이 API 키에는 `{permission}` 권한이 없습니다"),
                 format!("this API key lacks the permission `{permission}`"),
             ),
-            Self::UntrustedOrigin(origin) => Message::new(
+            Self::UntrustedOrigin(origin) => LocalizedText::new(
                 format!("`{origin}`에서 온 요청은 받지 않습니다. 필요하면 CORS_ORIGINS에 추가하세요."),
                 format!("requests from `{origin}` are not accepted; add it to CORS_ORIGINS if you trust it"),
             ),
-            Self::NotFound => Message::new("찾을 수 없습니다", "not found"),
+            Self::NotFound => LocalizedText::new("찾을 수 없습니다", "not found"),
             Self::Conflict(message) => message.clone(),
             Self::RateLimited(limited) => rate_limited(limited),
-            Self::MethodNotAllowed => {
-                Message::new("이 주소에서 지원하지 않는 메서드입니다", "this address does not support that method")
-            }
-            Self::PayloadTooLarge { limit } => Message::new(
+            Self::MethodNotAllowed => LocalizedText::new(
+                "이 주소에서 지원하지 않는 메서드입니다",
+                "this address does not support that method",
+            ),
+            Self::PayloadTooLarge { limit } => LocalizedText::new(
                 format!("요청 본문이 너무 큽니다 (최대 {limit}바이트)"),
                 format!("the body is larger than {limit} bytes"),
             ),
-            Self::NotJson => Message::new(
+            Self::NotJson => LocalizedText::new(
                 "Content-Type은 application/json이어야 합니다",
                 "the Content-Type must be application/json",
             ),
-            Self::NotOctetStream => Message::new(
+            Self::NotOctetStream => LocalizedText::new(
                 "Content-Type은 application/octet-stream이어야 합니다",
                 "the Content-Type must be application/octet-stream",
             ),
             Self::Engine(error) => engine_message(error),
             Self::CheckQueueFull => {
-                Message::new("대기 중인 검사 요청이 너무 많습니다", "too many code checks are queued")
+                LocalizedText::new("대기 중인 검사 요청이 너무 많습니다", "too many code checks are queued")
             }
-            Self::ShuttingDown => Message::new("HAPA가 종료되는 중입니다", "HAPA is shutting down"),
-            Self::Timeout { seconds } => Message::new(
+            Self::ShuttingDown => LocalizedText::new("HAPA가 종료되는 중입니다", "HAPA is shutting down"),
+            Self::Timeout { seconds } => LocalizedText::new(
                 format!("모델이 {seconds}초 동안 응답하지 않았습니다"),
                 format!("the model sent no token for {seconds} s"),
             ),
@@ -105,12 +106,12 @@ impl ApiError {
 }
 
 /// Dotted field paths with lists of messages.
-fn fields(invalid: &Invalid, language: Language) -> Value {
-    let messages = |all: &[Message]| all.iter().map(|one| one.text(language)).collect::<Value>();
+fn fields(invalid: &ValidationErrors, language: Language) -> Value {
+    let messages = |all: &[LocalizedText]| all.iter().map(|one| one.text(language)).collect::<Value>();
     invalid.0.iter().map(|(path, all)| (path.clone(), messages(all))).collect()
 }
 
-fn rate_limited(limited: &RateLimited) -> Message {
+fn rate_limited(limited: &RateLimited) -> LocalizedText {
     let RateLimited { limit, most, retry_after } = limited;
     let (ko, en) = match limit {
         Limit::Requests => (format!("이 키의 요청 한도({most}회)"), format!("this key's limit of {most} requests")),
@@ -128,7 +129,7 @@ fn rate_limited(limited: &RateLimited) -> Message {
             (format!("이 주소의 하루 요청 한도({most}회)"), format!("this address's limit of {most} requests a day"))
         }
     };
-    Message::new(
+    LocalizedText::new(
         format!("{ko}를 모두 사용했습니다. {retry_after}초 뒤에 다시 시도하세요."),
         format!("{en} is used up; try again in {retry_after} s"),
     )
@@ -147,21 +148,22 @@ fn engine_code(error: &engine::Error) -> ErrorCode {
     }
 }
 
-fn engine_message(error: &engine::Error) -> Message {
+fn engine_message(error: &engine::Error) -> LocalizedText {
     match error {
-        engine::Error::Absent => Message::new(
+        engine::Error::Absent => LocalizedText::new(
             "모델이 없습니다. GGUF 파일을 models 폴더에 넣으세요.",
             "there is no model: put a GGUF file into the models folder",
         ),
-        engine::Error::Failed(reason) => {
-            Message::new(format!("모델을 사용할 수 없습니다: {reason}"), format!("the model cannot be used: {reason}"))
-        }
-        engine::Error::Loading => Message::new("모델을 불러오는 중입니다", "the model is still loading"),
+        engine::Error::Failed(reason) => LocalizedText::new(
+            format!("모델을 사용할 수 없습니다: {reason}"),
+            format!("the model cannot be used: {reason}"),
+        ),
+        engine::Error::Loading => LocalizedText::new("모델을 불러오는 중입니다", "the model is still loading"),
         engine::Error::Overloaded => {
-            Message::new("대기 중인 요청이 너무 많습니다", "too many requests are queued for the model")
+            LocalizedText::new("대기 중인 요청이 너무 많습니다", "too many requests are queued for the model")
         }
-        engine::Error::Stopped => Message::new("엔진이 종료되었습니다", "the engine has stopped"),
-        engine::Error::ContextTooLong { tokens, limit } => Message::new(
+        engine::Error::Stopped => LocalizedText::new("엔진이 종료되었습니다", "the engine has stopped"),
+        engine::Error::ContextTooLong { tokens, limit } => LocalizedText::new(
             format!("질문과 코드가 너무 깁니다: {tokens}토큰, 한도는 {limit}토큰"),
             format!("the question and its code are too long: {tokens} tokens, and {limit} fit"),
         ),
@@ -187,6 +189,6 @@ fn engine_details(error: &engine::Error, incident: &str) -> Option<Value> {
     }
 }
 
-fn internal() -> Message {
-    Message::new("내부 오류가 발생했습니다", "an internal error occurred")
+fn internal() -> LocalizedText {
+    LocalizedText::new("내부 오류가 발생했습니다", "an internal error occurred")
 }

@@ -8,8 +8,8 @@ use super::stream::Heard;
 use super::string_or_array::{Content, Texts};
 use crate::assistant::generate::ModelType;
 use crate::assistant::raw::RawRequest;
-use crate::base::i18n::Message as Words;
-use crate::base::validation::Invalid;
+use crate::base::i18n::LocalizedText;
+use crate::base::validation::ValidationErrors;
 use crate::http::error::ApiError;
 use crate::http::state::AppState;
 
@@ -228,22 +228,22 @@ impl ChatRequest {
     /// # Errors
     /// Fields that cannot be done as they say.
     pub async fn wish(self, app: &AppState) -> Result<RawRequest, ApiError> {
-        let mut invalid = Invalid::default();
+        let mut invalid = ValidationErrors::default();
         if self.messages.is_empty() {
-            invalid.add("messages", Words::new("비어 있을 수 없습니다", "must not be empty"));
+            invalid.add("messages", LocalizedText::new("비어 있을 수 없습니다", "must not be empty"));
         }
         if self.tools.is_some_and(|tools| !tools.is_empty()) {
-            invalid.add("tools", Words::new("함수 호출은 지원하지 않습니다", "functions cannot be called"));
+            invalid.add("tools", LocalizedText::new("함수 호출은 지원하지 않습니다", "functions cannot be called"));
         }
         if self.logprobs == Some(true) {
             refuse_probabilities(&mut invalid);
         }
-        invalid.within("max_completion_tokens", self.max_completion_tokens, 1, MOST_TOKENS);
+        invalid.in_range("max_completion_tokens", self.max_completion_tokens, 1, MOST_TOKENS);
         let mut messages = Vec::with_capacity(self.messages.len());
         for (index, message) in self.messages.into_iter().enumerate() {
             let text = message.content.map_or(Ok(String::new()), Content::into_text);
             let text = text.unwrap_or_else(|part| {
-                let problem = Words::new("텍스트만 지원합니다", "only text is supported");
+                let problem = LocalizedText::new("텍스트만 지원합니다", "only text is supported");
                 invalid.add(format!("messages[{index}].content[{part}]"), problem);
                 String::new()
             });
@@ -276,20 +276,20 @@ impl CompletionRequest {
     /// # Errors
     /// Fields that cannot be done as they say.
     pub async fn wish(self, app: &AppState) -> Result<RawRequest, ApiError> {
-        let mut invalid = Invalid::default();
+        let mut invalid = ValidationErrors::default();
         if self.echo == Some(true) {
-            invalid.add("echo", Words::new("false여야 합니다", "must be false"));
+            invalid.add("echo", LocalizedText::new("false여야 합니다", "must be false"));
         }
         if self.logprobs.is_some() {
             refuse_probabilities(&mut invalid);
         }
         let prompt = self.prompt.one().unwrap_or_else(|| {
-            invalid.add("prompt", Words::new("하나의 글이어야 합니다", "must be one text"));
+            invalid.add("prompt", LocalizedText::new("하나의 글이어야 합니다", "must be one text"));
             String::new()
         });
         let suffix = self.suffix.filter(|suffix| !suffix.is_empty());
         if suffix.is_some() && !app.assistant.router.select(Lane::Completion).await?.model.fills {
-            let problem = Words::new(
+            let problem = LocalizedText::new(
                 "이 모델은 FIM(중간 채우기)을 지원하지 않습니다",
                 "this model does not support fill-in-the-middle",
             );
@@ -322,17 +322,17 @@ impl Common {
     async fn wish(
         self,
         app: &AppState,
-        mut invalid: Invalid,
+        mut invalid: ValidationErrors,
         kind: ModelType,
         prompt: Prompt,
     ) -> Result<RawRequest, ApiError> {
-        let temperature = invalid.within("temperature", self.temperature, 0.0, 2.0).unwrap_or(1.0);
-        let top_p = invalid.within("top_p", self.top_p, 0.0, 1.0).unwrap_or(1.0);
-        invalid.within("n", self.n, 1, 1);
-        invalid.within("max_tokens", self.max_tokens, 1, MOST_TOKENS);
-        invalid.within("seed", self.seed, -EXACT, EXACT);
+        let temperature = invalid.in_range("temperature", self.temperature, 0.0, 2.0).unwrap_or(1.0);
+        let top_p = invalid.in_range("top_p", self.top_p, 0.0, 1.0).unwrap_or(1.0);
+        invalid.in_range("n", self.n, 1, 1);
+        invalid.in_range("max_tokens", self.max_tokens, 1, MOST_TOKENS);
+        invalid.in_range("seed", self.seed, -EXACT, EXACT);
         let stops = self.stop.map(Texts::all).unwrap_or_default();
-        invalid.at_most_items("stop", stops.len(), STOPS);
+        invalid.max_items("stop", stops.len(), STOPS);
         invalid.into_result()?;
         let seed = self.seed.map_or_else(|| getrandom::u32().unwrap_or(0), low_half);
         // Nothing is longer than the context, whatever is asked for.
@@ -376,8 +376,8 @@ fn heard(stream: Option<bool>, options: Option<&StreamOptions>) -> Heard {
     }
 }
 
-fn refuse_probabilities(invalid: &mut Invalid) {
-    let problem = Words::new("logprobs는 지원하지 않습니다", "logprobs are not supported");
+fn refuse_probabilities(invalid: &mut ValidationErrors) {
+    let problem = LocalizedText::new("logprobs는 지원하지 않습니다", "logprobs are not supported");
     invalid.add("logprobs", problem);
 }
 

@@ -5,7 +5,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::base::i18n::{Language, Message};
+use crate::base::i18n::{Language, LocalizedText};
 use crate::http::error::ClientErrors;
 use crate::http::extract::{OptionalBody, Parameters};
 use crate::http::state::AppState;
@@ -134,8 +134,10 @@ pub async fn clear_cache(
         CacheType::Completion => Some(CacheKind::Completion),
     };
     if !body.confirm.or(query.confirm).unwrap_or(true) {
-        let message =
-            Message::new("confirm이 false라서 아무것도 지우지 않았습니다", "confirm is false: nothing was forgotten");
+        let message = LocalizedText::new(
+            "confirm이 false라서 아무것도 지우지 않았습니다",
+            "confirm is false: nothing was forgotten",
+        );
         return Json(ClearResponse::new(message.text(language), false, false, 0));
     }
     let entries = app.assistant.cache.clear(kind);
@@ -143,7 +145,8 @@ pub async fn clear_cache(
         app.assistant.suggestions.clear();
     }
     let system = kind.is_none() && app.store.release_memory().await.is_ok();
-    let message = Message::new(format!("답변 {entries}개를 지웠습니다"), format!("{entries} answers were forgotten"));
+    let message =
+        LocalizedText::new(format!("답변 {entries}개를 지웠습니다"), format!("{entries} answers were forgotten"));
     Json(ClearResponse::new(message.text(language), system, true, entries))
 }
 

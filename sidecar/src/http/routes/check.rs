@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use utoipa::ToSchema;
 
 use crate::base::i18n::Language;
-use crate::base::validation::Invalid;
+use crate::base::validation::ValidationErrors;
 use crate::http::error::{ApiError, ClientErrors, ServerErrors};
 use crate::http::extract::Body;
 
@@ -64,7 +64,7 @@ pub async fn validate_code(
     language: Language,
     Body(request): Body<ValidateRequest>,
 ) -> Result<Json<ValidateResponse>, ApiError> {
-    let mut invalid = Invalid::default();
+    let mut invalid = ValidationErrors::default();
     request.check(&mut invalid, "");
     invalid.into_result()?;
     work(move || request.validate(language)).await.map(Json)
@@ -83,12 +83,12 @@ pub async fn validate_code_batch(
     language: Language,
     Body(request): Body<ValidateBatchRequest>,
 ) -> Result<Json<ValidateBatchResponse>, ApiError> {
-    let mut invalid = Invalid::default();
+    let mut invalid = ValidationErrors::default();
     let items = request.items;
     if items.is_empty() {
-        invalid.not_blank("items", "");
+        invalid.require_not_blank("items", "");
     }
-    invalid.at_most_items("items", items.len(), MOST_ITEMS);
+    invalid.max_items("items", items.len(), MOST_ITEMS);
     for (index, item) in items.iter().enumerate().take(MOST_ITEMS) {
         item.check(&mut invalid, &format!("items[{index}]."));
     }
@@ -117,7 +117,7 @@ pub async fn analyze_code(
     language: Language,
     Body(request): Body<AnalyzeRequest>,
 ) -> Result<Json<AnalyzeResponse>, ApiError> {
-    let mut invalid = Invalid::default();
+    let mut invalid = ValidationErrors::default();
     bounds(&mut invalid, "", &request.code, request.language.as_deref());
     invalid.into_result()?;
     let analyze = move || {
@@ -151,7 +151,7 @@ pub struct ValidateRequest {
 }
 
 impl ValidateRequest {
-    fn check(&self, invalid: &mut Invalid, path: &str) {
+    fn check(&self, invalid: &mut ValidationErrors, path: &str) {
         bounds(invalid, path, &self.code, self.language.as_deref());
     }
 
@@ -233,10 +233,10 @@ impl From<Language> for Locale {
     }
 }
 
-fn bounds(invalid: &mut Invalid, path: &str, code: &str, language: Option<&str>) {
-    invalid.not_blank(&format!("{path}code"), code);
-    invalid.at_most(&format!("{path}code"), Some(code), check::MAX_CODE_CHARS);
-    invalid.at_most(&format!("{path}language"), language, 32);
+fn bounds(invalid: &mut ValidationErrors, path: &str, code: &str, language: Option<&str>) {
+    invalid.require_not_blank(&format!("{path}code"), code);
+    invalid.max_length(&format!("{path}code"), Some(code), check::MAX_CODE_CHARS);
+    invalid.max_length(&format!("{path}language"), language, 32);
 }
 
 /// Does work for the processor where it holds up nobody else, as soon as it is its turn.

@@ -11,8 +11,8 @@ use super::generate::{Context, TokenUsage};
 use crate::access::keys::Caller;
 use crate::assistant::complete::request::CompleteRequest;
 use crate::assistant::complete::{CompletionRequest, Completions, Method, Suggestion};
-use crate::base::i18n::{Language, Message};
-use crate::base::validation::Invalid;
+use crate::base::i18n::{Language, LocalizedText};
+use crate::base::validation::ValidationErrors;
 use crate::http::error::{ApiError, ClientErrors, ServerErrors};
 use crate::http::extract::{Body, Id};
 use crate::http::middleware::request_id::RequestId;
@@ -154,7 +154,7 @@ impl CompletionItem {
         let Suggestion { id, code, .. } = suggestion;
         let described = check::describe_completion(&code, &place.language, &place.prefix);
         let lines = code.lines().count();
-        let sentence = Message::new(
+        let sentence = LocalizedText::new(
             format!("{}, {lines}줄", category_name(described.category)),
             format!("{} of {lines} lines", format!("{:?}", described.category).to_lowercase()),
         );
@@ -224,8 +224,8 @@ pub async fn completion_event(
     Id(id): Id,
     Body(event): Body<CompletionEvent>,
 ) -> Result<Json<DoneResponse>, ApiError> {
-    let mut invalid = Invalid::default();
-    invalid.within("accepted_characters", event.accepted_characters, 0, 1_000_000);
+    let mut invalid = ValidationErrors::default();
+    invalid.in_range("accepted_characters", event.accepted_characters, 0, 1_000_000);
     invalid.into_result()?;
     let fate = match event.event {
         EventKind::Shown => Fate::Shown,
@@ -241,6 +241,6 @@ pub async fn completion_event(
         EventKind::Accepted => "accepted",
         EventKind::Rejected => "rejected",
     });
-    let message = Message::new("기록했습니다", "it is noted");
+    let message = LocalizedText::new("기록했습니다", "it is noted");
     Ok(Json(DoneResponse { status: "success", message: message.text(language).into() }))
 }

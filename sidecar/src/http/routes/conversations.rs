@@ -7,9 +7,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::history::{HistoryItem, has_more, page};
 use crate::access::keys::Caller;
-use crate::base::i18n::{Language, Message};
+use crate::base::i18n::{Language, LocalizedText};
 use crate::base::time::timestamp;
-use crate::base::validation::Invalid;
+use crate::base::validation::ValidationErrors;
 use crate::http::error::{ApiError, ClientErrors};
 use crate::http::extract::{Body, Id, OptionalBody, Parameters};
 use crate::http::state::AppState;
@@ -144,7 +144,7 @@ pub struct DoneResponse {
 impl DoneResponse {
     /// Says what was done, in the client's language.
     pub(super) fn new(language: Language, ko: &str, en: &str) -> Self {
-        Self { status: "success", message: Message::new(ko, en).text(language).to_owned() }
+        Self { status: "success", message: LocalizedText::new(ko, en).text(language).to_owned() }
     }
 }
 
@@ -161,7 +161,7 @@ pub async fn conversations(
     caller: Caller,
     Parameters(parameters): Parameters<PageParameters>,
 ) -> Result<Json<ConversationsResponse>, ApiError> {
-    let mut invalid = Invalid::default();
+    let mut invalid = ValidationErrors::default();
     let (limit, offset) = page(&mut invalid, parameters.limit, parameters.offset, 50);
     invalid.into_result()?;
     let found = app.store.conversations(&caller.owner, limit, offset).await;
@@ -186,8 +186,8 @@ pub async fn conversation(
     Id(id): Id,
     Parameters(parameters): Parameters<ThreadParameters>,
 ) -> Result<Json<ConversationResponse>, ApiError> {
-    let mut invalid = Invalid::default();
-    let limit = invalid.within("limit", parameters.limit, 1, 1000).unwrap_or(1000);
+    let mut invalid = ValidationErrors::default();
+    let limit = invalid.in_range("limit", parameters.limit, 1, 1000).unwrap_or(1000);
     invalid.into_result()?;
     let found = app.store.conversation(&caller.owner, &id).await?;
     let conversation = found.ok_or(ApiError::NotFound)?.into();
@@ -216,7 +216,7 @@ pub async fn start_conversation(
     OptionalBody(request): OptionalBody<ConversationRequest>,
 ) -> Result<Json<ChangedConversation>, ApiError> {
     let title = title(request.title)?;
-    let unnamed = Message::new("새 대화", "New conversation");
+    let unnamed = LocalizedText::new("새 대화", "New conversation");
     let title = title.as_deref().unwrap_or_else(|| unnamed.text(language));
     let id = app.store.start_conversation(&caller.owner, title).await?;
     changed(&app, &caller, &id).await
@@ -245,17 +245,17 @@ pub async fn change_conversation(
     if let Some(message) = change.shown
         && !app.store.show(&id, &message).await?
     {
-        let what = Message::new("이 대화에 없는 메시지입니다", "this conversation has no such message");
-        return Err(ApiError::ReferenceNotFound(Invalid::field("shown", what)));
+        let what = LocalizedText::new("이 대화에 없는 메시지입니다", "this conversation has no such message");
+        return Err(ApiError::ReferenceNotFound(ValidationErrors::field("shown", what)));
     }
     changed(&app, &caller, &id).await
 }
 
 fn title(title: Option<String>) -> Result<Option<String>, ApiError> {
     let Some(title) = title else { return Ok(None) };
-    let mut invalid = Invalid::default();
-    invalid.not_blank("title", &title);
-    invalid.at_most("title", Some(&title), 200);
+    let mut invalid = ValidationErrors::default();
+    invalid.require_not_blank("title", &title);
+    invalid.max_length("title", Some(&title), 200);
     invalid.into_result()?;
     Ok(Some(title.trim().to_owned()))
 }

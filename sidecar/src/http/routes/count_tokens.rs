@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use crate::access::keys::Caller;
 use crate::assistant::generate::GenerationRequest;
 use crate::assistant::generate::request::GenerateRequest;
-use crate::base::validation::Invalid;
+use crate::base::validation::ValidationErrors;
 use crate::http::error::{ApiError, ClientErrors, ServerErrors};
 use crate::http::extract::Body;
 use crate::http::state::AppState;
@@ -54,7 +54,7 @@ pub async fn count_tokens(
     caller: Caller,
     Body(request): Body<GenerateRequest>,
 ) -> Result<Json<CountTokensResponse>, ApiError> {
-    let mut invalid = Invalid::default();
+    let mut invalid = ValidationErrors::default();
     let ask = GenerationRequest::checked(request, &mut invalid);
     invalid.into_result()?;
     let paths: Vec<String> = ask.files.iter().map(|file| file.path.clone()).collect();

@@ -9,9 +9,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::conversations::DoneResponse;
 use crate::access::keys::Caller;
-use crate::base::i18n::{Language, Message};
+use crate::base::i18n::{Language, LocalizedText};
 use crate::base::time::{now, timestamp};
-use crate::base::validation::Invalid;
+use crate::base::validation::ValidationErrors;
 use crate::http::error::{ApiError, ClientErrors};
 use crate::http::extract::{Body, Id, Parameters};
 use crate::http::state::AppState;
@@ -106,17 +106,17 @@ pub async fn submit_feedback(
 ) -> Result<Json<FeedbackResponse>, ApiError> {
     check(&request)?;
     let (feedback_id, time) = keep(&app, &caller, &request).await?;
-    let message = Message::new("의견을 저장했습니다. 고맙습니다!", "your feedback was kept; thank you");
+    let message = LocalizedText::new("의견을 저장했습니다. 고맙습니다!", "your feedback was kept; thank you");
     let message = message.text(language).to_owned();
     Ok(Json(FeedbackResponse { success: true, status: "success", feedback_id, message, timestamp: timestamp(time) }))
 }
 
 fn check(request: &FeedbackRequest) -> Result<(), ApiError> {
-    let mut invalid = Invalid::default();
-    invalid.at_most("comment", request.comment.as_deref(), 2_000);
-    invalid.at_most("code_snippet", request.code_snippet.as_deref(), 50_000);
-    invalid.at_most("user_question", request.user_question.as_deref(), 10_000);
-    invalid.within("rating", request.rating, 1, 5);
+    let mut invalid = ValidationErrors::default();
+    invalid.max_length("comment", request.comment.as_deref(), 2_000);
+    invalid.max_length("code_snippet", request.code_snippet.as_deref(), 50_000);
+    invalid.max_length("user_question", request.user_question.as_deref(), 10_000);
+    invalid.in_range("rating", request.rating, 1, 5);
     Ok(invalid.into_result()?)
 }
 
@@ -124,8 +124,8 @@ async fn keep(app: &AppState, caller: &Caller, request: &FeedbackRequest) -> Res
     if let Some(id) = &request.message_id
         && app.store.message(&caller.owner, id).await?.is_none()
     {
-        let message = Message::new("없는 메시지입니다", "there is no such message");
-        return Err(ApiError::ReferenceNotFound(Invalid::field("message_id", message)));
+        let message = LocalizedText::new("없는 메시지입니다", "there is no such message");
+        return Err(ApiError::ReferenceNotFound(ValidationErrors::field("message_id", message)));
     }
     let new = NewFeedback {
         message_id: request.message_id.as_deref(),
@@ -257,8 +257,8 @@ pub async fn recent_feedback(
     caller: Caller,
     Parameters(parameters): Parameters<FeedbackParameters>,
 ) -> Result<Json<RecentFeedback>, ApiError> {
-    let mut invalid = Invalid::default();
-    let limit = invalid.within("limit", parameters.limit, 1, 100).unwrap_or(10);
+    let mut invalid = ValidationErrors::default();
+    let limit = invalid.in_range("limit", parameters.limit, 1, 100).unwrap_or(10);
     invalid.into_result()?;
     let found = app.store.recent_feedback(&caller.owner, limit).await?;
     Ok(Json(RecentFeedback { status: "success", items: found.into_iter().map(FeedbackItem::from).collect() }))

@@ -9,9 +9,9 @@ use utoipa::{IntoParams, ToSchema};
 use super::conversations::DoneResponse;
 use crate::access::keys::Caller;
 use crate::assistant::generate::{ContextFile, ModelType};
-use crate::base::i18n::{Language, Message};
+use crate::base::i18n::{Language, LocalizedText};
 use crate::base::time::timestamp;
-use crate::base::validation::Invalid;
+use crate::base::validation::ValidationErrors;
 use crate::http::error::{ApiError, ClientErrors};
 use crate::http::extract::{Body, Id, Parameters};
 use crate::http::state::AppState;
@@ -236,8 +236,8 @@ pub async fn delete_history(
     Body(request): Body<DeleteRequest>,
 ) -> Result<Json<DoneResponse>, ApiError> {
     if !request.confirm {
-        let message = Message::new("삭제하려면 true여야 합니다", "must be true to delete all");
-        return Err(ApiError::Invalid(Invalid::field("confirm", message)));
+        let message = LocalizedText::new("삭제하려면 true여야 합니다", "must be true to delete all");
+        return Err(ApiError::Invalid(ValidationErrors::field("confirm", message)));
     }
     let deleted = app.store.delete_history(&caller.owner).await?;
     // Answers that can be given again, and what the models remember, are the user's too.
@@ -254,9 +254,9 @@ pub fn has_more(offset: i64, shown: usize, total: i64) -> bool {
 }
 
 fn query(parameters: HistoryParameters) -> Result<Query, ApiError> {
-    let mut invalid = Invalid::default();
+    let mut invalid = ValidationErrors::default();
     let (limit, offset) = page(&mut invalid, parameters.limit, parameters.offset, 10);
-    invalid.at_most("search", parameters.search.as_deref(), 200);
+    invalid.max_length("search", parameters.search.as_deref(), 200);
     let mut time = |name: &str, value: Option<String>| {
         let parsed = value.map(|value| value.parse::<jiff::Timestamp>());
         match parsed {
@@ -264,7 +264,7 @@ fn query(parameters: HistoryParameters) -> Result<Query, ApiError> {
                 let example = "2024-12-28T10:00:00Z";
                 invalid.add(
                     name,
-                    Message::new(format!("{example} 형식이어야 합니다"), format!("must look like {example}")),
+                    LocalizedText::new(format!("{example} 형식이어야 합니다"), format!("must look like {example}")),
                 );
                 None
             }
@@ -283,13 +283,13 @@ fn query(parameters: HistoryParameters) -> Result<Query, ApiError> {
 }
 
 /// The bounds of a page; what is outside of them is noted.
-pub fn page(invalid: &mut Invalid, limit: Option<i64>, offset: Option<i64>, usual: i64) -> (i64, i64) {
+pub fn page(invalid: &mut ValidationErrors, limit: Option<i64>, offset: Option<i64>, usual: i64) -> (i64, i64) {
     let (limit, offset) = (limit.unwrap_or(usual), offset.unwrap_or(0));
     if !(1..=100).contains(&limit) {
-        invalid.add("limit", Message::new("1에서 100 사이여야 합니다", "must be from 1 to 100"));
+        invalid.add("limit", LocalizedText::new("1에서 100 사이여야 합니다", "must be from 1 to 100"));
     }
     if offset < 0 {
-        invalid.add("offset", Message::new("0 이상이어야 합니다", "must not be negative"));
+        invalid.add("offset", LocalizedText::new("0 이상이어야 합니다", "must not be negative"));
     }
     (limit, offset)
 }

@@ -13,8 +13,8 @@ use utoipa::{IntoParams, ToSchema};
 use crate::access::keys::Caller;
 use crate::assistant::history_export;
 use crate::assistant::history_export::{Form, Scope};
-use crate::base::i18n::{Language, Message};
-use crate::base::validation::Invalid;
+use crate::base::i18n::{Language, LocalizedText};
+use crate::base::validation::ValidationErrors;
 use crate::http::error::{ApiError, ClientErrors};
 use crate::http::extract::{Body, Parameters};
 use crate::http::state::AppState;
@@ -144,7 +144,7 @@ pub async fn import_history(
     let report = history_export::import(&app.store, &caller.owner, file.conversations, file.messages).await;
     let report = report?;
     let (imported, skipped, invalid) = (report.imported, report.skipped, report.invalid);
-    let message = Message::new(
+    let message = LocalizedText::new(
         format!("{imported}개를 가져왔고, {skipped}개는 이미 있었으며, {invalid}개는 가져올 수 없었습니다"),
         format!("{imported} messages were taken in, {skipped} were here already, {invalid} could not be read"),
     );
@@ -154,7 +154,7 @@ pub async fn import_history(
 }
 
 fn check(file: &HistoryFile) -> Result<(), ApiError> {
-    let mut invalid = Invalid::default();
-    invalid.within("version", Some(file.version), 1, 1);
+    let mut invalid = ValidationErrors::default();
+    invalid.in_range("version", Some(file.version), 1, 1);
     Ok(invalid.into_result()?)
 }

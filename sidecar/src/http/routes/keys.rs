@@ -7,9 +7,9 @@ use utoipa::ToSchema;
 
 use super::conversations::DoneResponse;
 use crate::access::keys::{Caller, Permission, Wish};
-use crate::base::i18n::{Language, Message};
+use crate::base::i18n::{Language, LocalizedText};
 use crate::base::time::{now, timestamp};
-use crate::base::validation::Invalid;
+use crate::base::validation::ValidationErrors;
 use crate::http::error::{ApiError, ClientErrors};
 use crate::http::extract::{Body, Id};
 use crate::http::state::AppState;
@@ -148,14 +148,14 @@ pub async fn make_key(
 }
 
 fn wish(request: KeyRequest) -> Result<Wish, ApiError> {
-    let mut invalid = Invalid::default();
-    invalid.not_blank("name", &request.name);
-    invalid.at_most("name", Some(&request.name), 100);
+    let mut invalid = ValidationErrors::default();
+    invalid.require_not_blank("name", &request.name);
+    invalid.max_length("name", Some(&request.name), 100);
     let permissions = request.permissions.unwrap_or_else(|| Permission::USUAL.to_vec());
     if !(1..=Permission::ALL.len()).contains(&permissions.len()) {
-        invalid.add("permissions", Message::new("1개에서 5개 사이여야 합니다", "must be 1 to 5"));
+        invalid.add("permissions", LocalizedText::new("1개에서 5개 사이여야 합니다", "must be 1 to 5"));
     }
-    invalid.within("expires_in_days", request.expires_in_days, 1, 3650);
+    invalid.in_range("expires_in_days", request.expires_in_days, 1, 3650);
     if let Some(user) = &request.user
         && !(user.len() <= 64
             && !user.is_empty()
@@ -163,7 +163,7 @@ fn wish(request: KeyRequest) -> Result<Wish, ApiError> {
     {
         let ko = "1자에서 64자 사이의 영문자, 숫자, '.', '_', '-'여야 합니다";
         let en = "must be 1 to 64 letters, digits, dots, underscores or hyphens";
-        invalid.add("user", Message::new(ko, en));
+        invalid.add("user", LocalizedText::new(ko, en));
     }
     invalid.into_result()?;
     let KeyRequest { name, expires_in_days: days, user, demo, .. } = request;

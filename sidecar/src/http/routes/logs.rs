@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::base::validation::Invalid;
+use crate::base::validation::ValidationErrors;
 use crate::http::error::{ApiError, ClientErrors};
 use crate::http::extract::Parameters;
 use crate::http::state::AppState;
@@ -84,10 +84,10 @@ pub async fn logs(
     State(app): State<AppState>,
     Parameters(parameters): Parameters<LogParameters>,
 ) -> Result<Json<LogsResponse>, ApiError> {
-    let mut invalid = Invalid::default();
-    let limit = invalid.within("limit", parameters.limit, 1, 1000).unwrap_or(200);
-    invalid.within("before", parameters.before, 0, i64::MAX);
-    invalid.at_most("search", parameters.search.as_deref(), 200);
+    let mut invalid = ValidationErrors::default();
+    let limit = invalid.in_range("limit", parameters.limit, 1, 1000).unwrap_or(200);
+    invalid.in_range("before", parameters.before, 0, i64::MAX);
+    invalid.max_length("search", parameters.search.as_deref(), 200);
     invalid.into_result()?;
     let filter = Filter {
         limit: usize::try_from(limit).unwrap_or_default(),

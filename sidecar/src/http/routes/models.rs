@@ -7,7 +7,7 @@ use engine::fit::Misfit;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::base::i18n::{Language, Message};
+use crate::base::i18n::{Language, LocalizedText};
 use crate::base::model_id::ModelId;
 use crate::http::error::{ApiError, ClientErrors};
 use crate::http::extract::{Id, OptionalBody};
@@ -297,7 +297,7 @@ impl ModelFit {
             Err(Misfit { needs, has }) => {
                 let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30));
                 let (needed, there) = (gib(needs), gib(has));
-                let message = Message::new(
+                let message = LocalizedText::new(
                     format!("메모리 {needed}가 필요한데 예산은 {there}입니다"),
                     format!("needs {needed} of memory, and the budget is {there}"),
                 );

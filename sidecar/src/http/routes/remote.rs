@@ -5,8 +5,8 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::base::i18n::{Language, Message};
-use crate::base::validation::Invalid;
+use crate::base::i18n::{Language, LocalizedText};
+use crate::base::validation::ValidationErrors;
 use crate::http::error::{ApiError, ClientErrors};
 use crate::http::extract::Body;
 use crate::http::state::AppState;
@@ -141,17 +141,20 @@ pub async fn remove_remote_key(
 }
 
 async fn keep(app: &AppState, key: String) -> Result<(), ApiError> {
-    let mut invalid = Invalid::default();
-    invalid.not_blank("key", &key);
-    invalid.at_most("key", Some(&key), LONGEST_KEY);
+    let mut invalid = ValidationErrors::default();
+    invalid.require_not_blank("key", &key);
+    invalid.max_length("key", Some(&key), LONGEST_KEY);
     if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        invalid.add("key", Message::new("공백 없는 ASCII 글자여야 합니다", "must be ASCII characters without spaces"));
+        invalid.add(
+            "key",
+            LocalizedText::new("공백 없는 ASCII 글자여야 합니다", "must be ASCII characters without spaces"),
+        );
     }
     invalid.into_result()?;
     let endpoint = app.settings.current().remote_endpoint.clone();
     let Some(address) = endpoint.and_then(|endpoint| endpoint.read().ok()) else {
-        let problem = Message::new("먼저 이 설정을 정하세요", "set this before its key");
-        return Err(ApiError::ReferenceNotFound(Invalid::field("remote_endpoint", problem)));
+        let problem = LocalizedText::new("먼저 이 설정을 정하세요", "set this before its key");
+        return Err(ApiError::ReferenceNotFound(ValidationErrors::field("remote_endpoint", problem)));
     };
     Ok(app.remote.safe().keep(key, address.origin()).await?)
 }

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::access::keys::Caller;
 use crate::assistant::profiles::profile::{Profile, ProfileFields};
-use crate::base::validation::Invalid;
+use crate::base::validation::ValidationErrors;
 use crate::http::error::{ApiError, ClientErrors};
 use crate::http::extract::Body;
 use crate::http::state::AppState;
@@ -48,9 +48,9 @@ pub async fn save_profile(
     caller: Caller,
     Body(fields): Body<ProfileFields>,
 ) -> Result<Json<ProfileResponse>, ApiError> {
-    let mut invalid = Invalid::default();
+    let mut invalid = ValidationErrors::default();
     if fields.is_too_long() {
-        invalid.at_most_items("preferredLanguageFeatures", usize::MAX, 8);
+        invalid.max_items("preferredLanguageFeatures", usize::MAX, 8);
     }
     invalid.into_result()?;
     let profile = Profile::default().with(fields);
