@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use engine::{Answer, Error, Event};
+use engine::{Error, Event, TokenStream};
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
@@ -143,7 +143,7 @@ impl Answers {
     pub fn ask(
         &self,
         question: &Question,
-        submit: impl FnOnce() -> Result<(Answer, By), Error>,
+        submit: impl FnOnce() -> Result<(TokenStream, By), Error>,
     ) -> Result<Listener, Error> {
         let Question { kind, key, reuse, .. } = *question;
         if reuse == Reuse::Refused {
@@ -173,7 +173,7 @@ impl Answers {
     }
 
     /// Takes what the model says to all listeners, until it has said all or nobody listens any more; keeps what is whole.
-    fn tend(&self, question: Question, shared: Arc<Shared>, mut answer: Answer) {
+    fn tend(&self, question: Question, shared: Arc<Shared>, mut answer: TokenStream) {
         let answers = self.clone();
         let Question { kind, key, voice, reuse } = question;
         tokio::spawn(async move {
@@ -190,7 +190,7 @@ impl Answers {
                         }
                     }
                     event = answer.next() => {
-                        if shared.say(event.unwrap_or(Err(Error::Stopped))) {
+                        if shared.say(event.unwrap_or(Err(Error::EngineStopped))) {
                             continue;
                         }
                         if let Some(whole) = shared.whole().filter(|_| shared.by.voice().as_ref() == Some(&voice)) {

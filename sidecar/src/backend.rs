@@ -8,7 +8,7 @@ mod stand_in;
 
 use std::sync::{Arc, OnceLock};
 
-use engine::{Answer, Counted, Error, Lane, Model, Prompt, Request};
+use engine::{Error, Model, Priority, Prompt, PromptTokens, Request, TokenStream};
 
 use self::stand_in::StandIn;
 use crate::models::Models;
@@ -103,7 +103,7 @@ impl Backend {
     ///
     /// # Errors
     /// Why nobody would.
-    pub async fn candidate(&self, lane: Lane) -> Result<Candidate, Error> {
+    pub async fn candidate(&self, lane: Priority) -> Result<Candidate, Error> {
         let policy = self.policy();
         if policy == RemotePolicy::Remote {
             return self.elsewhere().await;
@@ -128,7 +128,7 @@ impl Backend {
     }
 
     /// Counts the tokens of a prompt of the chat lane for this candidate; `None` for a remote server, which does not tell.
-    pub async fn count(&self, candidate: &Candidate, prompt: Prompt) -> Option<Result<Counted, Error>> {
+    pub async fn count(&self, candidate: &Candidate, prompt: Prompt) -> Option<Result<PromptTokens, Error>> {
         match candidate.place {
             Place::Local => Some(self.models.count(prompt).await),
             Place::Remote => None,
@@ -139,7 +139,7 @@ impl Backend {
     ///
     /// # Errors
     /// Why it cannot answer.
-    pub fn ask(&self, candidate: &Candidate, request: Request) -> Result<(Answer, By), Error> {
+    pub fn ask(&self, candidate: &Candidate, request: Request) -> Result<(TokenStream, By), Error> {
         match candidate.place {
             Place::Local => {
                 let (answer, model) = self.models.submit(request)?;
@@ -156,10 +156,10 @@ impl Backend {
     ///
     /// # Errors
     /// Why nobody can.
-    pub fn submit(&self, candidate: &Candidate, request: Request) -> Result<(Answer, By), Error> {
+    pub fn submit(&self, candidate: &Candidate, request: Request) -> Result<(TokenStream, By), Error> {
         let is_local = candidate.place == Place::Local && self.policy() == RemotePolicy::LocalThenRemote;
         // A gap can be filled by models that were trained for it, and by nobody else.
-        if !is_local || matches!(request.prompt, Prompt::Fill { .. }) {
+        if !is_local || matches!(request.prompt, Prompt::Fim { .. }) {
             return self.ask(candidate, request);
         }
         let asked = self.ask(candidate, request.clone());
@@ -184,7 +184,7 @@ impl Backend {
 /// Whether an error of a model here is a reason to ask elsewhere: the model cannot answer, and waiting would not help.
 fn gives_way(error: &Error) -> bool {
     match error {
-        Error::Absent | Error::Failed(_) | Error::Overloaded | Error::Broken(_) | Error::Stopped => true,
-        Error::Loading | Error::ContextTooLong { .. } | Error::CannotFill | Error::Elsewhere(_) => false,
+        Error::NoModel | Error::LoadFailed(_) | Error::Overloaded | Error::Inference(_) | Error::EngineStopped => true,
+        Error::Loading | Error::ContextTooLong { .. } | Error::FimUnsupported | Error::Remote(_) => false,
     }
 }

@@ -9,7 +9,7 @@ mod sessions;
 
 use std::time::{Duration, Instant};
 
-use engine::{Event, Finish, Lane, Summary};
+use engine::{Event, FinishReason, Priority, Usage};
 use futures_util::future::join_all;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -63,7 +63,7 @@ pub enum Method {
 
 impl Method {
     fn of(candidate: &Candidate) -> Self {
-        if candidate.model.fills { Self::Fill } else { Self::Chat }
+        if candidate.model.supports_fim { Self::Fill } else { Self::Chat }
     }
 }
 
@@ -85,7 +85,7 @@ pub struct Suggestion {
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Piece {
     end: usize,
-    log_probability: f64,
+    logprob: f64,
     tokens: usize,
 }
 
@@ -111,7 +111,7 @@ impl App {
             return Err(Error::Stopping);
         }
         let asked = Instant::now();
-        let candidate = self.backend.candidate(Lane::Completion).await?;
+        let candidate = self.backend.candidate(Priority::Completion).await?;
         let turn = self.sessions.begin(owner, cursor.session.as_deref());
         if cursor.use_cache
             && let Some(known) = self.offers.find(owner, &cursor, &candidate.voice())
@@ -206,14 +206,14 @@ impl App {
         while let Some(event) = self.next(&mut answer, newer).await? {
             events.push(event.clone());
             match event {
-                Event::Started { prompt_tokens, limit, .. } => {
+                Event::PromptAccepted { prompt_tokens, limit, .. } => {
                     (heard.prompt_tokens, heard.limit) = (prompt_tokens, limit);
                 }
-                Event::Reading { .. } => {
+                Event::Prefill { .. } => {
                     events.pop();
                 }
-                Event::Text { text, log_probability, tokens } => {
-                    heard.add(&text, log_probability, tokens);
+                Event::Delta { text, logprob, tokens } => {
+                    heard.add(&text, logprob, tokens);
                     let end = if method == Method::Fill { ending.of(after_indent(&heard.text, indent)) } else { None };
                     if let Some(end) = end {
                         if answer.origin == Origin::Model {
@@ -224,7 +224,7 @@ impl App {
                     }
                 }
                 Event::Done(summary) => {
-                    heard.whole = summary.finish == Finish::Stop;
+                    heard.whole = summary.finish_reason == FinishReason::Stop;
                     (heard.prompt_tokens, heard.tokens) = (summary.prompt_tokens, summary.completion_tokens);
                     return Ok(Some(match method {
                         Method::Fill => heard.after_indent(indent),
@@ -244,7 +244,7 @@ impl App {
             () = self.shutdown.cancelled() => Err(Error::Stopping),
             event = timeout(Duration::from_secs(seconds.into()), answer.next()) => match event {
                 Err(_) => Err(Error::Stalled { seconds: seconds.into() }),
-                Ok(None) => Err(engine::Error::Stopped.into()),
+                Ok(None) => Err(engine::Error::EngineStopped.into()),
                 Ok(Some(event)) => Ok(Some(event?)),
             },
         }
@@ -283,7 +283,7 @@ impl Suggestion {
             start = piece.end;
             begins < self.code.len()
         }) {
-            sum += piece.log_probability;
+            sum += piece.logprob;
             count += piece.tokens;
         }
         if self.pieces.is_empty() {
@@ -318,11 +318,11 @@ impl Heard {
         Self { text: String::new(), pieces: Vec::new(), whole: true, prompt_tokens: 0, limit: 0, tokens: 0, origin }
     }
 
-    fn add(&mut self, text: &str, log_probability: Option<f32>, tokens: usize) {
+    fn add(&mut self, text: &str, logprob: Option<f32>, tokens: usize) {
         self.text.push_str(text);
         self.tokens += tokens;
-        if let Some(logarithm) = log_probability.filter(|logarithm| logarithm.is_finite()) {
-            self.pieces.push(Piece { end: self.text.len(), log_probability: logarithm.into(), tokens });
+        if let Some(logarithm) = logprob.filter(|logarithm| logarithm.is_finite()) {
+            self.pieces.push(Piece { end: self.text.len(), logprob: logarithm.into(), tokens });
         }
     }
 
@@ -369,14 +369,14 @@ impl Heard {
         }
     }
 
-    fn summary(&self) -> Summary {
-        Summary {
-            finish: Finish::Stop,
+    fn summary(&self) -> Usage {
+        Usage {
+            finish_reason: FinishReason::Stop,
             prompt_tokens: self.prompt_tokens,
-            reused_tokens: 0,
+            cached_tokens: 0,
             completion_tokens: self.tokens,
-            guessed_tokens: 0,
-            right_tokens: 0,
+            drafted_tokens: 0,
+            accepted_tokens: 0,
             prefill: Duration::ZERO,
             decode: Duration::ZERO,
         }

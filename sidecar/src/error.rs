@@ -289,7 +289,7 @@ impl Error {
     /// Whether the fault is ours, so that it belongs in the log with an incident id.
     #[must_use]
     pub fn is_internal(&self) -> bool {
-        matches!(self, Self::Internal(_) | Self::Engine(engine::Error::Broken(_)))
+        matches!(self, Self::Internal(_) | Self::Engine(engine::Error::Inference(_)))
     }
 
     /// Seconds after which asking again makes sense.
@@ -453,12 +453,12 @@ fn engine_parts(error: &engine::Error, incident: &str) -> (ErrorCode, Message, O
         (ErrorCode::ServiceUnavailable, Message::new(ko, en), Some(json!({ "reason": reason })))
     };
     match error {
-        engine::Error::Absent => unavailable(
+        engine::Error::NoModel => unavailable(
             "모델이 없습니다: GGUF 파일을 models 폴더에 넣고 다시 시작하세요",
             "there is no model: put a GGUF file into the models folder",
             Reason::ModelMissing,
         ),
-        engine::Error::Failed(message) => unavailable(
+        engine::Error::LoadFailed(message) => unavailable(
             &format!("모델을 쓸 수 없습니다: {message}"),
             &format!("the model cannot be used: {message}"),
             Reason::ModelMissing,
@@ -469,7 +469,7 @@ fn engine_parts(error: &engine::Error, incident: &str) -> (ErrorCode, Message, O
         engine::Error::Overloaded => {
             unavailable("대기 중인 요청이 너무 많습니다", "too many requests wait for the model", Reason::Overloaded)
         }
-        engine::Error::Stopped => {
+        engine::Error::EngineStopped => {
             (ErrorCode::ServiceUnavailable, Message::new("엔진이 멈췄습니다", "the engine has stopped"), None)
         }
         engine::Error::ContextTooLong { tokens, limit } => (
@@ -480,12 +480,12 @@ fn engine_parts(error: &engine::Error, incident: &str) -> (ErrorCode, Message, O
             ),
             Some(json!({ "reason": Reason::ContextTooLong, "tokens": tokens, "limit": limit })),
         ),
-        engine::Error::Elsewhere(word) => {
+        engine::Error::Remote(word) => {
             let failure = Failure::of(word);
             let details = json!({ "reason": Reason::RemoteFailed, "failure": failure.word() });
             (ErrorCode::BadGateway, failure.message(), Some(details))
         }
-        engine::Error::Broken(_) | engine::Error::CannotFill => internal(incident),
+        engine::Error::Inference(_) | engine::Error::FimUnsupported => internal(incident),
     }
 }
 

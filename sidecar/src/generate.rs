@@ -12,7 +12,7 @@ pub mod split;
 
 use std::time::Instant;
 
-use engine::{Lane, Request};
+use engine::{Priority, Request};
 use tokio::sync::mpsc;
 use tracing::Instrument;
 
@@ -129,11 +129,13 @@ impl App {
         let question = Question { kind: Kind::Generation, key, voice: candidate.voice(), reuse };
         let mut answer = self.answers.ask(&question, || self.backend.submit(&candidate, request))?;
         let (prompt_tokens, limit, dropped) = match answer.next().await {
-            Some(Ok(engine::Event::Started { prompt_tokens, limit, dropped })) => (prompt_tokens, limit, dropped),
+            Some(Ok(engine::Event::PromptAccepted { prompt_tokens, limit, dropped })) => {
+                (prompt_tokens, limit, dropped)
+            }
             Some(Err(error)) => return Err(error.into()),
-            Some(Ok(_)) | None => return Err(engine::Error::Stopped.into()),
+            Some(Ok(_)) | None => return Err(engine::Error::EngineStopped.into()),
         };
-        let voice = answer.by.voice().ok_or(engine::Error::Stopped)?;
+        let voice = answer.by.voice().ok_or(engine::Error::EngineStopped)?;
         let room = Room { prompt_tokens, limit, dropped };
         let splitter = Splitter::of(ask.kind.shape(), &ask.language);
         let (conversation_id, message_id) = match continued {
@@ -142,7 +144,8 @@ impl App {
                 let mut message = new_message(owner, &ask, &voice);
                 if answer.origin == Origin::Kept {
                     // Question and answer are kept together, before anything is told of them.
-                    let whole = Whole::hear(answer, splitter, asked, &room).await.ok_or(engine::Error::Stopped)?;
+                    let whole =
+                        Whole::hear(answer, splitter, asked, &room).await.ok_or(engine::Error::EngineStopped)?;
                     message.answer = Some(whole.progress.clone());
                     let (conversation_id, message_id) = self.store.add_message(message).await?;
                     let start = Start { conversation_id, message_id, voice };
@@ -163,7 +166,7 @@ impl App {
     async fn lay_out(&self, owner: &str, ask: &Ask, begun: String) -> Result<(Candidate, Request), Error> {
         let earlier = self.earlier(owner, ask).await?;
         let profile = self.profile(owner).await?.with(ask.profile.clone());
-        let candidate = self.backend.candidate(Lane::Chat).await?;
+        let candidate = self.backend.candidate(Priority::Chat).await?;
         let facts = facts(ask).await;
         let request = prompt::request(ask, &profile, &Ground { earlier, facts, begun });
         Ok((candidate, request))

@@ -4,7 +4,7 @@ mod stop;
 
 use std::time::{Duration, Instant};
 
-use engine::{Answer, Event, Finish, Request, Summary};
+use engine::{Event, FinishReason, Request, TokenStream, Usage};
 use tokio::time::timeout;
 
 use self::stop::{Cut, Stops};
@@ -37,7 +37,7 @@ pub struct Speech {
     app: App,
     kind: ModelType,
     /// `None` once enough was heard.
-    answer: Option<Answer>,
+    answer: Option<TokenStream>,
     stops: Stops,
     patience: Duration,
     asked: Instant,
@@ -64,7 +64,7 @@ pub enum Said {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ending {
     /// Why.
-    pub finish: Finish,
+    pub finish: FinishReason,
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
     /// Of those, tokens that were in the model's memory already; unknown where a stop string ended the answer.
@@ -90,12 +90,12 @@ impl App {
             () = self.shutdown.cancelled() => return Err(Error::Stopping),
         };
         let (prompt_tokens, dropped) = match first {
-            Some(Ok(Event::Started { prompt_tokens, dropped, .. })) => (prompt_tokens, dropped),
+            Some(Ok(Event::PromptAccepted { prompt_tokens, dropped, .. })) => (prompt_tokens, dropped),
             Some(Err(error)) => return Err(error.into()),
-            Some(Ok(_)) | None => return Err(engine::Error::Stopped.into()),
+            Some(Ok(_)) | None => return Err(engine::Error::EngineStopped.into()),
         };
         Ok(Speech {
-            voice: by.voice().ok_or(engine::Error::Stopped)?,
+            voice: by.voice().ok_or(engine::Error::EngineStopped)?,
             dropped,
             app: self.clone(),
             kind,
@@ -122,7 +122,7 @@ impl Speech {
                 return Said::Done(ending);
             }
             match self.hear(working).await {
-                Ok(Event::Text { text, tokens, .. }) => {
+                Ok(Event::Delta { text, tokens, .. }) => {
                     if let Some(text) = self.take(text, tokens) {
                         return Said::Text(text);
                     }
@@ -134,7 +134,7 @@ impl Speech {
                         return Said::Text(rest);
                     }
                 }
-                Ok(Event::Started { .. } | Event::Reading { .. }) => {}
+                Ok(Event::PromptAccepted { .. } | Event::Prefill { .. }) => {}
                 Err(error) => {
                     self.answer = None;
                     if !matches!(error, Error::Stopping) {
@@ -149,14 +149,14 @@ impl Speech {
 
     /// The next event of the backend.
     async fn hear(&mut self, working: bool) -> Result<Event, Error> {
-        let answer = self.answer.as_mut().ok_or(engine::Error::Stopped)?;
+        let answer = self.answer.as_mut().ok_or(engine::Error::EngineStopped)?;
         // Waiting for a turn is no idleness; the clock runs from the first sign of work.
         let idle = if working { self.patience } else { Duration::MAX };
         tokio::select! {
             biased;
             event = timeout(idle, answer.next()) => match event {
                 Err(_) => Err(Error::Stalled { seconds: idle.as_secs() }),
-                Ok(None) => Err(engine::Error::Stopped.into()),
+                Ok(None) => Err(engine::Error::EngineStopped.into()),
                 Ok(Some(event)) => Ok(event?),
             },
             () = self.app.shutdown.cancelled() => Err(Error::Stopping),
@@ -173,7 +173,7 @@ impl Speech {
             // The model stops here, not when the caller has read all.
             self.answer = None;
             self.ending = Some(Ending {
-                finish: Finish::Stop,
+                finish: FinishReason::Stop,
                 prompt_tokens: self.prompt_tokens,
                 reused_tokens: None,
                 completion_tokens: self.tokens,
@@ -200,12 +200,12 @@ impl Speech {
     }
 }
 
-impl From<Summary> for Ending {
-    fn from(summary: Summary) -> Self {
+impl From<Usage> for Ending {
+    fn from(summary: Usage) -> Self {
         Self {
-            finish: summary.finish,
+            finish: summary.finish_reason,
             prompt_tokens: summary.prompt_tokens,
-            reused_tokens: Some(summary.reused_tokens),
+            reused_tokens: Some(summary.cached_tokens),
             completion_tokens: summary.completion_tokens,
         }
     }

@@ -161,7 +161,7 @@ impl Counts {
 /// The point of now, with what was counted since the one before.
 fn point(app: &App, counts: Counts) -> Point {
     let (sample, load, models) = (*app.system.borrow(), app.models.load(), app.models.memory());
-    let [queue_completion, queue_chat, queue_background] = load.lanes.map(|waiting| waiting as u64);
+    let [queue_completion, queue_chat, queue_background] = load.waiting_by_priority.map(|waiting| waiting as u64);
     let Counts { tally, hits, misses } = counts;
     Point {
         at: now(),

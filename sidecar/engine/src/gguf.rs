@@ -4,7 +4,7 @@
 //! The format is described in the GGUF specification of the ggml project. Nothing in the file is believed: counts and lengths are
 //! held against what is left of the file before anything is read or remembered for them.
 
-mod facts;
+mod metadata;
 mod reader;
 mod tensors;
 
@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
 
-pub use self::facts::Facts;
+pub use self::metadata::ModelMetadata;
 use self::reader::{Array, Reader, Value};
 use self::tensors::Tensors;
 
@@ -27,7 +27,7 @@ const USUAL_ALIGNMENT: u64 = 32;
 
 /// Why a model file was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Flaw {
+pub enum Error {
     /// The file could not be read.
     #[error("it cannot be read: {0}")]
     Unreadable(String),
@@ -36,10 +36,10 @@ pub enum Flaw {
     NotGguf,
     /// It is of a version that nobody here knows.
     #[error("it has version {0} of the format, and only 2 and 3 are known")]
-    Version(u32),
+    UnsupportedVersion(u32),
     /// It ends in the middle of something.
     #[error("it ends before {0} does; it may have been cut off")]
-    Cut(&'static str),
+    Truncated(&'static str),
     /// Something is larger than it can be.
     #[error("{what} is said to have {count}, which cannot be")]
     TooLarge {
@@ -50,10 +50,10 @@ pub enum Flaw {
     },
     /// A name is there twice.
     #[error("`{0}` is there twice")]
-    Twice(String),
+    DuplicateName(String),
     /// A value, or a tensor, is of a type that nobody here knows.
     #[error("`{name}` has type {kind}, which is not known")]
-    Type {
+    UnknownType {
         /// Its name.
         name: String,
         /// The number of its type.
@@ -61,7 +61,7 @@ pub enum Flaw {
     },
     /// A value is not what it must be.
     #[error("`{name}` {problem}")]
-    Value {
+    InvalidValue {
         /// Its name.
         name: String,
         /// What is wrong.
@@ -80,23 +80,23 @@ struct Head {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn read(path: &Path) -> Result<Facts, Flaw> {
-    let unreadable = |error: std::io::Error| Flaw::Unreadable(error.to_string());
+pub fn read(path: &Path) -> Result<ModelMetadata, Error> {
+    let unreadable = |error: std::io::Error| Error::Unreadable(error.to_string());
     let file = File::open(path).map_err(unreadable)?;
     let facts = file.metadata().map_err(unreadable)?;
     if !facts.is_file() {
-        return Err(Flaw::NotGguf);
+        return Err(Error::NotGguf);
     }
-    head(Reader::new(file, facts.len(), LARGEST_HEAD)).and_then(|head| Facts::of(&head))
+    head(Reader::new(file, facts.len(), LARGEST_HEAD)).and_then(|head| ModelMetadata::of(&head))
 }
 
-fn head(mut reader: Reader) -> Result<Head, Flaw> {
+fn head(mut reader: Reader) -> Result<Head, Error> {
     if reader.bytes::<4>("its first word").is_ok_and(|magic| magic != *b"GGUF") || reader.position() < 4 {
-        return Err(Flaw::NotGguf);
+        return Err(Error::NotGguf);
     }
     let version = reader.u32("its version")?;
     if !(2..=3).contains(&version) {
-        return Err(Flaw::Version(version));
+        return Err(Error::UnsupportedVersion(version));
     }
     let tensors = reader.count("the table of tensors", tensors::LEAST_BYTES, tensors::MOST)?;
     let entries = reader.count("the table of metadata", reader::LEAST_ENTRY, MOST_ENTRIES)?;
@@ -105,7 +105,7 @@ fn head(mut reader: Reader) -> Result<Head, Flaw> {
         let name = reader.name()?;
         let value = reader.value(&name)?;
         if values.insert(name.clone(), value).is_some() {
-            return Err(Flaw::Twice(name));
+            return Err(Error::DuplicateName(name));
         }
     }
     let alignment = alignment(&values)?;
@@ -113,11 +113,11 @@ fn head(mut reader: Reader) -> Result<Head, Flaw> {
     Ok(Head { values, tensors })
 }
 
-fn alignment(values: &HashMap<String, Value>) -> Result<u64, Flaw> {
+fn alignment(values: &HashMap<String, Value>) -> Result<u64, Error> {
     const NAME: &str = "general.alignment";
     let Some(value) = values.get(NAME) else { return Ok(USUAL_ALIGNMENT) };
     let alignment = value.number().filter(|number| number.is_power_of_two() && (8..=1 << 20).contains(number));
-    alignment.ok_or(Flaw::Value { name: NAME.into(), problem: "must be a power of two from 8 to 1048576" })
+    alignment.ok_or(Error::InvalidValue { name: NAME.into(), problem: "must be a power of two from 8 to 1048576" })
 }
 
 impl Head {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
-use crate::{Error, Event, Lane, Model, Prompt, Request, Sampling, State};
+use crate::{Error, Event, Model, Priority, Prompt, Request, Sampling, State};
 
 /// Events of a request beside its tokens: the start, the end, and the steps in which the longest prompt is read.
 const MOST_OTHER_EVENTS: usize = 2048;
@@ -16,37 +16,37 @@ pub struct Engine {
     mailbox: mpsc::Sender<Job>,
     state: watch::Receiver<State>,
     places: Places,
-    usage: Usage,
+    offloaded_bytes: OffloadedBytes,
     forgetting: Arc<AtomicU64>,
 }
 
 /// What the engine uses beside the model itself, as it changes.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Usage(Arc<AtomicU64>);
+pub(crate) struct OffloadedBytes(Arc<AtomicU64>);
 
-impl Usage {
+impl OffloadedBytes {
     /// Notes how many bytes of main memory remembered texts take.
-    pub fn set_saved(&self, bytes: u64) {
+    pub fn set(&self, bytes: u64) {
         self.0.store(bytes, Ordering::Relaxed);
     }
 }
 
 /// How full the queue is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Load {
-    /// Requests that wait for their turn, by [`Lane`].
-    pub lanes: [usize; 3],
+pub struct QueueDepth {
+    /// Requests that wait for their turn, by [`Priority`].
+    pub waiting_by_priority: [usize; 3],
     /// Requests that the model works on.
     pub active: usize,
     /// Requests that may be in the house at a time, waiting and active together.
     pub capacity: usize,
 }
 
-impl Load {
-    /// Requests that wait for their turn, in all lanes.
+impl QueueDepth {
+    /// Requests that wait for their turn, of all priorities.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.lanes.iter().sum()
+        self.waiting_by_priority.iter().sum()
     }
 }
 
@@ -57,15 +57,16 @@ impl Engine {
         let (report, state) = watch::channel(state);
         let free = Arc::new(Semaphore::new(capacity));
         let places = Places { free, waiting: Arc::default(), active: Arc::default(), capacity };
-        let (usage, forgetting) = (Usage::default(), Arc::default());
-        let inside = Inside { jobs, report, usage: usage.clone(), forgetting: Arc::clone(&forgetting) };
-        (Self { mailbox, state, places, usage, forgetting }, inside)
+        let (offloaded_bytes, forgetting) = (OffloadedBytes::default(), Arc::default());
+        let inside =
+            Inside { jobs, report, offloaded_bytes: offloaded_bytes.clone(), forgetting: Arc::clone(&forgetting) };
+        (Self { mailbox, state, places, offloaded_bytes, forgetting }, inside)
     }
 
-    /// An engine without a model: every request is refused with [`Error::Absent`].
+    /// An engine without a model: every request is refused with [`Error::NoModel`].
     #[must_use]
-    pub fn absent() -> Self {
-        Self::open(1, State::Absent).0
+    pub fn without_model() -> Self {
+        Self::open(1, State::NoModel).0
     }
 
     /// What the engine is doing with its model just now.
@@ -80,9 +81,9 @@ impl Engine {
     /// Why none does.
     pub fn model(&self) -> Result<Model, Error> {
         match &*self.state.borrow() {
-            State::Absent => Err(Error::Absent),
-            State::Asleep | State::Loading { .. } => Err(Error::Loading),
-            State::Failed { message } => Err(Error::Failed(message.clone())),
+            State::NoModel => Err(Error::NoModel),
+            State::Unloaded | State::Loading { .. } => Err(Error::Loading),
+            State::Failed { message } => Err(Error::LoadFailed(message.clone())),
             State::Ready(model) => Ok(model.clone()),
         }
     }
@@ -95,20 +96,24 @@ impl Engine {
 
     /// How full the queue is just now.
     #[must_use]
-    pub fn load(&self) -> Load {
-        let lanes = std::array::from_fn(|lane| self.places.waiting[lane].load(Ordering::Relaxed));
-        Load { lanes, active: self.places.active.load(Ordering::Relaxed), capacity: self.places.capacity }
+    pub fn queue_depth(&self) -> QueueDepth {
+        let waiting_by_priority = std::array::from_fn(|lane| self.places.waiting[lane].load(Ordering::Relaxed));
+        QueueDepth {
+            waiting_by_priority,
+            active: self.places.active.load(Ordering::Relaxed),
+            capacity: self.places.capacity,
+        }
     }
 
     /// Makes the model forget every text that it remembers, in memory and on disk, except those at work just now.
-    pub fn forget(&self) {
+    pub fn clear_cache(&self) {
         self.forgetting.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Bytes of main memory that are taken by texts which had to leave the model's memory and can be put back.
     #[must_use]
-    pub fn saved_bytes(&self) -> u64 {
-        self.usage.0.load(Ordering::Relaxed)
+    pub fn offloaded_bytes(&self) -> u64 {
+        self.offloaded_bytes.0.load(Ordering::Relaxed)
     }
 
     /// Puts a request into the queue.
@@ -116,37 +121,39 @@ impl Engine {
     /// # Errors
     /// At once, if the model is not ready or the queue is full. What is wrong with the request itself is the answer's first
     /// event, since only the model can count its tokens.
-    pub fn submit(&self, request: Request) -> Result<Answer, Error> {
+    pub fn submit(&self, request: Request) -> Result<TokenStream, Error> {
         self.model()?;
         let place = Arc::clone(&self.places.free).try_acquire_owned().map_err(|_| Error::Overloaded)?;
         // Room for every event the request can cause: the model's thread never waits for a slow reader.
         let (events, receiver) = mpsc::channel(request.max_tokens as usize + MOST_OTHER_EVENTS);
-        let place = Place::taken(place, &self.places, request.lane);
+        let place = Place::taken(place, &self.places, request.priority);
         self.mailbox.try_send(Job { request, reply: Reply { events, place } }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Error::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => Error::Stopped,
+            mpsc::error::TrySendError::Closed(_) => Error::EngineStopped,
         })?;
-        Ok(Answer { events: receiver })
+        Ok(TokenStream { events: receiver })
     }
 
     /// Lays a prompt out and counts its tokens, without reading it.
     ///
     /// # Errors
     /// As of [`Engine::submit`], and [`Error::ContextTooLong`] where the prompt has no room.
-    pub async fn count(&self, prompt: Prompt) -> Result<Counted, Error> {
+    pub async fn count_tokens(&self, prompt: Prompt) -> Result<PromptTokens, Error> {
         let sampling = Sampling { temperature: 0.0, top_p: 1.0, seed: 0 };
         let mut answer = self.submit(Request::new(prompt, sampling, 0))?;
         match answer.next().await {
-            Some(Ok(Event::Started { prompt_tokens, dropped, .. })) => Ok(Counted { tokens: prompt_tokens, dropped }),
+            Some(Ok(Event::PromptAccepted { prompt_tokens, dropped, .. })) => {
+                Ok(PromptTokens { tokens: prompt_tokens, dropped })
+            }
             Some(Err(error)) => Err(error),
-            Some(Ok(_)) | None => Err(Error::Stopped),
+            Some(Ok(_)) | None => Err(Error::EngineStopped),
         }
     }
 }
 
 /// What a prompt takes of the model's window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Counted {
+pub struct PromptTokens {
     /// Its tokens, without what is left out.
     pub tokens: usize,
     /// Messages that had to be left out for want of room.
@@ -155,32 +162,32 @@ pub struct Counted {
 
 /// A running generation. Dropping it stops the model at its next step.
 #[derive(Debug)]
-pub struct Answer {
+pub struct TokenStream {
     events: mpsc::Receiver<Result<Event, Error>>,
 }
 
-/// The side of an [`Answer`] that says something.
+/// The side of a [`TokenStream`] that says something.
 #[derive(Debug)]
-pub struct Speaker(mpsc::Sender<Result<Event, Error>>);
+pub struct TokenSender(mpsc::Sender<Result<Event, Error>>);
 
-impl Speaker {
+impl TokenSender {
     /// Says the next event, and waits while the listener is `capacity` events behind. `false` when nobody listens any more.
-    pub async fn say(&self, event: Result<Event, Error>) -> bool {
+    pub async fn send(&self, event: Result<Event, Error>) -> bool {
         self.0.send(event).await.is_ok()
     }
 
     /// Resolves when nobody listens any more.
-    pub async fn abandoned(&self) {
+    pub async fn closed(&self) {
         self.0.closed().await;
     }
 }
 
-impl Answer {
+impl TokenStream {
     /// An answer that comes from elsewhere than an engine of this process, with room for `capacity` events.
     #[must_use]
-    pub fn channel(capacity: usize) -> (Speaker, Self) {
+    pub fn channel(capacity: usize) -> (TokenSender, Self) {
         let (events, receiver) = mpsc::channel(capacity);
-        (Speaker(events), Self { events: receiver })
+        (TokenSender(events), Self { events: receiver })
     }
 
     /// The next event, or `None` after [`Event::Done`] or an error.
@@ -193,7 +200,7 @@ impl Answer {
 pub(crate) struct Inside {
     pub jobs: mpsc::Receiver<Job>,
     pub report: watch::Sender<State>,
-    pub usage: Usage,
+    pub offloaded_bytes: OffloadedBytes,
     /// How often everything was to be forgotten.
     pub forgetting: Arc<AtomicU64>,
 }
@@ -250,7 +257,7 @@ struct Place {
 }
 
 impl Place {
-    fn taken(permit: OwnedSemaphorePermit, places: &Places, lane: Lane) -> Self {
+    fn taken(permit: OwnedSemaphorePermit, places: &Places, lane: Priority) -> Self {
         let place = Self { _permit: permit, places: places.clone(), lane: lane as usize, active: false };
         place.counter().fetch_add(1, Ordering::Relaxed);
         place

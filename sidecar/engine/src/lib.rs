@@ -1,28 +1,29 @@
-//! A model behind a handle: [`Engine`] takes a [`Request`], gives back an [`Answer`] that streams, and stops when it is dropped.
+//! A model behind a handle: [`Engine`] takes a [`Request`], gives back a [`TokenStream`] that streams, and stops when it is dropped.
 //!
 //! The model itself lives on one thread that owns it; nobody locks it. A handle is cheap to clone and knows three things: the
 //! thread's mailbox, its [`State`], and how many places the queue has left.
 
-pub mod fit;
 pub mod gguf;
 mod handle;
-mod living;
 mod llama;
 mod lookup;
+pub mod memory_plan;
+mod mock;
 mod prefix;
 mod request;
 mod schedule;
-mod scripted;
 mod template;
+mod thread_tracker;
 mod utf8;
 
-pub use handle::{Answer, Counted, Engine, Load, Speaker};
-pub use living::all_ended;
-pub use llama::{Device, Options, Storage, clear_states, default_backends, devices};
+pub use handle::{Engine, PromptTokens, QueueDepth, TokenSender, TokenStream};
+pub use llama::{Device, DiskCacheOptions, Options, clear_disk_cache, default_backends, devices};
+pub use mock::{Ending, Script, ScriptedAnswer};
 pub use request::{
-    AtEnd, Drafts, Event, File, Finish, Keep, Lane, Message, Moves, Prompt, Request, Role, Sampling, Summary,
+    ChatMessage, ChunkReuse, EosPolicy, Event, FinishReason, Priority, Prompt, RepoFile, Request, Role, Sampling,
+    Speculation, Truncation, Usage,
 };
-pub use scripted::{End, Script, ScriptedAnswer};
+pub use thread_tracker::wait_for_threads;
 
 use std::path::PathBuf;
 
@@ -30,9 +31,9 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, PartialEq)]
 pub enum State {
     /// There is no model to load.
-    Absent,
+    NoModel,
     /// The model was taken out of memory, and comes back when it is asked.
-    Asleep,
+    Unloaded,
     /// The model is being read; `progress` goes from 0 to 1.
     Loading {
         /// Share of the file that is in place, 0 to 1.
@@ -58,10 +59,10 @@ pub struct Model {
     pub context: u32,
     /// Where it runs, such as `CPU (AMD EPYC, AVX512)`.
     pub device: String,
-    /// Whether it can fill a gap in a text, which [`Prompt::Fill`] asks for.
-    pub fills: bool,
+    /// Whether it can fill a gap in a text, which [`Prompt::Fim`] asks for.
+    pub supports_fim: bool,
     /// Whether it knows where one file ends and the next begins, so that it can be shown several.
-    pub knows_files: bool,
+    pub supports_repo_context: bool,
 }
 
 /// Why a request was not answered, or not to its end.
@@ -69,13 +70,13 @@ pub struct Model {
 pub enum Error {
     /// No model is there to answer.
     #[error("no model is loaded")]
-    Absent,
+    NoModel,
     /// The model is not in memory yet.
     #[error("the model is still loading")]
     Loading,
     /// The model could not be loaded.
     #[error("{0}")]
-    Failed(String),
+    LoadFailed(String),
     /// Every place in the queue is taken.
     #[error("too many requests wait for the model")]
     Overloaded,
@@ -89,25 +90,25 @@ pub enum Error {
     },
     /// The model was not trained to fill gaps.
     #[error("this model cannot fill a gap in a text")]
-    CannotFill,
+    FimUnsupported,
     /// llama.cpp reported an error in the middle of the work.
     #[error("could not go on with the answer: {0}")]
-    Broken(String),
+    Inference(String),
     /// The engine's thread has ended.
     #[error("the engine has stopped")]
-    Stopped,
-    /// What was asked elsewhere, see [`Answer::channel`], did not answer; whoever asked there knows this word for why.
+    EngineStopped,
+    /// What was asked elsewhere, see [`TokenStream::channel`], did not answer; whoever asked there knows this word for why.
     #[error("what was asked elsewhere did not answer: {0}")]
-    Elsewhere(&'static str),
+    Remote(&'static str),
 }
 
 /// Why a model file could not be loaded; becomes [`State::Failed`].
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoadError {
-    #[error("could not open model `{path}`: {flaw}; choose another file or download it again", path = path.display())]
-    Flawed { path: PathBuf, flaw: gguf::Flaw },
+    #[error("could not open model `{path}`: {reason}; choose another file or download it again", path = path.display())]
+    InvalidFile { path: PathBuf, reason: gguf::Error },
     #[error("could not load model `{path}`: {reason}; the file may be damaged or too new, download it again or choose another", path = path.display())]
-    Refused { path: PathBuf, reason: String },
+    LoadFailed { path: PathBuf, reason: String },
     #[error("could not load model `{path}`: no CPU or GPU backend was found in `{folder}`; install HAPA again", path = path.display(), folder = folder.display())]
     NoBackend { path: PathBuf, folder: PathBuf },
     #[error("could not make room for {context} tokens: {reason}; choose a smaller model or context")]

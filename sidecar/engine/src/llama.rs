@@ -17,12 +17,12 @@ pub use self::load::{Device, default_backends, devices};
 use self::memory::{Abilities, Memory};
 use self::reader::Reader;
 use self::states::States;
-pub use self::states::clear as clear_states;
+pub use self::states::clear as clear_disk_cache;
 use self::work::{Forgetting, Laid, Sizes, Worker};
-use crate::fit::Cells;
 use crate::handle::{Inside, Job};
-use crate::living::Living;
+use crate::memory_plan::KvCacheType;
 use crate::prefix::Cut;
+use crate::thread_tracker::Living;
 use crate::{Engine, Event, LoadError, State};
 
 /// Which model to load, and how.
@@ -35,49 +35,49 @@ pub struct Options {
     /// Tokens that one request may have, prompt and answer together; the model's own limit if that is smaller.
     pub context: u32,
     /// Tokens of all requests together, and of what is remembered of earlier ones, that the model's memory holds.
-    pub memory: u32,
+    pub kv_tokens: u32,
     /// Tokens of the largest step: more are read faster, and take more room to calculate in.
-    pub step: u32,
+    pub batch_size: u32,
     /// Requests that are worked on at a time.
     pub slots: u32,
     /// Requests that may be in the house at a time.
-    pub capacity: usize,
+    pub queue_capacity: usize,
     /// Bytes of main memory for texts that had to leave the model's memory.
-    pub saved_bytes: u64,
+    pub host_cache_bytes: u64,
     /// How the model's memory keeps its numbers.
-    pub cells: Cells,
+    pub kv_cache_type: KvCacheType,
     /// Layers that go to the GPU, if there is one.
     pub gpu_layers: u32,
     /// Where states outlive the process, if they do.
-    pub states: Option<Storage>,
+    pub disk_cache: Option<DiskCacheOptions>,
 }
 
 /// A place for states on disk.
 #[derive(Debug, Clone)]
-pub struct Storage {
+pub struct DiskCacheOptions {
     /// The folder; it is made if it is not there.
     pub folder: PathBuf,
     /// Bytes that its files may take.
-    pub bytes: u64,
+    pub max_bytes: u64,
 }
 
 impl Options {
     /// The usual ones for a model file: 16,384 tokens, eight requests at a time, 256 MiB beside the model's memory, all layers on
     /// the GPU if there is one, nothing on disk.
     #[must_use]
-    pub fn of(model: PathBuf) -> Self {
+    pub fn for_model(model: PathBuf) -> Self {
         Self {
             model,
             backends: default_backends(),
             context: 16_384,
-            memory: 16_384,
-            step: 512,
+            kv_tokens: 16_384,
+            batch_size: 512,
             slots: 8,
-            capacity: 32,
-            saved_bytes: 256 * 1024 * 1024,
-            cells: Cells::Exact,
+            queue_capacity: 32,
+            host_cache_bytes: 256 * 1024 * 1024,
+            kv_cache_type: KvCacheType::F16,
             gpu_layers: u32::MAX,
-            states: None,
+            disk_cache: None,
         }
     }
 }
@@ -90,7 +90,7 @@ impl Engine {
     /// the load goes.
     #[must_use]
     pub fn start(options: Options) -> Self {
-        let (engine, inside) = Self::open(options.capacity, State::Loading { progress: 0.0 });
+        let (engine, inside) = Self::open(options.queue_capacity, State::Loading { progress: 0.0 });
         let living = Living::new();
         std::thread::Builder::new()
             .name("engine".into())
@@ -131,14 +131,14 @@ fn load_and_work(options: &Options, inside: Inside) -> Result<(), LoadError> {
     let cut = if loaded.model.is_recurrent() || loaded.model.is_hybrid() { Cut::Nowhere } else { Cut::Anywhere };
     let can_move = cut == Cut::Anywhere && loaded.can_move();
     let abilities = Abilities { cut, can_move, on_gpu: loaded.on_gpu() };
-    let memory = Memory::new(context, sequences, abilities, options.saved_bytes, storage(options));
+    let memory = Memory::new(context, sequences, abilities, options.host_cache_bytes, storage(options));
     let facts = &loaded.facts;
     tracing::info!(model.name = %facts.name, device = %facts.device, "loaded model {}", facts.name);
     inside.report.send_replace(State::Ready(facts.clone()));
     let (model, limit) = (&loaded.model, facts.context as usize);
-    let sizes = Sizes { slots: options.slots as usize, limit, step: options.step as usize };
+    let sizes = Sizes { slots: options.slots as usize, limit, step: options.batch_size as usize };
     let (laid, mail) = mpsc::channel();
-    let Inside { jobs, usage, report, forgetting } = inside;
+    let Inside { jobs, offloaded_bytes, report, forgetting } = inside;
     // Prompts are laid out beside the model's thread, which goes on with its step meanwhile.
     std::thread::scope(|scope| {
         let reader = Reader { model, template: loaded.template(), limit };
@@ -146,7 +146,8 @@ fn load_and_work(options: &Options, inside: Inside) -> Result<(), LoadError> {
         reading
             .spawn_scoped(scope, move || lay_out(&reader, jobs, &laid))
             .expect("the system can start one more thread");
-        Worker::new(model, memory, (sizes, pace), mail, (usage, Forgetting { asked: forgetting, done: 0 })).work();
+        Worker::new(model, memory, (sizes, pace), mail, (offloaded_bytes, Forgetting { asked: forgetting, done: 0 }))
+            .work();
     });
     drop(report);
     Ok(())
@@ -161,7 +162,7 @@ fn lay_out(reader: &Reader<'_>, mut jobs: tokio::sync::mpsc::Receiver<Job>, laid
         match reader.read(&job.request) {
             Ok(prompt) => {
                 let (prompt_tokens, limit, dropped) = (prompt.tokens.len(), reader.limit, prompt.dropped);
-                job.reply.send(Ok(Event::Started { prompt_tokens, limit, dropped }));
+                job.reply.send(Ok(Event::PromptAccepted { prompt_tokens, limit, dropped }));
                 if job.request.max_tokens > 0 {
                     let _ = laid.send((job, prompt.tokens, prompt.likeness));
                 }
@@ -173,8 +174,8 @@ fn lay_out(reader: &Reader<'_>, mut jobs: tokio::sync::mpsc::Receiver<Job>, laid
 
 /// The states of this model on disk, if there is a place for them. Without one, conversations are read again after a restart.
 fn storage(options: &Options) -> Option<States> {
-    let storage = options.states.as_ref()?;
-    let opened = states::identity(&options.model, options.cells)
-        .and_then(|identity| States::open(&storage.folder, identity, storage.bytes));
+    let storage = options.disk_cache.as_ref()?;
+    let opened = states::identity(&options.model, options.kv_cache_type)
+        .and_then(|identity| States::open(&storage.folder, identity, storage.max_bytes));
     opened.inspect_err(|error| tracing::warn!(%error, "could not open `{}`", storage.folder.display())).ok()
 }

@@ -9,18 +9,18 @@ pub struct Request {
     pub prompt: Prompt,
     /// How the next token is chosen.
     pub sampling: Sampling,
-    /// The answer ends after this many tokens. With 0 the prompt is only laid out and counted: nothing follows [`Event::Started`].
+    /// The answer ends after this many tokens. With 0 the prompt is only laid out and counted: nothing follows [`Event::PromptAccepted`].
     pub max_tokens: u32,
     /// Whether each piece of the answer tells its probability, which costs a look at the whole vocabulary.
-    pub probabilities: bool,
+    pub logprobs: bool,
     /// Who it may keep waiting, and who may keep it waiting.
-    pub lane: Lane,
+    pub priority: Priority,
     /// Whether the answer may be guessed ahead.
-    pub drafts: Drafts,
+    pub speculation: Speculation,
     /// Whether what was read in another place of another text will do.
-    pub moves: Moves,
+    pub chunk_reuse: ChunkReuse,
     /// What follows when the model has said all.
-    pub at_end: AtEnd,
+    pub eos_policy: EosPolicy,
 }
 
 impl Request {
@@ -31,18 +31,18 @@ impl Request {
             prompt,
             sampling,
             max_tokens,
-            probabilities: false,
-            lane: Lane::Chat,
-            drafts: Drafts::Off,
-            moves: Moves::Never,
-            at_end: AtEnd::Stop,
+            logprobs: false,
+            priority: Priority::Chat,
+            speculation: Speculation::Off,
+            chunk_reuse: ChunkReuse::Off,
+            eos_policy: EosPolicy::Stop,
         }
     }
 }
 
 /// How urgent a request is. Each lane overtakes those below it; none of them starves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Lane {
+pub enum Priority {
     /// Somebody has stopped typing and waits for the next words.
     Completion,
     /// Somebody reads along.
@@ -54,43 +54,43 @@ pub enum Lane {
 /// Whether the answer may be guessed ahead from what the prompt and the answer say already. Guesses are checked by the model,
 /// so they change the speed and never the words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Drafts {
+pub enum Speculation {
     /// Token by token.
     Off,
     /// Where the last tokens have occurred before, what followed them is tried.
-    Lookup,
+    PromptLookup,
 }
 
 /// Whether parts of a prompt that were read in another place of another text will do: that is nearly the same, for much less work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Moves {
+pub enum ChunkReuse {
     /// The answer does not depend on what was asked before.
-    Never,
+    Off,
     /// Where the window over a long file has moved on, and behind the gap where earlier messages were dropped.
-    WhereCut,
+    KvShift,
 }
 
 /// What follows when the model has said all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AtEnd {
+pub enum EosPolicy {
     /// The answer ends.
     Stop,
     /// The model must go on up to `max_tokens`, as benchmarks ask for.
-    GoOn,
+    Ignore,
 }
 
 /// What the model is to go on with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Prompt {
     /// A conversation, oldest message first; the last one is to be answered, or gone on with where it is the model's own.
-    Chat(Vec<Message>),
+    Chat(Vec<ChatMessage>),
     /// Text as it is, in which the model's control tokens are meant where they are written out.
     Text(String),
-    /// Text with a gap, to be filled by models that were trained for it; see [`crate::Model::fills`].
-    Fill {
+    /// Text with a gap, to be filled by models that were trained for it; see [`crate::Model::supports_fim`].
+    Fim {
         /// Other files, shown before it to models that know where a file begins, the most useful first; see
-        /// [`crate::Model::knows_files`]. Where room is short, the last are left out.
-        files: Vec<File>,
+        /// [`crate::Model::supports_repo_context`]. Where room is short, the last are left out.
+        files: Vec<RepoFile>,
         /// The path of the file that has the gap, shown to the same models.
         path: Option<String>,
         /// What stands before the gap. Where room is short, its beginning is left out.
@@ -102,7 +102,7 @@ pub enum Prompt {
 
 /// A file of the project that a text with a gap belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct File {
+pub struct RepoFile {
     /// Its path in the project.
     pub path: String,
     /// What is in it, or a part of that.
@@ -111,24 +111,24 @@ pub struct File {
 
 /// One turn of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
+pub struct ChatMessage {
     /// Who said it.
     pub role: Role,
     /// What was said, as text; never read as the model's control tokens.
     pub content: String,
     /// Whether it may be left out where the context is too small.
-    pub keep: Keep,
+    pub truncation: Truncation,
 }
 
-impl Message {
+impl ChatMessage {
     /// A message that is never left out.
     pub fn new(role: Role, content: impl Into<String>) -> Self {
-        Self { role, content: content.into(), keep: Keep::Always }
+        Self { role, content: content.into(), truncation: Truncation::Never }
     }
 
     /// A message that gives way, oldest first, where room is short.
-    pub fn if_room(role: Role, content: impl Into<String>) -> Self {
-        Self { role, content: content.into(), keep: Keep::IfRoom }
+    pub fn truncatable(role: Role, content: impl Into<String>) -> Self {
+        Self { role, content: content.into(), truncation: Truncation::Allowed }
     }
 }
 
@@ -157,11 +157,11 @@ impl Role {
 
 /// Whether a message may be left out of a prompt that is too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keep {
+pub enum Truncation {
     /// The request fails rather than lose it.
-    Always,
+    Never,
     /// It is dropped where room is short, and the answer says so.
-    IfRoom,
+    Allowed,
 }
 
 /// How the next token is chosen.
@@ -179,49 +179,49 @@ pub struct Sampling {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// The prompt was accepted and waits for its turn, or is being read.
-    Started {
+    PromptAccepted {
         /// Tokens of the prompt; 0 where they are told at the end only.
         prompt_tokens: usize,
         /// Tokens that prompt and answer may have together; 0 where nobody tells.
         limit: usize,
-        /// How many of the messages marked [`Keep::IfRoom`] were left out, or how many files and ends of a text
+        /// How many of the messages marked [`Truncation::Allowed`] were left out, or how many files and ends of a text
         /// with a gap.
         dropped: usize,
     },
     /// The model reads the prompt; this many of its tokens are in memory.
-    Reading {
+    Prefill {
         /// Tokens read so far, those reused from memory included.
         tokens: usize,
     },
     /// The next piece of the answer.
-    Text {
+    Delta {
         /// Whole characters, never half of one.
         text: String,
         /// The natural logarithm of the probability that the model gave these tokens, before any sampling, where
         /// the request asks for it.
-        log_probability: Option<f32>,
+        logprob: Option<f32>,
         /// How many tokens the piece stands for.
         tokens: usize,
     },
     /// The end.
-    Done(Summary),
+    Done(Usage),
 }
 
 /// How a generation went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Summary {
+pub struct Usage {
     /// Why it ended.
-    pub finish: Finish,
+    pub finish_reason: FinishReason,
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
     /// Prompt tokens that were already in memory from an earlier request.
-    pub reused_tokens: usize,
+    pub cached_tokens: usize,
     /// Tokens of the answer.
     pub completion_tokens: usize,
-    /// Tokens that were guessed ahead, see [`Drafts::Lookup`].
-    pub guessed_tokens: usize,
+    /// Tokens that were guessed ahead, see [`Speculation::PromptLookup`].
+    pub drafted_tokens: usize,
     /// Of those, tokens that were right: each spared a step of the model.
-    pub right_tokens: usize,
+    pub accepted_tokens: usize,
     /// Time spent on reading the prompt.
     pub prefill: Duration,
     /// Time from the first token of the answer to its last.
@@ -230,7 +230,7 @@ pub struct Summary {
 
 /// Why an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Finish {
+pub enum FinishReason {
     /// The model had said all.
     Stop,
     /// `max_tokens` or the context was used up.

@@ -3,13 +3,13 @@
 mod pace;
 
 pub use self::pace::Pace;
-use crate::Lane;
+use crate::Priority;
 
 /// One request at work, as far as its share of a step depends on it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claim {
     /// How urgent it is.
-    pub lane: Lane,
+    pub lane: Priority,
     /// Tokens that it has to read before its next word: the rest of its prompt, or 1 while it speaks.
     pub pending: usize,
     /// Of the tokens that it has guessed ahead, for each the chance that it and all before it are right, 0 to 1.
@@ -56,15 +56,15 @@ pub fn divide(claims: &[Claim], budget: usize, pace: &Pace) -> Vec<Grant> {
             left -= grant.read;
         }
     }
-    let urgent = claims.iter().any(|claim| claim.lane == Lane::Completion);
+    let urgent = claims.iter().any(|claim| claim.lane == Priority::Completion);
     let mut for_lesser = if urgent { (budget / LESSER_SHARE).max(1) } else { budget };
-    let readers: Vec<Lane> =
+    let readers: Vec<Priority> =
         LANES.into_iter().filter(|lane| claims.iter().any(|claim| claim.lane == *lane && !claim.speaks())).collect();
     // At first each lane leaves a share to those below it; then what they did not need goes back to the urgent.
     let first = readers.iter().enumerate().map(|(index, lane)| (*lane, index + 1 < readers.len()));
     for (lane, leaves_some) in first.chain(readers.iter().map(|lane| (*lane, false))) {
         let share = if leaves_some { left - left / LESSER_SHARE } else { left };
-        let is_lesser = lane != Lane::Completion;
+        let is_lesser = lane != Priority::Completion;
         let taken = share_out(claims, &mut grants, lane, if is_lesser { share.min(for_lesser) } else { share });
         left -= taken;
         for_lesser -= if is_lesser { taken } else { 0 };
@@ -100,11 +100,11 @@ fn guess_ahead(claims: &[Claim], grants: &mut [Grant], most: usize, pace: &Pace)
     }
 }
 
-const LANES: [Lane; 3] = [Lane::Completion, Lane::Chat, Lane::Background];
+const LANES: [Priority; 3] = [Priority::Completion, Priority::Chat, Priority::Background];
 
 /// Gives `share` tokens to the readers of a lane in equal parts; who needs less leaves the rest to the others. Gives back how
 /// many tokens were taken.
-fn share_out(claims: &[Claim], grants: &mut [Grant], lane: Lane, share: usize) -> usize {
+fn share_out(claims: &[Claim], grants: &mut [Grant], lane: Priority, share: usize) -> usize {
     let mut left = share;
     loop {
         let hungry: Vec<usize> = (0..claims.len())
@@ -141,7 +141,7 @@ impl Company {
     /// Who is there, by what is claimed. `editor` tells whether one is in use.
     #[must_use]
     pub fn of(claims: &[Claim], editor: bool) -> Self {
-        let completions = || claims.iter().filter(|claim| claim.lane == Lane::Completion);
+        let completions = || claims.iter().filter(|claim| claim.lane == Priority::Completion);
         match claims {
             _ if completions().next().is_some() && !completions().any(Claim::speaks) => Self::Urgent,
             _ if editor => Self::Editor,
@@ -153,10 +153,10 @@ impl Company {
 
 #[cfg(test)]
 mod tests {
-    use super::Lane::{Background, Chat, Completion};
+    use super::Priority::{Background, Chat, Completion};
     use super::*;
 
-    fn claim(lane: Lane, pending: usize, drafts: usize) -> Claim {
+    fn claim(lane: Priority, pending: usize, drafts: usize) -> Claim {
         Claim { lane, pending, chances: vec![0.9; drafts], certainty: 1.0 }
     }
 

@@ -8,7 +8,7 @@ use minijinja::value::ValueKind;
 use minijinja::{Environment, Error, ErrorKind, State, Value, context};
 use minijinja_contrib::pycompat;
 
-use crate::Message;
+use crate::ChatMessage;
 
 /// A piece of a rendered prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +81,7 @@ impl Template {
 
     /// Whether a plain question comes out again: a template that loses it is of no use.
     fn renders_a_question(&self) -> bool {
-        let question = Message::new(crate::Role::User, "question");
+        let question = ChatMessage::new(crate::Role::User, "question");
         let rendered = self.render(&[&question]);
         let found = rendered.as_ref().is_ok_and(|parts| parts.contains(&Part::Content("question".into())));
         if !found {
@@ -94,7 +94,7 @@ impl Template {
     ///
     /// # Errors
     /// When the template refuses the messages, or takes too many steps.
-    pub fn render(&self, messages: &[&Message]) -> Result<Vec<Part>, Arc<Error>> {
+    pub fn render(&self, messages: &[&ChatMessage]) -> Result<Vec<Part>, Arc<Error>> {
         let marked: Vec<_> = messages
             .iter()
             .map(|message| {
@@ -187,7 +187,7 @@ mod tests {
 
     fn rendered(source: &str, content: &str) -> Vec<Part> {
         let template = Template::new(Some(source.into()), "<s>".into(), "</s>".into());
-        template.render(&[&Message::new(Role::User, content)]).unwrap()
+        template.render(&[&ChatMessage::new(Role::User, content)]).unwrap()
     }
 
     fn chatml(content: &str) -> Vec<Part> {

@@ -56,7 +56,7 @@ impl Shared {
 
     /// Says something to all listeners. `false` if nothing can follow it.
     pub fn say(&self, event: Result<Event, Error>) -> bool {
-        let goes_on = matches!(event, Ok(Event::Started { .. } | Event::Reading { .. } | Event::Text { .. }));
+        let goes_on = matches!(event, Ok(Event::PromptAccepted { .. } | Event::Prefill { .. } | Event::Delta { .. }));
         let count = {
             let mut said = self.said();
             said.push(event);
@@ -70,8 +70,8 @@ impl Shared {
     pub fn whole(&self) -> Option<Arc<Self>> {
         let said = self.said();
         let ended = matches!(said.last(), Some(Ok(Event::Done(_))));
-        let says_something = said.iter().any(|event| matches!(event, Ok(Event::Text { .. })));
-        let events = said.iter().flatten().filter(|event| !matches!(event, Event::Reading { .. })).cloned();
+        let says_something = said.iter().any(|event| matches!(event, Ok(Event::Delta { .. })));
+        let events = said.iter().flatten().filter(|event| !matches!(event, Event::Prefill { .. })).cloned();
         (ended && says_something).then(|| Self::finished(self.by.clone(), events.collect()))
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine::{Answer, Error, Event, Request, Speaker};
+use engine::{Error, Event, Request, TokenSender, TokenStream};
 use tokio::time::timeout;
 
 use super::{Backend, By, Candidate};
@@ -21,26 +21,26 @@ pub(super) struct StandIn {
 /// An answer whose next words have come.
 struct Begun {
     first: Vec<Event>,
-    rest: Answer,
+    rest: TokenStream,
 }
 
 impl StandIn {
     /// The answer of whoever speaks first. Nothing of it is heard before that, for it must be certain then who speaks. One who
     /// has begun to work and says nothing for `patience` seconds has failed.
-    pub fn hear(self, asked: Result<(Answer, By), Error>, patience: u32) -> (Answer, By) {
-        let (speaker, answer) = Answer::channel(CAPACITY);
+    pub fn hear(self, asked: Result<(TokenStream, By), Error>, patience: u32) -> (TokenStream, By) {
+        let (sender, answer) = TokenStream::channel(CAPACITY);
         let by = By::default();
         let told = by.clone();
         tokio::spawn(async move {
             tokio::select! {
-                () = speaker.abandoned() => {}
-                () = self.speak(asked, Duration::from_secs(patience.into()), &speaker, &told) => {}
+                () = sender.closed() => {}
+                () = self.speak(asked, Duration::from_secs(patience.into()), &sender, &told) => {}
             }
         });
         (answer, by)
     }
 
-    async fn speak(self, asked: Result<(Answer, By), Error>, patience: Duration, speaker: &Speaker, told: &By) {
+    async fn speak(self, asked: Result<(TokenStream, By), Error>, patience: Duration, sender: &TokenSender, told: &By) {
         let begun = match asked {
             Ok((answer, _)) => begun(answer, patience).await,
             Err(error) => Err(error),
@@ -62,17 +62,17 @@ impl StandIn {
         let mut answer = match answer {
             Ok(answer) => answer,
             Err(error) => {
-                speaker.say(Err(error)).await;
+                sender.send(Err(error)).await;
                 return;
             }
         };
         for event in first {
-            if !speaker.say(Ok(event)).await {
+            if !sender.send(Ok(event)).await {
                 return;
             }
         }
         while let Some(event) = answer.next().await {
-            if !speaker.say(event).await {
+            if !sender.send(event).await {
                 return;
             }
         }
@@ -80,16 +80,16 @@ impl StandIn {
 }
 
 /// Listens until the first word, or the end of an answer without any.
-async fn begun(mut answer: Answer, patience: Duration) -> Result<Begun, Error> {
+async fn begun(mut answer: TokenStream, patience: Duration) -> Result<Begun, Error> {
     let mut first = Vec::new();
     loop {
         // Waiting for a turn is no idleness; the clock runs from the first sign of work.
         let idle = if first.is_empty() { Duration::MAX } else { patience };
-        let silent = || Error::Broken(format!("the model said nothing for {} s", idle.as_secs()));
-        match timeout(idle, answer.next()).await.map_err(|_| silent())?.unwrap_or(Err(Error::Stopped))? {
-            Event::Reading { .. } => {}
-            event @ Event::Started { .. } => first.push(event),
-            event @ (Event::Text { .. } | Event::Done(_)) => {
+        let silent = || Error::Inference(format!("the model said nothing for {} s", idle.as_secs()));
+        match timeout(idle, answer.next()).await.map_err(|_| silent())?.unwrap_or(Err(Error::EngineStopped))? {
+            Event::Prefill { .. } => {}
+            event @ Event::PromptAccepted { .. } => first.push(event),
+            event @ (Event::Delta { .. } | Event::Done(_)) => {
                 first.push(event);
                 return Ok(Begun { first, rest: answer });
             }

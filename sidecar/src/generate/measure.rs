@@ -47,7 +47,9 @@ impl App {
         let estimate = bytes(&prompt).div_ceil(BYTES_OF_TOKEN);
         let counted = Measure { prompt_tokens: 0, limit, dropped: 0, fits: true, exact: true, files: Vec::new() };
         match self.backend.count(candidate, prompt).await {
-            Some(Ok(engine::Counted { tokens, dropped })) => Ok(Measure { prompt_tokens: tokens, dropped, ..counted }),
+            Some(Ok(engine::PromptTokens { tokens, dropped })) => {
+                Ok(Measure { prompt_tokens: tokens, dropped, ..counted })
+            }
             Some(Err(engine::Error::ContextTooLong { tokens, .. })) => {
                 Ok(Measure { prompt_tokens: tokens, fits: false, ..counted })
             }
@@ -61,6 +63,6 @@ fn bytes(prompt: &Prompt) -> usize {
     match prompt {
         Prompt::Chat(messages) => messages.iter().map(|message| message.content.len()).sum(),
         Prompt::Text(text) => text.len(),
-        Prompt::Fill { prefix, suffix, .. } => prefix.len() + suffix.len(),
+        Prompt::Fim { prefix, suffix, .. } => prefix.len() + suffix.len(),
     }
 }

@@ -1,6 +1,6 @@
 //! The prompt: what the model is told about its task, the conversation so far, and the question.
 
-use engine::{Drafts, Message, Moves, Prompt, Request, Role, Sampling};
+use engine::{ChatMessage, ChunkReuse, Prompt, Request, Role, Sampling, Speculation};
 
 use super::ask::Ask;
 use super::findings::Finding;
@@ -28,22 +28,22 @@ pub struct Ground {
 /// The request for an answer to `ask` by somebody with this profile.
 #[must_use]
 pub fn request(ask: &Ask, profile: &Profile, ground: &Ground) -> Request {
-    let mut messages = vec![Message::new(Role::System, system(ask, profile))];
+    let mut messages = vec![ChatMessage::new(Role::System, system(ask, profile))];
     for message in ground.earlier.iter().filter(|message| !message.answer.is_empty()) {
-        messages.push(Message::if_room(Role::User, &message.question));
-        messages.push(Message::if_room(Role::Assistant, &message.answer));
+        messages.push(ChatMessage::truncatable(Role::User, &message.question));
+        messages.push(ChatMessage::truncatable(Role::Assistant, &message.answer));
     }
-    messages.push(Message::new(Role::User, question(ask, &ground.facts)));
+    messages.push(ChatMessage::new(Role::User, question(ask, &ground.facts)));
     if !ground.begun.is_empty() {
-        messages.push(Message::new(Role::Assistant, &ground.begun));
+        messages.push(ChatMessage::new(Role::Assistant, &ground.begun));
     }
     let seed = ask.seed.unwrap_or_else(|| getrandom::u32().unwrap_or(0));
     let sampling = Sampling { temperature: ask.temperature, top_p: ask.top_p, seed };
     let request = Request::new(Prompt::Chat(messages), sampling, ask.max_tokens);
     // Where code is changed, most of it is said again, and can be guessed.
     let repeats = ask.code_context.is_some() || !ask.files.is_empty() || !ground.earlier.is_empty();
-    let drafts = if repeats { Drafts::Lookup } else { Drafts::Off };
-    Request { drafts, moves: Moves::WhereCut, ..request }
+    let speculation = if repeats { Speculation::PromptLookup } else { Speculation::Off };
+    Request { speculation, chunk_reuse: ChunkReuse::KvShift, ..request }
 }
 
 /// Everything that changes the answer to a question. A seed counts where the caller chose it; otherwise any answer will do.

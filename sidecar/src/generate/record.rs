@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use engine::Summary;
+use engine::Usage;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -66,12 +66,12 @@ impl Whole {
         let (mut text, mut pieces) = (String::new(), Vec::new());
         let summary = loop {
             match answer.next().await?.ok()? {
-                engine::Event::Text { text: more, .. } => {
+                engine::Event::Delta { text: more, .. } => {
                     text.push_str(&more);
                     pieces.extend(splitter.push(&more));
                 }
                 engine::Event::Done(summary) => break summary,
-                engine::Event::Started { .. } | engine::Event::Reading { .. } => {}
+                engine::Event::PromptAccepted { .. } | engine::Event::Prefill { .. } => {}
             }
         };
         pieces.extend(splitter.finish());
@@ -109,14 +109,14 @@ struct Taken {
     first: Option<Duration>,
 }
 
-fn finish(summary: &Summary) -> Finish {
-    match summary.finish {
-        engine::Finish::Stop => Finish::Stop,
-        engine::Finish::Length => Finish::Length,
+fn finish(summary: &Usage) -> Finish {
+    match summary.finish_reason {
+        engine::FinishReason::Stop => Finish::Stop,
+        engine::FinishReason::Length => Finish::Length,
     }
 }
 
-fn outcome(progress: Progress, summary: &Summary, origin: Origin, room: &Room, taken: Taken) -> Outcome {
+fn outcome(progress: Progress, summary: &Usage, origin: Origin, room: &Room, taken: Taken) -> Outcome {
     Outcome {
         answer: progress.answer,
         generated_code: progress.generated_code,
@@ -148,7 +148,7 @@ pub(super) struct Recording {
 
 /// Why the loop ended.
 enum End {
-    Finished(Summary),
+    Finished(Usage),
     Broken(Error),
     CallerLeft,
     Stopping,
@@ -209,11 +209,11 @@ impl Recording {
                     working = true;
                     match event {
                         Err(_) => return End::Broken(Error::Stalled { seconds: idle.as_secs() }),
-                        Ok(None) => return End::Broken(engine::Error::Stopped.into()),
+                        Ok(None) => return End::Broken(engine::Error::EngineStopped.into()),
                         Ok(Some(Err(error))) => return End::Broken(error.into()),
                         Ok(Some(Ok(engine::Event::Done(summary)))) => return End::Finished(summary),
-                        Ok(Some(Ok(engine::Event::Started { .. } | engine::Event::Reading { .. }))) => {}
-                        Ok(Some(Ok(engine::Event::Text { text, .. }))) => {
+                        Ok(Some(Ok(engine::Event::PromptAccepted { .. } | engine::Event::Prefill { .. }))) => {}
+                        Ok(Some(Ok(engine::Event::Delta { text, .. }))) => {
                             self.last_token = Some(Instant::now());
                             self.first_token = self.first_token.or(self.last_token);
                             self.tokens += 1;
@@ -229,7 +229,7 @@ impl Recording {
         }
     }
 
-    async fn finished(&mut self, summary: &Summary, origin: Origin, events: &mpsc::Sender<Event>) -> Event {
+    async fn finished(&mut self, summary: &Usage, origin: Origin, events: &mpsc::Sender<Event>) -> Event {
         // Left or not: what follows concerns the record too.
         let _ = send(self.splitter.finish(), events).await;
         let mut progress = self.progress(Some(finish(summary)));
@@ -241,7 +241,7 @@ impl Recording {
             (origin == Origin::Model).then(|| speed(summary.completion_tokens, summary.decode)).flatten();
         self.write(progress.clone()).await;
         if origin == Origin::Model {
-            self.count(true, summary.reused_tokens);
+            self.count(true, summary.cached_tokens);
         }
         let first = self.first_token.map(|first| first - self.accepted.asked);
         let taken = Taken { whole: self.accepted.asked.elapsed(), first };

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use engine::State as ModelState;
-use engine::fit::Misfit;
+use engine::memory_plan::DoesNotFit;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -222,12 +222,15 @@ async fn all(app: &App, language: Language) -> ModelsResponse {
 }
 
 fn catalogue(
-    fits: Vec<Result<engine::fit::Fit, Misfit>>,
+    fits: Vec<Result<engine::memory_plan::MemoryPlan, DoesNotFit>>,
     language: Language,
     models: &[ModelItem],
 ) -> Vec<CatalogueItem> {
     let suited = hub::catalogue::suited(&fits, crate::system::cores());
-    let item = |(index, (entry, fit)): (usize, (hub::catalogue::Entry, Result<engine::fit::Fit, Misfit>))| {
+    let item = |(index, (entry, fit)): (
+        usize,
+        (hub::catalogue::Entry, Result<engine::memory_plan::MemoryPlan, DoesNotFit>),
+    )| {
         let file = entry.file();
         let id = ModelId(file.model().to_owned());
         CatalogueItem {
@@ -271,13 +274,13 @@ impl ModelItem {
                 item.architecture = Some(facts.architecture);
                 item.quantization = facts.quantization;
                 item.license = facts.license;
-                item.fills = Some(facts.fills);
+                item.fills = Some(facts.supports_fim);
             }
             Err(problem) => item.message = Some(problem),
         }
         match model.state {
-            ModelState::Absent => {}
-            ModelState::Asleep => item.state = "asleep",
+            ModelState::NoModel => {}
+            ModelState::Unloaded => item.state = "asleep",
             ModelState::Loading { progress } => (item.state, item.progress) = ("loading", Some(progress)),
             ModelState::Ready(_) => (item.state, item.message) = ("ready", None),
             ModelState::Failed { message } => (item.state, item.message) = ("failed", Some(message)),
@@ -287,7 +290,7 @@ impl ModelItem {
 }
 
 impl ModelFit {
-    fn new(fit: Result<engine::fit::Fit, Misfit>, trained: Option<u32>, language: Language) -> Self {
+    fn new(fit: Result<engine::memory_plan::MemoryPlan, DoesNotFit>, trained: Option<u32>, language: Language) -> Self {
         match fit {
             Ok(fit) => Self {
                 fits: true,
@@ -297,7 +300,7 @@ impl ModelFit {
                 context: Some(fit.context),
                 explanation: placement::sentence(&fit, trained).text(language).into(),
             },
-            Err(Misfit { needs, has }) => {
+            Err(DoesNotFit { needed: needs, available: has }) => {
                 let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30));
                 let (needed, there) = (gib(needs), gib(has));
                 let message = Message::new(

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{BufReader, Read};
 
-use super::Flaw;
+use super::Error;
 
 /// Bytes of the longest name.
 const LONGEST_NAME: u64 = 65_535;
@@ -84,59 +84,59 @@ impl Reader {
         self.limit - self.position
     }
 
-    pub fn bytes<const COUNT: usize>(&mut self, what: &'static str) -> Result<[u8; COUNT], Flaw> {
+    pub fn bytes<const COUNT: usize>(&mut self, what: &'static str) -> Result<[u8; COUNT], Error> {
         let mut bytes = [0; COUNT];
         if self.left() < COUNT as u64 {
-            return Err(Flaw::Cut(what));
+            return Err(Error::Truncated(what));
         }
-        self.file.read_exact(&mut bytes).map_err(|error| Flaw::Unreadable(error.to_string()))?;
+        self.file.read_exact(&mut bytes).map_err(|error| Error::Unreadable(error.to_string()))?;
         self.position += COUNT as u64;
         Ok(bytes)
     }
 
-    pub fn u32(&mut self, what: &'static str) -> Result<u32, Flaw> {
+    pub fn u32(&mut self, what: &'static str) -> Result<u32, Error> {
         self.bytes(what).map(u32::from_le_bytes)
     }
 
-    pub fn u64(&mut self, what: &'static str) -> Result<u64, Flaw> {
+    pub fn u64(&mut self, what: &'static str) -> Result<u64, Error> {
         self.bytes(what).map(u64::from_le_bytes)
     }
 
     /// A count of things of at least `least` bytes each, of which there may be `most`.
-    pub fn count(&mut self, what: &'static str, least: u64, most: u64) -> Result<u64, Flaw> {
+    pub fn count(&mut self, what: &'static str, least: u64, most: u64) -> Result<u64, Error> {
         let count = self.u64(what)?;
         if count > most || count.saturating_mul(least) > self.size {
-            return Err(Flaw::TooLarge { what: what.into(), count });
+            return Err(Error::TooLarge { what: what.into(), count });
         }
         Ok(count)
     }
 
     /// A name: a text that is not empty.
-    pub fn name(&mut self) -> Result<String, Flaw> {
+    pub fn name(&mut self) -> Result<String, Error> {
         let name = self.text("a name", LONGEST_NAME)?;
         if name.is_empty() {
-            return Err(Flaw::Value { name, problem: "is no name" });
+            return Err(Error::InvalidValue { name, problem: "is no name" });
         }
         Ok(name)
     }
 
-    fn text(&mut self, what: &'static str, longest: u64) -> Result<String, Flaw> {
+    fn text(&mut self, what: &'static str, longest: u64) -> Result<String, Error> {
         let length = self.u64(what)?;
         if length > longest {
-            return Err(Flaw::TooLarge { what: what.into(), count: length });
+            return Err(Error::TooLarge { what: what.into(), count: length });
         }
         if length > self.left() {
-            return Err(Flaw::Cut(what));
+            return Err(Error::Truncated(what));
         }
         // No more than the file has, and no more than the longest text, which is little.
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-        self.file.read_exact(&mut bytes).map_err(|error| Flaw::Unreadable(error.to_string()))?;
+        self.file.read_exact(&mut bytes).map_err(|error| Error::Unreadable(error.to_string()))?;
         self.position += length;
         Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
     }
 
     /// The value of an entry called `name`.
-    pub fn value(&mut self, name: &str) -> Result<Value, Flaw> {
+    pub fn value(&mut self, name: &str) -> Result<Value, Error> {
         const WHAT: &str = "a value";
         let kind = self.u32(WHAT)?;
         Ok(match kind {
@@ -146,7 +146,7 @@ impl Reader {
         })
     }
 
-    fn scalar(&mut self, name: &str, kind: u32) -> Result<Value, Flaw> {
+    fn scalar(&mut self, name: &str, kind: u32) -> Result<Value, Error> {
         const WHAT: &str = "a value";
         let signed = |number: i64| u64::try_from(number).map_or(Value::Negative(number), Value::Number);
         Ok(match kind {
@@ -160,16 +160,16 @@ impl Reader {
             7 => match self.bytes::<1>(WHAT)? {
                 [0] => Value::Truth(false),
                 [1] => Value::Truth(true),
-                _ => return Err(Flaw::Value { name: name.into(), problem: "is neither true nor false" }),
+                _ => return Err(Error::InvalidValue { name: name.into(), problem: "is neither true nor false" }),
             },
             10 => Value::Number(self.u64(WHAT)?),
             11 => signed(i64::from_le_bytes(self.bytes(WHAT)?)),
             12 => Value::Real(f64::from_le_bytes(self.bytes(WHAT)?)),
-            kind => return Err(Flaw::Type { name: name.into(), kind }),
+            kind => return Err(Error::UnknownType { name: name.into(), kind }),
         })
     }
 
-    fn array(&mut self, name: &str) -> Result<Array, Flaw> {
+    fn array(&mut self, name: &str) -> Result<Array, Error> {
         const WHAT: &str = "an array";
         let kind = self.u32(WHAT)?;
         let least = match kind {
@@ -178,11 +178,11 @@ impl Reader {
             4..=6 => 4,
             8 | 10..=12 => 8,
             // Arrays of arrays are in the format, in no model, and a way to make readers call themselves for ever.
-            kind => return Err(Flaw::Type { name: name.into(), kind }),
+            kind => return Err(Error::UnknownType { name: name.into(), kind }),
         };
         let count = self.u64(WHAT)?;
         if count.saturating_mul(least) > self.left() {
-            return Err(Flaw::TooLarge { what: format!("`{name}`"), count });
+            return Err(Error::TooLarge { what: format!("`{name}`"), count });
         }
         let mut array = Array { count, numbers: Vec::new(), fills: false };
         if kind == 8 {
@@ -200,11 +200,11 @@ impl Reader {
     }
 
     /// Reads a text, and only tells whether it marks a gap.
-    fn is_gap_mark(&mut self) -> Result<bool, Flaw> {
+    fn is_gap_mark(&mut self) -> Result<bool, Error> {
         const WHAT: &str = "a text";
         let length = self.u64(WHAT)?;
         if length > LONGEST_TEXT {
-            return Err(Flaw::TooLarge { what: WHAT.into(), count: length });
+            return Err(Error::TooLarge { what: WHAT.into(), count: length });
         }
         if GAP_MARKS.iter().all(|mark| mark.len() as u64 != length) {
             return self.skip(length, WHAT).map(|()| false);
@@ -212,19 +212,19 @@ impl Reader {
         let mut text = [0; 32];
         let text = &mut text[..usize::try_from(length).unwrap_or(0)];
         if length > self.left() {
-            return Err(Flaw::Cut(WHAT));
+            return Err(Error::Truncated(WHAT));
         }
-        self.file.read_exact(text).map_err(|error| Flaw::Unreadable(error.to_string()))?;
+        self.file.read_exact(text).map_err(|error| Error::Unreadable(error.to_string()))?;
         self.position += length;
         Ok(GAP_MARKS.iter().any(|mark| mark.as_bytes() == text))
     }
 
-    fn skip(&mut self, bytes: u64, what: &'static str) -> Result<(), Flaw> {
+    fn skip(&mut self, bytes: u64, what: &'static str) -> Result<(), Error> {
         if bytes > self.left() {
-            return Err(Flaw::Cut(what));
+            return Err(Error::Truncated(what));
         }
-        let offset = i64::try_from(bytes).map_err(|_| Flaw::Cut(what))?;
-        self.file.seek_relative(offset).map_err(|error| Flaw::Unreadable(error.to_string()))?;
+        let offset = i64::try_from(bytes).map_err(|_| Error::Truncated(what))?;
+        self.file.seek_relative(offset).map_err(|error| Error::Unreadable(error.to_string()))?;
         self.position += bytes;
         Ok(())
     }

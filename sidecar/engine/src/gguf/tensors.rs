@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::Flaw;
+use super::Error;
 use super::reader::Reader;
 
 /// Tensors of the largest model.
@@ -68,14 +68,14 @@ const KINDS: &[(u32, u64, u64)] = &[
 ];
 
 impl Tensors {
-    pub fn read(reader: &mut Reader, count: u64, alignment: u64) -> Result<Self, Flaw> {
+    pub fn read(reader: &mut Reader, count: u64, alignment: u64) -> Result<Self, Error> {
         let (mut tensors, mut places) = (Self::default(), Vec::new());
         for _ in 0..count {
             let name = reader.name()?;
             let (size, offset) = tensors.entry(reader, &name, alignment)?;
             places.push((name.clone(), size, offset));
             if !tensors.names.insert(name.clone()) {
-                return Err(Flaw::Twice(name));
+                return Err(Error::DuplicateName(name));
             }
         }
         let room = reader.size().saturating_sub(reader.data_start(alignment));
@@ -83,10 +83,13 @@ impl Tensors {
         let mut free = 0;
         for (name, size, offset) in places {
             if offset.checked_add(size).is_none_or(|end| end > room) {
-                return Err(Flaw::Value { name, problem: "lies beyond the end of the file; it may have been cut off" });
+                return Err(Error::InvalidValue {
+                    name,
+                    problem: "lies beyond the end of the file; it may have been cut off",
+                });
             }
             if offset < free {
-                return Err(Flaw::Value { name, problem: "lies where another tensor lies" });
+                return Err(Error::InvalidValue { name, problem: "lies where another tensor lies" });
             }
             free = offset + size;
         }
@@ -103,30 +106,30 @@ impl Tensors {
     }
 
     /// One entry: the bytes of its tensor, and where they are.
-    fn entry(&mut self, reader: &mut Reader, name: &str, alignment: u64) -> Result<(u64, u64), Flaw> {
+    fn entry(&mut self, reader: &mut Reader, name: &str, alignment: u64) -> Result<(u64, u64), Error> {
         const WHAT: &str = "the table of tensors";
-        let flaw = |problem| Flaw::Value { name: name.into(), problem };
+        let invalid = |problem| Error::InvalidValue { name: name.into(), problem };
         let dimensions = reader.u32(WHAT)?;
         if !(1..=MOST_DIMENSIONS).contains(&dimensions) {
-            return Err(flaw("must have one to four dimensions"));
+            return Err(invalid("must have one to four dimensions"));
         }
         let (mut elements, mut row) = (1_u64, None);
         for _ in 0..dimensions {
             let extent = reader.u64(WHAT)?;
             row.get_or_insert(extent);
             let product = elements.checked_mul(extent).filter(|elements| *elements > 0 && *elements < 1 << 62);
-            elements = product.ok_or_else(|| flaw("has dimensions that cannot be"))?;
+            elements = product.ok_or_else(|| invalid("has dimensions that cannot be"))?;
         }
         let kind = reader.u32(WHAT)?;
         let known = KINDS.iter().find(|(number, _, _)| *number == kind);
-        let (_, block, bytes) = known.ok_or_else(|| Flaw::Type { name: name.into(), kind })?;
+        let (_, block, bytes) = known.ok_or_else(|| Error::UnknownType { name: name.into(), kind })?;
         if row.unwrap_or(0) % block != 0 {
-            return Err(flaw("has rows that are no whole blocks"));
+            return Err(invalid("has rows that are no whole blocks"));
         }
-        let size = (elements / block).checked_mul(*bytes).ok_or_else(|| flaw("has dimensions that cannot be"))?;
+        let size = (elements / block).checked_mul(*bytes).ok_or_else(|| invalid("has dimensions that cannot be"))?;
         let offset = reader.u64(WHAT)?;
         if offset % alignment != 0 {
-            return Err(flaw("begins where no tensor may begin"));
+            return Err(invalid("begins where no tensor may begin"));
         }
         self.bytes = self.bytes.saturating_add(size);
         self.elements = self.elements.saturating_add(elements);

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use llama_cpp_2::context::LlamaContext;
-use llama_cpp_2::context::params::{KvCacheType, LlamaContextParams};
+use llama_cpp_2::context::params::{KvCacheType as GgmlType, LlamaContextParams};
 use llama_cpp_2::llama_backend::{LlamaBackend, load_backends_from_path};
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::model::LlamaModel;
@@ -20,8 +20,8 @@ use llama_cpp_sys_2::{LLAMA_FLASH_ATTN_TYPE_AUTO, LLAMA_FLASH_ATTN_TYPE_DISABLED
 use tokio::sync::watch;
 
 use super::Options;
-use crate::fit::{Attention, Cells};
 use crate::gguf;
+use crate::memory_plan::{Attention, KvCacheType};
 use crate::schedule::Pace;
 use crate::template::Template;
 use crate::{LoadError, Model, State};
@@ -49,13 +49,13 @@ pub(super) struct Loaded {
 /// Reads the model, reporting progress.
 pub(super) fn model(options: &Options, report: &watch::Sender<State>) -> Result<Loaded, LoadError> {
     let path = &options.model;
-    gguf::read(path).map_err(|flaw| LoadError::Flawed { path: path.clone(), flaw })?;
+    gguf::read(path).map_err(|reason| LoadError::InvalidFile { path: path.clone(), reason })?;
     let backend = backend(&options.backends);
     let devices = ordered_devices();
     let Some(device) = devices.iter().find(|device| options.gpu_layers > 0 || !is_gpu(device)) else {
         return Err(LoadError::NoBackend { path: path.clone(), folder: options.backends.clone() });
     };
-    let refused = |reason: String| LoadError::Refused { path: path.clone(), reason };
+    let refused = |reason: String| LoadError::LoadFailed { path: path.clone(), reason };
     let progress = report.clone();
     let params = on(device, options.gpu_layers).map_err(|error| refused(error.to_string()))?;
     let params = params.with_progress_callback(move |progress_now| {
@@ -69,8 +69,8 @@ pub(super) fn model(options: &Options, report: &watch::Sender<State>) -> Result<
         size_bytes: model.size(),
         context: options.context.min(model.n_ctx_train()),
         device: in_words(device),
-        fills: fill_marks(&model).is_some(),
-        knows_files: file_mark(&model).is_some(),
+        supports_fim: fill_marks(&model).is_some(),
+        supports_repo_context: file_mark(&model).is_some(),
     };
     // One thread a core; a second thread on the same core only takes its cache away.
     let cores = num_cpus::get_physical().min(num_cpus::get());
@@ -92,15 +92,15 @@ fn on(device: &LlamaBackendDevice, layers: u32) -> Result<LlamaModelParams, Llam
 impl Loaded {
     /// The model's memory, shared by `sequences` texts.
     pub fn context(&self, options: &Options, sequences: u32) -> Result<LlamaContext<'_>, LoadError> {
-        let Options { memory: tokens, step, cells, .. } = *options;
+        let Options { kv_tokens: tokens, batch_size: step, kv_cache_type, .. } = *options;
         let refused = |reason: String| LoadError::Context { context: tokens, reason };
-        let attention = match Attention::of(self.gpu_layers, cells) {
-            Attention::Plain => LLAMA_FLASH_ATTN_TYPE_DISABLED,
+        let attention = match Attention::of(self.gpu_layers, kv_cache_type) {
+            Attention::Eager => LLAMA_FLASH_ATTN_TYPE_DISABLED,
             Attention::Flash => LLAMA_FLASH_ATTN_TYPE_AUTO,
         };
-        let cells = match cells {
-            Cells::Exact => KvCacheType::F16,
-            Cells::Small => KvCacheType::Q8_0,
+        let cells = match kv_cache_type {
+            KvCacheType::F16 => GgmlType::F16,
+            KvCacheType::Q8_0 => GgmlType::Q8_0,
         };
         let params = LlamaContextParams::default()
             .with_n_ctx(NonZeroU32::new(tokens.max(self.facts.context)))
@@ -121,7 +121,7 @@ impl Loaded {
     /// GPU's driver compiles what it needs for steps of each size that will be made. Tells what was learnt of the model's pace.
     pub fn warm_up(&self, context: &mut LlamaContext<'_>, options: &Options) -> Result<Pace, LoadError> {
         let mut pace = Pace::default();
-        let largest = options.step as usize;
+        let largest = options.batch_size as usize;
         let sizes = if self.on_gpu() { vec![1, 2, 4, 8, 16, 64, largest] } else { vec![1] };
         let mut batch = LlamaBatch::new(largest, 1);
         for size in sizes.into_iter().filter(|size| *size <= largest) {
@@ -134,7 +134,7 @@ impl Loaded {
                 }
                 let started = Instant::now();
                 let done = context.decode(&mut batch);
-                done.map_err(|error| LoadError::Context { context: options.memory, reason: error.to_string() })?;
+                done.map_err(|error| LoadError::Context { context: options.kv_tokens, reason: error.to_string() })?;
                 // A GPU's step is over when somebody looks at what came of it.
                 let _ = context.get_logits_ith(position(size - 1));
                 context.clear_kv_cache();

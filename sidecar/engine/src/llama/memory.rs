@@ -301,7 +301,11 @@ impl<'model> Memory<'model> {
     pub fn forget(&mut self, sequence: Sequence, from: usize) -> Result<(), Error> {
         let from = u32::try_from(from).ok();
         let done = self.context.clear_kv_cache_seq(u32::try_from(sequence).ok(), from, None);
-        if done == Ok(true) { Ok(()) } else { Err(Error::Broken("the end of a text could not be taken back".into())) }
+        if done == Ok(true) {
+            Ok(())
+        } else {
+            Err(Error::Inference("the end of a text could not be taken back".into()))
+        }
     }
 
     /// Makes a step. What nobody uses gives way if there is no room.
@@ -311,7 +315,7 @@ impl<'model> Memory<'model> {
                 Ok(()) => return Ok(()),
                 Err(DecodeError::NoKvCacheSlot) if self.evict() => {}
                 Err(DecodeError::NoKvCacheSlot) => return Err(Failure::Full),
-                Err(error) => return Err(Failure::Broken(Error::Broken(error.to_string()))),
+                Err(error) => return Err(Failure::Broken(Error::Inference(error.to_string()))),
             }
         }
     }

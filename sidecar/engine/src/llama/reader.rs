@@ -6,7 +6,7 @@ use llama_cpp_2::token::LlamaToken;
 use super::load::{file_mark, fill_marks};
 use crate::prefix::Likeness;
 use crate::template::{Part, Template};
-use crate::{Error, File, Keep, Message, Moves, Prompt, Request, Role};
+use crate::{ChatMessage, ChunkReuse, Error, Prompt, RepoFile, Request, Role, Truncation};
 
 /// Room for an answer that a prompt has to leave free, in tokens.
 const ANSWER_ROOM: usize = 256;
@@ -47,20 +47,20 @@ impl Reader<'_> {
         let mut laid = match &request.prompt {
             Prompt::Chat(messages) => self.chat(messages),
             Prompt::Text(text) => self.text(text),
-            Prompt::Fill { files, path, prefix, suffix } => self.fill(files, path.as_deref(), prefix, suffix),
+            Prompt::Fim { files, path, prefix, suffix } => self.fill(files, path.as_deref(), prefix, suffix),
         }?;
-        let cut = laid.dropped > 0 || matches!(request.prompt, Prompt::Fill { .. });
-        if cut && request.moves == Moves::WhereCut {
+        let cut = laid.dropped > 0 || matches!(request.prompt, Prompt::Fim { .. });
+        if cut && request.chunk_reuse == ChunkReuse::KvShift {
             laid.likeness = Likeness::Moved;
         }
         Ok(laid)
     }
 
     /// The prompt without as many of the messages that may be left out as needed, oldest first; a question goes with its answer.
-    fn chat(&self, messages: &[Message]) -> Result<Laid, Error> {
+    fn chat(&self, messages: &[ChatMessage]) -> Result<Laid, Error> {
         let limit = self.limit.saturating_sub(ANSWER_ROOM);
         let written: usize = messages.iter().map(|message| message.content.len()).sum();
-        let mut kept: Vec<&Message> = messages.iter().collect();
+        let mut kept: Vec<&ChatMessage> = messages.iter().collect();
         if written > limit * BYTES_OF_TOKEN * 2 {
             kept = self.recent(messages, limit);
         }
@@ -74,11 +74,14 @@ impl Reader<'_> {
                 kept = self.recent(messages, limit);
             }
             if kept.len() == before {
-                let Some(oldest) = kept.iter().position(|message| message.keep == Keep::IfRoom) else {
+                let Some(oldest) = kept.iter().position(|message| message.truncation == Truncation::Allowed) else {
                     return Err(Error::ContextTooLong { tokens: tokens.len(), limit });
                 };
                 kept.remove(oldest);
-                while kept.get(oldest).is_some_and(|next| next.keep == Keep::IfRoom && next.role == Role::Assistant) {
+                while kept
+                    .get(oldest)
+                    .is_some_and(|next| next.truncation == Truncation::Allowed && next.role == Role::Assistant)
+                {
                     kept.remove(oldest);
                 }
             }
@@ -87,11 +90,11 @@ impl Reader<'_> {
 
     /// The messages without the oldest, where not all fit: counted from the newest, so that a long conversation costs no more than
     /// what is kept of it. The cut is where a certain amount has been written since the beginning, and stays there for a while.
-    fn recent<'m>(&self, messages: &'m [Message], limit: usize) -> Vec<&'m Message> {
-        let may_go = |message: &&Message| message.keep == Keep::IfRoom;
+    fn recent<'m>(&self, messages: &'m [ChatMessage], limit: usize) -> Vec<&'m ChatMessage> {
+        let may_go = |message: &&ChatMessage| message.truncation == Truncation::Allowed;
         let fixed: usize =
             messages.iter().filter(|message| !may_go(message)).map(|message| self.count(&message.content)).sum();
-        let old: Vec<&Message> = messages.iter().filter(may_go).collect();
+        let old: Vec<&ChatMessage> = messages.iter().filter(may_go).collect();
         let (mut room, mut first) = (limit.saturating_sub(fixed), old.len());
         while first > 0 {
             let Some(rest) = room.checked_sub(self.count(&old[first - 1].content)) else { break };
@@ -107,7 +110,7 @@ impl Reader<'_> {
             first += 1;
         }
         let mut left = first;
-        let stays = |message: &&Message| {
+        let stays = |message: &&ChatMessage| {
             let goes = may_go(message) && left > 0;
             left -= usize::from(goes);
             !goes
@@ -131,9 +134,9 @@ impl Reader<'_> {
 
     /// A text with a gap, between the marks that the model was trained with. Where it is too long, three quarters of the room go
     /// to what stands before the gap, and other files get what is left.
-    fn fill(&self, files: &[File], path: Option<&str>, prefix: &str, suffix: &str) -> Result<Laid, Error> {
+    fn fill(&self, files: &[RepoFile], path: Option<&str>, prefix: &str, suffix: &str) -> Result<Laid, Error> {
         let vocab = self.model.vocab();
-        let Some([before, after, gap]) = fill_marks(self.model) else { return Err(Error::CannotFill) };
+        let Some([before, after, gap]) = fill_marks(self.model) else { return Err(Error::FimUnsupported) };
         let (prefix, suffix) = (self.plain(prefix), self.plain(suffix));
         let room = self.limit.saturating_sub(ANSWER_ROOM + 4);
         let suffix_kept = suffix.len().min((room / 4).max(room.saturating_sub(prefix.len())));
@@ -151,12 +154,12 @@ impl Reader<'_> {
 
     /// What stands before a text with a gap: other files, and the path of its own. As many files as there is `room` for, in tokens;
     /// also, how many were left out.
-    fn beside(&self, files: &[File], path: Option<&str>, room: usize) -> (Vec<LlamaToken>, usize) {
+    fn beside(&self, files: &[RepoFile], path: Option<&str>, room: usize) -> (Vec<LlamaToken>, usize) {
         let Some(mark) = file_mark(self.model) else { return (Vec::new(), files.len()) };
         let file = |head: &str| [vec![mark], self.plain(head)].concat();
         let own = path.map(|path| file(&format!("{path}\n"))).filter(|own| own.len() <= room).unwrap_or_default();
         let (mut tokens, mut shown) = (Vec::new(), 0);
-        for File { path, text } in files {
+        for RepoFile { path, text } in files {
             let next = file(&format!("{path}\n{text}\n"));
             if tokens.len() + next.len() + own.len() > room {
                 break;
@@ -168,13 +171,13 @@ impl Reader<'_> {
         (tokens, files.len() - shown)
     }
 
-    fn tokenize(&self, messages: &[&Message]) -> Result<Vec<LlamaToken>, Error> {
+    fn tokenize(&self, messages: &[&ChatMessage]) -> Result<Vec<LlamaToken>, Error> {
         // Words of the model at the end are a beginning that it goes on with, exactly as they are.
         let (messages, begun) = match messages.split_last() {
             Some((last, before)) if last.role == Role::Assistant => (before, last.content.as_str()),
             _ => (messages, ""),
         };
-        let parts = self.template.render(messages).map_err(|error| Error::Broken(error.to_string()))?;
+        let parts = self.template.render(messages).map_err(|error| Error::Inference(error.to_string()))?;
         let vocab = self.model.vocab();
         let mut tokens = Vec::new();
         for part in &parts {

@@ -10,7 +10,7 @@ use llama_cpp_2::token::LlamaToken;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::fit::Cells;
+use crate::memory_plan::KvCacheType;
 
 /// Texts shorter than this are read again in little more time than their file takes.
 pub(super) const WORTH_STORING: usize = 512;
@@ -198,8 +198,13 @@ fn remove(label: &Path) {
 
 /// What a state depends on: the model, told from others by its size and sixteen samples of what is in its file, and the form of
 /// its memory.
-pub(super) fn identity(model: &Path, cells: Cells) -> io::Result<String> {
+pub(super) fn identity(model: &Path, cells: KvCacheType) -> io::Result<String> {
     use std::io::{Read, Seek, SeekFrom};
+    // As earlier versions wrote it, so that their files stay valid.
+    let cells = match cells {
+        KvCacheType::F16 => "Exact",
+        KvCacheType::Q8_0 => "Small",
+    };
     let mut file = File::open(model)?;
     let size = file.metadata()?.len();
     let mut hash = Sha256::new();
@@ -209,5 +214,5 @@ pub(super) fn identity(model: &Path, cells: Cells) -> io::Result<String> {
         let count = file.read(&mut sample)?;
         hash.update(&sample[..count]);
     }
-    Ok(format!("{size} {} {cells:?} {}", hex(&hash.finalize()), env!("CARGO_PKG_VERSION")))
+    Ok(format!("{size} {} {cells} {}", hex(&hash.finalize()), env!("CARGO_PKG_VERSION")))
 }

@@ -12,7 +12,7 @@ use crate::lookup::{Guess, Lookup};
 use crate::prefix::{self, Likeness};
 use crate::schedule::{Claim, Grant};
 use crate::utf8::Decoder;
-use crate::{AtEnd, Drafts, Error, Event, Finish, Summary};
+use crate::{EosPolicy, Error, Event, FinishReason, Speculation, Usage};
 
 pub(super) struct Turn {
     pub job: Job,
@@ -80,7 +80,7 @@ impl Turn {
     /// A request whose prompt is laid out.
     pub fn new(job: Job, prompt: Vec<LlamaToken>, wanted: Likeness, can_guess: bool) -> Self {
         let chooser = Chooser::new(job.request.sampling);
-        let lookup = (can_guess && job.request.drafts == Drafts::Lookup).then(Lookup::default);
+        let lookup = (can_guess && job.request.speculation == Speculation::PromptLookup).then(Lookup::default);
         Self {
             chooser,
             lookup,
@@ -109,7 +109,7 @@ impl Turn {
         let remembered = || memory.remembered(&self.text, self.wanted);
         turns.iter().any(|turn| {
             let common = prefix::common(&turn.text, &self.text);
-            turn.job.request.lane <= self.job.request.lane
+            turn.job.request.priority <= self.job.request.priority
                 && turn.read < common
                 && common > WORTH_WAITING
                 && common > remembered() + WORTH_WAITING
@@ -147,7 +147,7 @@ impl Turn {
             self.reused = self.read;
         }
         match next {
-            Some(next) if is_fresh && (next.tells_probabilities() || !self.job.request.probabilities) => {
+            Some(next) if is_fresh && (next.tells_probabilities() || !self.job.request.logprobs) => {
                 self.speak(vec![next], model, limit).progress
             }
             // It is known, but not well enough: the last token is read again.
@@ -173,7 +173,7 @@ impl Turn {
         let guess = lookup.map(|lookup| lookup.guess(&self.text, most.min(room)));
         let Guess { tokens, chances } = guess.unwrap_or_default();
         self.drafts = tokens;
-        Claim { lane: self.job.request.lane, pending, chances, certainty: self.certainty }
+        Claim { lane: self.job.request.priority, pending, chances, certainty: self.certainty }
     }
 
     /// The tokens of its share of a step, and where in its sequence they go. All of those marked are to be judged by the model.
@@ -201,12 +201,12 @@ impl Turn {
         }
         self.join(memory);
         if self.read < self.text.len() {
-            self.job.reply.send(Ok(Event::Reading { tokens: self.read }));
+            self.job.reply.send(Ok(Event::Prefill { tokens: self.read }));
             return Progress::GoesOn;
         }
         self.drafts.truncate(grant.drafts);
         let rows = first + grant.read - 1..first + grant.read + grant.drafts;
-        let probabilities = self.job.request.probabilities;
+        let probabilities = self.job.request.logprobs;
         // Later rows count only as far as the guesses before them were right.
         let likely = rows.map(|row| Likely::of(memory.logits(row), probabilities));
         let Spoken { progress, said, uncertain } = self.speak(likely, model, *limit);
@@ -245,14 +245,14 @@ impl Turn {
         self.prefill.get_or_insert_with(|| self.started.elapsed());
         let (mut text, mut said, mut finish, mut uncertain) = (String::new(), 0, None, false);
         let guessing = !self.drafts.is_empty() && self.job.request.sampling.temperature <= 0.0;
-        let mut certainty = self.job.request.probabilities.then_some(0.0_f32);
+        let mut certainty = self.job.request.logprobs.then_some(0.0_f32);
         for likely in likely {
             if self.text.len() == self.prompt {
                 self.after_prompt = Some(likely.clone());
             }
-            let likely = match self.job.request.at_end {
-                AtEnd::Stop => likely,
-                AtEnd::GoOn => likely.without(|token| vocab.is_eog(token)),
+            let likely = match self.job.request.eos_policy {
+                EosPolicy::Stop => likely,
+                EosPolicy::Ignore => likely.without(|token| vocab.is_eog(token)),
             };
             let is_uncertain = likely.lead() < UNCERTAIN;
             if said == 0 && !self.alone {
@@ -263,8 +263,8 @@ impl Turn {
                 break;
             }
             let token = self.chooser.choose(&likely);
-            if vocab.is_eog(token) && self.job.request.at_end == AtEnd::Stop {
-                finish = Some(Finish::Stop);
+            if vocab.is_eog(token) && self.job.request.eos_policy == EosPolicy::Stop {
+                finish = Some(FinishReason::Stop);
                 break;
             }
             let guessed = self.drafts.get(said).copied();
@@ -273,7 +273,7 @@ impl Turn {
             said += 1;
             text += &self.decoder.push(&vocab.token_to_piece(token, false, None));
             if self.said() >= self.job.request.max_tokens as usize || self.text.len() >= limit {
-                finish = Some(Finish::Length);
+                finish = Some(FinishReason::Length);
                 break;
             }
             if guessed != Some(token) {
@@ -281,7 +281,7 @@ impl Turn {
             }
         }
         if said > 0 {
-            self.job.reply.send(Ok(Event::Text { text, log_probability: certainty, tokens: said }));
+            self.job.reply.send(Ok(Event::Delta { text, logprob: certainty, tokens: said }));
         }
         if let Some(finish) = finish {
             self.finish(finish);
@@ -332,19 +332,19 @@ impl Turn {
         self.job.reply.send(Err(error));
     }
 
-    fn finish(&mut self, finish: Finish) {
+    fn finish(&mut self, finish: FinishReason) {
         let rest = self.decoder.finish();
         if !rest.is_empty() {
-            self.job.reply.send(Ok(Event::Text { text: rest, log_probability: None, tokens: 0 }));
+            self.job.reply.send(Ok(Event::Delta { text: rest, logprob: None, tokens: 0 }));
         }
         let prefill = self.prefill.unwrap_or_default();
-        self.job.reply.send(Ok(Event::Done(Summary {
-            finish,
+        self.job.reply.send(Ok(Event::Done(Usage {
+            finish_reason: finish,
             prompt_tokens: self.prompt,
-            reused_tokens: self.reused,
+            cached_tokens: self.reused,
             completion_tokens: self.said(),
-            guessed_tokens: self.guesses.0,
-            right_tokens: self.guesses.1,
+            drafted_tokens: self.guesses.0,
+            accepted_tokens: self.guesses.1,
             prefill,
             decode: self.started.elapsed().saturating_sub(prefill),
         })));

@@ -12,10 +12,10 @@ use llama_cpp_2::token::LlamaToken;
 
 use super::memory::{Failure, Memory};
 use super::turn::{Progress, Step, Turn};
-use crate::handle::{Job, Usage};
+use crate::handle::{Job, OffloadedBytes};
 use crate::prefix::Likeness;
 use crate::schedule::{self, Claim, Company, Grant, Pace};
-use crate::{Error, Lane};
+use crate::{Error, Priority};
 
 /// Tokens that one request may have guessed ahead.
 const MOST_GUESSES: usize = 31;
@@ -54,7 +54,7 @@ pub(super) struct Worker<'model> {
     crowded: bool,
     pace: Pace,
     mail: Receiver<Laid>,
-    usage: Usage,
+    offloaded_bytes: OffloadedBytes,
     forgetting: Forgetting,
 }
 
@@ -84,7 +84,7 @@ impl<'model> Worker<'model> {
         memory: Memory<'model>,
         (Sizes { slots, limit, step }, pace): (Sizes, Pace),
         mail: Receiver<Laid>,
-        (usage, forgetting): (Usage, Forgetting),
+        (offloaded_bytes, forgetting): (OffloadedBytes, Forgetting),
     ) -> Self {
         let batch = LlamaBatch::new(step, 1);
         let (turns, waiting) = (Vec::new(), VecDeque::new());
@@ -101,7 +101,7 @@ impl<'model> Worker<'model> {
             crowded: false,
             pace,
             mail,
-            usage,
+            offloaded_bytes,
             forgetting,
         }
     }
@@ -115,7 +115,7 @@ impl<'model> Worker<'model> {
             if !self.turns.is_empty() {
                 self.step();
             }
-            self.usage.set_saved(self.memory.saved_bytes());
+            self.offloaded_bytes.set(self.memory.saved_bytes());
         }
         self.forget();
         let deadline = Instant::now() + LAST_WORDS;
@@ -162,7 +162,7 @@ impl<'model> Worker<'model> {
     }
 
     fn enqueue(&mut self, (job, prompt, likeness): Laid) {
-        if job.request.lane == Lane::Completion {
+        if job.request.priority == Priority::Completion {
             self.completed = Some(Instant::now());
         }
         self.waiting.push_back(Turn::new(job, prompt, likeness, self.memory.can_cut()));
@@ -190,7 +190,7 @@ impl<'model> Worker<'model> {
             let started = Instant::now();
             let beside = self.memory.can_cut().then(|| turn.neighbour(&self.turns)).flatten();
             let progress = turn.begin(&mut self.memory, beside, self.model, self.limit);
-            tracing::trace!(lane = ?turn.job.request.lane, ms = started.elapsed().as_millis(), "began a request");
+            tracing::trace!(lane = ?turn.job.request.priority, ms = started.elapsed().as_millis(), "began a request");
             match progress {
                 Progress::GoesOn => self.turns.push(turn),
                 Progress::Over => self.end(vec![turn]),
@@ -201,16 +201,16 @@ impl<'model> Worker<'model> {
     /// Who may begin now. One slot is always left to completions, and one more to chats. Who would read what another is just
     /// reading waits until that is read.
     fn next_waiting(&self) -> Option<usize> {
-        let lane = |index: usize| self.waiting[index].job.request.lane;
+        let lane = |index: usize| self.waiting[index].job.request.priority;
         let patient =
             |index: &usize| self.memory.can_cut() && self.waiting[*index].would_follow(&self.turns, &self.memory);
         let first = (0..self.waiting.len()).filter(|index| !patient(index)).min_by_key(|index| lane(*index))?;
         let reserved = match lane(first) {
-            Lane::Completion => 0,
-            Lane::Chat => 1,
-            Lane::Background => 2,
+            Priority::Completion => 0,
+            Priority::Chat => 1,
+            Priority::Background => 2,
         };
-        let crowded = self.crowded && lane(first) != Lane::Completion && !self.turns.is_empty();
+        let crowded = self.crowded && lane(first) != Priority::Completion && !self.turns.is_empty();
         (!crowded && self.turns.len() + reserved < self.slots.max(reserved + 1)).then_some(first)
     }
 
@@ -234,7 +234,7 @@ impl<'model> Worker<'model> {
     }
 
     fn claims(&mut self) -> Vec<Claim> {
-        let urgent = |turn: &Turn| turn.job.request.lane == Lane::Completion;
+        let urgent = |turn: &Turn| turn.job.request.priority == Priority::Completion;
         let urgent_count = self.turns.iter().filter(|turn| urgent(turn)).count();
         // Nobody's guesses keep a completion waiting.
         let most = |turn: &Turn| if urgent_count > usize::from(urgent(turn)) { 0 } else { MOST_GUESSES };
@@ -274,11 +274,11 @@ impl<'model> Worker<'model> {
 
     /// There is no room for the next step: the least urgent request that began last gives way, and goes on when another is over.
     fn make_room(&mut self) {
-        let last = (0..self.turns.len()).max_by_key(|index| (self.turns[*index].job.request.lane, *index));
+        let last = (0..self.turns.len()).max_by_key(|index| (self.turns[*index].job.request.priority, *index));
         let Some(last) = last else { return };
         let mut turn = self.turns.remove(last);
         if self.turns.is_empty() {
-            turn.fail(Error::Broken("the model's memory is too small for this".into()));
+            turn.fail(Error::Inference("the model's memory is too small for this".into()));
             return self.end(vec![turn]);
         }
         turn.give_way(&mut self.memory);

@@ -1,6 +1,6 @@
 //! What OpenAI's clients ask for, checked once, at the edge.
 
-use engine::{AtEnd, Drafts, Lane, Message, Prompt, Request, Role, Sampling};
+use engine::{ChatMessage, EosPolicy, Priority, Prompt, Request, Role, Sampling, Speculation};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -205,7 +205,7 @@ pub enum AskedLane {
     Background,
 }
 
-impl From<AskedLane> for Lane {
+impl From<AskedLane> for Priority {
     fn from(lane: AskedLane) -> Self {
         match lane {
             AskedLane::Completion => Self::Completion,
@@ -245,7 +245,7 @@ impl ChatRequest {
                 invalid.add(format!("messages[{index}].content[{part}]"), problem);
                 String::new()
             });
-            messages.push(Message::new(message.role.into(), text));
+            messages.push(ChatMessage::new(message.role.into(), text));
         }
         let common = Common {
             max_tokens: self.max_tokens,
@@ -286,13 +286,13 @@ impl CompletionRequest {
             String::new()
         });
         let suffix = self.suffix.filter(|suffix| !suffix.is_empty());
-        if suffix.is_some() && !app.backend.candidate(Lane::Completion).await?.model.fills {
+        if suffix.is_some() && !app.backend.candidate(Priority::Completion).await?.model.supports_fim {
             let problem = Words::new("이 모델은 빈 곳을 채울 수 없습니다", "this model cannot fill a gap in a text");
             invalid.add("suffix", problem);
         }
         let (kind, prompt) = match suffix {
             Some(suffix) => {
-                (ModelType::CodeCompletion, Prompt::Fill { files: Vec::new(), path: None, prefix: prompt, suffix })
+                (ModelType::CodeCompletion, Prompt::Fim { files: Vec::new(), path: None, prefix: prompt, suffix })
             }
             None if prompt.is_empty() => (ModelType::CodeGeneration, Prompt::Text("\n".into())),
             None => (ModelType::CodeGeneration, Prompt::Text(prompt)),
@@ -329,19 +329,19 @@ impl Common {
         let short = matches!(prompt, Prompt::Text(_)) && most.is_some_and(|most| most <= SHORT);
         let lane = match self.lane {
             Some(lane) => lane.into(),
-            None if short || kind == ModelType::CodeCompletion => Lane::Completion,
-            None => Lane::Chat,
+            None if short || kind == ModelType::CodeCompletion => Priority::Completion,
+            None => Priority::Chat,
         };
         let candidate = app.backend.candidate(lane).await?;
         let room = if candidate.model.context == 0 { u32::MAX } else { candidate.model.context };
         let max_tokens = most.map_or(room, |most| most.min(room));
         let mut request = Request::new(prompt, Sampling { temperature, top_p, seed }, max_tokens);
-        request.lane = lane;
+        request.priority = lane;
         if self.drafts.unwrap_or(true) {
-            request.drafts = Drafts::Lookup;
+            request.speculation = Speculation::PromptLookup;
         }
         if self.ignore_eos == Some(true) {
-            request.at_end = AtEnd::GoOn;
+            request.eos_policy = EosPolicy::Ignore;
         }
         Ok(Wish { kind, candidate, request, stops })
     }

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use engine::Lane;
+use engine::Priority;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -67,7 +67,7 @@ pub async fn retrieve_model(
 }
 
 async fn card(app: &App) -> Option<ModelCard> {
-    let model = app.backend.candidate(Lane::Chat).await.ok()?.model;
+    let model = app.backend.candidate(Priority::Chat).await.ok()?.model;
     let age = i64::try_from(app.started.elapsed().as_secs()).unwrap_or_default();
     let created = jiff::Timestamp::now().as_second() - age;
     Some(ModelCard { id: model.name, object: "model", created, owned_by: "hapa" })

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::handle::{Job, Reply};
-use crate::{Engine, Error, Event, Finish, Model, Prompt, Request, State, Summary};
+use crate::{Engine, Error, Event, FinishReason, Model, Prompt, Request, State, Usage};
 
 /// What the stand-in says, to whom. Tests write it as JSON.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -16,7 +16,8 @@ pub struct Script {
     /// The load never ends.
     pub load: Option<Loading>,
     /// Whether the stand-in can fill gaps; if not, it is asked in words.
-    pub fills: bool,
+    #[serde(rename = "fills")]
+    pub supports_fim: bool,
     /// Requests that may be in the house at a time; 32 if absent.
     pub capacity: Option<usize>,
     /// The first answer whose `when` is part of the last message is given.
@@ -46,13 +47,13 @@ pub struct ScriptedAnswer {
     /// Earlier messages that are said to have been left out.
     pub dropped: usize,
     /// What follows the last piece.
-    pub end: End,
+    pub end: Ending,
 }
 
 /// How a scripted answer ends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum End {
+pub enum Ending {
     /// As a finished answer.
     #[default]
     Stop,
@@ -72,7 +73,7 @@ const CONTEXT: usize = 4096;
 impl Engine {
     /// An engine that follows `script`. Must be called within a tokio runtime.
     #[must_use]
-    pub fn scripted(script: Script) -> Self {
+    pub fn mock(script: Script) -> Self {
         let state = match script.load {
             Some(Loading::Never) => State::Loading { progress: 0.42 },
             Some(Loading::Fails) => {
@@ -83,8 +84,8 @@ impl Engine {
                 size_bytes: 0,
                 context: u32::try_from(CONTEXT).expect("fits"),
                 device: "script".into(),
-                fills: script.fills,
-                knows_files: script.fills,
+                supports_fim: script.supports_fim,
+                supports_repo_context: script.supports_fim,
             }),
         };
         let (engine, mut inside) = Self::open(script.capacity.unwrap_or(32), state);
@@ -112,7 +113,7 @@ fn heard(prompt: &Prompt) -> (String, usize) {
             (last, messages.iter().map(|message| words(&message.content)).sum())
         }
         Prompt::Text(text) => (text.clone(), words(text)),
-        Prompt::Fill { files, prefix, suffix, .. } => {
+        Prompt::Fim { files, prefix, suffix, .. } => {
             let files: usize = files.iter().map(|file| words(&file.text)).sum();
             (prefix.clone(), files + words(prefix) + words(suffix))
         }
@@ -121,32 +122,32 @@ fn heard(prompt: &Prompt) -> (String, usize) {
 
 async fn say(answer: ScriptedAnswer, prompt_tokens: usize, request: &Request, reply: Reply) {
     let max_tokens = request.max_tokens as usize;
-    let log_probability = request.probabilities.then(|| answer.probability.unwrap_or(0.9).ln());
+    let logprob = request.logprobs.then(|| answer.probability.unwrap_or(0.9).ln());
     if prompt_tokens >= CONTEXT {
         reply.send(Err(Error::ContextTooLong { tokens: prompt_tokens, limit: CONTEXT }));
         return;
     }
-    reply.send(Ok(Event::Started { prompt_tokens, limit: CONTEXT, dropped: answer.dropped }));
+    reply.send(Ok(Event::PromptAccepted { prompt_tokens, limit: CONTEXT, dropped: answer.dropped }));
     if max_tokens == 0 {
         return;
     }
     let pieces = &answer.pieces[..answer.pieces.len().min(max_tokens)];
     for piece in pieces {
-        reply.send(Ok(Event::Text { text: piece.clone(), log_probability, tokens: 1 }));
+        reply.send(Ok(Event::Delta { text: piece.clone(), logprob, tokens: 1 }));
         tokio::task::yield_now().await;
     }
     let cut = pieces.len() < answer.pieces.len();
     match answer.end {
-        End::Hang if !cut => reply.abandoned().await,
-        End::Fail if !cut => reply.send(Err(Error::Broken("the script says so".into()))),
-        End::Crash if !cut => std::process::abort(),
-        end => reply.send(Ok(Event::Done(Summary {
-            finish: if cut || end == End::Length { Finish::Length } else { Finish::Stop },
+        Ending::Hang if !cut => reply.abandoned().await,
+        Ending::Fail if !cut => reply.send(Err(Error::Inference("the script says so".into()))),
+        Ending::Crash if !cut => std::process::abort(),
+        end => reply.send(Ok(Event::Done(Usage {
+            finish_reason: if cut || end == Ending::Length { FinishReason::Length } else { FinishReason::Stop },
             prompt_tokens,
-            reused_tokens: 0,
+            cached_tokens: 0,
             completion_tokens: pieces.len(),
-            guessed_tokens: 0,
-            right_tokens: 0,
+            drafted_tokens: 0,
+            accepted_tokens: 0,
             prefill: Duration::from_millis(10),
             decode: Duration::from_millis(10 * pieces.len() as u64),
         }))),

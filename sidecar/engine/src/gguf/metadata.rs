@@ -1,14 +1,14 @@
 //! What a model file says about its model.
 
-use super::{Flaw, Head, Value};
-use crate::fit::Need;
+use super::{Error, Head, Value};
+use crate::memory_plan::ModelSize;
 
 /// Layers, and tokens of a text, beyond which a number is a mistake.
 const MOST: u64 = 1 << 30;
 
 /// Facts about a model that are known before it is loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
+pub struct ModelMetadata {
     /// What its makers call it.
     pub name: Option<String>,
     /// Its kind, such as `qwen2`.
@@ -22,46 +22,46 @@ pub struct Facts {
     /// Bytes of its weights.
     pub weights: u64,
     /// Of those, bytes in front of its layers: they turn tokens into numbers.
-    pub input: u64,
+    pub embedding_bytes: u64,
     /// Of those, bytes behind its layers: they turn numbers into tokens. A model with one table for both has it here.
-    pub output: u64,
+    pub output_bytes: u64,
     /// Its layers.
     pub layers: u32,
     /// Tokens of the longest text that it was trained on.
     pub context: u32,
     /// Numbers that a token is to it.
-    pub width: u32,
+    pub n_embd: u32,
     /// Its attention heads, in the layer that has most.
-    pub heads: u32,
+    pub n_head: u32,
     /// Tokens that it knows.
-    pub vocabulary: u32,
+    pub n_vocab: u32,
     /// Bytes that each token of a conversation takes, at 16 bits a number.
-    pub token_bytes: u64,
+    pub kv_bytes_per_token: u64,
     /// Whether it knows the tokens to fill a gap with.
-    pub fills: bool,
+    pub supports_fim: bool,
     /// Its chat template.
-    pub template: Option<String>,
+    pub chat_template: Option<String>,
 }
 
-impl Facts {
+impl ModelMetadata {
     /// What has to be found room for.
     #[must_use]
-    pub fn need(&self) -> Need {
-        Need {
+    pub fn model_size(&self) -> ModelSize {
+        ModelSize {
             weights: self.weights,
-            input: self.input,
-            output: self.output,
+            embedding_bytes: self.embedding_bytes,
+            output_bytes: self.output_bytes,
             layers: self.layers,
-            token: self.token_bytes,
-            vocabulary: self.vocabulary,
-            width: self.width,
-            heads: self.heads,
+            kv_bytes_per_token: self.kv_bytes_per_token,
+            n_vocab: self.n_vocab,
+            n_embd: self.n_embd,
+            n_head: self.n_head,
             context: self.context,
         }
     }
 
-    pub(super) fn of(head: &Head) -> Result<Self, Flaw> {
-        let missing = |name: &str| Flaw::Value { name: name.into(), problem: "is missing" };
+    pub(super) fn of(head: &Head) -> Result<Self, Error> {
+        let missing = |name: &str| Error::InvalidValue { name: name.into(), problem: "is missing" };
         let text = |name: &str| head.text(name).map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
         let architecture = text("general.architecture").ok_or_else(|| missing("general.architecture"))?;
         if head.tensors.bytes == 0 {
@@ -73,12 +73,12 @@ impl Facts {
             let number = head.number(&name).ok_or_else(|| missing(&name))?;
             let fine = (1..MOST).contains(&number);
             let number = u32::try_from(number).ok().filter(|_| fine);
-            number.ok_or(Flaw::Value { name, problem: "cannot be so much, or so little" })
+            number.ok_or(Error::InvalidValue { name, problem: "cannot be so much, or so little" })
         };
-        let (layers, context, width) = (count("block_count")?, count("context_length")?, count("embedding_length")?);
+        let (layers, context, n_embd) = (count("block_count")?, count("context_length")?, count("embedding_length")?);
         let tokens = head.array("tokenizer.ggml.tokens");
-        let vocabulary = tokens.map(|tokens| tokens.count).or_else(|| head.number(&own("vocab_size"))).unwrap_or(0);
-        let (input, output) = head.tensors.ends();
+        let n_vocab = tokens.map(|tokens| tokens.count).or_else(|| head.number(&own("vocab_size"))).unwrap_or(0);
+        let (embedding_bytes, output_bytes) = head.tensors.ends();
         let mark = |name: &str| head.number(&format!("tokenizer.ggml.{name}_token_id")).is_some();
         Ok(Self {
             name: text("general.name"),
@@ -86,16 +86,16 @@ impl Facts {
             license: text("general.license"),
             parameters: head.tensors.elements,
             weights: head.tensors.bytes,
-            input,
-            output,
+            embedding_bytes,
+            output_bytes,
             layers,
             context,
-            width,
-            heads: heads(head, &architecture, layers),
-            vocabulary: u32::try_from(vocabulary).unwrap_or(u32::MAX),
-            token_bytes: token_bytes(head, &architecture, layers, width),
-            fills: tokens.is_some_and(|tokens| tokens.fills) || mark("fim_pre") || mark("prefix"),
-            template: text("tokenizer.chat_template"),
+            n_embd,
+            n_head: n_head(head, &architecture, layers),
+            n_vocab: u32::try_from(n_vocab).unwrap_or(u32::MAX),
+            kv_bytes_per_token: kv_bytes_per_token(head, &architecture, layers, n_embd),
+            supports_fim: tokens.is_some_and(|tokens| tokens.fills) || mark("fim_pre") || mark("prefix"),
+            chat_template: text("tokenizer.chat_template"),
             architecture,
         })
     }
@@ -111,19 +111,19 @@ fn of_layer(head: &Head, architecture: &str, name: &str, layer: usize) -> Option
 }
 
 /// Attention heads of the layer that has most; 1 where the file does not say.
-fn heads(head: &Head, architecture: &str, layers: u32) -> u32 {
+fn n_head(head: &Head, architecture: &str, layers: u32) -> u32 {
     let most = (0..layers as usize).filter_map(|layer| of_layer(head, architecture, "head_count", layer)).max();
     most.map_or(1, |most| u32::try_from(most.min(MOST)).unwrap_or(u32::MAX))
 }
 
 /// Bytes that a token takes in the memory of all layers: a key and a value for each head that has its own, 2 bytes a number.
 /// Architectures that keep less are counted as if they did not.
-fn token_bytes(head: &Head, architecture: &str, layers: u32, width: u32) -> u64 {
+fn kv_bytes_per_token(head: &Head, architecture: &str, layers: u32, n_embd: u32) -> u64 {
     let bytes = (0..layers as usize).map(|layer| {
         let own = |name| of_layer(head, architecture, name, layer);
         let heads = own("head_count").unwrap_or(1).max(1);
         let kept = own("head_count_kv").unwrap_or(heads);
-        let usual = u64::from(width) / heads;
+        let usual = u64::from(n_embd) / heads;
         let length = |name| own(name).unwrap_or(usual);
         let numbers = length("key_length").saturating_add(length("value_length"));
         kept.saturating_mul(numbers).saturating_mul(2)

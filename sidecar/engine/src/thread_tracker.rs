@@ -9,7 +9,7 @@ static ENDED: Condvar = Condvar::new();
 /// Waits until no engine of this process has a thread any more, for `patience` at most. To be called before a process ends, when
 /// all handles are gone. Gives back whether none is left.
 #[must_use]
-pub fn all_ended(patience: Duration) -> bool {
+pub fn wait_for_threads(patience: Duration) -> bool {
     let waited = ENDED.wait_timeout_while(threads(), patience, |threads| *threads > 0);
     *waited.unwrap_or_else(PoisonError::into_inner).0 == 0
 }
