@@ -9,7 +9,7 @@ mod llama;
 mod lookup;
 pub mod memory_plan;
 mod mock;
-mod prefix;
+mod prefix_cache;
 mod request;
 mod schedule;
 mod template;

@@ -21,7 +21,7 @@ pub use self::states::clear as clear_disk_cache;
 use self::work::{Forgetting, Laid, Sizes, Worker};
 use crate::handle::{Inside, Job};
 use crate::memory_plan::KvCacheType;
-use crate::prefix::Cut;
+use crate::prefix_cache::PartialReuse;
 use crate::thread_tracker::Living;
 use crate::{Engine, Event, LoadError, State};
 
@@ -128,8 +128,12 @@ fn load_and_work(options: &Options, inside: Inside) -> Result<(), LoadError> {
     let sequences = options.slots + REMEMBERED;
     let mut context = loaded.context(options, sequences)?;
     let pace = loaded.warm_up(&mut context, options)?;
-    let cut = if loaded.model.is_recurrent() || loaded.model.is_hybrid() { Cut::Nowhere } else { Cut::Anywhere };
-    let can_move = cut == Cut::Anywhere && loaded.can_move();
+    let cut = if loaded.model.is_recurrent() || loaded.model.is_hybrid() {
+        PartialReuse::Unsupported
+    } else {
+        PartialReuse::Allowed
+    };
+    let can_move = cut == PartialReuse::Allowed && loaded.can_move();
     let abilities = Abilities { cut, can_move, on_gpu: loaded.on_gpu() };
     let memory = Memory::new(context, sequences, abilities, options.host_cache_bytes, storage(options));
     let facts = &loaded.facts;

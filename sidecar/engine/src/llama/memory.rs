@@ -14,7 +14,7 @@ use llama_cpp_2::token::LlamaToken;
 use super::choice::Likely;
 use super::states::States;
 use crate::Error;
-use crate::prefix::{Chunk, Cut, Likeness, Shelf};
+use crate::prefix_cache::{KvFidelity, PartialReuse, PrefixIndex, SharedChunk};
 use nexts::{Nexts, tidy};
 use outside::{Kept, Outside, State};
 
@@ -28,18 +28,18 @@ const WORTH_MOVING: usize = 96;
 const RESTORED_AT_ONCE: usize = 512;
 
 /// A sequence of llama.cpp's memory.
-pub(super) type Sequence = i32;
+pub(super) type SeqId = i32;
 
 /// Where a request reads its prompt to, and what of it is there already.
 #[derive(Debug)]
 pub(super) struct Place {
-    pub sequence: Sequence,
+    pub sequence: SeqId,
     /// Tokens of the prompt that are there.
     pub read: usize,
     /// What comes next, where the whole prompt has been read before.
     pub next: Option<Likely>,
     /// How what is there was read.
-    pub likeness: Likeness,
+    pub likeness: KvFidelity,
     /// A part further on that is there too.
     pub ahead: Option<Ahead>,
 }
@@ -47,7 +47,7 @@ pub(super) struct Place {
 /// A part of a text that was read before, in a sequence of its own until the text is read up to it.
 #[derive(Debug)]
 pub(super) struct Ahead {
-    sequence: Sequence,
+    sequence: SeqId,
     /// The position in the text at which it begins.
     pub target: usize,
     /// Its tokens.
@@ -67,7 +67,7 @@ pub(super) enum Failure {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Abilities {
     /// Whether it can be used in part.
-    pub cut: Cut,
+    pub cut: PartialReuse,
     /// Whether a part can be moved to another place of a text.
     pub can_move: bool,
     /// Whether it is a GPU's. To take a text out of that takes long: 90 ms for 1,500 tokens where they are read in 45.
@@ -77,7 +77,7 @@ pub(super) struct Abilities {
 /// What llama.cpp's memory holds, and texts that were taken out of it and can be put back.
 pub(super) struct Memory<'model> {
     context: LlamaContext<'model>,
-    cut: Cut,
+    cut: PartialReuse,
     /// Whether what was read can be moved to another place of a text.
     can_move: bool,
     /// Whether texts are taken out of it only when nobody waits.
@@ -85,11 +85,11 @@ pub(super) struct Memory<'model> {
     /// Tokens that idle sequences may have together when somebody begins. Whatever lies there is looked at in every step, also by
     /// those whom it does not concern: a processor is the slower for it, a GPU hardly.
     at_hand: usize,
-    free: Vec<Sequence>,
+    free: Vec<SeqId>,
     /// Sequences that no request works on.
-    idle: Shelf<Sequence, LlamaToken>,
+    idle: PrefixIndex<SeqId, LlamaToken>,
     /// What comes next in an idle sequence.
-    next: HashMap<Sequence, Nexts>,
+    next: HashMap<SeqId, Nexts>,
     saved: Outside,
     states: Option<States>,
 }
@@ -110,22 +110,22 @@ impl<'model> Memory<'model> {
             can_move,
             on_gpu,
             at_hand,
-            free: (0..Sequence::try_from(sequences).unwrap_or(1)).rev().collect(),
-            idle: Shelf::default(),
+            free: (0..SeqId::try_from(sequences).unwrap_or(1)).rev().collect(),
+            idle: PrefixIndex::default(),
             next: HashMap::new(),
             saved: Outside::new(most_bytes),
             states,
         };
         let stored = memory.states.as_mut().map(States::all).unwrap_or_default();
         for (text, stored) in stored {
-            memory.saved.put(text, Likeness::Exact, Kept { state: State::Disk(stored), next: Nexts::new() });
+            memory.saved.put(text, KvFidelity::Exact, Kept { state: State::Disk(stored), next: Nexts::new() });
         }
         memory
     }
 
     /// Whether the end of a sequence can be taken back, which guessing ahead needs.
     pub fn can_cut(&self) -> bool {
-        self.cut == Cut::Anywhere
+        self.cut == PartialReuse::Allowed
     }
 
     /// Bytes of main memory that saved texts take.
@@ -135,7 +135,7 @@ impl<'model> Memory<'model> {
 
     /// A sequence for a text, with as much of it as is remembered, or as `beside`, a sequence at work, has in common with it. The
     /// last token is left to be read, unless it is known what follows. `likeness` is how what is there may have been read.
-    pub fn begin(&mut self, text: &[LlamaToken], beside: Option<(Sequence, usize)>, likeness: Likeness) -> Place {
+    pub fn begin(&mut self, text: &[LlamaToken], beside: Option<(SeqId, usize)>, likeness: KvFidelity) -> Place {
         let common = beside.map_or(0, |(_, common)| common.min(text.len().saturating_sub(1)));
         if self.at_hand == 0 {
             self.clear_up();
@@ -144,8 +144,8 @@ impl<'model> Memory<'model> {
             Some((neighbour, _)) if common > self.remembered(text, likeness) => self.copy(neighbour, common),
             _ => self.find_place(text, likeness),
         };
-        while self.idle.tokens() > self.at_hand && self.evict() {}
-        if likeness == Likeness::Moved && self.can_move {
+        while self.idle.total_tokens() > self.at_hand && self.evict() {}
+        if likeness == KvFidelity::Shifted && self.can_move {
             place.ahead = self.find_ahead(text, place.read);
         }
         place
@@ -154,57 +154,59 @@ impl<'model> Memory<'model> {
     /// Takes everything out that nobody works on, as far as it is kept outside. What of it is wanted is put back, and then lies at
     /// the front of the memory: a single token that a new text shared with one further back would have all steps look that far.
     fn clear_up(&mut self) {
-        for sequence in self.idle.newest_first().into_iter().rev().map(|(sequence, _)| sequence).collect::<Vec<_>>() {
+        for sequence in
+            self.idle.most_recent_first().into_iter().rev().map(|(sequence, _)| sequence).collect::<Vec<_>>()
+        {
             let Some(text) = self.idle.get(sequence).map(<[LlamaToken]>::to_vec) else { continue };
-            let likeness = self.idle.likeness(sequence);
+            let likeness = self.idle.fidelity(sequence);
             let next = self.next.get(&sequence).cloned().unwrap_or_default();
-            let is_kept = |memory: &Self| memory.saved.texts().covers(&text, likeness);
+            let is_kept = |memory: &Self| memory.saved.texts().contains_prefix(&text, likeness);
             if text.len() < WORTH_SAVING || is_kept(self) || self.save(sequence, text.clone(), likeness, next) {
-                self.idle.take(sequence);
+                self.idle.remove(sequence);
                 self.release(sequence);
             }
         }
     }
 
     /// How many tokens at the beginning of a text need not be read, at the least.
-    pub fn remembered(&self, text: &[LlamaToken], likeness: Likeness) -> usize {
-        let idle = self.idle.find(text, self.cut, likeness).map_or(0, |find| find.common);
-        idle.max(self.saved.texts().find(text, self.cut, likeness).map_or(0, |find| find.common))
+    pub fn remembered(&self, text: &[LlamaToken], likeness: KvFidelity) -> usize {
+        let idle = self.idle.find(text, self.cut, likeness).map_or(0, |hit| hit.shared);
+        idle.max(self.saved.texts().find(text, self.cut, likeness).map_or(0, |hit| hit.shared))
     }
 
     /// A sequence with the first tokens of another one that is at work.
-    fn copy(&mut self, from: Sequence, tokens: usize) -> Place {
+    fn copy(&mut self, from: SeqId, tokens: usize) -> Place {
         let sequence = self.sequence();
         let end = u32::try_from(tokens).ok();
         let copied = self.context.copy_kv_cache_seq(from, sequence, None, end).is_ok();
         Place::exact(sequence, if copied { tokens } else { 0 }, None)
     }
 
-    fn find_place(&mut self, text: &[LlamaToken], likeness: Likeness) -> Place {
+    fn find_place(&mut self, text: &[LlamaToken], likeness: KvFidelity) -> Place {
         self.restore(text, likeness);
-        let found = self.idle.find(text, self.cut, likeness).map(|find| {
-            let known = self.next.get(&find.key).filter(|_| find.common == text.len());
+        let found = self.idle.find(text, self.cut, likeness).map(|hit| {
+            let known = self.next.get(&hit.key).filter(|_| hit.shared == text.len());
             let next = known.and_then(|known| known.iter().find(|(count, _)| *count == text.len()));
-            (find, next.map(|(_, likely)| likely.clone()))
+            (hit, next.map(|(_, likely)| likely.clone()))
         });
-        let Some((find, next)) = found else { return self.blank() };
-        let read = if next.is_some() { text.len() } else { find.common.min(text.len().saturating_sub(1)) };
-        let left_over = !find.whole || read < find.common;
+        let Some((hit, next)) = found else { return self.blank() };
+        let read = if next.is_some() { text.len() } else { hit.shared.min(text.len().saturating_sub(1)) };
+        let left_over = !hit.is_entire || read < hit.shared;
         if left_over && !self.can_cut() || read == 0 {
             return self.blank();
         }
-        let likeness = self.idle.likeness(find.key);
+        let likeness = self.idle.fidelity(hit.key);
         if !left_over && next.is_none() {
-            self.idle.take(find.key);
-            return Place { likeness, ..Place::exact(find.key, read, next) };
+            self.idle.remove(hit.key);
+            return Place { likeness, ..Place::exact(hit.key, read, next) };
         }
-        self.idle.touch(find.key);
+        self.idle.touch(hit.key);
         let sequence = self.sequence();
         let end = if left_over { u32::try_from(read).ok() } else { None };
-        if self.context.copy_kv_cache_seq(find.key, sequence, None, end).is_err() {
+        if self.context.copy_kv_cache_seq(hit.key, sequence, None, end).is_err() {
             return Place::exact(sequence, 0, None);
         }
-        let known = self.next.get(&find.key).into_iter().flatten().filter(|(count, _)| *count <= read);
+        let known = self.next.get(&hit.key).into_iter().flatten().filter(|(count, _)| *count <= read);
         self.next.insert(sequence, known.cloned().collect());
         Place { likeness, ..Place::exact(sequence, read, next) }
     }
@@ -213,7 +215,7 @@ impl<'model> Memory<'model> {
     /// of its own and moved to where the text has it. It is put there from outside and not copied from another sequence, whose
     /// cells would be moved with it.
     fn find_ahead(&mut self, text: &[LlamaToken], read: usize) -> Option<Ahead> {
-        let (number, chunk) = self.saved.texts().find_part(text, read, WORTH_MOVING)?;
+        let (number, chunk) = self.saved.texts().find_chunk(text, read, WORTH_MOVING)?;
         let put_back = self.put_back(number);
         let (Ok(sequence) | Err(sequence)) = put_back;
         if put_back.is_ok() && self.keep_and_move(sequence, chunk) {
@@ -224,7 +226,7 @@ impl<'model> Memory<'model> {
     }
 
     /// Leaves nothing but a part in a sequence, and moves that to its new place. `false` if it cannot be done.
-    fn keep_and_move(&mut self, sequence: Sequence, Chunk { source, target, length }: Chunk) -> bool {
+    fn keep_and_move(&mut self, sequence: SeqId, SharedChunk { source, target, length }: SharedChunk) -> bool {
         let position = |tokens: usize| u32::try_from(tokens).ok();
         let whose = u32::try_from(sequence).ok();
         let (begin, end) = (position(source), position(source + length));
@@ -235,7 +237,7 @@ impl<'model> Memory<'model> {
     }
 
     /// Joins a part to the sequence of a text that is read up to it. Gives back how many tokens were joined.
-    pub fn join(&mut self, sequence: Sequence, Ahead { sequence: from, target, length }: Ahead) -> usize {
+    pub fn join(&mut self, sequence: SeqId, Ahead { sequence: from, target, length }: Ahead) -> usize {
         let (begin, end) = (u32::try_from(target).ok(), u32::try_from(target + length).ok());
         let joined = self.context.copy_kv_cache_seq(from, sequence, begin, end).is_ok();
         self.release(from);
@@ -248,34 +250,28 @@ impl<'model> Memory<'model> {
     }
 
     /// A request is done with a sequence, in which `text` is, read so. `next` is what comes after its first so many tokens.
-    pub fn end(
-        &mut self,
-        sequence: Sequence,
-        text: Vec<LlamaToken>,
-        likeness: Likeness,
-        next: Option<(usize, Likely)>,
-    ) {
-        if text.is_empty() || self.idle.covers(&text, likeness) {
+    pub fn end(&mut self, sequence: SeqId, text: Vec<LlamaToken>, likeness: KvFidelity, next: Option<(usize, Likely)>) {
+        if text.is_empty() || self.idle.contains_prefix(&text, likeness) {
             self.release(sequence);
             return;
         }
         // What it went on from knew more.
         let mut nexts = self.next.remove(&sequence).unwrap_or_default();
-        for shorter in self.idle.covered_by(&text, likeness) {
+        for shorter in self.idle.subsumed_by(&text, likeness) {
             // What follows something that was moved is not known as exactly.
-            if self.idle.likeness(shorter) == likeness {
+            if self.idle.fidelity(shorter) == likeness {
                 nexts.extend(self.next.remove(&shorter).unwrap_or_default());
             }
-            self.idle.take(shorter);
+            self.idle.remove(shorter);
             self.release(shorter);
         }
         nexts.extend(next);
-        self.idle.put(sequence, text, likeness);
+        self.idle.insert(sequence, text, likeness);
         self.next.insert(sequence, tidy(nexts));
     }
 
     /// A request has to give way for a while: its sequence goes outside if it can.
-    pub fn park(&mut self, sequence: Sequence, text: Vec<LlamaToken>, likeness: Likeness) {
+    pub fn park(&mut self, sequence: SeqId, text: Vec<LlamaToken>, likeness: KvFidelity) {
         self.save(sequence, text, likeness, Nexts::new());
         self.release(sequence);
     }
@@ -288,17 +284,17 @@ impl<'model> Memory<'model> {
     /// Saves one of the texts that nobody works on, so that no time is lost for that when the next request comes. `false` when
     /// all are saved.
     pub fn save_one(&mut self) -> bool {
-        let unsaved = |(sequence, text): &(Sequence, &[LlamaToken])| {
-            text.len() >= WORTH_SAVING && !self.saved.texts().covers(text, self.idle.likeness(*sequence))
+        let unsaved = |(sequence, text): &(SeqId, &[LlamaToken])| {
+            text.len() >= WORTH_SAVING && !self.saved.texts().contains_prefix(text, self.idle.fidelity(*sequence))
         };
-        let Some((sequence, text)) = self.idle.newest_first().into_iter().find(unsaved) else { return false };
+        let Some((sequence, text)) = self.idle.most_recent_first().into_iter().find(unsaved) else { return false };
         let text = text.to_vec();
         let next = self.next.get(&sequence).cloned().unwrap_or_default();
-        self.save(sequence, text, self.idle.likeness(sequence), next)
+        self.save(sequence, text, self.idle.fidelity(sequence), next)
     }
 
     /// Takes back what a sequence has from position `from` on.
-    pub fn forget(&mut self, sequence: Sequence, from: usize) -> Result<(), Error> {
+    pub fn forget(&mut self, sequence: SeqId, from: usize) -> Result<(), Error> {
         let from = u32::try_from(from).ok();
         let done = self.context.clear_kv_cache_seq(u32::try_from(sequence).ok(), from, None);
         if done == Ok(true) {
@@ -330,13 +326,13 @@ impl<'model> Memory<'model> {
     pub fn store_one(&mut self) -> bool {
         let Some(states) = &mut self.states else { return false };
         let worth = |text: &[LlamaToken]| text.len() >= super::states::WORTH_STORING && !states.has(text);
-        let exact = |likeness: Likeness| likeness == Likeness::Exact;
-        let mut idle = self.idle.newest_first().into_iter().filter(|(key, _)| exact(self.idle.likeness(*key)));
+        let exact = |likeness: KvFidelity| likeness == KvFidelity::Exact;
+        let mut idle = self.idle.most_recent_first().into_iter().filter(|(key, _)| exact(self.idle.fidelity(*key)));
         if let Some((sequence, text)) = idle.find(|(_, text)| worth(text)) {
             return states.store(&self.context, sequence, text);
         }
         let texts = self.saved.texts();
-        let mut saved = texts.newest_first().into_iter().filter(|(key, _)| exact(texts.likeness(*key)));
+        let mut saved = texts.most_recent_first().into_iter().filter(|(key, _)| exact(texts.fidelity(*key)));
         let Some((number, text)) = saved.find(|(_, text)| worth(text)) else { return false };
         let text = text.to_vec();
         let sequence = self.sequence();
@@ -352,8 +348,8 @@ impl<'model> Memory<'model> {
 
     /// Gives up every text that no request works on, on disk too.
     pub fn forget_all(&mut self) {
-        while let Some(sequence) = self.idle.oldest() {
-            self.idle.take(sequence);
+        while let Some(sequence) = self.idle.least_recently_used() {
+            self.idle.remove(sequence);
             self.release(sequence);
         }
         self.saved.clear();
@@ -367,12 +363,12 @@ impl<'model> Memory<'model> {
     }
 
     /// A sequence without anything in it. There are more of them than requests at work, so one can always be had.
-    fn sequence(&mut self) -> Sequence {
+    fn sequence(&mut self) -> SeqId {
         while self.free.is_empty() && self.evict() {}
         self.free.pop().expect("there are more sequences than requests at work")
     }
 
-    fn release(&mut self, sequence: Sequence) {
+    fn release(&mut self, sequence: SeqId) {
         self.next.remove(&sequence);
         // The removal of a whole sequence never fails.
         let _ = self.context.clear_kv_cache_seq(u32::try_from(sequence).ok(), None, None);
@@ -382,9 +378,9 @@ impl<'model> Memory<'model> {
     /// Makes room by giving up the idle sequence that was used longest ago, which is kept outside unless that would take long.
     /// `false` if there is none.
     fn evict(&mut self) -> bool {
-        let Some(sequence) = self.idle.oldest() else { return false };
-        let likeness = self.idle.likeness(sequence);
-        let text = self.idle.take(sequence).expect("it was there just now");
+        let Some(sequence) = self.idle.least_recently_used() else { return false };
+        let likeness = self.idle.fidelity(sequence);
+        let text = self.idle.remove(sequence).expect("it was there just now");
         let next = self.next.remove(&sequence).unwrap_or_default();
         if !self.on_gpu {
             self.save(sequence, text, likeness, next);
@@ -394,8 +390,8 @@ impl<'model> Memory<'model> {
     }
 
     /// Keeps the state of a sequence in main memory, unless it is not worth it or does not fit. `false` if it is not kept.
-    fn save(&mut self, sequence: Sequence, text: Vec<LlamaToken>, likeness: Likeness, mut next: Nexts) -> bool {
-        if text.len() < WORTH_SAVING || self.saved.texts().covers(&text, likeness) {
+    fn save(&mut self, sequence: SeqId, text: Vec<LlamaToken>, likeness: KvFidelity, mut next: Nexts) -> bool {
+        if text.len() < WORTH_SAVING || self.saved.texts().contains_prefix(&text, likeness) {
             return false;
         }
         let size = self.context.state_seq_get_size_ext(sequence, LlamaStateSeqFlags::empty()) as u64;
@@ -417,32 +413,32 @@ impl<'model> Memory<'model> {
     }
 
     /// Brings back a saved text if it spares more reading than those that are in the model's memory.
-    fn restore(&mut self, text: &[LlamaToken], likeness: Likeness) {
-        let there = self.idle.find(text, self.cut, likeness).map_or(0, |find| find.common);
-        let Some(find) = self.saved.texts().find(text, self.cut, likeness) else { return };
-        let length = self.saved.texts().get(find.key).map_or(0, <[LlamaToken]>::len);
-        if find.common <= there + length / RESTORED_AT_ONCE {
+    fn restore(&mut self, text: &[LlamaToken], likeness: KvFidelity) {
+        let there = self.idle.find(text, self.cut, likeness).map_or(0, |hit| hit.shared);
+        let Some(hit) = self.saved.texts().find(text, self.cut, likeness) else { return };
+        let length = self.saved.texts().get(hit.key).map_or(0, <[LlamaToken]>::len);
+        if hit.shared <= there + length / RESTORED_AT_ONCE {
             return;
         }
-        let next = self.saved.kept(find.key).map(|kept| kept.next.clone()).unwrap_or_default();
-        match self.put_back(find.key) {
+        let next = self.saved.kept(hit.key).map(|kept| kept.next.clone()).unwrap_or_default();
+        match self.put_back(hit.key) {
             Ok(sequence) => {
-                self.saved.touch(find.key);
+                self.saved.touch(hit.key);
                 let texts = self.saved.texts();
-                let whole = texts.get(find.key).map(<[LlamaToken]>::to_vec).unwrap_or_default();
-                self.idle.put(sequence, whole, texts.likeness(find.key));
+                let whole = texts.get(hit.key).map(<[LlamaToken]>::to_vec).unwrap_or_default();
+                self.idle.insert(sequence, whole, texts.fidelity(hit.key));
                 self.next.insert(sequence, next);
             }
             Err(empty) => {
                 self.release(empty);
-                self.saved.remove(find.key);
+                self.saved.remove(hit.key);
             }
         }
     }
 
     /// Puts the state of a saved text into a sequence; what nobody uses gives way if there is no room. An error gives back the
     /// sequence, with nothing in it.
-    fn put_back(&mut self, number: u64) -> Result<Sequence, Sequence> {
+    fn put_back(&mut self, number: u64) -> Result<SeqId, SeqId> {
         let sequence = self.sequence();
         let done = match self.saved.kept(number).map(|kept| &kept.state) {
             Some(State::Memory(state)) => loop {
@@ -450,8 +446,8 @@ impl<'model> Memory<'model> {
                     Ok(()) => break true,
                     Err(_) if self.idle.len() > 0 => {
                         // Not through `evict`: what is taken out here would need the room that the state is in.
-                        let oldest = self.idle.oldest().expect("there is one");
-                        self.idle.take(oldest);
+                        let oldest = self.idle.least_recently_used().expect("there is one");
+                        self.idle.remove(oldest);
                         self.next.remove(&oldest);
                         let _ = self.context.clear_kv_cache_seq(u32::try_from(oldest).ok(), None, None);
                         self.free.push(oldest);
@@ -470,7 +466,7 @@ impl<'model> Memory<'model> {
 
 impl Place {
     /// A place in which all was read in order, with nothing further on.
-    fn exact(sequence: Sequence, read: usize, next: Option<Likely>) -> Self {
-        Self { sequence, read, next, likeness: Likeness::Exact, ahead: None }
+    fn exact(sequence: SeqId, read: usize, next: Option<Likely>) -> Self {
+        Self { sequence, read, next, likeness: KvFidelity::Exact, ahead: None }
     }
 }

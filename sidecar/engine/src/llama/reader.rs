@@ -4,7 +4,7 @@ use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 
 use super::load::{file_mark, fill_marks};
-use crate::prefix::Likeness;
+use crate::prefix_cache::KvFidelity;
 use crate::template::{Part, Template};
 use crate::{ChatMessage, ChunkReuse, Error, Prompt, RepoFile, Request, Role, Truncation};
 
@@ -32,12 +32,12 @@ pub(super) struct Laid {
     /// Messages that were left out, or ends that were cut.
     pub dropped: usize,
     /// How what was read of other texts may be used for it.
-    pub likeness: Likeness,
+    pub likeness: KvFidelity,
 }
 
 impl Laid {
     fn new(tokens: Vec<LlamaToken>, dropped: usize) -> Self {
-        Self { tokens, dropped, likeness: Likeness::Exact }
+        Self { tokens, dropped, likeness: KvFidelity::Exact }
     }
 }
 
@@ -51,7 +51,7 @@ impl Reader<'_> {
         }?;
         let cut = laid.dropped > 0 || matches!(request.prompt, Prompt::Fim { .. });
         if cut && request.chunk_reuse == ChunkReuse::KvShift {
-            laid.likeness = Likeness::Moved;
+            laid.likeness = KvFidelity::Shifted;
         }
         Ok(laid)
     }

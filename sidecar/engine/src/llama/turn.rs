@@ -6,10 +6,10 @@ use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 
 use super::choice::{Chooser, Likely};
-use super::memory::{Ahead, Memory, Place, Sequence};
+use super::memory::{Ahead, Memory, Place, SeqId};
 use crate::handle::Job;
 use crate::lookup::{Guess, Lookup};
-use crate::prefix::{self, Likeness};
+use crate::prefix_cache::{self, KvFidelity};
 use crate::schedule::{Claim, Grant};
 use crate::utf8::Decoder;
 use crate::{EosPolicy, Error, Event, FinishReason, Speculation, Usage};
@@ -23,10 +23,10 @@ pub(super) struct Turn {
     read: usize,
     reused: usize,
     /// Where they are; none while the request has to give way.
-    sequence: Option<Sequence>,
+    sequence: Option<SeqId>,
     /// How what was read of other texts may be used, and how what is there was read.
-    wanted: Likeness,
-    likeness: Likeness,
+    wanted: KvFidelity,
+    likeness: KvFidelity,
     /// A part of the prompt further on that need not be read.
     ahead: Option<Ahead>,
     chooser: Chooser,
@@ -78,7 +78,7 @@ const WORTH_WAITING: usize = 32;
 
 impl Turn {
     /// A request whose prompt is laid out.
-    pub fn new(job: Job, prompt: Vec<LlamaToken>, wanted: Likeness, can_guess: bool) -> Self {
+    pub fn new(job: Job, prompt: Vec<LlamaToken>, wanted: KvFidelity, can_guess: bool) -> Self {
         let chooser = Chooser::new(job.request.sampling);
         let lookup = (can_guess && job.request.speculation == Speculation::PromptLookup).then(Lookup::default);
         Self {
@@ -90,7 +90,7 @@ impl Turn {
             reused: 0,
             sequence: None,
             wanted,
-            likeness: Likeness::Exact,
+            likeness: KvFidelity::Exact,
             ahead: None,
             decoder: Decoder::default(),
             drafts: Vec::new(),
@@ -108,7 +108,7 @@ impl Turn {
     pub fn would_follow(&self, turns: &[Self], memory: &Memory<'_>) -> bool {
         let remembered = || memory.remembered(&self.text, self.wanted);
         turns.iter().any(|turn| {
-            let common = prefix::common(&turn.text, &self.text);
+            let common = prefix_cache::common_prefix_len(&turn.text, &self.text);
             turn.job.request.priority <= self.job.request.priority
                 && turn.read < common
                 && common > WORTH_WAITING
@@ -117,10 +117,10 @@ impl Turn {
     }
 
     /// Where somebody at work has read the same, and how many tokens of it.
-    pub fn neighbour(&self, turns: &[Self]) -> Option<(Sequence, usize)> {
+    pub fn neighbour(&self, turns: &[Self]) -> Option<(SeqId, usize)> {
         let read = |turn: &Self| {
             let read = &turn.text[..turn.read];
-            turn.sequence.map(|sequence| (sequence, prefix::common(read, &self.text)))
+            turn.sequence.map(|sequence| (sequence, prefix_cache::common_prefix_len(read, &self.text)))
         };
         let fitting = turns.iter().filter(|turn| turn.likeness <= self.wanted);
         fitting.filter_map(read).max_by_key(|(_, common)| *common)
@@ -131,7 +131,7 @@ impl Turn {
     pub fn begin(
         &mut self,
         memory: &mut Memory<'_>,
-        beside: Option<(Sequence, usize)>,
+        beside: Option<(SeqId, usize)>,
         model: &LlamaModel,
         limit: usize,
     ) -> Progress {
@@ -235,7 +235,7 @@ impl Turn {
             let joined = memory.join(sequence, ahead);
             self.read += joined;
             self.reused += joined;
-            self.likeness = Likeness::Moved;
+            self.likeness = KvFidelity::Shifted;
         }
     }
 
@@ -355,7 +355,7 @@ impl Turn {
 pub(super) struct Fed {
     pub token: LlamaToken,
     pub position: usize,
-    pub sequence: Sequence,
+    pub sequence: SeqId,
     /// Whether the model is asked what follows it.
     pub judged: bool,
 }

@@ -13,7 +13,7 @@ use llama_cpp_2::token::LlamaToken;
 use super::memory::{Failure, Memory};
 use super::turn::{Progress, Step, Turn};
 use crate::handle::{Job, OffloadedBytes};
-use crate::prefix::Likeness;
+use crate::prefix_cache::KvFidelity;
 use crate::schedule::{self, Claim, Company, Grant, Pace};
 use crate::{Error, Priority};
 
@@ -33,7 +33,7 @@ const BREATH: Duration = Duration::from_millis(1);
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// A request whose prompt is laid out, and how what was read of other texts may be used for it.
-pub(super) type Laid = (Job, Vec<LlamaToken>, Likeness);
+pub(super) type Laid = (Job, Vec<LlamaToken>, KvFidelity);
 
 /// The loop, and all that it works on.
 pub(super) struct Worker<'model> {

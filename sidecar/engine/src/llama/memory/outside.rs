@@ -7,11 +7,11 @@ use llama_cpp_2::token::LlamaToken;
 
 use super::super::states::Stored;
 use super::nexts::Nexts;
-use crate::prefix::{self, Likeness, Shelf};
+use crate::prefix_cache::{self, KvFidelity, PrefixIndex};
 
 /// The texts, by number.
 pub(super) struct Outside {
-    texts: Shelf<u64, LlamaToken>,
+    texts: PrefixIndex<u64, LlamaToken>,
     kept: HashMap<u64, Kept>,
     numbers: u64,
     /// Bytes of main memory that they take, and may take.
@@ -45,7 +45,7 @@ impl Kept {
 impl Outside {
     /// None yet. They may take so many bytes of main memory.
     pub fn new(most_bytes: u64) -> Self {
-        Self { texts: Shelf::default(), kept: HashMap::new(), numbers: 0, bytes: 0, most_bytes }
+        Self { texts: PrefixIndex::default(), kept: HashMap::new(), numbers: 0, bytes: 0, most_bytes }
     }
 
     /// Bytes of main memory that they take.
@@ -54,7 +54,7 @@ impl Outside {
     }
 
     /// The texts, to look for one.
-    pub fn texts(&self) -> &Shelf<u64, LlamaToken> {
+    pub fn texts(&self) -> &PrefixIndex<u64, LlamaToken> {
         &self.texts
     }
 
@@ -69,27 +69,27 @@ impl Outside {
     }
 
     /// Takes in one more.
-    pub fn put(&mut self, text: Vec<LlamaToken>, likeness: Likeness, kept: Kept) {
+    pub fn put(&mut self, text: Vec<LlamaToken>, likeness: KvFidelity, kept: Kept) {
         self.numbers += 1;
         self.bytes += kept.bytes();
-        self.texts.put(self.numbers, text, likeness);
+        self.texts.insert(self.numbers, text, likeness);
         self.kept.insert(self.numbers, kept);
     }
 
     /// Gives one up.
     pub fn remove(&mut self, number: u64) {
-        self.texts.take(number);
+        self.texts.remove(number);
         if let Some(kept) = self.kept.remove(&number) {
             self.bytes -= kept.bytes();
         }
     }
 
     /// Gives up those that a new one makes needless, and gives back what comes next where they are the same.
-    pub fn make_needless(&mut self, text: &[LlamaToken], likeness: Likeness) -> Nexts {
+    pub fn make_needless(&mut self, text: &[LlamaToken], likeness: KvFidelity) -> Nexts {
         let mut nexts = Nexts::new();
-        for older in self.texts.mostly_covered_by(text, likeness) {
-            let same = self.texts.get(older).map_or(0, |older| prefix::common(older, text));
-            let known = self.kept.get(&older).filter(|_| self.texts.likeness(older) == likeness);
+        for older in self.texts.mostly_subsumed_by(text, likeness) {
+            let same = self.texts.get(older).map_or(0, |older| prefix_cache::common_prefix_len(older, text));
+            let known = self.kept.get(&older).filter(|_| self.texts.fidelity(older) == likeness);
             let known = known.map(|kept| kept.next.clone()).unwrap_or_default();
             nexts.extend(known.into_iter().filter(|(count, _)| *count <= same));
             self.remove(older);
@@ -113,12 +113,12 @@ impl Outside {
 
     fn oldest_in_memory(&self) -> Option<u64> {
         let in_memory = |number: &u64| matches!(self.kept(*number), Some(Kept { state: State::Memory(_), .. }));
-        self.texts.newest_first().into_iter().rev().map(|(number, _)| number).find(in_memory)
+        self.texts.most_recent_first().into_iter().rev().map(|(number, _)| number).find(in_memory)
     }
 
     /// Gives up all of them.
     pub fn clear(&mut self) {
-        self.texts = Shelf::default();
+        self.texts = PrefixIndex::default();
         self.kept.clear();
         self.bytes = 0;
     }
