@@ -6,10 +6,10 @@
 pub mod gguf;
 mod handle;
 mod llama;
-mod lookup;
 pub mod memory_plan;
 mod mock;
 mod prefix_cache;
+mod prompt_lookup;
 mod request;
 mod schedule;
 mod template;

@@ -8,8 +8,8 @@ use llama_cpp_2::token::LlamaToken;
 use super::choice::{Chooser, Likely};
 use super::memory::{Ahead, Memory, Place, SeqId};
 use crate::handle::Job;
-use crate::lookup::{Guess, Lookup};
 use crate::prefix_cache::{self, KvFidelity};
+use crate::prompt_lookup::{Draft, PromptLookup};
 use crate::schedule::{Claim, Grant};
 use crate::utf8::Decoder;
 use crate::{EosPolicy, Error, Event, FinishReason, Speculation, Usage};
@@ -31,7 +31,7 @@ pub(super) struct Turn {
     ahead: Option<Ahead>,
     chooser: Chooser,
     decoder: Decoder,
-    lookup: Option<Lookup<LlamaToken>>,
+    lookup: Option<PromptLookup<LlamaToken>>,
     /// What is guessed to come next, as far as it is checked.
     drafts: Vec<LlamaToken>,
     /// How often the next token is certain enough to be believed beside guesses, 0 to 1.
@@ -80,7 +80,7 @@ impl Turn {
     /// A request whose prompt is laid out.
     pub fn new(job: Job, prompt: Vec<LlamaToken>, wanted: KvFidelity, can_guess: bool) -> Self {
         let chooser = Chooser::new(job.request.sampling);
-        let lookup = (can_guess && job.request.speculation == Speculation::PromptLookup).then(Lookup::default);
+        let lookup = (can_guess && job.request.speculation == Speculation::PromptLookup).then(PromptLookup::default);
         Self {
             chooser,
             lookup,
@@ -170,10 +170,10 @@ impl Turn {
         let room = (self.job.request.max_tokens as usize).saturating_sub(self.said() + 1);
         let speaks = pending == 1 && self.read >= self.prompt && !self.alone;
         let lookup = self.lookup.as_mut().filter(|_| speaks && most > 0);
-        let guess = lookup.map(|lookup| lookup.guess(&self.text, most.min(room)));
-        let Guess { tokens, chances } = guess.unwrap_or_default();
+        let draft = lookup.map(|lookup| lookup.propose(&self.text, most.min(room)));
+        let Draft { tokens, acceptance } = draft.unwrap_or_default();
         self.drafts = tokens;
-        Claim { lane: self.job.request.priority, pending, chances, certainty: self.certainty }
+        Claim { lane: self.job.request.priority, pending, chances: acceptance, certainty: self.certainty }
     }
 
     /// The tokens of its share of a step, and where in its sequence they go. All of those marked are to be judged by the model.
