@@ -11,7 +11,7 @@ mod mock;
 mod prefix_cache;
 mod prompt_lookup;
 mod request;
-mod schedule;
+mod scheduler;
 mod template;
 mod thread_tracker;
 mod utf8;

@@ -127,7 +127,7 @@ fn load_and_work(options: &Options, inside: Inside) -> Result<(), LoadError> {
     let loaded = load::model(options, &inside.report)?;
     let sequences = options.slots + REMEMBERED;
     let mut context = loaded.context(options, sequences)?;
-    let pace = loaded.warm_up(&mut context, options)?;
+    let step_cost = loaded.warm_up(&mut context, options)?;
     let cut = if loaded.model.is_recurrent() || loaded.model.is_hybrid() {
         PartialReuse::Unsupported
     } else {
@@ -150,8 +150,14 @@ fn load_and_work(options: &Options, inside: Inside) -> Result<(), LoadError> {
         reading
             .spawn_scoped(scope, move || lay_out(&reader, jobs, &laid))
             .expect("the system can start one more thread");
-        Worker::new(model, memory, (sizes, pace), mail, (offloaded_bytes, Forgetting { asked: forgetting, done: 0 }))
-            .work();
+        Worker::new(
+            model,
+            memory,
+            (sizes, step_cost),
+            mail,
+            (offloaded_bytes, Forgetting { asked: forgetting, done: 0 }),
+        )
+        .work();
     });
     drop(report);
     Ok(())

@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use super::Options;
 use crate::gguf;
 use crate::memory_plan::{Attention, KvCacheType};
-use crate::schedule::Pace;
+use crate::scheduler::StepCostModel;
 use crate::template::Template;
 use crate::{LoadError, Model, State};
 
@@ -118,9 +118,9 @@ impl Loaded {
     }
 
     /// Makes the first steps before anybody waits for them, which takes longer than all later ones: weights come into memory, and a
-    /// GPU's driver compiles what it needs for steps of each size that will be made. Tells what was learnt of the model's pace.
-    pub fn warm_up(&self, context: &mut LlamaContext<'_>, options: &Options) -> Result<Pace, LoadError> {
-        let mut pace = Pace::default();
+    /// GPU's driver compiles what it needs for steps of each size that will be made. Tells what was learnt of the model's step_cost.
+    pub fn warm_up(&self, context: &mut LlamaContext<'_>, options: &Options) -> Result<StepCostModel, LoadError> {
+        let mut step_cost = StepCostModel::default();
         let largest = options.batch_size as usize;
         let sizes = if self.on_gpu() { vec![1, 2, 4, 8, 16, 64, largest] } else { vec![1] };
         let mut batch = LlamaBatch::new(largest, 1);
@@ -140,14 +140,14 @@ impl Loaded {
                 context.clear_kv_cache();
                 if again {
                     let took = started.elapsed();
-                    pace.learn(size, took);
+                    step_cost.observe(size, took);
                     if took > SLOW {
-                        return Ok(pace);
+                        return Ok(step_cost);
                     }
                 }
             }
         }
-        Ok(pace)
+        Ok(step_cost)
     }
 
     /// Whether all layers are on a GPU.

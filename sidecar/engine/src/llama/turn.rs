@@ -10,7 +10,7 @@ use super::memory::{Ahead, Memory, Place, SeqId};
 use crate::handle::Job;
 use crate::prefix_cache::{self, KvFidelity};
 use crate::prompt_lookup::{Draft, PromptLookup};
-use crate::schedule::{Claim, Grant};
+use crate::scheduler::{Allocation, Demand};
 use crate::utf8::Decoder;
 use crate::{EosPolicy, Error, Event, FinishReason, Speculation, Usage};
 
@@ -164,7 +164,7 @@ impl Turn {
     }
 
     /// What it would like of the next step. `most` tokens may be guessed.
-    pub fn claim(&mut self, most: usize) -> Claim {
+    pub fn demand(&mut self, most: usize) -> Demand {
         let until = self.ahead.as_ref().map_or(self.text.len(), |ahead| ahead.target);
         let pending = until - self.read;
         let room = (self.job.request.max_tokens as usize).saturating_sub(self.said() + 1);
@@ -173,17 +173,17 @@ impl Turn {
         let draft = lookup.map(|lookup| lookup.propose(&self.text, most.min(room)));
         let Draft { tokens, acceptance } = draft.unwrap_or_default();
         self.drafts = tokens;
-        Claim { lane: self.job.request.priority, pending, chances: acceptance, certainty: self.certainty }
+        Demand { priority: self.job.request.priority, pending, acceptance, confidence: self.certainty }
     }
 
     /// The tokens of its share of a step, and where in its sequence they go. All of those marked are to be judged by the model.
-    pub fn tokens(&self, grant: Grant) -> impl Iterator<Item = Fed> {
+    pub fn tokens(&self, allocation: Allocation) -> impl Iterator<Item = Fed> {
         let sequence = self.sequence.expect("only who has a sequence takes part in a step");
-        let read = self.text[self.read..self.read + grant.read].iter();
-        let whole = self.read + grant.read == self.text.len();
-        let last = grant.read.wrapping_sub(1);
+        let read = self.text[self.read..self.read + allocation.tokens].iter();
+        let whole = self.read + allocation.tokens == self.text.len();
+        let last = allocation.tokens.wrapping_sub(1);
         let read = read.enumerate().map(move |(index, token)| (*token, whole && index == last));
-        let drafts = self.drafts[..grant.drafts].iter().map(|token| (*token, true));
+        let drafts = self.drafts[..allocation.draft_tokens].iter().map(|token| (*token, true));
         read.chain(drafts).zip(self.read..).map(move |((token, judged), position)| Fed {
             token,
             position,
@@ -193,10 +193,10 @@ impl Turn {
     }
 
     /// Takes in what came of its share of a step, which began at row `first` of it.
-    pub fn take(&mut self, grant: Grant, first: usize, step: &mut Step<'_, '_>) -> Progress {
+    pub fn take(&mut self, allocation: Allocation, first: usize, step: &mut Step<'_, '_>) -> Progress {
         let Step { memory, model, limit } = step;
-        self.read += grant.read;
-        if grant.read == 0 {
+        self.read += allocation.tokens;
+        if allocation.tokens == 0 {
             return Progress::GoesOn;
         }
         self.join(memory);
@@ -204,8 +204,8 @@ impl Turn {
             self.job.reply.send(Ok(Event::Prefill { tokens: self.read }));
             return Progress::GoesOn;
         }
-        self.drafts.truncate(grant.drafts);
-        let rows = first + grant.read - 1..first + grant.read + grant.drafts;
+        self.drafts.truncate(allocation.draft_tokens);
+        let rows = first + allocation.tokens - 1..first + allocation.tokens + allocation.draft_tokens;
         let probabilities = self.job.request.logprobs;
         // Later rows count only as far as the guesses before them were right.
         let likely = rows.map(|row| Likely::of(memory.logits(row), probabilities));
@@ -213,9 +213,9 @@ impl Turn {
         let right = if uncertain { said } else { said.saturating_sub(1) };
         self.alone = uncertain;
         let kept = self.read + right - usize::from(uncertain);
-        if grant.drafts > 0 {
-            self.guesses = (self.guesses.0 + grant.drafts, self.guesses.1 + right);
-            if kept < self.read + grant.drafts
+        if allocation.draft_tokens > 0 {
+            self.guesses = (self.guesses.0 + allocation.draft_tokens, self.guesses.1 + right);
+            if kept < self.read + allocation.draft_tokens
                 && let Some(sequence) = self.sequence
                 && let Err(error) = memory.forget(sequence, kept)
             {

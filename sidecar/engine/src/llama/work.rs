@@ -14,7 +14,7 @@ use super::memory::{Failure, Memory};
 use super::turn::{Progress, Step, Turn};
 use crate::handle::{Job, OffloadedBytes};
 use crate::prefix_cache::KvFidelity;
-use crate::schedule::{self, Claim, Company, Grant, Pace};
+use crate::scheduler::{self, Allocation, Demand, LatencyClass, StepCostModel};
 use crate::{Error, Priority};
 
 /// Tokens that one request may have guessed ahead.
@@ -52,7 +52,7 @@ pub(super) struct Worker<'model> {
     waiting: VecDeque<Turn>,
     /// Somebody had to give way: until a request is over, no other chat begins.
     crowded: bool,
-    pace: Pace,
+    step_cost: StepCostModel,
     mail: Receiver<Laid>,
     offloaded_bytes: OffloadedBytes,
     forgetting: Forgetting,
@@ -82,7 +82,7 @@ impl<'model> Worker<'model> {
     pub fn new(
         model: &'model LlamaModel,
         memory: Memory<'model>,
-        (Sizes { slots, limit, step }, pace): (Sizes, Pace),
+        (Sizes { slots, limit, step }, step_cost): (Sizes, StepCostModel),
         mail: Receiver<Laid>,
         (offloaded_bytes, forgetting): (OffloadedBytes, Forgetting),
     ) -> Self {
@@ -99,7 +99,7 @@ impl<'model> Worker<'model> {
             turns,
             waiting,
             crowded: false,
-            pace,
+            step_cost,
             mail,
             offloaded_bytes,
             forgetting,
@@ -217,40 +217,44 @@ impl<'model> Worker<'model> {
     /// One step of the model for everyone who has a share of it.
     fn step(&mut self) {
         let started = Instant::now();
-        let claims = self.claims();
+        let demands = self.demands();
         let editor = self.completed.is_some_and(|last| last.elapsed() < EDITING);
-        let grants = schedule::divide(&claims, self.pace.step(Company::of(&claims, editor), self.largest), &self.pace);
-        let firsts = self.lay_out(&grants);
+        let allocations = scheduler::allocate(
+            &demands,
+            self.step_cost.max_tokens_for(LatencyClass::of(&demands, editor), self.largest),
+            &self.step_cost,
+        );
+        let firsts = self.lay_out(&allocations);
         match self.memory.decode(&mut self.batch) {
-            Ok(()) => self.take_in(&grants, &firsts),
+            Ok(()) => self.take_in(&allocations, &firsts),
             Err(Failure::Full) => return self.make_room(),
             Err(Failure::Broken(error)) => return self.fail(&error),
         }
         let tokens = usize::try_from(self.batch.n_tokens()).unwrap_or(0);
         let took = started.elapsed();
-        let guesses: usize = grants.iter().map(|grant| grant.drafts).sum();
+        let guesses: usize = allocations.iter().map(|allocation| allocation.draft_tokens).sum();
         tracing::trace!(tokens, guesses, ms = took.as_millis(), "made a step");
-        self.pace.learn(tokens, took);
+        self.step_cost.observe(tokens, took);
     }
 
-    fn claims(&mut self) -> Vec<Claim> {
+    fn demands(&mut self) -> Vec<Demand> {
         let urgent = |turn: &Turn| turn.job.request.priority == Priority::Completion;
         let urgent_count = self.turns.iter().filter(|turn| urgent(turn)).count();
         // Nobody's guesses keep a completion waiting.
         let most = |turn: &Turn| if urgent_count > usize::from(urgent(turn)) { 0 } else { MOST_GUESSES };
-        self.turns.iter_mut().map(|turn| turn.claim(most(turn))).collect()
+        self.turns.iter_mut().map(|turn| turn.demand(most(turn))).collect()
     }
 
     /// Writes the step's batch. Gives back the row at which each turn's share begins.
-    fn lay_out(&mut self, grants: &[Grant]) -> Vec<usize> {
+    fn lay_out(&mut self, allocations: &[Allocation]) -> Vec<usize> {
         self.batch.clear();
-        let mut firsts = Vec::with_capacity(grants.len());
-        for (turn, grant) in self.turns.iter().zip(grants) {
+        let mut firsts = Vec::with_capacity(allocations.len());
+        for (turn, allocation) in self.turns.iter().zip(allocations) {
             firsts.push(usize::try_from(self.batch.n_tokens()).unwrap_or(0));
-            if grant.read == 0 {
+            if allocation.tokens == 0 {
                 continue;
             }
-            for fed in turn.tokens(*grant) {
+            for fed in turn.tokens(*allocation) {
                 let position = i32::try_from(fed.position).expect("a context has fewer than 2^31 tokens");
                 let added = self.batch.add(fed.token, position, &[fed.sequence], fed.judged);
                 added.expect("the batch was made for the largest step");
@@ -259,12 +263,12 @@ impl<'model> Worker<'model> {
         firsts
     }
 
-    fn take_in(&mut self, grants: &[Grant], firsts: &[usize]) {
+    fn take_in(&mut self, allocations: &[Allocation], firsts: &[usize]) {
         let mut step = Step { memory: &mut self.memory, model: self.model, limit: self.limit };
         let mut over = Vec::new();
         let turns = std::mem::take(&mut self.turns);
-        for ((mut turn, grant), first) in turns.into_iter().zip(grants).zip(firsts) {
-            match turn.take(*grant, *first, &mut step) {
+        for ((mut turn, allocation), first) in turns.into_iter().zip(allocations).zip(firsts) {
+            match turn.take(*allocation, *first, &mut step) {
                 Progress::GoesOn => self.turns.push(turn),
                 Progress::Over => over.push(turn),
             }
