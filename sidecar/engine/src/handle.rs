@@ -8,16 +8,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use crate::{Error, Event, Model, Priority, Prompt, Request, Sampling, State};
 
 /// Events of a request beside its tokens: the start, the end, and the steps in which the longest prompt is read.
-const MOST_OTHER_EVENTS: usize = 2048;
+const MAX_OTHER_EVENTS: usize = 2048;
 
 /// A model behind a mailbox. Clones share the same model; its thread ends when the last one is dropped.
 #[derive(Debug, Clone)]
 pub struct Engine {
-    mailbox: mpsc::Sender<Job>,
+    jobs: mpsc::Sender<Job>,
     state: watch::Receiver<State>,
-    places: Places,
+    queue: QueueCounters,
     offloaded_bytes: OffloadedBytes,
-    forgetting: Arc<AtomicU64>,
+    clear_requests: Arc<AtomicU64>,
 }
 
 /// What the engine uses beside the model itself, as it changes.
@@ -52,21 +52,25 @@ impl QueueDepth {
 
 impl Engine {
     /// The handle, and what the engine's thread needs for its side of it. `capacity` requests may be in the house at a time.
-    pub(crate) fn open(capacity: usize, state: State) -> (Self, Inside) {
-        let (mailbox, jobs) = mpsc::channel(capacity);
-        let (report, state) = watch::channel(state);
-        let free = Arc::new(Semaphore::new(capacity));
-        let places = Places { free, waiting: Arc::default(), active: Arc::default(), capacity };
-        let (offloaded_bytes, forgetting) = (OffloadedBytes::default(), Arc::default());
-        let inside =
-            Inside { jobs, report, offloaded_bytes: offloaded_bytes.clone(), forgetting: Arc::clone(&forgetting) };
-        (Self { mailbox, state, places, offloaded_bytes, forgetting }, inside)
+    pub(crate) fn with_state(capacity: usize, state: State) -> (Self, WorkerEnd) {
+        let (sender, jobs) = mpsc::channel(capacity);
+        let (state_sender, state) = watch::channel(state);
+        let semaphore = Arc::new(Semaphore::new(capacity));
+        let queue = QueueCounters { semaphore, waiting: Arc::default(), active: Arc::default(), capacity };
+        let (offloaded_bytes, clear_requests) = (OffloadedBytes::default(), Arc::default());
+        let worker_end = WorkerEnd {
+            jobs,
+            state: state_sender,
+            offloaded_bytes: offloaded_bytes.clone(),
+            clear_requests: Arc::clone(&clear_requests),
+        };
+        (Self { jobs: sender, state, queue, offloaded_bytes, clear_requests }, worker_end)
     }
 
     /// An engine without a model: every request is refused with [`Error::NoModel`].
     #[must_use]
     pub fn without_model() -> Self {
-        Self::open(1, State::NoModel).0
+        Self::with_state(1, State::NoModel).0
     }
 
     /// What the engine is doing with its model just now.
@@ -97,17 +101,17 @@ impl Engine {
     /// How full the queue is just now.
     #[must_use]
     pub fn queue_depth(&self) -> QueueDepth {
-        let waiting_by_priority = std::array::from_fn(|lane| self.places.waiting[lane].load(Ordering::Relaxed));
+        let waiting_by_priority = std::array::from_fn(|priority| self.queue.waiting[priority].load(Ordering::Relaxed));
         QueueDepth {
             waiting_by_priority,
-            active: self.places.active.load(Ordering::Relaxed),
-            capacity: self.places.capacity,
+            active: self.queue.active.load(Ordering::Relaxed),
+            capacity: self.queue.capacity,
         }
     }
 
     /// Makes the model forget every text that it remembers, in memory and on disk, except those at work just now.
     pub fn clear_cache(&self) {
-        self.forgetting.fetch_add(1, Ordering::Relaxed);
+        self.clear_requests.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Bytes of main memory that are taken by texts which had to leave the model's memory and can be put back.
@@ -123,15 +127,17 @@ impl Engine {
     /// event, since only the model can count its tokens.
     pub fn submit(&self, request: Request) -> Result<TokenStream, Error> {
         self.model()?;
-        let place = Arc::clone(&self.places.free).try_acquire_owned().map_err(|_| Error::Overloaded)?;
+        let permit = Arc::clone(&self.queue.semaphore).try_acquire_owned().map_err(|_| Error::Overloaded)?;
         // Room for every event the request can cause: the model's thread never waits for a slow reader.
-        let (events, receiver) = mpsc::channel(request.max_tokens as usize + MOST_OTHER_EVENTS);
-        let place = Place::taken(place, &self.places, request.priority);
-        self.mailbox.try_send(Job { request, reply: Reply { events, place } }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Error::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => Error::EngineStopped,
+        let (sender, events) = mpsc::channel(request.max_tokens as usize + MAX_OTHER_EVENTS);
+        let permit = QueuePermit::acquire(permit, &self.queue, request.priority);
+        self.jobs.try_send(Job { request, responder: JobResponder { events: sender, permit } }).map_err(|error| {
+            match error {
+                mpsc::error::TrySendError::Full(_) => Error::Overloaded,
+                mpsc::error::TrySendError::Closed(_) => Error::EngineStopped,
+            }
         })?;
-        Ok(TokenStream { events: receiver })
+        Ok(TokenStream { events })
     }
 
     /// Lays a prompt out and counts its tokens, without reading it.
@@ -140,8 +146,8 @@ impl Engine {
     /// As of [`Engine::submit`], and [`Error::ContextTooLong`] where the prompt has no room.
     pub async fn count_tokens(&self, prompt: Prompt) -> Result<PromptTokens, Error> {
         let sampling = Sampling { temperature: 0.0, top_p: 1.0, seed: 0 };
-        let mut answer = self.submit(Request::new(prompt, sampling, 0))?;
-        match answer.next().await {
+        let mut stream = self.submit(Request::new(prompt, sampling, 0))?;
+        match stream.next().await {
             Some(Ok(Event::PromptAccepted { prompt_tokens, dropped, .. })) => {
                 Ok(PromptTokens { tokens: prompt_tokens, dropped })
             }
@@ -186,8 +192,8 @@ impl TokenStream {
     /// An answer that comes from elsewhere than an engine of this process, with room for `capacity` events.
     #[must_use]
     pub fn channel(capacity: usize) -> (TokenSender, Self) {
-        let (events, receiver) = mpsc::channel(capacity);
-        (TokenSender(events), Self { events: receiver })
+        let (sender, events) = mpsc::channel(capacity);
+        (TokenSender(sender), Self { events })
     }
 
     /// The next event, or `None` after [`Event::Done`] or an error.
@@ -197,77 +203,77 @@ impl TokenStream {
 }
 
 /// The engine thread's side of a handle.
-pub(crate) struct Inside {
+pub(crate) struct WorkerEnd {
     pub jobs: mpsc::Receiver<Job>,
-    pub report: watch::Sender<State>,
+    pub state: watch::Sender<State>,
     pub offloaded_bytes: OffloadedBytes,
     /// How often everything was to be forgotten.
-    pub forgetting: Arc<AtomicU64>,
+    pub clear_requests: Arc<AtomicU64>,
 }
 
 /// A request on its way to the model, with the way back to its caller.
 pub(crate) struct Job {
     pub request: Request,
-    pub reply: Reply,
+    pub responder: JobResponder,
 }
 
 /// The way back to the caller, and the caller's place in the queue, which is free again when this is dropped.
-pub(crate) struct Reply {
+pub(crate) struct JobResponder {
     events: mpsc::Sender<Result<Event, Error>>,
-    place: Place,
+    permit: QueuePermit,
 }
 
-impl Reply {
-    /// Sends an event. Nobody may be there to read it any more, which [`Reply::is_abandoned`] tells.
+impl JobResponder {
+    /// Sends an event. Nobody may be there to read it any more, which [`JobResponder::is_cancelled`] tells.
     pub fn send(&self, event: Result<Event, Error>) {
         // Full cannot be: the channel has room for all that a request can cause.
         let _ = self.events.try_send(event);
     }
 
     /// Whether the caller has gone.
-    pub fn is_abandoned(&self) -> bool {
+    pub fn is_cancelled(&self) -> bool {
         self.events.is_closed()
     }
 
     /// Resolves when the caller has gone.
-    pub async fn abandoned(&self) {
+    pub async fn cancelled(&self) {
         self.events.closed().await;
     }
 
     /// Counts the request as one that the model works on.
-    pub fn activate(&mut self) {
-        self.place.move_on();
+    pub fn mark_active(&mut self) {
+        self.permit.mark_active();
     }
 }
 
 #[derive(Debug, Clone)]
-struct Places {
-    free: Arc<Semaphore>,
+struct QueueCounters {
+    semaphore: Arc<Semaphore>,
     waiting: Arc<[AtomicUsize; 3]>,
     active: Arc<AtomicUsize>,
     capacity: usize,
 }
 
 /// A place in the house. It counts as waiting in its lane, then as active, and nowhere once it is dropped.
-struct Place {
+struct QueuePermit {
     _permit: OwnedSemaphorePermit,
-    places: Places,
-    lane: usize,
+    queue: QueueCounters,
+    priority: usize,
     active: bool,
 }
 
-impl Place {
-    fn taken(permit: OwnedSemaphorePermit, places: &Places, lane: Priority) -> Self {
-        let place = Self { _permit: permit, places: places.clone(), lane: lane as usize, active: false };
-        place.counter().fetch_add(1, Ordering::Relaxed);
-        place
+impl QueuePermit {
+    fn acquire(permit: OwnedSemaphorePermit, queue: &QueueCounters, priority: Priority) -> Self {
+        let permit = Self { _permit: permit, queue: queue.clone(), priority: priority as usize, active: false };
+        permit.counter().fetch_add(1, Ordering::Relaxed);
+        permit
     }
 
     fn counter(&self) -> &AtomicUsize {
-        if self.active { &self.places.active } else { &self.places.waiting[self.lane] }
+        if self.active { &self.queue.active } else { &self.queue.waiting[self.priority] }
     }
 
-    fn move_on(&mut self) {
+    fn mark_active(&mut self) {
         if !self.active {
             self.counter().fetch_sub(1, Ordering::Relaxed);
             self.active = true;
@@ -276,7 +282,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for QueuePermit {
     fn drop(&mut self) {
         self.counter().fetch_sub(1, Ordering::Relaxed);
     }

@@ -19,10 +19,10 @@ use self::reader::Reader;
 use self::states::States;
 pub use self::states::clear as clear_disk_cache;
 use self::work::{Forgetting, Laid, Sizes, Worker};
-use crate::handle::{Inside, Job};
+use crate::handle::{Job, WorkerEnd};
 use crate::memory_plan::KvCacheType;
 use crate::prefix_cache::PartialReuse;
-use crate::thread_tracker::Living;
+use crate::thread_tracker::ThreadGuard;
 use crate::{Engine, Event, LoadError, State};
 
 /// Which model to load, and how.
@@ -90,14 +90,14 @@ impl Engine {
     /// the load goes.
     #[must_use]
     pub fn start(options: Options) -> Self {
-        let (engine, inside) = Self::open(options.queue_capacity, State::Loading { progress: 0.0 });
-        let living = Living::new();
+        let (engine, worker) = Self::with_state(options.queue_capacity, State::Loading { progress: 0.0 });
+        let guard = ThreadGuard::new();
         std::thread::Builder::new()
             .name("engine".into())
             .spawn(move || {
-                let _living = living;
-                let _death = ReportDeath(inside.report.clone());
-                run(&options, inside);
+                let _guard = guard;
+                let _panic_reporter = PanicReporter(worker.state.clone());
+                run(&options, worker);
             })
             .expect("the system can start one more thread");
         engine
@@ -105,9 +105,9 @@ impl Engine {
 }
 
 /// Tells everyone who watches that the thread died of a panic.
-struct ReportDeath(watch::Sender<State>);
+struct PanicReporter(watch::Sender<State>);
 
-impl Drop for ReportDeath {
+impl Drop for PanicReporter {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.send_replace(State::Failed { message: "the engine stopped unexpectedly; restart HAPA".into() });
@@ -115,16 +115,16 @@ impl Drop for ReportDeath {
     }
 }
 
-fn run(options: &Options, inside: Inside) {
-    let report = inside.report.clone();
-    if let Err(error) = load_and_work(options, inside) {
+fn run(options: &Options, worker: WorkerEnd) {
+    let state = worker.state.clone();
+    if let Err(error) = load_and_run(options, worker) {
         tracing::error!(%error, "{error}");
-        report.send_replace(State::Failed { message: error.to_string() });
+        state.send_replace(State::Failed { message: error.to_string() });
     }
 }
 
-fn load_and_work(options: &Options, inside: Inside) -> Result<(), LoadError> {
-    let loaded = load::model(options, &inside.report)?;
+fn load_and_run(options: &Options, worker: WorkerEnd) -> Result<(), LoadError> {
+    let loaded = load::model(options, &worker.state)?;
     let sequences = options.slots + REMEMBERED;
     let mut context = loaded.context(options, sequences)?;
     let step_cost = loaded.warm_up(&mut context, options)?;
@@ -138,11 +138,11 @@ fn load_and_work(options: &Options, inside: Inside) -> Result<(), LoadError> {
     let memory = Memory::new(context, sequences, abilities, options.host_cache_bytes, storage(options));
     let facts = &loaded.facts;
     tracing::info!(model.name = %facts.name, device = %facts.device, "loaded model {}", facts.name);
-    inside.report.send_replace(State::Ready(facts.clone()));
+    worker.state.send_replace(State::Ready(facts.clone()));
     let (model, limit) = (&loaded.model, facts.context as usize);
     let sizes = Sizes { slots: options.slots as usize, limit, step: options.batch_size as usize };
     let (laid, mail) = mpsc::channel();
-    let Inside { jobs, offloaded_bytes, report, forgetting } = inside;
+    let WorkerEnd { jobs, offloaded_bytes, state, clear_requests } = worker;
     // Prompts are laid out beside the model's thread, which goes on with its step meanwhile.
     std::thread::scope(|scope| {
         let reader = Reader { model, template: loaded.template(), limit };
@@ -155,29 +155,29 @@ fn load_and_work(options: &Options, inside: Inside) -> Result<(), LoadError> {
             memory,
             (sizes, step_cost),
             mail,
-            (offloaded_bytes, Forgetting { asked: forgetting, done: 0 }),
+            (offloaded_bytes, Forgetting { asked: clear_requests, done: 0 }),
         )
         .work();
     });
-    drop(report);
+    drop(state);
     Ok(())
 }
 
 /// Lays out the prompt of each request, and answers at once whether it fits. Ends with the last handle.
 fn lay_out(reader: &Reader<'_>, mut jobs: tokio::sync::mpsc::Receiver<Job>, laid: &mpsc::Sender<Laid>) {
     while let Some(job) = jobs.blocking_recv() {
-        if job.reply.is_abandoned() {
+        if job.responder.is_cancelled() {
             continue;
         }
         match reader.read(&job.request) {
             Ok(prompt) => {
                 let (prompt_tokens, limit, dropped) = (prompt.tokens.len(), reader.limit, prompt.dropped);
-                job.reply.send(Ok(Event::PromptAccepted { prompt_tokens, limit, dropped }));
+                job.responder.send(Ok(Event::PromptAccepted { prompt_tokens, limit, dropped }));
                 if job.request.max_tokens > 0 {
                     let _ = laid.send((job, prompt.tokens, prompt.likeness));
                 }
             }
-            Err(error) => job.reply.send(Err(error)),
+            Err(error) => job.responder.send(Err(error)),
         }
     }
 }

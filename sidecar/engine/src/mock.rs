@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::handle::{Job, Reply};
+use crate::handle::{Job, JobResponder};
 use crate::{Engine, Error, Event, FinishReason, Model, Prompt, Request, State, Usage};
 
 /// What the stand-in says, to whom. Tests write it as JSON.
@@ -57,7 +57,7 @@ pub enum Ending {
     /// As a finished answer.
     #[default]
     Stop,
-    /// As one cut by its length.
+    /// As one truncated by its length.
     Length,
     /// Not at all: it waits until the caller has gone.
     Hang,
@@ -88,23 +88,23 @@ impl Engine {
                 supports_repo_context: script.supports_fim,
             }),
         };
-        let (engine, mut inside) = Self::open(script.capacity.unwrap_or(32), state);
+        let (engine, mut worker) = Self::with_state(script.capacity.unwrap_or(32), state);
         tokio::spawn(async move {
-            while let Some(Job { request, mut reply }) = inside.jobs.recv().await {
-                reply.activate();
-                let (question, prompt_tokens) = heard(&request.prompt);
-                let fits = |answer: &&ScriptedAnswer| answer.when.as_ref().is_none_or(|part| question.contains(part));
-                let answer = script.answers.iter().find(fits).cloned().unwrap_or_default();
-                tokio::spawn(async move { say(answer, prompt_tokens, &request, reply).await });
+            while let Some(Job { request, mut responder }) = worker.jobs.recv().await {
+                responder.mark_active();
+                let (message, prompt_tokens) = last_message(&request.prompt);
+                let matches = |answer: &&ScriptedAnswer| answer.when.as_ref().is_none_or(|part| message.contains(part));
+                let answer = script.answers.iter().find(matches).cloned().unwrap_or_default();
+                tokio::spawn(async move { play(answer, prompt_tokens, &request, responder).await });
             }
-            drop(inside.report);
+            drop(worker.state);
         });
         engine
     }
 }
 
 /// What the stand-in listens for, and how many words it was told in all.
-fn heard(prompt: &Prompt) -> (String, usize) {
+fn last_message(prompt: &Prompt) -> (String, usize) {
     let words = |text: &str| text.split_whitespace().count();
     match prompt {
         Prompt::Chat(messages) => {
@@ -120,29 +120,29 @@ fn heard(prompt: &Prompt) -> (String, usize) {
     }
 }
 
-async fn say(answer: ScriptedAnswer, prompt_tokens: usize, request: &Request, reply: Reply) {
+async fn play(answer: ScriptedAnswer, prompt_tokens: usize, request: &Request, responder: JobResponder) {
     let max_tokens = request.max_tokens as usize;
     let logprob = request.logprobs.then(|| answer.probability.unwrap_or(0.9).ln());
     if prompt_tokens >= CONTEXT {
-        reply.send(Err(Error::ContextTooLong { tokens: prompt_tokens, limit: CONTEXT }));
+        responder.send(Err(Error::ContextTooLong { tokens: prompt_tokens, limit: CONTEXT }));
         return;
     }
-    reply.send(Ok(Event::PromptAccepted { prompt_tokens, limit: CONTEXT, dropped: answer.dropped }));
+    responder.send(Ok(Event::PromptAccepted { prompt_tokens, limit: CONTEXT, dropped: answer.dropped }));
     if max_tokens == 0 {
         return;
     }
     let pieces = &answer.pieces[..answer.pieces.len().min(max_tokens)];
     for piece in pieces {
-        reply.send(Ok(Event::Delta { text: piece.clone(), logprob, tokens: 1 }));
+        responder.send(Ok(Event::Delta { text: piece.clone(), logprob, tokens: 1 }));
         tokio::task::yield_now().await;
     }
-    let cut = pieces.len() < answer.pieces.len();
+    let truncated = pieces.len() < answer.pieces.len();
     match answer.end {
-        Ending::Hang if !cut => reply.abandoned().await,
-        Ending::Fail if !cut => reply.send(Err(Error::Inference("the script says so".into()))),
-        Ending::Crash if !cut => std::process::abort(),
-        end => reply.send(Ok(Event::Done(Usage {
-            finish_reason: if cut || end == Ending::Length { FinishReason::Length } else { FinishReason::Stop },
+        Ending::Hang if !truncated => responder.cancelled().await,
+        Ending::Fail if !truncated => responder.send(Err(Error::Inference("the script says so".into()))),
+        Ending::Crash if !truncated => std::process::abort(),
+        end => responder.send(Ok(Event::Done(Usage {
+            finish_reason: if truncated || end == Ending::Length { FinishReason::Length } else { FinishReason::Stop },
             prompt_tokens,
             cached_tokens: 0,
             completion_tokens: pieces.len(),

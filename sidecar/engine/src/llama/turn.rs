@@ -142,7 +142,7 @@ impl Turn {
         self.join(memory);
         let is_fresh = self.text.len() == self.prompt;
         if is_fresh {
-            self.job.reply.activate();
+            self.job.responder.mark_active();
             self.started = Instant::now();
             self.reused = self.read;
         }
@@ -201,7 +201,7 @@ impl Turn {
         }
         self.join(memory);
         if self.read < self.text.len() {
-            self.job.reply.send(Ok(Event::Prefill { tokens: self.read }));
+            self.job.responder.send(Ok(Event::Prefill { tokens: self.read }));
             return Progress::GoesOn;
         }
         self.drafts.truncate(allocation.draft_tokens);
@@ -281,7 +281,7 @@ impl Turn {
             }
         }
         if said > 0 {
-            self.job.reply.send(Ok(Event::Delta { text, logprob: certainty, tokens: said }));
+            self.job.responder.send(Ok(Event::Delta { text, logprob: certainty, tokens: said }));
         }
         if let Some(finish) = finish {
             self.finish(finish);
@@ -329,16 +329,16 @@ impl Turn {
 
     /// Tells the caller that it cannot go on.
     pub fn fail(&self, error: Error) {
-        self.job.reply.send(Err(error));
+        self.job.responder.send(Err(error));
     }
 
     fn finish(&mut self, finish: FinishReason) {
         let rest = self.decoder.finish();
         if !rest.is_empty() {
-            self.job.reply.send(Ok(Event::Delta { text: rest, logprob: None, tokens: 0 }));
+            self.job.responder.send(Ok(Event::Delta { text: rest, logprob: None, tokens: 0 }));
         }
         let prefill = self.prefill.unwrap_or_default();
-        self.job.reply.send(Ok(Event::Done(Usage {
+        self.job.responder.send(Ok(Event::Done(Usage {
             finish_reason: finish,
             prompt_tokens: self.prompt,
             cached_tokens: self.reused,

@@ -170,8 +170,9 @@ impl<'model> Worker<'model> {
 
     /// Ends the requests whose callers have gone; what was read of them is remembered.
     fn drop_abandoned(&mut self) {
-        self.waiting.retain(|turn| !turn.job.reply.is_abandoned());
-        let (gone, here) = std::mem::take(&mut self.turns).into_iter().partition(|turn| turn.job.reply.is_abandoned());
+        self.waiting.retain(|turn| !turn.job.responder.is_cancelled());
+        let (gone, here) =
+            std::mem::take(&mut self.turns).into_iter().partition(|turn| turn.job.responder.is_cancelled());
         self.turns = here;
         self.end(gone);
     }
