@@ -1,9 +1,9 @@
 //! The thread that owns the model: it loads it, and then works for those who ask.
 
-mod choice;
 mod load;
 mod memory;
 mod reader;
+mod sampler;
 mod states;
 mod turn;
 mod work;

@@ -11,7 +11,7 @@ use llama_cpp_2::context::session::LlamaStateSeqFlags;
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::token::LlamaToken;
 
-use super::choice::Likely;
+use super::sampler::TopLogits;
 use super::states::States;
 use crate::Error;
 use crate::prefix_cache::{KvFidelity, PartialReuse, PrefixIndex, SharedChunk};
@@ -37,7 +37,7 @@ pub(super) struct Place {
     /// Tokens of the prompt that are there.
     pub read: usize,
     /// What comes next, where the whole prompt has been read before.
-    pub next: Option<Likely>,
+    pub next: Option<TopLogits>,
     /// How what is there was read.
     pub likeness: KvFidelity,
     /// A part further on that is there too.
@@ -250,7 +250,13 @@ impl<'model> Memory<'model> {
     }
 
     /// A request is done with a sequence, in which `text` is, read so. `next` is what comes after its first so many tokens.
-    pub fn end(&mut self, sequence: SeqId, text: Vec<LlamaToken>, likeness: KvFidelity, next: Option<(usize, Likely)>) {
+    pub fn end(
+        &mut self,
+        sequence: SeqId,
+        text: Vec<LlamaToken>,
+        likeness: KvFidelity,
+        next: Option<(usize, TopLogits)>,
+    ) {
         if text.is_empty() || self.idle.contains_prefix(&text, likeness) {
             self.release(sequence);
             return;
@@ -466,7 +472,7 @@ impl<'model> Memory<'model> {
 
 impl Place {
     /// A place in which all was read in order, with nothing further on.
-    fn exact(sequence: SeqId, read: usize, next: Option<Likely>) -> Self {
+    fn exact(sequence: SeqId, read: usize, next: Option<TopLogits>) -> Self {
         Self { sequence, read, next, likeness: KvFidelity::Exact, ahead: None }
     }
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 
-use super::choice::{Chooser, Likely};
 use super::memory::{Ahead, Memory, Place, SeqId};
+use super::sampler::{Sampler, TopLogits};
 use crate::handle::Job;
 use crate::prefix_cache::{self, KvFidelity};
 use crate::prompt_lookup::{Draft, PromptLookup};
@@ -29,7 +29,7 @@ pub(super) struct Turn {
     likeness: KvFidelity,
     /// A part of the prompt further on that need not be read.
     ahead: Option<Ahead>,
-    chooser: Chooser,
+    sampler: Sampler,
     decoder: Decoder,
     lookup: Option<PromptLookup<LlamaToken>>,
     /// What is guessed to come next, as far as it is checked.
@@ -41,7 +41,7 @@ pub(super) struct Turn {
     /// Tokens guessed so far, and how many of them were right.
     guesses: (usize, usize),
     /// What comes after the prompt: for the next one who asks the same.
-    after_prompt: Option<Likely>,
+    after_prompt: Option<TopLogits>,
     started: Instant,
     prefill: Option<Duration>,
 }
@@ -65,7 +65,7 @@ struct Spoken {
 /// The lead in logits below which the likeliest token is not believed where guesses were checked beside it. Many tokens at a time
 /// are computed in another order than one by one, and quantised models round the difference: of 600 tokens of two models,
 /// probabilities differed by 0.01 at the ninetieth percentile and by 0.18 at most.
-const UNCERTAIN: f32 = 0.25;
+const MIN_LOGIT_MARGIN: f32 = 0.25;
 
 /// How often the next token is certain, before any was seen.
 const USUALLY_CERTAIN: f64 = 0.95;
@@ -79,10 +79,10 @@ const WORTH_WAITING: usize = 32;
 impl Turn {
     /// A request whose prompt is laid out.
     pub fn new(job: Job, prompt: Vec<LlamaToken>, wanted: KvFidelity, can_guess: bool) -> Self {
-        let chooser = Chooser::new(job.request.sampling);
+        let sampler = Sampler::new(job.request.sampling);
         let lookup = (can_guess && job.request.speculation == Speculation::PromptLookup).then(PromptLookup::default);
         Self {
-            chooser,
+            sampler,
             lookup,
             prompt: prompt.len(),
             text: prompt,
@@ -147,7 +147,7 @@ impl Turn {
             self.reused = self.read;
         }
         match next {
-            Some(next) if is_fresh && (next.tells_probabilities() || !self.job.request.logprobs) => {
+            Some(next) if is_fresh && (next.has_logprobs() || !self.job.request.logprobs) => {
                 self.speak(vec![next], model, limit).progress
             }
             // It is known, but not well enough: the last token is read again.
@@ -208,7 +208,7 @@ impl Turn {
         let rows = first + allocation.tokens - 1..first + allocation.tokens + allocation.draft_tokens;
         let probabilities = self.job.request.logprobs;
         // Later rows count only as far as the guesses before them were right.
-        let likely = rows.map(|row| Likely::of(memory.logits(row), probabilities));
+        let likely = rows.map(|row| TopLogits::of(memory.logits(row), probabilities));
         let Spoken { progress, said, uncertain } = self.speak(likely, model, *limit);
         let right = if uncertain { said } else { said.saturating_sub(1) };
         self.alone = uncertain;
@@ -240,7 +240,7 @@ impl Turn {
     }
 
     /// Says one token, and more as far as what was guessed turns out right.
-    fn speak(&mut self, likely: impl IntoIterator<Item = Likely>, model: &LlamaModel, limit: usize) -> Spoken {
+    fn speak(&mut self, likely: impl IntoIterator<Item = TopLogits>, model: &LlamaModel, limit: usize) -> Spoken {
         let vocab = model.vocab();
         self.prefill.get_or_insert_with(|| self.started.elapsed());
         let (mut text, mut said, mut finish, mut uncertain) = (String::new(), 0, None, false);
@@ -252,9 +252,9 @@ impl Turn {
             }
             let likely = match self.job.request.eos_policy {
                 EosPolicy::Stop => likely,
-                EosPolicy::Ignore => likely.without(|token| vocab.is_eog(token)),
+                EosPolicy::Ignore => likely.excluding(|token| vocab.is_eog(token)),
             };
-            let is_uncertain = likely.lead() < UNCERTAIN;
+            let is_uncertain = likely.margin() < MIN_LOGIT_MARGIN;
             if said == 0 && !self.alone {
                 self.certainty += NEWEST * (f64::from(u8::from(!is_uncertain)) - self.certainty);
             }
@@ -262,13 +262,13 @@ impl Turn {
                 uncertain = true;
                 break;
             }
-            let token = self.chooser.choose(&likely);
+            let token = self.sampler.sample(&likely);
             if vocab.is_eog(token) && self.job.request.eos_policy == EosPolicy::Stop {
                 finish = Some(FinishReason::Stop);
                 break;
             }
             let guessed = self.drafts.get(said).copied();
-            certainty = certainty.zip(likely.log_probability(token)).map(|(sum, one)| sum + one);
+            certainty = certainty.zip(likely.logprob(token)).map(|(sum, one)| sum + one);
             self.text.push(token);
             said += 1;
             text += &self.decoder.push(&vocab.token_to_piece(token, false, None));

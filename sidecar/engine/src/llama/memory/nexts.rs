@@ -1,9 +1,9 @@
 //! What comes next at the ends of prompts that a text begins with, so that the same prompt is answered without reading a token.
 
-use super::super::choice::Likely;
+use super::super::sampler::TopLogits;
 
 /// What comes after the first so many tokens of a text: the latest last, and not many.
-pub(in super::super) type Nexts = Vec<(usize, Likely)>;
+pub(in super::super) type Nexts = Vec<(usize, TopLogits)>;
 
 /// Ends of prompts in a text for which it is remembered.
 const MOST: usize = 8;

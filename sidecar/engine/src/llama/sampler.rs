@@ -8,45 +8,45 @@ use llama_cpp_2::token::data_array::LlamaTokenDataArray;
 use crate::Sampling;
 
 /// Tokens that are ever looked at: drawing from more costs time, and nothing is gained by what the model holds for so unlikely.
-const CANDIDATES: usize = 40;
+const TOP_K: usize = 40;
 
 /// The likeliest next tokens at one place of a text.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Likely {
+pub(super) struct TopLogits {
     /// Logits with their tokens, the likeliest first.
     candidates: Vec<(f32, i32)>,
     /// The logarithm of the sum of the exponentials of all logits, where it was asked for.
     log_sum: Option<f32>,
 }
 
-impl Likely {
+impl TopLogits {
     /// Of all logits of the vocabulary. `probabilities` says whether probabilities will be asked for.
-    pub fn of(logits: &[f32], probabilities: bool) -> Self {
-        let mut candidates: Vec<(f32, i32)> = Vec::with_capacity(CANDIDATES + 1);
-        let mut least = f32::NEG_INFINITY;
+    pub fn of(logits: &[f32], logprobs: bool) -> Self {
+        let mut candidates: Vec<(f32, i32)> = Vec::with_capacity(TOP_K + 1);
+        let mut threshold = f32::NEG_INFINITY;
         for (block, start) in logits.chunks(BLOCK).zip((0_i32..).step_by(BLOCK)) {
             // Nearly all blocks have nothing to offer, and the compiler sees eight numbers at a time here.
-            if block.iter().copied().fold(f32::NEG_INFINITY, f32::max) <= least {
+            if block.iter().copied().fold(f32::NEG_INFINITY, f32::max) <= threshold {
                 continue;
             }
             for (logit, token) in block.iter().copied().zip(start..) {
-                if logit > least {
-                    let place = candidates.partition_point(|(other, _)| *other >= logit);
-                    candidates.insert(place, (logit, token));
-                    candidates.truncate(CANDIDATES);
-                    if candidates.len() == CANDIDATES {
-                        least = candidates[CANDIDATES - 1].0;
+                if logit > threshold {
+                    let position = candidates.partition_point(|(other, _)| *other >= logit);
+                    candidates.insert(position, (logit, token));
+                    candidates.truncate(TOP_K);
+                    if candidates.len() == TOP_K {
+                        threshold = candidates[TOP_K - 1].0;
                     }
                 }
             }
         }
-        let greatest = candidates.first().map_or(0.0, |(logit, _)| *logit);
-        let log_sum = probabilities.then(|| greatest + sum_of_exponentials(logits, greatest).ln());
+        let max = candidates.first().map_or(0.0, |(logit, _)| *logit);
+        let log_sum = logprobs.then(|| max + sum_exp(logits, max).ln());
         Self { candidates, log_sum }
     }
 
     /// By how much the likeliest token leads, in logits.
-    pub fn lead(&self) -> f32 {
+    pub fn margin(&self) -> f32 {
         match self.candidates[..] {
             [(first, _), (second, _), ..] => first - second,
             _ => f32::INFINITY,
@@ -54,18 +54,18 @@ impl Likely {
     }
 
     /// Whether probabilities can be told.
-    pub fn tells_probabilities(&self) -> bool {
+    pub fn has_logprobs(&self) -> bool {
         self.log_sum.is_some()
     }
 
     /// Without the tokens that end an answer.
-    pub fn without(mut self, ends: impl Fn(LlamaToken) -> bool) -> Self {
-        self.candidates.retain(|(_, token)| !ends(LlamaToken(*token)));
+    pub fn excluding(mut self, excluded: impl Fn(LlamaToken) -> bool) -> Self {
+        self.candidates.retain(|(_, token)| !excluded(LlamaToken(*token)));
         self
     }
 
     /// The natural logarithm of a candidate's probability, where it is known.
-    pub fn log_probability(&self, token: LlamaToken) -> Option<f32> {
+    pub fn logprob(&self, token: LlamaToken) -> Option<f32> {
         let (logit, _) = self.candidates.iter().find(|(_, candidate)| *candidate == token.0)?;
         Some(logit - self.log_sum?)
     }
@@ -73,38 +73,38 @@ impl Likely {
 
 const BLOCK: usize = 32;
 
-/// Computed from the greatest logit, so that nothing overflows, in parts that the compiler can work on side by side.
-fn sum_of_exponentials(logits: &[f32], greatest: f32) -> f32 {
-    logits.chunks(BLOCK).map(|block| block.iter().map(|logit| (logit - greatest).exp()).sum::<f32>()).sum()
+/// Computed from the max logit, so that nothing overflows, in parts that the compiler can work on side by side.
+fn sum_exp(logits: &[f32], max: f32) -> f32 {
+    logits.chunks(BLOCK).map(|block| block.iter().map(|logit| (logit - max).exp()).sum::<f32>()).sum()
 }
 
-/// How a request wants its tokens chosen, and how far its dice have rolled.
-pub(super) struct Chooser {
+/// How a request wants its tokens chosen, and how far its chain have rolled.
+pub(super) struct Sampler {
     /// Nothing to draw: the likeliest is taken.
-    dice: Option<LlamaSampler>,
+    chain: Option<LlamaSampler>,
 }
 
-impl Chooser {
+impl Sampler {
     pub fn new(sampling: Sampling) -> Self {
-        let dice = (sampling.temperature > 0.0).then(|| {
-            let chain = [
+        let chain = (sampling.temperature > 0.0).then(|| {
+            let samplers = [
                 LlamaSampler::top_p(sampling.top_p, 1),
                 LlamaSampler::temp(sampling.temperature),
                 LlamaSampler::dist(sampling.seed),
             ];
-            LlamaSampler::chain(chain, true)
+            LlamaSampler::chain(samplers, true)
         });
-        Self { dice }
+        Self { chain }
     }
 
-    /// The next token. The same dice, rolled as often before, choose the same.
-    pub fn choose(&mut self, likely: &Likely) -> LlamaToken {
-        let first = LlamaToken(likely.candidates.first().map_or(0, |(_, token)| *token));
-        let Some(dice) = &mut self.dice else { return first };
+    /// The next token. The same chain, rolled as often before, choose the same.
+    pub fn sample(&mut self, top: &TopLogits) -> LlamaToken {
+        let first = LlamaToken(top.candidates.first().map_or(0, |(_, token)| *token));
+        let Some(chain) = &mut self.chain else { return first };
         let candidates =
-            likely.candidates.iter().map(|(logit, token)| LlamaTokenData::new(LlamaToken(*token), *logit, 0.0));
+            top.candidates.iter().map(|(logit, token)| LlamaTokenData::new(LlamaToken(*token), *logit, 0.0));
         let mut array = LlamaTokenDataArray::from_iter(candidates, true);
-        array.apply_sampler(dice);
+        array.apply_sampler(chain);
         array.selected_token().unwrap_or(first)
     }
 }
@@ -123,30 +123,30 @@ mod tests {
             let logits = logits(count);
             let mut expected: Vec<(f32, i32)> = logits.iter().copied().zip(0..).collect();
             expected.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-            expected.truncate(CANDIDATES);
-            assert_eq!(Likely::of(&logits, false).candidates, expected, "of {count}");
+            expected.truncate(TOP_K);
+            assert_eq!(TopLogits::of(&logits, false).candidates, expected, "of {count}");
         }
     }
 
     #[test]
     fn probabilities_are_those_of_the_whole_vocabulary() {
-        let likely = Likely::of(&[0.0, 2.0, 1.0, -1.0], true);
-        let sum: f32 = (0..4).map(|token| likely.log_probability(LlamaToken(token)).unwrap().exp()).sum();
+        let top = TopLogits::of(&[0.0, 2.0, 1.0, -1.0], true);
+        let sum: f32 = (0..4).map(|token| top.logprob(LlamaToken(token)).unwrap().exp()).sum();
         assert!((sum - 1.0).abs() < 1e-6, "{sum}");
-        assert!((likely.log_probability(LlamaToken(1)).unwrap() + 0.440_19).abs() < 1e-4);
-        assert_eq!(Likely::of(&[0.0], false).log_probability(LlamaToken(0)), None);
+        assert!((top.logprob(LlamaToken(1)).unwrap() + 0.440_19).abs() < 1e-4);
+        assert_eq!(TopLogits::of(&[0.0], false).logprob(LlamaToken(0)), None);
     }
 
     #[test]
     fn the_same_seed_draws_the_same() {
-        let likely = Likely::of(&logits(300), false);
+        let top = TopLogits::of(&logits(300), false);
         let draw = |seed| {
-            let mut chooser = Chooser::new(Sampling { temperature: 1.5, top_p: 0.95, seed });
-            (0..20).map(|_| chooser.choose(&likely).0).collect::<Vec<_>>()
+            let mut sampler = Sampler::new(Sampling { temperature: 1.5, top_p: 0.95, seed });
+            (0..20).map(|_| sampler.sample(&top).0).collect::<Vec<_>>()
         };
         assert_eq!(draw(7), draw(7));
         assert_ne!(draw(7), draw(8));
-        let mut greedy = Chooser::new(Sampling { temperature: 0.0, top_p: 0.1, seed: 1 });
-        assert_eq!(greedy.choose(&likely).0, likely.candidates[0].1);
+        let mut greedy = Sampler::new(Sampling { temperature: 0.0, top_p: 0.1, seed: 1 });
+        assert_eq!(greedy.sample(&top).0, top.candidates[0].1);
     }
 }
