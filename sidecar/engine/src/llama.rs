@@ -1,10 +1,9 @@
 //! The thread that owns the model: it loads it, and then works for those who ask.
 
+mod kv_cache;
 mod load;
-mod memory;
 mod reader;
 mod sampler;
-mod states;
 mod turn;
 mod work;
 
@@ -13,11 +12,11 @@ use std::sync::mpsc;
 
 use tokio::sync::watch;
 
+pub use self::kv_cache::clear_disk_cache;
+use self::kv_cache::disk_cache::{self, DiskKvCache};
+use self::kv_cache::{CacheCapabilities, KvCache};
 pub use self::load::{Device, default_backends, devices};
-use self::memory::{Abilities, Memory};
 use self::reader::Reader;
-use self::states::States;
-pub use self::states::clear as clear_disk_cache;
 use self::work::{Forgetting, Laid, Sizes, Worker};
 use crate::handle::{Job, WorkerEnd};
 use crate::memory_plan::KvCacheType;
@@ -83,7 +82,7 @@ impl Options {
 }
 
 /// Texts of earlier requests that stay in the model's memory beside those at work.
-const REMEMBERED: u32 = 16;
+const CACHED_SEQUENCES: u32 = 16;
 
 impl Engine {
     /// Starts a thread that loads a model and then answers requests. The handle is there at once; [`Engine::watch`] tells how
@@ -125,17 +124,17 @@ fn run(options: &Options, worker: WorkerEnd) {
 
 fn load_and_run(options: &Options, worker: WorkerEnd) -> Result<(), LoadError> {
     let loaded = load::model(options, &worker.state)?;
-    let sequences = options.slots + REMEMBERED;
+    let sequences = options.slots + CACHED_SEQUENCES;
     let mut context = loaded.context(options, sequences)?;
     let step_cost = loaded.warm_up(&mut context, options)?;
-    let cut = if loaded.model.is_recurrent() || loaded.model.is_hybrid() {
+    let partial_reuse = if loaded.model.is_recurrent() || loaded.model.is_hybrid() {
         PartialReuse::Unsupported
     } else {
         PartialReuse::Allowed
     };
-    let can_move = cut == PartialReuse::Allowed && loaded.can_move();
-    let abilities = Abilities { cut, can_move, on_gpu: loaded.on_gpu() };
-    let memory = Memory::new(context, sequences, abilities, options.host_cache_bytes, storage(options));
+    let supports_shift = partial_reuse == PartialReuse::Allowed && loaded.supports_kv_shift();
+    let capabilities = CacheCapabilities { partial_reuse, supports_shift, on_gpu: loaded.on_gpu() };
+    let kv_cache = KvCache::new(context, sequences, capabilities, options.host_cache_bytes, open_disk_cache(options));
     let facts = &loaded.facts;
     tracing::info!(model.name = %facts.name, device = %facts.device, "loaded model {}", facts.name);
     worker.state.send_replace(State::Ready(facts.clone()));
@@ -183,9 +182,9 @@ fn lay_out(reader: &Reader<'_>, mut jobs: tokio::sync::mpsc::Receiver<Job>, laid
 }
 
 /// The states of this model on disk, if there is a place for them. Without one, conversations are read again after a restart.
-fn storage(options: &Options) -> Option<States> {
-    let storage = options.disk_cache.as_ref()?;
-    let opened = states::identity(&options.model, options.kv_cache_type)
-        .and_then(|identity| States::open(&storage.folder, identity, storage.max_bytes));
-    opened.inspect_err(|error| tracing::warn!(%error, "could not open `{}`", storage.folder.display())).ok()
+fn open_disk_cache(options: &Options) -> Option<DiskKvCache> {
+    let disk_cache = options.disk_cache.as_ref()?;
+    let opened = disk_cache::model_fingerprint(&options.model, options.kv_cache_type)
+        .and_then(|fingerprint| DiskKvCache::open(&disk_cache.folder, fingerprint, disk_cache.max_bytes));
+    opened.inspect_err(|error| tracing::warn!(%error, "could not open `{}`", disk_cache.folder.display())).ok()
 }

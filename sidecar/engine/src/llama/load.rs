@@ -157,7 +157,7 @@ impl Loaded {
 
     /// Whether what was read can be moved to another place of a text: llama.cpp aborts where it cannot, so only architectures are
     /// named whose memory is plain and whose positions are single numbers turned in one way.
-    pub fn can_move(&self) -> bool {
+    pub fn supports_kv_shift(&self) -> bool {
         const PLAIN: [&str; 7] = ["llama", "qwen2", "qwen2moe", "qwen3", "qwen3moe", "starcoder2", "granite"];
         let text = |key: &str| self.model.meta_val_str(key).ok();
         let Some(architecture) = text("general.architecture") else { return false };

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 
-use super::memory::{Ahead, Memory, Place, SeqId};
+use super::kv_cache::{KvCache, PrefixHit, SeqId, ShiftedChunk};
 use super::sampler::{Sampler, TopLogits};
 use crate::handle::Job;
 use crate::prefix_cache::{self, KvFidelity};
@@ -19,7 +19,7 @@ pub(super) struct Turn {
     /// Prompt and answer.
     text: Vec<LlamaToken>,
     prompt: usize,
-    /// Tokens of the text that are in the model's memory.
+    /// Tokens of the text that are in the model's kv_cache.
     read: usize,
     reused: usize,
     /// Where they are; none while the request has to give way.
@@ -28,7 +28,7 @@ pub(super) struct Turn {
     wanted: KvFidelity,
     likeness: KvFidelity,
     /// A part of the prompt further on that need not be read.
-    ahead: Option<Ahead>,
+    ahead: Option<ShiftedChunk>,
     sampler: Sampler,
     decoder: Decoder,
     lookup: Option<PromptLookup<LlamaToken>>,
@@ -105,8 +105,8 @@ impl Turn {
     }
 
     /// Whether somebody of no less urgency is at work who will have read more of what this one has to read than anybody before.
-    pub fn would_follow(&self, turns: &[Self], memory: &Memory<'_>) -> bool {
-        let remembered = || memory.remembered(&self.text, self.wanted);
+    pub fn would_follow(&self, turns: &[Self], kv_cache: &KvCache<'_>) -> bool {
+        let remembered = || kv_cache.cached_prefix_len(&self.text, self.wanted);
         turns.iter().any(|turn| {
             let common = prefix_cache::common_prefix_len(&turn.text, &self.text);
             turn.job.request.priority <= self.job.request.priority
@@ -130,16 +130,16 @@ impl Turn {
     /// already of the first word is said at once.
     pub fn begin(
         &mut self,
-        memory: &mut Memory<'_>,
+        kv_cache: &mut KvCache<'_>,
         beside: Option<(SeqId, usize)>,
         model: &LlamaModel,
         limit: usize,
     ) -> Progress {
         // After giving way, it goes on from where it was.
         let wanted = self.wanted.max(self.likeness);
-        let Place { sequence, read, next, likeness, ahead } = memory.begin(&self.text, beside, wanted);
+        let PrefixHit { seq_id, n_past, logits, fidelity, chunk } = kv_cache.acquire(&self.text, beside, wanted);
         (self.sequence, self.read, self.likeness, self.ahead) = (Some(sequence), read, likeness, ahead);
-        self.join(memory);
+        self.join(kv_cache);
         let is_fresh = self.text.len() == self.prompt;
         if is_fresh {
             self.job.responder.mark_active();
@@ -153,7 +153,7 @@ impl Turn {
             // It is known, but not well enough: the last token is read again.
             Some(_) => {
                 self.read = self.read.saturating_sub(1);
-                if let Err(error) = memory.forget(sequence, self.read) {
+                if let Err(error) = kv_cache.truncate(sequence, self.read) {
                     self.fail(error);
                     return Progress::Over;
                 }
@@ -194,12 +194,12 @@ impl Turn {
 
     /// Takes in what came of its share of a step, which began at row `first` of it.
     pub fn take(&mut self, allocation: Allocation, first: usize, step: &mut Step<'_, '_>) -> Progress {
-        let Step { memory, model, limit } = step;
+        let Step { kv_cache, model, limit } = step;
         self.read += allocation.tokens;
         if allocation.tokens == 0 {
             return Progress::GoesOn;
         }
-        self.join(memory);
+        self.join(kv_cache);
         if self.read < self.text.len() {
             self.job.responder.send(Ok(Event::Prefill { tokens: self.read }));
             return Progress::GoesOn;
@@ -208,7 +208,7 @@ impl Turn {
         let rows = first + allocation.tokens - 1..first + allocation.tokens + allocation.draft_tokens;
         let probabilities = self.job.request.logprobs;
         // Later rows count only as far as the guesses before them were right.
-        let likely = rows.map(|row| TopLogits::of(memory.logits(row), probabilities));
+        let likely = rows.map(|row| TopLogits::of(kv_cache.logits(row), probabilities));
         let Spoken { progress, said, uncertain } = self.speak(likely, model, *limit);
         let right = if uncertain { said } else { said.saturating_sub(1) };
         self.alone = uncertain;
@@ -217,7 +217,7 @@ impl Turn {
             self.guesses = (self.guesses.0 + allocation.draft_tokens, self.guesses.1 + right);
             if kept < self.read + allocation.draft_tokens
                 && let Some(sequence) = self.sequence
-                && let Err(error) = memory.forget(sequence, kept)
+                && let Err(error) = kv_cache.truncate(sequence, kept)
             {
                 self.fail(error);
                 return Progress::Over;
@@ -228,11 +228,11 @@ impl Turn {
     }
 
     /// Joins what was read further on, once everything before it is read too.
-    fn join(&mut self, memory: &mut Memory<'_>) {
+    fn join(&mut self, kv_cache: &mut KvCache<'_>) {
         if let Some(sequence) = self.sequence
             && let Some(ahead) = self.ahead.take_if(|ahead| ahead.target == self.read)
         {
-            let joined = memory.join(sequence, ahead);
+            let joined = kv_cache.attach_chunk(sequence, ahead);
             self.read += joined;
             self.reused += joined;
             self.likeness = KvFidelity::Shifted;
@@ -296,33 +296,33 @@ impl Turn {
     }
 
     /// The request is over; what the model has read of it stays for the next one.
-    pub fn end(mut self, memory: &mut Memory<'_>) {
-        self.leave(memory);
+    pub fn end(mut self, kv_cache: &mut KvCache<'_>) {
+        self.leave(kv_cache);
         let Some(sequence) = self.sequence.take() else { return };
         self.text.truncate(self.read);
         let next = self.after_prompt.take().filter(|_| self.read >= self.prompt).map(|likely| (self.prompt, likely));
-        memory.end(sequence, self.text, self.likeness, next);
+        kv_cache.release(sequence, self.text, self.likeness, next);
     }
 
     /// The request is over, and what the model has read of it cannot be trusted.
-    pub fn discard(mut self, memory: &mut Memory<'_>) {
-        self.leave(memory);
+    pub fn discard(mut self, kv_cache: &mut KvCache<'_>) {
+        self.leave(kv_cache);
         if let Some(sequence) = self.sequence.take() {
-            memory.end(sequence, Vec::new(), self.likeness, None);
+            kv_cache.release(sequence, Vec::new(), self.likeness, None);
         }
     }
 
-    fn leave(&mut self, memory: &mut Memory<'_>) {
+    fn leave(&mut self, kv_cache: &mut KvCache<'_>) {
         if let Some(ahead) = self.ahead.take() {
-            memory.leave(ahead);
+            kv_cache.drop_chunk(ahead);
         }
     }
 
     /// The request makes room for others, and will go on later.
-    pub fn give_way(&mut self, memory: &mut Memory<'_>) {
-        self.leave(memory);
+    pub fn give_way(&mut self, kv_cache: &mut KvCache<'_>) {
+        self.leave(kv_cache);
         if let Some(sequence) = self.sequence.take() {
-            memory.park(sequence, self.text[..self.read].to_vec(), self.likeness);
+            kv_cache.offload_running(sequence, self.text[..self.read].to_vec(), self.likeness);
         }
         self.read = 0;
     }
@@ -362,7 +362,7 @@ pub(super) struct Fed {
 
 /// What a turn needs to take in the outcome of a step.
 pub(super) struct Step<'a, 'model> {
-    pub memory: &'a mut Memory<'model>,
+    pub kv_cache: &'a mut KvCache<'model>,
     pub model: &'a LlamaModel,
     /// Tokens that prompt and answer may have together.
     pub limit: usize,

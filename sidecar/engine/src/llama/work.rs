@@ -10,7 +10,7 @@ use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 
-use super::memory::{Failure, Memory};
+use super::kv_cache::{DecodeFailure, KvCache};
 use super::turn::{Progress, Step, Turn};
 use crate::handle::{Job, OffloadedBytes};
 use crate::prefix_cache::KvFidelity;
@@ -44,7 +44,7 @@ pub(super) struct Worker<'model> {
     largest: usize,
     /// When a completion was last asked for.
     completed: Option<Instant>,
-    memory: Memory<'model>,
+    kv_cache: KvCache<'model>,
     batch: LlamaBatch<'static>,
     /// Requests at work.
     turns: Vec<Turn>,
@@ -81,7 +81,7 @@ impl<'model> Worker<'model> {
     /// A worker that reads its mail.
     pub fn new(
         model: &'model LlamaModel,
-        memory: Memory<'model>,
+        kv_cache: KvCache<'model>,
         (Sizes { slots, limit, step }, step_cost): (Sizes, StepCostModel),
         mail: Receiver<Laid>,
         (offloaded_bytes, forgetting): (OffloadedBytes, Forgetting),
@@ -94,7 +94,7 @@ impl<'model> Worker<'model> {
             slots,
             largest: step,
             completed: None,
-            memory,
+            kv_cache,
             batch,
             turns,
             waiting,
@@ -115,11 +115,11 @@ impl<'model> Worker<'model> {
             if !self.turns.is_empty() {
                 self.step();
             }
-            self.offloaded_bytes.set(self.memory.saved_bytes());
+            self.offloaded_bytes.set(self.kv_cache.offloaded_bytes());
         }
         self.forget();
         let deadline = Instant::now() + LAST_WORDS;
-        while Instant::now() < deadline && self.memory.store_one() {}
+        while Instant::now() < deadline && self.kv_cache.persist_one() {}
     }
 
     /// Takes all requests that have come in, and waits for one if there is nothing else to do. `false` when there will never be
@@ -146,17 +146,17 @@ impl<'model> Worker<'model> {
     /// Does one of the things for which there is time when nobody asks. Gives back how long to wait for somebody before the next.
     fn rest(&mut self, waited: Duration) -> Duration {
         let at_once = waited.is_zero();
-        if at_once == self.memory.saves_at_once() && self.memory.save_one() {
+        if at_once == self.kv_cache.offloads_eagerly() && self.kv_cache.offload_one() {
             return if at_once { Duration::ZERO } else { BREATH };
         }
-        if !at_once && self.memory.store_one() { BREATH } else { IDLE }
+        if !at_once && self.kv_cache.persist_one() { BREATH } else { IDLE }
     }
 
     /// Forgets everything that no request works on, if that was asked for.
     fn forget(&mut self) {
         let asked = self.forgetting.asked.load(Ordering::Relaxed);
         if asked != self.forgetting.done {
-            self.memory.forget_all();
+            self.kv_cache.clear();
             self.forgetting.done = asked;
         }
     }
@@ -165,7 +165,7 @@ impl<'model> Worker<'model> {
         if job.request.priority == Priority::Completion {
             self.completed = Some(Instant::now());
         }
-        self.waiting.push_back(Turn::new(job, prompt, likeness, self.memory.can_cut()));
+        self.waiting.push_back(Turn::new(job, prompt, likeness, self.kv_cache.supports_truncation()));
     }
 
     /// Ends the requests whose callers have gone; what was read of them is remembered.
@@ -179,7 +179,7 @@ impl<'model> Worker<'model> {
 
     fn end(&mut self, turns: Vec<Turn>) {
         for turn in turns {
-            turn.end(&mut self.memory);
+            turn.end(&mut self.kv_cache);
             self.crowded = false;
         }
     }
@@ -189,8 +189,8 @@ impl<'model> Worker<'model> {
         while let Some(next) = self.next_waiting() {
             let mut turn = self.waiting.remove(next).expect("it waits");
             let started = Instant::now();
-            let beside = self.memory.can_cut().then(|| turn.neighbour(&self.turns)).flatten();
-            let progress = turn.begin(&mut self.memory, beside, self.model, self.limit);
+            let beside = self.kv_cache.supports_truncation().then(|| turn.neighbour(&self.turns)).flatten();
+            let progress = turn.begin(&mut self.kv_cache, beside, self.model, self.limit);
             tracing::trace!(lane = ?turn.job.request.priority, ms = started.elapsed().as_millis(), "began a request");
             match progress {
                 Progress::GoesOn => self.turns.push(turn),
@@ -203,8 +203,9 @@ impl<'model> Worker<'model> {
     /// reading waits until that is read.
     fn next_waiting(&self) -> Option<usize> {
         let lane = |index: usize| self.waiting[index].job.request.priority;
-        let patient =
-            |index: &usize| self.memory.can_cut() && self.waiting[*index].would_follow(&self.turns, &self.memory);
+        let patient = |index: &usize| {
+            self.kv_cache.supports_truncation() && self.waiting[*index].would_follow(&self.turns, &self.kv_cache)
+        };
         let first = (0..self.waiting.len()).filter(|index| !patient(index)).min_by_key(|index| lane(*index))?;
         let reserved = match lane(first) {
             Priority::Completion => 0,
@@ -226,10 +227,10 @@ impl<'model> Worker<'model> {
             &self.step_cost,
         );
         let firsts = self.lay_out(&allocations);
-        match self.memory.decode(&mut self.batch) {
+        match self.kv_cache.decode(&mut self.batch) {
             Ok(()) => self.take_in(&allocations, &firsts),
-            Err(Failure::Full) => return self.make_room(),
-            Err(Failure::Broken(error)) => return self.fail(&error),
+            Err(DecodeFailure::NoKvSpace) => return self.make_room(),
+            Err(DecodeFailure::Failed(error)) => return self.fail(&error),
         }
         let tokens = usize::try_from(self.batch.n_tokens()).unwrap_or(0);
         let took = started.elapsed();
@@ -265,7 +266,7 @@ impl<'model> Worker<'model> {
     }
 
     fn take_in(&mut self, allocations: &[Allocation], firsts: &[usize]) {
-        let mut step = Step { memory: &mut self.memory, model: self.model, limit: self.limit };
+        let mut step = Step { kv_cache: &mut self.kv_cache, model: self.model, limit: self.limit };
         let mut over = Vec::new();
         let turns = std::mem::take(&mut self.turns);
         for ((mut turn, allocation), first) in turns.into_iter().zip(allocations).zip(firsts) {
@@ -286,7 +287,7 @@ impl<'model> Worker<'model> {
             turn.fail(Error::Inference("the model's memory is too small for this".into()));
             return self.end(vec![turn]);
         }
-        turn.give_way(&mut self.memory);
+        turn.give_way(&mut self.kv_cache);
         self.waiting.push_front(turn);
         self.crowded = true;
     }
@@ -296,7 +297,7 @@ impl<'model> Worker<'model> {
         tracing::error!(%error, "{error}");
         for turn in std::mem::take(&mut self.turns) {
             turn.fail(error.clone());
-            turn.discard(&mut self.memory);
+            turn.discard(&mut self.kv_cache);
         }
         self.crowded = false;
     }
