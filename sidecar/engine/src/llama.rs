@@ -1,23 +1,23 @@
 //! The thread that owns the model: it loads it, and then works for those who ask.
 
+mod decode_loop;
 mod kv_cache;
 mod load;
-mod reader;
+mod prompt;
 mod sampler;
-mod turn;
-mod work;
+mod sequence;
 
 use std::path::PathBuf;
 use std::sync::mpsc;
 
 use tokio::sync::watch;
 
+use self::decode_loop::{ClearRequests, DecodeLoop, Limits, TokenizedJob};
 pub use self::kv_cache::clear_disk_cache;
 use self::kv_cache::disk_cache::{self, DiskKvCache};
 use self::kv_cache::{CacheCapabilities, KvCache};
 pub use self::load::{Device, default_backends, devices};
-use self::reader::Reader;
-use self::work::{Forgetting, Laid, Sizes, Worker};
+use self::prompt::PromptEncoder;
 use crate::handle::{Job, WorkerEnd};
 use crate::memory_plan::KvCacheType;
 use crate::prefix_cache::PartialReuse;
@@ -135,19 +135,19 @@ fn load_and_run(options: &Options, worker: WorkerEnd) -> Result<(), LoadError> {
     let supports_shift = partial_reuse == PartialReuse::Allowed && loaded.supports_kv_shift();
     let capabilities = CacheCapabilities { partial_reuse, supports_shift, on_gpu: loaded.on_gpu() };
     let kv_cache = KvCache::new(context, sequences, capabilities, options.host_cache_bytes, open_disk_cache(options));
-    let facts = &loaded.facts;
-    tracing::info!(model.name = %facts.name, device = %facts.device, "loaded model {}", facts.name);
-    worker.state.send_replace(State::Ready(facts.clone()));
-    let (model, limit) = (&loaded.model, facts.context as usize);
-    let sizes = Sizes { slots: options.slots as usize, limit, step: options.batch_size as usize };
-    let (laid, mail) = mpsc::channel();
+    let info = &loaded.info;
+    tracing::info!(model.name = %info.name, device = %info.device, "loaded model {}", info.name);
+    worker.state.send_replace(State::Ready(info.clone()));
+    let (model, limit) = (&loaded.model, info.context as usize);
+    let limits = Limits { slots: options.slots as usize, context: limit, batch_size: options.batch_size as usize };
+    let (tokenized, incoming) = mpsc::channel();
     let WorkerEnd { jobs, offloaded_bytes, state, clear_requests } = worker;
     // Prompts are laid out beside the model's thread, which goes on with its step meanwhile.
     std::thread::scope(|scope| {
-        let reader = Reader { model, template: loaded.template(), limit };
-        let reading = std::thread::Builder::new().name("engine-reader".into());
-        reading
-            .spawn_scoped(scope, move || lay_out(&reader, jobs, &laid))
+        let encoder = PromptEncoder { model, template: loaded.template(), limit };
+        let tokenizer = std::thread::Builder::new().name("engine-reader".into());
+        tokenizer
+            .spawn_scoped(scope, move || tokenize_loop(&encoder, jobs, &tokenized))
             .expect("the system can start one more thread");
         Worker::new(
             model,
@@ -163,17 +163,21 @@ fn load_and_run(options: &Options, worker: WorkerEnd) -> Result<(), LoadError> {
 }
 
 /// Lays out the prompt of each request, and answers at once whether it fits. Ends with the last handle.
-fn lay_out(reader: &Reader<'_>, mut jobs: tokio::sync::mpsc::Receiver<Job>, laid: &mpsc::Sender<Laid>) {
+fn tokenize_loop(
+    encoder: &PromptEncoder<'_>,
+    mut jobs: tokio::sync::mpsc::Receiver<Job>,
+    tokenized: &mpsc::Sender<TokenizedJob>,
+) {
     while let Some(job) = jobs.blocking_recv() {
         if job.responder.is_cancelled() {
             continue;
         }
-        match reader.read(&job.request) {
+        match encoder.encode(&job.request) {
             Ok(prompt) => {
-                let (prompt_tokens, limit, dropped) = (prompt.tokens.len(), reader.limit, prompt.dropped);
+                let (prompt_tokens, limit, dropped) = (prompt.tokens.len(), encoder.limit, prompt.dropped);
                 job.responder.send(Ok(Event::PromptAccepted { prompt_tokens, limit, dropped }));
                 if job.request.max_tokens > 0 {
-                    let _ = laid.send((job, prompt.tokens, prompt.likeness));
+                    let _ = tokenized.send((job, prompt.tokens, prompt.allowed_reuse));
                 }
             }
             Err(error) => job.responder.send(Err(error)),

@@ -27,7 +27,7 @@ use crate::template::Template;
 use crate::{LoadError, Model, State};
 
 /// A device that takes so long for a step makes no larger ones, and need not be made ready for them.
-const SLOW: Duration = Duration::from_secs(1);
+const WARM_UP_LIMIT: Duration = Duration::from_secs(1);
 
 /// The folder with llama.cpp's backends: `llama` beside the program, or one folder up, where cargo puts test programs.
 #[must_use]
@@ -40,7 +40,7 @@ pub fn default_backends() -> PathBuf {
 /// A model in memory, and what is known about it.
 pub(super) struct Loaded {
     pub model: LlamaModel,
-    pub facts: Model,
+    pub info: Model,
     backend: &'static LlamaBackend,
     gpu_layers: u32,
     threads: i32,
@@ -55,32 +55,32 @@ pub(super) fn model(options: &Options, report: &watch::Sender<State>) -> Result<
     let Some(device) = devices.iter().find(|device| options.gpu_layers > 0 || !is_gpu(device)) else {
         return Err(LoadError::NoBackend { path: path.clone(), folder: options.backends.clone() });
     };
-    let refused = |reason: String| LoadError::LoadFailed { path: path.clone(), reason };
+    let failed = |reason: String| LoadError::LoadFailed { path: path.clone(), reason };
     let progress = report.clone();
-    let params = on(device, options.gpu_layers).map_err(|error| refused(error.to_string()))?;
+    let params = params_for_device(device, options.gpu_layers).map_err(|error| failed(error.to_string()))?;
     let params = params.with_progress_callback(move |progress_now| {
         progress.send_replace(State::Loading { progress: progress_now });
         // Nobody holds a handle any more: stop loading.
         !progress.is_closed()
     });
-    let model = LlamaModel::load_from_file(backend, path, &params).map_err(|error| refused(error.to_string()))?;
-    let facts = Model {
+    let model = LlamaModel::load_from_file(backend, path, &params).map_err(|error| failed(error.to_string()))?;
+    let info = Model {
         name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         size_bytes: model.size(),
         context: options.context.min(model.n_ctx_train()),
-        device: in_words(device),
-        supports_fim: fill_marks(&model).is_some(),
-        supports_repo_context: file_mark(&model).is_some(),
+        device: describe(device),
+        supports_fim: fim_tokens(&model).is_some(),
+        supports_repo_context: fim_separator(&model).is_some(),
     };
     // One thread a core; a second thread on the same core only takes its cache away.
     let cores = num_cpus::get_physical().min(num_cpus::get());
     let gpu_layers = if is_gpu(device) { options.gpu_layers } else { 0 };
-    Ok(Loaded { model, facts, backend, gpu_layers, threads: i32::try_from(cores).unwrap_or(1) })
+    Ok(Loaded { model, info, backend, gpu_layers, threads: i32::try_from(cores).unwrap_or(1) })
 }
 
 /// A model on one device: with no layer on it, a GPU is not touched at all. llama.cpp counts what is behind the layers as one
 /// more, and takes it first.
-fn on(device: &LlamaBackendDevice, layers: u32) -> Result<LlamaModelParams, LlamaCppError> {
+fn params_for_device(device: &LlamaBackendDevice, layers: u32) -> Result<LlamaModelParams, LlamaCppError> {
     let params = LlamaModelParams::default();
     if is_gpu(device) {
         params.with_devices(&[device.index]).map(|params| params.with_n_gpu_layers(layers.saturating_add(1)))
@@ -92,39 +92,39 @@ fn on(device: &LlamaBackendDevice, layers: u32) -> Result<LlamaModelParams, Llam
 impl Loaded {
     /// The model's memory, shared by `sequences` texts.
     pub fn context(&self, options: &Options, sequences: u32) -> Result<LlamaContext<'_>, LoadError> {
-        let Options { kv_tokens: tokens, batch_size: step, kv_cache_type, .. } = *options;
-        let refused = |reason: String| LoadError::Context { context: tokens, reason };
+        let Options { kv_tokens, batch_size, kv_cache_type, .. } = *options;
+        let failed = |reason: String| LoadError::Context { context: kv_tokens, reason };
         let attention = match Attention::of(self.gpu_layers, kv_cache_type) {
             Attention::Eager => LLAMA_FLASH_ATTN_TYPE_DISABLED,
             Attention::Flash => LLAMA_FLASH_ATTN_TYPE_AUTO,
         };
-        let cells = match kv_cache_type {
+        let ggml_type = match kv_cache_type {
             KvCacheType::F16 => GgmlType::F16,
             KvCacheType::Q8_0 => GgmlType::Q8_0,
         };
         let params = LlamaContextParams::default()
-            .with_n_ctx(NonZeroU32::new(tokens.max(self.facts.context)))
+            .with_n_ctx(NonZeroU32::new(kv_tokens.max(self.info.context)))
             .with_n_seq_max(sequences)
             .with_kv_unified(true)
             .with_flash_attention_policy(attention)
-            .with_type_k(cells)
-            .with_type_v(cells)
-            .with_n_batch(step)
-            .with_n_ubatch(step)
+            .with_type_k(ggml_type)
+            .with_type_v(ggml_type)
+            .with_n_batch(batch_size)
+            .with_n_ubatch(batch_size)
             .with_n_threads(self.threads)
             .with_n_threads_batch(self.threads)
             .with_no_perf(true);
-        self.model.new_context(self.backend, params).map_err(|error| refused(error.to_string()))
+        self.model.new_context(self.backend, params).map_err(|error| failed(error.to_string()))
     }
 
     /// Makes the first steps before anybody waits for them, which takes longer than all later ones: weights come into memory, and a
     /// GPU's driver compiles what it needs for steps of each size that will be made. Tells what was learnt of the model's step_cost.
     pub fn warm_up(&self, context: &mut LlamaContext<'_>, options: &Options) -> Result<StepCostModel, LoadError> {
         let mut step_cost = StepCostModel::default();
-        let largest = options.batch_size as usize;
+        let max_batch = options.batch_size as usize;
         let sizes = if self.on_gpu() { vec![1, 2, 4, 8, 16, 64, largest] } else { vec![1] };
-        let mut batch = LlamaBatch::new(largest, 1);
-        for size in sizes.into_iter().filter(|size| *size <= largest) {
+        let mut batch = LlamaBatch::new(max_batch, 1);
+        for size in sizes.into_iter().filter(|size| *size <= max_batch) {
             for again in [false, true] {
                 batch.clear();
                 let position = |token: usize| i32::try_from(token).expect("a step has fewer than 2^31 tokens");
@@ -141,7 +141,7 @@ impl Loaded {
                 if again {
                     let took = started.elapsed();
                     step_cost.observe(size, took);
-                    if took > SLOW {
+                    if took > WARM_UP_LIMIT {
                         return Ok(step_cost);
                     }
                 }
@@ -158,11 +158,11 @@ impl Loaded {
     /// Whether what was read can be moved to another place of a text: llama.cpp aborts where it cannot, so only architectures are
     /// named whose memory is plain and whose positions are single numbers turned in one way.
     pub fn supports_kv_shift(&self) -> bool {
-        const PLAIN: [&str; 7] = ["llama", "qwen2", "qwen2moe", "qwen3", "qwen3moe", "starcoder2", "granite"];
+        const SUPPORTED: [&str; 7] = ["llama", "qwen2", "qwen2moe", "qwen3", "qwen3moe", "starcoder2", "granite"];
         let text = |key: &str| self.model.meta_val_str(key).ok();
         let Some(architecture) = text("general.architecture") else { return false };
         let special = ["attention.sliding_window", "rope.dimension_sections"];
-        PLAIN.contains(&architecture.as_str())
+        SUPPORTED.contains(&architecture.as_str())
             && special.iter().all(|key| text(&format!("{architecture}.{key}")).is_none())
     }
 
@@ -176,16 +176,16 @@ impl Loaded {
 }
 
 /// The tokens that a model which can fill gaps knows: before the text, after it, and where the gap is.
-pub fn fill_marks(model: &LlamaModel) -> Option<[LlamaToken; 3]> {
+pub fn fim_tokens(model: &LlamaModel) -> Option<[LlamaToken; 3]> {
     let vocab = model.vocab();
-    let marks = [vocab.fim_pre(), vocab.fim_suf(), vocab.fim_mid()];
+    let tokens = [vocab.fim_pre(), vocab.fim_suf(), vocab.fim_mid()];
     // llama.cpp's word for a token that the model does not have is -1.
-    marks.iter().all(|mark| mark.0 >= 0).then_some(marks)
+    tokens.iter().all(|token| token.0 >= 0).then_some(tokens)
 }
 
 /// The token at which a file begins, where several are shown.
-pub fn file_mark(model: &LlamaModel) -> Option<LlamaToken> {
-    Some(model.vocab().fim_sep()).filter(|mark| mark.0 >= 0)
+pub fn fim_separator(model: &LlamaModel) -> Option<LlamaToken> {
+    Some(model.vocab().fim_sep()).filter(|token| token.0 >= 0)
 }
 
 /// A device that models can run on.
@@ -237,7 +237,7 @@ fn is_gpu(device: &LlamaBackendDevice) -> bool {
 }
 
 /// A device in words: the processor with the variant of the code for it.
-fn in_words(device: &LlamaBackendDevice) -> String {
+fn describe(device: &LlamaBackendDevice) -> String {
     let variant = if is_gpu(device) { None } else { cpu_variant() };
     let variant = variant.map(|variant| format!(", {variant}")).unwrap_or_default();
     format!("{} ({}{variant})", device.name, device.description.trim())
@@ -257,7 +257,7 @@ fn backend(folder: &Path) -> &'static LlamaBackend {
     BACKEND.get_or_init(|| {
         send_logs_to_tracing(LogOptions::default());
         load_backends_from_path(folder);
-        for backend in left_out(folder) {
+        for backend in skipped_backends(folder) {
             tracing::warn!(
                 backend = %backend.display(),
                 "the backend `{}` cannot be used, so HAPA does without it: it is damaged, was built for another llama.cpp, or this \
@@ -274,7 +274,7 @@ fn backend(folder: &Path) -> &'static LlamaBackend {
 
 /// Backends for other devices than the processor that lie in a folder and were not taken: they are not mapped. llama.cpp keeps
 /// silent about them.
-fn left_out(folder: &Path) -> Vec<PathBuf> {
+fn skipped_backends(folder: &Path) -> Vec<PathBuf> {
     let (Ok(maps), Ok(files)) = (std::fs::read_to_string("/proc/self/maps"), std::fs::read_dir(folder)) else {
         return Vec::new();
     };
