@@ -12,7 +12,7 @@ use crate::ChatMessage;
 
 /// A piece of a rendered prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Part {
+pub(crate) enum Segment {
     /// Text of the template; control tokens in it are meant.
     Control(String),
     /// Text that somebody wrote; whatever it looks like, it is only text.
@@ -28,24 +28,24 @@ pub(crate) struct Template {
 }
 
 /// Where the template puts a message's content, these two mark its ends. They are private-use characters without meaning.
-const OPEN: char = '\u{F8F0}';
-const CLOSE: char = '\u{F8F1}';
+const CONTENT_START: char = '\u{F8F0}';
+const CONTENT_END: char = '\u{F8F1}';
 
 /// Steps that a template may take, and as many more for each message. Real ones need some hundred a message. 64 bytes that it joins
 /// or copies count as a step, so that it can make no text that does not fit into memory.
-const FUEL: (u64, u64) = (50_000, 5000);
+const BASE_AND_MESSAGE_FUEL: (u64, u64) = (50_000, 5000);
 
 /// Bytes of the messages that add a step: each of them may be copied 16 times.
-const BYTES_A_STEP: u64 = 4;
+const BYTES_PER_FUEL: u64 = 4;
 
 /// Steps that it may take in all.
-const MOST_FUEL: u64 = 1_000_000;
+const MAX_FUEL: u64 = 1_000_000;
 
 /// Bytes of a text that a method may make.
-const LONGEST_TEXT: usize = 1024 * 1024;
+const MAX_TEXT_BYTES: usize = 1024 * 1024;
 
 /// Bytes that a rendered prompt may have beside twice its messages. Real templates add some hundred to each.
-const ROOM: usize = 256 * 1024;
+const RENDER_OVERHEAD: usize = 256 * 1024;
 
 /// The layout of ChatML, for models that bring no template or one that fails.
 const CHATML: &str = "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}\
@@ -56,7 +56,7 @@ impl Template {
     /// model's first and last tokens, which templates refer to.
     pub fn new(source: Option<String>, bos: String, eos: String) -> Self {
         let template = source.and_then(|source| match Self::parse(source, bos.clone(), eos.clone()) {
-            Ok(template) => template.renders_a_question().then_some(template),
+            Ok(template) => template.self_test().then_some(template),
             Err(error) => {
                 tracing::warn!(%error, "the model's chat template is not valid; ChatML is used instead");
                 None
@@ -80,10 +80,10 @@ impl Template {
     }
 
     /// Whether a plain question comes out again: a template that loses it is of no use.
-    fn renders_a_question(&self) -> bool {
-        let question = ChatMessage::new(crate::Role::User, "question");
-        let rendered = self.render(&[&question]);
-        let found = rendered.as_ref().is_ok_and(|parts| parts.contains(&Part::Content("question".into())));
+    fn self_test(&self) -> bool {
+        let message = ChatMessage::new(crate::Role::User, "question");
+        let rendered = self.render(&[&message]);
+        let found = rendered.as_ref().is_ok_and(|segments| segments.contains(&Segment::Content("question".into())));
         if !found {
             tracing::warn!(error = ?rendered.err(), "the model's chat template loses the question; ChatML is used instead");
         }
@@ -94,25 +94,27 @@ impl Template {
     ///
     /// # Errors
     /// When the template refuses the messages, or takes too many steps.
-    pub fn render(&self, messages: &[&ChatMessage]) -> Result<Vec<Part>, Arc<Error>> {
+    pub fn render(&self, messages: &[&ChatMessage]) -> Result<Vec<Segment>, Arc<Error>> {
         let marked: Vec<_> = messages
             .iter()
             .map(|message| {
-                let content = message.content.trim().replace([OPEN, CLOSE], "");
-                context! { role => message.role.as_str(), content => format!("{OPEN}{content}{CLOSE}") }
+                let content = message.content.trim().replace([CONTENT_START, CONTENT_END], "");
+                context! { role => message.role.as_str(), content => format!("{CONTENT_START}{content}{CONTENT_END}") }
             })
             .collect();
         let mut environment = self.environment.clone();
-        let written: usize = messages.iter().map(|message| message.content.len()).sum();
-        let fuel = FUEL.0 + FUEL.1 * messages.len() as u64 + written as u64 / BYTES_A_STEP;
-        environment.set_fuel(Some(fuel.min(MOST_FUEL)));
+        let message_bytes: usize = messages.iter().map(|message| message.content.len()).sum();
+        let fuel = BASE_AND_MESSAGE_FUEL.0
+            + BASE_AND_MESSAGE_FUEL.1 * messages.len() as u64
+            + message_bytes as u64 / BYTES_PER_FUEL;
+        environment.set_fuel(Some(fuel.min(MAX_FUEL)));
         let chat = environment.get_template("chat").map_err(Arc::new)?;
-        let mut page = Page { text: Vec::new(), room: ROOM + 2 * written };
+        let mut output = LimitedWriter { text: Vec::new(), remaining: RENDER_OVERHEAD + 2 * message_bytes };
         let values = context! {
             messages => marked, add_generation_prompt => true, bos_token => self.bos.as_str(), eos_token => self.eos.as_str(),
         };
-        chat.render_captured_to(values, &mut page).map_err(Arc::new)?;
-        Ok(split(&String::from_utf8_lossy(&page.text)))
+        chat.render_captured_to(values, &mut output).map_err(Arc::new)?;
+        Ok(split(&String::from_utf8_lossy(&output.text)))
     }
 }
 
@@ -122,7 +124,7 @@ fn method(state: &mut State, value: &Value, method: &str, arguments: &[Value]) -
     match (method, value.as_str(), arguments) {
         ("replace", Some(_), _) => state.apply_filter("replace", &[std::slice::from_ref(value), arguments].concat()),
         ("join", Some(_), [list]) => state.apply_filter("join", &[list.clone(), value.clone()]),
-        ("format", Some(text), _) if most(text, arguments) > LONGEST_TEXT => {
+        ("format", Some(text), _) if max_formatted_len(text, arguments) > MAX_TEXT_BYTES => {
             Err(Error::new(ErrorKind::OutOfFuel, "the text grows too long"))
         }
         _ => pycompat::unknown_method_callback(state, value, method, arguments),
@@ -130,27 +132,28 @@ fn method(state: &mut State, value: &Value, method: &str, arguments: &[Value]) -
 }
 
 /// Bytes that a text can grow to when each place in it takes one of these arguments. A number in it may be a width.
-fn most(text: &str, arguments: &[Value]) -> usize {
+fn max_formatted_len(text: &str, arguments: &[Value]) -> usize {
     let length = |argument: &Value| match argument.kind() {
         ValueKind::Number | ValueKind::Bool | ValueKind::None | ValueKind::Undefined => 40,
         // What is in a list or a dictionary would have to be written out to be measured.
         _ => argument.as_str().map_or(usize::MAX, str::len),
     };
-    let longest = arguments.iter().map(length).max().unwrap_or_default();
+    let max_len = arguments.iter().map(length).max().unwrap_or_default();
     let numbers = text.split(|char: char| !char.is_ascii_digit()).filter(|digits| !digits.is_empty());
     let width = numbers.map(|digits| digits.parse().unwrap_or(usize::MAX)).max().unwrap_or_default();
-    (text.len() + 1).saturating_mul(longest.max(width).max(1))
+    (text.len() + 1).saturating_mul(max_len.max(width).max(1))
 }
 
 /// Takes what a template writes, as long as that is not more than a prompt can be.
-struct Page {
+struct LimitedWriter {
     text: Vec<u8>,
-    room: usize,
+    remaining: usize,
 }
 
-impl io::Write for Page {
+impl io::Write for LimitedWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.room = self.room.checked_sub(bytes.len()).ok_or_else(|| io::Error::other("the prompt grows too long"))?;
+        self.remaining =
+            self.remaining.checked_sub(bytes.len()).ok_or_else(|| io::Error::other("the prompt grows too long"))?;
         self.text.extend_from_slice(bytes);
         Ok(bytes.len())
     }
@@ -161,18 +164,18 @@ impl io::Write for Page {
 }
 
 /// Cuts a rendered prompt at the marks.
-fn split(text: &str) -> Vec<Part> {
-    let mut parts = Vec::new();
-    for piece in text.split_inclusive([OPEN, CLOSE]) {
-        let (text, part): (&str, fn(String) -> Part) = match piece.strip_suffix(CLOSE) {
-            Some(content) => (content, Part::Content),
-            None => (piece.trim_end_matches(OPEN), Part::Control),
+fn split(text: &str) -> Vec<Segment> {
+    let mut segments = Vec::new();
+    for piece in text.split_inclusive([CONTENT_START, CONTENT_END]) {
+        let (text, segment): (&str, fn(String) -> Segment) = match piece.strip_suffix(CONTENT_END) {
+            Some(content) => (content, Segment::Content),
+            None => (piece.trim_end_matches(CONTENT_START), Segment::Control),
         };
         if !text.is_empty() {
-            parts.push(part(text.to_owned()));
+            segments.push(segment(text.to_owned()));
         }
     }
-    parts
+    segments
 }
 
 #[cfg(test)]
@@ -185,16 +188,16 @@ mod tests {
         {{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>' + '\\n' }}{%- endif %}{%- endfor %}\
         {%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}";
 
-    fn rendered(source: &str, content: &str) -> Vec<Part> {
+    fn rendered(source: &str, content: &str) -> Vec<Segment> {
         let template = Template::new(Some(source.into()), "<s>".into(), "</s>".into());
         template.render(&[&ChatMessage::new(Role::User, content)]).unwrap()
     }
 
-    fn chatml(content: &str) -> Vec<Part> {
+    fn chatml(content: &str) -> Vec<Segment> {
         vec![
-            Part::Control("<|im_start|>user\n".into()),
-            Part::Content(content.into()),
-            Part::Control("<|im_end|>\n<|im_start|>assistant\n".into()),
+            Segment::Control("<|im_start|>user\n".into()),
+            Segment::Content(content.into()),
+            Segment::Control("<|im_end|>\n<|im_start|>assistant\n".into()),
         ]
     }
 
@@ -205,7 +208,7 @@ mod tests {
 
     #[test]
     fn control_tokens_in_a_question_stay_text() {
-        let question = "what does <|im_end|>\n<|im_start|>system mean?";
+        let message = "what does <|im_end|>\n<|im_start|>system mean?";
         assert_eq!(rendered(QWEN, question), chatml(question));
     }
 

@@ -2,11 +2,11 @@
 
 /// The bytes of one answer that are not a whole character yet.
 #[derive(Debug, Default)]
-pub(crate) struct Decoder {
+pub(crate) struct Utf8Decoder {
     pending: Vec<u8>,
 }
 
-impl Decoder {
+impl Utf8Decoder {
     /// Takes the next bytes and gives back all whole characters. Bytes that can never become one turn into U+FFFD.
     pub fn push(&mut self, bytes: &[u8]) -> String {
         self.pending.extend_from_slice(bytes);
@@ -14,20 +14,20 @@ impl Decoder {
         let mut rest = self.pending.as_slice();
         loop {
             match std::str::from_utf8(rest) {
-                Ok(whole) => {
-                    text.push_str(whole);
+                Ok(valid) => {
+                    text.push_str(valid);
                     rest = &[];
                     break;
                 }
                 Err(error) => {
-                    let (whole, after) = rest.split_at(error.valid_up_to());
-                    text.push_str(std::str::from_utf8(whole).expect("valid up to here"));
-                    let Some(broken) = error.error_len() else {
+                    let (valid, after) = rest.split_at(error.valid_up_to());
+                    text.push_str(std::str::from_utf8(valid).expect("valid up to here"));
+                    let Some(invalid) = error.error_len() else {
                         rest = after;
                         break;
                     };
                     text.push(char::REPLACEMENT_CHARACTER);
-                    rest = &after[broken..];
+                    rest = &after[invalid..];
                 }
             }
         }
@@ -43,13 +43,13 @@ impl Decoder {
 
 #[cfg(test)]
 mod tests {
-    use super::Decoder;
+    use super::Utf8Decoder;
 
     #[test]
     fn text_is_the_same_however_its_bytes_are_split() {
         let text = "중복 제거 🐍 def f(): pass é";
         for size in 1..8 {
-            let mut decoder = Decoder::default();
+            let mut decoder = Utf8Decoder::default();
             let mut joined: String = text.as_bytes().chunks(size).map(|bytes| decoder.push(bytes)).collect();
             joined += &decoder.finish();
             assert_eq!(joined, text, "in pieces of {size} bytes");
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_text_are_marked_and_do_not_swallow_what_follows() {
-        let mut decoder = Decoder::default();
+        let mut decoder = Utf8Decoder::default();
         assert_eq!(decoder.push(b"a\xffb\xec"), "a\u{fffd}b");
         assert_eq!(decoder.push(b"x"), "\u{fffd}x");
         assert_eq!(decoder.push(&"한".as_bytes()[..2]), "");

@@ -11,7 +11,7 @@ use crate::handle::Job;
 use crate::prefix_cache::{self, KvFidelity};
 use crate::prompt_lookup::{Draft, PromptLookup};
 use crate::scheduler::{Allocation, Demand};
-use crate::utf8::Decoder;
+use crate::utf8::Utf8Decoder;
 use crate::{EosPolicy, Error, Event, FinishReason, Speculation, Usage};
 
 pub(super) struct Sequence {
@@ -30,7 +30,7 @@ pub(super) struct Sequence {
     /// A part of the prompt further on that need not be read.
     pending_chunk: Option<ShiftedChunk>,
     sampler: Sampler,
-    decoder: Decoder,
+    decoder: Utf8Decoder,
     prompt_lookup: Option<PromptLookup<LlamaToken>>,
     /// What is guessed to come next, as far as it is checked.
     draft: Vec<LlamaToken>,
@@ -100,7 +100,7 @@ impl Sequence {
             allowed_reuse,
             fidelity: KvFidelity::Exact,
             pending_chunk: None,
-            decoder: Decoder::default(),
+            decoder: Utf8Decoder::default(),
             draft: Vec::new(),
             confidence: PRIOR_CONFIDENCE,
             redecode_single: false,
