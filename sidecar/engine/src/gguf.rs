@@ -17,13 +17,13 @@ use self::reader::{Array, Reader, Value};
 use self::tensors::Tensors;
 
 /// Bytes of the largest head that is read. Vocabularies of the largest models take some 20 MiB.
-const LARGEST_HEAD: u64 = 256 * 1024 * 1024;
+const MAX_HEADER_BYTES: u64 = 256 * 1024 * 1024;
 
 /// Entries of the largest table of metadata.
-const MOST_ENTRIES: u64 = 65_536;
+const MAX_ENTRIES: u64 = 65_536;
 
 /// Where tensors begin at a multiple of, if the file says nothing.
-const USUAL_ALIGNMENT: u64 = 32;
+const DEFAULT_ALIGNMENT: u64 = 32;
 
 /// Why a model file was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,12 +52,12 @@ pub enum Error {
     #[error("`{0}` is there twice")]
     DuplicateName(String),
     /// A value, or a tensor, is of a type that nobody here knows.
-    #[error("`{name}` has type {kind}, which is not known")]
+    #[error("`{name}` has type {type_id}, which is not known")]
     UnknownType {
         /// Its name.
         name: String,
         /// The number of its type.
-        kind: u32,
+        type_id: u32,
     },
     /// A value is not what it must be.
     #[error("`{name}` {problem}")]
@@ -71,7 +71,7 @@ pub enum Error {
 
 /// The head of a file that is in order.
 #[derive(Debug)]
-struct Head {
+struct Header {
     values: HashMap<String, Value>,
     tensors: Tensors,
 }
@@ -83,14 +83,14 @@ struct Head {
 pub fn read(path: &Path) -> Result<ModelMetadata, Error> {
     let unreadable = |error: std::io::Error| Error::Unreadable(error.to_string());
     let file = File::open(path).map_err(unreadable)?;
-    let facts = file.metadata().map_err(unreadable)?;
-    if !facts.is_file() {
+    let metadata = file.metadata().map_err(unreadable)?;
+    if !metadata.is_file() {
         return Err(Error::NotGguf);
     }
-    head(Reader::new(file, facts.len(), LARGEST_HEAD)).and_then(|head| ModelMetadata::of(&head))
+    header(Reader::new(file, metadata.len(), MAX_HEADER_BYTES)).and_then(|header| ModelMetadata::of(&header))
 }
 
-fn head(mut reader: Reader) -> Result<Head, Error> {
+fn header(mut reader: Reader) -> Result<Header, Error> {
     if reader.bytes::<4>("its first word").is_ok_and(|magic| magic != *b"GGUF") || reader.position() < 4 {
         return Err(Error::NotGguf);
     }
@@ -98,8 +98,8 @@ fn head(mut reader: Reader) -> Result<Head, Error> {
     if !(2..=3).contains(&version) {
         return Err(Error::UnsupportedVersion(version));
     }
-    let tensors = reader.count("the table of tensors", tensors::LEAST_BYTES, tensors::MOST)?;
-    let entries = reader.count("the table of metadata", reader::LEAST_ENTRY, MOST_ENTRIES)?;
+    let tensors = reader.count("the table of tensors", tensors::MIN_ENTRY_BYTES, tensors::MAX_TENSORS)?;
+    let entries = reader.count("the table of metadata", reader::MIN_ENTRY_BYTES, MAX_ENTRIES)?;
     let mut values = HashMap::new();
     for _ in 0..entries {
         let name = reader.name()?;
@@ -110,17 +110,17 @@ fn head(mut reader: Reader) -> Result<Head, Error> {
     }
     let alignment = alignment(&values)?;
     let tensors = Tensors::read(&mut reader, tensors, alignment)?;
-    Ok(Head { values, tensors })
+    Ok(Header { values, tensors })
 }
 
 fn alignment(values: &HashMap<String, Value>) -> Result<u64, Error> {
     const NAME: &str = "general.alignment";
-    let Some(value) = values.get(NAME) else { return Ok(USUAL_ALIGNMENT) };
+    let Some(value) = values.get(NAME) else { return Ok(DEFAULT_ALIGNMENT) };
     let alignment = value.number().filter(|number| number.is_power_of_two() && (8..=1 << 20).contains(number));
     alignment.ok_or(Error::InvalidValue { name: NAME.into(), problem: "must be a power of two from 8 to 1048576" })
 }
 
-impl Head {
+impl Header {
     fn text(&self, name: &str) -> Option<&str> {
         if let Value::Text(text) = self.values.get(name)? { Some(text) } else { None }
     }

@@ -2,17 +2,17 @@
 //! like. Numbers in, numbers out; nothing is loaded for it.
 
 /// Tokens that one conversation must be able to hold; a model with less room for it is of no use.
-const LEAST_CONTEXT: u32 = 2048;
+const MIN_CONTEXT: u32 = 2048;
 
 /// Bytes of a GPU's memory that are left to the desktop, and to what drivers take for themselves.
-const LEFT_TO_DESKTOP: u64 = 512 * MIB;
+const RESERVED_FOR_DESKTOP: u64 = 512 * MIB;
 
 /// Bytes that the process takes beside its model.
-const PROCESS: u64 = 64 * MIB;
+const PROCESS_OVERHEAD: u64 = 64 * MIB;
 
 /// Tokens of the largest step on the processor. Beyond that none of those that were measured read faster, and room to calculate in
 /// grows with it.
-const PROCESSOR_STEP: u32 = 128;
+const MAX_CPU_BATCH: u32 = 128;
 
 const MIB: u64 = 1024 * 1024;
 
@@ -97,8 +97,8 @@ pub enum Attention {
 impl Attention {
     /// Of a model with so many layers on a GPU.
     #[must_use]
-    pub fn of(gpu_layers: u32, cells: KvCacheType) -> Self {
-        if gpu_layers == 0 && cells == KvCacheType::F16 { Self::Eager } else { Self::Flash }
+    pub fn of(gpu_layers: u32, kv_cache_type: KvCacheType) -> Self {
+        if gpu_layers == 0 && kv_cache_type == KvCacheType::F16 { Self::Eager } else { Self::Flash }
     }
 }
 
@@ -144,7 +144,7 @@ impl Bytes {
     }
 }
 
-/// A model for which there is not enough room.
+/// A model for which there is not enough available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DoesNotFit {
     /// Bytes of main memory that it needs at least.
@@ -154,46 +154,57 @@ pub struct DoesNotFit {
 }
 
 impl ModelSize {
-    /// How the model fits. As many layers as possible go to the GPU. Where main memory does not do for the wish, its memory
+    /// How the model fits. As many layers as possible go to the GPU. Where main memory does not do for the targets, its memory
     /// first keeps numbers at 8 bits, and then has fewer tokens.
     ///
     /// # Errors
     /// When the model does not fit at all.
-    pub fn plan(&self, room: &AvailableMemory, wish: &PlanTargets) -> Result<MemoryPlan, DoesNotFit> {
-        let context = wish.context.min(self.context.max(1));
-        let least = LEAST_CONTEXT.min(context);
-        let smaller = std::iter::successors(Some(context), |tokens| (*tokens > least).then(|| (tokens / 2).max(least)));
-        let half = wish.batch_size / 2;
-        let choices = [(context, KvCacheType::F16, wish.batch_size), (context, KvCacheType::F16, half)].into_iter();
-        let choices = choices.chain(smaller.map(|tokens| (tokens, KvCacheType::Q8_0, half)));
+    pub fn plan(&self, available: &AvailableMemory, targets: &PlanTargets) -> Result<MemoryPlan, DoesNotFit> {
+        let context = targets.context.min(self.context.max(1));
+        let min_context = MIN_CONTEXT.min(context);
+        let smaller = std::iter::successors(Some(context), |tokens| {
+            (*tokens > min_context).then(|| (tokens / 2).max(min_context))
+        });
+        let half_batch = targets.batch_size / 2;
+        let candidates =
+            [(context, KvCacheType::F16, targets.batch_size), (context, KvCacheType::F16, half_batch)].into_iter();
+        let candidates = candidates.chain(smaller.map(|tokens| (tokens, KvCacheType::Q8_0, half_batch)));
         let mut smallest = u64::MAX;
-        for (context, cells, step) in choices {
-            let fit = self.with(context, cells, step, room);
-            if fit.main.total() <= room.main {
-                return Ok(self.filled(fit, room, wish));
+        for (context, kv_cache_type, batch_size) in candidates {
+            let plan = self.plan_for(context, kv_cache_type, batch_size, available);
+            if plan.main.total() <= available.main {
+                return Ok(self.extend_with_leftover(plan, available, targets));
             }
-            smallest = smallest.min(fit.main.total());
+            smallest = smallest.min(plan.main.total());
         }
-        Err(DoesNotFit { needed: smallest, available: room.main })
+        Err(DoesNotFit { needed: smallest, available: available.main })
     }
 
     /// With a memory for one conversation of `context` tokens, and nothing saved.
-    fn with(&self, context: u32, cells: KvCacheType, step: u32, room: &AvailableMemory) -> MemoryPlan {
-        let memory = u64::from(context) * cells.bytes(self.kv_bytes_per_token);
-        let layers = |step| self.gpu_layers(memory, self.work(step, Attention::Flash, context), room.gpu);
-        let step = if layers(step / 2) > layers(step) { step / 2 } else { step };
-        let gpu_layers = layers(step);
-        let step = if gpu_layers == 0 { step.min(PROCESSOR_STEP) } else { step };
-        let work = self.work(step, Attention::of(gpu_layers, cells), context);
+    fn plan_for(
+        &self,
+        context: u32,
+        kv_cache_type: KvCacheType,
+        batch_size: u32,
+        available: &AvailableMemory,
+    ) -> MemoryPlan {
+        let kv_cache = u64::from(context) * kv_cache_type.bytes(self.kv_bytes_per_token);
+        let layers = |batch_size| {
+            self.gpu_layers(kv_cache, self.compute_buffer_bytes(batch_size, Attention::Flash, context), available.gpu)
+        };
+        let batch_size = if layers(batch_size / 2) > layers(batch_size) { batch_size / 2 } else { batch_size };
+        let gpu_layers = layers(batch_size);
+        let batch_size = if gpu_layers == 0 { batch_size.min(MAX_CPU_BATCH) } else { batch_size };
+        let compute = self.compute_buffer_bytes(batch_size, Attention::of(gpu_layers, kv_cache_type), context);
         let part = |bytes: u64| bytes * u64::from(gpu_layers) / u64::from(self.layers.max(1));
-        if room.shared {
-            let main = Bytes { weights: self.weights, kv_cache: memory, compute: PROCESS + work, host_cache: 0 };
+        if available.shared {
+            let main = Bytes { weights: self.weights, kv_cache, compute: PROCESS_OVERHEAD + compute, host_cache: 0 };
             let gpu = Bytes::default();
             return MemoryPlan {
                 context,
                 kv_tokens: context,
-                kv_cache_type: cells,
-                batch_size: step,
+                kv_cache_type,
+                batch_size,
                 layers: self.layers,
                 gpu_layers,
                 main,
@@ -202,21 +213,21 @@ impl ModelSize {
         }
         let gpu = Bytes {
             weights: part(self.in_layers()) + if gpu_layers > 0 { self.output_bytes } else { 0 },
-            kv_cache: part(memory),
-            compute: if gpu_layers > 0 { work } else { 0 },
+            kv_cache: part(kv_cache),
+            compute: if gpu_layers > 0 { compute } else { 0 },
             host_cache: 0,
         };
         let main = Bytes {
             weights: self.weights - gpu.weights,
-            kv_cache: memory - gpu.kv_cache,
-            compute: PROCESS + if gpu_layers == self.layers { 0 } else { work },
+            kv_cache: kv_cache - gpu.kv_cache,
+            compute: PROCESS_OVERHEAD + if gpu_layers == self.layers { 0 } else { compute },
             host_cache: 0,
         };
         MemoryPlan {
             context,
             kv_tokens: context,
-            kv_cache_type: cells,
-            batch_size: step,
+            kv_cache_type,
+            batch_size,
             layers: self.layers,
             gpu_layers,
             main,
@@ -225,39 +236,42 @@ impl ModelSize {
     }
 
     /// The same with what is left put to use: room for more conversations, and for some that were put aside.
-    fn filled(&self, fit: MemoryPlan, room: &AvailableMemory, wish: &PlanTargets) -> MemoryPlan {
-        let left = room.main - fit.main.total();
-        let saved = wish.host_cache_bytes.min(left);
-        let memory = wish.kv_tokens.max(fit.context);
-        let more = u64::from(memory - fit.context) * fit.kv_cache_type.bytes(self.kv_bytes_per_token);
-        let work = |memory| self.work(fit.batch_size, Attention::of(fit.gpu_layers, fit.kv_cache_type), memory);
-        let more_work = work(memory) - work(fit.context);
-        let aside = MemoryPlan { main: Bytes { host_cache: saved, ..fit.main }, ..fit };
-        if fit.gpu_layers > 0 && !room.shared {
+    fn extend_with_leftover(&self, plan: MemoryPlan, available: &AvailableMemory, targets: &PlanTargets) -> MemoryPlan {
+        let left = available.main - plan.main.total();
+        let host_cache = targets.host_cache_bytes.min(left);
+        let kv_tokens = targets.kv_tokens.max(plan.context);
+        let more = u64::from(kv_tokens - plan.context) * plan.kv_cache_type.bytes(self.kv_bytes_per_token);
+        let compute = |kv_tokens| {
+            self.compute_buffer_bytes(plan.batch_size, Attention::of(plan.gpu_layers, plan.kv_cache_type), kv_tokens)
+        };
+        let more_compute = compute(kv_tokens) - compute(plan.context);
+        let minimal = MemoryPlan { main: Bytes { host_cache, ..plan.main }, ..plan };
+        if plan.gpu_layers > 0 && !available.shared {
             // Where every layer is on the GPU, its memory is too; else all its room is taken.
-            let taken = fit.gpu.total() + more + more_work + LEFT_TO_DESKTOP;
-            if fit.gpu_layers < fit.layers || taken > room.gpu.unwrap_or(0) {
-                return aside;
+            let used = plan.gpu.total() + more + more_compute + RESERVED_FOR_DESKTOP;
+            if plan.gpu_layers < plan.layers || used > available.gpu.unwrap_or(0) {
+                return minimal;
             }
-            let gpu = Bytes { kv_cache: fit.gpu.kv_cache + more, compute: fit.gpu.compute + more_work, ..fit.gpu };
-            return MemoryPlan { kv_tokens: memory, gpu, ..aside };
+            let gpu =
+                Bytes { kv_cache: plan.gpu.kv_cache + more, compute: plan.gpu.compute + more_compute, ..plan.gpu };
+            return MemoryPlan { kv_tokens, gpu, ..minimal };
         }
-        if saved + more + more_work > left {
-            return aside;
+        if host_cache + more + more_compute > left {
+            return minimal;
         }
         let main = Bytes {
-            kv_cache: fit.main.kv_cache + more,
-            compute: fit.main.compute + more_work,
-            host_cache: saved,
-            ..fit.main
+            kv_cache: plan.main.kv_cache + more,
+            compute: plan.main.compute + more_compute,
+            host_cache,
+            ..plan.main
         };
-        MemoryPlan { kv_tokens: memory, main, ..fit }
+        MemoryPlan { kv_tokens, main, ..plan }
     }
 
-    /// Layers for which a GPU has room, with their part of the model's memory.
-    fn gpu_layers(&self, memory: u64, work: u64, gpu: Option<u64>) -> u32 {
-        let layer = (self.in_layers() + memory) / u64::from(self.layers.max(1));
-        let free = gpu.unwrap_or(0).saturating_sub(LEFT_TO_DESKTOP + work + self.output_bytes);
+    /// Layers for which a GPU has available, with their part of the model's memory.
+    fn gpu_layers(&self, kv_cache: u64, compute: u64, gpu: Option<u64>) -> u32 {
+        let layer = (self.in_layers() + kv_cache) / u64::from(self.layers.max(1));
+        let free = gpu.unwrap_or(0).saturating_sub(RESERVED_FOR_DESKTOP + compute + self.output_bytes);
         u32::try_from(free / layer.max(1)).unwrap_or(u32::MAX).min(self.layers)
     }
 
@@ -269,13 +283,13 @@ impl ModelSize {
     /// Bytes that a step of so many tokens is calculated in, behind `memory` others: some rows of the model's width, and the larger
     /// of what is never there at the same time: what the model thinks of every token it knows, twice, and what plain attention
     /// finds in all that was read, at 32 bits and again at 16.
-    fn work(&self, step: u32, attention: Attention, memory: u32) -> u64 {
-        let thoughts = 2 * 4 * u64::from(self.n_vocab);
-        let attention = match attention {
-            Attention::Eager => u64::from(memory) * (u64::from(self.n_head) * (4 + 2) + 4),
+    fn compute_buffer_bytes(&self, batch_size: u32, attention: Attention, kv_tokens: u32) -> u64 {
+        let logits_bytes = 2 * 4 * u64::from(self.n_vocab);
+        let attention_bytes = match attention {
+            Attention::Eager => u64::from(kv_tokens) * (u64::from(self.n_head) * (4 + 2) + 4),
             Attention::Flash => 0,
         };
-        u64::from(step) * (thoughts.max(attention) + 64 * u64::from(self.n_embd))
+        u64::from(batch_size) * (logits_bytes.max(attention_bytes) + 64 * u64::from(self.n_embd))
     }
 }
 
@@ -311,88 +325,88 @@ mod tests {
         context: 131_072,
     };
 
-    const WISH: PlanTargets =
+    const TARGETS: PlanTargets =
         PlanTargets { context: 16_384, kv_tokens: 32_768, host_cache_bytes: 256 * MIB, batch_size: 512 };
 
-    fn fit(need: &ModelSize, main: u64, gpu: Option<u64>) -> Result<MemoryPlan, DoesNotFit> {
-        need.plan(&AvailableMemory { main, gpu, shared: false }, &WISH)
+    fn plan(size: &ModelSize, main: u64, gpu: Option<u64>) -> Result<MemoryPlan, DoesNotFit> {
+        size.plan(&AvailableMemory { main, gpu, shared: false }, &TARGETS)
     }
 
     #[test]
     fn with_room_enough_all_wishes_come_true() {
-        let fit = fit(&SMALL, 8 * GIB, None).unwrap();
-        assert_eq!((fit.context, fit.kv_tokens, fit.kv_cache_type), (16_384, 32_768, KvCacheType::F16));
-        assert_eq!((fit.layers, fit.gpu_layers, fit.main.host_cache), (24, 0, 256 * MIB));
-        assert_eq!(fit.main.kv_cache, 32_768 * 12_288);
+        let plan = plan(&SMALL, 8 * GIB, None).unwrap();
+        assert_eq!((plan.context, plan.kv_tokens, plan.kv_cache_type), (16_384, 32_768, KvCacheType::F16));
+        assert_eq!((plan.layers, plan.gpu_layers, plan.main.host_cache), (24, 0, 256 * MIB));
+        assert_eq!(plan.main.kv_cache, 32_768 * 12_288);
     }
 
     #[test]
     fn with_less_room_it_is_made_smaller_step_by_step_and_never_takes_more_than_there_is() {
         let mut last = (u32::MAX, KvCacheType::F16);
         for mib in (600..2000).rev().step_by(5) {
-            let Ok(fit) = fit(&SMALL, mib * MIB, None) else {
+            let Ok(plan) = plan(&SMALL, mib * MIB, None) else {
                 assert!(mib < 800, "{mib}");
                 continue;
             };
-            assert!(fit.main.total() <= mib * MIB, "{mib}: {fit:?}");
-            assert!(fit.context >= LEAST_CONTEXT && fit.kv_tokens >= fit.context);
+            assert!(plan.main.total() <= mib * MIB, "{mib}: {plan:?}");
+            assert!(plan.context >= MIN_CONTEXT && plan.kv_tokens >= plan.context);
             assert!(
-                fit.context < last.0
-                    || fit.context == last.0 && (fit.kv_cache_type == last.1 || last.1 == KvCacheType::F16)
+                plan.context < last.0
+                    || plan.context == last.0 && (plan.kv_cache_type == last.1 || last.1 == KvCacheType::F16)
             );
-            last = (fit.context, fit.kv_cache_type);
+            last = (plan.context, plan.kv_cache_type);
         }
-        assert_eq!(last, (LEAST_CONTEXT, KvCacheType::Q8_0), "the smallest form was reached");
+        assert_eq!(last, (MIN_CONTEXT, KvCacheType::Q8_0), "the smallest form was reached");
     }
 
     #[test]
     fn what_does_not_fit_says_how_much_it_needs() {
-        let misfit = fit(&LARGE, 4 * GIB, None).unwrap_err();
-        assert_eq!(misfit.available, 4 * GIB);
-        assert!(fit(&LARGE, misfit.needed, None).is_ok());
-        assert!(fit(&LARGE, misfit.needed - 1, None).is_err());
+        let error = plan(&LARGE, 4 * GIB, None).unwrap_err();
+        assert_eq!(error.available, 4 * GIB);
+        assert!(plan(&LARGE, error.needed, None).is_ok());
+        assert!(plan(&LARGE, error.needed - 1, None).is_err());
     }
 
     #[test]
     fn a_gpu_takes_as_many_layers_as_it_has_room_for() {
         for (gpu, layers) in [(0, 0), (GIB, 0), (4 * GIB, 16), (5 * GIB, 23), (6 * GIB, 28), (80 * GIB, 28)] {
-            let fit = fit(&LARGE, 16 * GIB, Some(gpu)).unwrap();
-            assert_eq!(fit.gpu_layers, layers, "{gpu}");
-            assert!(fit.gpu.total() + LEFT_TO_DESKTOP <= gpu.max(LEFT_TO_DESKTOP), "{fit:?}");
-            assert_eq!(fit.main.weights + fit.gpu.weights, LARGE.weights);
-            assert!(fit.main.weights >= LARGE.embedding_bytes, "{fit:?}");
+            let plan = plan(&LARGE, 16 * GIB, Some(gpu)).unwrap();
+            assert_eq!(plan.gpu_layers, layers, "{gpu}");
+            assert!(plan.gpu.total() + RESERVED_FOR_DESKTOP <= gpu.max(RESERVED_FOR_DESKTOP), "{plan:?}");
+            assert_eq!(plan.main.weights + plan.gpu.weights, LARGE.weights);
+            assert!(plan.main.weights >= LARGE.embedding_bytes, "{plan:?}");
         }
     }
 
     #[test]
     fn steps_on_a_gpu_are_large_and_its_memory_too_where_that_costs_no_layer() {
-        for (gpu, layers, step, memory) in [(6 * GIB, 28, 256, 16_384), (8 * GIB, 28, 512, 32_768)] {
-            let fit = fit(&LARGE, 16 * GIB, Some(gpu)).unwrap();
-            assert_eq!((fit.gpu_layers, fit.batch_size, fit.kv_tokens), (layers, step, memory), "{fit:?}");
-            assert!(fit.gpu.total() + LEFT_TO_DESKTOP <= gpu, "{fit:?}");
-            assert_eq!(fit.gpu.kv_cache, u64::from(memory) * LARGE.kv_bytes_per_token);
+        for (gpu, layers, batch_size, memory) in [(6 * GIB, 28, 256, 16_384), (8 * GIB, 28, 512, 32_768)] {
+            let plan = plan(&LARGE, 16 * GIB, Some(gpu)).unwrap();
+            assert_eq!((plan.gpu_layers, plan.batch_size, plan.kv_tokens), (layers, batch_size, memory), "{plan:?}");
+            assert!(plan.gpu.total() + RESERVED_FOR_DESKTOP <= gpu, "{plan:?}");
+            assert_eq!(plan.gpu.kv_cache, u64::from(kv_tokens) * LARGE.kv_bytes_per_token);
         }
-        assert_eq!(fit(&LARGE, 16 * GIB, None).unwrap().step, PROCESSOR_STEP);
+        assert_eq!(plan(&LARGE, 16 * GIB, None).unwrap().batch_size, MAX_CPU_BATCH);
     }
 
     #[test]
     fn the_first_layer_on_a_gpu_brings_the_output_with_it() {
-        let room = |fit: &MemoryPlan| LEFT_TO_DESKTOP + fit.gpu.total();
+        let needed = |plan: &MemoryPlan| RESERVED_FOR_DESKTOP + plan.gpu.total();
         let one = (GIB..).step_by(usize::try_from(MIB).unwrap()).find_map(|gpu| {
-            let fit = fit(&LARGE, 16 * GIB, Some(gpu)).unwrap();
-            (fit.gpu_layers > 0).then_some((gpu, fit))
+            let plan = plan(&LARGE, 16 * GIB, Some(gpu)).unwrap();
+            (plan.gpu_layers > 0).then_some((gpu, plan))
         });
-        let (gpu, fit) = one.unwrap();
-        assert_eq!(fit.gpu_layers, 1);
+        let (gpu, plan) = one.unwrap();
+        assert_eq!(plan.gpu_layers, 1);
         assert!(
-            fit.gpu.weights > LARGE.output_bytes && room(&fit) <= gpu && room(&fit) + 2 * MIB > gpu,
-            "{gpu}: {fit:?}"
+            plan.gpu.weights > LARGE.output_bytes && needed(&plan) <= gpu && needed(&plan) + 2 * MIB > gpu,
+            "{gpu}: {plan:?}"
         );
     }
 
     #[test]
     fn a_gpu_without_memory_of_its_own_takes_it_from_the_budget() {
-        let shared = |main: u64| LARGE.plan(&AvailableMemory { main, gpu: Some(12 * GIB), shared: true }, &WISH);
+        let shared = |main: u64| LARGE.plan(&AvailableMemory { main, gpu: Some(12 * GIB), shared: true }, &TARGETS);
         let whole = shared(8 * GIB).unwrap();
         assert_eq!((whole.gpu_layers, whole.gpu), (28, Bytes::default()));
         assert_eq!(whole.main.weights, LARGE.weights);
@@ -403,7 +417,7 @@ mod tests {
     #[test]
     fn a_model_that_knows_only_short_texts_gets_no_more() {
         let short = ModelSize { context: 512, ..SMALL };
-        let fit = fit(&short, 8 * GIB, None).unwrap();
-        assert_eq!(fit.context, 512);
+        let plan = plan(&short, 8 * GIB, None).unwrap();
+        assert_eq!(plan.context, 512);
     }
 }

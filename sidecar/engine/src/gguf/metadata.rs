@@ -1,10 +1,10 @@
 //! What a model file says about its model.
 
-use super::{Error, Head, Value};
+use super::{Error, Header, Value};
 use crate::memory_plan::ModelSize;
 
 /// Layers, and tokens of a text, beyond which a number is a mistake.
-const MOST: u64 = 1 << 30;
+const MAX_COUNT: u64 = 1 << 30;
 
 /// Facts about a model that are known before it is loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,41 +60,43 @@ impl ModelMetadata {
         }
     }
 
-    pub(super) fn of(head: &Head) -> Result<Self, Error> {
+    pub(super) fn of(header: &Header) -> Result<Self, Error> {
         let missing = |name: &str| Error::InvalidValue { name: name.into(), problem: "is missing" };
-        let text = |name: &str| head.text(name).map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+        let text = |name: &str| header.text(name).map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
         let architecture = text("general.architecture").ok_or_else(|| missing("general.architecture"))?;
-        if head.tensors.bytes == 0 {
+        if header.tensors.bytes == 0 {
             return Err(missing("the table of tensors"));
         }
         let own = |name: &str| format!("{architecture}.{name}");
         let count = |name: &str| {
             let name = own(name);
-            let number = head.number(&name).ok_or_else(|| missing(&name))?;
-            let fine = (1..MOST).contains(&number);
-            let number = u32::try_from(number).ok().filter(|_| fine);
+            let number = header.number(&name).ok_or_else(|| missing(&name))?;
+            let is_valid = (1..MAX_COUNT).contains(&number);
+            let number = u32::try_from(number).ok().filter(|_| is_valid);
             number.ok_or(Error::InvalidValue { name, problem: "cannot be so much, or so little" })
         };
         let (layers, context, n_embd) = (count("block_count")?, count("context_length")?, count("embedding_length")?);
-        let tokens = head.array("tokenizer.ggml.tokens");
-        let n_vocab = tokens.map(|tokens| tokens.count).or_else(|| head.number(&own("vocab_size"))).unwrap_or(0);
-        let (embedding_bytes, output_bytes) = head.tensors.ends();
-        let mark = |name: &str| head.number(&format!("tokenizer.ggml.{name}_token_id")).is_some();
+        let tokens = header.array("tokenizer.ggml.tokens");
+        let n_vocab = tokens.map(|tokens| tokens.count).or_else(|| header.number(&own("vocab_size"))).unwrap_or(0);
+        let (embedding_bytes, output_bytes) = header.tensors.embedding_and_output_bytes();
+        let has_token = |name: &str| header.number(&format!("tokenizer.ggml.{name}_token_id")).is_some();
         Ok(Self {
             name: text("general.name"),
-            quantization: head.number("general.file_type").and_then(quantization).map(str::to_owned),
+            quantization: header.number("general.file_type").and_then(quantization).map(str::to_owned),
             license: text("general.license"),
-            parameters: head.tensors.elements,
-            weights: head.tensors.bytes,
+            parameters: header.tensors.elements,
+            weights: header.tensors.bytes,
             embedding_bytes,
             output_bytes,
             layers,
             context,
             n_embd,
-            n_head: n_head(head, &architecture, layers),
+            n_head: n_head(header, &architecture, layers),
             n_vocab: u32::try_from(n_vocab).unwrap_or(u32::MAX),
-            kv_bytes_per_token: kv_bytes_per_token(head, &architecture, layers, n_embd),
-            supports_fim: tokens.is_some_and(|tokens| tokens.fills) || mark("fim_pre") || mark("prefix"),
+            kv_bytes_per_token: kv_bytes_per_token(header, &architecture, layers, n_embd),
+            supports_fim: tokens.is_some_and(|tokens| tokens.has_fim_prefix)
+                || has_token("fim_pre")
+                || has_token("prefix"),
             chat_template: text("tokenizer.chat_template"),
             architecture,
         })
@@ -102,8 +104,8 @@ impl ModelMetadata {
 }
 
 /// What a file says about attention in one layer: a number for each, or one for all.
-fn of_layer(head: &Head, architecture: &str, name: &str, layer: usize) -> Option<u64> {
-    match head.values.get(&format!("{architecture}.attention.{name}"))? {
+fn of_layer(header: &Header, architecture: &str, name: &str, layer: usize) -> Option<u64> {
+    match header.values.get(&format!("{architecture}.attention.{name}"))? {
         Value::Number(number) => Some(*number),
         Value::Array(array) => array.numbers.get(layer).copied(),
         _ => None,
@@ -111,22 +113,22 @@ fn of_layer(head: &Head, architecture: &str, name: &str, layer: usize) -> Option
 }
 
 /// Attention heads of the layer that has most; 1 where the file does not say.
-fn n_head(head: &Head, architecture: &str, layers: u32) -> u32 {
-    let most = (0..layers as usize).filter_map(|layer| of_layer(head, architecture, "head_count", layer)).max();
-    most.map_or(1, |most| u32::try_from(most.min(MOST)).unwrap_or(u32::MAX))
+fn n_head(header: &Header, architecture: &str, layers: u32) -> u32 {
+    let max = (0..layers as usize).filter_map(|layer| of_layer(header, architecture, "head_count", layer)).max();
+    max.map_or(1, |max| u32::try_from(max.min(MAX_COUNT)).unwrap_or(u32::MAX))
 }
 
 /// Bytes that a token takes in the memory of all layers: a key and a value for each head that has its own, 2 bytes a number.
 /// Architectures that keep less are counted as if they did not.
-fn kv_bytes_per_token(head: &Head, architecture: &str, layers: u32, n_embd: u32) -> u64 {
+fn kv_bytes_per_token(header: &Header, architecture: &str, layers: u32, n_embd: u32) -> u64 {
     let bytes = (0..layers as usize).map(|layer| {
-        let own = |name| of_layer(head, architecture, name, layer);
+        let own = |name| of_layer(header, architecture, name, layer);
         let heads = own("head_count").unwrap_or(1).max(1);
-        let kept = own("head_count_kv").unwrap_or(heads);
-        let usual = u64::from(n_embd) / heads;
-        let length = |name| own(name).unwrap_or(usual);
+        let kv_heads = own("head_count_kv").unwrap_or(heads);
+        let default_len = u64::from(n_embd) / heads;
+        let length = |name| own(name).unwrap_or(default_len);
         let numbers = length("key_length").saturating_add(length("value_length"));
-        kept.saturating_mul(numbers).saturating_mul(2)
+        kv_heads.saturating_mul(numbers).saturating_mul(2)
     });
     bytes.fold(0, u64::saturating_add)
 }

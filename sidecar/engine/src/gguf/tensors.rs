@@ -6,13 +6,13 @@ use super::Error;
 use super::reader::Reader;
 
 /// Tensors of the largest model.
-pub(super) const MOST: u64 = 65_536;
+pub(super) const MAX_TENSORS: u64 = 65_536;
 
 /// Bytes of an entry with the shortest name and one dimension.
-pub(super) const LEAST_BYTES: u64 = 8 + 1 + 4 + 8 + 4 + 8;
+pub(super) const MIN_ENTRY_BYTES: u64 = 8 + 1 + 4 + 8 + 4 + 8;
 
 /// Dimensions of a tensor at most.
-const MOST_DIMENSIONS: u32 = 4;
+const MAX_DIMENSIONS: u32 = 4;
 
 /// All tensors of a file.
 #[derive(Debug, Default)]
@@ -22,17 +22,17 @@ pub(super) struct Tensors {
     /// Numbers in all of them.
     pub elements: u64,
     /// Bytes by the number of their type.
-    pub kinds: BTreeMap<u32, u64>,
+    pub bytes_by_type: BTreeMap<u32, u64>,
     /// Bytes of those that a token goes in by.
-    input: u64,
+    embedding_bytes: u64,
     /// Bytes of those that a token comes out by.
-    output: u64,
+    output_bytes: u64,
     /// Their names.
     names: HashSet<String>,
 }
 
 /// The types that a tensor can have: their number, the numbers in a block, the bytes of a block. From ggml's table of types.
-const KINDS: &[(u32, u64, u64)] = &[
+const TYPES: &[(u32, u64, u64)] = &[
     (0, 1, 4),      // F32
     (1, 1, 2),      // F16
     (2, 32, 18),    // Q4_0
@@ -69,20 +69,20 @@ const KINDS: &[(u32, u64, u64)] = &[
 
 impl Tensors {
     pub fn read(reader: &mut Reader, count: u64, alignment: u64) -> Result<Self, Error> {
-        let (mut tensors, mut places) = (Self::default(), Vec::new());
+        let (mut tensors, mut extents) = (Self::default(), Vec::new());
         for _ in 0..count {
             let name = reader.name()?;
             let (size, offset) = tensors.entry(reader, &name, alignment)?;
-            places.push((name.clone(), size, offset));
+            extents.push((name.clone(), size, offset));
             if !tensors.names.insert(name.clone()) {
                 return Err(Error::DuplicateName(name));
             }
         }
-        let room = reader.size().saturating_sub(reader.data_start(alignment));
-        places.sort_by_key(|(_, _, offset)| *offset);
+        let data_bytes = reader.size().saturating_sub(reader.data_start(alignment));
+        extents.sort_by_key(|(_, _, offset)| *offset);
         let mut free = 0;
-        for (name, size, offset) in places {
-            if offset.checked_add(size).is_none_or(|end| end > room) {
+        for (name, size, offset) in extents {
+            if offset.checked_add(size).is_none_or(|end| end > data_bytes) {
                 return Err(Error::InvalidValue {
                     name,
                     problem: "lies beyond the end of the file; it may have been cut off",
@@ -97,11 +97,11 @@ impl Tensors {
     }
 
     /// Bytes of those that a token goes in by, and of those that it comes out by. A model with one table for both has it at its end.
-    pub fn ends(&self) -> (u64, u64) {
+    pub fn embedding_and_output_bytes(&self) -> (u64, u64) {
         if self.names.contains("output.weight") {
-            (self.input, self.output)
+            (self.embedding_bytes, self.output_bytes)
         } else {
-            (0, self.input.saturating_add(self.output))
+            (0, self.embedding_bytes.saturating_add(self.output_bytes))
         }
     }
 
@@ -110,7 +110,7 @@ impl Tensors {
         const WHAT: &str = "the table of tensors";
         let invalid = |problem| Error::InvalidValue { name: name.into(), problem };
         let dimensions = reader.u32(WHAT)?;
-        if !(1..=MOST_DIMENSIONS).contains(&dimensions) {
+        if !(1..=MAX_DIMENSIONS).contains(&dimensions) {
             return Err(invalid("must have one to four dimensions"));
         }
         let (mut elements, mut row) = (1_u64, None);
@@ -120,9 +120,9 @@ impl Tensors {
             let product = elements.checked_mul(extent).filter(|elements| *elements > 0 && *elements < 1 << 62);
             elements = product.ok_or_else(|| invalid("has dimensions that cannot be"))?;
         }
-        let kind = reader.u32(WHAT)?;
-        let known = KINDS.iter().find(|(number, _, _)| *number == kind);
-        let (_, block, bytes) = known.ok_or_else(|| Error::UnknownType { name: name.into(), kind })?;
+        let type_id = reader.u32(WHAT)?;
+        let known = TYPES.iter().find(|(number, _, _)| *number == type_id);
+        let (_, block, bytes) = known.ok_or_else(|| Error::UnknownType { name: name.into(), type_id })?;
         if row.unwrap_or(0) % block != 0 {
             return Err(invalid("has rows that are no whole blocks"));
         }
@@ -134,11 +134,11 @@ impl Tensors {
         self.bytes = self.bytes.saturating_add(size);
         self.elements = self.elements.saturating_add(elements);
         if name.starts_with("token_embd.") {
-            self.input = self.input.saturating_add(size);
+            self.embedding_bytes = self.embedding_bytes.saturating_add(size);
         } else if name.starts_with("output") {
-            self.output = self.output.saturating_add(size);
+            self.output_bytes = self.output_bytes.saturating_add(size);
         }
-        *self.kinds.entry(kind).or_default() += size;
+        *self.bytes_by_type.entry(type_id).or_default() += size;
         Ok((size, offset))
     }
 }
