@@ -149,14 +149,8 @@ fn load_and_run(options: &Options, worker: WorkerEnd) -> Result<(), LoadError> {
         tokenizer
             .spawn_scoped(scope, move || tokenize_loop(&encoder, jobs, &tokenized))
             .expect("the system can start one more thread");
-        Worker::new(
-            model,
-            memory,
-            (sizes, step_cost),
-            mail,
-            (offloaded_bytes, Forgetting { asked: clear_requests, done: 0 }),
-        )
-        .work();
+        let clear_requests = ClearRequests { requested: clear_requests, handled: 0 };
+        DecodeLoop::new(model, kv_cache, (limits, step_cost), incoming, (offloaded_bytes, clear_requests)).run();
     });
     drop(state);
     Ok(())

@@ -144,7 +144,7 @@ impl Bytes {
     }
 }
 
-/// A model for which there is not enough available.
+/// A model for which there is not enough room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DoesNotFit {
     /// Bytes of main memory that it needs at least.
@@ -268,7 +268,7 @@ impl ModelSize {
         MemoryPlan { kv_tokens, main, ..plan }
     }
 
-    /// Layers for which a GPU has available, with their part of the model's memory.
+    /// Layers for which a GPU has room, with their part of the model's memory.
     fn gpu_layers(&self, kv_cache: u64, compute: u64, gpu: Option<u64>) -> u32 {
         let layer = (self.in_layers() + kv_cache) / u64::from(self.layers.max(1));
         let free = gpu.unwrap_or(0).saturating_sub(RESERVED_FOR_DESKTOP + compute + self.output_bytes);

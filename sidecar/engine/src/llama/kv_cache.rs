@@ -425,7 +425,7 @@ impl<'model> KvCache<'model> {
                 self.host_cache.insert(
                     text,
                     fidelity,
-                    OffloadedState { location: StateLocation::Host(state), logits: dedup(logits) },
+                    OffloadedState { location: StateLocation::Host(state), logits: dedup(next) },
                 );
                 true
             }

@@ -118,11 +118,11 @@ impl Loaded {
     }
 
     /// Makes the first steps before anybody waits for them, which takes longer than all later ones: weights come into memory, and a
-    /// GPU's driver compiles what it needs for steps of each size that will be made. Tells what was learnt of the model's step_cost.
+    /// GPU's driver compiles what it needs for steps of each size that will be made. Tells what was learnt of the model's pace.
     pub fn warm_up(&self, context: &mut LlamaContext<'_>, options: &Options) -> Result<StepCostModel, LoadError> {
         let mut step_cost = StepCostModel::default();
         let max_batch = options.batch_size as usize;
-        let sizes = if self.on_gpu() { vec![1, 2, 4, 8, 16, 64, largest] } else { vec![1] };
+        let sizes = if self.on_gpu() { vec![1, 2, 4, 8, 16, 64, max_batch] } else { vec![1] };
         let mut batch = LlamaBatch::new(max_batch, 1);
         for size in sizes.into_iter().filter(|size| *size <= max_batch) {
             for again in [false, true] {

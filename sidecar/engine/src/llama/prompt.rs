@@ -90,7 +90,7 @@ impl PromptEncoder<'_> {
 
     /// The messages without the oldest, where not all fit: counted from the newest, so that a long conversation costs no more than
     /// what is kept of it. The cut is where a certain amount has been written since the beginning, and stays there for a while.
-    fn recent<'m>(&self, messages: &'m [ChatMessage], limit: usize) -> Vec<&'m ChatMessage> {
+    fn truncate_history<'m>(&self, messages: &'m [ChatMessage], limit: usize) -> Vec<&'m ChatMessage> {
         let is_truncatable = |message: &&ChatMessage| message.truncation == Truncation::Allowed;
         let fixed: usize = messages
             .iter()

@@ -19,7 +19,7 @@ pub(super) struct Sequence {
     /// Prompt and answer.
     tokens: Vec<LlamaToken>,
     prompt_len: usize,
-    /// Tokens of the text that are in the model's kv_cache.
+    /// Tokens of the text that are in the model's memory.
     n_past: usize,
     n_cached: usize,
     /// Where they are; none while the request has to give way.
@@ -147,7 +147,7 @@ impl Sequence {
         let allowed = self.allowed_reuse.max(self.fidelity);
         let PrefixHit { seq_id, n_past, logits, fidelity, chunk } =
             kv_cache.acquire(&self.tokens, running_prefix, allowed);
-        (self.seq_id, self.n_past, self.fidelity, self.pending_chunk) = (Some(seq_id), read, likeness, chunk);
+        (self.seq_id, self.n_past, self.fidelity, self.pending_chunk) = (Some(seq_id), n_past, fidelity, chunk);
         self.attach_chunk(kv_cache);
         let is_fresh = self.tokens.len() == self.prompt_len;
         if is_fresh {
@@ -162,7 +162,7 @@ impl Sequence {
             // It is known, but not well enough: the last token is read again.
             Some(_) => {
                 self.n_past = self.n_past.saturating_sub(1);
-                if let Err(error) = kv_cache.truncate(sequence, self.n_past) {
+                if let Err(error) = kv_cache.truncate(seq_id, self.n_past) {
                     self.fail(error);
                     return Status::Finished;
                 }
@@ -185,7 +185,7 @@ impl Sequence {
         Demand { priority: self.job.request.priority, pending, acceptance, confidence: self.confidence }
     }
 
-    /// The tokens of its share of a step, and where in its sequence they go. All of those marked are to be wants_logits by the model.
+    /// The tokens of its share of a step, and where in its sequence they go. All of those marked are to be judged by the model.
     pub fn batch_tokens(&self, allocation: Allocation) -> impl Iterator<Item = BatchToken> {
         let seq_id = self.seq_id.expect("only who has a sequence takes part in a step");
         let read = self.tokens[self.n_past..self.n_past + allocation.tokens].iter();
@@ -202,7 +202,7 @@ impl Sequence {
     }
 
     /// Takes in what came of its share of a step, which began at row `first` of it.
-    pub fn on_decoded(&mut self, allocation: Allocation, first: usize, step: &mut StepContext<'_, '_>) -> Status {
+    pub fn on_decoded(&mut self, allocation: Allocation, first_row: usize, step: &mut StepContext<'_, '_>) -> Status {
         let StepContext { kv_cache, model, limit } = step;
         self.n_past += allocation.tokens;
         if allocation.tokens == 0 {
@@ -214,10 +214,10 @@ impl Sequence {
             return Status::Running;
         }
         self.draft.truncate(allocation.draft_tokens);
-        let rows = first + allocation.tokens - 1..first + allocation.tokens + allocation.draft_tokens;
-        let probabilities = self.job.request.logprobs;
+        let rows = first_row + allocation.tokens - 1..first_row + allocation.tokens + allocation.draft_tokens;
+        let logprobs = self.job.request.logprobs;
         // Later rows count only as far as the guesses before them were right.
-        let logits = rows.map(|row| TopLogits::of(kv_cache.logits(row), probabilities));
+        let logits = rows.map(|row| TopLogits::of(kv_cache.logits(row), logprobs));
         let SampleOutcome { status, sampled, uncertain } = self.sample(logits, model, *limit);
         let accepted = if uncertain { sampled } else { sampled.saturating_sub(1) };
         self.redecode_single = uncertain;
@@ -227,7 +227,7 @@ impl Sequence {
             self.draft_stats.accepted += accepted;
             if n_past < self.n_past + allocation.draft_tokens
                 && let Some(seq_id) = self.seq_id
-                && let Err(error) = kv_cache.truncate(sequence, kept)
+                && let Err(error) = kv_cache.truncate(seq_id, n_past)
             {
                 self.fail(error);
                 return Status::Finished;
@@ -242,26 +242,21 @@ impl Sequence {
         if let Some(seq_id) = self.seq_id
             && let Some(chunk) = self.pending_chunk.take_if(|chunk| chunk.target == self.n_past)
         {
-            let joined = kv_cache.attach_chunk(sequence, chunk);
+            let joined = kv_cache.attach_chunk(seq_id, chunk);
             self.n_past += joined;
             self.n_cached += joined;
             self.fidelity = KvFidelity::Shifted;
         }
     }
 
-    /// Says one token, and more as far as what was guessed running out right.
-    fn sample(
-        &mut self,
-        logits: impl IntoIterator<Item = TopLogits>,
-        model: &LlamaModel,
-        limit: usize,
-    ) -> SampleOutcome {
+    /// Says one token, and more as far as what was guessed turns out right.
+    fn sample(&mut self, rows: impl IntoIterator<Item = TopLogits>, model: &LlamaModel, limit: usize) -> SampleOutcome {
         let vocab = model.vocab();
         self.prefill_time.get_or_insert_with(|| self.started_at.elapsed());
         let (mut text, mut sampled, mut finish, mut uncertain) = (String::new(), 0, None, false);
         let has_draft = !self.draft.is_empty() && self.job.request.sampling.temperature <= 0.0;
         let mut logprob = self.job.request.logprobs.then_some(0.0_f32);
-        for logits in likely {
+        for logits in rows {
             if self.tokens.len() == self.prompt_len {
                 self.prompt_logits = Some(logits.clone());
             }
@@ -320,14 +315,14 @@ impl Sequence {
             .take()
             .filter(|_| self.n_past >= self.prompt_len)
             .map(|logits| (self.prompt_len, logits));
-        kv_cache.release(sequence, self.tokens, self.fidelity, next);
+        kv_cache.release(seq_id, self.tokens, self.fidelity, next);
     }
 
     /// The request is over, and what the model has read of it cannot be trusted.
     pub fn abort(mut self, kv_cache: &mut KvCache<'_>) {
         self.drop_chunk(kv_cache);
         if let Some(seq_id) = self.seq_id.take() {
-            kv_cache.release(sequence, Vec::new(), self.fidelity, None);
+            kv_cache.release(seq_id, Vec::new(), self.fidelity, None);
         }
     }
 
@@ -341,7 +336,7 @@ impl Sequence {
     pub fn preempt(&mut self, kv_cache: &mut KvCache<'_>) {
         self.drop_chunk(kv_cache);
         if let Some(seq_id) = self.seq_id.take() {
-            kv_cache.offload_running(sequence, self.tokens[..self.n_past].to_vec(), self.fidelity);
+            kv_cache.offload_running(seq_id, self.tokens[..self.n_past].to_vec(), self.fidelity);
         }
         self.n_past = 0;
     }
