@@ -96,7 +96,7 @@ struct Heard {
     /// Whether it came to an end by itself.
     whole: bool,
     prompt_tokens: usize,
-    limit: usize,
+    limit: Option<usize>,
     tokens: usize,
     origin: Origin,
 }
@@ -150,7 +150,7 @@ impl App {
             cached: true,
             prompt_tokens: 0,
             completion_tokens: 0,
-            limit: known(model.context as usize),
+            limit: model.context.map(|tokens| tokens as usize),
             dropped: laid.first().map(|laid| laid.dropped.clone()).unwrap_or_default(),
             cancelled: false,
             processing_time: 0.0,
@@ -206,8 +206,8 @@ impl App {
         while let Some(event) = self.next(&mut answer, newer).await? {
             events.push(event.clone());
             match event {
-                Event::PromptAccepted { prompt_tokens, limit, .. } => {
-                    (heard.prompt_tokens, heard.limit) = (prompt_tokens, limit);
+                Event::PromptAccepted(accepted) => {
+                    (heard.prompt_tokens, heard.limit) = (accepted.prompt_tokens.unwrap_or(0), accepted.limit);
                 }
                 Event::Prefill { .. } => {
                     events.pop();
@@ -257,7 +257,7 @@ impl Completions {
         self.cached &= heard.origin != Origin::Model;
         self.prompt_tokens += heard.prompt_tokens;
         self.completion_tokens += heard.tokens;
-        self.limit = known(heard.limit);
+        self.limit = heard.limit;
         let code = filter::offered(&heard.text, cursor, heard.whole).to_owned();
         if !code.trim().is_empty() && self.suggestions.iter().all(|one| one.code != code) {
             self.suggestions.push(Suggestion { id: String::new(), code, pieces: heard.pieces });
@@ -302,11 +302,6 @@ impl Suggestion {
     }
 }
 
-/// A number of tokens, unless nobody tells.
-fn known(tokens: usize) -> Option<usize> {
-    (tokens > 0).then_some(tokens)
-}
-
 /// Pieces of a text of which the first `length` bytes are left off.
 fn without_beginning(pieces: &[Piece], length: usize) -> Vec<Piece> {
     let rest = pieces.iter().filter(|piece| piece.end > length);
@@ -315,7 +310,7 @@ fn without_beginning(pieces: &[Piece], length: usize) -> Vec<Piece> {
 
 impl Heard {
     fn new(origin: Origin) -> Self {
-        Self { text: String::new(), pieces: Vec::new(), whole: true, prompt_tokens: 0, limit: 0, tokens: 0, origin }
+        Self { text: String::new(), pieces: Vec::new(), whole: true, prompt_tokens: 0, limit: None, tokens: 0, origin }
     }
 
     fn add(&mut self, text: &str, logprob: Option<f32>, tokens: usize) {

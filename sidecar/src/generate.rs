@@ -128,15 +128,17 @@ impl App {
         let key = prompt::key(&request, &ask, &candidate);
         let question = Question { kind: Kind::Generation, key, voice: candidate.voice(), reuse };
         let mut answer = self.answers.ask(&question, || self.backend.submit(&candidate, request))?;
-        let (prompt_tokens, limit, dropped) = match answer.next().await {
-            Some(Ok(engine::Event::PromptAccepted { prompt_tokens, limit, dropped })) => {
-                (prompt_tokens, limit, dropped)
-            }
+        let accepted = match answer.next().await {
+            Some(Ok(engine::Event::PromptAccepted(accepted))) => accepted,
             Some(Err(error)) => return Err(error.into()),
             Some(Ok(_)) | None => return Err(engine::Error::EngineStopped.into()),
         };
         let voice = answer.by.voice().ok_or(engine::Error::EngineStopped)?;
-        let room = Room { prompt_tokens, limit, dropped };
+        let room = Room {
+            prompt_tokens: accepted.prompt_tokens.unwrap_or(0),
+            limit: accepted.limit,
+            dropped: accepted.dropped,
+        };
         let splitter = Splitter::of(ask.kind.shape(), &ask.language);
         let (conversation_id, message_id) = match continued {
             Some(message) => (message.conversation_id, message.id),

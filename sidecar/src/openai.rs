@@ -90,7 +90,7 @@ impl App {
             () = self.shutdown.cancelled() => return Err(Error::Stopping),
         };
         let (prompt_tokens, dropped) = match first {
-            Some(Ok(Event::PromptAccepted { prompt_tokens, dropped, .. })) => (prompt_tokens, dropped),
+            Some(Ok(Event::PromptAccepted(accepted))) => (accepted.prompt_tokens.unwrap_or(0), accepted.dropped),
             Some(Err(error)) => return Err(error.into()),
             Some(Ok(_)) | None => return Err(engine::Error::EngineStopped.into()),
         };
@@ -134,7 +134,7 @@ impl Speech {
                         return Said::Text(rest);
                     }
                 }
-                Ok(Event::PromptAccepted { .. } | Event::Prefill { .. }) => {}
+                Ok(Event::PromptAccepted(_) | Event::Prefill { .. }) => {}
                 Err(error) => {
                     self.answer = None;
                     if !matches!(error, Error::Stopping) {

@@ -162,7 +162,7 @@ impl Remote {
         Ok(Model {
             name: self.name().await?,
             size_bytes: 0,
-            context: 0,
+            context: None,
             device: address.map(|address| address.origin()).unwrap_or_default(),
             supports_fim: false,
             supports_repo_context: false,

@@ -11,7 +11,10 @@ mod switching;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use engine::{ChatMessage, Engine, Error, Event, FinishReason, Options, Prompt, Request, Role, Sampling, State, Usage};
+use engine::{
+    ChatMessage, Engine, Error, Event, FinishReason, Options, Prompt, PromptAccepted, Request, Role, Sampling, State,
+    Usage,
+};
 use serde_json::{Value, json};
 use tests::server::Server;
 use tests::stream::{Frames, joined};
@@ -81,7 +84,7 @@ async fn answer(engine: &Engine, request: Request) -> Result<(String, Usage), Er
         match event? {
             Event::Delta { text: piece, .. } => text += &piece,
             Event::Done(summary) => return Ok((text, summary)),
-            Event::PromptAccepted { .. } | Event::Prefill { .. } => {}
+            Event::PromptAccepted(_) | Event::Prefill { .. } => {}
         }
     }
     panic!("the answer ended without a summary")
@@ -191,9 +194,10 @@ async fn what_does_not_fit_is_left_out_oldest_first_or_refused() {
     thread.extend(roles.map(|role| ChatMessage::truncatable(role, &old)));
     thread.push(ChatMessage::new(Role::User, "Hi"));
     let mut running = engine.submit(chat(thread, 1)).unwrap();
-    let Some(Ok(Event::PromptAccepted { dropped, prompt_tokens, limit })) = running.next().await else {
-        panic!("it is accepted")
-    };
+    let Some(Ok(Event::PromptAccepted(accepted))) = running.next().await else { panic!("it is accepted") };
+    let PromptAccepted { model: name, dropped, prompt_tokens, limit } = accepted;
+    let (prompt_tokens, limit) = (prompt_tokens.unwrap(), limit.unwrap());
+    assert_eq!(*name, *model().file_stem().unwrap().to_str().unwrap());
     assert!((2..=4).contains(&dropped) && prompt_tokens < limit, "{dropped} {prompt_tokens}");
     drop(running);
     let error = answer(&engine, request(&"old ".repeat(3000), 1)).await.unwrap_err();

@@ -111,7 +111,7 @@ async fn a_completion_overtakes_a_long_prompt() {
     let _turn = turn().await;
     let engine = engine().await;
     let mut chat = engine.submit(request(&"x = 1\n".repeat(250), 1)).unwrap();
-    assert!(matches!(chat.next().await, Some(Ok(Event::PromptAccepted { .. }))));
+    assert!(matches!(chat.next().await, Some(Ok(Event::PromptAccepted(_)))));
     assert!(matches!(chat.next().await, Some(Ok(Event::Prefill { .. }))));
     let prompt = Prompt::Text("def add(a, b):\n    return".into());
     let completion = Request { priority: Priority::Completion, ..Request::new(prompt, request("", 1).sampling, 4) };
@@ -232,7 +232,8 @@ async fn what_follows_dropped_messages_is_not_read_again_and_never_passed_off_as
     let engine = engine().await;
     let (_, whole) = answer(&engine, conversation(1..6, Truncation::Allowed)).await.unwrap();
     let mut running = engine.submit(conversation(1..9, Truncation::Allowed)).unwrap();
-    let Some(Ok(Event::PromptAccepted { dropped, .. })) = running.next().await else { panic!("it is accepted") };
+    let Some(Ok(Event::PromptAccepted(accepted))) = running.next().await else { panic!("it is accepted") };
+    let dropped = accepted.dropped;
     drop(running);
     let (said, shortened) = answer(&engine, conversation(1..9, Truncation::Allowed)).await.unwrap();
     assert!(whole.prompt_tokens < 1792 && shortened.prompt_tokens < 1792, "{whole:?} {shortened:?}");

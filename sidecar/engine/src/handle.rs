@@ -148,8 +148,8 @@ impl Engine {
         let sampling = Sampling { temperature: 0.0, top_p: 1.0, seed: 0 };
         let mut stream = self.submit(Request::new(prompt, sampling, 0))?;
         match stream.next().await {
-            Some(Ok(Event::PromptAccepted { prompt_tokens, dropped, .. })) => {
-                Ok(PromptTokens { tokens: prompt_tokens, dropped })
+            Some(Ok(Event::PromptAccepted(accepted))) => {
+                Ok(PromptTokens { tokens: accepted.prompt_tokens.unwrap_or_default(), dropped: accepted.dropped })
             }
             Some(Err(error)) => Err(error),
             Some(Ok(_)) | None => Err(Error::EngineStopped),

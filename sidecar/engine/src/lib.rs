@@ -20,8 +20,8 @@ pub use handle::{Engine, PromptTokens, QueueDepth, TokenSender, TokenStream};
 pub use llama::{Device, DiskCacheOptions, Options, clear_disk_cache, default_backends, devices};
 pub use mock::{Ending, Script, ScriptedAnswer};
 pub use request::{
-    ChatMessage, ChunkReuse, EosPolicy, Event, FinishReason, Priority, Prompt, RepoFile, Request, Role, Sampling,
-    Speculation, Truncation, Usage,
+    ChatMessage, ChunkReuse, EosPolicy, Event, FinishReason, Priority, Prompt, PromptAccepted, RepoFile, Request, Role,
+    Sampling, Speculation, Truncation, Usage,
 };
 pub use thread_tracker::wait_for_threads;
 
@@ -55,8 +55,8 @@ pub struct Model {
     pub name: String,
     /// Bytes of weights.
     pub size_bytes: u64,
-    /// Tokens that one conversation may hold, prompt and answer together; 0 where nobody tells.
-    pub context: u32,
+    /// Context limit of one request in tokens, prompt and answer together. `None` if it is unknown, as with remote servers.
+    pub context: Option<u32>,
     /// Where it runs, such as `CPU (AMD EPYC, AVX512)`.
     pub device: String,
     /// Whether it can fill a gap in a text, which [`Prompt::Fim`] asks for.

@@ -8,7 +8,7 @@ mod sampler;
 mod sequence;
 
 use std::path::PathBuf;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use tokio::sync::watch;
 
@@ -22,7 +22,7 @@ use crate::handle::{Job, WorkerEnd};
 use crate::memory_plan::KvCacheType;
 use crate::prefix_cache::PartialReuse;
 use crate::thread_tracker::ThreadGuard;
-use crate::{Engine, Event, LoadError, State};
+use crate::{Engine, Event, LoadError, PromptAccepted, State};
 
 /// Which model to load, and how.
 #[derive(Debug, Clone)]
@@ -138,16 +138,17 @@ fn load_and_run(options: &Options, worker: WorkerEnd) -> Result<(), LoadError> {
     let info = &loaded.info;
     tracing::info!(model.name = %info.name, device = %info.device, "loaded model {}", info.name);
     worker.state.send_replace(State::Ready(info.clone()));
-    let (model, limit) = (&loaded.model, info.context as usize);
+    let (model, limit) = (&loaded.model, loaded.context_limit as usize);
     let limits = Limits { slots: options.slots as usize, context: limit, batch_size: options.batch_size as usize };
     let (tokenized, incoming) = mpsc::channel();
     let WorkerEnd { jobs, offloaded_bytes, state, clear_requests } = worker;
     // Prompts are laid out beside the model's thread, which goes on with its step meanwhile.
     std::thread::scope(|scope| {
         let encoder = PromptEncoder { model, template: loaded.template(), limit };
+        let name: Arc<str> = info.name.as_str().into();
         let tokenizer = std::thread::Builder::new().name("engine-reader".into());
         tokenizer
-            .spawn_scoped(scope, move || tokenize_loop(&encoder, jobs, &tokenized))
+            .spawn_scoped(scope, move || tokenize_loop(&encoder, &name, jobs, &tokenized))
             .expect("the system can start one more thread");
         let clear_requests = ClearRequests { requested: clear_requests, handled: 0 };
         DecodeLoop::new(model, kv_cache, (limits, step_cost), incoming, (offloaded_bytes, clear_requests)).run();
@@ -159,6 +160,7 @@ fn load_and_run(options: &Options, worker: WorkerEnd) -> Result<(), LoadError> {
 /// Lays out the prompt of each request, and answers at once whether it fits. Ends with the last handle.
 fn tokenize_loop(
     encoder: &PromptEncoder<'_>,
+    model: &Arc<str>,
     mut jobs: tokio::sync::mpsc::Receiver<Job>,
     tokenized: &mpsc::Sender<TokenizedJob>,
 ) {
@@ -168,8 +170,12 @@ fn tokenize_loop(
         }
         match encoder.encode(&job.request) {
             Ok(prompt) => {
-                let (prompt_tokens, limit, dropped) = (prompt.tokens.len(), encoder.limit, prompt.dropped);
-                job.responder.send(Ok(Event::PromptAccepted { prompt_tokens, limit, dropped }));
+                job.responder.send(Ok(Event::PromptAccepted(PromptAccepted {
+                    model: Arc::clone(model),
+                    prompt_tokens: Some(prompt.tokens.len()),
+                    limit: Some(encoder.limit),
+                    dropped: prompt.dropped,
+                })));
                 if job.request.max_tokens > 0 {
                     let _ = tokenized.send((job, prompt.tokens, prompt.allowed_reuse));
                 }

@@ -1,11 +1,12 @@
 //! A stand-in for the model that says given words, so that tests of everything else need no model.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use crate::handle::{Job, JobResponder};
-use crate::{Engine, Error, Event, FinishReason, Model, Prompt, Request, State, Usage};
+use crate::{Engine, Error, Event, FinishReason, Model, Prompt, PromptAccepted, Request, State, Usage};
 
 /// What the stand-in says, to whom. Tests write it as JSON.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -74,15 +75,17 @@ impl Engine {
     /// An engine that follows `script`. Must be called within a tokio runtime.
     #[must_use]
     pub fn mock(script: Script) -> Self {
+        let name = if script.model.is_empty() { "scripted" } else { &script.model };
+        let model: Arc<str> = name.into();
         let state = match script.load {
             Some(Loading::Never) => State::Loading { progress: 0.42 },
             Some(Loading::Fails) => {
                 State::Failed { message: "could not load model `scripted`: it ends 3 MB early".into() }
             }
             None => State::Ready(Model {
-                name: if script.model.is_empty() { "scripted".into() } else { script.model.clone() },
+                name: name.to_owned(),
                 size_bytes: 0,
-                context: u32::try_from(CONTEXT).expect("fits"),
+                context: Some(u32::try_from(CONTEXT).expect("fits")),
                 device: "script".into(),
                 supports_fim: script.supports_fim,
                 supports_repo_context: script.supports_fim,
@@ -95,7 +98,13 @@ impl Engine {
                 let (message, prompt_tokens) = last_message(&request.prompt);
                 let matches = |answer: &&ScriptedAnswer| answer.when.as_ref().is_none_or(|part| message.contains(part));
                 let answer = script.answers.iter().find(matches).cloned().unwrap_or_default();
-                tokio::spawn(async move { play(answer, prompt_tokens, &request, responder).await });
+                let accepted = PromptAccepted {
+                    model: Arc::clone(&model),
+                    prompt_tokens: Some(prompt_tokens),
+                    limit: Some(CONTEXT),
+                    dropped: answer.dropped,
+                };
+                tokio::spawn(async move { play(answer, accepted, prompt_tokens, &request, responder).await });
             }
             drop(worker.state);
         });
@@ -120,14 +129,20 @@ fn last_message(prompt: &Prompt) -> (String, usize) {
     }
 }
 
-async fn play(answer: ScriptedAnswer, prompt_tokens: usize, request: &Request, responder: JobResponder) {
+async fn play(
+    answer: ScriptedAnswer,
+    accepted: PromptAccepted,
+    prompt_tokens: usize,
+    request: &Request,
+    responder: JobResponder,
+) {
     let max_tokens = request.max_tokens as usize;
     let logprob = request.logprobs.then(|| answer.probability.unwrap_or(0.9).ln());
     if prompt_tokens >= CONTEXT {
         responder.send(Err(Error::ContextTooLong { tokens: prompt_tokens, limit: CONTEXT }));
         return;
     }
-    responder.send(Ok(Event::PromptAccepted { prompt_tokens, limit: CONTEXT, dropped: answer.dropped }));
+    responder.send(Ok(Event::PromptAccepted(accepted)));
     if max_tokens == 0 {
         return;
     }

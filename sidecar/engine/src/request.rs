@@ -1,5 +1,6 @@
 //! What is asked of the engine, and the events that come back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One generation: what is there, and how to go on.
@@ -178,16 +179,8 @@ pub struct Sampling {
 /// What a request yields, in this order: one `Started`, any number of `Reading` and then of `Text`, one `Done`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// The prompt was accepted and waits for its turn, or is being read.
-    PromptAccepted {
-        /// Tokens of the prompt; 0 where they are told at the end only.
-        prompt_tokens: usize,
-        /// Tokens that prompt and answer may have together; 0 where nobody tells.
-        limit: usize,
-        /// How many of the messages marked [`Truncation::Allowed`] were left out, or how many files and ends of a text
-        /// with a gap.
-        dropped: usize,
-    },
+    /// The prompt fits; the request is queued or in prefill.
+    PromptAccepted(PromptAccepted),
     /// The model reads the prompt; this many of its tokens are in memory.
     Prefill {
         /// Tokens read so far, those reused from memory included.
@@ -205,6 +198,20 @@ pub enum Event {
     },
     /// The end.
     Done(Usage),
+}
+
+/// The first event of every answer: which model answers, and how the prompt fits into its context.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PromptAccepted {
+    /// Name of the model that answers, see [`crate::Model::name`].
+    pub model: Arc<str>,
+    /// Tokens of the prompt. `None` if they are reported only in [`Usage`], as by remote servers.
+    pub prompt_tokens: Option<usize>,
+    /// Context limit in tokens, prompt and answer together. `None` if it is unknown, as with remote servers.
+    pub limit: Option<usize>,
+    /// Messages marked [`Truncation::Allowed`] that were dropped, or for [`Prompt::Fim`] the number of repository files and ends
+    /// of the text that were dropped.
+    pub dropped: usize,
 }
 
 /// How a generation went.

@@ -56,7 +56,7 @@ impl Shared {
 
     /// Says something to all listeners. `false` if nothing can follow it.
     pub fn say(&self, event: Result<Event, Error>) -> bool {
-        let goes_on = matches!(event, Ok(Event::PromptAccepted { .. } | Event::Prefill { .. } | Event::Delta { .. }));
+        let goes_on = matches!(event, Ok(Event::PromptAccepted(_) | Event::Prefill { .. } | Event::Delta { .. }));
         let count = {
             let mut said = self.said();
             said.push(event);

@@ -88,7 +88,7 @@ async fn begun(mut answer: TokenStream, patience: Duration) -> Result<Begun, Err
         let silent = || Error::Inference(format!("the model said nothing for {} s", idle.as_secs()));
         match timeout(idle, answer.next()).await.map_err(|_| silent())?.unwrap_or(Err(Error::EngineStopped))? {
             Event::Prefill { .. } => {}
-            event @ Event::PromptAccepted { .. } => first.push(event),
+            event @ Event::PromptAccepted(_) => first.push(event),
             event @ (Event::Delta { .. } | Event::Done(_)) => {
                 first.push(event);
                 return Ok(Begun { first, rest: answer });

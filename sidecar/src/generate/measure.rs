@@ -12,8 +12,8 @@ use crate::error::Error;
 pub struct Measure {
     /// Tokens of the whole prompt, without what would be left out of it.
     pub prompt_tokens: usize,
-    /// Tokens that prompt and answer may have together; 0 where nobody tells.
-    pub limit: usize,
+    /// Tokens that prompt and answer may have together; `None` if it is unknown.
+    pub limit: Option<usize>,
     /// Earlier messages that would be left out.
     pub dropped: usize,
     /// Whether the question with its code and files has room at all.
@@ -43,7 +43,7 @@ impl App {
     }
 
     async fn room(&self, candidate: &Candidate, prompt: Prompt) -> Result<Measure, Error> {
-        let limit = candidate.model.context as usize;
+        let limit = candidate.model.context.map(|tokens| tokens as usize);
         let estimate = bytes(&prompt).div_ceil(BYTES_OF_TOKEN);
         let counted = Measure { prompt_tokens: 0, limit, dropped: 0, fits: true, exact: true, files: Vec::new() };
         match self.backend.count(candidate, prompt).await {

@@ -47,8 +47,8 @@ impl Begun {
 pub(super) struct Room {
     /// Tokens of the prompt, as far as they are known before the answer.
     pub prompt_tokens: usize,
-    /// Tokens that prompt and answer may have together; 0 where nobody tells.
-    pub limit: usize,
+    /// Tokens that prompt and answer may have together; `None` if it is unknown.
+    pub limit: Option<usize>,
     /// Earlier messages that were left out of the prompt.
     pub dropped: usize,
 }
@@ -71,7 +71,7 @@ impl Whole {
                     pieces.extend(splitter.push(&more));
                 }
                 engine::Event::Done(summary) => break summary,
-                engine::Event::PromptAccepted { .. } | engine::Event::Prefill { .. } => {}
+                engine::Event::PromptAccepted(_) | engine::Event::Prefill { .. } => {}
             }
         };
         pieces.extend(splitter.finish());
@@ -125,7 +125,7 @@ fn outcome(progress: Progress, summary: &Usage, origin: Origin, room: &Room, tak
         cached: origin != Origin::Model,
         prompt_tokens: summary.prompt_tokens,
         completion_tokens: summary.completion_tokens,
-        limit: (room.limit > 0).then_some(room.limit),
+        limit: room.limit,
         dropped: room.dropped,
         processing_time: taken.whole.as_secs_f64(),
         time_to_first_token: taken.first.map(|first| first.as_secs_f64()),
@@ -212,7 +212,7 @@ impl Recording {
                         Ok(None) => return End::Broken(engine::Error::EngineStopped.into()),
                         Ok(Some(Err(error))) => return End::Broken(error.into()),
                         Ok(Some(Ok(engine::Event::Done(summary)))) => return End::Finished(summary),
-                        Ok(Some(Ok(engine::Event::PromptAccepted { .. } | engine::Event::Prefill { .. }))) => {}
+                        Ok(Some(Ok(engine::Event::PromptAccepted(_) | engine::Event::Prefill { .. }))) => {}
                         Ok(Some(Ok(engine::Event::Delta { text, .. }))) => {
                             self.last_token = Some(Instant::now());
                             self.first_token = self.first_token.or(self.last_token);

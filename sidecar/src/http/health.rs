@@ -212,7 +212,7 @@ pub async fn health_detailed(State(app): State<App>, language: Language) -> Json
             state: "ready",
             name: Some(model.name),
             size_bytes: Some(model.size_bytes),
-            context: Some(model.context),
+            context: model.context,
             ..Default::default()
         },
     };

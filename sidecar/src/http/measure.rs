@@ -64,7 +64,7 @@ pub async fn count_tokens(
     Ok(Json(CountTokensResponse {
         status: "success",
         prompt_tokens: counted.prompt_tokens,
-        limit: (counted.limit > 0).then_some(counted.limit),
+        limit: counted.limit,
         dropped_messages: counted.dropped,
         fits: counted.fits,
         exact: counted.exact,

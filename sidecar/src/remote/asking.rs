@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use engine::{Error, Event, FinishReason, Prompt, Request, TokenSender, Usage};
+use engine::{Error, Event, FinishReason, Prompt, PromptAccepted, Request, TokenSender, Usage};
 use tokio::time::timeout;
 
 use super::Remote;
@@ -118,7 +118,12 @@ impl Asking {
         let mut events = Events::default();
         if !progress.started {
             progress.started = true;
-            let started = Event::PromptAccepted { prompt_tokens: 0, limit: 0, dropped: 0 };
+            let started = Event::PromptAccepted(PromptAccepted {
+                model: self.model.as_str().into(),
+                prompt_tokens: None,
+                limit: None,
+                dropped: 0,
+            });
             heard(sender.send(Ok(started)).await)?;
         }
         let mut deadline = Instant::now() + self.patience;

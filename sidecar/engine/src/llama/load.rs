@@ -41,6 +41,8 @@ pub fn default_backends() -> PathBuf {
 pub(super) struct Loaded {
     pub model: LlamaModel,
     pub info: Model,
+    /// Context limit of one request in tokens, prompt and answer together.
+    pub context_limit: u32,
     backend: &'static LlamaBackend,
     gpu_layers: u32,
     threads: i32,
@@ -64,10 +66,11 @@ pub(super) fn model(options: &Options, report: &watch::Sender<State>) -> Result<
         !progress.is_closed()
     });
     let model = LlamaModel::load_from_file(backend, path, &params).map_err(|error| failed(error.to_string()))?;
+    let context_limit = options.context.min(model.n_ctx_train());
     let info = Model {
         name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         size_bytes: model.size(),
-        context: options.context.min(model.n_ctx_train()),
+        context: Some(context_limit),
         device: describe(device),
         supports_fim: fim_tokens(&model).is_some(),
         supports_repo_context: fim_separator(&model).is_some(),
@@ -75,7 +78,7 @@ pub(super) fn model(options: &Options, report: &watch::Sender<State>) -> Result<
     // One thread a core; a second thread on the same core only takes its cache away.
     let cores = num_cpus::get_physical().min(num_cpus::get());
     let gpu_layers = if is_gpu(device) { options.gpu_layers } else { 0 };
-    Ok(Loaded { model, info, backend, gpu_layers, threads: i32::try_from(cores).unwrap_or(1) })
+    Ok(Loaded { model, info, context_limit, backend, gpu_layers, threads: i32::try_from(cores).unwrap_or(1) })
 }
 
 /// A model on one device: with no layer on it, a GPU is not touched at all. llama.cpp counts what is behind the layers as one
@@ -103,7 +106,7 @@ impl Loaded {
             KvCacheType::Q8_0 => GgmlType::Q8_0,
         };
         let params = LlamaContextParams::default()
-            .with_n_ctx(NonZeroU32::new(kv_tokens.max(self.info.context)))
+            .with_n_ctx(NonZeroU32::new(kv_tokens.max(self.context_limit)))
             .with_n_seq_max(sequences)
             .with_kv_unified(true)
             .with_flash_attention_policy(attention)

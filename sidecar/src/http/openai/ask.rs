@@ -333,7 +333,7 @@ impl Common {
             None => Priority::Chat,
         };
         let candidate = app.backend.candidate(lane).await?;
-        let room = if candidate.model.context == 0 { u32::MAX } else { candidate.model.context };
+        let room = candidate.model.context.unwrap_or(u32::MAX);
         let max_tokens = most.map_or(room, |most| most.min(room));
         let mut request = Request::new(prompt, Sampling { temperature, top_p, seed }, max_tokens);
         request.priority = lane;
