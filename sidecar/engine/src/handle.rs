@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
-use crate::{Error, Event, Model, Priority, Prompt, Request, Sampling, State};
+use crate::{Error, Event, Model, Priority, Prompt, Request, State};
 
 /// Events of a request beside its tokens: the start, the end, and the steps in which the longest prompt is read.
 const MAX_OTHER_EVENTS: usize = 2048;
@@ -127,16 +127,10 @@ impl Engine {
     /// event, since only the model can count its tokens.
     pub fn submit(&self, request: Request) -> Result<TokenStream, Error> {
         self.model()?;
-        let permit = Arc::clone(&self.queue.semaphore).try_acquire_owned().map_err(|_| Error::Overloaded)?;
+        let permit = self.acquire(request.priority)?;
         // Room for every event the request can cause: the model's thread never waits for a slow reader.
         let (sender, events) = mpsc::channel(request.max_tokens as usize + MAX_OTHER_EVENTS);
-        let permit = QueuePermit::acquire(permit, &self.queue, request.priority);
-        self.jobs.try_send(Job { request, responder: JobResponder { events: sender, permit } }).map_err(|error| {
-            match error {
-                mpsc::error::TrySendError::Full(_) => Error::Overloaded,
-                mpsc::error::TrySendError::Closed(_) => Error::EngineStopped,
-            }
-        })?;
+        self.enqueue(Job::Generate(GenerateJob { request, responder: JobResponder { events: sender, permit } }))?;
         Ok(TokenStream { events })
     }
 
@@ -145,15 +139,23 @@ impl Engine {
     /// # Errors
     /// As of [`Engine::submit`], and [`Error::ContextTooLong`] where the prompt has no room.
     pub async fn count_tokens(&self, prompt: Prompt) -> Result<PromptTokens, Error> {
-        let sampling = Sampling { temperature: 0.0, top_p: 1.0, seed: 0 };
-        let mut stream = self.submit(Request::new(prompt, sampling, 0))?;
-        match stream.next().await {
-            Some(Ok(Event::PromptAccepted(accepted))) => {
-                Ok(PromptTokens { tokens: accepted.prompt_tokens.unwrap_or_default(), dropped: accepted.dropped })
-            }
-            Some(Err(error)) => Err(error),
-            Some(Ok(_)) | None => Err(Error::EngineStopped),
-        }
+        self.model()?;
+        let permit = self.acquire(Priority::Chat)?;
+        let (reply, counted) = oneshot::channel();
+        self.enqueue(Job::CountTokens(CountTokensJob { prompt, reply, permit }))?;
+        counted.await.unwrap_or(Err(Error::EngineStopped))
+    }
+
+    fn acquire(&self, priority: Priority) -> Result<QueuePermit, Error> {
+        let permit = Arc::clone(&self.queue.semaphore).try_acquire_owned().map_err(|_| Error::Overloaded)?;
+        Ok(QueuePermit::acquire(permit, &self.queue, priority))
+    }
+
+    fn enqueue(&self, job: Job) -> Result<(), Error> {
+        self.jobs.try_send(job).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Error::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => Error::EngineStopped,
+        })
     }
 }
 
@@ -211,10 +213,23 @@ pub(crate) struct WorkerEnd {
     pub clear_requests: Arc<AtomicU64>,
 }
 
-/// A request on its way to the model, with the way back to its caller.
-pub(crate) struct Job {
+/// What a handle asks of the engine's threads.
+pub(crate) enum Job {
+    Generate(GenerateJob),
+    CountTokens(CountTokensJob),
+}
+
+/// A generation request, with the way back to its caller.
+pub(crate) struct GenerateJob {
     pub request: Request,
     pub responder: JobResponder,
+}
+
+/// A prompt to be counted, with the way back to the caller.
+pub(crate) struct CountTokensJob {
+    pub prompt: Prompt,
+    pub reply: oneshot::Sender<Result<PromptTokens, Error>>,
+    pub permit: QueuePermit,
 }
 
 /// The way back to the caller, and the caller's place in the queue, which is free again when this is dropped.
@@ -255,7 +270,7 @@ struct QueueCounters {
 }
 
 /// A place in the house. It counts as waiting in its lane, then as active, and nowhere once it is dropped.
-struct QueuePermit {
+pub(crate) struct QueuePermit {
     _permit: OwnedSemaphorePermit,
     queue: QueueCounters,
     priority: usize,
@@ -273,7 +288,7 @@ impl QueuePermit {
         if self.active { &self.queue.active } else { &self.queue.waiting[self.priority] }
     }
 
-    fn mark_active(&mut self) {
+    pub fn mark_active(&mut self) {
         if !self.active {
             self.counter().fetch_sub(1, Ordering::Relaxed);
             self.active = true;

@@ -22,7 +22,7 @@ use crate::handle::{Job, WorkerEnd};
 use crate::memory_plan::KvCacheType;
 use crate::prefix_cache::PartialReuse;
 use crate::thread_tracker::ThreadGuard;
-use crate::{Engine, Event, LoadError, PromptAccepted, State};
+use crate::{ChunkReuse, Engine, Event, LoadError, PromptAccepted, PromptTokens, State};
 
 /// Which model to load, and how.
 #[derive(Debug, Clone)]
@@ -165,10 +165,20 @@ fn tokenize_loop(
     tokenized: &mpsc::Sender<TokenizedJob>,
 ) {
     while let Some(job) = jobs.blocking_recv() {
-        if job.responder.is_cancelled() {
-            continue;
-        }
-        match encoder.encode(&job.request) {
+        let job = match job {
+            Job::Generate(job) if job.responder.is_cancelled() => continue,
+            Job::Generate(job) => job,
+            Job::CountTokens(job) => {
+                if !job.reply.is_closed() {
+                    let prompt = encoder.encode(&job.prompt, ChunkReuse::Off);
+                    let counted =
+                        prompt.map(|prompt| PromptTokens { tokens: prompt.tokens.len(), dropped: prompt.dropped });
+                    let _ = job.reply.send(counted);
+                }
+                continue;
+            }
+        };
+        match encoder.encode(&job.request.prompt, job.request.chunk_reuse) {
             Ok(prompt) => {
                 job.responder.send(Ok(Event::PromptAccepted(PromptAccepted {
                     model: Arc::clone(model),
@@ -176,9 +186,7 @@ fn tokenize_loop(
                     limit: Some(encoder.limit),
                     dropped: prompt.dropped,
                 })));
-                if job.request.max_tokens > 0 {
-                    let _ = tokenized.send((job, prompt.tokens, prompt.allowed_reuse));
-                }
+                let _ = tokenized.send((job, prompt.tokens, prompt.allowed_reuse));
             }
             Err(error) => job.responder.send(Err(error)),
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::handle::{Job, JobResponder};
+use crate::handle::{CountTokensJob, GenerateJob, Job, JobResponder, PromptTokens};
 use crate::{Engine, Error, Event, FinishReason, Model, Prompt, PromptAccepted, Request, State, Usage};
 
 /// What the stand-in says, to whom. Tests write it as JSON.
@@ -93,22 +93,47 @@ impl Engine {
         };
         let (engine, mut worker) = Self::with_state(script.capacity.unwrap_or(32), state);
         tokio::spawn(async move {
-            while let Some(Job { request, mut responder }) = worker.jobs.recv().await {
-                responder.mark_active();
-                let (message, prompt_tokens) = last_message(&request.prompt);
-                let matches = |answer: &&ScriptedAnswer| answer.when.as_ref().is_none_or(|part| message.contains(part));
-                let answer = script.answers.iter().find(matches).cloned().unwrap_or_default();
-                let accepted = PromptAccepted {
-                    model: Arc::clone(&model),
-                    prompt_tokens: Some(prompt_tokens),
-                    limit: Some(CONTEXT),
-                    dropped: answer.dropped,
+            while let Some(job) = worker.jobs.recv().await {
+                let GenerateJob { request, mut responder } = match job {
+                    Job::Generate(job) => job,
+                    Job::CountTokens(CountTokensJob { prompt, reply, permit }) => {
+                        let (answer, counted) = script.answer_to(&prompt);
+                        let counted = counted.map(|tokens| PromptTokens { tokens, dropped: answer.dropped });
+                        // The caller is not told before its place in the queue is free again.
+                        drop(permit);
+                        let _ = reply.send(counted);
+                        continue;
+                    }
                 };
-                tokio::spawn(async move { play(answer, accepted, prompt_tokens, &request, responder).await });
+                responder.mark_active();
+                let (answer, counted) = script.answer_to(&request.prompt);
+                match counted {
+                    Ok(prompt_tokens) => {
+                        responder.send(Ok(Event::PromptAccepted(PromptAccepted {
+                            model: Arc::clone(&model),
+                            prompt_tokens: Some(prompt_tokens),
+                            limit: Some(CONTEXT),
+                            dropped: answer.dropped,
+                        })));
+                        tokio::spawn(async move { play(answer, prompt_tokens, &request, responder).await });
+                    }
+                    Err(error) => responder.send(Err(error)),
+                }
             }
             drop(worker.state);
         });
         engine
+    }
+}
+
+impl Script {
+    /// The first answer for this prompt, and the prompt's tokens.
+    fn answer_to(&self, prompt: &Prompt) -> (ScriptedAnswer, Result<usize, Error>) {
+        let (message, tokens) = last_message(prompt);
+        let matches = |answer: &&ScriptedAnswer| answer.when.as_ref().is_none_or(|part| message.contains(part));
+        let answer = self.answers.iter().find(matches).cloned().unwrap_or_default();
+        let fits = tokens < CONTEXT;
+        (answer, if fits { Ok(tokens) } else { Err(Error::ContextTooLong { tokens, limit: CONTEXT }) })
     }
 }
 
@@ -129,23 +154,9 @@ fn last_message(prompt: &Prompt) -> (String, usize) {
     }
 }
 
-async fn play(
-    answer: ScriptedAnswer,
-    accepted: PromptAccepted,
-    prompt_tokens: usize,
-    request: &Request,
-    responder: JobResponder,
-) {
+async fn play(answer: ScriptedAnswer, prompt_tokens: usize, request: &Request, responder: JobResponder) {
     let max_tokens = request.max_tokens as usize;
     let logprob = request.logprobs.then(|| answer.probability.unwrap_or(0.9).ln());
-    if prompt_tokens >= CONTEXT {
-        responder.send(Err(Error::ContextTooLong { tokens: prompt_tokens, limit: CONTEXT }));
-        return;
-    }
-    responder.send(Ok(Event::PromptAccepted(accepted)));
-    if max_tokens == 0 {
-        return;
-    }
     let pieces = &answer.pieces[..answer.pieces.len().min(max_tokens)];
     for piece in pieces {
         responder.send(Ok(Event::Delta { text: piece.clone(), logprob, tokens: 1 }));

@@ -10,7 +10,7 @@ pub struct Request {
     pub prompt: Prompt,
     /// How the next token is chosen.
     pub sampling: Sampling,
-    /// The answer ends after this many tokens. With 0 the prompt is only laid out and counted: nothing follows [`Event::PromptAccepted`].
+    /// The answer ends after this many tokens, at least 1.
     pub max_tokens: u32,
     /// Whether each piece of the answer tells its probability, which costs a look at the whole vocabulary.
     pub logprobs: bool,

@@ -12,7 +12,7 @@ use llama_cpp_2::token::LlamaToken;
 
 use super::kv_cache::{DecodeFailure, KvCache};
 use super::sequence::{Sequence, Status, StepContext};
-use crate::handle::{Job, OffloadedBytes};
+use crate::handle::{GenerateJob, OffloadedBytes};
 use crate::prefix_cache::KvFidelity;
 use crate::scheduler::{self, Allocation, Demand, LatencyClass, StepCostModel};
 use crate::{Error, Priority};
@@ -33,7 +33,7 @@ const IDLE_TICK: Duration = Duration::from_millis(1);
 const FLUSH_DEADLINE: Duration = Duration::from_secs(3);
 
 /// A request whose prompt is laid out, and how what was read of other texts may be used for it.
-pub(super) type TokenizedJob = (Job, Vec<LlamaToken>, KvFidelity);
+pub(super) type TokenizedJob = (GenerateJob, Vec<LlamaToken>, KvFidelity);
 
 /// The loop, and all that it works on.
 pub(super) struct DecodeLoop<'model> {

@@ -6,7 +6,7 @@ use llama_cpp_2::token::LlamaToken;
 use super::load::{fim_separator, fim_tokens};
 use crate::prefix_cache::KvFidelity;
 use crate::template::{Segment, Template};
-use crate::{ChatMessage, ChunkReuse, Error, Prompt, RepoFile, Request, Role, Truncation};
+use crate::{ChatMessage, ChunkReuse, Error, Prompt, RepoFile, Role, Truncation};
 
 /// Room for an answer that a prompt has to leave free, in tokens.
 const RESERVED_FOR_ANSWER: usize = 256;
@@ -43,14 +43,14 @@ impl TokenizedPrompt {
 
 impl PromptEncoder<'_> {
     /// Lays out a prompt.
-    pub fn encode(&self, request: &Request) -> Result<TokenizedPrompt, Error> {
-        let mut encoded = match &request.prompt {
+    pub fn encode(&self, prompt: &Prompt, chunk_reuse: ChunkReuse) -> Result<TokenizedPrompt, Error> {
+        let mut encoded = match prompt {
             Prompt::Chat(messages) => self.chat(messages),
             Prompt::Text(text) => self.raw_text(text),
             Prompt::Fim { files, path, prefix, suffix } => self.fim(files, path.as_deref(), prefix, suffix),
         }?;
-        let cut = encoded.dropped > 0 || matches!(request.prompt, Prompt::Fim { .. });
-        if cut && request.chunk_reuse == ChunkReuse::KvShift {
+        let cut = encoded.dropped > 0 || matches!(prompt, Prompt::Fim { .. });
+        if cut && chunk_reuse == ChunkReuse::KvShift {
             encoded.allowed_reuse = KvFidelity::Shifted;
         }
         Ok(encoded)

@@ -7,7 +7,7 @@ use llama_cpp_2::token::LlamaToken;
 
 use super::kv_cache::{KvCache, PrefixHit, SeqId, ShiftedChunk};
 use super::sampler::{Sampler, TopLogits};
-use crate::handle::Job;
+use crate::handle::GenerateJob;
 use crate::prefix_cache::{self, KvFidelity};
 use crate::prompt_lookup::{Draft, PromptLookup};
 use crate::scheduler::{Allocation, Demand};
@@ -15,7 +15,7 @@ use crate::utf8::Utf8Decoder;
 use crate::{EosPolicy, Error, Event, FinishReason, Speculation, Usage};
 
 pub(super) struct Sequence {
-    pub job: Job,
+    pub job: GenerateJob,
     /// Prompt and answer.
     tokens: Vec<LlamaToken>,
     prompt_len: usize,
@@ -85,7 +85,7 @@ const MIN_SHARED_PREFIX: usize = 32;
 
 impl Sequence {
     /// A request whose prompt is laid out.
-    pub fn new(job: Job, prompt: Vec<LlamaToken>, allowed_reuse: KvFidelity, can_draft: bool) -> Self {
+    pub fn new(job: GenerateJob, prompt: Vec<LlamaToken>, allowed_reuse: KvFidelity, can_draft: bool) -> Self {
         let sampler = Sampler::new(job.request.sampling);
         let prompt_lookup =
             (can_draft && job.request.speculation == Speculation::PromptLookup).then(PromptLookup::default);
