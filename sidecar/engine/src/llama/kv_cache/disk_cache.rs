@@ -179,17 +179,13 @@ fn file_stem(fingerprint: &str, tokens: &[LlamaToken]) -> String {
     for token in tokens {
         hash.update(token.0.to_le_bytes());
     }
-    hex(&hash.finalize()[..16])
+    hex::encode(&hash.finalize()[..16])
 }
 
 fn hash(file: &Path) -> io::Result<String> {
     let mut hash = Sha256::new();
     io::copy(&mut File::open(file)?, &mut hash)?;
-    Ok(hex(&hash.finalize()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    Ok(hex::encode(hash.finalize()))
 }
 
 /// Removes a manifest and its state. What cannot be removed is found again, and is then not believed either.
@@ -216,5 +212,5 @@ pub fn model_fingerprint(model: &Path, kv_cache_type: KvCacheType) -> io::Result
         let count = file.read(&mut sample)?;
         hash.update(&sample[..count]);
     }
-    Ok(format!("{size} {} {kv_cache_type} {}", hex(&hash.finalize()), env!("CARGO_PKG_VERSION")))
+    Ok(format!("{size} {} {kv_cache_type} {}", hex::encode(hash.finalize()), env!("CARGO_PKG_VERSION")))
 }
