@@ -20,8 +20,8 @@ pub use handle::{Engine, PromptTokens, QueueDepth, TokenSender, TokenStream};
 pub use llama::{Device, DiskCacheOptions, Options, clear_disk_cache, default_backends, devices};
 pub use mock::{Ending, Script, ScriptedAnswer};
 pub use request::{
-    ChatMessage, ChunkReuse, EosPolicy, Event, FinishReason, Priority, Prompt, PromptAccepted, RepoFile, Request, Role,
-    Sampling, Speculation, Truncation, Usage,
+    BYTES_PER_TOKEN, ChatMessage, ChunkReuse, EosPolicy, Event, FinishReason, Priority, Prompt, PromptAccepted,
+    RepoFile, Request, Role, Sampling, Speculation, Truncation, Usage,
 };
 pub use thread_tracker::wait_for_threads;
 

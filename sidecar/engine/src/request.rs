@@ -41,6 +41,9 @@ impl Request {
     }
 }
 
+/// Bytes of text per token, a rough estimate for code and prose in English.
+pub const BYTES_PER_TOKEN: usize = 4;
+
 /// How urgent a request is. Each lane overtakes those below it; none of them starves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {

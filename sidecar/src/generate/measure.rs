@@ -1,6 +1,6 @@
 //! How much room a question would take in the model's window, without asking it.
 
-use engine::Prompt;
+use engine::{BYTES_PER_TOKEN, Prompt};
 
 use super::ask::Ask;
 use crate::app::App;
@@ -24,9 +24,6 @@ pub struct Measure {
     pub files: Vec<usize>,
 }
 
-/// Bytes that make a token, roughly.
-const BYTES_OF_TOKEN: usize = 4;
-
 impl App {
     /// Lays the prompt of a question out, and counts.
     ///
@@ -44,7 +41,7 @@ impl App {
 
     async fn room(&self, candidate: &Candidate, prompt: Prompt) -> Result<Measure, Error> {
         let limit = candidate.model.context.map(|tokens| tokens as usize);
-        let estimate = bytes(&prompt).div_ceil(BYTES_OF_TOKEN);
+        let estimate = bytes(&prompt).div_ceil(BYTES_PER_TOKEN);
         let counted = Measure { prompt_tokens: 0, limit, dropped: 0, fits: true, exact: true, files: Vec::new() };
         match self.backend.count(candidate, prompt).await {
             Some(Ok(engine::PromptTokens { tokens, dropped })) => {

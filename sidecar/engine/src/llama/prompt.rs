@@ -6,7 +6,7 @@ use llama_cpp_2::token::LlamaToken;
 use super::load::{fim_separator, fim_tokens};
 use crate::prefix_cache::KvFidelity;
 use crate::template::{Segment, Template};
-use crate::{ChatMessage, ChunkReuse, Error, Prompt, RepoFile, Role, Truncation};
+use crate::{BYTES_PER_TOKEN, ChatMessage, ChunkReuse, Error, Prompt, RepoFile, Role, Truncation};
 
 /// Room for an answer that a prompt has to leave free, in tokens.
 const RESERVED_FOR_ANSWER: usize = 256;
@@ -14,9 +14,6 @@ const RESERVED_FOR_ANSWER: usize = 256;
 /// Where a conversation is too long, this part of what fits is left out at a time, rounded up to whole messages: the beginning of the
 /// prompt then stays the same over several questions, and need not be read again for each.
 const TRUNCATION_STEP: usize = 8;
-
-/// Bytes that make a token, roughly.
-const BYTES_PER_TOKEN: usize = 4;
 
 /// Lays out prompts for one model.
 pub(super) struct PromptEncoder<'model> {
