@@ -1,6 +1,6 @@
 //! What OpenAI's clients ask for, checked once, at the edge.
 
-use engine::{ChatMessage, EosPolicy, Priority, Prompt, Request, Role, Sampling, Speculation};
+use engine::{EosPolicy, Priority, Prompt, Request, Role, Sampling, Speculation};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -245,7 +245,7 @@ impl ChatRequest {
                 invalid.add(format!("messages[{index}].content[{part}]"), problem);
                 String::new()
             });
-            messages.push(ChatMessage::new(message.role.into(), text));
+            messages.push(engine::ChatMessage::new(message.role.into(), text));
         }
         let common = Common {
             max_tokens: self.max_tokens,
