@@ -1,4 +1,4 @@
-//! The handle that callers hold: submit a request, read its answer, watch the model's state.
+//! The handle to an engine: submits requests, counts tokens, and reports the model's state.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -7,10 +7,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::{Error, Event, Model, Priority, Prompt, Request, State};
 
-/// Events of a request beside its tokens: the start, the end, and the steps in which the longest prompt is read.
+/// Events of a request that are not [`Event::Delta`]: the first, the last, and the prefill steps of the longest prompt.
 const MAX_OTHER_EVENTS: usize = 2048;
 
-/// A model behind a mailbox. Clones share the same model; its thread ends when the last one is dropped.
+/// A handle to an engine. Clones share the model; the engine thread ends when the last clone is dropped.
 #[derive(Debug, Clone)]
 pub struct Engine {
     jobs: mpsc::Sender<Job>,
@@ -20,30 +20,29 @@ pub struct Engine {
     clear_requests: Arc<AtomicU64>,
 }
 
-/// What the engine uses beside the model itself, as it changes.
+/// Bytes of main memory that offloaded sequences occupy, shared by the engine thread and its handles.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct OffloadedBytes(Arc<AtomicU64>);
 
 impl OffloadedBytes {
-    /// Notes how many bytes of main memory remembered texts take.
     pub fn set(&self, bytes: u64) {
         self.0.store(bytes, Ordering::Relaxed);
     }
 }
 
-/// How full the queue is.
+/// Requests in the queue and in the decode loop.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct QueueDepth {
-    /// Requests that wait for their turn, by [`Priority`].
+    /// Queued requests, by [`Priority`].
     pub waiting_by_priority: [usize; 3],
-    /// Requests that the model works on.
+    /// Requests that occupy a slot.
     pub active: usize,
-    /// Requests that may be in the house at a time, waiting and active together.
+    /// Maximum of queued and active requests together.
     pub capacity: usize,
 }
 
 impl QueueDepth {
-    /// Requests that wait for their turn, of all priorities.
+    /// Queued requests of all priorities.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.waiting_by_priority.iter().sum()
@@ -51,7 +50,7 @@ impl QueueDepth {
 }
 
 impl Engine {
-    /// The handle, and what the engine's thread needs for its side of it. `capacity` requests may be in the house at a time.
+    /// A handle, and the engine thread's end of its channels. At most `capacity` requests are queued and active together.
     pub(crate) fn with_state(capacity: usize, state: State) -> (Self, WorkerEnd) {
         let (sender, jobs) = mpsc::channel(capacity);
         let (state_sender, state) = watch::channel(state);
@@ -67,22 +66,16 @@ impl Engine {
         (Self { jobs: sender, state, queue, offloaded_bytes, clear_requests }, worker_end)
     }
 
-    /// An engine without a model: every request is refused with [`Error::NoModel`].
-    #[must_use]
-    pub fn without_model() -> Self {
-        Self::with_state(1, State::NoModel).0
-    }
-
-    /// What the engine is doing with its model just now.
+    /// The model's load state.
     #[must_use]
     pub fn state(&self) -> State {
         self.state.borrow().clone()
     }
 
-    /// The model that answers.
+    /// The loaded model.
     ///
     /// # Errors
-    /// Why none does.
+    /// [`Error::NoModel`], [`Error::Loading`] or [`Error::LoadFailed`] if the state is not [`State::Ready`].
     pub fn model(&self) -> Result<Model, Error> {
         match &*self.state.borrow() {
             State::NoModel => Err(Error::NoModel),
@@ -92,13 +85,13 @@ impl Engine {
         }
     }
 
-    /// The state as it changes.
+    /// A subscription to the model's load state. It closes when the engine thread ends.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<State> {
         self.state.clone()
     }
 
-    /// How full the queue is just now.
+    /// Number of queued and active requests.
     #[must_use]
     pub fn queue_depth(&self) -> QueueDepth {
         let waiting_by_priority = std::array::from_fn(|priority| self.queue.waiting[priority].load(Ordering::Relaxed));
@@ -109,12 +102,12 @@ impl Engine {
         }
     }
 
-    /// Makes the model forget every text that it remembers, in memory and on disk, except those at work just now.
+    /// Clears the KV cache of every sequence without a running request: in the model's context, in main memory and on disk.
     pub fn clear_cache(&self) {
         self.clear_requests.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Bytes of main memory that are taken by texts which had to leave the model's memory and can be put back.
+    /// Bytes of main memory that KV states occupy which were offloaded from the model's context.
     #[must_use]
     pub fn offloaded_bytes(&self) -> u64 {
         self.offloaded_bytes.0.load(Ordering::Relaxed)
@@ -123,21 +116,21 @@ impl Engine {
     /// Puts a request into the queue.
     ///
     /// # Errors
-    /// At once, if the model is not ready or the queue is full. What is wrong with the request itself is the answer's first
-    /// event, since only the model can count its tokens.
+    /// [`Error::Overloaded`] if the queue is full, [`Error::EngineStopped`], or the error of [`Engine::model`]. An error in the
+    /// request itself is the first event of the stream, since only the model can count its tokens.
     pub fn submit(&self, request: Request) -> Result<TokenStream, Error> {
         self.model()?;
         let permit = self.acquire(request.priority)?;
-        // Room for every event the request can cause: the model's thread never waits for a slow reader.
+        // Capacity for every event that the request can cause: the engine thread never waits for a slow receiver.
         let (sender, events) = mpsc::channel(request.max_tokens as usize + MAX_OTHER_EVENTS);
         self.enqueue(Job::Generate(GenerateJob { request, responder: JobResponder { events: sender, permit } }))?;
         Ok(TokenStream { events })
     }
 
-    /// Lays a prompt out and counts its tokens, without reading it.
+    /// Counts the tokens of a prompt after truncation, without prefill.
     ///
     /// # Errors
-    /// As of [`Engine::submit`], and [`Error::ContextTooLong`] where the prompt has no room.
+    /// As of [`Engine::submit`], and [`Error::ContextTooLong`] if the prompt exceeds the context limit.
     pub async fn count_tokens(&self, prompt: Prompt) -> Result<PromptTokens, Error> {
         self.model()?;
         let permit = self.acquire(Priority::Chat)?;
@@ -148,7 +141,7 @@ impl Engine {
 
     fn acquire(&self, priority: Priority) -> Result<QueuePermit, Error> {
         let permit = Arc::clone(&self.queue.semaphore).try_acquire_owned().map_err(|_| Error::Overloaded)?;
-        Ok(QueuePermit::acquire(permit, &self.queue, priority))
+        Ok(QueuePermit::new(permit, &self.queue, priority))
     }
 
     fn enqueue(&self, job: Job) -> Result<(), Error> {
@@ -159,108 +152,109 @@ impl Engine {
     }
 }
 
-/// What a prompt takes of the model's window.
+/// Token count of a prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PromptTokens {
-    /// Its tokens, without what is left out.
+    /// Tokens after truncation.
     pub tokens: usize,
-    /// Messages that had to be left out for want of room.
+    /// Messages that were dropped because the context is too small.
     pub dropped: usize,
 }
 
-/// A running generation. Dropping it stops the model at its next step.
+/// The receiving half of a token stream. Dropping it cancels the request before the next decode step.
 #[derive(Debug)]
 pub struct TokenStream {
     events: mpsc::Receiver<Result<Event, Error>>,
 }
 
-/// The side of a [`TokenStream`] that says something.
+/// The sending half of a [`TokenStream`] of another backend.
 #[derive(Debug)]
 pub struct TokenSender(mpsc::Sender<Result<Event, Error>>);
 
 impl TokenSender {
-    /// Says the next event, and waits while the listener is `capacity` events behind. `false` when nobody listens any more.
+    /// Sends the next event, and waits while the channel is full. Returns `false` if the receiver was dropped.
     pub async fn send(&self, event: Result<Event, Error>) -> bool {
         self.0.send(event).await.is_ok()
     }
 
-    /// Resolves when nobody listens any more.
+    /// Resolves when the receiver is dropped.
     pub async fn closed(&self) {
         self.0.closed().await;
     }
 }
 
 impl TokenStream {
-    /// An answer that comes from elsewhere than an engine of this process, with room for `capacity` events.
+    /// A token stream that another backend feeds, with capacity for `capacity` events.
     #[must_use]
     pub fn channel(capacity: usize) -> (TokenSender, Self) {
         let (sender, events) = mpsc::channel(capacity);
         (TokenSender(sender), Self { events })
     }
 
-    /// The next event, or `None` after [`Event::Done`] or an error.
+    /// The next event. `None` after [`Event::Done`] or an error.
     pub async fn next(&mut self) -> Option<Result<Event, Error>> {
         self.events.recv().await
     }
 }
 
-/// The engine thread's side of a handle.
+/// The engine thread's end of a handle's channels.
 pub(crate) struct WorkerEnd {
     pub jobs: mpsc::Receiver<Job>,
     pub state: watch::Sender<State>,
     pub offloaded_bytes: OffloadedBytes,
-    /// How often everything was to be forgotten.
+    /// Number of calls of [`Engine::clear_cache`].
     pub clear_requests: Arc<AtomicU64>,
 }
 
-/// What a handle asks of the engine's threads.
+/// A job of the engine thread.
 pub(crate) enum Job {
     Generate(GenerateJob),
     CountTokens(CountTokensJob),
 }
 
-/// A generation request, with the way back to its caller.
+/// A request with its responder.
 pub(crate) struct GenerateJob {
     pub request: Request,
     pub responder: JobResponder,
 }
 
-/// A prompt to be counted, with the way back to the caller.
+/// A prompt to count the tokens of, and where to reply.
 pub(crate) struct CountTokensJob {
     pub prompt: Prompt,
     pub reply: oneshot::Sender<Result<PromptTokens, Error>>,
     pub permit: QueuePermit,
 }
 
-/// The way back to the caller, and the caller's place in the queue, which is free again when this is dropped.
+/// The sending half of a request's stream, and its permit, which is returned to the queue on drop.
 pub(crate) struct JobResponder {
     events: mpsc::Sender<Result<Event, Error>>,
     permit: QueuePermit,
 }
 
 impl JobResponder {
-    /// Sends an event. Nobody may be there to read it any more, which [`JobResponder::is_cancelled`] tells.
+    /// Sends an event. It is lost if the request was cancelled, see [`JobResponder::is_cancelled`].
     pub fn send(&self, event: Result<Event, Error>) {
-        // Full cannot be: the channel has room for all that a request can cause.
+        // It cannot be full: the channel has capacity for all events that a request can cause.
         let _ = self.events.try_send(event);
     }
 
-    /// Whether the caller has gone.
+    /// Whether the stream was dropped.
     pub fn is_cancelled(&self) -> bool {
         self.events.is_closed()
     }
 
-    /// Resolves when the caller has gone.
+    /// Resolves when the stream is dropped.
     pub async fn cancelled(&self) {
         self.events.closed().await;
     }
 
-    /// Counts the request as one that the model works on.
+    /// Counts the request as active instead of queued.
     pub fn mark_active(&mut self) {
         self.permit.mark_active();
     }
 }
 
+/// The semaphore that bounds the queue, and its counters.
 #[derive(Debug, Clone)]
 struct QueueCounters {
     semaphore: Arc<Semaphore>,
@@ -269,7 +263,7 @@ struct QueueCounters {
     capacity: usize,
 }
 
-/// A place in the house. It counts as waiting in its lane, then as active, and nowhere once it is dropped.
+/// A permit of the queue. It is counted as waiting in its priority class, then as active, until it is dropped.
 pub(crate) struct QueuePermit {
     _permit: OwnedSemaphorePermit,
     queue: QueueCounters,
@@ -278,7 +272,7 @@ pub(crate) struct QueuePermit {
 }
 
 impl QueuePermit {
-    fn acquire(permit: OwnedSemaphorePermit, queue: &QueueCounters, priority: Priority) -> Self {
+    fn new(permit: OwnedSemaphorePermit, queue: &QueueCounters, priority: Priority) -> Self {
         let permit = Self { _permit: permit, queue: queue.clone(), priority: priority as usize, active: false };
         permit.counter().fetch_add(1, Ordering::Relaxed);
         permit
@@ -288,7 +282,7 @@ impl QueuePermit {
         if self.active { &self.queue.active } else { &self.queue.waiting[self.priority] }
     }
 
-    pub fn mark_active(&mut self) {
+    fn mark_active(&mut self) {
         if !self.active {
             self.counter().fetch_sub(1, Ordering::Relaxed);
             self.active = true;

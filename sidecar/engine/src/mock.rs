@@ -1,4 +1,4 @@
-//! A stand-in for the model that says given words, so that tests of everything else need no model.
+//! Mock engine that follows a script, so that tests of everything else need no model.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,30 +8,30 @@ use serde::Deserialize;
 use crate::handle::{CountTokensJob, GenerateJob, Job, JobResponder, PromptTokens};
 use crate::{Engine, Error, Event, FinishReason, Model, Prompt, PromptAccepted, Request, State, Usage};
 
-/// What the stand-in says, to whom. Tests write it as JSON.
+/// What the mock engine answers to which prompt. Tests write it as JSON.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Script {
     /// The model's name, `scripted` if empty.
     pub model: String,
-    /// The load never ends.
+    /// How the load ends, if not by success.
     pub load: Option<Loading>,
-    /// Whether the stand-in can fill gaps; if not, it is asked in words.
+    /// Whether the mock model supports fill-in-the-middle prompts.
     #[serde(rename = "fills")]
     pub supports_fim: bool,
-    /// Requests that may be in the house at a time; 32 if absent.
+    /// Maximum of queued and active requests together, 32 if absent.
     pub capacity: Option<usize>,
-    /// The first answer whose `when` is part of the last message is given.
+    /// The first answer whose `when` is part of the last message is sent.
     pub answers: Vec<ScriptedAnswer>,
 }
 
-/// How a scripted model loads, where not at once.
+/// A load that does not succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Loading {
     /// It stays at 42 %.
     Never,
-    /// The file turns out to be damaged.
+    /// It fails, as with a damaged file.
     Fails,
 }
 
@@ -39,13 +39,13 @@ pub enum Loading {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ScriptedAnswer {
-    /// A part of the question; absent, every question.
+    /// Part of the last message that this answers; every message if absent.
     pub when: Option<String>,
-    /// The pieces of the answer, one event each.
+    /// The pieces of the answer, one event and one token each.
     pub pieces: Vec<String>,
-    /// The probability of each piece, where probabilities are told; 0.9 if absent.
+    /// Probability of each piece, if log-probabilities are requested; 0.9 if absent.
     pub probability: Option<f32>,
-    /// Earlier messages that are said to have been left out.
+    /// Number of dropped messages to report.
     pub dropped: usize,
     /// What follows the last piece.
     pub end: Ending,
@@ -55,24 +55,24 @@ pub struct ScriptedAnswer {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
-    /// As a finished answer.
+    /// With [`FinishReason::Stop`].
     #[default]
     Stop,
-    /// As one truncated by its length.
+    /// With [`FinishReason::Length`].
     Length,
-    /// Not at all: it waits until the caller has gone.
+    /// Never: it waits until the request is cancelled.
     Hang,
     /// With an error.
     Fail,
-    /// With the death of the process.
+    /// With an abort of the process.
     Crash,
 }
 
-/// Tokens that prompt and answer may have together; one word counts as one token.
+/// Context limit in tokens; one word counts as one token.
 const CONTEXT: usize = 4096;
 
 impl Engine {
-    /// An engine that follows `script`. Must be called within a tokio runtime.
+    /// A mock engine that follows `script`. Must be called within a tokio runtime.
     #[must_use]
     pub fn mock(script: Script) -> Self {
         let name = if script.model.is_empty() { "scripted" } else { &script.model };
@@ -94,30 +94,18 @@ impl Engine {
         let (engine, mut worker) = Self::with_state(script.capacity.unwrap_or(32), state);
         tokio::spawn(async move {
             while let Some(job) = worker.jobs.recv().await {
-                let GenerateJob { request, mut responder } = match job {
-                    Job::Generate(job) => job,
+                match job {
+                    Job::Generate(GenerateJob { request, mut responder }) => {
+                        responder.mark_active();
+                        let (answer, counted) = script.answer_to(&request.prompt);
+                        let model = Arc::clone(&model);
+                        tokio::spawn(async move { respond(model, answer, counted, &request, responder).await });
+                    }
                     Job::CountTokens(CountTokensJob { prompt, reply, permit }) => {
                         let (answer, counted) = script.answer_to(&prompt);
-                        let counted = counted.map(|tokens| PromptTokens { tokens, dropped: answer.dropped });
-                        // The caller is not told before its place in the queue is free again.
                         drop(permit);
-                        let _ = reply.send(counted);
-                        continue;
+                        let _ = reply.send(counted.map(|tokens| PromptTokens { tokens, dropped: answer.dropped }));
                     }
-                };
-                responder.mark_active();
-                let (answer, counted) = script.answer_to(&request.prompt);
-                match counted {
-                    Ok(prompt_tokens) => {
-                        responder.send(Ok(Event::PromptAccepted(PromptAccepted {
-                            model: Arc::clone(&model),
-                            prompt_tokens: Some(prompt_tokens),
-                            limit: Some(CONTEXT),
-                            dropped: answer.dropped,
-                        })));
-                        tokio::spawn(async move { play(answer, prompt_tokens, &request, responder).await });
-                    }
-                    Err(error) => responder.send(Err(error)),
                 }
             }
             drop(worker.state);
@@ -127,7 +115,7 @@ impl Engine {
 }
 
 impl Script {
-    /// The first answer for this prompt, and the prompt's tokens.
+    /// The first answer that matches this prompt, and the number of its tokens.
     fn answer_to(&self, prompt: &Prompt) -> (ScriptedAnswer, Result<usize, Error>) {
         let (message, tokens) = last_message(prompt);
         let matches = |answer: &&ScriptedAnswer| answer.when.as_ref().is_none_or(|part| message.contains(part));
@@ -137,12 +125,12 @@ impl Script {
     }
 }
 
-/// What the stand-in listens for, and how many words it was told in all.
+/// The text that `when` is looked for in, and the tokens of the whole prompt.
 fn last_message(prompt: &Prompt) -> (String, usize) {
     let words = |text: &str| text.split_whitespace().count();
     match prompt {
         Prompt::Chat(messages) => {
-            // An answer that goes on is listened for by its own last words.
+            // Also if it is the assistant's, which a continued answer is matched by.
             let last = messages.last().map(|message| message.content.clone()).unwrap_or_default();
             (last, messages.iter().map(|message| words(&message.content)).sum())
         }
@@ -154,10 +142,29 @@ fn last_message(prompt: &Prompt) -> (String, usize) {
     }
 }
 
+async fn respond(
+    model: Arc<str>,
+    answer: ScriptedAnswer,
+    counted: Result<usize, Error>,
+    request: &Request,
+    responder: JobResponder,
+) {
+    let prompt_tokens = match counted {
+        Ok(tokens) => tokens,
+        Err(error) => return responder.send(Err(error)),
+    };
+    responder.send(Ok(Event::PromptAccepted(PromptAccepted {
+        model,
+        prompt_tokens: Some(prompt_tokens),
+        limit: Some(CONTEXT),
+        dropped: answer.dropped,
+    })));
+    play(answer, prompt_tokens, request, responder).await;
+}
+
 async fn play(answer: ScriptedAnswer, prompt_tokens: usize, request: &Request, responder: JobResponder) {
-    let max_tokens = request.max_tokens as usize;
     let logprob = request.logprobs.then(|| answer.probability.unwrap_or(0.9).ln());
-    let pieces = &answer.pieces[..answer.pieces.len().min(max_tokens)];
+    let pieces = &answer.pieces[..answer.pieces.len().min(request.max_tokens as usize)];
     for piece in pieces {
         responder.send(Ok(Event::Delta { text: piece.clone(), logprob, tokens: 1 }));
         tokio::task::yield_now().await;

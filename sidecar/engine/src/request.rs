@@ -1,31 +1,31 @@
-//! What is asked of the engine, and the events that come back.
+//! Generation requests, and the events of their token streams.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-/// One generation: what is there, and how to go on.
+/// One generation request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
-    /// What is there.
+    /// What the model continues.
     pub prompt: Prompt,
-    /// How the next token is chosen.
+    /// Sampling parameters.
     pub sampling: Sampling,
-    /// The answer ends after this many tokens, at least 1.
+    /// Maximum tokens of the answer, at least 1.
     pub max_tokens: u32,
-    /// Whether each piece of the answer tells its probability, which costs a look at the whole vocabulary.
+    /// Whether each [`Event::Delta`] carries its log-probability, which costs a pass over the whole vocabulary per token.
     pub logprobs: bool,
-    /// Who it may keep waiting, and who may keep it waiting.
+    /// Scheduling priority.
     pub priority: Priority,
-    /// Whether the answer may be guessed ahead.
+    /// Speculative decoding.
     pub speculation: Speculation,
-    /// Whether what was read in another place of another text will do.
+    /// Reuse of KV cache chunks at other positions.
     pub chunk_reuse: ChunkReuse,
-    /// What follows when the model has said all.
+    /// What happens at an end-of-sequence token.
     pub eos_policy: EosPolicy,
 }
 
 impl Request {
-    /// A request of the chat lane that drafts nothing, reads all that was not read exactly so, and ends where the model does.
+    /// A request of chat priority, without speculative decoding, without chunk reuse, that stops at the end of the sequence.
     #[must_use]
     pub fn new(prompt: Prompt, sampling: Sampling, max_tokens: u32) -> Self {
         Self {
@@ -41,114 +41,114 @@ impl Request {
     }
 }
 
-/// Bytes of text per token, a rough estimate for code and prose in English.
+/// Bytes of text per token, a rough estimate.
 pub const BYTES_PER_TOKEN: usize = 4;
 
-/// How urgent a request is. Each lane overtakes those below it; none of them starves.
+/// Priority class of a request. Each class overtakes those below it; none of them starves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
-    /// Somebody has stopped typing and waits for the next words.
+    /// Completion in an editor: the user has stopped typing and waits for a suggestion.
     Completion,
-    /// Somebody reads along.
+    /// Chat: the user reads the answer while it streams.
     Chat,
-    /// Nobody waits.
+    /// Background work, for which no user waits.
     Background,
 }
 
-/// Whether the answer may be guessed ahead from what the prompt and the answer say already. Guesses are checked by the model,
-/// so they change the speed and never the words.
+/// Speculative decoding. The model verifies every draft token, so it changes the speed and never the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Speculation {
-    /// Token by token.
+    /// One token per step.
     Off,
-    /// Where the last tokens have occurred before, what followed them is tried.
+    /// Prompt lookup: if the last tokens occurred before in prompt or answer, the tokens after them are the draft.
     PromptLookup,
 }
 
-/// Whether parts of a prompt that were read in another place of another text will do: that is nearly the same, for much less work.
+/// Reuse of KV cache chunks that were computed at another position, after other tokens (llama.cpp: `--cache-reuse`). The result is
+/// nearly the same as with a full prefill, for much less computation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChunkReuse {
-    /// The answer does not depend on what was asked before.
+    /// No reuse: the answer does not depend on earlier requests.
     Off,
-    /// Where the window over a long file has moved on, and behind the gap where earlier messages were dropped.
+    /// Reuse by KV shift, if the prompt was truncated: behind dropped messages, and behind the moved start of a FIM window.
     KvShift,
 }
 
-/// What follows when the model has said all.
+/// What happens at an end-of-sequence token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EosPolicy {
     /// The answer ends.
     Stop,
-    /// The model must go on up to `max_tokens`, as benchmarks ask for.
+    /// The token is never sampled, so that the answer has `max_tokens` tokens, as benchmarks need it.
     Ignore,
 }
 
-/// What the model is to go on with.
+/// What the model continues.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Prompt {
-    /// A conversation, oldest message first; the last one is to be answered, or gone on with where it is the model's own.
+    /// A conversation, oldest message first. If the last message is the assistant's, the model continues it.
     Chat(Vec<ChatMessage>),
-    /// Text as it is, in which the model's control tokens are meant where they are written out.
+    /// Raw text without a chat template. Control tokens that are written out in it are parsed as such.
     Text(String),
-    /// Text with a gap, to be filled by models that were trained for it; see [`crate::Model::supports_fim`].
+    /// Fill in the middle, for models that support it; see [`crate::Model::supports_fim`].
     Fim {
-        /// Other files, shown before it to models that know where a file begins, the most useful first; see
-        /// [`crate::Model::supports_repo_context`]. Where room is short, the last are left out.
+        /// Other files of the repository, the most relevant first, for models with
+        /// [`crate::Model::supports_repo_context`]. The last ones are dropped if the context is too small.
         files: Vec<RepoFile>,
-        /// The path of the file that has the gap, shown to the same models.
+        /// Path of the file to complete, for the same models.
         path: Option<String>,
-        /// What stands before the gap. Where room is short, its beginning is left out.
+        /// Text before the cursor. Its beginning is dropped if the context is too small.
         prefix: String,
-        /// What stands after the gap. Where room is short, its end is left out.
+        /// Text after the cursor. Its end is dropped if the context is too small.
         suffix: String,
     },
 }
 
-/// A file of the project that a text with a gap belongs to.
+/// A file of the repository that a FIM prompt includes as context.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RepoFile {
-    /// Its path in the project.
+    /// Path in the repository.
     pub path: String,
-    /// What is in it, or a part of that.
+    /// Content, or an excerpt.
     pub text: String,
 }
 
-/// One turn of a conversation.
+/// A message of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChatMessage {
-    /// Who said it.
+    /// Its author.
     pub role: Role,
-    /// What was said, as text; never read as the model's control tokens.
+    /// Its text. Control tokens that are written out in it are never parsed as such.
     pub content: String,
-    /// Whether it may be left out where the context is too small.
+    /// Whether it may be dropped if the context is too small.
     pub truncation: Truncation,
 }
 
 impl ChatMessage {
-    /// A message that is never left out.
+    /// A message that is never dropped.
     pub fn new(role: Role, content: impl Into<String>) -> Self {
         Self { role, content: content.into(), truncation: Truncation::Never }
     }
 
-    /// A message that gives way, oldest first, where room is short.
+    /// A message that may be dropped, oldest first, if the context is too small.
     pub fn truncatable(role: Role, content: impl Into<String>) -> Self {
         Self { role, content: content.into(), truncation: Truncation::Allowed }
     }
 }
 
-/// Who said a message.
+/// Author of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// The instructions that stand above the conversation.
+    /// System instructions.
     System,
-    /// The person who asks.
+    /// The user.
     User,
     /// The model.
     Assistant,
 }
 
 impl Role {
-    /// The word that chat templates use.
+    /// The role's name in chat templates.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -159,47 +159,46 @@ impl Role {
     }
 }
 
-/// Whether a message may be left out of a prompt that is too long.
+/// Whether a message may be dropped if the prompt exceeds the context limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Truncation {
-    /// The request fails rather than lose it.
+    /// Never: the request fails instead.
     Never,
-    /// It is dropped where room is short, and the answer says so.
+    /// Allowed. [`PromptAccepted::dropped`] has the number of dropped messages.
     Allowed,
 }
 
-/// How the next token is chosen.
+/// Sampling parameters.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampling {
-    /// 0 takes the likeliest token each time; 2 is wild.
+    /// Temperature, 0 to 2; 0 is greedy sampling.
     pub temperature: f32,
-    /// Only the likeliest tokens that together have this probability are drawn from, 0 to 1.
+    /// Nucleus sampling: cumulative probability of the tokens to sample from, 0 to 1.
     pub top_p: f32,
-    /// The same seed, prompt and model give the same answer.
+    /// RNG seed. The same seed, prompt and model give the same answer.
     pub seed: u32,
 }
 
-/// What a request yields, in this order: one `Started`, any number of `Reading` and then of `Text`, one `Done`.
+/// An event of a token stream, in this order: one `PromptAccepted`, any number of `Prefill`, any number of `Delta`, one `Done`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// The prompt fits; the request is queued or in prefill.
     PromptAccepted(PromptAccepted),
-    /// The model reads the prompt; this many of its tokens are in memory.
+    /// Prefill progress.
     Prefill {
-        /// Tokens read so far, those reused from memory included.
+        /// Prompt tokens in the KV cache, cached ones included.
         tokens: usize,
     },
     /// The next piece of the answer.
     Delta {
-        /// Whole characters, never half of one.
+        /// Complete characters, never part of one.
         text: String,
-        /// The natural logarithm of the probability that the model gave these tokens, before any sampling, where
-        /// the request asks for it.
+        /// Natural logarithm of the probability that the model gave these tokens before sampling, if the request asks for it.
         logprob: Option<f32>,
-        /// How many tokens the piece stands for.
+        /// Number of tokens of the piece.
         tokens: usize,
     },
-    /// The end.
+    /// The answer is complete.
     Done(Usage),
 }
 
@@ -212,37 +211,36 @@ pub struct PromptAccepted {
     pub prompt_tokens: Option<usize>,
     /// Context limit in tokens, prompt and answer together. `None` if it is unknown, as with remote servers.
     pub limit: Option<usize>,
-    /// Messages marked [`Truncation::Allowed`] that were dropped, or for [`Prompt::Fim`] the number of repository files and ends
-    /// of the text that were dropped.
+    /// Number of dropped messages; for [`Prompt::Fim`], of dropped files plus truncated ends of the text.
     pub dropped: usize,
 }
 
-/// How a generation went.
+/// Token usage and timings of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {
-    /// Why it ended.
+    /// Why the answer ended.
     pub finish_reason: FinishReason,
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
-    /// Prompt tokens that were already in memory from an earlier request.
+    /// Prompt tokens that were served from the KV cache.
     pub cached_tokens: usize,
     /// Tokens of the answer.
     pub completion_tokens: usize,
-    /// Tokens that were guessed ahead, see [`Speculation::PromptLookup`].
+    /// Draft tokens, see [`Speculation::PromptLookup`].
     pub drafted_tokens: usize,
-    /// Of those, tokens that were right: each spared a step of the model.
+    /// Draft tokens that the model accepted. Each of them saved a decode step.
     pub accepted_tokens: usize,
-    /// Time spent on reading the prompt.
+    /// Duration of the prefill.
     pub prefill: Duration,
-    /// Time from the first token of the answer to its last.
+    /// Time from the first token of the answer to the last.
     pub decode: Duration,
 }
 
 /// Why an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FinishReason {
-    /// The model had said all.
+    /// An end-of-sequence token.
     Stop,
-    /// `max_tokens` or the context was used up.
+    /// `max_tokens` or the context limit was reached.
     Length,
 }
