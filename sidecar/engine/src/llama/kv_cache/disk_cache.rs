@@ -1,4 +1,4 @@
-//! Texts that outlive the process: the model's state after reading them, in files that are checked before they are believed.
+//! Disk cache: KV states that outlive the process, in files whose checksum is verified before they are loaded.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -13,43 +13,44 @@ use sha2::{Digest, Sha256};
 use super::SeqId;
 use crate::memory_plan::KvCacheType;
 
-/// Texts shorter than this are read again in little more time than their file takes.
+/// Sequences with fewer tokens are not written: their prefill takes little longer than loading the file.
 pub(super) const MIN_TOKENS: usize = 512;
 
-/// A folder of states, all of one model.
+/// KV states of one model in a folder, which may have files of other models too.
 pub struct DiskKvCache {
     folder: PathBuf,
-    /// What a state depends on beside its text: the model's file and the form of its memory.
+    /// What a state depends on beside its tokens, see [`model_fingerprint`].
     fingerprint: String,
-    /// Bytes that all files together may take.
+    /// Maximum size of all state files together, those of other models included.
     max_bytes: u64,
-    /// The texts that are there, by name.
+    /// Token sequences of the states of this model, by file stem.
     index: HashMap<String, Vec<LlamaToken>>,
 }
 
-/// A state in a file.
+/// A state file with its checksum.
 pub struct StateFile {
     file: PathBuf,
     sha256: String,
 }
 
-/// What lies beside a state and says what it is.
+/// The JSON file beside a state file that describes it.
 #[derive(Serialize, Deserialize)]
 struct StateManifest {
+    /// The model's fingerprint.
     identity: String,
     sha256: String,
     tokens: Vec<i32>,
 }
 
 impl DiskKvCache {
-    /// Of the model that `identity` names, in `folder`, which is made if it is not there. Files of other models stay until room
-    /// is needed.
+    /// Opens the cache of the model with this fingerprint; `folder` is created if it does not exist. Files of other models are
+    /// removed only if the space is needed.
     pub fn open(folder: &Path, fingerprint: String, max_bytes: u64) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         Ok(Self { folder: folder.to_owned(), fingerprint, max_bytes, index: HashMap::new() })
     }
 
-    /// All texts of this model whose manifest can be believed.
+    /// Reads the manifests of this model. Those that are invalid are removed, with their states.
     pub fn load_index(&mut self) -> Vec<(Vec<LlamaToken>, StateFile)> {
         let Ok(entries) = fs::read_dir(&self.folder) else { return Vec::new() };
         let mut states = Vec::new();
@@ -75,19 +76,19 @@ impl DiskKvCache {
         states
     }
 
-    /// Whether a text, or one that goes on from it, is there.
+    /// Whether a state begins with these tokens.
     pub fn contains(&self, tokens: &[LlamaToken]) -> bool {
         self.index.values().any(|known| known.starts_with(tokens))
     }
 
-    /// Writes the state of `sequence`, in which `text` is. Those that it says all of are removed. `false` if it could not be
-    /// written.
+    /// Writes the state of a sequence with these tokens, and removes the states that are a prefix of it. Returns `false` if it
+    /// could not be written.
     pub fn persist(&mut self, context: &LlamaContext<'_>, seq_id: SeqId, tokens: &[LlamaToken]) -> bool {
         let name = file_stem(&self.fingerprint, tokens);
         let file = self.folder.join(&name).with_extension("state");
         let written = self.write(context, seq_id, tokens, &file);
         if let Err(error) = &written {
-            tracing::warn!(%error, "could not write the state of a conversation to `{}`", file.display());
+            tracing::warn!(%error, "could not write a KV state to `{}`", file.display());
             remove(&file.with_extension("json"));
             return false;
         }
@@ -102,7 +103,7 @@ impl DiskKvCache {
         true
     }
 
-    /// Removes every file, of other models too.
+    /// Removes all states, of other models too.
     pub fn clear(&mut self) {
         self.index.clear();
         clear(&self.folder);
@@ -111,7 +112,7 @@ impl DiskKvCache {
     fn write(&self, context: &LlamaContext<'_>, seq_id: SeqId, tokens: &[LlamaToken], file: &Path) -> io::Result<()> {
         let temporary = file.with_extension("new");
         context.state_seq_save_file(&temporary, seq_id, tokens).map_err(io::Error::other)?;
-        let sha256 = hash(&temporary)?;
+        let sha256 = sha256(&temporary)?;
         fs::rename(&temporary, file)?;
         let tokens = tokens.iter().map(|token| token.0).collect();
         let manifest = serde_json::to_vec(&StateManifest { identity: self.fingerprint.clone(), sha256, tokens })?;
@@ -119,7 +120,7 @@ impl DiskKvCache {
         fs::rename(&temporary, file.with_extension("json"))
     }
 
-    /// Removes the oldest files until all fit.
+    /// Removes the oldest states until the rest fits into `max_bytes`.
     fn prune(&mut self) {
         let Ok(entries) = fs::read_dir(&self.folder) else { return };
         let mut files: Vec<_> = entries
@@ -146,33 +147,34 @@ impl DiskKvCache {
 }
 
 impl StateFile {
-    /// Puts the state into `sequence`, if the file is what was written, and of the text that it is said to be of.
+    /// Loads the state into a sequence, if its checksum and tokens are those of the manifest. Returns `false` otherwise, and
+    /// removes the file.
     pub fn load(&self, context: &mut LlamaContext<'_>, seq_id: SeqId, tokens: &[LlamaToken]) -> bool {
-        let intact = hash(&self.file).is_ok_and(|hash| hash == self.sha256);
-        let loaded = intact
+        let is_intact = sha256(&self.file).is_ok_and(|hash| hash == self.sha256);
+        let loaded = is_intact
             && context
                 .state_seq_load_file(&self.file, seq_id, tokens.len())
                 .is_ok_and(|(stored, _)| stored.as_slice() == tokens);
         if !loaded {
-            tracing::warn!("a saved state of a conversation is damaged; the conversation is read again");
+            tracing::warn!("a KV state on disk is damaged and was removed; its prompt needs a full prefill");
             remove(&self.file.with_extension("json"));
         }
         loaded
     }
 }
 
-/// Removes the states of all models in a folder.
+/// Removes the KV states of all models in a folder, see [`crate::DiskCacheOptions`].
 pub fn clear(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
         let is_ours = path.extension().is_some_and(|ending| ["json", "state", "new"].iter().any(|own| ending == *own));
         if is_ours && let Err(error) = fs::remove_file(&path) {
-            tracing::warn!(%error, "could not remove `{}`", path.display());
+            tracing::warn!(%error, "could not remove `{}` from the KV disk cache", path.display());
         }
     }
 }
 
-/// Of a text and what its state depends on: a manifest whose name is another one was changed.
+/// File stem of a state: a hash of the fingerprint and the tokens, so that a manifest that was changed no longer matches its name.
 fn file_stem(fingerprint: &str, tokens: &[LlamaToken]) -> String {
     let mut hash = Sha256::new();
     hash.update(fingerprint);
@@ -182,23 +184,23 @@ fn file_stem(fingerprint: &str, tokens: &[LlamaToken]) -> String {
     hex::encode(&hash.finalize()[..16])
 }
 
-fn hash(file: &Path) -> io::Result<String> {
+fn sha256(file: &Path) -> io::Result<String> {
     let mut hash = Sha256::new();
     io::copy(&mut File::open(file)?, &mut hash)?;
     Ok(hex::encode(hash.finalize()))
 }
 
-/// Removes a manifest and its state. What cannot be removed is found again, and is then not believed either.
+/// Removes a manifest and its state. If that fails, the checks reject them again next time.
 fn remove(manifest: &Path) {
     let _ = fs::remove_file(manifest);
     let _ = fs::remove_file(manifest.with_extension("state"));
 }
 
-/// What a state depends on: the model, told from others by its size and sixteen samples of what is in its file, and the form of
-/// its memory.
+/// What a KV state depends on: the model file, identified by its size and a hash of sixteen samples, the type of the KV cache,
+/// and the version of HAPA.
 pub fn model_fingerprint(model: &Path, kv_cache_type: KvCacheType) -> io::Result<String> {
     use std::io::{Read, Seek, SeekFrom};
-    // As earlier versions wrote it, so that their files stay valid.
+    // These words are on disk, in the files of earlier versions.
     let kv_cache_type = match kv_cache_type {
         KvCacheType::F16 => "Exact",
         KvCacheType::Q8_0 => "Small",

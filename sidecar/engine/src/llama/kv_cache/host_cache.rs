@@ -1,4 +1,5 @@
-//! Texts that were taken out of the model's memory and can be put back: so many bytes of them in main memory, and some on disk.
+//! Host cache: KV states that were offloaded from the model's context, bounded in bytes of main memory, and the index of those on
+//! disk.
 
 use std::collections::HashMap;
 
@@ -7,34 +8,35 @@ use llama_cpp_2::token::LlamaToken;
 
 use super::cached_logits::CachedLogits;
 use super::disk_cache::StateFile;
-use crate::prefix_cache::{self, KvFidelity, PrefixIndex};
+use crate::prefix_cache::{KvFidelity, PrefixIndex, common_prefix_len};
 
-/// The texts, by number.
+/// Offloaded states, by key.
 pub(super) struct HostKvCache {
     index: PrefixIndex<u64, LlamaToken>,
     states: HashMap<u64, OffloadedState>,
-    last_number: u64,
-    /// Bytes of main memory that they take, and may take.
+    last_key: u64,
+    /// Bytes of main memory that the states take.
     bytes: u64,
+    /// Maximum of `bytes`.
     max_bytes: u64,
 }
 
-/// What is kept of a text.
+/// The KV state of an offloaded sequence.
 pub(super) struct OffloadedState {
-    /// Its state.
+    /// Where its bytes are.
     pub location: StateLocation,
-    /// What comes next in it.
+    /// Logits at its prompt ends.
     pub logits: CachedLogits,
 }
 
-/// Where a state is.
+/// Where the bytes of a state are.
 pub(super) enum StateLocation {
     Host(SeqState),
     Disk(StateFile),
 }
 
 impl OffloadedState {
-    fn bytes(&self) -> u64 {
+    fn host_bytes(&self) -> u64 {
         match &self.location {
             StateLocation::Host(state) => state.byte_len() as u64,
             StateLocation::Disk(_) => 0,
@@ -43,66 +45,65 @@ impl OffloadedState {
 }
 
 impl HostKvCache {
-    /// None yet. They may take so many bytes of main memory.
+    /// An empty cache that takes at most `max_bytes` of main memory.
     pub fn new(max_bytes: u64) -> Self {
-        Self { index: PrefixIndex::default(), states: HashMap::new(), last_number: 0, bytes: 0, max_bytes }
+        Self { index: PrefixIndex::default(), states: HashMap::new(), last_key: 0, bytes: 0, max_bytes }
     }
 
-    /// Bytes of main memory that they take.
+    /// Bytes of main memory that the states take.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// The texts, to look for one.
+    /// The token sequences of the states.
     pub fn index(&self) -> &PrefixIndex<u64, LlamaToken> {
         &self.index
     }
 
-    /// What is kept of one.
-    pub fn get(&self, number: u64) -> Option<&OffloadedState> {
-        self.states.get(&number)
+    pub fn get(&self, key: u64) -> Option<&OffloadedState> {
+        self.states.get(&key)
     }
 
-    /// One was used just now.
-    pub fn touch(&mut self, number: u64) {
-        self.index.touch(number);
+    /// Marks a state as the most recently used one.
+    pub fn touch(&mut self, key: u64) {
+        self.index.touch(key);
     }
 
-    /// Takes in one more.
+    /// Adds a state as the most recently used one.
     pub fn insert(&mut self, tokens: Vec<LlamaToken>, fidelity: KvFidelity, state: OffloadedState) {
-        self.last_number += 1;
-        self.bytes += state.bytes();
-        self.index.insert(self.last_number, tokens, fidelity);
-        self.states.insert(self.last_number, state);
+        self.last_key += 1;
+        self.bytes += state.host_bytes();
+        self.index.insert(self.last_key, tokens, fidelity);
+        self.states.insert(self.last_key, state);
     }
 
-    /// Gives one up.
-    pub fn remove(&mut self, number: u64) {
-        self.index.remove(number);
-        if let Some(state) = self.states.remove(&number) {
-            self.bytes -= state.bytes();
+    pub fn remove(&mut self, key: u64) {
+        self.index.remove(key);
+        if let Some(state) = self.states.remove(&key) {
+            self.bytes -= state.host_bytes();
         }
     }
 
-    /// Gives up those that a new one makes needless, and gives back what comes next where they are the same.
+    /// Removes the states that are mostly a prefix of `tokens`. Returns their logits within the shared prefix, if their fidelity is
+    /// the same.
     pub fn remove_subsumed(&mut self, tokens: &[LlamaToken], fidelity: KvFidelity) -> CachedLogits {
         let mut logits = CachedLogits::new();
         for older in self.index.mostly_subsumed_by(tokens, fidelity) {
-            let shared = self.index.get(older).map_or(0, |older| prefix_cache::common_prefix_len(older, tokens));
-            let known = self.states.get(&older).filter(|_| self.index.fidelity(older) == fidelity);
-            let known = known.map(|state| state.logits.clone()).unwrap_or_default();
-            logits.extend(known.into_iter().filter(|(count, _)| *count <= shared));
+            let shared = self.index.get(older).map_or(0, |older| common_prefix_len(older, tokens));
+            let state = self.states.get(&older).filter(|_| self.index.fidelity(older) == fidelity);
+            let cached = state.map(|state| state.logits.clone()).unwrap_or_default();
+            logits.extend(cached.into_iter().filter(|(count, _)| *count <= shared));
             self.remove(older);
         }
         logits
     }
 
-    /// Whether there can be room for so many bytes.
+    /// Whether a state of this size fits into the empty cache.
     pub fn can_hold(&self, bytes: u64) -> bool {
         bytes <= self.max_bytes
     }
 
-    /// Gives up those in main memory that were used longest ago until there is room for so many bytes.
+    /// Evicts the least recently used states in main memory until a state of this size fits.
     pub fn evict_until_fits(&mut self, bytes: u64) {
         while self.bytes + bytes > self.max_bytes
             && let Some(oldest) = self.least_recently_used_in_memory()
@@ -113,11 +114,11 @@ impl HostKvCache {
 
     fn least_recently_used_in_memory(&self) -> Option<u64> {
         let in_memory =
-            |number: &u64| matches!(self.get(*number), Some(OffloadedState { location: StateLocation::Host(_), .. }));
-        self.index.most_recent_first().into_iter().rev().map(|(number, _)| number).find(in_memory)
+            |key: &u64| matches!(self.get(*key), Some(OffloadedState { location: StateLocation::Host(_), .. }));
+        self.index.most_recent_first().into_iter().rev().map(|(key, _)| key).find(in_memory)
     }
 
-    /// Gives up all of them.
+    /// Removes all states.
     pub fn clear(&mut self) {
         self.index = PrefixIndex::default();
         self.states.clear();
