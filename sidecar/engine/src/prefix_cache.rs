@@ -1,10 +1,10 @@
-//! Which earlier text shares the longest beginning with a prompt, which has another part of it, and which to give up first. No
-//! model, no llama.cpp.
+//! Prefix index: which cached sequence shares the longest prefix with a prompt, which one shares another chunk with it, and which
+//! one to evict first. Pure: no model, no llama.cpp.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// Texts whose reading is remembered, each under a key. Small: it is searched from end to end.
+/// Cached token sequences by key, with LRU order. It has few entries and is searched linearly.
 #[derive(Debug)]
 pub struct PrefixIndex<K, T> {
     entries: Vec<Entry<K, T>>,
@@ -19,43 +19,44 @@ struct Entry<K, T> {
     last_used: u64,
 }
 
-/// The best text for a prompt.
+/// The cached sequence that shares the longest prefix with a prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PrefixMatch<K> {
-    /// Its key.
+    /// Key of the sequence.
     pub key: K,
-    /// Tokens that it has in common with the prompt.
+    /// Length of the shared prefix in tokens.
     pub shared: usize,
-    /// Whether it is used up by that: nothing of it is left over.
+    /// Whether the sequence has no tokens beyond the shared prefix.
     pub is_entire: bool,
 }
 
-/// How a text was read, or may be.
+/// How the KV cache of a sequence was computed, or may have been.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KvFidelity {
-    /// From its beginning to its end.
+    /// By prefill from the first token to the last.
     Exact,
-    /// A part of it in another place, after other words: nearly the same, for much less work.
+    /// With a chunk that was computed at another position, after other tokens, and shifted: nearly the same, for much less
+    /// computation.
     Shifted,
 }
 
-/// A part that a text and a prompt have in common, in different places.
+/// A chunk of tokens that a cached sequence and a prompt share, at any positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SharedChunk {
-    /// Its position in the text.
+    /// Its position in the cached sequence.
     pub source: usize,
     /// Its position in the prompt.
     pub target: usize,
-    /// Its tokens.
+    /// Its length in tokens.
     pub length: usize,
 }
 
-/// Whether a text can be used in part.
+/// Whether a prefix of a cached sequence can be reused without the rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PartialReuse {
-    /// Its end can be left off.
+    /// The end of the sequence can be truncated.
     Allowed,
-    /// It must be used as a whole, as with models whose memory is not a list of tokens.
+    /// Only the entire sequence can be reused: the state of recurrent models is not a list of tokens.
     Unsupported,
 }
 
@@ -66,37 +67,37 @@ impl<K, T> Default for PrefixIndex<K, T> {
 }
 
 impl<K: Copy + PartialEq, T: PartialEq> PrefixIndex<K, T> {
-    /// Remembers a text, which was read so, as the one used last.
+    /// Adds a sequence as the most recently used one.
     pub fn insert(&mut self, key: K, tokens: Vec<T>, fidelity: KvFidelity) {
         self.clock += 1;
         self.entries.push(Entry { key, tokens, fidelity, last_used: self.clock });
     }
 
-    /// Forgets a text, and gives it back.
+    /// Removes a sequence and returns its tokens.
     pub fn remove(&mut self, key: K) -> Option<Vec<T>> {
         let index = self.entries.iter().position(|entry| entry.key == key)?;
         Some(self.entries.swap_remove(index).tokens)
     }
 
-    /// Counts a text as just used.
+    /// Marks a sequence as the most recently used one.
     pub fn touch(&mut self, key: K) {
         self.clock += 1;
         let now = self.clock;
         self.entries.iter_mut().filter(|entry| entry.key == key).for_each(|entry| entry.last_used = now);
     }
 
-    /// How a text was read.
+    /// Fidelity of a sequence; [`KvFidelity::Exact`] for an unknown key.
     pub fn fidelity(&self, key: K) -> KvFidelity {
         self.entries.iter().find(|entry| entry.key == key).map_or(KvFidelity::Exact, |entry| entry.fidelity)
     }
 
-    /// A text.
+    /// Tokens of a sequence.
     pub fn get(&self, key: K) -> Option<&[T]> {
         self.entries.iter().find(|entry| entry.key == key).map(|entry| entry.tokens.as_slice())
     }
 
-    /// The text with the longest beginning in common with `prompt`; of equals the one with the least left over. None that shares
-    /// nothing, and none that was read less exactly than the prompt may be.
+    /// The sequence that shares the longest prefix with `prompt`; among equals, the one with the fewest other tokens. `None` if no
+    /// sequence shares a token, or none has at least the given fidelity.
     pub fn find(&self, prompt: &[T], partial_reuse: PartialReuse, fidelity: KvFidelity) -> Option<PrefixMatch<K>> {
         let matches = self.entries.iter().filter(|entry| entry.fidelity <= fidelity).map(|entry| {
             let shared = common_prefix_len(&entry.tokens, prompt);
@@ -107,55 +108,56 @@ impl<K: Copy + PartialEq, T: PartialEq> PrefixIndex<K, T> {
         });
         let usable = matches
             .filter(|(found, _)| found.shared > 0 && (partial_reuse == PartialReuse::Allowed || found.is_entire));
-        usable.max_by_key(|(found, left_over)| (found.shared, std::cmp::Reverse(*left_over))).map(|(found, _)| found)
+        usable
+            .max_by_key(|(found, other_tokens)| (found.shared, std::cmp::Reverse(*other_tokens)))
+            .map(|(found, _)| found)
     }
 
-    /// Whether a text, read as exactly, says all that `text` says, and perhaps more.
+    /// Whether a sequence of at least this fidelity begins with `tokens`.
     pub fn contains_prefix(&self, tokens: &[T], fidelity: KvFidelity) -> bool {
         self.entries.iter().any(|entry| entry.fidelity <= fidelity && entry.tokens.starts_with(tokens))
     }
 
-    /// The keys of the texts, read no more exactly, that `text` says all of.
+    /// Keys of the sequences of at most this fidelity that are a prefix of `tokens`.
     pub fn subsumed_by(&self, tokens: &[T], fidelity: KvFidelity) -> Vec<K> {
-        let covered = |entry: &&Entry<K, T>| entry.fidelity >= fidelity && tokens.starts_with(&entry.tokens);
-        self.entries.iter().filter(covered).map(|entry| entry.key).collect()
+        let subsumed = |entry: &&Entry<K, T>| entry.fidelity >= fidelity && tokens.starts_with(&entry.tokens);
+        self.entries.iter().filter(subsumed).map(|entry| entry.key).collect()
     }
 
-    /// The keys of the texts, read no more exactly, of which `text` says so much that little is lost without them: seven eighths or
-    /// more.
+    /// Keys of the sequences of at most this fidelity of which seven eighths or more are a prefix of `tokens`.
     pub fn mostly_subsumed_by(&self, tokens: &[T], fidelity: KvFidelity) -> Vec<K> {
-        let covered = |entry: &&Entry<K, T>| {
+        let mostly_subsumed = |entry: &&Entry<K, T>| {
             entry.fidelity >= fidelity && common_prefix_len(&entry.tokens, tokens) * 8 >= entry.tokens.len() * 7
         };
-        self.entries.iter().filter(covered).map(|entry| entry.key).collect()
+        self.entries.iter().filter(mostly_subsumed).map(|entry| entry.key).collect()
     }
 
-    /// The text that was used longest ago.
+    /// The least recently used sequence.
     pub fn least_recently_used(&self) -> Option<K> {
         self.entries.iter().min_by_key(|entry| entry.last_used).map(|entry| entry.key)
     }
 
-    /// All keys and texts, the one used last first.
+    /// All keys and sequences, the most recently used one first.
     pub fn most_recent_first(&self) -> Vec<(K, &[T])> {
         let mut entries: Vec<_> = self.entries.iter().collect();
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.last_used));
         entries.into_iter().map(|entry| (entry.key, entry.tokens.as_slice())).collect()
     }
 
-    /// Tokens of all texts together.
+    /// Tokens of all sequences together.
     pub fn total_tokens(&self) -> usize {
         self.most_recent_first().iter().map(|(_, tokens)| tokens.len()).sum()
     }
 
-    /// How many texts there are.
+    /// Number of sequences.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 }
 
 impl<K: Copy + PartialEq, T: Copy + Eq + Hash> PrefixIndex<K, T> {
-    /// The text with the longest part, of `least` tokens or more, that `prompt` has too behind its first `read` tokens. Its last
-    /// token does not count, since it has to be read.
+    /// The sequence that shares the longest chunk of at least `min_len` tokens with `prompt`, behind its first `n_past` tokens. The
+    /// last token of the prompt is excluded, since it has to be decoded.
     pub fn find_chunk(&self, prompt: &[T], n_past: usize, min_len: usize) -> Option<(K, SharedChunk)> {
         let chunks = self
             .entries
@@ -165,10 +167,10 @@ impl<K: Copy + PartialEq, T: Copy + Eq + Hash> PrefixIndex<K, T> {
     }
 }
 
-/// Tokens by which parts of texts are found.
+/// Length in tokens of the n-grams by which shared chunks are found.
 const SEED: usize = 16;
 
-/// The longest part that `text` and `prompt` have in common in different places, behind the first `read` tokens of the prompt.
+/// The longest chunk that `tokens` and `prompt` share, behind the first `n_past` tokens of the prompt.
 fn longest_shared_chunk<T: Copy + Eq + Hash>(
     tokens: &[T],
     prompt: &[T],
@@ -176,7 +178,7 @@ fn longest_shared_chunk<T: Copy + Eq + Hash>(
     min_len: usize,
 ) -> Option<SharedChunk> {
     let prompt = &prompt[..prompt.len().saturating_sub(1)];
-    // A part of two seeds or more has a whole one at a multiple of its length.
+    // A shared chunk of two seeds or more contains an entire seed that is aligned to the seed length.
     let seeds: HashMap<&[T], usize> = tokens.chunks_exact(SEED).zip((0..).step_by(SEED)).collect();
     let (mut best, mut target) = (None::<SharedChunk>, n_past);
     while target + SEED <= prompt.len() {
@@ -196,8 +198,8 @@ fn longest_shared_chunk<T: Copy + Eq + Hash>(
     best
 }
 
-/// Tokens that two texts have in common at their beginnings.
-pub fn common<T: PartialEq>(a: &[T], b: &[T]) -> usize {
+/// Length of the common prefix of two sequences, in tokens.
+pub fn common_prefix_len<T: PartialEq>(a: &[T], b: &[T]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
@@ -214,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_common_beginning_is_found() {
+    fn the_longest_common_prefix_is_found() {
         for (texts, prompt, partial_reuse, expected) in [
             (&["system one", "system two"][..], "system two?", PartialReuse::Allowed, Some((1, 10, true))),
             (&["system one", "system two"], "system three", PartialReuse::Allowed, Some((1, 8, false))),
@@ -233,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_used_longest_ago_is_given_up_first() {
+    fn the_least_recently_used_sequence_is_evicted_first() {
         let mut index = index(&["a", "b", "c"]);
         index.touch(0);
         assert_eq!(index.least_recently_used(), Some(1));
@@ -243,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_another_one_says_too_is_known() {
+    fn a_prefix_of_a_cached_sequence_is_contained_in_it() {
         let index = index(&["chat", "chat with more"]);
         let exact = KvFidelity::Exact;
         assert!(index.contains_prefix(b"chat with", exact) && !index.contains_prefix(b"chat without", exact));
@@ -252,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_moved_is_only_for_those_who_take_it() {
+    fn shifted_sequences_are_found_only_if_shifted_fidelity_is_allowed() {
         let mut index = index(&["exact"]);
         index.insert(1, b"exactly so".to_vec(), KvFidelity::Shifted);
         let found = |fidelity| {
@@ -266,13 +268,13 @@ mod tests {
         assert_eq!(
             index.subsumed_by(b"exactly so it is", KvFidelity::Shifted),
             [1],
-            "what is exact is not given up for it"
+            "an exact sequence is not subsumed by a shifted one"
         );
         assert_eq!(index.subsumed_by(b"exactly so it is", KvFidelity::Exact), [0, 1]);
     }
 
     #[test]
-    fn a_part_is_found_wherever_it_has_gone() {
+    fn a_shared_chunk_is_found_at_any_position() {
         let code = "def area(width, height):\n    return width * height\n";
         let text = format!("import json\n\n{code}# the end");
         for (what, prompt, expected) in [
@@ -285,7 +287,7 @@ mod tests {
             let chunk = longest_shared_chunk(text.as_bytes(), prompt.as_bytes(), 0, 32);
             assert_eq!(chunk.map(|chunk| (chunk.source, chunk.target, chunk.length)), expected, "{what}");
         }
-        let read = longest_shared_chunk(text.as_bytes(), text.as_bytes(), 20, 32).map(|chunk| chunk.target);
-        assert_eq!(read, Some(20), "what is read already does not count");
+        let rest = longest_shared_chunk(text.as_bytes(), text.as_bytes(), 20, 32).map(|chunk| chunk.target);
+        assert_eq!(rest, Some(20), "tokens before n_past are excluded");
     }
 }

@@ -1,8 +1,9 @@
-//! Guessing what an answer says next from what prompt and answer have said before. No model: the model checks the guesses.
+//! Prompt-lookup drafting for speculative decoding: drafts are copied from earlier tokens of prompt and answer. Pure: drafts are
+//! verified in `llama::sequence`.
 //!
-//! A guess is taken from the place where the last tokens have stood before. While it goes on to be right, the next one goes on
-//! from there. Where the answer parts from its source, as an edit does, it is looked where both come together again, and what
-//! was said instead is expected again in the same place of other lines.
+//! A draft continues the match of the last tokens at an earlier position, the source. As long as drafts are accepted, the next
+//! one continues at the same source. Where the answer diverges from its source, as an edit does, the source position is realigned
+//! behind the difference, and the replacement is learned: it is drafted again wherever the source has the replaced tokens.
 
 mod acceptance;
 mod substitutions;
@@ -13,26 +14,26 @@ use std::hash::Hash;
 use self::acceptance::AcceptanceRate;
 use self::substitutions::Substitutions;
 
-/// The places of a text where two tokens stand together, and how well guessing has gone so far.
+/// The drafter of one sequence: an index of its token bigrams, and what was learned from earlier drafts.
 #[derive(Debug)]
 pub struct PromptLookup<T> {
-    /// For each pair, the positions just after it, oldest first.
+    /// For each bigram, the positions just after it, oldest first.
     positions: HashMap<(T, T), Vec<u32>>,
-    /// Tokens that are indexed.
+    /// Number of indexed tokens.
     indexed: usize,
     last: Option<LastDraft<T>>,
-    /// Where the answer divergence from its source, as long as they have not come together again.
+    /// Where the answer diverged from its source, until they are realigned.
     divergence: Option<Divergence>,
     substitutions: Substitutions<T>,
     acceptance: AcceptanceRate,
 }
 
-/// What may come next.
+/// A draft: the tokens that may come next.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Draft<T> {
-    /// The tokens.
+    /// The draft tokens.
     pub tokens: Vec<T>,
-    /// For each, the chance that it and all before it are right, 0 to 1.
+    /// For each of them, the probability that it and all before it are accepted, 0 to 1.
     pub acceptance: Vec<f64>,
 }
 
@@ -42,45 +43,45 @@ impl<T> Default for Draft<T> {
     }
 }
 
-/// The last guess, to be compared with what was said.
+/// The last draft, to be compared with the generated tokens.
 #[derive(Debug)]
 struct LastDraft<T> {
-    /// Tokens of the text when it was made.
+    /// Length of the sequence when it was proposed.
     at: usize,
     tokens: Vec<T>,
-    /// The position in the source that each token was taken from, and the one behind the last. What stands for several tokens
-    /// was taken from the first of them.
+    /// The source position of each token, and the position after the last one. The tokens of a substitution have the position of
+    /// the first token that they replace.
     sources: Vec<usize>,
     match_len: usize,
 }
 
-/// Where two places of a text went different ways.
+/// Positions at which the generated tokens (target) diverged from the source.
 #[derive(Debug, Clone, Copy)]
 struct Divergence {
     source: usize,
     target: usize,
 }
 
-/// A place to take a guess from, and how many tokens before it agree with the end of the text.
+/// A source position to draft from, and the number of tokens before it that match the end of the sequence.
 #[derive(Debug, Clone, Copy)]
 struct Match {
     source: usize,
     match_len: usize,
 }
 
-/// Positions of a pair that are looked at, the newest first.
+/// Positions of a bigram that are compared, the newest first.
 const MAX_CANDIDATES: usize = 24;
 
-/// Tokens that are compared backwards to tell the better of two places.
+/// Tokens before a position that are compared with the end of the sequence.
 const MAX_MATCH_LEN: usize = 12;
 
-/// A place that agrees in so many tokens is believed, wherever it is.
+/// A match of this length is preferred to a realigned source.
 const STRONG_MATCH: usize = 4;
 
-/// Tokens that an edit changes, puts in or leaves out at a time, at most.
+/// Maximum tokens that one edit replaces, inserts or deletes.
 const MAX_EDIT_WIDTH: usize = 8;
 
-/// Guesses that are less likely than this are not worth making.
+/// Minimum acceptance probability of a draft token.
 const MIN_ACCEPTANCE: f64 = 0.1;
 
 impl<T> Default for PromptLookup<T> {
@@ -97,8 +98,8 @@ impl<T> Default for PromptLookup<T> {
 }
 
 impl<T: Copy + Eq + Hash> PromptLookup<T> {
-    /// What may follow `text`, which has only grown since the last call: `most` tokens at most, none where nothing like its end
-    /// occurred before.
+    /// Drafts up to `max` tokens to follow `tokens`, which may only have grown since the last call. The draft is empty if the last
+    /// tokens have no earlier match.
     pub fn propose(&mut self, tokens: &[T], max: usize) -> Draft<T> {
         self.index(tokens);
         let found = match self.last.take() {
@@ -120,7 +121,7 @@ impl<T: Copy + Eq + Hash> PromptLookup<T> {
         proposed
     }
 
-    /// Takes in what is new. The end of the text is left out: nothing follows it yet.
+    /// Indexes the new tokens. The last bigram is left out, since nothing follows it yet.
     fn index(&mut self, tokens: &[T]) {
         for position in self.indexed.max(2)..tokens.len() {
             let positions = self.positions.entry((tokens[position - 2], tokens[position - 1])).or_default();
@@ -129,7 +130,8 @@ impl<T: Copy + Eq + Hash> PromptLookup<T> {
         self.indexed = self.indexed.max(tokens.len());
     }
 
-    /// What the source says from a position on, with what is said instead of parts of it; and where each token is from.
+    /// Copies up to `max` tokens from the source position on, with the learned substitutions applied. Also returns the source
+    /// position of each.
     fn copy_from(&self, tokens: &[T], mut source: usize, max: usize) -> (Vec<T>, Vec<usize>) {
         let (mut draft, mut sources) = (Vec::new(), vec![source]);
         while draft.len() < max && source < tokens.len() {
@@ -145,7 +147,8 @@ impl<T: Copy + Eq + Hash> PromptLookup<T> {
         (draft, sources)
     }
 
-    /// The place to go on from after a guess, which teaches something whether it was checked or not.
+    /// The source position to draft from after the last draft. Acceptance rate and substitutions are updated from the generated
+    /// tokens, whether the model verified the draft or not.
     fn resume_after(&mut self, tokens: &[T], last: &LastDraft<T>) -> Option<Match> {
         let generated = &tokens[last.at..];
         let accepted = generated.iter().zip(&last.tokens).take_while(|(token, drafted)| token == drafted).count();
@@ -170,7 +173,7 @@ impl<T: Copy + Eq + Hash> PromptLookup<T> {
         strong.or_else(|| realign(tokens, divergence)).or_else(|| self.find(tokens))
     }
 
-    /// Learns which swaps of a guess were right.
+    /// Records which substitutions of the last draft were accepted.
     fn judge_substitutions(&mut self, tokens: &[T], last: &LastDraft<T>, accepted: usize, compared: usize) {
         let mut index = 0;
         while index < compared {
@@ -187,7 +190,7 @@ impl<T: Copy + Eq + Hash> PromptLookup<T> {
         }
     }
 
-    /// Learns what was said instead of what, when a guess from beyond the difference was right.
+    /// Learns what the generated tokens replaced, once a draft from behind the divergence was accepted.
     fn learn_substitution(&mut self, tokens: &[T], last: &LastDraft<T>) {
         let Some(divergence) = self.divergence.take() else { return };
         let (mut source, mut target) = (last.sources[0], last.at);
@@ -206,8 +209,7 @@ impl<T: Copy + Eq + Hash> PromptLookup<T> {
         );
     }
 
-    /// The place to go on from where nothing is known: where the longest run of the last tokens stands, and of several the
-    /// newest.
+    /// The position with the longest match of the last tokens; among equals, the newest.
     fn find(&self, tokens: &[T]) -> Option<Match> {
         let [.., before, last] = tokens else { return None };
         let positions = self.positions.get(&(*before, *last))?;
@@ -220,8 +222,8 @@ impl<T: Copy + Eq + Hash> PromptLookup<T> {
     }
 }
 
-/// Where a text comes together again with a source that it divergence from: where the source says the same a little further on, or
-/// else where it would be if as much was said instead.
+/// Realigns a source after a divergence: at the next occurrence of the last token in the source, or else as if as many tokens were
+/// replaced as were generated.
 fn realign<T: Eq>(tokens: &[T], divergence: Divergence) -> Option<Match> {
     let replaced = tokens.len() - divergence.target;
     if replaced > MAX_EDIT_WIDTH {
@@ -234,7 +236,7 @@ fn realign<T: Eq>(tokens: &[T], divergence: Divergence) -> Option<Match> {
     (source < tokens.len()).then_some(Match { source, match_len: usize::from(resumed.is_some()) })
 }
 
-/// Tokens that two texts have in common at their ends, as far as it matters.
+/// Length of the common suffix of two sequences, up to [`MAX_MATCH_LEN`].
 fn common_suffix_len<T: PartialEq>(a: &[T], b: &[T]) -> usize {
     a.iter().rev().zip(b.iter().rev()).take(MAX_MATCH_LEN).take_while(|(a, b)| a == b).count()
 }
@@ -249,13 +251,13 @@ mod tests {
     }
 
     #[test]
-    fn what_followed_the_same_words_before_is_guessed() {
+    fn the_tokens_after_an_earlier_match_are_drafted() {
         for (text, expected) in [
             ("abcdef..ab", "cdef.."),
             ("abcdef..xb", ""),
             ("a", ""),
             ("", ""),
-            // The newest of equals, and the longer match before the newer.
+            // The newest of equal matches, and a longer match before a newer one.
             ("ab1...ab2...ab", "2...ab"),
             ("xxab1...yab2...xxab", "1...ya"),
         ] {
@@ -264,8 +266,8 @@ mod tests {
         }
     }
 
-    /// Says `answer` after `prompt`, with up to `most` tokens guessed at a time. Gives back how many steps that takes, and how many
-    /// guesses were wrong.
+    /// Simulates decoding of `answer` after `prompt`, with drafts of up to `max` tokens. Returns the number of decode steps and of
+    /// rejected draft tokens.
     fn steps(prompt: &[&str], answer: &[&str], max: usize) -> (usize, usize) {
         let mut lookup = PromptLookup::default();
         let mut text: Vec<&str> = prompt.to_vec();
@@ -290,26 +292,26 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_takes_few_steps() {
+    fn copying_the_prompt_takes_few_decode_steps() {
         let code = words(CODE);
         let (steps, rejected) = steps(&code, &code, 24);
         assert!(steps <= 10 && rejected < 40, "{steps} steps, {rejected} rejected");
     }
 
     #[test]
-    fn a_name_that_was_changed_is_expected_to_change_again() {
+    fn a_renamed_identifier_is_substituted_in_later_drafts() {
         let renamed = CODE.replace("limit", "most");
         let (steps, _) = steps(&words(CODE), &words(&renamed), 24);
-        // Ten names: without the lesson of the first, each would cost a step or more.
+        // Ten names: without the learned substitution, each would cost a step or more.
         assert!(steps <= 14, "{steps} steps for {} tokens", words(&renamed).len());
     }
 
     #[test]
-    fn an_answer_comes_together_again_with_its_source() {
+    fn a_draft_source_is_realigned_after_an_edit() {
         for (what, edited) in [
-            ("something is left out", CODE.replace(" self ,", "")),
-            ("something is put in", CODE.replace(") : \n", ") -> None : \n")),
-            ("one word becomes two", CODE.replace("limit", "the most")),
+            ("a deletion", CODE.replace(" self ,", "")),
+            ("an insertion", CODE.replace(") : \n", ") -> None : \n")),
+            ("one word replaced by two", CODE.replace("limit", "the most")),
         ] {
             let (steps, _) = steps(&words(CODE), &words(&edited), 24);
             assert!(steps <= 26, "{what}: {steps} steps for {} tokens", words(&edited).len());
@@ -317,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn chances_fall_with_each_token_and_rise_with_what_goes_well() {
+    fn acceptance_falls_with_each_draft_token_and_rises_with_accepted_ones() {
         let text: Vec<char> = "abcdefghijklm..abc".chars().collect();
         let mut lookup = PromptLookup::default();
         let first = lookup.propose(&text, 8).acceptance;
@@ -327,12 +329,12 @@ mod tests {
     }
 
     #[test]
-    fn guesses_that_are_never_right_become_unlikely() {
+    fn drafts_that_are_always_rejected_get_a_low_acceptance() {
         let mut lookup = PromptLookup::default();
         let mut text: Vec<u32> = vec![1, 2];
         let mut acceptance = 1.0;
         for number in 0..200 {
-            // The same pair each time, and something new after it.
+            // The same bigram each time, followed by a new token.
             text.extend([100 + number, 1, 2]);
             acceptance = lookup.propose(&text, 4).acceptance.first().copied().unwrap_or(0.0);
         }

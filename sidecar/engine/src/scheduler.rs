@@ -1,20 +1,20 @@
-//! Who gets how many tokens of the next step. No model, no clock: what is decided here is decided from numbers alone.
+//! Continuous batching with chunked prefill: how many tokens of the next step each running request gets. Pure: no model, no clock.
 
 mod step_cost;
 
 pub use self::step_cost::StepCostModel;
 use crate::Priority;
 
-/// One request at work, as far as its share of a step depends on it.
+/// What a running request could use of the next step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Demand {
-    /// How urgent it is.
+    /// Its priority class.
     pub priority: Priority,
-    /// Tokens that it has to read before its next word: the rest of its prompt, or 1 while it speaks.
+    /// Tokens to process before its next token can be sampled: the rest of the prompt during prefill, 1 during decode.
     pub pending: usize,
-    /// Of the tokens that it has guessed ahead, for each the chance that it and all before it are right, 0 to 1.
+    /// For each of its draft tokens, the probability that it and all before it are accepted, 0 to 1.
     pub acceptance: Vec<f64>,
-    /// The chance that its next token is certain enough to be believed where guesses are checked beside it, 0 to 1.
+    /// Probability that the logit margin of its next token is large enough to accept it in a step that verifies drafts, 0 to 1.
     pub confidence: f64,
 }
 
@@ -24,28 +24,29 @@ impl Demand {
     }
 }
 
-/// What a demand gets of the step.
+/// What a request gets of the next step.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Allocation {
-    /// Tokens to read, of those pending.
+    /// Of its pending tokens, those to process.
     pub tokens: usize,
-    /// Guessed tokens to check.
+    /// Draft tokens to verify.
     pub draft_tokens: usize,
 }
 
-/// Share of a step's reading that lanes below the most urgent one keep, so that none starves: one in eight.
+/// Share of a step's prefill that is kept for lower priorities, so that none starves: one in eight.
 const LOW_PRIORITY_SHARE: usize = 8;
 
-/// Guesses are made where so many times as much is said in a second with them as without. They cost more than one sees: what was
-/// guessed wrongly is taken back, and the next step is of another size, which a GPU is not prepared for.
+/// Minimum speed-up, in expected tokens per second, for a step to verify drafts. Drafts have costs that the step-cost model does
+/// not see: rejected tokens are removed from the KV cache, and the next step has another size, which a GPU is not prepared for.
 const MIN_DRAFT_SPEEDUP: f64 = 1.1;
 
-/// Divides a step of `budget` tokens.
+/// Allocates a step of `budget` tokens.
 ///
-/// Whoever speaks gets its one token, the urgent first. What is left goes to those who read their prompts: most of it to the
-/// most urgent lane, a share to the others, and equal parts within a lane, so that a short prompt is not kept waiting by a long
-/// one. While a completion is at work, the others read no more than their share, so that its steps are short. Guesses take what
-/// nobody else needs, as far as more is said in a second with them than without.
+/// * Each decoding request gets one token, highest priority first.
+/// * The rest goes to prefill: most of it to the highest priority, a share to the others, and equal parts within a priority, so
+///   that a short prompt does not wait for a long one. While a completion runs, the other priorities get no more than their
+///   share, so that its steps are short.
+/// * Drafts get what is left, as long as they raise the expected tokens per second.
 #[must_use]
 pub fn allocate(demands: &[Demand], budget: usize, step_cost: &StepCostModel) -> Vec<Allocation> {
     let mut allocations = vec![Allocation::default(); demands.len()];
@@ -66,7 +67,7 @@ pub fn allocate(demands: &[Demand], budget: usize, step_cost: &StepCostModel) ->
         .into_iter()
         .filter(|priority| demands.iter().any(|demand| demand.priority == *priority && !demand.is_decoding()))
         .collect();
-    // At first each lane leaves a share to those below it; then what they did not need goes back to the urgent.
+    // In the first round each priority leaves a share to those below it; in the second, what they did not use goes to the highest.
     let first = prefilling.iter().enumerate().map(|(index, priority)| (*priority, index + 1 < prefilling.len()));
     for (priority, leaves_share) in first.chain(prefilling.iter().map(|priority| (*priority, false))) {
         let share = if leaves_share { left - left / LOW_PRIORITY_SHARE } else { left };
@@ -84,14 +85,14 @@ pub fn allocate(demands: &[Demand], budget: usize, step_cost: &StepCostModel) ->
     allocations
 }
 
-/// Gives up to `most` tokens to guesses, the likeliest first: as many as make the most of a step's time.
+/// Allocates up to `max` tokens to drafts, the most probable first: the number that maximises the expected tokens per second.
 fn allocate_drafts(demands: &[Demand], allocations: &mut [Allocation], max: usize, step_cost: &StepCostModel) {
     let decoding: Vec<usize> =
         (0..demands.len()).filter(|index| demands[*index].is_decoding() && allocations[*index].tokens == 1).collect();
     let mut gains: Vec<(f64, usize)> = Vec::new();
     for index in &decoding {
         let Demand { acceptance, confidence, .. } = &demands[*index];
-        // With the first guess comes the risk that the step tells nothing.
+        // The first draft token adds the risk that the step yields no token, because the margin is too small to accept one.
         let risk = std::iter::once(1.0 - confidence).chain(std::iter::repeat(0.0));
         gains.extend(acceptance.iter().zip(risk).map(|(probability, risk)| (probability * confidence - risk, *index)));
     }
@@ -113,8 +114,8 @@ fn allocate_drafts(demands: &[Demand], allocations: &mut [Allocation], max: usiz
 
 const PRIORITIES: [Priority; 3] = [Priority::Completion, Priority::Chat, Priority::Background];
 
-/// Gives `share` tokens to the prefilling of a lane in equal parts; who needs less leaves the rest to the others. Gives back how
-/// many tokens were taken.
+/// Splits `share` tokens evenly among the prefilling requests of a priority; what one does not need goes to the others. Returns the
+/// number of allocated tokens.
 fn split_evenly(demands: &[Demand], allocations: &mut [Allocation], priority: Priority, share: usize) -> usize {
     let mut left = share;
     loop {
@@ -137,21 +138,21 @@ fn split_evenly(demands: &[Demand], allocations: &mut [Allocation], priority: Pr
     }
 }
 
-/// Who would have to wait for a long step.
+/// Latency target of a step, by the requests that a long step would delay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LatencyClass {
-    /// Nobody.
+    /// None.
     Batch,
-    /// An editor that is in use.
+    /// A completion that an editor in use may request at any time.
     EditorActive,
-    /// Only the one whose completion is read.
+    /// Only a completion in prefill.
     CompletionPrefill,
-    /// Others who are in the middle of an answer.
+    /// Other requests in decode.
     Interactive,
 }
 
 impl LatencyClass {
-    /// Who is there, by what is claimed. `editor` tells whether one is in use.
+    /// The class for these demands. `editor_active` is whether an editor requested a completion recently.
     #[must_use]
     pub fn of(demands: &[Demand], editor_active: bool) -> Self {
         let completions = || demands.iter().filter(|demand| demand.priority == Priority::Completion);
@@ -174,18 +175,23 @@ mod tests {
     }
 
     #[test]
-    fn steps_are_short_for_those_who_read_along() {
+    fn the_latency_class_follows_the_running_requests() {
         let (prefilling, decoding) = (demand(Chat, 500, 0), demand(Chat, 1, 3));
         let (completion_prefill, completion_decode) = (demand(Completion, 50, 0), demand(Completion, 1, 0));
         for (what, demands, editor, expected) in [
-            ("one who reads", vec![&prefilling], false, LatencyClass::Batch),
-            ("one who speaks", vec![&decoding], false, LatencyClass::Batch),
-            ("all read", vec![&prefilling, &prefilling], false, LatencyClass::Batch),
-            ("somebody speaks meanwhile", vec![&prefilling, &decoding], false, LatencyClass::Interactive),
-            ("the next completion may come", vec![&prefilling], true, LatencyClass::EditorActive),
-            ("and somebody speaks", vec![&decoding, &prefilling], true, LatencyClass::EditorActive),
-            ("a completion is read", vec![&decoding, &completion_prefill], true, LatencyClass::CompletionPrefill),
-            ("another one speaks", vec![&completion_decode, &completion_prefill], true, LatencyClass::EditorActive),
+            ("one prefill", vec![&prefilling], false, LatencyClass::Batch),
+            ("one decode", vec![&decoding], false, LatencyClass::Batch),
+            ("only prefill", vec![&prefilling, &prefilling], false, LatencyClass::Batch),
+            ("prefill beside decode", vec![&prefilling, &decoding], false, LatencyClass::Interactive),
+            ("prefill with an active editor", vec![&prefilling], true, LatencyClass::EditorActive),
+            ("and another decode", vec![&decoding, &prefilling], true, LatencyClass::EditorActive),
+            ("a completion in prefill", vec![&decoding, &completion_prefill], true, LatencyClass::CompletionPrefill),
+            (
+                "and another completion in decode",
+                vec![&completion_decode, &completion_prefill],
+                true,
+                LatencyClass::EditorActive,
+            ),
         ] {
             let demands: Vec<Demand> = demands.into_iter().cloned().collect();
             assert_eq!(LatencyClass::of(&demands, editor), expected, "{what}");
@@ -193,9 +199,9 @@ mod tests {
     }
 
     #[test]
-    fn a_step_is_divided_by_urgency_and_nobody_starves() {
+    fn a_step_is_allocated_by_priority_and_no_request_starves() {
         for (what, demands, budget, expected) in [
-            ("one reader gets all", vec![demand(Chat, 500, 0)], 128, vec![(128, 0)]),
+            ("one prefill gets all", vec![demand(Chat, 500, 0)], 128, vec![(128, 0)]),
             ("no more than it needs", vec![demand(Chat, 50, 0)], 128, vec![(50, 0)]),
             ("decoding come first", vec![demand(Chat, 500, 0), demand(Chat, 1, 0)], 64, vec![(63, 0), (1, 0)]),
             ("equal parts", vec![demand(Chat, 500, 0), demand(Chat, 500, 0)], 64, vec![(32, 0), (32, 0)]),
@@ -206,25 +212,25 @@ mod tests {
                 vec![(44, 0), (20, 0)],
             ),
             (
-                "a completion overtakes a chat, which goes on slowly",
+                "a completion overtakes a chat, which continues slowly",
                 vec![demand(Chat, 500, 0), demand(Completion, 500, 0)],
                 64,
                 vec![(8, 0), (56, 0)],
             ),
             (
-                "beside a completion the chat reads its share, and the step is short",
+                "beside a completion the chat gets its share, and the step is short",
                 vec![demand(Chat, 500, 0), demand(Completion, 10, 0)],
                 64,
                 vec![(8, 0), (10, 0)],
             ),
             (
-                "also while the completion speaks",
+                "also while the completion is in decode",
                 vec![demand(Chat, 500, 0), demand(Completion, 1, 0)],
                 64,
                 vec![(8, 0), (1, 0)],
             ),
             (
-                "what the chat does not need goes back to the completion",
+                "what the chat does not need goes to the completion",
                 vec![demand(Chat, 2, 0), demand(Completion, 500, 0)],
                 64,
                 vec![(2, 0), (62, 0)],
@@ -235,15 +241,15 @@ mod tests {
                 128,
                 vec![(2, 0), (14, 0), (112, 0)],
             ),
-            ("guesses take what is left", vec![demand(Chat, 1, 16), demand(Chat, 1, 0)], 8, vec![(1, 6), (1, 0)]),
-            ("guesses wait for prefilling", vec![demand(Chat, 1, 16), demand(Chat, 90, 0)], 32, vec![(1, 0), (31, 0)]),
+            ("drafts get what is left", vec![demand(Chat, 1, 16), demand(Chat, 1, 0)], 8, vec![(1, 6), (1, 0)]),
+            ("prefill comes before drafts", vec![demand(Chat, 1, 16), demand(Chat, 90, 0)], 32, vec![(1, 0), (31, 0)]),
             (
-                "with too many decoding the urgent speak",
+                "with too many in decode the highest priority comes first",
                 vec![demand(Chat, 1, 0), demand(Chat, 1, 0), demand(Completion, 1, 0)],
                 2,
                 vec![(1, 0), (0, 0), (1, 0)],
             ),
-            ("nobody is there", vec![], 64, vec![]),
+            ("no request", vec![], 64, vec![]),
         ] {
             let allocations: Vec<_> = allocate(&demands, budget, &StepCostModel::default())
                 .iter()
@@ -254,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_is_never_larger_than_its_budget_and_always_moves_somebody() {
+    fn a_step_never_exceeds_its_budget_and_always_makes_progress() {
         let priorities = [Completion, Chat, Background];
         for seed in 0..2000_usize {
             let demands: Vec<Demand> = (0..seed % 7)
@@ -278,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn guesses_are_checked_as_far_as_they_pay() {
+    fn drafts_are_verified_as_far_as_they_raise_the_rate() {
         // One token takes 25 ms, and each further one 5 ms.
         let step_cost = StepCostModel::default();
         let with = |acceptance: &[f64]| Demand {
@@ -289,13 +295,17 @@ mod tests {
         };
         let unsure = |confidence, acceptance: &[f64]| Demand { confidence, ..with(acceptance) };
         for (what, demands, expected) in [
-            ("likely ones", vec![with(&[0.9, 0.8, 0.7])], vec![3]),
-            ("the likely of them", vec![with(&[0.9, 0.8, 0.1, 0.05])], vec![2]),
-            ("none that are unlikely", vec![with(&[0.15, 0.1])], vec![0]),
-            ("a lean stretch before many", vec![with(&[0.19; 20])], vec![0]),
-            ("none where the step would often tell nothing", vec![unsure(0.6, &[0.5])], vec![0]),
-            ("but many that are likely", vec![unsure(0.8, &[0.9, 0.9, 0.9])], vec![3]),
-            ("those of one who is sure", vec![with(&[0.3, 0.1]), with(&[0.95, 0.9])], vec![0, 2]),
+            ("probable drafts", vec![with(&[0.9, 0.8, 0.7])], vec![3]),
+            ("only the probable ones", vec![with(&[0.9, 0.8, 0.1, 0.05])], vec![2]),
+            ("no improbable ones", vec![with(&[0.15, 0.1])], vec![0]),
+            ("many improbable ones", vec![with(&[0.19; 20])], vec![0]),
+            ("none if the step would often yield no token", vec![unsure(0.6, &[0.5])], vec![0]),
+            ("but many probable ones", vec![unsure(0.8, &[0.9, 0.9, 0.9])], vec![3]),
+            (
+                "those of the request with the higher acceptance",
+                vec![with(&[0.3, 0.1]), with(&[0.95, 0.9])],
+                vec![0, 2],
+            ),
         ] {
             let drafts: Vec<_> =
                 allocate(&demands, 64, &step_cost).iter().map(|allocation| allocation.draft_tokens).collect();

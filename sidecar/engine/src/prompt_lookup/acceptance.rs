@@ -1,18 +1,18 @@
-//! How likely a guessed token is right, by how much of the text before it agrees with the place that it is taken from.
+//! Acceptance rate of draft tokens, estimated by the length of the match that the draft was copied from.
 
-/// Tokens of match_len from which on each class begins.
+/// Minimum match length of each class, in tokens.
 const CLASSES: [usize; 6] = [0, 2, 3, 5, 8, 12];
 
-/// Shares of right tokens in each class, before anything was seen: those of edits of code.
+/// Prior acceptance rate of each class, as measured with edits of code.
 const PRIOR: [f64; 6] = [0.4, 0.4, 0.55, 0.75, 0.85, 0.95];
 
-/// As many tokens as the usual share is worth.
+/// Number of observations that the prior counts as.
 const PRIOR_WEIGHT: f64 = 4.0;
 
-/// What remains of earlier experience after each token.
+/// Factor by which earlier observations decay with each new one.
 const DECAY: f64 = 0.97;
 
-/// Experience with guesses.
+/// Estimated acceptance rate by match length.
 #[derive(Debug)]
 pub struct AcceptanceRate([Class; CLASSES.len()]);
 
@@ -29,17 +29,17 @@ impl Default for AcceptanceRate {
 }
 
 impl AcceptanceRate {
-    /// The chance that a token is right before which `match_len` tokens agree.
+    /// Probability that a draft token is accepted whose match has `match_len` tokens.
     pub fn probability(&self, match_len: usize) -> f64 {
         let Class { accepted, drafted } = self.0[class(match_len)];
         accepted / drafted
     }
 
-    /// Learns how it went with such a token.
+    /// Records whether such a draft token was accepted.
     pub fn record(&mut self, match_len: usize, accepted: bool) {
         let index = class(match_len);
         let class = &mut self.0[index];
-        // Experience fades towards what is usual, so that what has failed is tried again some day.
+        // The estimate decays towards the prior, so that a class with a low rate is tried again later.
         class.accepted = PRIOR[index] * PRIOR_WEIGHT
             + (class.accepted - PRIOR[index] * PRIOR_WEIGHT) * DECAY
             + f64::from(u8::from(accepted));
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn experience_counts_more_than_what_is_usual() {
+    fn observations_outweigh_the_prior() {
         let mut rate = AcceptanceRate::default();
         assert!((rate.probability(2) - 0.4).abs() < 1e-9 && (rate.probability(100) - 0.95).abs() < 1e-9);
         for _ in 0..60 {
@@ -67,6 +67,6 @@ mod tests {
         for _ in 0..30 {
             rate.record(100, true);
         }
-        assert!(rate.probability(12) > 0.6, "what goes well again is believed again");
+        assert!(rate.probability(12) > 0.6, "a class recovers once its drafts are accepted again");
     }
 }

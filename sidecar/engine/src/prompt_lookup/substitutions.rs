@@ -1,25 +1,25 @@
-//! What was said instead of something else: a name that is being changed everywhere is changed in the guesses too.
+//! Learned token substitutions: an identifier that the answer renames is renamed in later drafts too.
 
-/// Tokens of either side of a swap at most.
+/// Maximum tokens of either side of a substitution.
 const MAX_LEN: usize = 8;
 
-/// Substitutions that are remembered; the newest push out the oldest.
+/// Maximum number of substitutions; the oldest is evicted first.
 const MAX_SUBSTITUTIONS: usize = 32;
 
-/// Substitutions that were seen in a text.
+/// The substitutions of one sequence.
 #[derive(Debug)]
 pub struct Substitutions<T>(Vec<Substitution<T>>);
 
-/// What was said instead of what.
+/// One substitution.
 #[derive(Debug, PartialEq, Eq)]
 struct Substitution<T> {
     from: Vec<T>,
     to: Vec<T>,
-    /// How far it can be trusted: more with each time that it was right. None at zero.
+    /// Raised with each acceptance and lowered with each rejection. At zero it is not applied.
     confidence: u8,
 }
 
-/// Bounds of confidence: of a swap that was seen once, and of one that is always right.
+/// Confidence of a new substitution, and its maximum.
 const CONFIDENCE: (u8, u8) = (2, 4);
 
 impl<T> Default for Substitutions<T> {
@@ -29,11 +29,11 @@ impl<T> Default for Substitutions<T> {
 }
 
 impl<T: Copy + Eq> Substitutions<T> {
-    /// Learns that `to` was said where the source says `from`. `next` followed in both.
+    /// Learns that the answer has `to` where the source has `from`. `next` is the token after both.
     pub fn learn(&mut self, from: &[T], to: &[T], next: T) {
         let (mut from, mut to) = (from.to_vec(), to.to_vec());
         if from.is_empty() || to.is_empty() {
-            // Something was put in or left out: it shows at what follows.
+            // An insertion or a deletion: it is recognised by the token after it.
             from.push(next);
             to.push(next);
         }
@@ -51,8 +51,7 @@ impl<T: Copy + Eq> Substitutions<T> {
         self.0.push(Substitution { from, to, confidence: CONFIDENCE.0 });
     }
 
-    /// What is said instead of the beginning of `source`, and how many of its tokens that stands for. Of several the longest
-    /// counts.
+    /// The replacement for the beginning of `source`, and the number of source tokens that it replaces. The longest match wins.
     pub fn at(&self, source: &[T]) -> Option<(&[T], usize)> {
         let matching =
             self.0.iter().filter(|substitution| substitution.confidence > 0 && source.starts_with(&substitution.from));
@@ -61,7 +60,7 @@ impl<T: Copy + Eq> Substitutions<T> {
             .map(|substitution| (substitution.to.as_slice(), substitution.from.len()))
     }
 
-    /// Learns how it went with what stands for the beginning of `source`.
+    /// Records whether the replacement for the beginning of `source` was accepted.
     pub fn record_outcome(&mut self, source: &[T], accepted: bool) {
         let matching = self
             .0
@@ -86,7 +85,7 @@ mod tests {
         for (from, to) in pairs {
             substitutions.learn(from.as_bytes(), to.as_bytes(), b';');
         }
-        swaps
+        substitutions
     }
 
     fn replacement(substitutions: &Substitutions<u8>, source: &str) -> Option<(String, usize)> {
@@ -94,24 +93,28 @@ mod tests {
     }
 
     #[test]
-    fn what_was_changed_once_is_changed_again() {
+    fn a_learned_substitution_is_applied_again() {
         let substitutions = learned(&[("limit", "most"), ("lim", "n"), ("", "->"), ("x", "")]);
-        assert_eq!(replacement(&swaps, "limit=3"), Some(("most".into(), 5)), "the longest counts");
-        assert_eq!(replacement(&swaps, "limes"), Some(("n".into(), 3)));
-        assert_eq!(replacement(&swaps, ";"), Some(("->;".into(), 1)), "what was put in shows at what follows");
-        assert_eq!(replacement(&swaps, "x;"), Some((";".into(), 2)), "what was left out too");
-        assert_eq!(replacement(&swaps, "other"), None);
+        assert_eq!(replacement(&substitutions, "limit=3"), Some(("most".into(), 5)), "the longest match wins");
+        assert_eq!(replacement(&substitutions, "limes"), Some(("n".into(), 3)));
+        assert_eq!(
+            replacement(&substitutions, ";"),
+            Some(("->;".into(), 1)),
+            "an insertion is recognised by the next token"
+        );
+        assert_eq!(replacement(&substitutions, "x;"), Some((";".into(), 2)), "so is a deletion");
+        assert_eq!(replacement(&substitutions, "other"), None);
     }
 
     #[test]
-    fn a_swap_that_fails_is_given_up_until_it_is_seen_again() {
+    fn a_rejected_substitution_is_dropped_until_it_is_learned_again() {
         let mut substitutions = learned(&[("a", "b")]);
         substitutions.record_outcome(b"a;", true);
         substitutions.record_outcome(b"a;", false);
-        assert!(replacement(&swaps, "a;").is_some(), "once is no rule");
+        assert!(replacement(&substitutions, "a;").is_some(), "one rejection is not enough");
         substitutions.record_outcome(b"a;", false);
-        assert_eq!(replacement(&swaps, "a;"), None);
+        assert_eq!(replacement(&substitutions, "a;"), None);
         substitutions.learn(b"a", b"b", b';');
-        assert!(replacement(&swaps, "a;").is_some());
+        assert!(replacement(&substitutions, "a;").is_some());
     }
 }

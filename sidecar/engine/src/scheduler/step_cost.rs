@@ -1,53 +1,52 @@
-//! How fast the model is, learnt from the steps it has made. It says how large the next one may be, and what one more token costs.
+//! Step-time model: predicts the duration of a step by its number of tokens, learned from earlier steps.
 
 use std::time::Duration;
 
 use super::LatencyClass;
 
-/// Sizes of steps whose time is remembered, in tokens. What lies between is taken from its neighbours.
+/// Step sizes with an estimate of their own, in tokens. Sizes between them are interpolated.
 const SIZES: [usize; 13] = [1, 2, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 512];
 
-/// The time of steps, by size.
+/// Duration of a step, by its size.
 #[derive(Debug, Clone, Copy)]
 pub struct StepCostModel {
-    /// Seconds; `None` for sizes that were never seen.
+    /// Seconds; `None` for sizes without an observation.
     seconds: [Option<f64>; SIZES.len()],
-    /// Seconds that each further token takes where nothing was seen.
+    /// Seconds per additional token, for sizes above the largest observed one.
     marginal: f64,
 }
 
-/// How long a step may take while others are in the middle of an answer.
+/// Maximum duration of a step while other requests are in decode.
 const INTERACTIVE_STEP: Duration = Duration::from_millis(200);
 
-/// How long a step may take while an editor is in use, whose next completion may come at any time.
+/// Maximum duration of a step while an editor is in use, whose next completion may arrive at any time.
 const EDITOR_ACTIVE_STEP: Duration = Duration::from_millis(120);
 
-/// How long a step may take in which a completion reads: the fewer they are, the sooner it speaks.
+/// Maximum duration of a step with a completion in prefill: fewer steps give a shorter time to its first token.
 const COMPLETION_PREFILL_STEP: Duration = Duration::from_millis(400);
 
-/// How long a step may take that keeps nobody waiting.
+/// Maximum duration of a step that delays no other request.
 const BATCH_STEP: Duration = Duration::from_millis(1600);
 
-/// Steps are not made smaller than this: below it, reading is slower for everybody. Larger ones are a multiple of it, as the parts
-/// that a processor multiplies at a time.
+/// Minimum size of a step in tokens: prefill is slower below it. Larger sizes are multiples of it, as are the tiles of the CPU's
+/// matrix multiplication.
 const MIN_STEP: usize = 8;
 
-/// Weight of the newest step in what is remembered of earlier ones.
+/// Weight of a new observation in the exponential moving average.
 const EMA_WEIGHT: f64 = 0.2;
 
-/// A step that took more than so many times what was expected is no measure of the model: the machine slept meanwhile, or a driver
-/// compiled something for the first time.
+/// An observation is clipped to this multiple of the prediction: the machine was suspended, or a driver compiled a kernel.
 const MAX_OUTLIER: f64 = 8.0;
 
-/// What was expected of a size is not believed any more when one of its steps took so many times less.
+/// An estimate is clipped to this multiple of a new observation.
 const MAX_OVERESTIMATE: f64 = 4.0;
 
-/// A step takes no more than so many times what as many tokens take in smaller ones. Without this bound one that took long once
-/// would keep others of its size from ever being made.
+/// Maximum ratio of a step's estimate to that of smaller steps with as many tokens in total. Without this bound, one slow step
+/// would prevent steps of its size forever.
 const MAX_STEP_OVERHEAD: f64 = 1.5;
 
 impl Default for StepCostModel {
-    /// A guess for two cores and a small model, until steps were made.
+    /// An assumption for two cores and a small model, until the first observation.
     fn default() -> Self {
         let mut seconds = [None; SIZES.len()];
         seconds[0] = Some(0.025);
@@ -56,39 +55,39 @@ impl Default for StepCostModel {
 }
 
 impl StepCostModel {
-    /// Learns from a step of `tokens` tokens.
+    /// Records the duration of a step of `tokens` tokens.
     pub fn observe(&mut self, tokens: usize, took: Duration) {
         let took = took.as_secs_f64().min(MAX_OUTLIER * self.predict(tokens));
         if tokens > 1 {
             let marginal = (took - self.predict(1)).max(0.0) / (tokens - 1) as f64;
             self.marginal += EMA_WEIGHT * (marginal - self.marginal);
         }
-        // The nearest size stands for this one, as if it had as many tokens.
+        // The observation is attributed to the nearest size, corrected by the difference in tokens.
         let distance = |size: usize| (size as f64 / tokens.max(1) as f64).ln().abs();
         let nearest = (0..SIZES.len()).min_by(|a, b| distance(SIZES[*a]).total_cmp(&distance(SIZES[*b])));
         let Some(nearest) = nearest else { return };
-        let there = (took + (SIZES[nearest] as f64 - tokens as f64) * self.marginal).max(took / 2.0);
-        let known = self.seconds[nearest].unwrap_or(there).min(MAX_OVERESTIMATE * there);
-        let now = known + EMA_WEIGHT * (there - known);
-        // What makes steps of one size slower or faster, such as a longer text behind them, does so to others too. Half of it is
-        // taken for theirs, or sizes that were measured in a hard time and are not used since would never be tried again.
+        let observed = (took + (SIZES[nearest] as f64 - tokens as f64) * self.marginal).max(took / 2.0);
+        let estimate = self.seconds[nearest].unwrap_or(observed).min(MAX_OVERESTIMATE * observed);
+        let now = estimate + EMA_WEIGHT * (observed - estimate);
+        // What makes steps of one size slower or faster, such as a longer context, affects other sizes too. They are scaled by the
+        // square root of the change; otherwise sizes that were observed under load and not used since would never be tried again.
         let change = self.seconds[nearest].map_or(1.0, |before| (now / before).sqrt());
         for (size, seconds) in SIZES.into_iter().zip(&mut self.seconds) {
-            // A smaller step takes no more time, and a larger one could be made as several of these.
-            let most = now * (MAX_STEP_OVERHEAD * size as f64 / SIZES[nearest] as f64).max(1.0);
-            *seconds = seconds.map(|seconds| (seconds * change).min(most));
+            // A smaller step takes no more time, and a larger one could be split into several of these.
+            let max = now * (MAX_STEP_OVERHEAD * size as f64 / SIZES[nearest] as f64).max(1.0);
+            *seconds = seconds.map(|seconds| (seconds * change).min(max));
         }
         self.marginal = self.marginal.min(MAX_STEP_OVERHEAD * now / SIZES[nearest] as f64);
         self.seconds[nearest] = Some(now);
     }
 
-    /// Seconds that a step of so many tokens takes.
+    /// Predicted duration of a step of `tokens` tokens, in seconds.
     #[must_use]
     pub fn predict(&self, tokens: usize) -> f64 {
         let (mut below, mut above) = ((0, 0.0_f64), None);
         for (size, seconds) in SIZES.into_iter().zip(self.seconds) {
             let Some(seconds) = seconds else { continue };
-            // More tokens never take less time, whatever was measured in a moment of noise.
+            // The prediction is monotonic, whatever noise was observed.
             if size <= tokens {
                 below = (size, seconds.max(below.1));
             } else {
@@ -103,18 +102,18 @@ impl StepCostModel {
         }
     }
 
-    /// Tokens of the next step: as many as fit into the time that `company` allows, and `largest` at most.
+    /// Maximum tokens of a step within the latency target, at most `max_batch`.
     #[must_use]
-    pub fn max_tokens_for(&self, latency: LatencyClass, largest: usize) -> usize {
+    pub fn max_tokens_for(&self, latency: LatencyClass, max_batch: usize) -> usize {
         let time = match latency {
             LatencyClass::Batch => BATCH_STEP,
             LatencyClass::CompletionPrefill => COMPLETION_PREFILL_STEP,
             LatencyClass::EditorActive => EDITOR_ACTIVE_STEP,
             LatencyClass::Interactive => INTERACTIVE_STEP,
         };
-        let sizes: Vec<usize> = (MIN_STEP..=largest).step_by(MIN_STEP).collect();
+        let sizes: Vec<usize> = (MIN_STEP..=max_batch).step_by(MIN_STEP).collect();
         let fitting = sizes.partition_point(|tokens| self.predict(*tokens) <= time.as_secs_f64());
-        sizes.get(fitting.saturating_sub(1)).copied().unwrap_or(largest)
+        sizes.get(fitting.saturating_sub(1)).copied().unwrap_or(max_batch)
     }
 }
 
@@ -133,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_grow_with_the_machine_and_shrink_in_company() {
+    fn steps_grow_with_the_machine_and_shrink_with_the_latency_target() {
         let slow = trained(|tokens| 0.05 + 0.015 * tokens as f64);
         let fast = trained(|tokens| 0.005 + 0.0001 * tokens as f64);
         assert_eq!(slow.max_tokens_for(LatencyClass::EditorActive, 512), MIN_STEP);
@@ -152,16 +151,16 @@ mod tests {
     }
 
     #[test]
-    fn one_step_that_took_long_does_not_make_all_others_small() {
+    fn one_slow_step_does_not_keep_later_steps_small() {
         let step = |tokens: usize| Duration::from_secs_f64(0.004 + 0.000_03 * tokens as f64);
-        for seen_before in [0, 20] {
+        for observations in [0, 20] {
             let mut step_cost = StepCostModel::default();
-            for _ in 0..seen_before {
+            for _ in 0..observations {
                 for tokens in [1, 16, 256, 512] {
                     step_cost.observe(tokens, step(tokens));
                 }
             }
-            // A driver compiles, and then somebody closes the lid.
+            // A driver compiles, and then the machine is suspended.
             for tokens in [16, 64, 256, 512] {
                 step_cost.observe(tokens, Duration::from_secs(3600));
             }
@@ -170,30 +169,30 @@ mod tests {
                 tokens = step_cost.max_tokens_for(LatencyClass::Batch, 512);
                 step_cost.observe(tokens, step(tokens));
             }
-            assert_eq!(tokens, 512, "{seen_before}");
+            assert_eq!(tokens, 512, "{observations}");
         }
     }
 
     #[test]
-    fn sizes_that_are_not_used_follow_those_that_are() {
-        let hard = |tokens: usize| 0.05 + 0.02 * tokens as f64;
-        let mut step_cost = trained(hard);
+    fn unused_sizes_follow_the_used_ones() {
+        let loaded = |tokens: usize| 0.05 + 0.02 * tokens as f64;
+        let mut step_cost = trained(loaded);
         for _ in 0..40 {
             step_cost.observe(1, Duration::from_secs_f64(0.03));
         }
-        let (one, many) = (step_cost.predict(1) / hard(1), step_cost.predict(40) / hard(40));
+        let (one, many) = (step_cost.predict(1) / loaded(1), step_cost.predict(40) / loaded(40));
         assert!(one < 0.5 && many < 0.75, "{one} {many}");
     }
 
     #[test]
-    fn what_was_not_measured_is_taken_from_its_neighbours() {
+    fn sizes_without_observations_are_interpolated() {
         let step_cost = trained(|tokens| 0.02 + 0.005 * tokens as f64);
         for tokens in [1, 2, 5, 16, 100, 200, 400] {
             let expected = 0.02 + 0.005 * tokens as f64;
             let cost = step_cost.predict(tokens);
-            assert!((cost / expected - 1.0).abs() < 0.12, "{tokens}: {cost} and not {expected}");
+            assert!((cost / expected - 1.0).abs() < 0.12, "{tokens}: {cost}, expected {expected}");
         }
         let all: Vec<f64> = (1..600).map(|tokens| step_cost.predict(tokens)).collect();
-        assert!(all.windows(2).all(|pair| pair[0] <= pair[1]), "more tokens never take less time");
+        assert!(all.windows(2).all(|pair| pair[0] <= pair[1]), "the prediction is monotonic");
     }
 }
