@@ -130,11 +130,11 @@ fn what_cannot_be_is_refused_and_said() {
         ("five dimensions", Made::whole().tensor("a", &[1; 5], 0, 0), "dimensions"),
         ("nothing in it", Made::whole().tensor("a", &[8, 0], 0, 0), "dimensions"),
         ("a product beyond all numbers", Made::whole().tensor("a", &[1 << 40, 1 << 40], 0, 0), "dimensions"),
-        ("half a block", Made::whole().tensor("a", &[16], 2, 0), "whole blocks"),
+        ("half a block", Made::whole().tensor("a", &[16], 2, 0), "block size"),
         ("a tensor of no type", Made::whole().tensor("a", &[8], 4, 0), "type 4"),
         ("a tensor beyond the end", Made::whole().tensor("a", &[8], 0, 64), "beyond the end"),
         ("an offset beyond all numbers", Made::whole().tensor("a", &[8], 0, u64::MAX - 31), "beyond the end"),
-        ("a tensor between places", Made::whole().tensor("a", &[8], 0, 4), "no tensor may begin"),
+        ("a tensor between places", Made::whole().tensor("a", &[8], 0, 4), "not aligned"),
         ("one tensor over another", Made::whole().tensor("a", &[16], 0, 0).tensor("b", &[8], 0, 32), "another tensor"),
         ("no tensors", Made::whole(), "table of tensors"),
     ] {

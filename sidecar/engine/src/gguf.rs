@@ -1,8 +1,8 @@
-//! The head of a model file, read by ourselves before llama.cpp opens it: a file that is damaged, or made to do harm, is refused
-//! here with a sentence that says what is wrong.
+//! GGUF header parser: validates a model file before llama.cpp opens it, so that a damaged or malicious file is rejected with a
+//! reason.
 //!
-//! The format is described in the GGUF specification of the ggml project. Nothing in the file is believed: counts and lengths are
-//! held against what is left of the file before anything is read or remembered for them.
+//! The format is described in the GGUF specification of the ggml project. Nothing in the file is trusted: counts and lengths are
+//! compared with the rest of the file before anything is read or allocated for them.
 
 mod metadata;
 mod reader;
@@ -16,50 +16,50 @@ pub use self::metadata::ModelMetadata;
 use self::reader::{Array, Reader, Value};
 use self::tensors::Tensors;
 
-/// Bytes of the largest head that is read. Vocabularies of the largest models take some 20 MiB.
+/// Maximum size of a header in bytes. The vocabularies of the largest models take some 20 MiB.
 const MAX_HEADER_BYTES: u64 = 256 * 1024 * 1024;
 
-/// Entries of the largest table of metadata.
+/// Maximum number of metadata entries.
 const MAX_ENTRIES: u64 = 65_536;
 
-/// Where tensors begin at a multiple of, if the file says nothing.
+/// Alignment of tensors in bytes, if the file does not specify it.
 const DEFAULT_ALIGNMENT: u64 = 32;
 
-/// Why a model file was refused.
+/// Why a model file was rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The file could not be read.
     #[error("it cannot be read: {0}")]
     Unreadable(String),
-    /// It is something else.
+    /// It has no GGUF magic.
     #[error("it is not a GGUF file")]
     NotGguf,
-    /// It is of a version that nobody here knows.
-    #[error("it has version {0} of the format, and only 2 and 3 are known")]
+    /// Its version of the format is not supported.
+    #[error("it has version {0} of the format, and only 2 and 3 are supported")]
     UnsupportedVersion(u32),
-    /// It ends in the middle of something.
+    /// It ends too early.
     #[error("it ends before {0} does; it may have been cut off")]
     Truncated(&'static str),
-    /// Something is larger than it can be.
-    #[error("{what} is said to have {count}, which cannot be")]
+    /// A count or a length exceeds the file or a limit.
+    #[error("{what} has a size of {count}, which is too large")]
     TooLarge {
-        /// What has a size.
+        /// What has this size.
         what: String,
-        /// The size that it is said to have.
+        /// The size in the file.
         count: u64,
     },
-    /// A name is there twice.
+    /// A metadata key or a tensor name is duplicated.
     #[error("`{0}` is there twice")]
     DuplicateName(String),
-    /// A value, or a tensor, is of a type that nobody here knows.
+    /// A value or a tensor has an unknown type.
     #[error("`{name}` has type {type_id}, which is not known")]
     UnknownType {
         /// Its name.
         name: String,
-        /// The number of its type.
+        /// Its type id.
         type_id: u32,
     },
-    /// A value is not what it must be.
+    /// A value or a tensor is invalid.
     #[error("`{name}` {problem}")]
     InvalidValue {
         /// Its name.
@@ -69,17 +69,17 @@ pub enum Error {
     },
 }
 
-/// The head of a file that is in order.
+/// A valid header.
 #[derive(Debug)]
 struct Header {
     values: HashMap<String, Value>,
     tensors: Tensors,
 }
 
-/// Reads the head of a model file, and checks that the whole of it can be what it says.
+/// Parses the header of a model file, and checks that the file is consistent with it.
 ///
 /// # Errors
-/// What is wrong with it.
+/// Why the file is invalid.
 pub fn read(path: &Path) -> Result<ModelMetadata, Error> {
     let unreadable = |error: std::io::Error| Error::Unreadable(error.to_string());
     let file = File::open(path).map_err(unreadable)?;
@@ -91,7 +91,7 @@ pub fn read(path: &Path) -> Result<ModelMetadata, Error> {
 }
 
 fn header(mut reader: Reader) -> Result<Header, Error> {
-    if reader.bytes::<4>("its first word").is_ok_and(|magic| magic != *b"GGUF") || reader.position() < 4 {
+    if reader.bytes::<4>("its magic").is_ok_and(|magic| magic != *b"GGUF") || reader.position() < 4 {
         return Err(Error::NotGguf);
     }
     let version = reader.u32("its version")?;

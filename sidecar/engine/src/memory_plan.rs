@@ -1,164 +1,162 @@
-//! Whether a model fits, and how: which part of it goes where, and what is made smaller where there is less room than it would
-//! like. Numbers in, numbers out; nothing is loaded for it.
+//! Memory planning: whether a model fits into memory, how many layers are offloaded to the GPU, and the size and type of its KV
+//! cache. Pure: nothing is loaded.
 
-/// Tokens that one conversation must be able to hold; a model with less room for it is of no use.
+/// Minimum context of one request in tokens; a model that fits only with less is of no use.
 const MIN_CONTEXT: u32 = 2048;
 
-/// Bytes of a GPU's memory that are left to the desktop, and to what drivers take for themselves.
+/// Bytes of GPU memory that are reserved for the desktop and the driver.
 const RESERVED_FOR_DESKTOP: u64 = 512 * MIB;
 
-/// Bytes that the process takes beside its model.
+/// Bytes of main memory that the process takes beside its model.
 const PROCESS_OVERHEAD: u64 = 64 * MIB;
 
-/// Tokens of the largest step on the processor. Beyond that none of those that were measured read faster, and room to calculate in
-/// grows with it.
+/// Maximum batch size on the CPU, in tokens. Prefill was not faster with more on any CPU that was measured, and the compute
+/// buffers grow with it.
 const MAX_CPU_BATCH: u32 = 128;
 
 const MIB: u64 = 1024 * 1024;
 
-/// What a model needs, as its file tells.
+/// The dimensions of a model that determine its memory use, from its GGUF header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ModelSize {
-    /// Bytes of weights.
+    /// Bytes of all weights.
     pub weights: u64,
-    /// Of those, bytes in front of the layers, which stay in main memory: a GPU gains nothing by them.
+    /// Of those, bytes of the token embeddings, which stay in main memory: a GPU gains nothing by them.
     pub embedding_bytes: u64,
-    /// Of those, bytes behind the layers, which go to the GPU with the first layer that does.
+    /// Of those, bytes of the output layer, which is offloaded with the first layer.
     pub output_bytes: u64,
-    /// Layers that the other weights are divided into.
+    /// Number of layers, which share the other weights evenly.
     pub layers: u32,
-    /// Bytes that each token of a conversation takes, at 16 bits a number.
+    /// Bytes of one token in the KV cache, as F16.
     pub kv_bytes_per_token: u64,
-    /// Tokens that the model knows.
+    /// Vocabulary size in tokens.
     pub n_vocab: u32,
-    /// Numbers that a token is to the model.
+    /// Embedding width.
     pub n_embd: u32,
-    /// Times that each token looks back at all before it, in the layer that does so most often: its attention heads.
+    /// Attention heads, of the layer that has the most.
     pub n_head: u32,
-    /// Tokens of the longest text that it was trained on.
+    /// Context length that it was trained with, in tokens.
     pub context: u32,
 }
 
-/// What is to be had.
+/// The memory that is available to a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AvailableMemory {
-    /// Bytes of main memory that the model may take with everything around it.
+    /// Bytes of main memory for the model and the process.
     pub main: u64,
-    /// Bytes of the GPU's memory that are free, if there is a GPU.
+    /// Free bytes of GPU memory, if there is a GPU.
     pub gpu: Option<u64>,
-    /// Whether that is main memory too, as for a GPU that is part of the processor.
+    /// Whether the GPU's memory is main memory, as with integrated GPUs.
     pub shared: bool,
 }
 
-/// What would be good to have, if there is room for it.
+/// Targets of a plan, which are reduced if memory is short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlanTargets {
-    /// Tokens of one conversation.
+    /// Context of one request, in tokens.
     pub context: u32,
-    /// Tokens of all conversations together.
+    /// Capacity of the KV cache in tokens, all sequences together.
     pub kv_tokens: u32,
-    /// Bytes for conversations that had to leave the model's memory.
+    /// Bytes of main memory for offloaded KV states.
     pub host_cache_bytes: u64,
-    /// Tokens of the largest step; half of them where room is short, or a GPU then takes more layers.
+    /// Maximum tokens of a step. It is halved if memory is short, or if more layers then fit on the GPU.
     pub batch_size: u32,
 }
 
-/// How exactly the model's memory keeps its numbers.
+/// Data type of the KV cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KvCacheType {
-    /// At 16 bits, as the model was made for.
+    /// 16-bit floats.
     F16,
-    /// At 8 bits and a half, which takes half the room and changes answers a little.
+    /// 8.5 bits per value: half the memory, slightly different answers.
     Q8_0,
 }
 
 impl KvCacheType {
-    /// Bytes that a token takes which takes `exact` at 16 bits: 34 bytes for each 32 numbers at 8 bits, which is the block of
-    /// llama.cpp's `q8_0`.
+    /// Bytes of what takes `f16_bytes` as F16. A block of llama.cpp's `q8_0` has 32 values in 34 bytes.
     #[must_use]
-    fn bytes(self, exact: u64) -> u64 {
+    fn bytes(self, f16_bytes: u64) -> u64 {
         match self {
-            Self::F16 => exact,
-            Self::Q8_0 => exact * 34 / 64,
+            Self::F16 => f16_bytes,
+            Self::Q8_0 => f16_bytes * 34 / 64,
         }
     }
 }
 
-/// How a step looks back at what was read.
+/// Implementation of attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attention {
-    /// Each part of the calculation on its own, with all that lies between in memory. On a processor this is the faster way,
-    /// most of all for a few tokens after many.
+    /// Separate operations with intermediate results in memory. Faster on a CPU, most of all for few tokens after a long context.
     Eager,
-    /// All in one, which needs next to no memory. A GPU is faster so, and memory at 8 bits cannot do otherwise.
+    /// Flash attention: one fused operation that needs hardly any memory. Faster on a GPU, and required for a Q8_0 KV cache.
     Flash,
 }
 
 impl Attention {
-    /// Of a model with so many layers on a GPU.
+    /// The implementation for a model with `gpu_layers` layers on the GPU.
     #[must_use]
     pub fn of(gpu_layers: u32, kv_cache_type: KvCacheType) -> Self {
         if gpu_layers == 0 && kv_cache_type == KvCacheType::F16 { Self::Eager } else { Self::Flash }
     }
 }
 
-/// How a model is to be loaded.
+/// How to load a model, and the memory that it will take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoryPlan {
-    /// Tokens that one conversation may have.
+    /// Context limit of one request, in tokens.
     pub context: u32,
-    /// Tokens that the model's memory has room for.
+    /// Capacity of the KV cache in tokens.
     pub kv_tokens: u32,
-    /// How the model's memory keeps them.
+    /// Data type of the KV cache.
     pub kv_cache_type: KvCacheType,
-    /// Tokens of the largest step.
+    /// Maximum tokens of a step.
     pub batch_size: u32,
-    /// Layers of the model.
+    /// Number of layers.
     pub layers: u32,
-    /// Of those, layers on the GPU.
+    /// Of those, layers to offload to the GPU.
     pub gpu_layers: u32,
-    /// What it takes of main memory.
+    /// Use of main memory.
     pub main: Bytes,
-    /// What it takes of the GPU's memory, where that is not main memory.
+    /// Use of the GPU's own memory.
     pub gpu: Bytes,
 }
 
-/// Bytes, by what they are for.
+/// Memory use in bytes, by purpose.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Bytes {
-    /// The weights.
+    /// Weights.
     pub weights: u64,
-    /// The model's memory of the conversations at work, and of earlier ones.
+    /// KV cache in the model's context.
     pub kv_cache: u64,
-    /// What a step is calculated in, and the process itself.
+    /// Compute buffers, and the process itself.
     pub compute: u64,
-    /// Conversations that had to leave the model's memory, at most.
+    /// Maximum for offloaded KV states.
     pub host_cache: u64,
 }
 
 impl Bytes {
-    /// All of them.
+    /// The sum.
     #[must_use]
     pub fn total(self) -> u64 {
         self.weights + self.kv_cache + self.compute + self.host_cache
     }
 }
 
-/// A model for which there is not enough room.
+/// A model does not fit into main memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DoesNotFit {
     /// Bytes of main memory that it needs at least.
     pub needed: u64,
-    /// Bytes that there are.
+    /// Bytes of main memory that are available.
     pub available: u64,
 }
 
 impl ModelSize {
-    /// How the model fits. As many layers as possible go to the GPU. Where main memory does not do for the targets, its memory
-    /// first keeps numbers at 8 bits, and then has fewer tokens.
+    /// Plans how to load the model. As many layers as possible are offloaded to the GPU. If main memory is short, the batch size is
+    /// halved first, then the KV cache becomes Q8_0, then the context is halved repeatedly.
     ///
     /// # Errors
-    /// When the model does not fit at all.
+    /// If not even the smallest plan fits.
     pub fn plan(&self, available: &AvailableMemory, targets: &PlanTargets) -> Result<MemoryPlan, DoesNotFit> {
         let context = targets.context.min(self.context.max(1));
         let min_context = MIN_CONTEXT.min(context);
@@ -180,7 +178,7 @@ impl ModelSize {
         Err(DoesNotFit { needed: smallest, available: available.main })
     }
 
-    /// With a memory for one conversation of `context` tokens, and nothing saved.
+    /// The plan with a KV cache of `context` tokens and without a host cache.
     fn plan_for(
         &self,
         context: u32,
@@ -235,7 +233,7 @@ impl ModelSize {
         }
     }
 
-    /// The same with what is left put to use: room for more conversations, and for some that were put aside.
+    /// The plan with the leftover memory used for a larger KV cache and for the host cache.
     fn extend_with_leftover(&self, plan: MemoryPlan, available: &AvailableMemory, targets: &PlanTargets) -> MemoryPlan {
         let left = available.main - plan.main.total();
         let host_cache = targets.host_cache_bytes.min(left);
@@ -247,7 +245,7 @@ impl ModelSize {
         let more_compute = compute(kv_tokens) - compute(plan.context);
         let minimal = MemoryPlan { main: Bytes { host_cache, ..plan.main }, ..plan };
         if plan.gpu_layers > 0 && !available.shared {
-            // Where every layer is on the GPU, its memory is too; else all its room is taken.
+            // With all layers on the GPU the KV cache is there too; otherwise its memory is used up by layers.
             let used = plan.gpu.total() + more + more_compute + RESERVED_FOR_DESKTOP;
             if plan.gpu_layers < plan.layers || used > available.gpu.unwrap_or(0) {
                 return minimal;
@@ -268,21 +266,21 @@ impl ModelSize {
         MemoryPlan { kv_tokens, main, ..plan }
     }
 
-    /// Layers for which a GPU has room, with their part of the model's memory.
+    /// Number of layers that fit on the GPU with their share of the KV cache.
     fn gpu_layers(&self, kv_cache: u64, compute: u64, gpu: Option<u64>) -> u32 {
         let layer = (self.in_layers() + kv_cache) / u64::from(self.layers.max(1));
         let free = gpu.unwrap_or(0).saturating_sub(RESERVED_FOR_DESKTOP + compute + self.output_bytes);
         u32::try_from(free / layer.max(1)).unwrap_or(u32::MAX).min(self.layers)
     }
 
-    /// Bytes of weights that are divided among the layers.
+    /// Bytes of the weights that the layers share.
     fn in_layers(&self) -> u64 {
         self.weights.saturating_sub(self.embedding_bytes + self.output_bytes)
     }
 
-    /// Bytes that a step of so many tokens is calculated in, behind `memory` others: some rows of the model's width, and the larger
-    /// of what is never there at the same time: what the model thinks of every token it knows, twice, and what plain attention
-    /// finds in all that was read, at 32 bits and again at 16.
+    /// Bytes of the compute buffers for a step of `batch_size` tokens with `kv_tokens` in the KV cache: some rows of embedding
+    /// width, and the larger of two buffers that are not used at the same time, the logits (32 bits, twice) and the attention
+    /// scores of eager attention (32 bits and 16 bits, and a mask of 32 bits).
     fn compute_buffer_bytes(&self, batch_size: u32, attention: Attention, kv_tokens: u32) -> u64 {
         let logits_bytes = 2 * 4 * u64::from(self.n_vocab);
         let attention_bytes = match attention {
@@ -299,7 +297,7 @@ mod tests {
 
     const GIB: u64 = 1024 * MIB;
 
-    /// A model of 0.5 billion numbers at 4 to 5 bits.
+    /// A model with 0.5 billion parameters of 4 to 5 bits.
     const SMALL: ModelSize = ModelSize {
         weights: 469 * MIB,
         embedding_bytes: 0,
@@ -312,7 +310,7 @@ mod tests {
         context: 32_768,
     };
 
-    /// One of 7 billion.
+    /// One with 7 billion.
     const LARGE: ModelSize = ModelSize {
         weights: 4460 * MIB,
         embedding_bytes: 292 * MIB,
@@ -333,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn with_room_enough_all_wishes_come_true() {
+    fn with_enough_memory_all_targets_are_met() {
         let plan = plan(&SMALL, 8 * GIB, None).unwrap();
         assert_eq!((plan.context, plan.kv_tokens, plan.kv_cache_type), (16_384, 32_768, KvCacheType::F16));
         assert_eq!((plan.layers, plan.gpu_layers, plan.main.host_cache), (24, 0, 256 * MIB));
@@ -341,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn with_less_room_it_is_made_smaller_step_by_step_and_never_takes_more_than_there_is() {
+    fn with_less_memory_the_plan_shrinks_step_by_step_and_never_exceeds_it() {
         let mut last = (u32::MAX, KvCacheType::F16);
         for mib in (600..2000).rev().step_by(5) {
             let Ok(plan) = plan(&SMALL, mib * MIB, None) else {
@@ -356,11 +354,11 @@ mod tests {
             );
             last = (plan.context, plan.kv_cache_type);
         }
-        assert_eq!(last, (MIN_CONTEXT, KvCacheType::Q8_0), "the smallest form was reached");
+        assert_eq!(last, (MIN_CONTEXT, KvCacheType::Q8_0), "the smallest plan was reached");
     }
 
     #[test]
-    fn what_does_not_fit_says_how_much_it_needs() {
+    fn a_model_that_does_not_fit_reports_how_much_it_needs() {
         let error = plan(&LARGE, 4 * GIB, None).unwrap_err();
         assert_eq!(error.available, 4 * GIB);
         assert!(plan(&LARGE, error.needed, None).is_ok());
@@ -368,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gpu_takes_as_many_layers_as_it_has_room_for() {
+    fn as_many_layers_are_offloaded_as_fit_on_the_gpu() {
         for (gpu, layers) in [(0, 0), (GIB, 0), (4 * GIB, 16), (5 * GIB, 23), (6 * GIB, 28), (80 * GIB, 28)] {
             let plan = plan(&LARGE, 16 * GIB, Some(gpu)).unwrap();
             assert_eq!(plan.gpu_layers, layers, "{gpu}");
@@ -379,10 +377,10 @@ mod tests {
     }
 
     #[test]
-    fn steps_on_a_gpu_are_large_and_its_memory_too_where_that_costs_no_layer() {
-        for (gpu, layers, batch_size, memory) in [(6 * GIB, 28, 256, 16_384), (8 * GIB, 28, 512, 32_768)] {
+    fn on_a_gpu_batch_and_kv_cache_are_large_unless_that_costs_a_layer() {
+        for (gpu, layers, batch_size, kv_tokens) in [(6 * GIB, 28, 256, 16_384), (8 * GIB, 28, 512, 32_768)] {
             let plan = plan(&LARGE, 16 * GIB, Some(gpu)).unwrap();
-            assert_eq!((plan.gpu_layers, plan.batch_size, plan.kv_tokens), (layers, batch_size, memory), "{plan:?}");
+            assert_eq!((plan.gpu_layers, plan.batch_size, plan.kv_tokens), (layers, batch_size, kv_tokens), "{plan:?}");
             assert!(plan.gpu.total() + RESERVED_FOR_DESKTOP <= gpu, "{plan:?}");
             assert_eq!(plan.gpu.kv_cache, u64::from(kv_tokens) * LARGE.kv_bytes_per_token);
         }
@@ -390,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_layer_on_a_gpu_brings_the_output_with_it() {
+    fn the_output_layer_is_offloaded_with_the_first_layer() {
         let needed = |plan: &MemoryPlan| RESERVED_FOR_DESKTOP + plan.gpu.total();
         let one = (GIB..).step_by(usize::try_from(MIB).unwrap()).find_map(|gpu| {
             let plan = plan(&LARGE, 16 * GIB, Some(gpu)).unwrap();
@@ -405,17 +403,17 @@ mod tests {
     }
 
     #[test]
-    fn a_gpu_without_memory_of_its_own_takes_it_from_the_budget() {
+    fn an_integrated_gpu_takes_its_memory_from_the_budget() {
         let shared = |main: u64| LARGE.plan(&AvailableMemory { main, gpu: Some(12 * GIB), shared: true }, &TARGETS);
-        let whole = shared(8 * GIB).unwrap();
-        assert_eq!((whole.gpu_layers, whole.gpu), (28, Bytes::default()));
-        assert_eq!(whole.main.weights, LARGE.weights);
-        assert!(whole.main.total() <= 8 * GIB, "{whole:?}");
+        let plan = shared(8 * GIB).unwrap();
+        assert_eq!((plan.gpu_layers, plan.gpu), (28, Bytes::default()));
+        assert_eq!(plan.main.weights, LARGE.weights);
+        assert!(plan.main.total() <= 8 * GIB, "{plan:?}");
         assert!(shared(4 * GIB).is_err(), "its weights do not fit");
     }
 
     #[test]
-    fn a_model_that_knows_only_short_texts_gets_no_more() {
+    fn the_context_is_bounded_by_the_trained_length() {
         let short = ModelSize { context: 512, ..SMALL };
         let plan = plan(&short, 8 * GIB, None).unwrap();
         assert_eq!(plan.context, 512);

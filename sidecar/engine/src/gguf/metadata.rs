@@ -1,50 +1,50 @@
-//! What a model file says about its model.
+//! Model metadata from a GGUF header.
 
 use super::{Error, Header, Value};
 use crate::memory_plan::ModelSize;
 
-/// Layers, and tokens of a text, beyond which a number is a mistake.
+/// Maximum of counts, such as layers and context length; a larger one is an error in the file.
 const MAX_COUNT: u64 = 1 << 30;
 
-/// Facts about a model that are known before it is loaded.
+/// What is known of a model before it is loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelMetadata {
-    /// What its makers call it.
+    /// Its display name.
     pub name: Option<String>,
-    /// Its kind, such as `qwen2`.
+    /// Its architecture, such as `qwen2`.
     pub architecture: String,
-    /// How its weights are kept, such as `Q4_K_M`.
+    /// Its quantisation, such as `Q4_K_M`.
     pub quantization: Option<String>,
     /// Its licence, such as `apache-2.0`.
     pub license: Option<String>,
-    /// Numbers that it consists of.
+    /// Number of parameters.
     pub parameters: u64,
-    /// Bytes of its weights.
+    /// Bytes of all weights.
     pub weights: u64,
-    /// Of those, bytes in front of its layers: they turn tokens into numbers.
+    /// Of those, bytes of the token embeddings; 0 if they are tied to the output layer.
     pub embedding_bytes: u64,
-    /// Of those, bytes behind its layers: they turn numbers into tokens. A model with one table for both has it here.
+    /// Of those, bytes of the output layer, with the token embeddings if they are tied to it.
     pub output_bytes: u64,
-    /// Its layers.
+    /// Number of layers.
     pub layers: u32,
-    /// Tokens of the longest text that it was trained on.
+    /// Context length that it was trained with, in tokens.
     pub context: u32,
-    /// Numbers that a token is to it.
+    /// Embedding width.
     pub n_embd: u32,
-    /// Its attention heads, in the layer that has most.
+    /// Attention heads, of the layer that has the most.
     pub n_head: u32,
-    /// Tokens that it knows.
+    /// Vocabulary size in tokens.
     pub n_vocab: u32,
-    /// Bytes that each token of a conversation takes, at 16 bits a number.
+    /// Bytes of one token in the KV cache, as F16.
     pub kv_bytes_per_token: u64,
-    /// Whether it knows the tokens to fill a gap with.
+    /// Whether it has fill-in-the-middle tokens.
     pub supports_fim: bool,
-    /// Its chat template.
+    /// Its chat template, in Jinja.
     pub chat_template: Option<String>,
 }
 
 impl ModelMetadata {
-    /// What has to be found room for.
+    /// The dimensions that determine its memory use.
     #[must_use]
     pub fn model_size(&self) -> ModelSize {
         ModelSize {
@@ -67,17 +67,17 @@ impl ModelMetadata {
         if header.tensors.bytes == 0 {
             return Err(missing("the table of tensors"));
         }
-        let own = |name: &str| format!("{architecture}.{name}");
+        let key = |name: &str| format!("{architecture}.{name}");
         let count = |name: &str| {
-            let name = own(name);
+            let name = key(name);
             let number = header.number(&name).ok_or_else(|| missing(&name))?;
             let is_valid = (1..MAX_COUNT).contains(&number);
             let number = u32::try_from(number).ok().filter(|_| is_valid);
-            number.ok_or(Error::InvalidValue { name, problem: "cannot be so much, or so little" })
+            number.ok_or(Error::InvalidValue { name, problem: "is out of range" })
         };
         let (layers, context, n_embd) = (count("block_count")?, count("context_length")?, count("embedding_length")?);
         let tokens = header.array("tokenizer.ggml.tokens");
-        let n_vocab = tokens.map(|tokens| tokens.count).or_else(|| header.number(&own("vocab_size"))).unwrap_or(0);
+        let n_vocab = tokens.map(|tokens| tokens.count).or_else(|| header.number(&key("vocab_size"))).unwrap_or(0);
         let (embedding_bytes, output_bytes) = header.tensors.embedding_and_output_bytes();
         let has_token = |name: &str| header.number(&format!("tokenizer.ggml.{name}_token_id")).is_some();
         Ok(Self {
@@ -103,8 +103,8 @@ impl ModelMetadata {
     }
 }
 
-/// What a file says about attention in one layer: a number for each, or one for all.
-fn of_layer(header: &Header, architecture: &str, name: &str, layer: usize) -> Option<u64> {
+/// An attention parameter of one layer. The file has one number for each layer, or one for all.
+fn attention_param(header: &Header, architecture: &str, name: &str, layer: usize) -> Option<u64> {
     match header.values.get(&format!("{architecture}.attention.{name}"))? {
         Value::Number(number) => Some(*number),
         Value::Array(array) => array.numbers.get(layer).copied(),
@@ -112,28 +112,28 @@ fn of_layer(header: &Header, architecture: &str, name: &str, layer: usize) -> Op
     }
 }
 
-/// Attention heads of the layer that has most; 1 where the file does not say.
+/// Attention heads of the layer that has the most; 1 if the file does not specify them.
 fn n_head(header: &Header, architecture: &str, layers: u32) -> u32 {
-    let max = (0..layers as usize).filter_map(|layer| of_layer(header, architecture, "head_count", layer)).max();
+    let max = (0..layers as usize).filter_map(|layer| attention_param(header, architecture, "head_count", layer)).max();
     max.map_or(1, |max| u32::try_from(max.min(MAX_COUNT)).unwrap_or(u32::MAX))
 }
 
-/// Bytes that a token takes in the memory of all layers: a key and a value for each head that has its own, 2 bytes a number.
-/// Architectures that keep less are counted as if they did not.
+/// Bytes of one token in the KV cache of all layers, as F16: a key and a value for each KV head. Architectures with a smaller
+/// cache, such as sliding-window attention, are counted as if they had full attention.
 fn kv_bytes_per_token(header: &Header, architecture: &str, layers: u32, n_embd: u32) -> u64 {
     let bytes = (0..layers as usize).map(|layer| {
-        let own = |name| of_layer(header, architecture, name, layer);
-        let heads = own("head_count").unwrap_or(1).max(1);
-        let kv_heads = own("head_count_kv").unwrap_or(heads);
+        let param = |name| attention_param(header, architecture, name, layer);
+        let heads = param("head_count").unwrap_or(1).max(1);
+        let kv_heads = param("head_count_kv").unwrap_or(heads);
         let default_len = u64::from(n_embd) / heads;
-        let length = |name| own(name).unwrap_or(default_len);
-        let numbers = length("key_length").saturating_add(length("value_length"));
-        kv_heads.saturating_mul(numbers).saturating_mul(2)
+        let length = |name| param(name).unwrap_or(default_len);
+        let values = length("key_length").saturating_add(length("value_length"));
+        kv_heads.saturating_mul(values).saturating_mul(2)
     });
     bytes.fold(0, u64::saturating_add)
 }
 
-/// The name of a mixture of types, by its number in llama.cpp's table of file types.
+/// Name of a quantisation, by its id in llama.cpp's table of file types (`llama_ftype`).
 fn quantization(number: u64) -> Option<&'static str> {
     const NAMES: &[(u64, &str)] = &[
         (0, "F32"),

@@ -1,30 +1,30 @@
-//! Reading numbers, texts and values from a file that may say anything.
+//! Reads numbers, strings and values from an untrusted GGUF file.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
 
 use super::Error;
 
-/// Bytes of the longest name.
+/// Maximum bytes of a name.
 const MAX_NAME_BYTES: u64 = 65_535;
 
-/// Bytes of the longest text that is not a name: templates and licences are among them.
+/// Maximum bytes of a string value, such as a template or a licence.
 const MAX_TEXT_BYTES: u64 = 8 * 1024 * 1024;
 
-/// Bytes of an entry with the shortest name and value.
+/// Minimum bytes of a metadata entry.
 pub(super) const MIN_ENTRY_BYTES: u64 = 8 + 1 + 4 + 1;
 
-/// A file and how much of it is left.
+/// A file with the current position.
 #[derive(Debug)]
 pub(super) struct Reader {
     file: BufReader<File>,
     position: u64,
     size: u64,
-    /// Where the head must have ended.
+    /// Maximum position in the header.
     limit: u64,
 }
 
-/// A value of the metadata. Of arrays, only numbers are remembered, and how many elements there are.
+/// A metadata value. Of arrays, only the length and short lists of integers are stored.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
     Number(u64),
@@ -35,18 +35,18 @@ pub(super) enum Value {
     Array(Array),
 }
 
-/// An array of the metadata.
+/// A metadata array.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Array {
-    /// Its elements.
+    /// Number of elements.
     pub count: u64,
-    /// Those of a short array of whole numbers.
+    /// The elements of a short array of integers.
     pub numbers: Vec<u64>,
-    /// Whether one of them is a text that marks the beginning of a gap to fill.
+    /// Whether one of its strings is in [`FIM_PREFIX_TOKENS`].
     pub has_fim_prefix: bool,
 }
 
-/// What models call the token that stands before the text before a gap.
+/// The FIM prefix tokens of known models.
 const FIM_PREFIX_TOKENS: [&str; 7] = [
     "<|fim_prefix|>",
     "<fim-prefix>",
@@ -57,7 +57,7 @@ const FIM_PREFIX_TOKENS: [&str; 7] = [
     "<|code_prefix|>",
 ];
 
-/// Elements of an array that are remembered: as many as a model may have layers.
+/// Maximum length of an array whose elements are stored: as many as a model may have layers.
 const MAX_STORED_ELEMENTS: u64 = 4096;
 
 impl Value {
@@ -102,7 +102,7 @@ impl Reader {
         self.bytes(what).map(u64::from_le_bytes)
     }
 
-    /// A count of things of at least `least` bytes each, of which there may be `most`.
+    /// Reads a count of items of at least `min_bytes` bytes each; at most `max` are allowed.
     pub fn count(&mut self, what: &'static str, min_bytes: u64, max: u64) -> Result<u64, Error> {
         let count = self.u64(what)?;
         if count > max || count.saturating_mul(min_bytes) > self.size {
@@ -111,7 +111,7 @@ impl Reader {
         Ok(count)
     }
 
-    /// A name: a text that is not empty.
+    /// Reads a name, which must not be empty.
     pub fn name(&mut self) -> Result<String, Error> {
         let name = self.text("a name", MAX_NAME_BYTES)?;
         if name.is_empty() {
@@ -128,14 +128,14 @@ impl Reader {
         if length > self.remaining() {
             return Err(Error::Truncated(what));
         }
-        // No more than the file has, and no more than the longest text, which is little.
+        // At most the rest of the file and `max_bytes`, which is little.
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
         self.file.read_exact(&mut bytes).map_err(|error| Error::Unreadable(error.to_string()))?;
         self.position += length;
         Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
     }
 
-    /// The value of an entry called `name`.
+    /// Reads the value of the entry `name`.
     pub fn value(&mut self, name: &str) -> Result<Value, Error> {
         const WHAT: &str = "a value";
         let type_id = self.u32(WHAT)?;
@@ -177,7 +177,7 @@ impl Reader {
             2 | 3 => 2,
             4..=6 => 4,
             8 | 10..=12 => 8,
-            // Arrays of arrays are in the format, in no model, and a way to make readers call themselves for ever.
+            // Nested arrays are part of the format, but no model has them, and they would allow unbounded recursion.
             type_id => return Err(Error::UnknownType { name: name.into(), type_id }),
         };
         let count = self.u64(WHAT)?;
@@ -199,7 +199,7 @@ impl Reader {
         Ok(array)
     }
 
-    /// Reads a text, and only tells whether it marks a gap.
+    /// Reads a string, and returns whether it is a FIM prefix token.
     fn is_fim_prefix(&mut self) -> Result<bool, Error> {
         const WHAT: &str = "a text";
         let length = self.u64(WHAT)?;
@@ -229,7 +229,7 @@ impl Reader {
         Ok(())
     }
 
-    /// The place after the head, at a multiple of `alignment`, from which on there are tensors.
+    /// Start of the tensor data: the end of the header, aligned.
     pub fn data_start(&self, alignment: u64) -> u64 {
         self.position.next_multiple_of(alignment)
     }

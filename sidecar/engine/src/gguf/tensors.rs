@@ -1,37 +1,37 @@
-//! The table of tensors: each must be of a known type, and lie within the file.
+//! The tensor table: each tensor must have a known type and lie within the file.
 
 use std::collections::{BTreeMap, HashSet};
 
 use super::Error;
 use super::reader::Reader;
 
-/// Tensors of the largest model.
+/// Maximum number of tensors.
 pub(super) const MAX_TENSORS: u64 = 65_536;
 
-/// Bytes of an entry with the shortest name and one dimension.
+/// Minimum bytes of an entry: a name of one byte, one dimension.
 pub(super) const MIN_ENTRY_BYTES: u64 = 8 + 1 + 4 + 8 + 4 + 8;
 
-/// Dimensions of a tensor at most.
+/// Maximum dimensions of a tensor.
 const MAX_DIMENSIONS: u32 = 4;
 
-/// All tensors of a file.
+/// Totals of all tensors of a file.
 #[derive(Debug, Default)]
 pub(super) struct Tensors {
-    /// Bytes of all of them.
+    /// Bytes of all tensors.
     pub bytes: u64,
-    /// Numbers in all of them.
+    /// Elements of all tensors.
     pub elements: u64,
-    /// Bytes by the number of their type.
+    /// Bytes by type id.
     pub bytes_by_type: BTreeMap<u32, u64>,
-    /// Bytes of those that a token goes in by.
+    /// Bytes of the token embeddings.
     embedding_bytes: u64,
-    /// Bytes of those that a token comes out by.
+    /// Bytes of the output layer.
     output_bytes: u64,
-    /// Their names.
+    /// Names of all tensors.
     names: HashSet<String>,
 }
 
-/// The types that a tensor can have: their number, the numbers in a block, the bytes of a block. From ggml's table of types.
+/// Tensor types: type id, elements per block, bytes per block. From ggml's table of types (`ggml_type`).
 const TYPES: &[(u32, u64, u64)] = &[
     (0, 1, 4),      // F32
     (1, 1, 2),      // F16
@@ -89,14 +89,14 @@ impl Tensors {
                 });
             }
             if offset < free {
-                return Err(Error::InvalidValue { name, problem: "lies where another tensor lies" });
+                return Err(Error::InvalidValue { name, problem: "overlaps another tensor" });
             }
             free = offset + size;
         }
         Ok(tensors)
     }
 
-    /// Bytes of those that a token goes in by, and of those that it comes out by. A model with one table for both has it at its end.
+    /// Bytes of the token embeddings and of the output layer. Tied embeddings count as output layer.
     pub fn embedding_and_output_bytes(&self) -> (u64, u64) {
         if self.names.contains("output.weight") {
             (self.embedding_bytes, self.output_bytes)
@@ -105,7 +105,7 @@ impl Tensors {
         }
     }
 
-    /// One entry: the bytes of its tensor, and where they are.
+    /// Reads one entry. Returns the size of its tensor and its offset in the tensor data, in bytes.
     fn entry(&mut self, reader: &mut Reader, name: &str, alignment: u64) -> Result<(u64, u64), Error> {
         const WHAT: &str = "the table of tensors";
         let invalid = |problem| Error::InvalidValue { name: name.into(), problem };
@@ -118,18 +118,20 @@ impl Tensors {
             let extent = reader.u64(WHAT)?;
             row.get_or_insert(extent);
             let product = elements.checked_mul(extent).filter(|elements| *elements > 0 && *elements < 1 << 62);
-            elements = product.ok_or_else(|| invalid("has dimensions that cannot be"))?;
+            elements = product.ok_or_else(|| invalid("has dimensions that are empty or too large"))?;
         }
         let type_id = reader.u32(WHAT)?;
         let known = TYPES.iter().find(|(number, _, _)| *number == type_id);
         let (_, block, bytes) = known.ok_or_else(|| Error::UnknownType { name: name.into(), type_id })?;
         if row.unwrap_or(0) % block != 0 {
-            return Err(invalid("has rows that are no whole blocks"));
+            return Err(invalid("has rows that are not a multiple of its block size"));
         }
-        let size = (elements / block).checked_mul(*bytes).ok_or_else(|| invalid("has dimensions that cannot be"))?;
+        let size = (elements / block)
+            .checked_mul(*bytes)
+            .ok_or_else(|| invalid("has dimensions that are empty or too large"))?;
         let offset = reader.u64(WHAT)?;
         if offset % alignment != 0 {
-            return Err(invalid("begins where no tensor may begin"));
+            return Err(invalid("is not aligned"));
         }
         self.bytes = self.bytes.saturating_add(size);
         self.elements = self.elements.saturating_add(elements);
