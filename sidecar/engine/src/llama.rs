@@ -1,4 +1,4 @@
-//! The thread that owns the model: it loads it, and then works for those who ask.
+//! The llama.cpp engine: loads a model on a thread of its own, and runs the decode loop there.
 
 mod decode_loop;
 mod kv_cache;
@@ -24,45 +24,45 @@ use crate::prefix_cache::PartialReuse;
 use crate::thread_tracker::ThreadGuard;
 use crate::{ChunkReuse, Engine, Event, LoadError, PromptAccepted, PromptTokens, State};
 
-/// Which model to load, and how.
+/// Options of [`Engine::start`].
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The GGUF file.
+    /// Path of the GGUF file.
     pub model: PathBuf,
-    /// The folder with llama.cpp's backends, of which the best for this machine is picked; see [`default_backends`].
+    /// Folder of llama.cpp's backends, of which the best one for this machine is loaded; see [`default_backends`].
     pub backends: PathBuf,
-    /// Tokens that one request may have, prompt and answer together; the model's own limit if that is smaller.
+    /// Context limit of one request in tokens, prompt and answer together. The model's own limit applies if it is smaller.
     pub context: u32,
-    /// Tokens of all requests together, and of what is remembered of earlier ones, that the model's memory holds.
+    /// Capacity of the KV cache in tokens (`n_ctx`), for running and cached sequences together.
     pub kv_tokens: u32,
-    /// Tokens of the largest step: more are read faster, and take more room to calculate in.
+    /// Maximum tokens of a step (`n_batch` and `n_ubatch`): a larger one speeds prefill up and takes larger compute buffers.
     pub batch_size: u32,
-    /// Requests that are worked on at a time.
+    /// Maximum number of running requests.
     pub slots: u32,
-    /// Requests that may be in the house at a time.
+    /// Maximum number of queued and running requests together.
     pub queue_capacity: usize,
-    /// Bytes of main memory for texts that had to leave the model's memory.
+    /// Maximum bytes of main memory for offloaded KV states.
     pub host_cache_bytes: u64,
-    /// How the model's memory keeps its numbers.
+    /// Data type of the KV cache.
     pub kv_cache_type: KvCacheType,
-    /// Layers that go to the GPU, if there is one.
+    /// Layers to offload to the GPU, if there is one.
     pub gpu_layers: u32,
-    /// Where states outlive the process, if they do.
+    /// Cache of KV states on disk, which outlives the process; `None` for none.
     pub disk_cache: Option<DiskCacheOptions>,
 }
 
-/// A place for states on disk.
+/// Options of the KV cache on disk.
 #[derive(Debug, Clone)]
 pub struct DiskCacheOptions {
-    /// The folder; it is made if it is not there.
+    /// Its folder, which is created if it does not exist.
     pub folder: PathBuf,
-    /// Bytes that its files may take.
+    /// Maximum size of its files in bytes.
     pub max_bytes: u64,
 }
 
 impl Options {
-    /// The usual ones for a model file: 16,384 tokens, eight requests at a time, 256 MiB beside the model's memory, all layers on
-    /// the GPU if there is one, nothing on disk.
+    /// Defaults for a model file: 16,384 tokens, eight slots, 256 MiB for offloaded KV states, all layers on the GPU if there is
+    /// one, no disk cache.
     #[must_use]
     pub fn for_model(model: PathBuf) -> Self {
         Self {
@@ -81,12 +81,11 @@ impl Options {
     }
 }
 
-/// Texts of earlier requests that stay in the model's memory beside those at work.
+/// Idle sequences that stay in the context beside the running ones.
 const CACHED_SEQUENCES: u32 = 16;
 
 impl Engine {
-    /// Starts a thread that loads a model and then answers requests. The handle is there at once; [`Engine::watch`] tells how
-    /// the load goes.
+    /// Starts a thread that loads a model and then serves requests. Returns at once; [`Engine::watch`] reports the load progress.
     #[must_use]
     pub fn start(options: Options) -> Self {
         let (engine, worker) = Self::with_state(options.queue_capacity, State::Loading { progress: 0.0 });
@@ -103,7 +102,7 @@ impl Engine {
     }
 }
 
-/// Tells everyone who watches that the thread died of a panic.
+/// Sets [`State::Failed`] if the thread panics.
 struct PanicReporter(watch::Sender<State>);
 
 impl Drop for PanicReporter {
@@ -142,7 +141,7 @@ fn load_and_run(options: &Options, worker: WorkerEnd) -> Result<(), LoadError> {
     let limits = Limits { slots: options.slots as usize, context: limit, batch_size: options.batch_size as usize };
     let (tokenized, incoming) = mpsc::channel();
     let WorkerEnd { jobs, offloaded_bytes, state, clear_requests } = worker;
-    // Prompts are laid out beside the model's thread, which goes on with its step meanwhile.
+    // Prompts are tokenized on a thread of their own, while the decode loop runs.
     std::thread::scope(|scope| {
         let encoder = PromptEncoder { model, template: loaded.template(), limit };
         let name: Arc<str> = info.name.as_str().into();
@@ -157,7 +156,8 @@ fn load_and_run(options: &Options, worker: WorkerEnd) -> Result<(), LoadError> {
     Ok(())
 }
 
-/// Lays out the prompt of each request, and answers at once whether it fits. Ends with the last handle.
+/// Tokenizes the prompt of each job and reports at once whether it fits; requests then go to the decode loop. Ends with the last
+/// handle.
 fn tokenize_loop(
     encoder: &PromptEncoder<'_>,
     model: &Arc<str>,
@@ -193,10 +193,14 @@ fn tokenize_loop(
     }
 }
 
-/// The states of this model on disk, if there is a place for them. Without one, conversations are read again after a restart.
+/// Opens the disk cache, if one is configured. A failure is logged, and the engine runs without it.
 fn open_disk_cache(options: &Options) -> Option<DiskKvCache> {
     let disk_cache = options.disk_cache.as_ref()?;
     let opened = disk_cache::model_fingerprint(&options.model, options.kv_cache_type)
         .and_then(|fingerprint| DiskKvCache::open(&disk_cache.folder, fingerprint, disk_cache.max_bytes));
-    opened.inspect_err(|error| tracing::warn!(%error, "could not open `{}`", disk_cache.folder.display())).ok()
+    opened
+        .inspect_err(
+            |error| tracing::warn!(%error, "could not open the KV disk cache `{}`", disk_cache.folder.display()),
+        )
+        .ok()
 }

@@ -1,4 +1,4 @@
-//! The loop of the engine's thread: take in requests, divide the next step among them, make it, tell everyone what came of it.
+//! The decode loop of the engine thread: receives requests, schedules them into batches, decodes, and samples.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,40 +17,42 @@ use crate::prefix_cache::KvFidelity;
 use crate::scheduler::{self, Allocation, Demand, LatencyClass, StepCostModel};
 use crate::{Error, Priority};
 
-/// Tokens that one request may have guessed ahead.
+/// Maximum draft tokens of one request.
 const MAX_DRAFT: usize = 31;
 
-/// An editor is in use for so long after its last completion.
+/// An editor counts as active for this long after its last completion request.
 const EDITOR_ACTIVE_FOR: Duration = Duration::from_secs(60);
 
-/// After this long without work, states are written to disk.
+/// Idle time before KV states are written to disk.
 const IDLE_BEFORE_PERSIST: Duration = Duration::from_secs(5);
 
-/// How long to wait for somebody between one state and the next.
+/// Time to wait for requests between two units of idle work.
 const IDLE_TICK: Duration = Duration::from_millis(1);
 
-/// How long states may be written when the engine ends.
+/// Maximum time for writing KV states to disk when the engine shuts down.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(3);
 
-/// A request whose prompt is laid out, and how what was read of other texts may be used for it.
+/// A request, its tokenized prompt, and the bound on the fidelity of reused KV states.
 pub(super) type TokenizedJob = (GenerateJob, Vec<LlamaToken>, KvFidelity);
 
-/// The loop, and all that it works on.
+/// The decode loop and its state.
 pub(super) struct DecodeLoop<'model> {
     model: &'model LlamaModel,
+    /// Context limit of one request, in tokens.
     context_limit: usize,
+    /// Maximum number of running requests.
     slots: usize,
-    /// Tokens of the largest step.
+    /// Maximum tokens of a step.
     max_batch: usize,
-    /// When a completion was last asked for.
+    /// Arrival of the last completion request.
     last_completion_at: Option<Instant>,
     kv_cache: KvCache<'model>,
     batch: LlamaBatch<'static>,
-    /// Requests at work.
+    /// Requests that occupy a slot.
     running: Vec<Sequence>,
     /// Requests that wait for a slot.
     waiting: VecDeque<Sequence>,
-    /// Somebody had to give way: until a request is over, no other chat begins.
+    /// A request was preempted: until another one finishes, only completions are admitted.
     has_preempted: bool,
     step_cost: StepCostModel,
     incoming: Receiver<TokenizedJob>,
@@ -58,27 +60,27 @@ pub(super) struct DecodeLoop<'model> {
     clear_requests: ClearRequests,
 }
 
-/// How much may be worked on at a time.
+/// Limits of the decode loop.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// Requests.
+    /// Maximum number of running requests.
     pub slots: usize,
-    /// Tokens of one request.
+    /// Context limit of one request, in tokens.
     pub context: usize,
-    /// Tokens of the largest step.
+    /// Maximum tokens of a step.
     pub batch_size: usize,
 }
 
-/// How often everything was to be forgotten, and was.
+/// Requests to clear the KV cache.
 pub(super) struct ClearRequests {
-    /// It was asked for so often.
+    /// Number of requests so far.
     pub requested: Arc<AtomicU64>,
-    /// It was done so often.
+    /// Number of requests when it was last cleared.
     pub handled: u64,
 }
 
 impl<'model> DecodeLoop<'model> {
-    /// A worker that reads its mail.
+    /// A decode loop that receives tokenized requests from `incoming`.
     pub fn new(
         model: &'model LlamaModel,
         kv_cache: KvCache<'model>,
@@ -106,7 +108,7 @@ impl<'model> DecodeLoop<'model> {
         }
     }
 
-    /// Works until no request will ever come again.
+    /// Runs until the last handle is dropped and all requests are finished.
     pub fn run(mut self) {
         while self.receive() {
             self.drop_cancelled();
@@ -122,15 +124,15 @@ impl<'model> DecodeLoop<'model> {
         while Instant::now() < deadline && self.kv_cache.persist_one() {}
     }
 
-    /// Takes all requests that have come in, and waits for one if there is nothing else to do. `false` when there will never be
-    /// another.
+    /// Receives all new requests; without a running or queued one, does idle work and waits. Returns `false` once the last handle
+    /// is dropped.
     fn receive(&mut self) -> bool {
         let mut timeout = Duration::ZERO;
         while self.running.is_empty() && self.waiting.is_empty() {
             match self.incoming.recv_timeout(timeout) {
                 Ok(tokenized) => self.enqueue(tokenized),
                 Err(RecvTimeoutError::Disconnected) => return false,
-                // One at a time, so that nobody who comes meanwhile waits for more than one.
+                // One unit at a time, so that a request that arrives meanwhile waits for no more than one.
                 Err(RecvTimeoutError::Timeout) => {
                     self.clear_if_requested();
                     timeout = self.idle_work(timeout);
@@ -143,7 +145,7 @@ impl<'model> DecodeLoop<'model> {
         true
     }
 
-    /// Does one of the things for which there is time when nobody asks. Gives back how long to wait for somebody before the next.
+    /// Does one unit of idle work: offloads or persists a sequence. Returns how long to wait for requests before the next.
     fn idle_work(&mut self, waited: Duration) -> Duration {
         let immediately = waited.is_zero();
         if immediately == self.kv_cache.offloads_eagerly() && self.kv_cache.offload_one() {
@@ -152,7 +154,7 @@ impl<'model> DecodeLoop<'model> {
         if !immediately && self.kv_cache.persist_one() { IDLE_TICK } else { IDLE_BEFORE_PERSIST }
     }
 
-    /// Forgets everything that no request works on, if that was asked for.
+    /// Clears the KV cache of idle sequences if a handle requested it.
     fn clear_if_requested(&mut self) {
         let requested = self.clear_requests.requested.load(Ordering::Relaxed);
         if requested != self.clear_requests.handled {
@@ -168,7 +170,7 @@ impl<'model> DecodeLoop<'model> {
         self.waiting.push_back(Sequence::new(job, prompt, allowed_reuse, self.kv_cache.supports_truncation()));
     }
 
-    /// Ends the requests whose callers have gone; what was read of them is remembered.
+    /// Releases the requests whose stream was dropped; their KV state stays cached.
     fn drop_cancelled(&mut self) {
         self.waiting.retain(|sequence| !sequence.job.responder.is_cancelled());
         let (cancelled, running) =
@@ -184,15 +186,15 @@ impl<'model> DecodeLoop<'model> {
         }
     }
 
-    /// Gives free slots to those who wait, the urgent first.
+    /// Admits queued requests to free slots, highest priority first.
     fn admit(&mut self) {
         while let Some(next) = self.next_waiting() {
-            let mut sequence = self.waiting.remove(next).expect("it waits");
+            let mut sequence = self.waiting.remove(next).expect("the index is one of the queue");
             let started = Instant::now();
             let running_prefix =
                 self.kv_cache.supports_truncation().then(|| sequence.longest_shared_prefix(&self.running)).flatten();
             let status = sequence.start(&mut self.kv_cache, running_prefix, self.model, self.context_limit);
-            tracing::trace!(priority = ?sequence.job.request.priority, ms = started.elapsed().as_millis(), "began a request");
+            tracing::trace!(priority = ?sequence.job.request.priority, ms = started.elapsed().as_millis(), "started a request");
             match status {
                 Status::Running => self.running.push(sequence),
                 Status::Finished => self.release(vec![sequence]),
@@ -200,8 +202,8 @@ impl<'model> DecodeLoop<'model> {
         }
     }
 
-    /// Who may begin now. One slot is always left to completions, and one more to chats. Who would read what another is just
-    /// reading waits until that is read.
+    /// The queued request to admit next. One slot is reserved for completions, and one more for chats. A request that shares an
+    /// uncached prefix with a running one waits until that prefix is in the KV cache.
     fn next_waiting(&self) -> Option<usize> {
         let priority = |index: usize| self.waiting[index].job.request.priority;
         let waits_for_prefix = |index: &usize| {
@@ -219,7 +221,7 @@ impl<'model> DecodeLoop<'model> {
         (!must_wait && self.running.len() + reserved < self.slots.max(reserved + 1)).then_some(first)
     }
 
-    /// One step of the model for everyone who has a share of it.
+    /// One decode step of the running requests.
     fn step(&mut self) {
         let started = Instant::now();
         let demands = self.demands();
@@ -238,20 +240,20 @@ impl<'model> DecodeLoop<'model> {
         let tokens = usize::try_from(self.batch.n_tokens()).unwrap_or(0);
         let took = started.elapsed();
         let draft_tokens: usize = allocations.iter().map(|allocation| allocation.draft_tokens).sum();
-        tracing::trace!(tokens, draft_tokens, ms = took.as_millis(), "made a step");
+        tracing::trace!(tokens, draft_tokens, ms = took.as_millis(), "decoded a step");
         self.step_cost.observe(tokens, took);
     }
 
     fn demands(&mut self) -> Vec<Demand> {
         let is_completion = |sequence: &Sequence| sequence.job.request.priority == Priority::Completion;
         let completions = self.running.iter().filter(|sequence| is_completion(sequence)).count();
-        // Nobody's guesses keep a completion waiting.
+        // No request's drafts delay another one's completion.
         let max_draft =
             |sequence: &Sequence| if completions > usize::from(is_completion(sequence)) { 0 } else { MAX_DRAFT };
         self.running.iter_mut().map(|sequence| sequence.demand(max_draft(sequence))).collect()
     }
 
-    /// Writes the step's batch. Gives back the row at which each sequence's share begins.
+    /// Fills the batch. Returns the row at which each sequence's tokens begin.
     fn fill_batch(&mut self, allocations: &[Allocation]) -> Vec<usize> {
         self.batch.clear();
         let mut first_rows = Vec::with_capacity(allocations.len());
@@ -282,13 +284,14 @@ impl<'model> DecodeLoop<'model> {
         self.release(finished);
     }
 
-    /// There is no room for the next step: the least urgent request that began last gives way, and goes on when another is over.
+    /// Preempts the most recently started request of the lowest priority, for want of KV cells. It is resumed when another one
+    /// finishes.
     fn preempt_one(&mut self) {
         let last = (0..self.running.len()).max_by_key(|index| (self.running[*index].job.request.priority, *index));
         let Some(last) = last else { return };
         let mut sequence = self.running.remove(last);
         if self.running.is_empty() {
-            sequence.fail(Error::Inference("the model's memory is too small for this".into()));
+            sequence.fail(Error::Inference("the KV cache is too small for this request".into()));
             return self.release(vec![sequence]);
         }
         sequence.preempt(&mut self.kv_cache);
@@ -296,7 +299,7 @@ impl<'model> DecodeLoop<'model> {
         self.has_preempted = true;
     }
 
-    /// llama.cpp failed: nobody who took part in the step can trust what it left behind.
+    /// Fails all running requests after an error of llama.cpp: their KV states are unusable.
     fn fail_step(&mut self, error: &Error) {
         tracing::error!(%error, "{error}");
         for sequence in std::mem::take(&mut self.running) {

@@ -1,4 +1,4 @@
-//! From what a request says to the tokens that the model reads, and what has to be left out for want of room.
+//! Prompt encoding: renders the chat template or the FIM prompt of a request, tokenizes it, and truncates it to the context limit.
 
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
@@ -8,27 +8,27 @@ use crate::prefix_cache::KvFidelity;
 use crate::template::{Segment, Template};
 use crate::{BYTES_PER_TOKEN, ChatMessage, ChunkReuse, Error, Prompt, RepoFile, Role, Truncation};
 
-/// Room for an answer that a prompt has to leave free, in tokens.
+/// Tokens of the context that a prompt leaves free for the answer.
 const RESERVED_FOR_ANSWER: usize = 256;
 
-/// Where a conversation is too long, this part of what fits is left out at a time, rounded up to whole messages: the beginning of the
-/// prompt then stays the same over several questions, and need not be read again for each.
+/// A conversation that is too long is truncated in steps of this fraction of the context, rounded up to entire messages: the
+/// prompt then has the same prefix over several requests, which is served from the KV cache.
 const TRUNCATION_STEP: usize = 8;
 
-/// Lays out prompts for one model.
+/// Encodes prompts for one model.
 pub(super) struct PromptEncoder<'model> {
     pub model: &'model LlamaModel,
     pub template: Template,
-    /// Tokens that prompt and answer may have together.
+    /// Context limit in tokens, prompt and answer together.
     pub limit: usize,
 }
 
-/// A prompt that fits.
+/// A prompt within the context limit.
 pub(super) struct TokenizedPrompt {
     pub tokens: Vec<LlamaToken>,
-    /// Messages that were left out, or ends that were cut.
+    /// Number of dropped messages; for a FIM prompt, of dropped files plus truncated ends of the text.
     pub dropped: usize,
-    /// How what was read of other texts may be used for it.
+    /// Bound on the fidelity of reused KV states.
     pub allowed_reuse: KvFidelity,
 }
 
@@ -39,21 +39,24 @@ impl TokenizedPrompt {
 }
 
 impl PromptEncoder<'_> {
-    /// Lays out a prompt.
+    /// Encodes a prompt, truncated to the context limit.
+    ///
+    /// # Errors
+    /// [`Error::ContextTooLong`], [`Error::FimUnsupported`], or [`Error::Inference`] if the template fails.
     pub fn encode(&self, prompt: &Prompt, chunk_reuse: ChunkReuse) -> Result<TokenizedPrompt, Error> {
         let mut encoded = match prompt {
             Prompt::Chat(messages) => self.chat(messages),
             Prompt::Text(text) => self.raw_text(text),
             Prompt::Fim { files, path, prefix, suffix } => self.fim(files, path.as_deref(), prefix, suffix),
         }?;
-        let cut = encoded.dropped > 0 || matches!(prompt, Prompt::Fim { .. });
-        if cut && chunk_reuse == ChunkReuse::KvShift {
+        let is_truncated = encoded.dropped > 0 || matches!(prompt, Prompt::Fim { .. });
+        if is_truncated && chunk_reuse == ChunkReuse::KvShift {
             encoded.allowed_reuse = KvFidelity::Shifted;
         }
         Ok(encoded)
     }
 
-    /// The prompt without as many of the messages that may be left out as needed, oldest first; a question goes with its answer.
+    /// A conversation, without the oldest truncatable messages if it is too long. A user message is dropped with its answer.
     fn chat(&self, messages: &[ChatMessage]) -> Result<TokenizedPrompt, Error> {
         let limit = self.limit.saturating_sub(RESERVED_FOR_ANSWER);
         let total_bytes: usize = messages.iter().map(|message| message.content.len()).sum();
@@ -85,8 +88,8 @@ impl PromptEncoder<'_> {
         }
     }
 
-    /// The messages without the oldest, where not all fit: counted from the newest, so that a long conversation costs no more than
-    /// what is kept of it. The cut is where a certain amount has been written since the beginning, and stays there for a while.
+    /// The messages that fit, counted from the newest, so that the cost of a long conversation is that of the kept part. The cut
+    /// is at a multiple of the truncation step from the beginning, so it stays the same over several requests.
     fn truncate_history<'m>(&self, messages: &'m [ChatMessage], limit: usize) -> Vec<&'m ChatMessage> {
         let is_truncatable = |message: &&ChatMessage| message.truncation == Truncation::Allowed;
         let fixed: usize = messages
@@ -118,22 +121,22 @@ impl PromptEncoder<'_> {
         messages.iter().filter(is_kept).collect()
     }
 
-    /// A text as it is.
+    /// Raw text, without a chat template.
     fn raw_text(&self, text: &str) -> Result<TokenizedPrompt, Error> {
         let vocab = self.model.vocab();
         let mut tokens = Vec::new();
         vocab.tokenize_into(text.as_bytes(), &mut tokens, vocab.should_add_bos(), true);
         let limit = self.limit.saturating_sub(1);
         match tokens.len() {
-            // There is nothing to go on from; most models begin a text after their end mark.
+            // A prompt needs at least one token; most models begin a text after EOS.
             0 => Ok(TokenizedPrompt::new(vec![vocab.eos()], 0)),
             count if count > limit => Err(Error::ContextTooLong { tokens: count, limit }),
             _ => Ok(TokenizedPrompt::new(tokens, 0)),
         }
     }
 
-    /// A text with a gap, between the marks that the model was trained with. Where it is too long, three quarters of the room go
-    /// to what stands before the gap, and other files get what is left.
+    /// A FIM prompt: repository context, prefix and suffix between the model's FIM tokens. If it is too long, three quarters of the
+    /// budget go to the prefix, and the repository context gets what is left.
     fn fim(
         &self,
         files: &[RepoFile],
@@ -149,38 +152,39 @@ impl PromptEncoder<'_> {
         let budget = self.limit.saturating_sub(RESERVED_FOR_ANSWER + 4);
         let suffix_kept = suffix.len().min((budget / 4).max(budget.saturating_sub(prefix.len())));
         let prefix_kept = prefix.len().min(budget - suffix_kept);
-        let (repo_context, left_out) = self.repo_context(files, path, budget - suffix_kept - prefix_kept);
-        let cut = usize::from(prefix_kept < prefix.len()) + usize::from(suffix_kept < suffix.len());
+        let (repo_context, dropped_files) = self.repo_context(files, path, budget - suffix_kept - prefix_kept);
+        let truncated = usize::from(prefix_kept < prefix.len()) + usize::from(suffix_kept < suffix.len());
         let bos = vocab.should_add_bos().then(|| vocab.bos());
         let mut tokens: Vec<LlamaToken> = bos.into_iter().chain(repo_context).chain([fim_prefix]).collect();
         tokens.extend_from_slice(&prefix[prefix.len() - prefix_kept..]);
         tokens.push(fim_suffix);
         tokens.extend_from_slice(&suffix[..suffix_kept]);
         tokens.push(fim_middle);
-        Ok(TokenizedPrompt::new(tokens, cut + left_out))
+        Ok(TokenizedPrompt::new(tokens, truncated + dropped_files))
     }
 
-    /// What stands before a text with a gap: other files, and the path of its own. As many files as there is `room` for, in tokens;
-    /// also, how many were left out.
+    /// The repository context of a FIM prompt: other files, and the path of its own, within `budget` tokens. Also returns the
+    /// number of dropped files.
     fn repo_context(&self, files: &[RepoFile], path: Option<&str>, budget: usize) -> (Vec<LlamaToken>, usize) {
         let Some(separator) = fim_separator(self.model) else { return (Vec::new(), files.len()) };
         let file = |head: &str| [vec![separator], self.tokenize_text(head)].concat();
         let own = path.map(|path| file(&format!("{path}\n"))).filter(|own| own.len() <= budget).unwrap_or_default();
-        let (mut tokens, mut shown) = (Vec::new(), 0);
+        let (mut tokens, mut included) = (Vec::new(), 0);
         for RepoFile { path, text } in files {
             let next = file(&format!("{path}\n{text}\n"));
             if tokens.len() + next.len() + own.len() > budget {
                 break;
             }
             tokens.extend(next);
-            shown += 1;
+            included += 1;
         }
         tokens.extend(own);
-        (tokens, files.len() - shown)
+        (tokens, files.len() - included)
     }
 
+    /// Renders the chat template and tokenizes it.
     fn tokenize(&self, messages: &[&ChatMessage]) -> Result<Vec<LlamaToken>, Error> {
-        // Words of the model at the end are a beginning that it goes on with, exactly as they are.
+        // A final assistant message is a partial answer, which is appended verbatim for the model to continue.
         let (messages, partial) = match messages.split_last() {
             Some((last, before)) if last.role == Role::Assistant => (before, last.content.as_str()),
             _ => (messages, ""),
@@ -194,7 +198,7 @@ impl PromptEncoder<'_> {
                 Segment::Content(text) => vocab.tokenize_into(text.as_bytes(), &mut tokens, false, false),
             }
         }
-        // A template that writes the first token itself must not get it twice.
+        // Not twice, if the template has it too.
         if vocab.should_add_bos() && tokens.first() != Some(&vocab.bos()) {
             tokens.insert(0, vocab.bos());
         }
@@ -202,7 +206,7 @@ impl PromptEncoder<'_> {
         Ok(tokens)
     }
 
-    /// Tokens of a text in which no control token is meant.
+    /// Tokenizes a text without parsing control tokens.
     fn tokenize_text(&self, text: &str) -> Vec<LlamaToken> {
         let mut tokens = Vec::new();
         self.model.vocab().tokenize_into(text.as_bytes(), &mut tokens, false, false);

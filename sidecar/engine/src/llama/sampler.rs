@@ -1,4 +1,4 @@
-//! Choosing the next token from what the model thinks of each.
+//! Sampler: chooses the next token from the logits.
 
 use llama_cpp_2::sampling::LlamaSampler;
 use llama_cpp_2::token::LlamaToken;
@@ -7,25 +7,25 @@ use llama_cpp_2::token::data_array::LlamaTokenDataArray;
 
 use crate::Sampling;
 
-/// Tokens that are ever looked at: drawing from more costs time, and nothing is gained by what the model holds for so unlikely.
+/// Tokens that are considered: less probable ones cost time and are hardly ever sampled.
 const TOP_K: usize = 40;
 
-/// The likeliest next tokens at one place of a text.
+/// The most probable next tokens at one position of a sequence.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct TopLogits {
-    /// Logits with their tokens, the likeliest first.
+    /// Logits with their tokens, the most probable first.
     candidates: Vec<(f32, i32)>,
-    /// The logarithm of the sum of the exponentials of all logits, where it was asked for.
+    /// Logarithm of the sum of the exponentials of all logits, if log-probabilities are needed.
     log_sum: Option<f32>,
 }
 
 impl TopLogits {
-    /// Of all logits of the vocabulary. `probabilities` says whether probabilities will be asked for.
+    /// The top [`TOP_K`] of the logits of the vocabulary. `logprobs` is whether [`TopLogits::logprob`] is needed.
     pub fn of(logits: &[f32], logprobs: bool) -> Self {
         let mut candidates: Vec<(f32, i32)> = Vec::with_capacity(TOP_K + 1);
         let mut threshold = f32::NEG_INFINITY;
         for (block, start) in logits.chunks(BLOCK).zip((0_i32..).step_by(BLOCK)) {
-            // Nearly all blocks have nothing to offer, and the compiler sees eight numbers at a time here.
+            // Nearly all blocks have no candidate, and this comparison is vectorised.
             if block.iter().copied().fold(f32::NEG_INFINITY, f32::max) <= threshold {
                 continue;
             }
@@ -45,7 +45,7 @@ impl TopLogits {
         Self { candidates, log_sum }
     }
 
-    /// By how much the likeliest token leads, in logits.
+    /// Difference between the two highest logits.
     pub fn margin(&self) -> f32 {
         match self.candidates[..] {
             [(first, _), (second, _), ..] => first - second,
@@ -53,34 +53,35 @@ impl TopLogits {
         }
     }
 
-    /// Whether probabilities can be told.
+    /// Whether log-probabilities are known.
     pub fn has_logprobs(&self) -> bool {
         self.log_sum.is_some()
     }
 
-    /// Without the tokens that end an answer.
+    /// The same without excluded tokens.
     pub fn excluding(mut self, excluded: impl Fn(LlamaToken) -> bool) -> Self {
         self.candidates.retain(|(_, token)| !excluded(LlamaToken(*token)));
         self
     }
 
-    /// The natural logarithm of a candidate's probability, where it is known.
+    /// Natural logarithm of a candidate's probability, if it is known.
     pub fn logprob(&self, token: LlamaToken) -> Option<f32> {
         let (logit, _) = self.candidates.iter().find(|(_, candidate)| *candidate == token.0)?;
         Some(logit - self.log_sum?)
     }
 }
 
+/// Logits that are processed at a time.
 const BLOCK: usize = 32;
 
-/// Computed from the max logit, so that nothing overflows, in parts that the compiler can work on side by side.
+/// Sum of exp(logit - max): relative to the maximum, so that nothing overflows, and by block, so that it is vectorised.
 fn sum_exp(logits: &[f32], max: f32) -> f32 {
     logits.chunks(BLOCK).map(|block| block.iter().map(|logit| (logit - max).exp()).sum::<f32>()).sum()
 }
 
-/// How a request wants its tokens chosen, and how far its chain have rolled.
+/// The sampler chain of a request, with its RNG state.
 pub(super) struct Sampler {
-    /// Nothing to draw: the likeliest is taken.
+    /// `None` is greedy sampling.
     chain: Option<LlamaSampler>,
 }
 
@@ -97,7 +98,7 @@ impl Sampler {
         Self { chain }
     }
 
-    /// The next token. The same chain, rolled as often before, choose the same.
+    /// Samples the next token. The same seed and the same logits so far give the same token.
     pub fn sample(&mut self, top: &TopLogits) -> LlamaToken {
         let first = LlamaToken(top.candidates.first().map_or(0, |(_, token)| *token));
         let Some(chain) = &mut self.chain else { return first };
@@ -118,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_likeliest_are_found_in_order() {
+    fn the_top_logits_are_found_in_order() {
         for count in [1, 7, 39, 40, 41, 500, 5003] {
             let logits = logits(count);
             let mut expected: Vec<(f32, i32)> = logits.iter().copied().zip(0..).collect();
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn probabilities_are_those_of_the_whole_vocabulary() {
+    fn log_probabilities_are_relative_to_the_whole_vocabulary() {
         let top = TopLogits::of(&[0.0, 2.0, 1.0, -1.0], true);
         let sum: f32 = (0..4).map(|token| top.logprob(LlamaToken(token)).unwrap().exp()).sum();
         assert!((sum - 1.0).abs() < 1e-6, "{sum}");
@@ -138,14 +139,14 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_draws_the_same() {
+    fn the_same_seed_samples_the_same_tokens() {
         let top = TopLogits::of(&logits(300), false);
-        let draw = |seed| {
+        let sample = |seed| {
             let mut sampler = Sampler::new(Sampling { temperature: 1.5, top_p: 0.95, seed });
             (0..20).map(|_| sampler.sample(&top).0).collect::<Vec<_>>()
         };
-        assert_eq!(draw(7), draw(7));
-        assert_ne!(draw(7), draw(8));
+        assert_eq!(sample(7), sample(7));
+        assert_ne!(sample(7), sample(8));
         let mut greedy = Sampler::new(Sampling { temperature: 0.0, top_p: 0.1, seed: 1 });
         assert_eq!(greedy.sample(&top).0, top.candidates[0].1);
     }

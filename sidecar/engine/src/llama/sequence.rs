@@ -1,4 +1,4 @@
-//! One request at work: its text as far as it is known, how much of it the model has read, and what its caller was told.
+//! A sequence: one request from prefill to the last token (a slot of llama-server), with its sampler and its draft verification.
 
 use std::time::{Duration, Instant};
 
@@ -8,83 +8,86 @@ use llama_cpp_2::token::LlamaToken;
 use super::kv_cache::{KvCache, PrefixHit, SeqId, ShiftedChunk};
 use super::sampler::{Sampler, TopLogits};
 use crate::handle::GenerateJob;
-use crate::prefix_cache::{self, KvFidelity};
+use crate::prefix_cache::{KvFidelity, common_prefix_len};
 use crate::prompt_lookup::{Draft, PromptLookup};
 use crate::scheduler::{Allocation, Demand};
 use crate::utf8::Utf8Decoder;
 use crate::{EosPolicy, Error, Event, FinishReason, Speculation, Usage};
 
+/// A request with its tokens, its place in the KV cache, and its sampling state.
 pub(super) struct Sequence {
     pub job: GenerateJob,
-    /// Prompt and answer.
+    /// Tokens of prompt and answer.
     tokens: Vec<LlamaToken>,
     prompt_len: usize,
-    /// Tokens of the text that are in the model's memory.
+    /// Number of its tokens that are in the KV cache.
     n_past: usize,
+    /// Number of prompt tokens that were served from the KV cache.
     n_cached: usize,
-    /// Where they are; none while the request has to give way.
+    /// Its sequence in the KV cache; `None` while it is queued or preempted.
     seq_id: Option<SeqId>,
-    /// How what was read of other texts may be used, and how what is there was read.
+    /// Bound on the fidelity of reused KV states.
     allowed_reuse: KvFidelity,
+    /// How its own KV state was computed.
     fidelity: KvFidelity,
-    /// A part of the prompt further on that need not be read.
+    /// A shifted chunk further on in the prompt, which needs no prefill.
     pending_chunk: Option<ShiftedChunk>,
     sampler: Sampler,
     decoder: Utf8Decoder,
     prompt_lookup: Option<PromptLookup<LlamaToken>>,
-    /// What is guessed to come next, as far as it is checked.
+    /// Draft tokens to verify in the next step.
     draft: Vec<LlamaToken>,
-    /// How often the next token is certain enough to be believed beside guesses, 0 to 1.
+    /// Moving average of how often the logit margin is large enough to accept a token beside drafts, 0 to 1.
     confidence: f64,
-    /// The last token is read once more by itself, because guesses beside it made what follows it uncertain.
+    /// Decode the last token again without drafts, because the logit margin after it was too small beside drafts.
     redecode_single: bool,
-    /// Tokens guessed so far, and how many of them were right.
     draft_stats: DraftStats,
-    /// What comes after the prompt: for the next one who asks the same.
+    /// Logits after the prompt, to be cached for the same prompt.
     prompt_logits: Option<TopLogits>,
     started_at: Instant,
+    /// `None` until the first token is sampled.
     prefill_time: Option<Duration>,
 }
 
-/// Draft tokens of a request so far.
+/// Draft tokens so far.
 #[derive(Debug, Default)]
 struct DraftStats {
     drafted: usize,
     accepted: usize,
 }
 
-/// Whether a request goes on.
+/// Whether a sequence needs another step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Status {
     Running,
     Finished,
 }
 
-/// What was said in a step.
+/// Outcome of sampling after a step.
 struct SampleOutcome {
     status: Status,
-    /// Tokens.
+    /// Number of sampled tokens.
     sampled: usize,
-    /// What would have followed was too close to call.
+    /// Whether sampling stopped at a logit margin below [`MIN_LOGIT_MARGIN`].
     uncertain: bool,
 }
 
-/// The lead in logits below which the likeliest token is not believed where guesses were checked beside it. Many tokens at a time
-/// are computed in another order than one by one, and quantised models round the difference: of 600 tokens of two models,
-/// probabilities differed by 0.01 at the ninetieth percentile and by 0.18 at most.
+/// Minimum top-1/top-2 logit margin for accepting a token in a step that also verifies drafts. A batch of tokens is computed in
+/// another order than single tokens, and quantised models amplify the rounding: for 600 tokens of two models, probabilities
+/// differed by 0.01 at the ninetieth percentile and by 0.18 at most.
 const MIN_LOGIT_MARGIN: f32 = 0.25;
 
-/// How often the next token is certain, before any was seen.
+/// Prior of [`Sequence::confidence`].
 const PRIOR_CONFIDENCE: f64 = 0.95;
 
-/// Weight of the newest token in that.
+/// Weight of a new token in its moving average.
 const EMA_WEIGHT: f64 = 0.05;
 
-/// So many tokens to read are worth waiting for somebody who reads them already.
+/// Minimum saving in prefill tokens for waiting until a running request has them in the KV cache.
 const MIN_SHARED_PREFIX: usize = 32;
 
 impl Sequence {
-    /// A request whose prompt is laid out.
+    /// A request with its tokenized prompt. `can_draft` is whether the KV cache supports truncation.
     pub fn new(job: GenerateJob, prompt: Vec<LlamaToken>, allowed_reuse: KvFidelity, can_draft: bool) -> Self {
         let sampler = Sampler::new(job.request.sampling);
         let prompt_lookup =
@@ -112,11 +115,12 @@ impl Sequence {
         }
     }
 
-    /// Whether somebody of no less urgency is at work who will have read more of what this one has to read than anybody before.
+    /// Whether a running request of at least the same priority will soon have a longer prefix of this prompt in the KV cache than
+    /// is cached now.
     pub fn should_wait_for_prefix(&self, running: &[Self], kv_cache: &KvCache<'_>) -> bool {
         let cached = || kv_cache.cached_prefix_len(&self.tokens, self.allowed_reuse);
         running.iter().any(|other| {
-            let shared = prefix_cache::common_prefix_len(&other.tokens, &self.tokens);
+            let shared = common_prefix_len(&other.tokens, &self.tokens);
             other.job.request.priority <= self.job.request.priority
                 && other.n_past < shared
                 && shared > MIN_SHARED_PREFIX
@@ -124,18 +128,18 @@ impl Sequence {
         })
     }
 
-    /// Where somebody at work has read the same, and how many tokens of it.
+    /// The running sequence that shares the longest computed prefix, and its length in tokens.
     pub fn longest_shared_prefix(&self, running: &[Self]) -> Option<(SeqId, usize)> {
-        let read = |other: &Self| {
-            let read = &other.tokens[..other.n_past];
-            other.seq_id.map(|seq_id| (seq_id, prefix_cache::common_prefix_len(read, &self.tokens)))
+        let shared_prefix = |other: &Self| {
+            let computed = &other.tokens[..other.n_past];
+            other.seq_id.map(|seq_id| (seq_id, common_prefix_len(computed, &self.tokens)))
         };
         let compatible = running.iter().filter(|other| other.fidelity <= self.allowed_reuse);
-        compatible.filter_map(read).max_by_key(|(_, shared)| *shared)
+        compatible.filter_map(shared_prefix).max_by_key(|(_, shared)| *shared)
     }
 
-    /// Begins, or goes on after giving way, from what is remembered or from what somebody else has just read. What is known
-    /// already of the first word is said at once.
+    /// Starts, or resumes after preemption, from the KV cache or from the prefix of a running sequence. If the logits after the
+    /// prompt are cached, the first token is sampled at once.
     pub fn start(
         &mut self,
         kv_cache: &mut KvCache<'_>,
@@ -143,7 +147,7 @@ impl Sequence {
         model: &LlamaModel,
         limit: usize,
     ) -> Status {
-        // After giving way, it goes on from where it was.
+        // After preemption, it may resume from its own shifted state.
         let allowed = self.allowed_reuse.max(self.fidelity);
         let PrefixHit { seq_id, n_past, logits, fidelity, chunk } =
             kv_cache.acquire(&self.tokens, running_prefix, allowed);
@@ -159,7 +163,7 @@ impl Sequence {
             Some(logits) if is_fresh && (logits.has_logprobs() || !self.job.request.logprobs) => {
                 self.sample(vec![logits], model, limit).status
             }
-            // It is known, but not well enough: the last token is read again.
+            // The cached logits have no log-probabilities: decode the last token again.
             Some(_) => {
                 self.n_past = self.n_past.saturating_sub(1);
                 if let Err(error) = kv_cache.truncate(seq_id, self.n_past) {
@@ -172,10 +176,10 @@ impl Sequence {
         }
     }
 
-    /// What it would like of the next step. `most` tokens may be guessed.
+    /// What it could use of the next step, with at most `max_draft` draft tokens.
     pub fn demand(&mut self, max_draft: usize) -> Demand {
-        let until = self.pending_chunk.as_ref().map_or(self.tokens.len(), |chunk| chunk.target);
-        let pending = until - self.n_past;
+        let target = self.pending_chunk.as_ref().map_or(self.tokens.len(), |chunk| chunk.target);
+        let pending = target - self.n_past;
         let remaining = (self.job.request.max_tokens as usize).saturating_sub(self.generated() + 1);
         let is_decoding = pending == 1 && self.n_past >= self.prompt_len && !self.redecode_single;
         let lookup = self.prompt_lookup.as_mut().filter(|_| is_decoding && max_draft > 0);
@@ -185,15 +189,15 @@ impl Sequence {
         Demand { priority: self.job.request.priority, pending, acceptance, confidence: self.confidence }
     }
 
-    /// The tokens of its share of a step, and where in its sequence they go. All of those marked are to be judged by the model.
+    /// The tokens of its allocation, for the batch.
     pub fn batch_tokens(&self, allocation: Allocation) -> impl Iterator<Item = BatchToken> {
-        let seq_id = self.seq_id.expect("only who has a sequence takes part in a step");
-        let read = self.tokens[self.n_past..self.n_past + allocation.tokens].iter();
+        let seq_id = self.seq_id.expect("a running request has a sequence");
+        let pending = self.tokens[self.n_past..self.n_past + allocation.tokens].iter();
         let is_last_chunk = self.n_past + allocation.tokens == self.tokens.len();
         let last = allocation.tokens.wrapping_sub(1);
-        let read = read.enumerate().map(move |(index, token)| (*token, is_last_chunk && index == last));
+        let pending = pending.enumerate().map(move |(index, token)| (*token, is_last_chunk && index == last));
         let draft = self.draft[..allocation.draft_tokens].iter().map(|token| (*token, true));
-        read.chain(draft).zip(self.n_past..).map(move |((token, wants_logits), position)| BatchToken {
+        pending.chain(draft).zip(self.n_past..).map(move |((token, wants_logits), position)| BatchToken {
             token,
             position,
             seq_id,
@@ -201,7 +205,7 @@ impl Sequence {
         })
     }
 
-    /// Takes in what came of its share of a step, which began at row `first` of it.
+    /// Processes the results of a step, in which its tokens began at row `first_row` of the batch.
     pub fn on_decoded(&mut self, allocation: Allocation, first_row: usize, step: &mut StepContext<'_, '_>) -> Status {
         let StepContext { kv_cache, model, limit } = step;
         self.n_past += allocation.tokens;
@@ -216,7 +220,7 @@ impl Sequence {
         self.draft.truncate(allocation.draft_tokens);
         let rows = first_row + allocation.tokens - 1..first_row + allocation.tokens + allocation.draft_tokens;
         let logprobs = self.job.request.logprobs;
-        // Later rows count only as far as the guesses before them were right.
+        // A row is used only if all draft tokens before it were accepted.
         let logits = rows.map(|row| TopLogits::of(kv_cache.logits(row), logprobs));
         let SampleOutcome { status, sampled, uncertain } = self.sample(logits, model, *limit);
         let accepted = if uncertain { sampled } else { sampled.saturating_sub(1) };
@@ -237,19 +241,19 @@ impl Sequence {
         status
     }
 
-    /// Joins what was read further on, once everything before it is read too.
+    /// Attaches the shifted chunk once the prefill has reached it.
     fn attach_chunk(&mut self, kv_cache: &mut KvCache<'_>) {
         if let Some(seq_id) = self.seq_id
             && let Some(chunk) = self.pending_chunk.take_if(|chunk| chunk.target == self.n_past)
         {
-            let joined = kv_cache.attach_chunk(seq_id, chunk);
-            self.n_past += joined;
-            self.n_cached += joined;
+            let attached = kv_cache.attach_chunk(seq_id, chunk);
+            self.n_past += attached;
+            self.n_cached += attached;
             self.fidelity = KvFidelity::Shifted;
         }
     }
 
-    /// Says one token, and more as far as what was guessed turns out right.
+    /// Samples one token, and one more for each accepted draft token.
     fn sample(&mut self, rows: impl IntoIterator<Item = TopLogits>, model: &LlamaModel, limit: usize) -> SampleOutcome {
         let vocab = model.vocab();
         self.prefill_time.get_or_insert_with(|| self.started_at.elapsed());
@@ -300,25 +304,25 @@ impl Sequence {
         SampleOutcome { status: Status::Running, sampled, uncertain }
     }
 
-    /// Tokens of the answer so far.
+    /// Number of generated tokens.
     fn generated(&self) -> usize {
         self.tokens.len() - self.prompt_len
     }
 
-    /// The request is over; what the model has read of it stays for the next one.
+    /// Releases a finished or cancelled request; its KV state stays cached.
     pub fn release(mut self, kv_cache: &mut KvCache<'_>) {
         self.drop_chunk(kv_cache);
         let Some(seq_id) = self.seq_id.take() else { return };
         self.tokens.truncate(self.n_past);
-        let next = self
+        let logits = self
             .prompt_logits
             .take()
             .filter(|_| self.n_past >= self.prompt_len)
             .map(|logits| (self.prompt_len, logits));
-        kv_cache.release(seq_id, self.tokens, self.fidelity, next);
+        kv_cache.release(seq_id, self.tokens, self.fidelity, logits);
     }
 
-    /// The request is over, and what the model has read of it cannot be trusted.
+    /// Releases a failed request, whose KV state is not reused.
     pub fn abort(mut self, kv_cache: &mut KvCache<'_>) {
         self.drop_chunk(kv_cache);
         if let Some(seq_id) = self.seq_id.take() {
@@ -332,7 +336,7 @@ impl Sequence {
         }
     }
 
-    /// The request makes room for others, and will go on later.
+    /// Offloads the sequence to free KV cells for others; the request is resumed later.
     pub fn preempt(&mut self, kv_cache: &mut KvCache<'_>) {
         self.drop_chunk(kv_cache);
         if let Some(seq_id) = self.seq_id.take() {
@@ -341,7 +345,7 @@ impl Sequence {
         self.n_past = 0;
     }
 
-    /// Tells the caller that it cannot go on.
+    /// Ends the stream with an error.
     pub fn fail(&self, error: Error) {
         self.job.responder.send(Err(error));
     }
@@ -365,19 +369,19 @@ impl Sequence {
     }
 }
 
-/// A token on its way into the model.
+/// A token of a batch.
 pub(super) struct BatchToken {
     pub token: LlamaToken,
     pub position: usize,
     pub seq_id: SeqId,
-    /// Whether the model is asked what follows it.
+    /// Whether the logits after it are needed.
     pub wants_logits: bool,
 }
 
-/// What a turn needs to take in the outcome of a step.
+/// What a sequence needs to process the results of a step.
 pub(super) struct StepContext<'a, 'model> {
     pub kv_cache: &'a mut KvCache<'model>,
     pub model: &'a LlamaModel,
-    /// Tokens that prompt and answer may have together.
+    /// Context limit in tokens, prompt and answer together.
     pub limit: usize,
 }
