@@ -194,6 +194,6 @@ fn configured<F: Future<Output = Result<ExitCode, StartError>>>(
     let done = threads.block_on(command(config));
     drop(threads);
     // llama.cpp crashes in its own clean-up if the process exits while a model computes.
-    let _ = engine::all_ended(LAST_STEP);
+    let _ = engine::wait_for_threads(LAST_STEP);
     done
 }

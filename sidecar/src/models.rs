@@ -16,8 +16,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use engine::fit::{Fit, Misfit, Need};
-use engine::{Answer, Counted, Device, Engine, Lane, Load, Model, Prompt, Request, State};
+use engine::memory_plan::{DoesNotFit, MemoryPlan, ModelSize};
+use engine::{Device, Engine, Model, Priority, Prompt, PromptTokens, QueueDepth, Request, State, TokenStream};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
@@ -47,8 +47,8 @@ pub enum Role {
 }
 
 impl Role {
-    fn of(lane: Lane) -> Self {
-        if lane == Lane::Completion { Self::Completion } else { Self::Chat }
+    fn of(lane: Priority) -> Self {
+        if lane == Priority::Completion { Self::Completion } else { Self::Chat }
     }
 }
 
@@ -132,7 +132,7 @@ impl Models {
             let problem = |error: &dyn std::fmt::Display| format!("could not read `{}`: {error}", script.display());
             let text = std::fs::read_to_string(script).map_err(|error| problem(&error))?;
             let script = serde_json::from_str(&text).map_err(|error| problem(&error))?;
-            models.0.seats.sit_scripted(Engine::scripted(script));
+            models.0.seats.sit_scripted(Engine::mock(script));
             return Ok(models);
         }
         let keeper = Keeper::new(models.clone(), config, orders);
@@ -176,7 +176,7 @@ impl Models {
     ///
     /// # Errors
     /// Why there is none.
-    pub fn model(&self, lane: Lane) -> Result<Model, engine::Error> {
+    pub fn model(&self, lane: Priority) -> Result<Model, engine::Error> {
         self.engine(Role::of(lane))?.model()
     }
 
@@ -184,25 +184,25 @@ impl Models {
     ///
     /// # Errors
     /// Why there is none, or why it does not take the request.
-    pub fn submit(&self, request: Request) -> Result<(Answer, Model), engine::Error> {
-        let engine = self.engine(Role::of(request.lane))?;
-        let model = engine.model()?;
-        Ok((engine.submit(request)?, model))
+    pub fn submit(&self, request: Request) -> Result<TokenStream, engine::Error> {
+        self.engine(Role::of(request.priority))?.submit(request)
     }
 
     /// Counts the tokens of a prompt for whoever answers chats.
     ///
     /// # Errors
     /// Why nobody does, or that the prompt has no room.
-    pub async fn count(&self, prompt: Prompt) -> Result<Counted, engine::Error> {
-        self.engine(Role::Chat)?.count(prompt).await
+    pub async fn count(&self, prompt: Prompt) -> Result<PromptTokens, engine::Error> {
+        self.engine(Role::Chat)?.count_tokens(prompt).await
     }
 
     /// How full the queues of all models are.
     #[must_use]
-    pub fn load(&self) -> Load {
-        self.0.seats.engines().iter().map(Engine::load).fold(Load::default(), |all, one| Load {
-            lanes: std::array::from_fn(|lane| all.lanes[lane] + one.lanes[lane]),
+    pub fn load(&self) -> QueueDepth {
+        self.0.seats.engines().iter().map(Engine::queue_depth).fold(QueueDepth::default(), |all, one| QueueDepth {
+            waiting_by_priority: std::array::from_fn(|lane| {
+                all.waiting_by_priority[lane] + one.waiting_by_priority[lane]
+            }),
             active: all.active + one.active,
             capacity: all.capacity + one.capacity,
         })
@@ -211,7 +211,7 @@ impl Models {
     /// Makes every model forget what it has read, in memory and on the disk. What it works on just now is finished first.
     pub fn forget(&self) {
         for engine in self.0.seats.engines() {
-            engine.forget();
+            engine.clear_cache();
         }
         self.order(Order::Forget);
     }
@@ -247,7 +247,7 @@ impl Models {
     }
 
     /// All models that there are, those that answer first; and how others with these needs would fit, each alone.
-    pub async fn list(&self, others: Vec<Need>) -> (Vec<Listed>, Vec<Result<Fit, Misfit>>) {
+    pub async fn list(&self, others: Vec<ModelSize>) -> (Vec<Listed>, Vec<Result<MemoryPlan, DoesNotFit>>) {
         let models = self.clone();
         // Reading the heads of files takes milliseconds each.
         let look = move || {
@@ -351,7 +351,7 @@ impl Models {
 
     fn engine(&self, role: Role) -> Result<Engine, engine::Error> {
         let engine = self.0.seats.engine(role);
-        if self.0.seats.state(role) == State::Asleep {
+        if self.0.seats.state(role) == State::Unloaded {
             self.order(Order::Wake { again: false });
         }
         engine

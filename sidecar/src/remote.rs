@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use engine::{Answer, Error, Model, Request};
+use engine::{Error, Model, Request, TokenStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -161,10 +161,10 @@ impl Remote {
         Ok(Model {
             name: self.name().await?,
             size_bytes: 0,
-            context: 0,
+            context: None,
             device: address.map(|address| address.origin()).unwrap_or_default(),
-            fills: false,
-            knows_files: false,
+            supports_fim: false,
+            supports_repo_context: false,
         })
     }
 
@@ -179,9 +179,9 @@ impl Remote {
     ///
     /// # Errors
     /// When too many are on their way. What the server says against it is the answer's first event.
-    pub fn submit(&self, request: Request, model: String) -> Result<Answer, Error> {
+    pub fn submit(&self, request: Request, model: String) -> Result<TokenStream, Error> {
         let place = Arc::clone(&self.0.places).try_acquire_owned().map_err(|_| Error::Overloaded)?;
-        let (speaker, answer) = Answer::channel(CAPACITY);
+        let (sender, answer) = TokenStream::channel(CAPACITY);
         let remote = self.clone();
         tokio::spawn(async move {
             let settings = remote.settings();
@@ -189,9 +189,9 @@ impl Remote {
             let patience = Duration::from_secs(settings.request_timeout.into()).mul_f64(0.95);
             let server = remote.server(&settings).await;
             match server {
-                Ok(server) => Asking { remote, server, model, request, patience }.run(&speaker).await,
+                Ok(server) => Asking { remote, server, model, request, patience }.run(&sender).await,
                 Err(failure) => {
-                    speaker.say(Err(failure.into())).await;
+                    sender.send(Err(failure.into())).await;
                 }
             }
             drop(place);

@@ -221,7 +221,7 @@ async fn keys(config: &Config, store: &Store, window: Option<&Key>) -> Result<(K
 fn sample(app: &AppState) -> (Point, CacheTotals, Tally) {
     let (sample, load, models) = (*app.system.borrow(), app.models.load(), app.models.memory());
     let cache = app.assistant.cache.stats();
-    let [queue_completion, queue_chat, queue_background] = load.lanes.map(|waiting| waiting as u64);
+    let [queue_completion, queue_chat, queue_background] = load.waiting_by_priority.map(|waiting| waiting as u64);
     let gauges = Point {
         cpu: sample.cpu,
         memory: sample.memory_bytes,

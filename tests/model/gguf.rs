@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use engine::gguf::{self, Facts};
+use engine::gguf::{self, ModelMetadata};
 
 use super::model;
 
@@ -61,7 +61,7 @@ impl GgufBuilder {
         made.bytes(&kind.to_le_bytes()).bytes(&offset.to_le_bytes())
     }
 
-    fn read(&self) -> Result<Facts, String> {
+    fn read(&self) -> Result<ModelMetadata, String> {
         let mut file = b"GGUF".to_vec();
         file.extend(self.version.to_le_bytes());
         file.extend(self.tensors.to_le_bytes());
@@ -78,24 +78,24 @@ impl GgufBuilder {
 #[test]
 fn the_metadata_of_a_real_model_is_read() {
     let facts = gguf::read(&model()).unwrap();
-    assert_eq!((facts.architecture.as_str(), facts.layers, facts.context, facts.width), ("llama", 30, 8192, 576));
-    assert_eq!((facts.vocabulary, facts.quantization.as_deref()), (49_152, Some("Q4_1")));
+    assert_eq!((facts.architecture.as_str(), facts.layers, facts.context, facts.n_embd), ("llama", 30, 8192, 576));
+    assert_eq!((facts.n_vocab, facts.quantization.as_deref()), (49_152, Some("Q4_1")));
     // 30 layers, 3 KV heads with a key and a value of 64 numbers each, 2 bytes per number.
-    assert_eq!(facts.token_bytes, 30 * 3 * 2 * 64 * 2);
+    assert_eq!(facts.kv_bytes_per_token, 30 * 3 * 2 * 64 * 2);
     let size = model().metadata().unwrap().len();
     assert!(facts.weights < size && facts.weights > size * 9 / 10, "{facts:?}");
-    assert!(facts.template.is_some() && facts.parameters > 100_000_000);
+    assert!(facts.chat_template.is_some() && facts.parameters > 100_000_000);
 }
 
 #[test]
 fn a_valid_file_is_read() {
     let facts = GgufBuilder::valid().tensor("a", &[8, 2], 1, 0).tensor("b", &[8], 0, 32).read().unwrap();
     assert_eq!((facts.weights, facts.parameters, facts.layers), (64, 24, 2));
-    assert_eq!((facts.token_bytes, facts.license.as_deref()), (2 * 2 * 8 * 2, Some("mit")));
-    assert!(!facts.fills);
+    assert_eq!((facts.kv_bytes_per_token, facts.license.as_deref()), (2 * 2 * 8 * 2, Some("mit")));
+    assert!(!facts.supports_fim);
     let mark = [&5_u64.to_le_bytes()[..], b"<PRE>"].concat();
     let fills = GgufBuilder::valid().array("tokenizer.ggml.tokens", 8, 1, &mark).tensor("a", &[8], 0, 0);
-    assert!(fills.read().unwrap().fills);
+    assert!(fills.read().unwrap().supports_fim);
 }
 
 #[test]

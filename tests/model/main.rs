@@ -11,7 +11,10 @@ mod scheduling;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use engine::{Engine, Error, Event, Finish, Message, Options, Prompt, Request, Role, Sampling, State, Summary};
+use engine::{
+    ChatMessage, Engine, Error, Event, FinishReason, Options, Prompt, PromptAccepted, Request, Role, Sampling, State,
+    Usage,
+};
 use serde_json::{Value, json};
 use tests::server::Server;
 use tests::stream::{Frames, joined};
@@ -56,32 +59,32 @@ impl Drop for Turn {
     /// Waits until the engine's threads have ended: the next test gets all cores, and the process can exit after the last one.
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            assert!(engine::all_ended(TIMEOUT), "an engine still runs after its test");
+            assert!(engine::wait_for_threads(TIMEOUT), "an engine still runs after its test");
         }
     }
 }
 
 fn options(model: PathBuf) -> Options {
-    Options { context: 2048, memory: 4096, capacity: 4, ..Options::of(model) }
+    Options { context: 2048, kv_tokens: 4096, queue_capacity: 4, ..Options::for_model(model) }
 }
 
 fn request(question: &str, max_tokens: u32) -> Request {
-    chat(vec![Message::new(Role::System, "You write Python."), Message::new(Role::User, question)], max_tokens)
+    chat(vec![ChatMessage::new(Role::System, "You write Python."), ChatMessage::new(Role::User, question)], max_tokens)
 }
 
-fn chat(messages: Vec<Message>, max_tokens: u32) -> Request {
+fn chat(messages: Vec<ChatMessage>, max_tokens: u32) -> Request {
     let sampling = Sampling { temperature: 0.0, top_p: 1.0, seed: 7 };
     Request::new(Prompt::Chat(messages), sampling, max_tokens)
 }
 
-async fn answer(engine: &Engine, request: Request) -> Result<(String, Summary), Error> {
+async fn answer(engine: &Engine, request: Request) -> Result<(String, Usage), Error> {
     let mut answer = engine.submit(request)?;
     let mut text = String::new();
     while let Some(event) = timeout(TIMEOUT, answer.next()).await.expect("the model keeps generating") {
         match event? {
-            Event::Text { text: piece, .. } => text += &piece,
+            Event::Delta { text: piece, .. } => text += &piece,
             Event::Done(summary) => return Ok((text, summary)),
-            Event::Started { .. } | Event::Reading { .. } => {}
+            Event::PromptAccepted(_) | Event::Prefill { .. } => {}
         }
     }
     panic!("the answer ended without a summary")
@@ -94,10 +97,10 @@ async fn greedy_answers_are_the_same_with_and_without_a_cached_prefix() {
     let (first, cold) = answer(&engine, request("Write a function that adds two numbers.", 40)).await.unwrap();
     let (again, warm) = answer(&engine, request("Write a function that adds two numbers.", 40)).await.unwrap();
     assert!(!first.trim().is_empty());
-    assert_eq!((first, cold.reused_tokens), (again, 0));
-    assert_eq!(warm.reused_tokens, warm.prompt_tokens, "the whole prompt and its logits are cached");
+    assert_eq!((first, cold.cached_tokens), (again, 0));
+    assert_eq!(warm.cached_tokens, warm.prompt_tokens, "the whole prompt and its logits are cached");
     let (_, other) = answer(&engine, request("Write a loop.", 5)).await.unwrap();
-    assert!(other.reused_tokens > 5, "the system prompt is shared: {other:?}");
+    assert!(other.cached_tokens > 5, "the system prompt is shared: {other:?}");
 }
 
 #[tokio::test]
@@ -108,11 +111,11 @@ async fn a_continued_answer_equals_the_untruncated_one() {
     let (complete, _) = answer(&engine, request(question, 40)).await.unwrap();
     let (partial, _) = answer(&engine, request(question, 15)).await.unwrap();
     let Prompt::Chat(mut messages) = request(question, 25).prompt else { unreachable!() };
-    messages.push(Message::new(Role::Assistant, &partial));
+    messages.push(ChatMessage::new(Role::Assistant, &partial));
     let (rest, summary) = answer(&engine, chat(messages, 25)).await.unwrap();
     assert_eq!(partial + &rest, complete);
     assert!(
-        summary.reused_tokens + 2 >= summary.prompt_tokens,
+        summary.cached_tokens + 2 >= summary.prompt_tokens,
         "the partial answer is not prefilled again: {summary:?}"
     );
 }
@@ -122,10 +125,10 @@ async fn a_token_count_equals_that_of_an_answer_and_prefills_nothing() {
     let _turn = turn().await;
     let engine = engine().await;
     let question = request("Write a function that adds two numbers.", 5);
-    let counted = engine.count(question.prompt.clone()).await.unwrap();
+    let counted = engine.count_tokens(question.prompt.clone()).await.unwrap();
     let (_, summary) = answer(&engine, question).await.unwrap();
-    assert_eq!((counted.tokens, summary.reused_tokens), (summary.prompt_tokens, 0));
-    let long = engine.count(request(&"word ".repeat(5000), 1).prompt).await;
+    assert_eq!((counted.tokens, summary.cached_tokens), (summary.prompt_tokens, 0));
+    let long = engine.count_tokens(request(&"word ".repeat(5000), 1).prompt).await;
     assert!(matches!(long, Err(Error::ContextTooLong { tokens, .. }) if tokens > 5000), "{long:?}");
 }
 
@@ -144,13 +147,13 @@ async fn a_seed_makes_a_sampled_answer_repeatable() {
 async fn an_answer_ends_at_max_tokens() {
     let _turn = turn().await;
     let (_, summary) = answer(&engine().await, request("Count from one to one hundred.", 5)).await.unwrap();
-    assert_eq!((summary.finish, summary.completion_tokens), (Finish::Length, 5));
+    assert_eq!((summary.finish_reason, summary.completion_tokens), (FinishReason::Length, 5));
 }
 
 #[tokio::test]
 async fn korean_is_decoded_as_complete_characters() {
     let _turn = turn().await;
-    let korean = chat(vec![Message::new(Role::User, "다음 문장을 그대로 따라 하세요: 안녕하세요 파이썬")], 48);
+    let korean = chat(vec![ChatMessage::new(Role::User, "다음 문장을 그대로 따라 하세요: 안녕하세요 파이썬")], 48);
     let (text, _) = answer(&engine().await, korean).await.unwrap();
     assert!(!text.contains('\u{fffd}'), "{text}");
 }
@@ -169,7 +172,7 @@ async fn dropping_a_stream_cancels_the_request_at_the_next_step() {
         // The next request starts at once, without waiting for the thousand tokens.
         let next = timeout(Duration::from_secs(10), answer(&engine, request("Hi", 1))).await;
         next.expect("the engine is free").unwrap();
-        let idle = async || (engine.load().active == 0 && engine.load().waiting() == 0).then_some(());
+        let idle = async || (engine.queue_depth().active == 0 && engine.queue_depth().waiting() == 0).then_some(());
         tests::eventually("the engine is idle", idle).await;
     }
 }
@@ -190,14 +193,15 @@ async fn history_is_truncated_oldest_first_and_a_long_question_is_rejected() {
     let engine = engine().await;
     let old = "old ".repeat(900);
     let roles = [Role::User, Role::Assistant, Role::User, Role::Assistant];
-    let mut thread = vec![Message::new(Role::System, "You write Python.")];
-    thread.extend(roles.map(|role| Message::if_room(role, &old)));
-    thread.push(Message::new(Role::User, "Hi"));
+    let mut thread = vec![ChatMessage::new(Role::System, "You write Python.")];
+    thread.extend(roles.map(|role| ChatMessage::truncatable(role, &old)));
+    thread.push(ChatMessage::new(Role::User, "Hi"));
     let mut running = engine.submit(chat(thread, 1)).unwrap();
-    let Some(Ok(Event::Started { dropped, prompt_tokens, limit })) = running.next().await else {
+    let Some(Ok(Event::PromptAccepted(PromptAccepted { dropped, prompt_tokens, limit, .. }))) = running.next().await
+    else {
         panic!("the request is accepted")
     };
-    assert!((2..=4).contains(&dropped) && prompt_tokens < limit, "{dropped} {prompt_tokens}");
+    assert!((2..=4).contains(&dropped) && prompt_tokens < limit, "{dropped} {prompt_tokens:?}");
     drop(running);
     let error = answer(&engine, request(&"old ".repeat(3000), 1)).await.unwrap_err();
     assert!(matches!(error, Error::ContextTooLong { tokens, limit } if tokens > limit), "{error:?}");

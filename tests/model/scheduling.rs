@@ -1,7 +1,8 @@
 //! Concurrent requests: scheduling, the KV cache and its tiers, speculative decoding, and that none of them changes an answer.
 
 use engine::{
-    AtEnd, Drafts, Engine, Error, Event, Keep, Lane, Message, Moves, Options, Prompt, Request, Role, Storage, Summary,
+    ChatMessage, ChunkReuse, DiskCacheOptions, Engine, EosPolicy, Error, Event, Options, Priority, Prompt,
+    PromptAccepted, Request, Role, Speculation, Truncation, Usage,
 };
 use tests::TIMEOUT;
 use tokio::time::timeout;
@@ -13,14 +14,14 @@ use super::{answer, chat, engine, loaded, model, options, request, turn};
 const LOG_PROBABILITY_TOLERANCE: f32 = 0.25;
 
 /// A greedy answer as tokens with their log probabilities.
-async fn greedy_tokens(engine: &Engine, mut request: Request) -> (Vec<(String, f32)>, Summary) {
-    request.probabilities = true;
+async fn greedy_tokens(engine: &Engine, mut request: Request) -> (Vec<(String, f32)>, Usage) {
+    request.logprobs = true;
     let mut running = engine.submit(request).unwrap();
     let mut tokens_of_answer = Vec::new();
     while let Some(event) = timeout(TIMEOUT, running.next()).await.expect("the model keeps generating") {
         match event.unwrap() {
-            Event::Text { text, log_probability, tokens } if tokens > 0 => {
-                tokens_of_answer.push((text, log_probability.expect("probabilities were requested")));
+            Event::Delta { text, logprob, tokens } if tokens > 0 => {
+                tokens_of_answer.push((text, logprob.expect("probabilities were requested")));
             }
             Event::Done(summary) => return (tokens_of_answer, summary),
             _ => {}
@@ -50,7 +51,7 @@ const QUESTIONS: [&str; 4] = [
 #[tokio::test]
 async fn concurrent_sequences_do_not_change_an_answer() {
     let _turn = turn().await;
-    let engine = loaded(Options { capacity: 8, ..options(model()) }).await;
+    let engine = loaded(Options { queue_capacity: 8, ..options(model()) }).await;
     let mut alone = Vec::new();
     for question in QUESTIONS {
         alone.push(greedy_tokens(&engine, request(question, 40)).await.0);
@@ -67,10 +68,10 @@ async fn concurrent_sequences_do_not_change_an_answer() {
 /// Asserts that a greedy answer equals the one decoded token by token, up to a token that was hardly more likely than another.
 fn assert_diverges_only_at_a_tie(tokens: &[(String, f32)], answer: &str) {
     let mut rest = answer;
-    for (token, log_probability) in tokens {
+    for (token, logprob) in tokens {
         let Some(after) = rest.strip_prefix(token.as_str()) else {
             // The highest probability of a token whose logit leads by less than the tolerance.
-            let (probability, even) = (log_probability.exp(), 1.0 / (1.0 + (-LOG_PROBABILITY_TOLERANCE).exp()));
+            let (probability, even) = (logprob.exp(), 1.0 / (1.0 + (-LOG_PROBABILITY_TOLERANCE).exp()));
             assert!(probability < even, "{token:?}, of probability {probability}, became {rest:?}");
             return;
         };
@@ -85,22 +86,22 @@ async fn prompt_lookup_drafting_does_not_change_the_answer() {
     let engine = engine().await;
     let code = "def area(width, height):\n    return width * height\n\n\ndef volume(width, height, depth):\n    return area(width, height) * depth\n";
     let mut edit = request(&format!("Repeat this code three times:\n```python\n{code}```"), 120);
-    edit.at_end = AtEnd::GoOn;
+    edit.eos_policy = EosPolicy::Ignore;
     let (plain, none) = greedy_tokens(&engine, edit.clone()).await;
-    edit.drafts = Drafts::Lookup;
+    edit.speculation = Speculation::PromptLookup;
     let (drafted, some) = answer(&engine, edit).await.unwrap();
     assert_diverges_only_at_a_tie(&plain, &drafted);
-    assert_eq!((none.guessed_tokens, none.completion_tokens), (0, some.completion_tokens));
+    assert_eq!((none.drafted_tokens, none.completion_tokens), (0, some.completion_tokens));
     // On a GPU a decode step may be cheaper than verifying a draft; then nothing is drafted.
     let enough = if super::on_processor(&engine) { 9 } else { 0 };
-    assert!(some.right_tokens >= enough && some.guessed_tokens >= some.right_tokens, "{some:?}");
+    assert!(some.accepted_tokens >= enough && some.drafted_tokens >= some.accepted_tokens, "{some:?}");
 }
 
 #[tokio::test]
 async fn with_end_of_sequence_ignored_an_answer_reaches_max_tokens() {
     let _turn = turn().await;
     let mut endless = request("Say yes.", 60);
-    endless.at_end = AtEnd::GoOn;
+    endless.eos_policy = EosPolicy::Ignore;
     let (_, summary) = answer(&engine().await, endless).await.unwrap();
     assert_eq!(summary.completion_tokens, 60);
 }
@@ -110,15 +111,15 @@ async fn a_completion_overtakes_a_long_prefill() {
     let _turn = turn().await;
     let engine = engine().await;
     let mut chat = engine.submit(request(&"x = 1\n".repeat(250), 1)).unwrap();
-    assert!(matches!(chat.next().await, Some(Ok(Event::Started { .. }))));
-    assert!(matches!(chat.next().await, Some(Ok(Event::Reading { .. }))));
+    assert!(matches!(chat.next().await, Some(Ok(Event::PromptAccepted(_)))));
+    assert!(matches!(chat.next().await, Some(Ok(Event::Prefill { .. }))));
     let prompt = Prompt::Text("def add(a, b):\n    return".into());
-    let completion = Request { lane: Lane::Completion, ..Request::new(prompt, request("", 1).sampling, 4) };
+    let completion = Request { priority: Priority::Completion, ..Request::new(prompt, request("", 1).sampling, 4) };
     answer(&engine, completion).await.unwrap();
     let mut prefilled = 0;
     loop {
         match chat.next().await.unwrap().unwrap() {
-            Event::Reading { tokens } => prefilled = tokens,
+            Event::Prefill { tokens } => prefilled = tokens,
             Event::Done(summary) => {
                 assert!(prefilled < summary.prompt_tokens, "the chat was still in prefill");
                 break;
@@ -137,31 +138,31 @@ async fn the_longest_cached_prefix_is_reused() {
     }
     // The oldest prompt is still cached after three others.
     let (_, again) = answer(&engine, request(QUESTIONS[0], 8)).await.unwrap();
-    assert_eq!(again.reused_tokens, again.prompt_tokens);
+    assert_eq!(again.cached_tokens, again.prompt_tokens);
     let (_, longer) = answer(&engine, request(&format!("{} And three?", QUESTIONS[1]), 8)).await.unwrap();
-    assert!(longer.reused_tokens + 12 > longer.prompt_tokens, "{longer:?}");
+    assert!(longer.cached_tokens + 12 > longer.prompt_tokens, "{longer:?}");
 }
 
 #[tokio::test]
 async fn offloaded_kv_states_are_restored() {
     let _turn = turn().await;
-    let small = Options { context: 1024, memory: 1024, ..options(model()) };
+    let small = Options { context: 1024, kv_tokens: 1024, ..options(model()) };
     let engine = loaded(small).await;
     let long = |name: &str| request(&format!("{name}: {}", "x = 1\n".repeat(140)), 8);
     let (first, cold) = greedy_tokens(&engine, long("a")).await;
     for other in ["b", "c"] {
         answer(&engine, long(other)).await.unwrap();
     }
-    assert!(engine.saved_bytes() > 0, "a state was offloaded");
+    assert!(engine.offloaded_bytes() > 0, "a state was offloaded");
     let (again, warm) = greedy_tokens(&engine, long("a")).await;
-    assert!(cold.reused_tokens < 40 && warm.reused_tokens + 2 > warm.prompt_tokens, "{cold:?} {warm:?}");
+    assert!(cold.cached_tokens < 40 && warm.cached_tokens + 2 > warm.prompt_tokens, "{cold:?} {warm:?}");
     assert_same_tokens(&first, &again, "prefilled and restored");
 }
 
 #[tokio::test]
 async fn requests_that_exceed_the_kv_cache_together_run_one_after_the_other() {
     let _turn = turn().await;
-    let small = Options { context: 1024, memory: 1024, ..options(model()) };
+    let small = Options { context: 1024, kv_tokens: 1024, ..options(model()) };
     let engine = loaded(small).await;
     let long = |name: &str| request(&format!("{name}: {}", "x = 1\n".repeat(120)), 100);
     let running = ["a", "b", "c"].map(|name| {
@@ -178,8 +179,10 @@ async fn requests_that_exceed_the_kv_cache_together_run_one_after_the_other() {
 async fn a_kv_state_on_disk_survives_a_restart_and_a_damaged_one_is_ignored() {
     let _turn = turn().await;
     let folder = tempfile::tempdir().unwrap();
-    let stored =
-        || Options { states: Some(Storage { folder: folder.path().to_owned(), bytes: 1 << 30 }), ..options(model()) };
+    let stored = || Options {
+        disk_cache: Some(DiskCacheOptions { folder: folder.path().to_owned(), max_bytes: 1 << 30 }),
+        ..options(model())
+    };
     let long = || request(&"x = 1\n".repeat(250), 8);
     let first = loaded(stored()).await;
     let (original, cold) = greedy_tokens(&first, long()).await;
@@ -187,7 +190,7 @@ async fn a_kv_state_on_disk_survives_a_restart_and_a_damaged_one_is_ignored() {
 
     let second = loaded(stored()).await;
     let (again, warm) = greedy_tokens(&second, long()).await;
-    assert!(cold.reused_tokens == 0 && warm.reused_tokens + 2 > warm.prompt_tokens, "{cold:?} {warm:?}");
+    assert!(cold.cached_tokens == 0 && warm.cached_tokens + 2 > warm.prompt_tokens, "{cold:?} {warm:?}");
     assert_same_tokens(&original, &again, "before and after a restart");
     close(second);
 
@@ -205,48 +208,51 @@ async fn a_kv_state_on_disk_survives_a_restart_and_a_damaged_one_is_ignored() {
     assert!(damaged > 0);
     let third = loaded(stored()).await;
     let (recomputed, summary) = greedy_tokens(&third, long()).await;
-    assert_eq!(summary.reused_tokens, 0, "a damaged state is not used");
+    assert_eq!(summary.cached_tokens, 0, "a damaged state is not used");
     assert_same_tokens(&original, &recomputed, "with a damaged state");
 }
 
 /// A conversation about these things that ends with a question. Each answer has about 240 tokens.
-fn conversation(things: std::ops::Range<usize>, keep: Keep) -> Request {
-    let mut messages = vec![Message::new(Role::System, "You write Python.")];
+fn conversation(things: std::ops::Range<usize>, truncation: Truncation) -> Request {
+    let mut messages = vec![ChatMessage::new(Role::System, "You write Python.")];
     for thing in things {
-        messages.push(Message { keep, ..Message::new(Role::User, format!("What is thing number {thing}?")) });
+        messages
+            .push(ChatMessage { truncation, ..ChatMessage::new(Role::User, format!("What is thing number {thing}?")) });
         let answer: String =
             (0..16).map(|line| format!("Fact {line} about {thing}: it is {}.\n", line * thing)).collect();
-        messages.push(Message { keep, ..Message::new(Role::Assistant, answer) });
+        messages.push(ChatMessage { truncation, ..ChatMessage::new(Role::Assistant, answer) });
     }
-    messages.push(Message::new(Role::User, "And what is the next thing?"));
-    Request { moves: Moves::WhereCut, ..chat(messages, 12) }
+    messages.push(ChatMessage::new(Role::User, "And what is the next thing?"));
+    Request { chunk_reuse: ChunkReuse::KvShift, ..chat(messages, 12) }
 }
 
 #[tokio::test]
 async fn after_truncation_the_remaining_messages_are_reused_by_kv_shift_and_not_mixed_with_exact_states() {
     let _turn = turn().await;
     let engine = engine().await;
-    let (_, complete) = answer(&engine, conversation(1..6, Keep::IfRoom)).await.unwrap();
-    let mut running = engine.submit(conversation(1..9, Keep::IfRoom)).unwrap();
-    let Some(Ok(Event::Started { dropped, .. })) = running.next().await else { panic!("the request is accepted") };
+    let (_, complete) = answer(&engine, conversation(1..6, Truncation::Allowed)).await.unwrap();
+    let mut running = engine.submit(conversation(1..9, Truncation::Allowed)).unwrap();
+    let Some(Ok(Event::PromptAccepted(PromptAccepted { dropped, .. }))) = running.next().await else {
+        panic!("the request is accepted")
+    };
     drop(running);
-    let (text, shortened) = answer(&engine, conversation(1..9, Keep::IfRoom)).await.unwrap();
+    let (text, shortened) = answer(&engine, conversation(1..9, Truncation::Allowed)).await.unwrap();
     assert!(complete.prompt_tokens < 1792 && shortened.prompt_tokens < 1792, "{complete:?} {shortened:?}");
-    assert!(shortened.reused_tokens > 150, "cached chunks are shifted to the front: {shortened:?}");
+    assert!(shortened.cached_tokens > 150, "cached chunks are shifted to the front: {shortened:?}");
     assert!(!text.is_empty());
     // The same prompt without truncation is prefilled completely.
     let first = 1 + dropped / 2;
-    let (exact, summary) = greedy_tokens(&engine, conversation(first..9, Keep::Always)).await;
+    let (exact, summary) = greedy_tokens(&engine, conversation(first..9, Truncation::Never)).await;
     assert_eq!(summary.prompt_tokens, shortened.prompt_tokens);
-    assert!(summary.reused_tokens < 60, "only the system prompt is cached exactly: {summary:?}");
-    let (fresh, _) = greedy_tokens(&loaded(options(model())).await, conversation(first..9, Keep::Always)).await;
+    assert!(summary.cached_tokens < 60, "only the system prompt is cached exactly: {summary:?}");
+    let (fresh, _) = greedy_tokens(&loaded(options(model())).await, conversation(first..9, Truncation::Never)).await;
     assert_same_tokens(&exact, &fresh, "after a shift, and recomputed");
 }
 
 /// Drops an engine, and waits until its threads have ended.
 fn close(engine: Engine) {
     drop(engine);
-    assert!(engine::all_ended(TIMEOUT), "the engine ends");
+    assert!(engine::wait_for_threads(TIMEOUT), "the engine ends");
 }
 
 #[tokio::test]
@@ -263,7 +269,7 @@ async fn requests_cancelled_at_random_leak_nothing() {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         let events = (seed >> 33) % 12;
         let mut cancelled = request(&"y = 2\n".repeat(1 + (seed >> 40) as usize % 120), 200);
-        cancelled.lane = if round % 3 == 0 { Lane::Completion } else { Lane::Chat };
+        cancelled.priority = if round % 3 == 0 { Priority::Completion } else { Priority::Chat };
         let mut running = match engine.submit(cancelled) {
             Err(Error::Overloaded) => panic!("permits are released"),
             other => other.unwrap(),
@@ -272,7 +278,7 @@ async fn requests_cancelled_at_random_leak_nothing() {
             running.next().await.unwrap().unwrap();
         }
         drop(running);
-        let idle = async || (engine.load().active == 0 && engine.load().waiting() == 0).then_some(());
+        let idle = async || (engine.queue_depth().active == 0 && engine.queue_depth().waiting() == 0).then_some(());
         tests::eventually("the engine is idle", idle).await;
     }
     let grown = own_memory().saturating_sub(baseline);
@@ -305,7 +311,7 @@ async fn a_prefix_that_another_request_is_prefilling_is_prefilled_once() {
     for (running, alone) in running.into_iter().zip(&alone) {
         let (together, summary) = running.await.unwrap();
         assert_same_tokens(alone, &together, "alone and concurrently");
-        prefilled += summary.prompt_tokens - summary.reused_tokens;
+        prefilled += summary.prompt_tokens - summary.cached_tokens;
         longest = longest.max(summary.prompt_tokens);
     }
     assert!(prefilled < longest + 60, "{prefilled} tokens were prefilled of prompts of up to {longest}");

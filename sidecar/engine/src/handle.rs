@@ -1,266 +1,288 @@
-//! The handle that callers hold: submit a request, read its answer, watch the model's state.
+//! The handle to an engine: submits requests, counts tokens, and reports the model's state.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
-use crate::{Error, Event, Lane, Model, Prompt, Request, Sampling, State};
+use crate::{Error, Event, Model, Priority, Prompt, Request, State};
 
-/// Events of a request beside its tokens: the start, the end, and the steps in which the longest prompt is read.
-const MOST_OTHER_EVENTS: usize = 2048;
+/// Events of a request that are not [`Event::Delta`]: the first, the last, and the prefill steps of the longest prompt.
+const MAX_OTHER_EVENTS: usize = 2048;
 
-/// A model behind a mailbox. Clones share the same model; its thread ends when the last one is dropped.
+/// A handle to an engine. Clones share the model; the engine thread ends when the last clone is dropped.
 #[derive(Debug, Clone)]
 pub struct Engine {
-    mailbox: mpsc::Sender<Job>,
+    jobs: mpsc::Sender<Job>,
     state: watch::Receiver<State>,
-    places: Places,
-    usage: Usage,
-    forgetting: Arc<AtomicU64>,
+    queue: QueueCounters,
+    offloaded_bytes: OffloadedBytes,
+    clear_requests: Arc<AtomicU64>,
 }
 
-/// What the engine uses beside the model itself, as it changes.
+/// Bytes of main memory that offloaded sequences occupy, shared by the engine thread and its handles.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Usage(Arc<AtomicU64>);
+pub(crate) struct OffloadedBytes(Arc<AtomicU64>);
 
-impl Usage {
-    /// Notes how many bytes of main memory remembered texts take.
-    pub fn set_saved(&self, bytes: u64) {
+impl OffloadedBytes {
+    pub fn set(&self, bytes: u64) {
         self.0.store(bytes, Ordering::Relaxed);
     }
 }
 
-/// How full the queue is.
+/// Requests in the queue and in the decode loop.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Load {
-    /// Requests that wait for their turn, by [`Lane`].
-    pub lanes: [usize; 3],
-    /// Requests that the model works on.
+pub struct QueueDepth {
+    /// Queued requests, by [`Priority`].
+    pub waiting_by_priority: [usize; 3],
+    /// Requests that occupy a slot.
     pub active: usize,
-    /// Requests that may be in the house at a time, waiting and active together.
+    /// Maximum of queued and active requests together.
     pub capacity: usize,
 }
 
-impl Load {
-    /// Requests that wait for their turn, in all lanes.
+impl QueueDepth {
+    /// Queued requests of all priorities.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.lanes.iter().sum()
+        self.waiting_by_priority.iter().sum()
     }
 }
 
 impl Engine {
-    /// The handle, and what the engine's thread needs for its side of it. `capacity` requests may be in the house at a time.
-    pub(crate) fn open(capacity: usize, state: State) -> (Self, Inside) {
-        let (mailbox, jobs) = mpsc::channel(capacity);
-        let (report, state) = watch::channel(state);
-        let free = Arc::new(Semaphore::new(capacity));
-        let places = Places { free, waiting: Arc::default(), active: Arc::default(), capacity };
-        let (usage, forgetting) = (Usage::default(), Arc::default());
-        let inside = Inside { jobs, report, usage: usage.clone(), forgetting: Arc::clone(&forgetting) };
-        (Self { mailbox, state, places, usage, forgetting }, inside)
+    /// A handle, and the engine thread's end of its channels. At most `capacity` requests are queued and active together.
+    pub(crate) fn with_state(capacity: usize, state: State) -> (Self, WorkerEnd) {
+        let (sender, jobs) = mpsc::channel(capacity);
+        let (state_sender, state) = watch::channel(state);
+        let semaphore = Arc::new(Semaphore::new(capacity));
+        let queue = QueueCounters { semaphore, waiting: Arc::default(), active: Arc::default(), capacity };
+        let (offloaded_bytes, clear_requests) = (OffloadedBytes::default(), Arc::default());
+        let worker_end = WorkerEnd {
+            jobs,
+            state: state_sender,
+            offloaded_bytes: offloaded_bytes.clone(),
+            clear_requests: Arc::clone(&clear_requests),
+        };
+        (Self { jobs: sender, state, queue, offloaded_bytes, clear_requests }, worker_end)
     }
 
-    /// An engine without a model: every request is refused with [`Error::Absent`].
-    #[must_use]
-    pub fn absent() -> Self {
-        Self::open(1, State::Absent).0
-    }
-
-    /// What the engine is doing with its model just now.
+    /// The model's load state.
     #[must_use]
     pub fn state(&self) -> State {
         self.state.borrow().clone()
     }
 
-    /// The model that answers.
+    /// The loaded model.
     ///
     /// # Errors
-    /// Why none does.
+    /// [`Error::NoModel`], [`Error::Loading`] or [`Error::LoadFailed`] if the state is not [`State::Ready`].
     pub fn model(&self) -> Result<Model, Error> {
         match &*self.state.borrow() {
-            State::Absent => Err(Error::Absent),
-            State::Asleep | State::Loading { .. } => Err(Error::Loading),
-            State::Failed { message } => Err(Error::Failed(message.clone())),
+            State::NoModel => Err(Error::NoModel),
+            State::Unloaded | State::Loading { .. } => Err(Error::Loading),
+            State::Failed { message } => Err(Error::LoadFailed(message.clone())),
             State::Ready(model) => Ok(model.clone()),
         }
     }
 
-    /// The state as it changes.
+    /// A subscription to the model's load state. It closes when the engine thread ends.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<State> {
         self.state.clone()
     }
 
-    /// How full the queue is just now.
+    /// Number of queued and active requests.
     #[must_use]
-    pub fn load(&self) -> Load {
-        let lanes = std::array::from_fn(|lane| self.places.waiting[lane].load(Ordering::Relaxed));
-        Load { lanes, active: self.places.active.load(Ordering::Relaxed), capacity: self.places.capacity }
+    pub fn queue_depth(&self) -> QueueDepth {
+        let waiting_by_priority = std::array::from_fn(|priority| self.queue.waiting[priority].load(Ordering::Relaxed));
+        QueueDepth {
+            waiting_by_priority,
+            active: self.queue.active.load(Ordering::Relaxed),
+            capacity: self.queue.capacity,
+        }
     }
 
-    /// Makes the model forget every text that it remembers, in memory and on disk, except those at work just now.
-    pub fn forget(&self) {
-        self.forgetting.fetch_add(1, Ordering::Relaxed);
+    /// Clears the KV cache of every sequence without a running request: in the model's context, in main memory and on disk.
+    pub fn clear_cache(&self) {
+        self.clear_requests.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Bytes of main memory that are taken by texts which had to leave the model's memory and can be put back.
+    /// Bytes of main memory that KV states occupy which were offloaded from the model's context.
     #[must_use]
-    pub fn saved_bytes(&self) -> u64 {
-        self.usage.0.load(Ordering::Relaxed)
+    pub fn offloaded_bytes(&self) -> u64 {
+        self.offloaded_bytes.0.load(Ordering::Relaxed)
     }
 
     /// Puts a request into the queue.
     ///
     /// # Errors
-    /// At once, if the model is not ready or the queue is full. What is wrong with the request itself is the answer's first
-    /// event, since only the model can count its tokens.
-    pub fn submit(&self, request: Request) -> Result<Answer, Error> {
+    /// [`Error::Overloaded`] if the queue is full, [`Error::EngineStopped`], or the error of [`Engine::model`]. An error in the
+    /// request itself is the first event of the stream, since only the model can count its tokens.
+    pub fn submit(&self, request: Request) -> Result<TokenStream, Error> {
         self.model()?;
-        let place = Arc::clone(&self.places.free).try_acquire_owned().map_err(|_| Error::Overloaded)?;
-        // Room for every event the request can cause: the model's thread never waits for a slow reader.
-        let (events, receiver) = mpsc::channel(request.max_tokens as usize + MOST_OTHER_EVENTS);
-        let place = Place::taken(place, &self.places, request.lane);
-        self.mailbox.try_send(Job { request, reply: Reply { events, place } }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Error::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => Error::Stopped,
-        })?;
-        Ok(Answer { events: receiver })
+        let permit = self.acquire(request.priority)?;
+        // Capacity for every event that the request can cause: the engine thread never waits for a slow receiver.
+        let (sender, events) = mpsc::channel(request.max_tokens as usize + MAX_OTHER_EVENTS);
+        self.enqueue(Job::Generate(GenerateJob { request, responder: JobResponder { events: sender, permit } }))?;
+        Ok(TokenStream { events })
     }
 
-    /// Lays a prompt out and counts its tokens, without reading it.
+    /// Counts the tokens of a prompt after truncation, without prefill.
     ///
     /// # Errors
-    /// As of [`Engine::submit`], and [`Error::ContextTooLong`] where the prompt has no room.
-    pub async fn count(&self, prompt: Prompt) -> Result<Counted, Error> {
-        let sampling = Sampling { temperature: 0.0, top_p: 1.0, seed: 0 };
-        let mut answer = self.submit(Request::new(prompt, sampling, 0))?;
-        match answer.next().await {
-            Some(Ok(Event::Started { prompt_tokens, dropped, .. })) => Ok(Counted { tokens: prompt_tokens, dropped }),
-            Some(Err(error)) => Err(error),
-            Some(Ok(_)) | None => Err(Error::Stopped),
-        }
+    /// As of [`Engine::submit`], and [`Error::ContextTooLong`] if the prompt exceeds the context limit.
+    pub async fn count_tokens(&self, prompt: Prompt) -> Result<PromptTokens, Error> {
+        self.model()?;
+        let permit = self.acquire(Priority::Chat)?;
+        let (reply, counted) = oneshot::channel();
+        self.enqueue(Job::CountTokens(CountTokensJob { prompt, reply, permit }))?;
+        counted.await.unwrap_or(Err(Error::EngineStopped))
+    }
+
+    fn acquire(&self, priority: Priority) -> Result<QueuePermit, Error> {
+        let permit = Arc::clone(&self.queue.semaphore).try_acquire_owned().map_err(|_| Error::Overloaded)?;
+        Ok(QueuePermit::new(permit, &self.queue, priority))
+    }
+
+    fn enqueue(&self, job: Job) -> Result<(), Error> {
+        self.jobs.try_send(job).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Error::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => Error::EngineStopped,
+        })
     }
 }
 
-/// What a prompt takes of the model's window.
+/// Token count of a prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Counted {
-    /// Its tokens, without what is left out.
+pub struct PromptTokens {
+    /// Tokens after truncation.
     pub tokens: usize,
-    /// Messages that had to be left out for want of room.
+    /// Messages that were dropped because the context is too small.
     pub dropped: usize,
 }
 
-/// A running generation. Dropping it stops the model at its next step.
+/// The receiving half of a token stream. Dropping it cancels the request before the next decode step.
 #[derive(Debug)]
-pub struct Answer {
+pub struct TokenStream {
     events: mpsc::Receiver<Result<Event, Error>>,
 }
 
-/// The side of an [`Answer`] that says something.
+/// The sending half of a [`TokenStream`] of another backend.
 #[derive(Debug)]
-pub struct Speaker(mpsc::Sender<Result<Event, Error>>);
+pub struct TokenSender(mpsc::Sender<Result<Event, Error>>);
 
-impl Speaker {
-    /// Says the next event, and waits while the listener is `capacity` events behind. `false` when nobody listens any more.
-    pub async fn say(&self, event: Result<Event, Error>) -> bool {
+impl TokenSender {
+    /// Sends the next event, and waits while the channel is full. Returns `false` if the receiver was dropped.
+    pub async fn send(&self, event: Result<Event, Error>) -> bool {
         self.0.send(event).await.is_ok()
     }
 
-    /// Resolves when nobody listens any more.
-    pub async fn abandoned(&self) {
+    /// Resolves when the receiver is dropped.
+    pub async fn closed(&self) {
         self.0.closed().await;
     }
 }
 
-impl Answer {
-    /// An answer that comes from elsewhere than an engine of this process, with room for `capacity` events.
+impl TokenStream {
+    /// A token stream that another backend feeds, with capacity for `capacity` events.
     #[must_use]
-    pub fn channel(capacity: usize) -> (Speaker, Self) {
-        let (events, receiver) = mpsc::channel(capacity);
-        (Speaker(events), Self { events: receiver })
+    pub fn channel(capacity: usize) -> (TokenSender, Self) {
+        let (sender, events) = mpsc::channel(capacity);
+        (TokenSender(sender), Self { events })
     }
 
-    /// The next event, or `None` after [`Event::Done`] or an error.
+    /// The next event. `None` after [`Event::Done`] or an error.
     pub async fn next(&mut self) -> Option<Result<Event, Error>> {
         self.events.recv().await
     }
 }
 
-/// The engine thread's side of a handle.
-pub(crate) struct Inside {
+/// The engine thread's end of a handle's channels.
+pub(crate) struct WorkerEnd {
     pub jobs: mpsc::Receiver<Job>,
-    pub report: watch::Sender<State>,
-    pub usage: Usage,
-    /// How often everything was to be forgotten.
-    pub forgetting: Arc<AtomicU64>,
+    pub state: watch::Sender<State>,
+    pub offloaded_bytes: OffloadedBytes,
+    /// Number of calls of [`Engine::clear_cache`].
+    pub clear_requests: Arc<AtomicU64>,
 }
 
-/// A request on its way to the model, with the way back to its caller.
-pub(crate) struct Job {
+/// A job of the engine thread.
+pub(crate) enum Job {
+    Generate(GenerateJob),
+    CountTokens(CountTokensJob),
+}
+
+/// A request with its responder.
+pub(crate) struct GenerateJob {
     pub request: Request,
-    pub reply: Reply,
+    pub responder: JobResponder,
 }
 
-/// The way back to the caller, and the caller's place in the queue, which is free again when this is dropped.
-pub(crate) struct Reply {
+/// A prompt to count the tokens of, and where to reply.
+pub(crate) struct CountTokensJob {
+    pub prompt: Prompt,
+    pub reply: oneshot::Sender<Result<PromptTokens, Error>>,
+    pub permit: QueuePermit,
+}
+
+/// The sending half of a request's stream, and its permit, which is returned to the queue on drop.
+pub(crate) struct JobResponder {
     events: mpsc::Sender<Result<Event, Error>>,
-    place: Place,
+    permit: QueuePermit,
 }
 
-impl Reply {
-    /// Sends an event. Nobody may be there to read it any more, which [`Reply::is_abandoned`] tells.
+impl JobResponder {
+    /// Sends an event. It is lost if the request was cancelled, see [`JobResponder::is_cancelled`].
     pub fn send(&self, event: Result<Event, Error>) {
-        // Full cannot be: the channel has room for all that a request can cause.
+        // It cannot be full: the channel has capacity for all events that a request can cause.
         let _ = self.events.try_send(event);
     }
 
-    /// Whether the caller has gone.
-    pub fn is_abandoned(&self) -> bool {
+    /// Whether the stream was dropped.
+    pub fn is_cancelled(&self) -> bool {
         self.events.is_closed()
     }
 
-    /// Resolves when the caller has gone.
-    pub async fn abandoned(&self) {
+    /// Resolves when the stream is dropped.
+    pub async fn cancelled(&self) {
         self.events.closed().await;
     }
 
-    /// Counts the request as one that the model works on.
-    pub fn activate(&mut self) {
-        self.place.move_on();
+    /// Counts the request as active instead of queued.
+    pub fn mark_active(&mut self) {
+        self.permit.mark_active();
     }
 }
 
+/// The semaphore that bounds the queue, and its counters.
 #[derive(Debug, Clone)]
-struct Places {
-    free: Arc<Semaphore>,
+struct QueueCounters {
+    semaphore: Arc<Semaphore>,
     waiting: Arc<[AtomicUsize; 3]>,
     active: Arc<AtomicUsize>,
     capacity: usize,
 }
 
-/// A place in the house. It counts as waiting in its lane, then as active, and nowhere once it is dropped.
-struct Place {
+/// A permit of the queue. It is counted as waiting in its priority class, then as active, until it is dropped.
+pub(crate) struct QueuePermit {
     _permit: OwnedSemaphorePermit,
-    places: Places,
-    lane: usize,
+    queue: QueueCounters,
+    priority: usize,
     active: bool,
 }
 
-impl Place {
-    fn taken(permit: OwnedSemaphorePermit, places: &Places, lane: Lane) -> Self {
-        let place = Self { _permit: permit, places: places.clone(), lane: lane as usize, active: false };
-        place.counter().fetch_add(1, Ordering::Relaxed);
-        place
+impl QueuePermit {
+    fn new(permit: OwnedSemaphorePermit, queue: &QueueCounters, priority: Priority) -> Self {
+        let permit = Self { _permit: permit, queue: queue.clone(), priority: priority as usize, active: false };
+        permit.counter().fetch_add(1, Ordering::Relaxed);
+        permit
     }
 
     fn counter(&self) -> &AtomicUsize {
-        if self.active { &self.places.active } else { &self.places.waiting[self.lane] }
+        if self.active { &self.queue.active } else { &self.queue.waiting[self.priority] }
     }
 
-    fn move_on(&mut self) {
+    fn mark_active(&mut self) {
         if !self.active {
             self.counter().fetch_sub(1, Ordering::Relaxed);
             self.active = true;
@@ -269,7 +291,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for QueuePermit {
     fn drop(&mut self) {
         self.counter().fetch_sub(1, Ordering::Relaxed);
     }

@@ -1,115 +1,116 @@
-//! A model behind a handle: [`Engine`] takes a [`Request`], gives back an [`Answer`] that streams, and stops when it is dropped.
+//! The inference engine: [`Engine`] takes a [`Request`], returns a [`TokenStream`], and cancels the request when that is dropped.
 //!
-//! The model itself lives on one thread that owns it; nobody locks it. A handle is cheap to clone and knows three things: the
-//! thread's mailbox, its [`State`], and how many places the queue has left.
+//! One thread owns the model, so it needs no lock. A handle is cheap to clone and holds three things: the sender of the job queue,
+//! the model's [`State`], and the counters of the queue.
 
-pub mod fit;
 pub mod gguf;
 mod handle;
-mod living;
 mod llama;
-mod lookup;
-mod prefix;
+pub mod memory_plan;
+mod mock;
+mod prefix_cache;
+mod prompt_lookup;
 mod request;
-mod schedule;
-mod scripted;
+mod scheduler;
 mod template;
+mod thread_tracker;
 mod utf8;
 
-pub use handle::{Answer, Counted, Engine, Load, Speaker};
-pub use living::all_ended;
-pub use llama::{Device, Options, Storage, clear_states, default_backends, devices};
+pub use handle::{Engine, PromptTokens, QueueDepth, TokenSender, TokenStream};
+pub use llama::{Device, DiskCacheOptions, Options, clear_disk_cache, default_backends, devices};
+pub use mock::{Ending, Script, ScriptedAnswer};
 pub use request::{
-    AtEnd, Drafts, Event, File, Finish, Keep, Lane, Message, Moves, Prompt, Request, Role, Sampling, Summary,
+    BYTES_PER_TOKEN, ChatMessage, ChunkReuse, EosPolicy, Event, FinishReason, Priority, Prompt, PromptAccepted,
+    RepoFile, Request, Role, Sampling, Speculation, Truncation, Usage,
 };
-pub use scripted::{End, Script, ScriptedAnswer};
+pub use thread_tracker::wait_for_threads;
 
 use std::path::PathBuf;
 
-/// What the engine is doing with its model.
+/// Load state of the model.
 #[derive(Debug, Clone, PartialEq)]
 pub enum State {
-    /// There is no model to load.
-    Absent,
-    /// The model was taken out of memory, and comes back when it is asked.
-    Asleep,
-    /// The model is being read; `progress` goes from 0 to 1.
+    /// No model is configured.
+    NoModel,
+    /// The model was unloaded while idle; the next request loads it again.
+    Unloaded,
+    /// The model is being loaded.
     Loading {
-        /// Share of the file that is in place, 0 to 1.
+        /// Share of the file that is loaded, 0 to 1.
         progress: f32,
     },
-    /// Requests are answered.
+    /// The model is loaded and serves requests.
     Ready(Model),
-    /// The model could not be loaded, or its thread died.
+    /// The model could not be loaded, or its thread panicked.
     Failed {
-        /// What was being done, to what, and what helps.
+        /// What was attempted, why it failed, and what to do.
         message: String,
     },
 }
 
-/// Facts about a loaded model.
+/// A loaded model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Model {
-    /// The file's name without its ending.
+    /// File name without its extension.
     pub name: String,
-    /// Bytes of weights.
+    /// Size of the weights in bytes.
     pub size_bytes: u64,
-    /// Tokens that one conversation may hold, prompt and answer together; 0 where nobody tells.
-    pub context: u32,
-    /// Where it runs, such as `CPU (AMD EPYC, AVX512)`.
+    /// Context limit of one request in tokens, prompt and answer together. `None` if it is unknown, as with remote servers.
+    pub context: Option<u32>,
+    /// Device it runs on, such as `CPU (AMD EPYC, AVX512)`.
     pub device: String,
-    /// Whether it can fill a gap in a text, which [`Prompt::Fill`] asks for.
-    pub fills: bool,
-    /// Whether it knows where one file ends and the next begins, so that it can be shown several.
-    pub knows_files: bool,
+    /// Whether it supports fill-in-the-middle prompts ([`Prompt::Fim`]).
+    pub supports_fim: bool,
+    /// Whether it has a file separator token, so that a FIM prompt can include other files of the repository.
+    pub supports_repo_context: bool,
 }
 
-/// Why a request was not answered, or not to its end.
+/// Why a request failed, before or during generation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// No model is there to answer.
+    /// No model is configured.
     #[error("no model is loaded")]
-    Absent,
-    /// The model is not in memory yet.
+    NoModel,
+    /// The model is not loaded yet.
     #[error("the model is still loading")]
     Loading,
-    /// The model could not be loaded.
+    /// The model could not be loaded; the message is that of [`State::Failed`].
     #[error("{0}")]
-    Failed(String),
-    /// Every place in the queue is taken.
+    LoadFailed(String),
+    /// The request queue is full.
     #[error("too many requests wait for the model")]
     Overloaded,
-    /// The prompt does not fit, even without what may be left out.
-    #[error("the prompt has {tokens} tokens, and the model holds {limit}")]
+    /// The prompt exceeds the context limit, even after truncation.
+    #[error("the prompt has {tokens} tokens, and at most {limit} fit")]
     ContextTooLong {
         /// Tokens of the prompt.
         tokens: usize,
-        /// Tokens that fit, with room for an answer kept free.
+        /// Tokens that fit, without those reserved for the answer.
         limit: usize,
     },
-    /// The model was not trained to fill gaps.
-    #[error("this model cannot fill a gap in a text")]
-    CannotFill,
-    /// llama.cpp reported an error in the middle of the work.
-    #[error("could not go on with the answer: {0}")]
-    Broken(String),
-    /// The engine's thread has ended.
+    /// The model has no fill-in-the-middle tokens.
+    #[error("the model does not support fill-in-the-middle prompts")]
+    FimUnsupported,
+    /// llama.cpp or the chat template failed during the request.
+    #[error("inference failed: {0}")]
+    Inference(String),
+    /// The engine thread has ended.
     #[error("the engine has stopped")]
-    Stopped,
-    /// What was asked elsewhere, see [`Answer::channel`], did not answer; whoever asked there knows this word for why.
-    #[error("what was asked elsewhere did not answer: {0}")]
-    Elsewhere(&'static str),
+    EngineStopped,
+    /// The backend behind a [`TokenStream::channel`] failed. The word is one of that backend's failure codes.
+    #[error("the remote backend failed: {0}")]
+    Remote(&'static str),
 }
 
-/// Why a model file could not be loaded; becomes [`State::Failed`].
+/// Why a model could not be loaded; its text becomes [`State::Failed`].
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoadError {
-    #[error("could not open model `{path}`: {flaw}; choose another file or download it again", path = path.display())]
-    Flawed { path: PathBuf, flaw: gguf::Flaw },
+    #[error("could not open model `{path}`: {reason}; choose another file or download it again", path = path.display())]
+    InvalidFile { path: PathBuf, reason: gguf::Error },
     #[error("could not load model `{path}`: {reason}; the file may be damaged or too new, download it again or choose another", path = path.display())]
-    Refused { path: PathBuf, reason: String },
+    LoadFailed { path: PathBuf, reason: String },
     #[error("could not load model `{path}`: no CPU or GPU backend was found in `{folder}`; install HAPA again", path = path.display(), folder = folder.display())]
     NoBackend { path: PathBuf, folder: PathBuf },
-    #[error("could not make room for {context} tokens: {reason}; choose a smaller model or context")]
-    Context { context: u32, reason: String },
+    #[error("could not allocate the KV cache for {tokens} tokens: {reason}; choose a smaller model or context")]
+    Context { tokens: u32, reason: String },
 }

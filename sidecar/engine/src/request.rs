@@ -1,150 +1,154 @@
-//! What is asked of the engine, and the events that come back.
+//! Generation requests, and the events of their token streams.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-/// One generation: what is there, and how to go on.
+/// One generation request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
-    /// What is there.
+    /// What the model continues.
     pub prompt: Prompt,
-    /// How the next token is chosen.
+    /// Sampling parameters.
     pub sampling: Sampling,
-    /// The answer ends after this many tokens. With 0 the prompt is only laid out and counted: nothing follows [`Event::Started`].
+    /// Maximum tokens of the answer, at least 1.
     pub max_tokens: u32,
-    /// Whether each piece of the answer tells its probability, which costs a look at the whole vocabulary.
-    pub probabilities: bool,
-    /// Who it may keep waiting, and who may keep it waiting.
-    pub lane: Lane,
-    /// Whether the answer may be guessed ahead.
-    pub drafts: Drafts,
-    /// Whether what was read in another place of another text will do.
-    pub moves: Moves,
-    /// What follows when the model has said all.
-    pub at_end: AtEnd,
+    /// Whether each [`Event::Delta`] carries its log-probability, which costs a pass over the whole vocabulary per token.
+    pub logprobs: bool,
+    /// Scheduling priority.
+    pub priority: Priority,
+    /// Speculative decoding.
+    pub speculation: Speculation,
+    /// Reuse of KV cache chunks at other positions.
+    pub chunk_reuse: ChunkReuse,
+    /// What happens at an end-of-sequence token.
+    pub eos_policy: EosPolicy,
 }
 
 impl Request {
-    /// A request of the chat lane that drafts nothing, reads all that was not read exactly so, and ends where the model does.
+    /// A request of chat priority, without speculative decoding, without chunk reuse, that stops at the end of the sequence.
     #[must_use]
     pub fn new(prompt: Prompt, sampling: Sampling, max_tokens: u32) -> Self {
         Self {
             prompt,
             sampling,
             max_tokens,
-            probabilities: false,
-            lane: Lane::Chat,
-            drafts: Drafts::Off,
-            moves: Moves::Never,
-            at_end: AtEnd::Stop,
+            logprobs: false,
+            priority: Priority::Chat,
+            speculation: Speculation::Off,
+            chunk_reuse: ChunkReuse::Off,
+            eos_policy: EosPolicy::Stop,
         }
     }
 }
 
-/// How urgent a request is. Each lane overtakes those below it; none of them starves.
+/// Bytes of text per token, a rough estimate.
+pub const BYTES_PER_TOKEN: usize = 4;
+
+/// Priority class of a request. Each class overtakes those below it; none of them starves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Lane {
-    /// Somebody has stopped typing and waits for the next words.
+pub enum Priority {
+    /// Completion in an editor: the user has stopped typing and waits for a suggestion.
     Completion,
-    /// Somebody reads along.
+    /// Chat: the user reads the answer while it streams.
     Chat,
-    /// Nobody waits.
+    /// Background work, for which no user waits.
     Background,
 }
 
-/// Whether the answer may be guessed ahead from what the prompt and the answer say already. Guesses are checked by the model,
-/// so they change the speed and never the words.
+/// Speculative decoding. The model verifies every draft token, so it changes the speed and never the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Drafts {
-    /// Token by token.
+pub enum Speculation {
+    /// One token per step.
     Off,
-    /// Where the last tokens have occurred before, what followed them is tried.
-    Lookup,
+    /// Prompt lookup: if the last tokens occurred before in prompt or answer, the tokens after them are the draft.
+    PromptLookup,
 }
 
-/// Whether parts of a prompt that were read in another place of another text will do: that is nearly the same, for much less work.
+/// Reuse of KV cache chunks that were computed at another position, after other tokens (llama.cpp: `--cache-reuse`). The result is
+/// nearly the same as with a full prefill, for much less computation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Moves {
-    /// The answer does not depend on what was asked before.
-    Never,
-    /// Where the window over a long file has moved on, and behind the gap where earlier messages were dropped.
-    WhereCut,
+pub enum ChunkReuse {
+    /// No reuse: the answer does not depend on earlier requests.
+    Off,
+    /// Reuse by KV shift, if the prompt was truncated: behind dropped messages, and behind the moved start of a FIM window.
+    KvShift,
 }
 
-/// What follows when the model has said all.
+/// What happens at an end-of-sequence token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AtEnd {
+pub enum EosPolicy {
     /// The answer ends.
     Stop,
-    /// The model must go on up to `max_tokens`, as benchmarks ask for.
-    GoOn,
+    /// The token is never sampled, so that the answer has `max_tokens` tokens, as benchmarks need it.
+    Ignore,
 }
 
-/// What the model is to go on with.
+/// What the model continues.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Prompt {
-    /// A conversation, oldest message first; the last one is to be answered, or gone on with where it is the model's own.
-    Chat(Vec<Message>),
-    /// Text as it is, in which the model's control tokens are meant where they are written out.
+    /// A conversation, oldest message first. If the last message is the assistant's, the model continues it.
+    Chat(Vec<ChatMessage>),
+    /// Raw text without a chat template. Control tokens that are written out in it are parsed as such.
     Text(String),
-    /// Text with a gap, to be filled by models that were trained for it; see [`crate::Model::fills`].
-    Fill {
-        /// Other files, shown before it to models that know where a file begins, the most useful first; see
-        /// [`crate::Model::knows_files`]. Where room is short, the last are left out.
-        files: Vec<File>,
-        /// The path of the file that has the gap, shown to the same models.
+    /// Fill in the middle, for models that support it; see [`crate::Model::supports_fim`].
+    Fim {
+        /// Other files of the repository, the most relevant first, for models with
+        /// [`crate::Model::supports_repo_context`]. The last ones are dropped if the context is too small.
+        files: Vec<RepoFile>,
+        /// Path of the file to complete, for the same models.
         path: Option<String>,
-        /// What stands before the gap. Where room is short, its beginning is left out.
+        /// Text before the cursor. Its beginning is dropped if the context is too small.
         prefix: String,
-        /// What stands after the gap. Where room is short, its end is left out.
+        /// Text after the cursor. Its end is dropped if the context is too small.
         suffix: String,
     },
 }
 
-/// A file of the project that a text with a gap belongs to.
+/// A file of the repository that a FIM prompt includes as context.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct File {
-    /// Its path in the project.
+pub struct RepoFile {
+    /// Path in the repository.
     pub path: String,
-    /// What is in it, or a part of that.
+    /// Content, or an excerpt.
     pub text: String,
 }
 
-/// One turn of a conversation.
+/// A message of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    /// Who said it.
+pub struct ChatMessage {
+    /// Its author.
     pub role: Role,
-    /// What was said, as text; never read as the model's control tokens.
+    /// Its text. Control tokens that are written out in it are never parsed as such.
     pub content: String,
-    /// Whether it may be left out where the context is too small.
-    pub keep: Keep,
+    /// Whether it may be dropped if the context is too small.
+    pub truncation: Truncation,
 }
 
-impl Message {
-    /// A message that is never left out.
+impl ChatMessage {
+    /// A message that is never dropped.
     pub fn new(role: Role, content: impl Into<String>) -> Self {
-        Self { role, content: content.into(), keep: Keep::Always }
+        Self { role, content: content.into(), truncation: Truncation::Never }
     }
 
-    /// A message that gives way, oldest first, where room is short.
-    pub fn if_room(role: Role, content: impl Into<String>) -> Self {
-        Self { role, content: content.into(), keep: Keep::IfRoom }
+    /// A message that may be dropped, oldest first, if the context is too small.
+    pub fn truncatable(role: Role, content: impl Into<String>) -> Self {
+        Self { role, content: content.into(), truncation: Truncation::Allowed }
     }
 }
 
-/// Who said a message.
+/// Author of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// The instructions that stand above the conversation.
+    /// System instructions.
     System,
-    /// The person who asks.
+    /// The user.
     User,
     /// The model.
     Assistant,
 }
 
 impl Role {
-    /// The word that chat templates use.
+    /// The role's name in chat templates.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -155,84 +159,88 @@ impl Role {
     }
 }
 
-/// Whether a message may be left out of a prompt that is too long.
+/// Whether a message may be dropped if the prompt exceeds the context limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keep {
-    /// The request fails rather than lose it.
-    Always,
-    /// It is dropped where room is short, and the answer says so.
-    IfRoom,
+pub enum Truncation {
+    /// Never: the request fails instead.
+    Never,
+    /// Allowed. [`PromptAccepted::dropped`] has the number of dropped messages.
+    Allowed,
 }
 
-/// How the next token is chosen.
+/// Sampling parameters.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampling {
-    /// 0 takes the likeliest token each time; 2 is wild.
+    /// Temperature, 0 to 2; 0 is greedy sampling.
     pub temperature: f32,
-    /// Only the likeliest tokens that together have this probability are drawn from, 0 to 1.
+    /// Nucleus sampling: cumulative probability of the tokens to sample from, 0 to 1.
     pub top_p: f32,
-    /// The same seed, prompt and model give the same answer.
+    /// RNG seed. The same seed, prompt and model give the same answer.
     pub seed: u32,
 }
 
-/// What a request yields, in this order: one `Started`, any number of `Reading` and then of `Text`, one `Done`.
+/// An event of a token stream, in this order: one `PromptAccepted`, any number of `Prefill`, any number of `Delta`, one `Done`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// The prompt was accepted and waits for its turn, or is being read.
-    Started {
-        /// Tokens of the prompt; 0 where they are told at the end only.
-        prompt_tokens: usize,
-        /// Tokens that prompt and answer may have together; 0 where nobody tells.
-        limit: usize,
-        /// How many of the messages marked [`Keep::IfRoom`] were left out, or how many files and ends of a text
-        /// with a gap.
-        dropped: usize,
-    },
-    /// The model reads the prompt; this many of its tokens are in memory.
-    Reading {
-        /// Tokens read so far, those reused from memory included.
+    /// The prompt fits; the request is queued or in prefill.
+    PromptAccepted(PromptAccepted),
+    /// Prefill progress.
+    Prefill {
+        /// Prompt tokens in the KV cache, cached ones included.
         tokens: usize,
     },
     /// The next piece of the answer.
-    Text {
-        /// Whole characters, never half of one.
+    Delta {
+        /// Complete characters, never part of one.
         text: String,
-        /// The natural logarithm of the probability that the model gave these tokens, before any sampling, where
-        /// the request asks for it.
-        log_probability: Option<f32>,
-        /// How many tokens the piece stands for.
+        /// Natural logarithm of the probability that the model gave these tokens before sampling, if the request asks for it.
+        logprob: Option<f32>,
+        /// Number of tokens of the piece.
         tokens: usize,
     },
-    /// The end.
-    Done(Summary),
+    /// The answer is complete.
+    Done(Usage),
 }
 
-/// How a generation went.
+/// The first event of every answer: which model answers, and how the prompt fits into its context.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PromptAccepted {
+    /// Name of the model that answers, see [`crate::Model::name`].
+    pub model: Arc<str>,
+    /// Tokens of the prompt. `None` if they are reported only in [`Usage`], as by remote servers.
+    pub prompt_tokens: Option<usize>,
+    /// Context limit in tokens, prompt and answer together. `None` if it is unknown, as with remote servers.
+    pub limit: Option<usize>,
+    /// Number of dropped messages; for [`Prompt::Fim`], of dropped files plus truncated ends of the text.
+    pub dropped: usize,
+}
+
+/// Token usage and timings of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Summary {
-    /// Why it ended.
-    pub finish: Finish,
+pub struct Usage {
+    /// Why the answer ended.
+    pub finish_reason: FinishReason,
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
-    /// Prompt tokens that were already in memory from an earlier request.
-    pub reused_tokens: usize,
+    /// Prompt tokens that were served from the KV cache.
+    pub cached_tokens: usize,
     /// Tokens of the answer.
     pub completion_tokens: usize,
-    /// Tokens that were guessed ahead, see [`Drafts::Lookup`].
-    pub guessed_tokens: usize,
-    /// Of those, tokens that were right: each spared a step of the model.
-    pub right_tokens: usize,
-    /// Time spent on reading the prompt.
+    /// Draft tokens, see [`Speculation::PromptLookup`].
+    pub drafted_tokens: usize,
+    /// Draft tokens that the model accepted. Each of them saved a decode step.
+    pub accepted_tokens: usize,
+    /// Duration of the prefill.
     pub prefill: Duration,
-    /// Time from the first token of the answer to its last.
+    /// Time from the first token of the answer to the last.
     pub decode: Duration,
 }
 
 /// Why an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Finish {
-    /// The model had said all.
+pub enum FinishReason {
+    /// An end-of-sequence token.
     Stop,
-    /// `max_tokens` or the context was used up.
+    /// `max_tokens` or the context limit was reached.
     Length,
 }

@@ -1,33 +1,33 @@
-//! Bytes to text as they come: a character that is split across tokens waits until it is whole.
+//! Incremental UTF-8 decoding: a character that is split across tokens is held back until it is complete.
 
-/// The bytes of one answer that are not a whole character yet.
+/// Decoder of one answer, with the bytes of an incomplete character.
 #[derive(Debug, Default)]
-pub(crate) struct Decoder {
+pub(crate) struct Utf8Decoder {
     pending: Vec<u8>,
 }
 
-impl Decoder {
-    /// Takes the next bytes and gives back all whole characters. Bytes that can never become one turn into U+FFFD.
+impl Utf8Decoder {
+    /// Appends bytes and returns all complete characters. Invalid bytes become U+FFFD.
     pub fn push(&mut self, bytes: &[u8]) -> String {
         self.pending.extend_from_slice(bytes);
         let mut text = String::new();
         let mut rest = self.pending.as_slice();
         loop {
             match std::str::from_utf8(rest) {
-                Ok(whole) => {
-                    text.push_str(whole);
+                Ok(valid) => {
+                    text.push_str(valid);
                     rest = &[];
                     break;
                 }
                 Err(error) => {
-                    let (whole, after) = rest.split_at(error.valid_up_to());
-                    text.push_str(std::str::from_utf8(whole).expect("valid up to here"));
-                    let Some(broken) = error.error_len() else {
+                    let (valid, after) = rest.split_at(error.valid_up_to());
+                    text.push_str(std::str::from_utf8(valid).expect("valid up to here"));
+                    let Some(invalid) = error.error_len() else {
                         rest = after;
                         break;
                     };
                     text.push(char::REPLACEMENT_CHARACTER);
-                    rest = &after[broken..];
+                    rest = &after[invalid..];
                 }
             }
         }
@@ -35,7 +35,7 @@ impl Decoder {
         text
     }
 
-    /// The end of the answer: half a character that was never finished becomes U+FFFD.
+    /// Ends the answer: an incomplete character becomes U+FFFD.
     pub fn finish(&mut self) -> String {
         String::from_utf8_lossy(&std::mem::take(&mut self.pending)).into_owned()
     }
@@ -43,13 +43,13 @@ impl Decoder {
 
 #[cfg(test)]
 mod tests {
-    use super::Decoder;
+    use super::Utf8Decoder;
 
     #[test]
-    fn text_is_the_same_however_its_bytes_are_split() {
+    fn text_does_not_depend_on_how_its_bytes_are_split() {
         let text = "중복 제거 🐍 def f(): pass é";
         for size in 1..8 {
-            let mut decoder = Decoder::default();
+            let mut decoder = Utf8Decoder::default();
             let mut joined: String = text.as_bytes().chunks(size).map(|bytes| decoder.push(bytes)).collect();
             joined += &decoder.finish();
             assert_eq!(joined, text, "in pieces of {size} bytes");
@@ -57,8 +57,8 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_marked_and_do_not_swallow_what_follows() {
-        let mut decoder = Decoder::default();
+    fn invalid_bytes_are_replaced_and_the_following_text_is_kept() {
+        let mut decoder = Utf8Decoder::default();
         assert_eq!(decoder.push(b"a\xffb\xec"), "a\u{fffd}b");
         assert_eq!(decoder.push(b"x"), "\u{fffd}x");
         assert_eq!(decoder.push(&"한".as_bytes()[..2]), "");

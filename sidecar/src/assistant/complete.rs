@@ -10,7 +10,7 @@ mod suggestion_cache;
 
 use std::time::Instant;
 
-use engine::Lane;
+use engine::Priority;
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
@@ -61,7 +61,7 @@ pub enum Method {
 
 impl Method {
     fn of(target: &Target) -> Self {
-        if target.model.fills { Self::Fill } else { Self::Chat }
+        if target.model.supports_fim { Self::Fill } else { Self::Chat }
     }
 }
 
@@ -73,7 +73,7 @@ impl Assistant {
     pub async fn complete(&self, owner: &str, request: CompletionRequest) -> Result<Completions, Error> {
         self.require_running()?;
         let requested_at = Instant::now();
-        let target = self.router.select(Lane::Completion).await?;
+        let target = self.router.select(Priority::Completion).await?;
         let session = self.sessions.start(owner, request.session.as_deref());
         if request.use_cache
             && let Some(cached) = self.suggestions.find(owner, &request, &target.identity())
@@ -170,12 +170,13 @@ impl Assistant {
         while let Some(event) = self.next_event(&mut stream, superseded).await? {
             match &event {
                 Event::Accepted(accepted) => {
-                    (completion.prompt_tokens, completion.limit) = (accepted.prompt_tokens, accepted.limit);
+                    completion.prompt_tokens = accepted.prompt_tokens.unwrap_or_default();
+                    completion.limit = accepted.limit;
                 }
                 Event::Prefill => continue,
-                Event::Delta { text, log_probability, tokens } => completion.push(text, *log_probability, *tokens),
+                Event::Delta { text, logprob, tokens } => completion.push(text, *logprob, *tokens),
                 Event::Done(summary) => {
-                    completion.is_complete = summary.finish == engine::Finish::Stop;
+                    completion.is_complete = summary.finish_reason == engine::FinishReason::Stop;
                     (completion.prompt_tokens, completion.tokens) = (summary.prompt_tokens, summary.completion_tokens);
                     return Ok(Some(match method {
                         Method::Fill => completion.after_indent(indent),

@@ -12,7 +12,7 @@ pub mod token_count;
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use engine::{Lane, Request};
+use engine::{Priority, Request};
 
 pub use self::markdown_splitter::BlockStart;
 use self::markdown_splitter::Splitter;
@@ -50,7 +50,7 @@ impl Generation {
     pub async fn next(&mut self) -> Event {
         match &mut self.events {
             Events::Live(recorder) => recorder.next().await,
-            Events::Cached(events) => events.pop_front().unwrap_or(Event::Failed(engine::Error::Stopped.into())),
+            Events::Cached(events) => events.pop_front().unwrap_or(Event::Failed(engine::Error::EngineStopped.into())),
         }
     }
 }
@@ -138,7 +138,7 @@ impl Assistant {
             None => self.cache.share(lookup, self.router.submit(&target, prompt)?),
         };
         let StreamEvent::Accepted(accepted) = stream.next_within(&self.wait_limits()).await? else {
-            return Err(engine::Error::Stopped.into());
+            return Err(engine::Error::EngineStopped.into());
         };
         let identity = accepted.model;
         let context =
@@ -151,7 +151,7 @@ impl Assistant {
                 if stream.source == Source::Cached {
                     // Question and answer are stored together, before the client gets anything of them.
                     let cached = CachedAnswer::collect(stream, splitter, requested_at, &context).await;
-                    let cached = cached.ok_or(engine::Error::Stopped)?;
+                    let cached = cached.ok_or(engine::Error::EngineStopped)?;
                     message.answer = Some(cached.progress);
                     let (conversation_id, message_id) = self.store.add_message(message).await?;
                     let start = GenerationStart { conversation_id, message_id, identity };
@@ -175,7 +175,7 @@ impl Assistant {
     ) -> Result<(Target, Request), Error> {
         let history = self.history(owner, request).await?;
         let profile = self.profiles.get(owner).await?.with(request.profile.clone());
-        let target = self.router.select(Lane::Chat).await?;
+        let target = self.router.select(Priority::Chat).await?;
         let diagnostics = diagnostics(request).await;
         let context = PromptContext { history, diagnostics, partial_answer: partial };
         Ok((target, prompt::build(request, &profile, &context)))

@@ -4,7 +4,7 @@ mod stop;
 
 use std::time::Instant;
 
-use engine::{Finish, Request, Summary};
+use engine::{FinishReason, Request, Usage};
 
 use self::stop::{StopMatch, StopSequences};
 use super::{Assistant, Error, tokens_per_second};
@@ -61,7 +61,7 @@ pub enum RawEvent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RawEnd {
     /// Why.
-    pub finish: Finish,
+    pub finish: FinishReason,
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
     /// Of those, tokens from the KV cache; unknown where a stop sequence ended the answer.
@@ -81,7 +81,7 @@ impl Assistant {
         let requested_at = Instant::now();
         let mut stream = self.router.submit(&target, request)?;
         let Event::Accepted(accepted) = stream.next_within(&self.wait_limits()).await? else {
-            return Err(engine::Error::Stopped.into());
+            return Err(engine::Error::EngineStopped.into());
         };
         Ok(RawStream {
             identity: accepted.model,
@@ -93,7 +93,7 @@ impl Assistant {
             requested_at,
             first_token: None,
             last_token: requested_at,
-            prompt_tokens: accepted.prompt_tokens,
+            prompt_tokens: accepted.prompt_tokens.unwrap_or_default(),
             tokens: 0,
             end: None,
         })
@@ -135,7 +135,7 @@ impl RawStream {
 
     async fn next_event(&mut self) -> Result<Event, Error> {
         let limits = self.assistant.wait_limits();
-        let stream = self.stream.as_mut().ok_or(engine::Error::Stopped)?;
+        let stream = self.stream.as_mut().ok_or(engine::Error::EngineStopped)?;
         Ok(stream.next_within(&limits).await?)
     }
 
@@ -149,7 +149,7 @@ impl RawStream {
             // The model stops now, not when the client has received everything.
             self.stream = None;
             self.end = Some(RawEnd {
-                finish: Finish::Stop,
+                finish: FinishReason::Stop,
                 prompt_tokens: self.prompt_tokens,
                 reused_tokens: None,
                 completion_tokens: self.tokens,
@@ -173,12 +173,12 @@ impl RawStream {
     }
 }
 
-impl From<Summary> for RawEnd {
-    fn from(summary: Summary) -> Self {
+impl From<Usage> for RawEnd {
+    fn from(summary: Usage) -> Self {
         Self {
-            finish: summary.finish,
+            finish: summary.finish_reason,
             prompt_tokens: summary.prompt_tokens,
-            reused_tokens: Some(summary.reused_tokens),
+            reused_tokens: Some(summary.cached_tokens),
             completion_tokens: summary.completion_tokens,
         }
     }

@@ -120,7 +120,7 @@ impl ApiError {
 
     /// Whether the failure is HAPA's own, so that it is logged with an incident id.
     fn is_internal(&self) -> bool {
-        matches!(self, Self::Internal { .. } | Self::Engine(engine::Error::Broken(_)))
+        matches!(self, Self::Internal { .. } | Self::Engine(engine::Error::Inference(_)))
     }
 
     /// Seconds after which a retry makes sense.

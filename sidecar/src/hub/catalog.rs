@@ -2,7 +2,7 @@
 //!
 //! Sizes and shapes are those of the files and `config.json` in the named repositories; the hub says the exact bytes when it is asked.
 
-use engine::fit::{Fit, Misfit, Need};
+use engine::memory_plan::{DoesNotFit, MemoryPlan, ModelSize};
 
 use super::{FileName, Repository};
 
@@ -25,7 +25,7 @@ pub struct Entry {
     /// Whether the licence lets everybody use it for everything, work included.
     pub free: bool,
     /// What has to be found room for.
-    pub need: Need,
+    pub need: ModelSize,
 }
 
 impl Entry {
@@ -49,15 +49,15 @@ impl Entry {
 }
 
 /// What the models have in common.
-const QWEN: Need = Need {
+const QWEN: ModelSize = ModelSize {
     weights: 0,
-    input: 0,
-    output: 0,
+    embedding_bytes: 0,
+    output_bytes: 0,
     layers: 0,
-    token: 0,
-    vocabulary: 151_936,
-    width: 0,
-    heads: 0,
+    kv_bytes_per_token: 0,
+    n_vocab: 151_936,
+    n_embd: 0,
+    n_head: 0,
     context: 32_768,
 };
 
@@ -70,7 +70,15 @@ pub const ALL: [Entry; 5] = [
         bytes: 491_400_064,
         license: "apache-2.0",
         free: true,
-        need: Need { weights: 463 * MIB, output: 138 * MIB, layers: 24, token: 12_288, width: 896, heads: 14, ..QWEN },
+        need: ModelSize {
+            weights: 463 * MIB,
+            output_bytes: 138 * MIB,
+            layers: 24,
+            kv_bytes_per_token: 12_288,
+            n_embd: 896,
+            n_head: 14,
+            ..QWEN
+        },
     },
     Entry {
         name: "Qwen2.5 Coder 1.5B",
@@ -79,13 +87,13 @@ pub const ALL: [Entry; 5] = [
         bytes: 1_117_000_000,
         license: "apache-2.0",
         free: true,
-        need: Need {
+        need: ModelSize {
             weights: 1060 * MIB,
-            output: 183 * MIB,
+            output_bytes: 183 * MIB,
             layers: 28,
-            token: 28_672,
-            width: 1536,
-            heads: 12,
+            kv_bytes_per_token: 28_672,
+            n_embd: 1536,
+            n_head: 12,
             ..QWEN
         },
     },
@@ -96,13 +104,13 @@ pub const ALL: [Entry; 5] = [
         bytes: 2_100_000_000,
         license: "qwen-research",
         free: false,
-        need: Need {
+        need: ModelSize {
             weights: 1998 * MIB,
-            output: 244 * MIB,
+            output_bytes: 244 * MIB,
             layers: 36,
-            token: 36_864,
-            width: 2048,
-            heads: 16,
+            kv_bytes_per_token: 36_864,
+            n_embd: 2048,
+            n_head: 16,
             ..QWEN
         },
     },
@@ -113,15 +121,15 @@ pub const ALL: [Entry; 5] = [
         bytes: 4_683_000_000,
         license: "apache-2.0",
         free: true,
-        need: Need {
+        need: ModelSize {
             weights: 4460 * MIB,
-            input: 292 * MIB,
-            output: 426 * MIB,
+            embedding_bytes: 292 * MIB,
+            output_bytes: 426 * MIB,
             layers: 28,
-            token: 57_344,
-            vocabulary: 152_064,
-            width: 3584,
-            heads: 28,
+            kv_bytes_per_token: 57_344,
+            n_vocab: 152_064,
+            n_embd: 3584,
+            n_head: 28,
             context: 131_072,
         },
     },
@@ -132,15 +140,15 @@ pub const ALL: [Entry; 5] = [
         bytes: 8_988_000_000,
         license: "apache-2.0",
         free: true,
-        need: Need {
+        need: ModelSize {
             weights: 8565 * MIB,
-            input: 418 * MIB,
-            output: 609 * MIB,
+            embedding_bytes: 418 * MIB,
+            output_bytes: 609 * MIB,
             layers: 48,
-            token: 196_608,
-            vocabulary: 152_064,
-            width: 5120,
-            heads: 40,
+            kv_bytes_per_token: 196_608,
+            n_vocab: 152_064,
+            n_embd: 5120,
+            n_head: 40,
             context: 131_072,
         },
     },
@@ -149,7 +157,7 @@ pub const ALL: [Entry; 5] = [
 /// Which of them suits a machine best, by how each would fit: the largest that a GPU takes whole; on a processor one that is fast
 /// enough. `None` where none fits.
 #[must_use]
-pub fn suited(fits: &[Result<Fit, Misfit>], cores: usize) -> Option<usize> {
+pub fn suited(fits: &[Result<MemoryPlan, DoesNotFit>], cores: usize) -> Option<usize> {
     let free = |index: &usize| ALL[*index].free;
     let whole = |index: &usize| fits[*index].is_ok_and(|fit| fit.gpu_layers == fit.layers);
     let small = |index: &usize| fits[*index].is_ok() && (*index == 0 || *index == 1 && cores >= ENOUGH_CORES);
@@ -159,7 +167,7 @@ pub fn suited(fits: &[Result<Fit, Misfit>], cores: usize) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use engine::fit::{Room, Wish};
+    use engine::memory_plan::{AvailableMemory, PlanTargets};
 
     use super::*;
 
@@ -176,10 +184,10 @@ mod tests {
     #[test]
     fn a_machine_gets_what_it_can_run_well() {
         const GIB: u64 = 1024 * MIB;
-        let wish = Wish { context: 16_384, memory: 24_576, saved: 256 * MIB, step: 512 };
+        let wish = PlanTargets { context: 16_384, kv_tokens: 24_576, host_cache_bytes: 256 * MIB, batch_size: 512 };
         let suited = |main: u64, gpu: Option<u64>, cores| {
-            let room = Room { main: main * MIB, gpu, shared: false };
-            let fits: Vec<_> = ALL.iter().map(|entry| entry.need.fit(&room, &wish)).collect();
+            let room = AvailableMemory { main: main * MIB, gpu, shared: false };
+            let fits: Vec<_> = ALL.iter().map(|entry| entry.need.plan(&room, &wish)).collect();
             super::suited(&fits, cores).map(|index| ALL[index].name.rsplit_once(' ').unwrap().1)
         };
         for (main, gpu, cores, expected) in [

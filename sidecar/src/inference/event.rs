@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use engine::{Error, Summary};
+use engine::{Error, Usage};
 use tokio_util::sync::CancellationToken;
 
 /// Where a model runs.
@@ -40,8 +40,8 @@ pub struct ModelIdentity {
 pub struct Accepted {
     /// The model that generates the answer.
     pub model: ModelIdentity,
-    /// Tokens of the prompt, as far as they are known before the answer.
-    pub prompt_tokens: usize,
+    /// Tokens of the prompt; `None` where a remote server reports them only at the end.
+    pub prompt_tokens: Option<usize>,
     /// Tokens that prompt and answer may have together; `None` where a remote server does not report it.
     pub limit: Option<usize>,
     /// Earlier messages that were left out of the prompt.
@@ -60,12 +60,12 @@ pub enum Event {
         /// The text.
         text: String,
         /// Natural logarithm of the probability of its tokens together, where that was asked for.
-        log_probability: Option<f32>,
+        logprob: Option<f32>,
         /// Tokens of the text.
         tokens: usize,
     },
     /// The answer is complete.
-    Done(Summary),
+    Done(Usage),
 }
 
 /// How long to wait for the next event.
@@ -129,7 +129,7 @@ pub trait EventStream: Send {
                 biased;
                 event = tokio::time::timeout(limit, self.next()) => match event {
                     Err(_) => Err(Interrupted::Timeout { seconds: limit.as_secs() }),
-                    Ok(None) => Err(Error::Stopped.into()),
+                    Ok(None) => Err(Error::EngineStopped.into()),
                     Ok(Some(event)) => Ok(event?),
                 },
                 () = limits.shutdown.cancelled() => Err(Interrupted::ShuttingDown),

@@ -109,7 +109,7 @@ async fn next_held_back(stream: &mut BackendStream, accepted: bool, idle: Durati
     let limits = WaitLimits { queued, idle, shutdown: CancellationToken::new() };
     stream.next_within(&limits).await.map_err(|interrupted| match interrupted {
         Interrupted::Engine(error) => error,
-        Interrupted::Timeout { seconds } => Error::Broken(format!("no token arrived for {seconds} s")),
-        Interrupted::ShuttingDown => Error::Stopped,
+        Interrupted::Timeout { seconds } => Error::Inference(format!("no token arrived for {seconds} s")),
+        Interrupted::ShuttingDown => Error::EngineStopped,
     })
 }

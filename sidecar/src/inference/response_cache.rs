@@ -197,7 +197,7 @@ impl ResponseCache {
                         }
                     }
                     event = stream.next() => {
-                        if broadcast.send(event.unwrap_or(Err(Error::Stopped))) {
+                        if broadcast.send(event.unwrap_or(Err(Error::EngineStopped))) {
                             continue;
                         }
                         if let Some(complete) = broadcast.cacheable(&model) {

@@ -4,7 +4,7 @@
 //! cannot be loaded, if its queue is full, or if it fails before its first token. A model that is being loaded is waited for, as with
 //! `local_only`: it is ready in seconds, and nothing has to leave the machine.
 
-use engine::{Answer, Counted, Error, Lane, Model, Prompt, Request};
+use engine::{Error, Model, Priority, Prompt, PromptAccepted, PromptTokens, Request, TokenStream};
 
 use super::event::{Accepted, BackendKind, Event, EventStream, ModelIdentity};
 use super::fallback::Fallback;
@@ -31,7 +31,7 @@ impl Target {
     /// Tokens that prompt and answer may have together; `None` where a remote server does not report it.
     #[must_use]
     pub fn context(&self) -> Option<usize> {
-        (self.model.context > 0).then_some(self.model.context as usize)
+        self.model.context.map(|tokens| tokens as usize)
     }
 }
 
@@ -54,7 +54,7 @@ impl ModelRouter {
     ///
     /// # Errors
     /// Why there is none.
-    pub async fn select(&self, lane: Lane) -> Result<Target, Error> {
+    pub async fn select(&self, lane: Priority) -> Result<Target, Error> {
         let policy = self.policy();
         if policy == RemotePolicy::Remote {
             return self.remote_target().await;
@@ -80,7 +80,7 @@ impl ModelRouter {
     }
 
     /// Counts the tokens of a chat prompt for this target; `None` for a remote server, which cannot be asked.
-    pub async fn count(&self, target: &Target, prompt: Prompt) -> Option<Result<Counted, Error>> {
+    pub async fn count(&self, target: &Target, prompt: Prompt) -> Option<Result<PromptTokens, Error>> {
         match target.backend {
             BackendKind::Local => Some(self.models.count(prompt).await),
             BackendKind::Remote => None,
@@ -101,7 +101,7 @@ impl ModelRouter {
     /// Why no target accepts it.
     pub fn submit(&self, target: &Target, request: Request) -> Result<ModelStream, Error> {
         // Fill-in-the-middle needs a model that was trained for it.
-        if !self.has_fallback(target) || matches!(request.prompt, Prompt::Fill { .. }) {
+        if !self.has_fallback(target) || matches!(request.prompt, Prompt::Fim { .. }) {
             return self.submit_to(target, request);
         }
         let first = self.backend_stream(target, request.clone());
@@ -116,14 +116,11 @@ impl ModelRouter {
     }
 
     pub(super) fn backend_stream(&self, target: &Target, request: Request) -> Result<BackendStream, Error> {
-        let (answer, model) = match target.backend {
-            BackendKind::Local => {
-                let (answer, model) = self.models.submit(request)?;
-                (answer, ModelIdentity { model: model.name, backend: BackendKind::Local })
-            }
-            BackendKind::Remote => (self.remote.submit(request, target.model.name.clone())?, target.identity()),
+        let stream = match target.backend {
+            BackendKind::Local => self.models.submit(request)?,
+            BackendKind::Remote => self.remote.submit(request, target.model.name.clone())?,
         };
-        Ok(BackendStream { answer, model, is_running: false })
+        Ok(BackendStream { stream, backend: target.backend, is_running: false })
     }
 
     fn has_fallback(&self, target: &Target) -> bool {
@@ -142,8 +139,8 @@ impl ModelRouter {
 /// Whether a local model's error is a reason to use the fallback: the model cannot answer, and waiting would not help.
 fn should_fall_back(error: &Error) -> bool {
     match error {
-        Error::Absent | Error::Failed(_) | Error::Overloaded | Error::Broken(_) | Error::Stopped => true,
-        Error::Loading | Error::ContextTooLong { .. } | Error::CannotFill | Error::Elsewhere(_) => false,
+        Error::NoModel | Error::LoadFailed(_) | Error::Overloaded | Error::Inference(_) | Error::EngineStopped => true,
+        Error::Loading | Error::ContextTooLong { .. } | Error::FimUnsupported | Error::Remote(_) => false,
     }
 }
 
@@ -175,27 +172,20 @@ impl EventStream for ModelStream {
 /// The answer of one backend.
 #[derive(Debug)]
 pub struct BackendStream {
-    answer: Answer,
-    model: ModelIdentity,
+    stream: TokenStream,
+    backend: BackendKind,
     is_running: bool,
 }
 
 impl EventStream for BackendStream {
     async fn next(&mut self) -> Option<Result<Event, Error>> {
-        let event = match self.answer.next().await? {
-            Ok(engine::Event::Started { prompt_tokens, limit, dropped }) => {
-                let limit = (limit > 0).then_some(limit);
-                return Some(Ok(Event::Accepted(Accepted {
-                    model: self.model.clone(),
-                    prompt_tokens,
-                    limit,
-                    dropped,
-                })));
+        let event = match self.stream.next().await? {
+            Ok(engine::Event::PromptAccepted(PromptAccepted { model, prompt_tokens, limit, dropped })) => {
+                let model = ModelIdentity { model: model.as_ref().to_owned(), backend: self.backend };
+                return Some(Ok(Event::Accepted(Accepted { model, prompt_tokens, limit, dropped })));
             }
-            Ok(engine::Event::Reading { .. }) => Ok(Event::Prefill),
-            Ok(engine::Event::Text { text, log_probability, tokens }) => {
-                Ok(Event::Delta { text, log_probability, tokens })
-            }
+            Ok(engine::Event::Prefill { .. }) => Ok(Event::Prefill),
+            Ok(engine::Event::Delta { text, logprob, tokens }) => Ok(Event::Delta { text, logprob, tokens }),
             Ok(engine::Event::Done(summary)) => Ok(Event::Done(summary)),
             Err(error) => Err(error),
         };

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use engine::State;
-use engine::fit::{Fit, Misfit, Room};
-use engine::gguf::Facts;
+use engine::gguf::ModelMetadata;
+use engine::memory_plan::{AvailableMemory, DoesNotFit, MemoryPlan};
 
 use super::roles::{Seat, Sitter};
 use super::{Models, Role, memory_budget};
@@ -23,13 +23,13 @@ pub struct Listed {
     /// Bytes of its file.
     pub bytes: u64,
     /// What its file says about it, or what is wrong with the file.
-    pub facts: Result<Facts, String>,
+    pub facts: Result<ModelMetadata, String>,
     /// The roles that it was chosen for.
     pub roles: Vec<Role>,
     /// What it is doing; [`State::Absent`] where it was not chosen.
     pub state: State,
     /// How it fits, or would fit if it were the only one.
-    pub fit: Option<Result<Fit, Misfit>>,
+    pub fit: Option<Result<MemoryPlan, DoesNotFit>>,
 }
 
 /// The model file to run where no setting says otherwise: the one that was asked for, the default one, or the first one there is.
@@ -51,7 +51,7 @@ pub fn find(folder: &Path, named: Option<&Path>, id: &ModelId) -> Option<PathBuf
 }
 
 /// All models, those that were chosen first.
-pub fn list(models: &Models, room: &Room) -> Vec<Listed> {
+pub fn list(models: &Models, room: &AvailableMemory) -> Vec<Listed> {
     let inner = &models.0;
     if inner.scripted {
         return scripted(models).into_iter().collect();
@@ -68,21 +68,21 @@ pub fn list(models: &Models, room: &Room) -> Vec<Listed> {
 }
 
 /// The room that there is for models, were none in memory.
-pub fn room(models: &Models) -> Room {
+pub fn room(models: &Models) -> AvailableMemory {
     let mut room = memory_budget::room(memory_budget::of(&models.0.settings.current()));
     room.gpu = room.gpu.map(|free| free + models.0.seats.memory(0).gpu_bytes);
     room
 }
 
-fn look(models: &Models, id: ModelId, file: &Path, room: &Room) -> Listed {
+fn look(models: &Models, id: ModelId, file: &Path, room: &AvailableMemory) -> Listed {
     let (roles, seat) = models.0.seats.roles_of(file);
     let facts = engine::gguf::read(file).map_err(|error| error.to_string());
     let fit = match seat.as_ref().map(|seat| &seat.sitter) {
         Some(Sitter::Engine(_, Some(fit))) => Some(Ok(*fit)),
-        _ => facts.as_ref().ok().map(|facts| memory_budget::chat(&facts.need(), room)),
+        _ => facts.as_ref().ok().map(|facts| memory_budget::chat(&facts.model_size(), room)),
     };
     let bytes = file.metadata().map_or(0, |facts| facts.len());
-    Listed { id, bytes, facts, roles, state: seat.as_ref().map_or(State::Absent, Seat::state), fit }
+    Listed { id, bytes, facts, roles, state: seat.as_ref().map_or(State::NoModel, Seat::state), fit }
 }
 
 /// The script, as if it were a model.

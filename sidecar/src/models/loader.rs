@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use engine::fit::{Fit, Misfit, Need, Room};
-use engine::{Engine, Load, Options, State, Storage};
+use engine::memory_plan::{AvailableMemory, DoesNotFit, MemoryPlan, ModelSize};
+use engine::{DiskCacheOptions, Engine, Options, QueueDepth, State};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -131,7 +131,7 @@ impl Keeper {
         }
     }
 
-    async fn fill_both(&mut self, chat: Seat, completion: Seat, room: &Room) {
+    async fn fill_both(&mut self, chat: Seat, completion: Seat, room: &AvailableMemory) {
         let Some(chats) = self.need(Role::Chat, &chat).await else { return };
         let Some(completes) = self.need(Role::Completion, &completion).await else {
             // The other one does both then.
@@ -176,19 +176,19 @@ impl Keeper {
     }
 
     /// What a model needs. One whose file cannot be used is refused, and `None` is given back.
-    async fn need(&self, role: Role, seat: &Seat) -> Option<Need> {
+    async fn need(&self, role: Role, seat: &Seat) -> Option<ModelSize> {
         let file = seat.file.clone()?;
         let name = file.display().to_string();
         let read = tokio::task::spawn_blocking(move || engine::gguf::read(&file)).await.ok()?;
-        let refused = |flaw: &engine::gguf::Flaw| {
+        let refused = |flaw: &engine::gguf::Error| {
             let message = format!("could not open model `{}`: {flaw}; choose another file or download it again", name);
             self.refuse(role, seat, message);
         };
-        read.inspect_err(refused).ok().map(|facts| facts.need())
+        read.inspect_err(refused).ok().map(|facts| facts.model_size())
     }
 
     /// Begins to load a model that fits, and says why it does not otherwise.
-    fn sit(&self, role: Role, seat: &Seat, fit: Result<Fit, Misfit>) {
+    fn sit(&self, role: Role, seat: &Seat, fit: Result<MemoryPlan, DoesNotFit>) {
         let (Some(file), fit) = (&seat.file, fit) else { return };
         match fit {
             Ok(_) if self.models.0.suspects.has(file) => {
@@ -205,7 +205,7 @@ impl Keeper {
                 let sitter = Sitter::Engine(engine, Some(fit));
                 self.set(role, Seat { sitter, asked: Some(Instant::now()), file: seat.file.clone() });
             }
-            Err(Misfit { needs, has }) => {
+            Err(DoesNotFit { needed: needs, available: has }) => {
                 let mebibytes = |bytes: u64| bytes.div_ceil(1024 * 1024);
                 let message = format!(
                     "`{}` needs {} MiB of memory and the budget has {}; raise `memory_budget_mb`, or choose a smaller model",
@@ -229,17 +229,17 @@ impl Keeper {
         self.models.0.seats.set(role, Some(seat));
     }
 
-    fn options(&self, file: &Path, fit: &Fit) -> Options {
+    fn options(&self, file: &Path, fit: &MemoryPlan) -> Options {
         let bytes = u64::from(self.settings().saved_states_mb) * 1024 * 1024;
         Options {
             context: fit.context,
-            memory: fit.memory,
-            cells: fit.cells,
-            step: fit.step,
+            kv_tokens: fit.kv_tokens,
+            kv_cache_type: fit.kv_cache_type,
+            batch_size: fit.batch_size,
             gpu_layers: fit.gpu_layers,
-            saved_bytes: fit.main.saved,
-            states: (bytes > 0).then(|| Storage { folder: self.states.clone(), bytes }),
-            ..Options::of(file.to_owned())
+            host_cache_bytes: fit.main.host_cache,
+            disk_cache: (bytes > 0).then(|| DiskCacheOptions { folder: self.states.clone(), max_bytes: bytes }),
+            ..Options::for_model(file.to_owned())
         }
     }
 
@@ -274,7 +274,7 @@ impl Keeper {
             }
             Order::Forget => {
                 if self.models.0.seats.engines().is_empty() {
-                    engine::clear_states(&self.states);
+                    engine::clear_disk_cache(&self.states);
                 }
             }
         }
@@ -285,7 +285,7 @@ impl Keeper {
         let Some(minutes) = self.settings().idle_unload_minutes else { return };
         let patience = Duration::from_secs(u64::from(minutes) * 60);
         self.put_to_sleep(|seat| {
-            let idle = seat.engine().is_some_and(|engine| is_idle(&engine.load()) && engine.model().is_ok());
+            let idle = seat.engine().is_some_and(|engine| is_idle(&engine.queue_depth()) && engine.model().is_ok());
             idle && seat.asked.is_none_or(|asked| asked.elapsed() >= patience)
         });
     }
@@ -308,6 +308,6 @@ async fn cleared(mut engine: watch::Receiver<State>, suspects: Suspects, model: 
     suspects.end(&model);
 }
 
-fn is_idle(load: &Load) -> bool {
+fn is_idle(load: &QueueDepth) -> bool {
     load.active == 0 && load.waiting() == 0
 }

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use engine::fit::{Fit, Misfit, Need, Room, Wish};
+use engine::memory_plan::{AvailableMemory, DoesNotFit, MemoryPlan, ModelSize, PlanTargets};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -13,10 +13,12 @@ const MIB: u64 = 1024 * 1024;
 
 /// What would be good for the model that chats: room for the longest question that the API takes with its answer, and beside it
 /// for what an editor asks meanwhile.
-const CHAT: Wish = Wish { context: 16_384, memory: 24_576, saved: 256 * MIB, step: 512 };
+const CHAT: PlanTargets =
+    PlanTargets { context: 16_384, kv_tokens: 24_576, host_cache_bytes: 256 * MIB, batch_size: 512 };
 
 /// The same for a model that only completes.
-const COMPLETION: Wish = Wish { context: 8192, memory: 8192, saved: 64 * MIB, step: 512 };
+const COMPLETION: PlanTargets =
+    PlanTargets { context: 8192, kv_tokens: 8192, host_cache_bytes: 64 * MIB, batch_size: 512 };
 
 /// Tenths of the machine's memory that models may take where nobody has said anything.
 const TENTHS: u64 = 6;
@@ -30,10 +32,14 @@ pub fn of(settings: &Settings) -> u64 {
 }
 
 /// What there is for models: `main` bytes of main memory, and what the best GPU has free. Asks the drivers, which takes a moment.
-pub fn room(main: u64) -> Room {
+pub fn room(main: u64) -> AvailableMemory {
     let devices = engine::devices(&engine::default_backends());
     let gpu = devices.into_iter().find(|device| device.gpu);
-    Room { main, gpu: gpu.as_ref().map(|gpu| gpu.free_bytes), shared: gpu.is_some_and(|gpu| gpu.shares_memory) }
+    AvailableMemory {
+        main,
+        gpu: gpu.as_ref().map(|gpu| gpu.free_bytes),
+        shared: gpu.is_some_and(|gpu| gpu.shares_memory),
+    }
 }
 
 /// Bytes of this machine's memory.
@@ -66,30 +72,30 @@ pub struct Memory {
 
 impl Memory {
     /// Counts one more model.
-    pub fn add(&mut self, fit: &Fit, saved_now: u64) {
+    pub fn add(&mut self, fit: &MemoryPlan, saved_now: u64) {
         self.used_bytes += fit.main.total();
         self.weights_bytes += fit.main.weights;
-        self.conversations_bytes += fit.main.memory;
-        self.work_bytes += fit.main.work;
-        self.saved_bytes += fit.main.saved;
+        self.conversations_bytes += fit.main.kv_cache;
+        self.work_bytes += fit.main.compute;
+        self.saved_bytes += fit.main.host_cache;
         self.saved_now_bytes += saved_now;
         self.gpu_bytes += fit.gpu.total();
     }
 }
 
 /// How a model fits that chats, where nobody else takes anything of `room`.
-pub fn chat(need: &Need, room: &Room) -> Result<Fit, Misfit> {
-    need.fit(room, &CHAT)
+pub fn chat(need: &ModelSize, room: &AvailableMemory) -> Result<MemoryPlan, DoesNotFit> {
+    need.plan(room, &CHAT)
 }
 
 /// How a model fits that only completes.
-pub fn completion(need: &Need, room: &Room) -> Result<Fit, Misfit> {
-    need.fit(room, &COMPLETION)
+pub fn completion(need: &ModelSize, room: &AvailableMemory) -> Result<MemoryPlan, DoesNotFit> {
+    need.plan(room, &COMPLETION)
 }
 
 /// What is left of `room` beside a model that is there.
-pub fn beside(room: &Room, fit: &Fit) -> Room {
-    Room {
+pub fn beside(room: &AvailableMemory, fit: &MemoryPlan) -> AvailableMemory {
+    AvailableMemory {
         main: room.main.saturating_sub(fit.main.total()),
         gpu: room.gpu.map(|free| free.saturating_sub(fit.gpu.total())),
         shared: room.shared,
@@ -98,44 +104,48 @@ pub fn beside(room: &Room, fit: &Fit) -> Room {
 
 /// How two models share a room: the one that chats gets at least its smallest form, then the other what it would like, and the
 /// rest is the first one's.
-pub fn both(chats: &Need, completes: &Need, room: &Room) -> Result<(Fit, Fit), Misfit> {
-    let least = match chats.fit(&Room { main: 0, ..*room }, &CHAT) {
+pub fn both(
+    chats: &ModelSize,
+    completes: &ModelSize,
+    room: &AvailableMemory,
+) -> Result<(MemoryPlan, MemoryPlan), DoesNotFit> {
+    let least = match chats.plan(&AvailableMemory { main: 0, ..*room }, &CHAT) {
         Ok(_) => 0,
-        Err(misfit) => misfit.needs,
+        Err(misfit) => misfit.needed,
     };
     let gpu = room.gpu.map(|free| free.saturating_sub(chat(chats, room).map_or(0, |fit| fit.gpu.total())));
-    let left = Room { main: room.main.saturating_sub(least), gpu, shared: room.shared };
-    let second =
-        completion(completes, &left).map_err(|misfit| Misfit { needs: misfit.needs + least, has: room.main })?;
+    let left = AvailableMemory { main: room.main.saturating_sub(least), gpu, shared: room.shared };
+    let second = completion(completes, &left)
+        .map_err(|misfit| DoesNotFit { needed: misfit.needed + least, available: room.main })?;
     let main = room.main - second.main.total();
-    Ok((chat(chats, &Room { main, ..*room })?, second))
+    Ok((chat(chats, &AvailableMemory { main, ..*room })?, second))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SMALL: Need = Need {
+    const SMALL: ModelSize = ModelSize {
         weights: 469 * MIB,
-        input: 0,
-        output: 138 * MIB,
+        embedding_bytes: 0,
+        output_bytes: 138 * MIB,
         layers: 24,
-        token: 12_288,
-        vocabulary: 151_936,
-        width: 896,
-        heads: 14,
+        kv_bytes_per_token: 12_288,
+        n_vocab: 151_936,
+        n_embd: 896,
+        n_head: 14,
         context: 32_768,
     };
 
-    const LARGE: Need = Need {
+    const LARGE: ModelSize = ModelSize {
         weights: 4460 * MIB,
-        input: 292 * MIB,
-        output: 426 * MIB,
+        embedding_bytes: 292 * MIB,
+        output_bytes: 426 * MIB,
         layers: 28,
-        token: 57_344,
-        vocabulary: 152_064,
-        width: 3584,
-        heads: 28,
+        kv_bytes_per_token: 57_344,
+        n_vocab: 152_064,
+        n_embd: 3584,
+        n_head: 28,
         context: 131_072,
     };
 
@@ -143,7 +153,7 @@ mod tests {
     fn two_models_never_take_more_than_the_budget() {
         let mut shared = 0;
         for mib in (1000..9000).step_by(50) {
-            let room = Room { main: mib * MIB, gpu: None, shared: false };
+            let room = AvailableMemory { main: mib * MIB, gpu: None, shared: false };
             if let Ok((chats, completes)) = both(&LARGE, &SMALL, &room) {
                 assert!(chats.main.total() + completes.main.total() <= room.main, "{mib}");
                 shared += 1;
@@ -154,8 +164,8 @@ mod tests {
 
     #[test]
     fn two_that_do_not_fit_say_what_they_need() {
-        let room = Room { main: 4000 * MIB, gpu: None, shared: false };
+        let room = AvailableMemory { main: 4000 * MIB, gpu: None, shared: false };
         let misfit = both(&LARGE, &SMALL, &room).unwrap_err();
-        assert!(both(&LARGE, &SMALL, &Room { main: misfit.needs, ..room }).is_ok(), "{misfit:?}");
+        assert!(both(&LARGE, &SMALL, &AvailableMemory { main: misfit.needed, ..room }).is_ok(), "{misfit:?}");
     }
 }

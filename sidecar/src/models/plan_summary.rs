@@ -1,11 +1,11 @@
 //! How a model was fitted into this machine, in one sentence.
 
-use engine::fit::{Cells, Fit};
+use engine::memory_plan::{KvCacheType, MemoryPlan};
 
 use crate::base::i18n::LocalizedText;
 
 /// The sentence: where its layers are, and what had to be made smaller.
-pub fn sentence(fit: &Fit, trained: Option<u32>) -> LocalizedText {
+pub fn sentence(fit: &MemoryPlan, trained: Option<u32>) -> LocalizedText {
     let (layers, gpu) = (fit.layers, fit.gpu_layers);
     let (mut ko, mut en) = match gpu {
         0 => (format!("레이어 {layers}개 모두 CPU"), format!("{layers} of {layers} layers on the processor")),
@@ -14,7 +14,7 @@ pub fn sentence(fit: &Fit, trained: Option<u32>) -> LocalizedText {
         }
         _ => (format!("레이어 {layers}개 중 {gpu}개 GPU"), format!("{gpu} of {layers} layers on the GPU")),
     };
-    if fit.cells == Cells::Small {
+    if fit.kv_cache_type == KvCacheType::Q8_0 {
         ko += ", 메모리가 부족해 대화는 8비트로 보관";
         en += ", conversations kept at 8 bits for want of memory";
     }
@@ -28,17 +28,17 @@ pub fn sentence(fit: &Fit, trained: Option<u32>) -> LocalizedText {
 
 #[cfg(test)]
 mod tests {
-    use engine::fit::Bytes;
+    use engine::memory_plan::Bytes;
 
     use super::*;
 
     #[test]
     fn it_says_where_the_layers_are_and_what_is_smaller_than_it_could_be() {
-        let usual = Fit {
+        let usual = MemoryPlan {
             context: 16_384,
-            memory: 16_384,
-            cells: Cells::Exact,
-            step: 512,
+            kv_tokens: 16_384,
+            kv_cache_type: KvCacheType::F16,
+            batch_size: 512,
             layers: 24,
             gpu_layers: 0,
             main: Bytes::default(),
@@ -46,10 +46,10 @@ mod tests {
         };
         for (fit, expected) in [
             (usual, "24 of 24 layers on the processor"),
-            (Fit { gpu_layers: 24, ..usual }, "24 of 24 layers on the GPU"),
-            (Fit { gpu_layers: 7, ..usual }, "7 of 24 layers on the GPU"),
+            (MemoryPlan { gpu_layers: 24, ..usual }, "24 of 24 layers on the GPU"),
+            (MemoryPlan { gpu_layers: 7, ..usual }, "7 of 24 layers on the GPU"),
             (
-                Fit { cells: Cells::Small, context: 4096, ..usual },
+                MemoryPlan { kv_cache_type: KvCacheType::Q8_0, context: 4096, ..usual },
                 "24 of 24 layers on the processor, conversations kept at 8 bits for want of memory, up to 4096 tokens in one \
                  conversation",
             ),

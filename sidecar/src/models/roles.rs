@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
-use engine::fit::Fit;
+use engine::memory_plan::MemoryPlan;
 use engine::{Engine, Error, State};
 use tokio::sync::watch;
 
@@ -55,23 +55,23 @@ pub enum Sitter {
     /// A model that cannot be loaded.
     Refused(String),
     /// An engine, and how its model fits.
-    Engine(Engine, Option<Fit>),
+    Engine(Engine, Option<MemoryPlan>),
 }
 
 impl Seat {
     /// What its model is doing.
     pub fn state(&self) -> State {
         match &self.sitter {
-            Sitter::Nobody => State::Absent,
+            Sitter::Nobody => State::NoModel,
             Sitter::Waiting => State::Loading { progress: 0.0 },
-            Sitter::Asleep => State::Asleep,
+            Sitter::Asleep => State::Unloaded,
             Sitter::Refused(message) => State::Failed { message: message.clone() },
             Sitter::Engine(engine, _) => engine.state(),
         }
     }
 
     /// Its engine with how its model fits, if a model of this machine sits there.
-    pub fn fitted(&self) -> Option<(&Engine, &Fit)> {
+    pub fn fitted(&self) -> Option<(&Engine, &MemoryPlan)> {
         if let Sitter::Engine(engine, Some(fit)) = &self.sitter { Some((engine, fit)) } else { None }
     }
 
@@ -83,7 +83,7 @@ impl Seat {
 
 impl Default for Seats {
     fn default() -> Self {
-        let state = watch::Sender::new(State::Absent);
+        let state = watch::Sender::new(State::NoModel);
         Self { taken: RwLock::default(), state, leaving: Mutex::default(), generation: Arc::default() }
     }
 }
@@ -156,9 +156,9 @@ impl Seats {
         taken.chat.asked = Some(Instant::now());
         match &taken.chat.sitter {
             Sitter::Engine(engine, _) => Ok(engine.clone()),
-            Sitter::Nobody => Err(Error::Absent),
+            Sitter::Nobody => Err(Error::NoModel),
             Sitter::Waiting | Sitter::Asleep => Err(Error::Loading),
-            Sitter::Refused(message) => Err(Error::Failed(message.clone())),
+            Sitter::Refused(message) => Err(Error::LoadFailed(message.clone())),
         }
     }
 
@@ -202,7 +202,7 @@ impl Seats {
         let mut memory = Memory { budget_bytes: budget, ..Memory::default() };
         for seat in [Some(taken.chat), taken.completion].into_iter().flatten() {
             if let Sitter::Engine(engine, Some(fit)) = seat.sitter {
-                memory.add(&fit, engine.saved_bytes());
+                memory.add(&fit, engine.offloaded_bytes());
             }
         }
         memory

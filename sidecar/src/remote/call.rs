@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use engine::{Error, Event, Finish, Prompt, Request, Speaker, Summary};
+use engine::{Error, Event, FinishReason, Prompt, PromptAccepted, Request, TokenSender, Usage};
 use tokio::time::timeout;
 
 use super::client::{Refusal, Server};
@@ -52,17 +52,17 @@ struct Progress {
     first: Option<Instant>,
     last: Option<Instant>,
     tokens: usize,
-    finish: Option<Finish>,
+    finish: Option<FinishReason>,
     usage: Option<(usize, usize)>,
 }
 
 impl Asking {
     /// Asks, and says to `speaker` what comes back.
-    pub async fn run(self, speaker: &Speaker) {
+    pub async fn run(self, sender: &TokenSender) {
         let mut progress = Progress::default();
         let said = tokio::select! {
-            () = speaker.abandoned() => return,
-            said = self.tries(speaker, &mut progress) => said,
+            () = sender.closed() => return,
+            said = self.tries(sender, &mut progress) => said,
         };
         let last = match said {
             Ok(summary) => Ok(Event::Done(summary)),
@@ -73,14 +73,14 @@ impl Asking {
         if let Err(error) = &last {
             tracing::info!("a remote server did not answer: {error}");
         }
-        speaker.say(last).await;
+        sender.send(last).await;
     }
 
-    async fn tries(&self, speaker: &Speaker, progress: &mut Progress) -> Result<Summary, End> {
+    async fn tries(&self, sender: &TokenSender, progress: &mut Progress) -> Result<Usage, End> {
         let mut pauses = PAUSES.iter();
         let mut extras = self.remote.extras();
         loop {
-            let (failure, least) = match self.once(extras, speaker, progress).await {
+            let (failure, least) = match self.once(extras, sender, progress).await {
                 Err(End::Refused(failure, least)) if progress.first.is_none() => (failure, least),
                 end => return end,
             };
@@ -97,9 +97,9 @@ impl Asking {
     }
 
     /// Asks once, and listens to the end.
-    async fn once(&self, extras: Extras, speaker: &Speaker, progress: &mut Progress) -> Result<Summary, End> {
+    async fn once(&self, extras: Extras, sender: &TokenSender, progress: &mut Progress) -> Result<Usage, End> {
         let Some(body) = Body::new(&self.request, &self.model, extras) else {
-            return Err(End::Failed(Error::CannotFill));
+            return Err(End::Failed(Error::FimUnsupported));
         };
         let url = match self.request.prompt {
             Prompt::Chat(_) => self.server.address.chat(),
@@ -118,8 +118,9 @@ impl Asking {
         let mut events = Events::default();
         if !progress.started {
             progress.started = true;
-            let started = Event::Started { prompt_tokens: 0, limit: 0, dropped: 0 };
-            heard(speaker.say(Ok(started)).await)?;
+            let accepted =
+                PromptAccepted { model: self.model.as_str().into(), prompt_tokens: None, limit: None, dropped: 0 };
+            heard(sender.send(Ok(Event::PromptAccepted(accepted))).await)?;
         }
         let mut deadline = Instant::now() + self.patience;
         loop {
@@ -142,7 +143,7 @@ impl Asking {
                 };
                 let ended = progress.finish.is_some();
                 if let Some(event) = progress.take(chunk) {
-                    heard(speaker.say(Ok(event)).await)?;
+                    heard(sender.send(Ok(event)).await)?;
                 }
                 if !ended {
                     let more = if progress.finish.is_some() { AFTERWARDS } else { self.patience };
@@ -162,31 +163,31 @@ fn heard(listened: bool) -> Result<(), End> {
 impl Progress {
     /// Takes an event in; gives back what is said of it. One without text shows that the server is at work.
     fn take(&mut self, chunk: Chunk) -> Option<Event> {
-        let Chunk { text, log_probability, tokens, finish, usage } = chunk;
+        let Chunk { text, logprob, tokens, finish, usage } = chunk;
         self.usage = usage.or(self.usage);
         if self.finish.is_some() {
             return None;
         }
         self.finish = finish;
         if text.is_empty() {
-            return Some(Event::Reading { tokens: 0 });
+            return Some(Event::Prefill { tokens: 0 });
         }
         let now = Instant::now();
         self.first.get_or_insert(now);
         self.last = Some(now);
         self.tokens += tokens;
-        Some(Event::Text { text, log_probability, tokens })
+        Some(Event::Delta { text, logprob, tokens })
     }
 
-    fn summary(&self) -> Summary {
+    fn summary(&self) -> Usage {
         let (prompt_tokens, completion_tokens) = self.usage.unwrap_or((0, self.tokens));
-        Summary {
-            finish: self.finish.unwrap_or(Finish::Stop),
+        Usage {
+            finish_reason: self.finish.unwrap_or(FinishReason::Stop),
             prompt_tokens,
-            reused_tokens: 0,
+            cached_tokens: 0,
             completion_tokens,
-            guessed_tokens: 0,
-            right_tokens: 0,
+            drafted_tokens: 0,
+            accepted_tokens: 0,
             prefill: Duration::ZERO,
             decode: self.first.zip(self.last).map(|(first, last)| last - first).unwrap_or_default(),
         }

@@ -154,7 +154,7 @@ impl Failure {
 
 impl From<Failure> for engine::Error {
     fn from(failure: Failure) -> Self {
-        Self::Elsewhere(failure.word())
+        Self::Remote(failure.word())
     }
 }
 

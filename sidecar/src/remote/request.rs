@@ -1,6 +1,6 @@
 //! What a remote server is told of a request: the prompt, how to choose words, and the model's name. Nothing else goes out.
 
-use engine::{Message, Prompt, Request};
+use engine::{ChatMessage, Prompt, Request};
 use serde::Serialize;
 
 /// How much is asked for beside the words. Servers that do not take a field refuse the whole request.
@@ -19,7 +19,7 @@ impl Extras {
     #[must_use]
     pub fn fewer(self, request: &Request) -> Option<Self> {
         match self {
-            Self::All if request.probabilities => Some(Self::NoProbabilities),
+            Self::All if request.logprobs => Some(Self::NoProbabilities),
             Self::All | Self::NoProbabilities => Some(Self::Plain),
             Self::Plain => None,
         }
@@ -75,11 +75,11 @@ impl<'a> Body<'a> {
     /// Of this request. `None` for a gap: where it begins and ends is not known to remote servers in the same way.
     #[must_use]
     pub fn new(request: &'a Request, model: &'a str, extras: Extras) -> Option<Self> {
-        let turn = |message: &'a Message| Turn { role: message.role.as_str(), content: &message.content };
+        let turn = |message: &'a ChatMessage| Turn { role: message.role.as_str(), content: &message.content };
         let (prompt, logprobs) = match &request.prompt {
             Prompt::Chat(messages) => (Told::Messages(messages.iter().map(turn).collect()), Logprobs::Chat(true)),
             Prompt::Text(text) => (Told::Prompt(text), Logprobs::Text(0)),
-            Prompt::Fill { .. } => return None,
+            Prompt::Fim { .. } => return None,
         };
         Some(Self {
             model,
@@ -89,7 +89,7 @@ impl<'a> Body<'a> {
             top_p: request.sampling.top_p,
             max_tokens: (request.max_tokens < u32::MAX).then_some(request.max_tokens),
             seed: (extras < Extras::Plain).then_some(request.sampling.seed & (u32::MAX >> 1)),
-            logprobs: (request.probabilities && extras == Extras::All).then_some(logprobs),
+            logprobs: (request.logprobs && extras == Extras::All).then_some(logprobs),
             stream_options: (extras < Extras::Plain).then_some(StreamOptions { include_usage: true }),
         })
     }
@@ -104,10 +104,10 @@ mod tests {
 
     #[test]
     fn a_request_is_told_with_nothing_around_it() {
-        let messages = vec![Message::new(Role::System, "Be brief."), Message::if_room(Role::User, "안녕")];
+        let messages = vec![ChatMessage::new(Role::System, "Be brief."), ChatMessage::truncatable(Role::User, "안녕")];
         let sampling = Sampling { temperature: 0.5, top_p: 1.0, seed: u32::MAX };
         let mut request = Request::new(Prompt::Chat(messages), sampling, 7);
-        request.probabilities = true;
+        request.logprobs = true;
         let told = |request: &Request, extras| serde_json::to_value(Body::new(request, "m", extras)).unwrap();
         let messages = json!([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "안녕"}]);
         let plain = json!({"model": "m", "messages": messages, "stream": true, "temperature": 0.5, "top_p": 1.0,
@@ -128,7 +128,7 @@ mod tests {
         let sampling = Sampling { temperature: 0.0, top_p: 1.0, seed: 0 };
         let mut request = Request::new(Prompt::Text(String::new()), sampling, 1);
         assert_eq!(Extras::All.fewer(&request), Some(Extras::Plain));
-        request.probabilities = true;
+        request.logprobs = true;
         assert_eq!(Extras::All.fewer(&request), Some(Extras::NoProbabilities));
         assert_eq!(Extras::NoProbabilities.fewer(&request), Some(Extras::Plain));
         assert_eq!(Extras::Plain.fewer(&request), None);

@@ -2,7 +2,7 @@
 //!
 //! Whatever else an event says is not looked at. Lines, events, and all of them together have bounds.
 
-use engine::Finish;
+use engine::FinishReason;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -32,11 +32,11 @@ pub struct Chunk {
     /// The next piece of the answer, without control characters.
     pub text: String,
     /// The natural logarithm of its probability, where the server tells it.
-    pub log_probability: Option<f32>,
+    pub logprob: Option<f32>,
     /// How many tokens the piece stands for; a guess where the server does not tell.
     pub tokens: usize,
     /// Why the answer ended, in the event that ends it.
-    pub finish: Option<Finish>,
+    pub finish: Option<FinishReason>,
     /// Tokens of the prompt and of the answer, in the event that tells what it cost.
     pub usage: Option<(usize, usize)>,
 }
@@ -168,10 +168,11 @@ fn read(json: &[u8]) -> Result<Chunk, Failure> {
     let Some(choice) = choice else { return Ok(Chunk { usage, ..Chunk::default() }) };
     let text = choice.delta.and_then(|delta| delta.content).or(choice.text).unwrap_or_default();
     let text = printable(&text);
-    let (log_probability, tokens) = choice.logprobs.map_or((None, 0), probability);
-    let finish = choice.finish_reason.map(|why| if why == "length" { Finish::Length } else { Finish::Stop });
+    let (logprob, tokens) = choice.logprobs.map_or((None, 0), probability);
+    let finish =
+        choice.finish_reason.map(|why| if why == "length" { FinishReason::Length } else { FinishReason::Stop });
     let tokens = if text.is_empty() { 0 } else { tokens.max(1) };
-    Ok(Chunk { text, log_probability, tokens, finish, usage })
+    Ok(Chunk { text, logprob, tokens, finish, usage })
 }
 
 /// The logarithm of the probability of all tokens of a piece, and how many they are.
@@ -211,9 +212,9 @@ mod tests {
             let said = all(&pieces).unwrap();
             assert_eq!((text(&said).as_str(), said.len()), ("가\nb", 6), "{size}");
             let Said::Chunk(second) = &said[2] else { panic!("{said:?}") };
-            assert_eq!((second.log_probability, second.tokens), (Some(-0.75), 2));
+            assert_eq!((second.logprob, second.tokens), (Some(-0.75), 2));
             let Said::Chunk(end) = &said[3] else { panic!("{said:?}") };
-            assert_eq!(end.finish, Some(Finish::Length));
+            assert_eq!(end.finish, Some(FinishReason::Length));
             let Said::Chunk(usage) = &said[4] else { panic!("{said:?}") };
             assert_eq!((usage.usage, &said[5]), (Some((3, 2)), &Said::End));
         }
@@ -261,7 +262,7 @@ mod tests {
         ] {
             let event = format!("data: {{\"choices\":[{{\"text\":\"x\",\"logprobs\":{logprobs}}}]}}\n\n");
             let Said::Chunk(chunk) = all(&[event.as_bytes()]).unwrap().remove(0) else { panic!("{logprobs}") };
-            assert_eq!(chunk.log_probability, expected, "{logprobs}");
+            assert_eq!(chunk.logprob, expected, "{logprobs}");
         }
     }
 }

@@ -1,38 +1,38 @@
-//! The table of tensors: each must be of a known type, and lie within the file.
+//! The tensor table: each tensor must have a known type and lie within the file.
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::Flaw;
+use super::Error;
 use super::reader::Reader;
 
-/// Tensors of the largest model.
-pub(super) const MOST: u64 = 65_536;
+/// Maximum number of tensors.
+pub(super) const MAX_TENSORS: u64 = 65_536;
 
-/// Bytes of an entry with the shortest name and one dimension.
-pub(super) const LEAST_BYTES: u64 = 8 + 1 + 4 + 8 + 4 + 8;
+/// Minimum bytes of an entry: a name of one byte, one dimension.
+pub(super) const MIN_ENTRY_BYTES: u64 = 8 + 1 + 4 + 8 + 4 + 8;
 
-/// Dimensions of a tensor at most.
-const MOST_DIMENSIONS: u32 = 4;
+/// Maximum dimensions of a tensor.
+const MAX_DIMENSIONS: u32 = 4;
 
-/// All tensors of a file.
+/// Totals of all tensors of a file.
 #[derive(Debug, Default)]
 pub(super) struct Tensors {
-    /// Bytes of all of them.
+    /// Bytes of all tensors.
     pub bytes: u64,
-    /// Numbers in all of them.
+    /// Elements of all tensors.
     pub elements: u64,
-    /// Bytes by the number of their type.
-    pub kinds: BTreeMap<u32, u64>,
-    /// Bytes of those that a token goes in by.
-    input: u64,
-    /// Bytes of those that a token comes out by.
-    output: u64,
-    /// Their names.
+    /// Bytes by type id.
+    pub bytes_by_type: BTreeMap<u32, u64>,
+    /// Bytes of the token embeddings.
+    embedding_bytes: u64,
+    /// Bytes of the output layer.
+    output_bytes: u64,
+    /// Names of all tensors.
     names: HashSet<String>,
 }
 
-/// The types that a tensor can have: their number, the numbers in a block, the bytes of a block. From ggml's table of types.
-const KINDS: &[(u32, u64, u64)] = &[
+/// Tensor types: type id, elements per block, bytes per block. From ggml's table of types (`ggml_type`).
+const TYPES: &[(u32, u64, u64)] = &[
     (0, 1, 4),      // F32
     (1, 1, 2),      // F16
     (2, 32, 18),    // Q4_0
@@ -68,74 +68,79 @@ const KINDS: &[(u32, u64, u64)] = &[
 ];
 
 impl Tensors {
-    pub fn read(reader: &mut Reader, count: u64, alignment: u64) -> Result<Self, Flaw> {
-        let (mut tensors, mut places) = (Self::default(), Vec::new());
+    pub fn read(reader: &mut Reader, count: u64, alignment: u64) -> Result<Self, Error> {
+        let (mut tensors, mut extents) = (Self::default(), Vec::new());
         for _ in 0..count {
             let name = reader.name()?;
             let (size, offset) = tensors.entry(reader, &name, alignment)?;
-            places.push((name.clone(), size, offset));
+            extents.push((name.clone(), size, offset));
             if !tensors.names.insert(name.clone()) {
-                return Err(Flaw::Twice(name));
+                return Err(Error::DuplicateName(name));
             }
         }
-        let room = reader.size().saturating_sub(reader.data_start(alignment));
-        places.sort_by_key(|(_, _, offset)| *offset);
+        let data_bytes = reader.size().saturating_sub(reader.data_start(alignment));
+        extents.sort_by_key(|(_, _, offset)| *offset);
         let mut free = 0;
-        for (name, size, offset) in places {
-            if offset.checked_add(size).is_none_or(|end| end > room) {
-                return Err(Flaw::Value { name, problem: "lies beyond the end of the file; it may have been cut off" });
+        for (name, size, offset) in extents {
+            if offset.checked_add(size).is_none_or(|end| end > data_bytes) {
+                return Err(Error::InvalidValue {
+                    name,
+                    problem: "lies beyond the end of the file; it may have been cut off",
+                });
             }
             if offset < free {
-                return Err(Flaw::Value { name, problem: "lies where another tensor lies" });
+                return Err(Error::InvalidValue { name, problem: "overlaps another tensor" });
             }
             free = offset + size;
         }
         Ok(tensors)
     }
 
-    /// Bytes of those that a token goes in by, and of those that it comes out by. A model with one table for both has it at its end.
-    pub fn ends(&self) -> (u64, u64) {
+    /// Bytes of the token embeddings and of the output layer. Tied embeddings count as output layer.
+    pub fn embedding_and_output_bytes(&self) -> (u64, u64) {
         if self.names.contains("output.weight") {
-            (self.input, self.output)
+            (self.embedding_bytes, self.output_bytes)
         } else {
-            (0, self.input.saturating_add(self.output))
+            (0, self.embedding_bytes.saturating_add(self.output_bytes))
         }
     }
 
-    /// One entry: the bytes of its tensor, and where they are.
-    fn entry(&mut self, reader: &mut Reader, name: &str, alignment: u64) -> Result<(u64, u64), Flaw> {
+    /// Reads one entry. Returns the size of its tensor and its offset in the tensor data, in bytes.
+    fn entry(&mut self, reader: &mut Reader, name: &str, alignment: u64) -> Result<(u64, u64), Error> {
         const WHAT: &str = "the table of tensors";
-        let flaw = |problem| Flaw::Value { name: name.into(), problem };
+        let invalid = |problem| Error::InvalidValue { name: name.into(), problem };
         let dimensions = reader.u32(WHAT)?;
-        if !(1..=MOST_DIMENSIONS).contains(&dimensions) {
-            return Err(flaw("must have one to four dimensions"));
+        if !(1..=MAX_DIMENSIONS).contains(&dimensions) {
+            return Err(invalid("must have one to four dimensions"));
         }
         let (mut elements, mut row) = (1_u64, None);
         for _ in 0..dimensions {
             let extent = reader.u64(WHAT)?;
             row.get_or_insert(extent);
             let product = elements.checked_mul(extent).filter(|elements| *elements > 0 && *elements < 1 << 62);
-            elements = product.ok_or_else(|| flaw("has dimensions that cannot be"))?;
+            elements = product.ok_or_else(|| invalid("has dimensions that are empty or too large"))?;
         }
-        let kind = reader.u32(WHAT)?;
-        let known = KINDS.iter().find(|(number, _, _)| *number == kind);
-        let (_, block, bytes) = known.ok_or_else(|| Flaw::Type { name: name.into(), kind })?;
+        let type_id = reader.u32(WHAT)?;
+        let known = TYPES.iter().find(|(number, _, _)| *number == type_id);
+        let (_, block, bytes) = known.ok_or_else(|| Error::UnknownType { name: name.into(), type_id })?;
         if row.unwrap_or(0) % block != 0 {
-            return Err(flaw("has rows that are no whole blocks"));
+            return Err(invalid("has rows that are not a multiple of its block size"));
         }
-        let size = (elements / block).checked_mul(*bytes).ok_or_else(|| flaw("has dimensions that cannot be"))?;
+        let size = (elements / block)
+            .checked_mul(*bytes)
+            .ok_or_else(|| invalid("has dimensions that are empty or too large"))?;
         let offset = reader.u64(WHAT)?;
         if offset % alignment != 0 {
-            return Err(flaw("begins where no tensor may begin"));
+            return Err(invalid("is not aligned"));
         }
         self.bytes = self.bytes.saturating_add(size);
         self.elements = self.elements.saturating_add(elements);
         if name.starts_with("token_embd.") {
-            self.input = self.input.saturating_add(size);
+            self.embedding_bytes = self.embedding_bytes.saturating_add(size);
         } else if name.starts_with("output") {
-            self.output = self.output.saturating_add(size);
+            self.output_bytes = self.output_bytes.saturating_add(size);
         }
-        *self.kinds.entry(kind).or_default() += size;
+        *self.bytes_by_type.entry(type_id).or_default() += size;
         Ok((size, offset))
     }
 }

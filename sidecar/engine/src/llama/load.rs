@@ -1,4 +1,4 @@
-//! Bringing a model into memory: backends, weights, context.
+//! Model loading: backends, weights, context, warm-up.
 
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use llama_cpp_2::context::LlamaContext;
-use llama_cpp_2::context::params::{KvCacheType, LlamaContextParams};
+use llama_cpp_2::context::params::{KvCacheType as GgmlType, LlamaContextParams};
 use llama_cpp_2::llama_backend::{LlamaBackend, load_backends_from_path};
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::model::LlamaModel;
@@ -20,67 +20,70 @@ use llama_cpp_sys_2::{LLAMA_FLASH_ATTN_TYPE_AUTO, LLAMA_FLASH_ATTN_TYPE_DISABLED
 use tokio::sync::watch;
 
 use super::Options;
-use crate::fit::{Attention, Cells};
 use crate::gguf;
-use crate::schedule::Pace;
+use crate::memory_plan::{Attention, KvCacheType};
+use crate::scheduler::StepCostModel;
 use crate::template::Template;
 use crate::{LoadError, Model, State};
 
-/// A device that takes so long for a step makes no larger ones, and need not be made ready for them.
-const SLOW: Duration = Duration::from_secs(1);
+/// The warm-up ends after a step of this duration: such a device will not get larger steps.
+const WARM_UP_LIMIT: Duration = Duration::from_secs(1);
 
-/// The folder with llama.cpp's backends: `llama` beside the program, or one folder up, where cargo puts test programs.
+/// The default folder of llama.cpp's backends: `llama` beside the executable, or one folder up, for cargo's test executables.
 #[must_use]
 pub fn default_backends() -> PathBuf {
-    let beside = std::env::current_exe().unwrap_or_default();
-    let folders = beside.ancestors().skip(1).take(2).map(|folder| folder.join("llama"));
-    folders.into_iter().find(|folder| folder.is_dir()).unwrap_or_else(|| beside.with_file_name("llama"))
+    let executable = std::env::current_exe().unwrap_or_default();
+    let folders = executable.ancestors().skip(1).take(2).map(|folder| folder.join("llama"));
+    folders.into_iter().find(|folder| folder.is_dir()).unwrap_or_else(|| executable.with_file_name("llama"))
 }
 
-/// A model in memory, and what is known about it.
+/// A loaded model.
 pub(super) struct Loaded {
     pub model: LlamaModel,
-    pub facts: Model,
+    pub info: Model,
+    /// Context limit of one request in tokens, prompt and answer together.
+    pub context_limit: u32,
     backend: &'static LlamaBackend,
     gpu_layers: u32,
     threads: i32,
 }
 
-/// Reads the model, reporting progress.
-pub(super) fn model(options: &Options, report: &watch::Sender<State>) -> Result<Loaded, LoadError> {
+/// Loads the model, and reports the progress to `state`.
+pub(super) fn model(options: &Options, state: &watch::Sender<State>) -> Result<Loaded, LoadError> {
     let path = &options.model;
-    gguf::read(path).map_err(|flaw| LoadError::Flawed { path: path.clone(), flaw })?;
+    gguf::read(path).map_err(|reason| LoadError::InvalidFile { path: path.clone(), reason })?;
     let backend = backend(&options.backends);
     let devices = ordered_devices();
     let Some(device) = devices.iter().find(|device| options.gpu_layers > 0 || !is_gpu(device)) else {
         return Err(LoadError::NoBackend { path: path.clone(), folder: options.backends.clone() });
     };
-    let refused = |reason: String| LoadError::Refused { path: path.clone(), reason };
-    let progress = report.clone();
-    let params = on(device, options.gpu_layers).map_err(|error| refused(error.to_string()))?;
-    let params = params.with_progress_callback(move |progress_now| {
-        progress.send_replace(State::Loading { progress: progress_now });
-        // Nobody holds a handle any more: stop loading.
-        !progress.is_closed()
+    let failed = |reason: String| LoadError::LoadFailed { path: path.clone(), reason };
+    let state = state.clone();
+    let params = params_for_device(device, options.gpu_layers).map_err(|error| failed(error.to_string()))?;
+    let params = params.with_progress_callback(move |progress| {
+        state.send_replace(State::Loading { progress });
+        // `false` cancels the load, once all handles are dropped.
+        !state.is_closed()
     });
-    let model = LlamaModel::load_from_file(backend, path, &params).map_err(|error| refused(error.to_string()))?;
-    let facts = Model {
+    let model = LlamaModel::load_from_file(backend, path, &params).map_err(|error| failed(error.to_string()))?;
+    let context_limit = options.context.min(model.n_ctx_train());
+    let info = Model {
         name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         size_bytes: model.size(),
-        context: options.context.min(model.n_ctx_train()),
-        device: in_words(device),
-        fills: fill_marks(&model).is_some(),
-        knows_files: file_mark(&model).is_some(),
+        context: Some(context_limit),
+        device: describe(device),
+        supports_fim: fim_tokens(&model).is_some(),
+        supports_repo_context: fim_separator(&model).is_some(),
     };
-    // One thread a core; a second thread on the same core only takes its cache away.
+    // One thread per physical core: a second one on the same core would only compete for its cache.
     let cores = num_cpus::get_physical().min(num_cpus::get());
     let gpu_layers = if is_gpu(device) { options.gpu_layers } else { 0 };
-    Ok(Loaded { model, facts, backend, gpu_layers, threads: i32::try_from(cores).unwrap_or(1) })
+    Ok(Loaded { model, info, context_limit, backend, gpu_layers, threads: i32::try_from(cores).unwrap_or(1) })
 }
 
-/// A model on one device: with no layer on it, a GPU is not touched at all. llama.cpp counts what is behind the layers as one
-/// more, and takes it first.
-fn on(device: &LlamaBackendDevice, layers: u32) -> Result<LlamaModelParams, LlamaCppError> {
+/// Parameters for a model on one device. Without layers on it, a GPU is not used at all. llama.cpp counts the output layer as one
+/// more layer, and offloads it first.
+fn params_for_device(device: &LlamaBackendDevice, layers: u32) -> Result<LlamaModelParams, LlamaCppError> {
     let params = LlamaModelParams::default();
     if is_gpu(device) {
         params.with_devices(&[device.index]).map(|params| params.with_n_gpu_layers(layers.saturating_add(1)))
@@ -90,41 +93,41 @@ fn on(device: &LlamaBackendDevice, layers: u32) -> Result<LlamaModelParams, Llam
 }
 
 impl Loaded {
-    /// The model's memory, shared by `sequences` texts.
+    /// Creates the context, with a unified KV cache for `sequences` sequences.
     pub fn context(&self, options: &Options, sequences: u32) -> Result<LlamaContext<'_>, LoadError> {
-        let Options { memory: tokens, step, cells, .. } = *options;
-        let refused = |reason: String| LoadError::Context { context: tokens, reason };
-        let attention = match Attention::of(self.gpu_layers, cells) {
-            Attention::Plain => LLAMA_FLASH_ATTN_TYPE_DISABLED,
+        let Options { kv_tokens, batch_size, kv_cache_type, .. } = *options;
+        let failed = |reason: String| LoadError::Context { tokens: kv_tokens, reason };
+        let attention = match Attention::of(self.gpu_layers, kv_cache_type) {
+            Attention::Eager => LLAMA_FLASH_ATTN_TYPE_DISABLED,
             Attention::Flash => LLAMA_FLASH_ATTN_TYPE_AUTO,
         };
-        let cells = match cells {
-            Cells::Exact => KvCacheType::F16,
-            Cells::Small => KvCacheType::Q8_0,
+        let ggml_type = match kv_cache_type {
+            KvCacheType::F16 => GgmlType::F16,
+            KvCacheType::Q8_0 => GgmlType::Q8_0,
         };
         let params = LlamaContextParams::default()
-            .with_n_ctx(NonZeroU32::new(tokens.max(self.facts.context)))
+            .with_n_ctx(NonZeroU32::new(kv_tokens.max(self.context_limit)))
             .with_n_seq_max(sequences)
             .with_kv_unified(true)
             .with_flash_attention_policy(attention)
-            .with_type_k(cells)
-            .with_type_v(cells)
-            .with_n_batch(step)
-            .with_n_ubatch(step)
+            .with_type_k(ggml_type)
+            .with_type_v(ggml_type)
+            .with_n_batch(batch_size)
+            .with_n_ubatch(batch_size)
             .with_n_threads(self.threads)
             .with_n_threads_batch(self.threads)
             .with_no_perf(true);
-        self.model.new_context(self.backend, params).map_err(|error| refused(error.to_string()))
+        self.model.new_context(self.backend, params).map_err(|error| failed(error.to_string()))
     }
 
-    /// Makes the first steps before anybody waits for them, which takes longer than all later ones: weights come into memory, and a
-    /// GPU's driver compiles what it needs for steps of each size that will be made. Tells what was learnt of the model's pace.
-    pub fn warm_up(&self, context: &mut LlamaContext<'_>, options: &Options) -> Result<Pace, LoadError> {
-        let mut pace = Pace::default();
-        let largest = options.step as usize;
-        let sizes = if self.on_gpu() { vec![1, 2, 4, 8, 16, 64, largest] } else { vec![1] };
-        let mut batch = LlamaBatch::new(largest, 1);
-        for size in sizes.into_iter().filter(|size| *size <= largest) {
+    /// Warms the model up before the first request: the first steps page the weights in, and a GPU's driver compiles kernels for
+    /// each step size. Returns the step-cost model with the measured times.
+    pub fn warm_up(&self, context: &mut LlamaContext<'_>, options: &Options) -> Result<StepCostModel, LoadError> {
+        let mut step_cost = StepCostModel::default();
+        let max_batch = options.batch_size as usize;
+        let sizes = if self.on_gpu() { vec![1, 2, 4, 8, 16, 64, max_batch] } else { vec![1] };
+        let mut batch = LlamaBatch::new(max_batch, 1);
+        for size in sizes.into_iter().filter(|size| *size <= max_batch) {
             for again in [false, true] {
                 batch.clear();
                 let position = |token: usize| i32::try_from(token).expect("a step has fewer than 2^31 tokens");
@@ -133,21 +136,21 @@ impl Loaded {
                     added.expect("the batch was made for the largest step");
                 }
                 let started = Instant::now();
-                let done = context.decode(&mut batch);
-                done.map_err(|error| LoadError::Context { context: options.memory, reason: error.to_string() })?;
-                // A GPU's step is over when somebody looks at what came of it.
+                let decoded = context.decode(&mut batch);
+                decoded.map_err(|error| LoadError::Context { tokens: options.kv_tokens, reason: error.to_string() })?;
+                // Waits for the GPU, which computes asynchronously until the logits are read.
                 let _ = context.get_logits_ith(position(size - 1));
                 context.clear_kv_cache();
                 if again {
                     let took = started.elapsed();
-                    pace.learn(size, took);
-                    if took > SLOW {
-                        return Ok(pace);
+                    step_cost.observe(size, took);
+                    if took > WARM_UP_LIMIT {
+                        return Ok(step_cost);
                     }
                 }
             }
         }
-        Ok(pace)
+        Ok(step_cost)
     }
 
     /// Whether all layers are on a GPU.
@@ -155,14 +158,14 @@ impl Loaded {
         self.gpu_layers >= self.model.n_layer()
     }
 
-    /// Whether what was read can be moved to another place of a text: llama.cpp aborts where it cannot, so only architectures are
-    /// named whose memory is plain and whose positions are single numbers turned in one way.
-    pub fn can_move(&self) -> bool {
-        const PLAIN: [&str; 7] = ["llama", "qwen2", "qwen2moe", "qwen3", "qwen3moe", "starcoder2", "granite"];
+    /// Whether the KV cache supports shifts. llama.cpp aborts if it does not, so this is a list of architectures with full
+    /// attention and plain RoPE.
+    pub fn supports_kv_shift(&self) -> bool {
+        const SUPPORTED: [&str; 7] = ["llama", "qwen2", "qwen2moe", "qwen3", "qwen3moe", "starcoder2", "granite"];
         let text = |key: &str| self.model.meta_val_str(key).ok();
         let Some(architecture) = text("general.architecture") else { return false };
         let special = ["attention.sliding_window", "rope.dimension_sections"];
-        PLAIN.contains(&architecture.as_str())
+        SUPPORTED.contains(&architecture.as_str())
             && special.iter().all(|key| text(&format!("{architecture}.{key}")).is_none())
     }
 
@@ -175,37 +178,37 @@ impl Loaded {
     }
 }
 
-/// The tokens that a model which can fill gaps knows: before the text, after it, and where the gap is.
-pub fn fill_marks(model: &LlamaModel) -> Option<[LlamaToken; 3]> {
+/// The FIM tokens of a model, if it has them: prefix, suffix, middle.
+pub fn fim_tokens(model: &LlamaModel) -> Option<[LlamaToken; 3]> {
     let vocab = model.vocab();
-    let marks = [vocab.fim_pre(), vocab.fim_suf(), vocab.fim_mid()];
-    // llama.cpp's word for a token that the model does not have is -1.
-    marks.iter().all(|mark| mark.0 >= 0).then_some(marks)
+    let tokens = [vocab.fim_pre(), vocab.fim_suf(), vocab.fim_mid()];
+    // llama.cpp returns -1 for a token that the model does not have.
+    tokens.iter().all(|token| token.0 >= 0).then_some(tokens)
 }
 
-/// The token at which a file begins, where several are shown.
-pub fn file_mark(model: &LlamaModel) -> Option<LlamaToken> {
-    Some(model.vocab().fim_sep()).filter(|mark| mark.0 >= 0)
+/// The FIM token that separates the files of a repository, if the model has it.
+pub fn fim_separator(model: &LlamaModel) -> Option<LlamaToken> {
+    Some(model.vocab().fim_sep()).filter(|token| token.0 >= 0)
 }
 
-/// A device that models can run on.
+/// A device that a backend provides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Device {
-    /// What llama.cpp calls it, such as `CUDA0`.
+    /// llama.cpp's name of the device, such as `CUDA0`.
     pub name: String,
-    /// What its maker calls it.
+    /// Its product name.
     pub description: String,
-    /// Whether it is a GPU. A model goes to the first one that there is.
+    /// Whether it is a GPU. The model is offloaded to the first one.
     pub gpu: bool,
-    /// Whether it is a GPU that takes main memory, as one that is part of the processor.
+    /// Whether it is an integrated GPU, which uses main memory.
     pub shares_memory: bool,
-    /// Bytes of its memory.
+    /// Size of its memory in bytes.
     pub memory_bytes: u64,
-    /// Of those, bytes that are free.
+    /// Free memory in bytes.
     pub free_bytes: u64,
 }
 
-/// The devices of this machine that the backends in a folder are for, the best first.
+/// The devices of this machine that the backends in a folder support, the preferred one first.
 #[must_use]
 pub fn devices(backends: &Path) -> Vec<Device> {
     backend(backends);
@@ -220,7 +223,7 @@ pub fn devices(backends: &Path) -> Vec<Device> {
     ordered_devices().into_iter().map(device).collect()
 }
 
-/// A GPU with memory of its own goes before one that shares the processor's, and that before the processor.
+/// Discrete GPUs first, then integrated GPUs, then the CPU.
 fn ordered_devices() -> Vec<LlamaBackendDevice> {
     let mut devices = list_llama_ggml_backend_devices();
     devices.sort_by_key(|device| match device.device_type {
@@ -236,45 +239,44 @@ fn is_gpu(device: &LlamaBackendDevice) -> bool {
     matches!(device.device_type, LlamaBackendDeviceType::Gpu | LlamaBackendDeviceType::IntegratedGpu)
 }
 
-/// A device in words: the processor with the variant of the code for it.
-fn in_words(device: &LlamaBackendDevice) -> String {
+/// Describes a device; the CPU with the variant of its backend.
+fn describe(device: &LlamaBackendDevice) -> String {
     let variant = if is_gpu(device) { None } else { cpu_variant() };
     let variant = variant.map(|variant| format!(", {variant}")).unwrap_or_default();
     format!("{} ({}{variant})", device.name, device.description.trim())
 }
 
-/// The variant of the CPU backend that was picked for this machine, such as `zen4`: the name of the library that is mapped.
-/// llama.cpp itself only logs it.
+/// The variant of the CPU backend that was loaded for this machine, such as `zen4`, from the name of the mapped library:
+/// llama.cpp only logs it.
 fn cpu_variant() -> Option<String> {
     let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
     let (_, rest) = maps.split_once("libggml-cpu-")?;
     Some(rest.split_once(".so")?.0.to_owned())
 }
 
-/// llama.cpp, initialised once a process, with the best of its backends for this machine.
+/// llama.cpp with its backends, initialised once per process.
 fn backend(folder: &Path) -> &'static LlamaBackend {
     static BACKEND: OnceLock<LlamaBackend> = OnceLock::new();
     BACKEND.get_or_init(|| {
         send_logs_to_tracing(LogOptions::default());
         load_backends_from_path(folder);
-        for backend in left_out(folder) {
+        for backend in skipped_backends(folder) {
             tracing::warn!(
                 backend = %backend.display(),
-                "the backend `{}` cannot be used, so HAPA does without it: it is damaged, was built for another llama.cpp, or this \
-                 machine lacks its driver",
+                "the backend `{}` could not be loaded and is skipped: it is damaged, was built for another version of llama.cpp, \
+                 or this machine lacks its driver",
                 backend.display()
             );
         }
         if !kernels::install() {
-            tracing::debug!("the processor multiplies with llama.cpp's own kernels");
+            tracing::debug!("using llama.cpp's own CPU kernels");
         }
         LlamaBackend::init().expect("only here, and only once")
     })
 }
 
-/// Backends for other devices than the processor that lie in a folder and were not taken: they are not mapped. llama.cpp keeps
-/// silent about them.
-fn left_out(folder: &Path) -> Vec<PathBuf> {
+/// Non-CPU backends in a folder that could not be loaded, which is not reported by llama.cpp: those that are not mapped.
+fn skipped_backends(folder: &Path) -> Vec<PathBuf> {
     let (Ok(maps), Ok(files)) = (std::fs::read_to_string("/proc/self/maps"), std::fs::read_dir(folder)) else {
         return Vec::new();
     };

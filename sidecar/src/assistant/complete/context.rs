@@ -3,7 +3,7 @@
 //! From the top: other files, what helps, the imports and the enclosing scopes of a file that is too long to be shown whole, then
 //! the text before the request. While somebody types, only the end of that changes, so the model need not read the rest again.
 
-use engine::{File, Lane, Message, Model, Moves, Prompt, Request, Role, Sampling};
+use engine::{ChatMessage, ChunkReuse, Model, Priority, Prompt, RepoFile, Request, Role, Sampling};
 
 use super::request::{CompletionRequest, OpenFile};
 use super::stop::open_indent;
@@ -61,9 +61,9 @@ pub fn requests(request: &CompletionRequest, target: &Target) -> Vec<PreparedReq
         let key =
             CacheKey::of(who.into_iter().chain(how).chain(texts).chain(request.file_path.as_deref()).chain(files));
         let request = Request {
-            probabilities: true,
-            lane: Lane::Completion,
-            moves: if request.use_cache { Moves::WhereCut } else { Moves::Never },
+            logprobs: true,
+            priority: Priority::Completion,
+            chunk_reuse: if request.use_cache { ChunkReuse::KvShift } else { ChunkReuse::Off },
             ..Request::new(prompt.clone(), sampling, max_tokens)
         };
         PreparedRequest { request, key, dropped: shown.dropped.clone() }
@@ -74,7 +74,7 @@ pub fn requests(request: &CompletionRequest, target: &Target) -> Vec<PreparedReq
 /// What is shown of a cursor's surroundings.
 struct Shown<'a> {
     /// Other files, where the model can tell them from this one.
-    files: Vec<File>,
+    files: Vec<RepoFile>,
     /// What helps, as comments.
     comments: String,
     /// The imports and the scopes of the part that was cut.
@@ -98,7 +98,7 @@ impl<'a> Shown<'a> {
         let mark = comment_mark(&request.language);
         let mut comment = |line: &str| comments.extend([mark, " ", line.trim_end(), "\n"]);
         request.context.iter().flat_map(|context| context.lines()).for_each(&mut comment);
-        if !model.knows_files {
+        if !model.supports_repo_context {
             for OpenFile { path, content } in &request.files {
                 comment(&format!("File: {path}"));
                 content.lines().for_each(&mut comment);
@@ -109,7 +109,7 @@ impl<'a> Shown<'a> {
         }
         let whole = comments.len();
         comments.truncate(beginning(&comments, AROUND).len());
-        let (files, files_cut) = if model.knows_files {
+        let (files, files_cut) = if model.supports_repo_context {
             files(&request.files, AROUND - comments.chars().count())
         } else {
             (Vec::new(), false)
@@ -125,10 +125,10 @@ impl<'a> Shown<'a> {
 
     fn prompt(&self, request: &CompletionRequest, model: &Model) -> Prompt {
         let Self { comments, above, before, after, .. } = self;
-        if model.fills {
-            return Prompt::Fill {
+        if model.supports_fim {
+            return Prompt::Fim {
                 files: self.files.clone(),
-                path: request.file_path.clone().filter(|_| model.knows_files),
+                path: request.file_path.clone().filter(|_| model.supports_repo_context),
                 prefix: format!("{comments}{above}{before}"),
                 suffix: (*after).to_owned(),
             };
@@ -139,21 +139,21 @@ impl<'a> Shown<'a> {
              code that is there already."
         );
         Prompt::Chat(vec![
-            Message::new(Role::System, task),
-            Message::new(Role::User, format!("```{language}\n{comments}{above}{before}<CURSOR>{after}\n```")),
+            ChatMessage::new(Role::System, task),
+            ChatMessage::new(Role::User, format!("```{language}\n{comments}{above}{before}<CURSOR>{after}\n```")),
         ])
     }
 }
 
 /// As much of the other files as there is room for, in characters, at the ends of lines; and whether something was left out.
-fn files(open: &[OpenFile], mut room: usize) -> (Vec<File>, bool) {
+fn files(open: &[OpenFile], mut room: usize) -> (Vec<RepoFile>, bool) {
     let (mut files, mut cut) = (Vec::new(), false);
     for OpenFile { path, content } in open {
         let text = beginning(content, room.saturating_sub(path.chars().count()));
         cut |= text.len() < content.len();
         if !text.trim().is_empty() {
             room -= path.chars().count() + text.chars().count();
-            files.push(File { path: path.clone(), text: text.to_owned() });
+            files.push(RepoFile { path: path.clone(), text: text.to_owned() });
         }
     }
     (files, cut)

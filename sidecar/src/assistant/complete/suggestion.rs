@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine::{Finish, Summary};
+use engine::{FinishReason, Usage};
 
 use super::request::CompletionRequest;
 use super::stop::{CompletionStop, after_indent};
@@ -29,7 +29,7 @@ pub struct Suggestion {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Piece {
     pub end: usize,
-    pub log_probability: f64,
+    pub logprob: f64,
     pub tokens: usize,
 }
 
@@ -43,7 +43,7 @@ impl Suggestion {
             start = piece.end;
             piece_start < self.code.len()
         }) {
-            sum += piece.log_probability;
+            sum += piece.logprob;
             count += piece.tokens;
         }
         if self.pieces.is_empty() {
@@ -96,11 +96,11 @@ impl RawCompletion {
     }
 
     /// Appends a piece of text.
-    pub fn push(&mut self, text: &str, log_probability: Option<f32>, tokens: usize) {
+    pub fn push(&mut self, text: &str, logprob: Option<f32>, tokens: usize) {
         self.text.push_str(text);
         self.tokens += tokens;
-        if let Some(logarithm) = log_probability.filter(|logarithm| logarithm.is_finite()) {
-            self.pieces.push(Piece { end: self.text.len(), log_probability: logarithm.into(), tokens });
+        if let Some(logarithm) = logprob.filter(|logarithm| logarithm.is_finite()) {
+            self.pieces.push(Piece { end: self.text.len(), logprob: logarithm.into(), tokens });
         }
     }
 
@@ -149,14 +149,14 @@ impl RawCompletion {
     }
 
     /// The end of an answer that was stopped because it was long enough.
-    pub fn summary(&self) -> Summary {
-        Summary {
-            finish: Finish::Stop,
+    pub fn summary(&self) -> Usage {
+        Usage {
+            finish_reason: FinishReason::Stop,
             prompt_tokens: self.prompt_tokens,
-            reused_tokens: 0,
+            cached_tokens: 0,
             completion_tokens: self.tokens,
-            guessed_tokens: 0,
-            right_tokens: 0,
+            drafted_tokens: 0,
+            accepted_tokens: 0,
             prefill: Duration::ZERO,
             decode: Duration::ZERO,
         }

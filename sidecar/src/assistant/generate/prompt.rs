@@ -1,6 +1,6 @@
 //! The prompt: what the model is told about its task, the conversation so far, and the question.
 
-use engine::{Drafts, Message, Moves, Prompt, Request, Role, Sampling};
+use engine::{ChatMessage, ChunkReuse, Prompt, Request, Role, Sampling, Speculation};
 
 use super::request::GenerationRequest;
 use super::review::Finding;
@@ -28,22 +28,22 @@ pub struct PromptContext {
 /// The request for an answer to `request` by somebody with this profile.
 #[must_use]
 pub fn build(request: &GenerationRequest, profile: &Profile, context: &PromptContext) -> Request {
-    let mut messages = vec![Message::new(Role::System, system(request, profile))];
+    let mut messages = vec![ChatMessage::new(Role::System, system(request, profile))];
     for message in context.history.iter().filter(|message| !message.answer.is_empty()) {
-        messages.push(Message::if_room(Role::User, &message.question));
-        messages.push(Message::if_room(Role::Assistant, &message.answer));
+        messages.push(ChatMessage::truncatable(Role::User, &message.question));
+        messages.push(ChatMessage::truncatable(Role::Assistant, &message.answer));
     }
-    messages.push(Message::new(Role::User, question(request, &context.diagnostics)));
+    messages.push(ChatMessage::new(Role::User, question(request, &context.diagnostics)));
     if !context.partial_answer.is_empty() {
-        messages.push(Message::new(Role::Assistant, &context.partial_answer));
+        messages.push(ChatMessage::new(Role::Assistant, &context.partial_answer));
     }
     let seed = request.seed.unwrap_or_else(|| getrandom::u32().unwrap_or(0));
     let sampling = Sampling { temperature: request.temperature, top_p: request.top_p, seed };
     let prompt = Request::new(Prompt::Chat(messages), sampling, request.max_tokens);
     // Where code is changed, most of it is said again, and can be guessed.
     let repeats = request.code_context.is_some() || !request.files.is_empty() || !context.history.is_empty();
-    let drafts = if repeats { Drafts::Lookup } else { Drafts::Off };
-    Request { drafts, moves: Moves::WhereCut, ..prompt }
+    let speculation = if repeats { Speculation::PromptLookup } else { Speculation::Off };
+    Request { speculation, chunk_reuse: ChunkReuse::KvShift, ..prompt }
 }
 
 /// Everything that changes the answer to a question. A seed counts where the caller chose it; otherwise any answer will do.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use engine::Summary;
+use engine::Usage;
 use tokio::task::JoinHandle;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
@@ -47,8 +47,8 @@ impl PartialAnswer {
 /// How much of the context a prompt uses.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ContextUsage {
-    /// Tokens of the prompt, as far as they are known before the answer.
-    pub prompt_tokens: usize,
+    /// Tokens of the prompt; `None` where they are reported only at the end.
+    pub prompt_tokens: Option<usize>,
     /// Tokens that prompt and answer may have together; `None` where a remote server does not report it.
     pub limit: Option<usize>,
     /// Earlier messages that were left out of the prompt.
@@ -107,16 +107,16 @@ struct Timing {
     first_token: Option<Duration>,
 }
 
-fn finish(summary: &Summary) -> Finish {
-    match summary.finish {
-        engine::Finish::Stop => Finish::Stop,
-        engine::Finish::Length => Finish::Length,
+fn finish(summary: &Usage) -> Finish {
+    match summary.finish_reason {
+        engine::FinishReason::Stop => Finish::Stop,
+        engine::FinishReason::Length => Finish::Length,
     }
 }
 
 fn result(
     progress: Progress,
-    summary: &Summary,
+    summary: &Usage,
     source: Source,
     context: &ContextUsage,
     timing: Timing,
@@ -201,7 +201,7 @@ impl StreamRecorder {
                     let _ = write.await;
                     self.write = None;
                 }
-                return self.last.take().unwrap_or(Event::Failed(engine::Error::Stopped.into()));
+                return self.last.take().unwrap_or(Event::Failed(engine::Error::EngineStopped.into()));
             };
             let limits = self.assistant.wait_limits();
             tokio::select! {
@@ -228,19 +228,19 @@ impl StreamRecorder {
         self.pending.extend(self.splitter.push(text).into_iter().map(Event::from));
     }
 
-    fn complete(&mut self, summary: &Summary) {
+    fn complete(&mut self, summary: &Usage) {
         self.stream = None;
         self.pending.extend(self.splitter.finish().into_iter().map(Event::from));
         let mut progress = self.progress(Some(finish(summary)));
         progress.completion_tokens = self.accepted.partial.tokens + signed(summary.completion_tokens);
         progress.prompt_tokens = signed(summary.prompt_tokens);
-        self.accepted.context.prompt_tokens = summary.prompt_tokens;
+        self.accepted.context.prompt_tokens = Some(summary.prompt_tokens);
         // The speed of an answer that was generated for another request says nothing about this one.
         progress.tokens_per_second = (self.source == Source::Fresh)
             .then(|| tokens_per_second(summary.completion_tokens, summary.decode))
             .flatten();
         if self.source == Source::Fresh {
-            self.record_metrics(true, summary.reused_tokens);
+            self.record_metrics(true, summary.cached_tokens);
         }
         self.store(progress.clone());
         let first_token = self.first_token.map(|first| first - self.accepted.requested_at);
@@ -268,7 +268,7 @@ impl StreamRecorder {
             duration: requested_at.elapsed(),
             first_token: self.first_token.map(|first| first - requested_at),
             tokens_per_second: self.speed(),
-            prompt_tokens: self.accepted.context.prompt_tokens as u64,
+            prompt_tokens: self.accepted.context.prompt_tokens.unwrap_or_default() as u64,
             reused_tokens: reused_tokens as u64,
             completion_tokens: self.tokens as u64,
         });
@@ -304,7 +304,7 @@ impl StreamRecorder {
             generated_code: self.splitter.code().to_owned(),
             explanation: self.splitter.explanation().to_owned(),
             finish,
-            prompt_tokens: signed(context.prompt_tokens),
+            prompt_tokens: signed(context.prompt_tokens.unwrap_or_default()),
             completion_tokens: partial.tokens + signed(self.tokens),
             duration_ms: i64::try_from(requested_at.elapsed().as_millis())
                 .unwrap_or(i64::MAX)

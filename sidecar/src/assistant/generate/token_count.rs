@@ -1,6 +1,6 @@
 //! Counts the tokens that a question would take of the model's context, without sending it.
 
-use engine::Prompt;
+use engine::{BYTES_PER_TOKEN, Prompt};
 
 use super::request::GenerationRequest;
 use crate::assistant::{Assistant, Error};
@@ -22,9 +22,6 @@ pub struct TokenCount {
     /// Tokens of each file, in their order.
     pub files: Vec<usize>,
 }
-
-/// Bytes of a token, roughly.
-const BYTES_PER_TOKEN: usize = 4;
 
 impl Assistant {
     /// Builds the prompt of a question, and counts its tokens.
@@ -52,7 +49,9 @@ impl Assistant {
             files: Vec::new(),
         };
         match self.router.count(target, prompt).await {
-            Some(Ok(engine::Counted { tokens, dropped })) => Ok(TokenCount { prompt_tokens: tokens, dropped, ..count }),
+            Some(Ok(engine::PromptTokens { tokens, dropped })) => {
+                Ok(TokenCount { prompt_tokens: tokens, dropped, ..count })
+            }
             Some(Err(engine::Error::ContextTooLong { tokens, .. })) => {
                 Ok(TokenCount { prompt_tokens: tokens, fits: false, ..count })
             }
@@ -66,6 +65,6 @@ fn bytes(prompt: &Prompt) -> usize {
     match prompt {
         Prompt::Chat(messages) => messages.iter().map(|message| message.content.len()).sum(),
         Prompt::Text(text) => text.len(),
-        Prompt::Fill { prefix, suffix, .. } => prefix.len() + suffix.len(),
+        Prompt::Fim { prefix, suffix, .. } => prefix.len() + suffix.len(),
     }
 }

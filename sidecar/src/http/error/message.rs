@@ -137,24 +137,24 @@ fn rate_limited(limited: &RateLimited) -> LocalizedText {
 
 fn engine_code(error: &engine::Error) -> ErrorCode {
     match error {
-        engine::Error::Absent
-        | engine::Error::Failed(_)
+        engine::Error::NoModel
+        | engine::Error::LoadFailed(_)
         | engine::Error::Loading
         | engine::Error::Overloaded
-        | engine::Error::Stopped => ErrorCode::ServiceUnavailable,
+        | engine::Error::EngineStopped => ErrorCode::ServiceUnavailable,
         engine::Error::ContextTooLong { .. } => ErrorCode::ValidationError,
-        engine::Error::Elsewhere(_) => ErrorCode::BadGateway,
-        engine::Error::Broken(_) | engine::Error::CannotFill => ErrorCode::InternalServerError,
+        engine::Error::Remote(_) => ErrorCode::BadGateway,
+        engine::Error::Inference(_) | engine::Error::FimUnsupported => ErrorCode::InternalServerError,
     }
 }
 
 fn engine_message(error: &engine::Error) -> LocalizedText {
     match error {
-        engine::Error::Absent => LocalizedText::new(
+        engine::Error::NoModel => LocalizedText::new(
             "모델이 없습니다. GGUF 파일을 models 폴더에 넣으세요.",
             "there is no model: put a GGUF file into the models folder",
         ),
-        engine::Error::Failed(reason) => LocalizedText::new(
+        engine::Error::LoadFailed(reason) => LocalizedText::new(
             format!("모델을 사용할 수 없습니다: {reason}"),
             format!("the model cannot be used: {reason}"),
         ),
@@ -162,30 +162,30 @@ fn engine_message(error: &engine::Error) -> LocalizedText {
         engine::Error::Overloaded => {
             LocalizedText::new("대기 중인 요청이 너무 많습니다", "too many requests are queued for the model")
         }
-        engine::Error::Stopped => LocalizedText::new("엔진이 종료되었습니다", "the engine has stopped"),
+        engine::Error::EngineStopped => LocalizedText::new("엔진이 종료되었습니다", "the engine has stopped"),
         engine::Error::ContextTooLong { tokens, limit } => LocalizedText::new(
             format!("질문과 코드가 너무 깁니다: {tokens}토큰, 한도는 {limit}토큰"),
             format!("the question and its code are too long: {tokens} tokens, and {limit} fit"),
         ),
-        engine::Error::Elsewhere(word) => Failure::of(word).message(),
-        engine::Error::Broken(_) | engine::Error::CannotFill => internal(),
+        engine::Error::Remote(word) => Failure::of(word).message(),
+        engine::Error::Inference(_) | engine::Error::FimUnsupported => internal(),
     }
 }
 
 fn engine_details(error: &engine::Error, incident: &str) -> Option<Value> {
     let reason = |reason: Reason| Some(json!({ "reason": reason }));
     match error {
-        engine::Error::Absent | engine::Error::Failed(_) => reason(Reason::ModelMissing),
+        engine::Error::NoModel | engine::Error::LoadFailed(_) => reason(Reason::ModelMissing),
         engine::Error::Loading => reason(Reason::ModelLoading),
         engine::Error::Overloaded => reason(Reason::Overloaded),
-        engine::Error::Stopped => None,
+        engine::Error::EngineStopped => None,
         engine::Error::ContextTooLong { tokens, limit } => {
             Some(json!({ "reason": Reason::ContextTooLong, "tokens": tokens, "limit": limit }))
         }
-        engine::Error::Elsewhere(word) => {
+        engine::Error::Remote(word) => {
             Some(json!({ "reason": Reason::RemoteFailed, "failure": Failure::of(word).word() }))
         }
-        engine::Error::Broken(_) | engine::Error::CannotFill => Some(json!({ "incident_id": incident })),
+        engine::Error::Inference(_) | engine::Error::FimUnsupported => Some(json!({ "incident_id": incident })),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use engine::Lane;
+use engine::Priority;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -62,7 +62,7 @@ pub async fn retrieve_model(State(app): State<AppState>, Id(id): Id) -> Result<J
 }
 
 async fn card(app: &AppState) -> Option<ModelCard> {
-    let model = app.assistant.router.select(Lane::Chat).await.ok()?.model;
+    let model = app.assistant.router.select(Priority::Chat).await.ok()?.model;
     let age = i64::try_from(app.started.elapsed().as_secs()).unwrap_or_default();
     let created = jiff::Timestamp::now().as_second() - age;
     Some(ModelCard { id: model.name, object: "model", created, owned_by: "hapa" })

@@ -1,6 +1,6 @@
 //! What OpenAI's clients ask for, checked once, at the edge.
 
-use engine::{AtEnd, Drafts, Lane, Message, Prompt, Request, Role, Sampling};
+use engine::{EosPolicy, Priority, Prompt, Request, Role, Sampling, Speculation};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -207,7 +207,7 @@ pub enum AskedLane {
     Background,
 }
 
-impl From<AskedLane> for Lane {
+impl From<AskedLane> for Priority {
     fn from(lane: AskedLane) -> Self {
         match lane {
             AskedLane::Completion => Self::Completion,
@@ -247,7 +247,7 @@ impl ChatRequest {
                 invalid.add(format!("messages[{index}].content[{part}]"), problem);
                 String::new()
             });
-            messages.push(Message::new(message.role.into(), text));
+            messages.push(engine::ChatMessage::new(message.role.into(), text));
         }
         let common = Common {
             max_tokens: self.max_tokens,
@@ -288,7 +288,7 @@ impl CompletionRequest {
             String::new()
         });
         let suffix = self.suffix.filter(|suffix| !suffix.is_empty());
-        if suffix.is_some() && !app.assistant.router.select(Lane::Completion).await?.model.fills {
+        if suffix.is_some() && !app.assistant.router.select(Priority::Completion).await?.model.supports_fim {
             let problem = LocalizedText::new(
                 "이 모델은 FIM(중간 채우기)을 지원하지 않습니다",
                 "this model does not support fill-in-the-middle",
@@ -297,7 +297,7 @@ impl CompletionRequest {
         }
         let (kind, prompt) = match suffix {
             Some(suffix) => {
-                (ModelType::CodeCompletion, Prompt::Fill { files: Vec::new(), path: None, prefix: prompt, suffix })
+                (ModelType::CodeCompletion, Prompt::Fim { files: Vec::new(), path: None, prefix: prompt, suffix })
             }
             None if prompt.is_empty() => (ModelType::CodeGeneration, Prompt::Text("\n".into())),
             None => (ModelType::CodeGeneration, Prompt::Text(prompt)),
@@ -340,19 +340,19 @@ impl Common {
         let short = matches!(prompt, Prompt::Text(_)) && most.is_some_and(|most| most <= SHORT);
         let lane = match self.lane {
             Some(lane) => lane.into(),
-            None if short || kind == ModelType::CodeCompletion => Lane::Completion,
-            None => Lane::Chat,
+            None if short || kind == ModelType::CodeCompletion => Priority::Completion,
+            None => Priority::Chat,
         };
         let target = app.assistant.router.select(lane).await?;
-        let room = if target.model.context == 0 { u32::MAX } else { target.model.context };
+        let room = target.model.context.unwrap_or(u32::MAX);
         let max_tokens = most.map_or(room, |most| most.min(room));
         let mut request = Request::new(prompt, Sampling { temperature, top_p, seed }, max_tokens);
-        request.lane = lane;
+        request.priority = lane;
         if self.drafts.unwrap_or(true) {
-            request.drafts = Drafts::Lookup;
+            request.speculation = Speculation::PromptLookup;
         }
         if self.ignore_eos == Some(true) {
-            request.at_end = AtEnd::GoOn;
+            request.eos_policy = EosPolicy::Ignore;
         }
         Ok(RawRequest { kind, target, request, stop: stops })
     }

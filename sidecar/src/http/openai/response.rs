@@ -1,6 +1,6 @@
 //! Answers as OpenAI's API gives them: whole ones, and the chunks of a stream.
 
-use engine::Finish;
+use engine::FinishReason;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -222,10 +222,10 @@ pub fn dropped(ends: usize) -> Vec<String> {
 }
 
 /// OpenAI's word for why an answer ended.
-pub fn word(finish: Finish) -> &'static str {
+pub fn word(finish: FinishReason) -> &'static str {
     match finish {
-        Finish::Stop => "stop",
-        Finish::Length => "length",
+        FinishReason::Stop => "stop",
+        FinishReason::Length => "length",
     }
 }
 

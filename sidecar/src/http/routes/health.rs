@@ -88,8 +88,8 @@ fn status(app: &AppState, state: &ModelState) -> Status {
     }
     let policy = app.settings.current().remote_policy;
     let local = match state {
-        ModelState::Ready(_) | ModelState::Asleep => true,
-        ModelState::Absent => policy == RemotePolicy::LocalThenRemote,
+        ModelState::Ready(_) | ModelState::Unloaded => true,
+        ModelState::NoModel => policy == RemotePolicy::LocalThenRemote,
         ModelState::Loading { .. } | ModelState::Failed { .. } => false,
     };
     let remote = matches!(app.remote.state(), RemoteState::Up(_));
@@ -204,8 +204,8 @@ pub async fn health_detailed(State(app): State<AppState>, language: Language) ->
     let placement = app.models.placement().map(|placement| placement.text(language).to_owned());
     let device = if let ModelState::Ready(model) = &state { Some(model.device.clone()) } else { None };
     let model = match state {
-        ModelState::Absent => ModelHealth { state: "absent", ..Default::default() },
-        ModelState::Asleep => ModelHealth { state: "asleep", ..Default::default() },
+        ModelState::NoModel => ModelHealth { state: "absent", ..Default::default() },
+        ModelState::Unloaded => ModelHealth { state: "asleep", ..Default::default() },
         ModelState::Loading { progress } => {
             ModelHealth { state: "loading", progress: Some(progress), ..Default::default() }
         }
@@ -214,7 +214,7 @@ pub async fn health_detailed(State(app): State<AppState>, language: Language) ->
             state: "ready",
             name: Some(model.name),
             size_bytes: Some(model.size_bytes),
-            context: Some(model.context),
+            context: model.context,
             ..Default::default()
         },
     };

@@ -20,7 +20,7 @@ pub async fn metrics(State(app): State<AppState>) -> Response {
     metrics.set("hapa_system_cpu_usage_percent", &[], sample.cpu.into());
     metrics.set("hapa_system_memory_usage_bytes", &[], sample.memory_bytes as f64);
     metrics.set("hapa_system_disk_usage_bytes", &[], sample.disk_bytes as f64);
-    for (lane, waiting) in LANES.into_iter().zip(load.lanes) {
+    for (lane, waiting) in LANES.into_iter().zip(load.waiting_by_priority) {
         metrics.set("hapa_queue_depth", &[("lane", lane)], waiting as f64);
     }
     metrics.counted("hapa_cache_hits_total", cache.hits);

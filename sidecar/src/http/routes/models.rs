@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use engine::State as ModelState;
-use engine::fit::Misfit;
+use engine::memory_plan::DoesNotFit;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -219,27 +219,28 @@ async fn all(app: &AppState, language: Language) -> ModelsResponse {
 }
 
 fn catalogue(
-    fits: Vec<Result<engine::fit::Fit, Misfit>>,
+    fits: Vec<Result<engine::memory_plan::MemoryPlan, DoesNotFit>>,
     language: Language,
     models: &[ModelItem],
 ) -> Vec<CatalogueItem> {
     let suited = hub::catalog::suited(&fits, crate::system::cores());
-    let item = |(index, (entry, fit)): (usize, (hub::catalog::Entry, Result<engine::fit::Fit, Misfit>))| {
-        let file = entry.file();
-        let id = ModelId(file.model().to_owned());
-        CatalogueItem {
-            name: entry.name,
-            repository: entry.repository(),
-            file,
-            size_bytes: entry.bytes,
-            license: entry.license,
-            free: entry.free,
-            fit: ModelFit::new(fit, Some(entry.need.context), language),
-            installed: models.iter().any(|model| model.id == id),
-            suggested: suited == Some(index),
-            id,
-        }
-    };
+    let item =
+        |(index, (entry, fit)): (usize, (hub::catalog::Entry, Result<engine::memory_plan::MemoryPlan, DoesNotFit>))| {
+            let file = entry.file();
+            let id = ModelId(file.model().to_owned());
+            CatalogueItem {
+                name: entry.name,
+                repository: entry.repository(),
+                file,
+                size_bytes: entry.bytes,
+                license: entry.license,
+                free: entry.free,
+                fit: ModelFit::new(fit, Some(entry.need.context), language),
+                installed: models.iter().any(|model| model.id == id),
+                suggested: suited == Some(index),
+                id,
+            }
+        };
     hub::catalog::ALL.into_iter().zip(fits).enumerate().map(item).collect()
 }
 
@@ -268,13 +269,13 @@ impl ModelItem {
                 item.architecture = Some(facts.architecture);
                 item.quantization = facts.quantization;
                 item.license = facts.license;
-                item.fills = Some(facts.fills);
+                item.fills = Some(facts.supports_fim);
             }
             Err(problem) => item.message = Some(problem),
         }
         match model.state {
-            ModelState::Absent => {}
-            ModelState::Asleep => item.state = "asleep",
+            ModelState::NoModel => {}
+            ModelState::Unloaded => item.state = "asleep",
             ModelState::Loading { progress } => (item.state, item.progress) = ("loading", Some(progress)),
             ModelState::Ready(_) => (item.state, item.message) = ("ready", None),
             ModelState::Failed { message } => (item.state, item.message) = ("failed", Some(message)),
@@ -284,7 +285,7 @@ impl ModelItem {
 }
 
 impl ModelFit {
-    fn new(fit: Result<engine::fit::Fit, Misfit>, trained: Option<u32>, language: Language) -> Self {
+    fn new(fit: Result<engine::memory_plan::MemoryPlan, DoesNotFit>, trained: Option<u32>, language: Language) -> Self {
         match fit {
             Ok(fit) => Self {
                 fits: true,
@@ -294,7 +295,7 @@ impl ModelFit {
                 context: Some(fit.context),
                 explanation: plan_summary::sentence(&fit, trained).text(language).into(),
             },
-            Err(Misfit { needs, has }) => {
+            Err(DoesNotFit { needed: needs, available: has }) => {
                 let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30));
                 let (needed, there) = (gib(needs), gib(has));
                 let message = LocalizedText::new(
