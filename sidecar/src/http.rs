@@ -23,7 +23,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
 use utoipa::{Modify, OpenApi};
 
 pub use self::middleware::allowed_hosts::AllowedHosts;
-pub use self::middleware::auth::Peer;
+pub use self::middleware::auth::ClientAddr;
 
 use self::middleware::{auth, request_id, request_log, route_aliases, security_headers};
 use self::state::AppState;
@@ -67,19 +67,19 @@ fn with_layers(router: Router<AppState>, cors: CorsLayer, app: AppState) -> Rout
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(cors)
-        .layer(from_fn_with_state(app.clone(), auth::known_host_and_origin))
+        .layer(from_fn_with_state(app.clone(), auth::check_host_and_origin))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(from_fn(error::render))
         .layer(from_fn_with_state(app.clone(), request_log::observe));
     if app.security_headers {
-        router = router.layer(from_fn(security_headers::careful));
+        router = router.layer(from_fn(security_headers::add));
     }
     if !app.csrf_protection {
         router = router.layer(Extension(extract::AnyContentType));
     }
     let router = router.layer(from_fn(request_id::stamp)).with_state(app);
     // Names are resolved before the router looks at them.
-    Router::new().fallback_service(MapRequestLayer::new(route_aliases::resolve).layer(router))
+    Router::new().fallback_service(MapRequestLayer::new(route_aliases::rewrite).layer(router))
 }
 
 /// Headers that a page may read beside the usual ones.

@@ -44,12 +44,12 @@ pub enum Limit {
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Buckets of a kind that are remembered. Addresses beyond share one until earlier ones have refilled.
+/// Buckets of a class that are remembered. Addresses beyond share one until earlier ones have refilled.
 const MOST_BUCKETS: usize = 10_000;
 
 /// What a request is, to the limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum RequestClass {
     /// Any other request.
     Plain,
     /// It has code written.
@@ -101,28 +101,35 @@ impl RateLimiters {
     ///
     /// # Errors
     /// When a limit is reached.
-    pub fn count(&self, caller: &Caller, address: IpAddr, kind: Kind) -> Result<Option<LimitStatus>, RateLimited> {
+    pub fn count(
+        &self,
+        caller: &Caller,
+        address: IpAddr,
+        class: RequestClass,
+    ) -> Result<Option<LimitStatus>, RateLimited> {
         let settings = self.settings.current();
         let Some(key) = caller.limited.as_ref().filter(|_| settings.rate_limit_enabled) else { return Ok(None) };
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         buckets.follow(&settings);
         let local = address.is_loopback();
         let mut standings = Vec::with_capacity(3);
-        match kind {
-            Kind::Plain => {}
-            Kind::Generation | Kind::Stream => standings.push(buckets.generations.take(key, Limit::Generations)?),
-            Kind::Report if local => return Ok(None),
-            Kind::Report => return buckets.take_address(address).map(Some),
-            Kind::Completion => match &buckets.completions {
+        match class {
+            RequestClass::Plain => {}
+            RequestClass::Generation | RequestClass::Stream => {
+                standings.push(buckets.generations.take(key, Limit::Generations)?)
+            }
+            RequestClass::Report if local => return Ok(None),
+            RequestClass::Report => return buckets.take_address(address).map(Some),
+            RequestClass::Completion => match &buckets.completions {
                 Some(bucket) => standings.push(bucket.take(key, Limit::Completions)?),
                 None if local => return Ok(None),
                 None => {}
             },
         }
-        if kind != Kind::Completion || standings.is_empty() {
+        if class != RequestClass::Completion || standings.is_empty() {
             standings.push(buckets.requests.take(key, Limit::Requests)?);
         }
-        if !(local && kind == Kind::Completion) {
+        if !(local && class == RequestClass::Completion) {
             standings.push(buckets.take_address(address)?);
         }
         Ok(standings.into_iter().min_by_key(|standing| standing.remaining))
@@ -132,7 +139,7 @@ impl RateLimiters {
     ///
     /// # Errors
     /// When the caller has as many streams open as it may.
-    pub fn open_stream(&self, caller: &Caller) -> Result<Option<Place>, RateLimited> {
+    pub fn open_stream(&self, caller: &Caller) -> Result<Option<StreamPermit>, RateLimited> {
         let settings = self.settings.current();
         let Some(key) = caller.limited.as_ref().filter(|_| settings.rate_limit_enabled) else { return Ok(None) };
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
@@ -142,18 +149,18 @@ impl RateLimiters {
             return Err(RateLimited { limit: Limit::Streams, most, retry_after: 5 });
         }
         *open += 1;
-        Ok(Some(Place { streams: Arc::clone(&self.streams), key: key.clone() }))
+        Ok(Some(StreamPermit { streams: Arc::clone(&self.streams), key: key.clone() }))
     }
 }
 
 /// An open stream's place among those of its key.
 #[derive(Debug)]
-pub struct Place {
+pub struct StreamPermit {
     streams: Arc<Mutex<HashMap<String, u32>>>,
     key: String,
 }
 
-impl Drop for Place {
+impl Drop for StreamPermit {
     fn drop(&mut self) {
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(open) = streams.get_mut(&self.key) {

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::base::i18n::Language;
 
-/// What a browser may do with the page: show it, with our own style.
+/// RequestFacts a browser may do with the page: show it, with our own style.
 const POLICY: &str =
     "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

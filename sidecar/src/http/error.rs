@@ -101,7 +101,7 @@ pub enum ApiError {
     /// A failure inside HAPA. Its causes go to the log only.
     #[error("{context}")]
     Internal {
-        /// What was being done.
+        /// RequestFacts was being done.
         context: Cow<'static, str>,
         /// Why it failed.
         source: Option<Box<dyn StdError + Send + Sync>>,
@@ -174,10 +174,10 @@ pub struct Problem {
     /// Always `error`.
     #[schema(example = "error")]
     pub status: &'static str,
-    /// What is wrong, for a person, in the language of `Accept-Language`.
+    /// RequestFacts is wrong, for a person, in the language of `Accept-Language`.
     #[schema(example = "입력값이 올바르지 않습니다")]
     pub error_message: String,
-    /// What is wrong, for a program.
+    /// RequestFacts is wrong, for a program.
     pub error_code: ErrorCode,
     /// For a 422, field paths with their messages; otherwise what a client can act on, such as `reason`. Null if there is nothing.
     #[schema(value_type = Option<std::collections::BTreeMap<String, Value>>)]

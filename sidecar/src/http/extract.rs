@@ -17,7 +17,7 @@ use crate::http::error::ApiError;
 
 /// The largest body that a route reads, in bytes, where that is not [`BODY_LIMIT`]: for the message, beside axum's own limit.
 #[derive(Debug, Clone, Copy)]
-pub struct Limit(pub usize);
+pub struct BodyLimit(pub usize);
 
 /// Marks requests whose bodies are read as JSON whatever they are declared as.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +30,7 @@ pub fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// Whether a body is declared as bytes of any kind, which no web page can declare of a form either.
-pub fn is_file(headers: &HeaderMap) -> bool {
+pub fn is_octet_stream(headers: &HeaderMap) -> bool {
     declared(headers) == "application/octet-stream"
 }
 
@@ -41,9 +41,9 @@ fn declared(headers: &HeaderMap) -> String {
 
 /// A body of JSON.
 #[derive(Debug)]
-pub struct Body<T>(pub T);
+pub struct JsonBody<T>(pub T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
@@ -55,7 +55,7 @@ async fn read<T: DeserializeOwned, S: Send + Sync>(request: Request, state: &S) 
     if !is_json(request.headers()) && request.extensions().get::<AnyContentType>().is_none() {
         return Err(ApiError::NotJson);
     }
-    let limit = request.extensions().get().map_or(BODY_LIMIT, |Limit(limit)| *limit);
+    let limit = request.extensions().get().map_or(BODY_LIMIT, |BodyLimit(limit)| *limit);
     let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection {
         BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
             ApiError::PayloadTooLarge { limit }
@@ -67,9 +67,9 @@ async fn read<T: DeserializeOwned, S: Send + Sync>(request: Request, state: &S) 
 
 /// A body of JSON that may also be absent; then every field has its default.
 #[derive(Debug)]
-pub struct OptionalBody<T>(pub T);
+pub struct OptionalJsonBody<T>(pub T);
 
-impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalBody<T> {
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
@@ -85,12 +85,12 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let value = serde_json::from_slice(bytes).map_err(|error| ApiError::BadRequest(error.to_string()))?;
     serde_path_to_error::deserialize(Json(value)).map_err(|error| {
         let path = error.path().to_string();
-        ApiError::Invalid(unfit(&path, &error.into_inner().to_string()))
+        ApiError::Invalid(field_error(&path, &error.into_inner().to_string()))
     })
 }
 
 /// The problem with a field whose value has the wrong type or is missing, from serde's words for it.
-fn unfit(path: &str, problem: &str) -> ValidationErrors {
+fn field_error(path: &str, problem: &str) -> ValidationErrors {
     let problem = problem.split(" at line ").next().unwrap_or(problem);
     let missing = problem.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
     match missing {
@@ -105,11 +105,11 @@ fn unfit(path: &str, problem: &str) -> ValidationErrors {
     }
 }
 
-/// Parameters of the address.
+/// QueryParams of the address.
 #[derive(Debug)]
-pub struct Parameters<T>(pub T);
+pub struct QueryParams<T>(pub T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> {
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryParams<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
@@ -121,20 +121,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
             let text = rejection.body_text();
             let path = pairs.iter().map(|(name, _)| name).find(|name| text.contains(name.as_str()));
             let problem = text.rsplit(": ").next().unwrap_or_default().to_owned();
-            ApiError::Invalid(unfit(path.map_or(".", String::as_str), &problem))
+            ApiError::Invalid(field_error(path.map_or(".", String::as_str), &problem))
         })
     }
 }
 
 /// The id in the address.
 #[derive(Debug)]
-pub struct Id(pub String);
+pub struct PathId(pub String);
 
-impl<S: Send + Sync> FromRequestParts<S> for Id {
+impl<S: Send + Sync> FromRequestParts<S> for PathId {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        // What cannot be read as text is the id of nothing.
+        // RequestFacts cannot be read as text is the id of nothing.
         let found = Path::<String>::from_request_parts(parts, state).await;
         found.map(|Path(id)| Self(id)).map_err(|_| ApiError::NotFound)
     }

@@ -14,13 +14,13 @@ use utoipa::OpenApi;
 
 use self::request::{ChatRequest, CompletionRequest};
 use self::response::{ChatCompletion, Completion};
-use self::stream::{ChunkStream, Form, Heard};
-use super::extract::Body;
+use self::stream::{ChunkStream, Delivery, Form};
+use super::extract::JsonBody;
 use super::state::AppState;
 use crate::assistant::raw::{RawRequest, RawStream};
 use crate::base::i18n::Language;
 use crate::http::error::ApiError;
-use crate::http::middleware::request_log::Witness;
+use crate::http::middleware::request_log::ErrorReporter;
 
 pub use self::errors::OpenAiError;
 pub use self::models::{__path_list_models, __path_retrieve_model, list_models, retrieve_model};
@@ -38,12 +38,12 @@ pub use self::models::{__path_list_models, __path_retrieve_model, list_models, r
 pub async fn chat_completions(
     State(app): State<AppState>,
     language: Language,
-    Extension(witness): Extension<Witness>,
-    Body(request): Body<ChatRequest>,
+    Extension(reporter): Extension<ErrorReporter>,
+    JsonBody(request): JsonBody<ChatRequest>,
 ) -> Result<Response, ApiError> {
-    let heard = request.heard();
-    let stream = begin(&app, request.wish(&app).await).await?;
-    respond(stream, Form::Chat, heard, witness, language).await
+    let delivery = request.delivery();
+    let stream = begin(&app, request.into_raw_request(&app).await).await?;
+    respond(stream, Form::Chat, delivery, reporter, language).await
 }
 
 /// Goes on with a text, or fills the gap before `suffix`, as `POST /v1/completions` of OpenAI's API. With `stream`, the answer
@@ -59,12 +59,12 @@ pub async fn chat_completions(
 pub async fn completions(
     State(app): State<AppState>,
     language: Language,
-    Extension(witness): Extension<Witness>,
-    Body(request): Body<CompletionRequest>,
+    Extension(reporter): Extension<ErrorReporter>,
+    JsonBody(request): JsonBody<CompletionRequest>,
 ) -> Result<Response, ApiError> {
-    let heard = request.heard();
-    let stream = begin(&app, request.wish(&app).await).await?;
-    respond(stream, Form::Text, heard, witness, language).await
+    let delivery = request.delivery();
+    let stream = begin(&app, request.into_raw_request(&app).await).await?;
+    respond(stream, Form::Text, delivery, reporter, language).await
 }
 
 async fn begin(app: &AppState, wish: Result<RawRequest, ApiError>) -> Result<RawStream, ApiError> {
@@ -75,15 +75,15 @@ async fn begin(app: &AppState, wish: Result<RawRequest, ApiError>) -> Result<Raw
 async fn respond(
     stream: RawStream,
     form: Form,
-    heard: Heard,
-    witness: Witness,
+    delivery: Delivery,
+    reporter: ErrorReporter,
     language: Language,
 ) -> Result<Response, ApiError> {
-    if heard != Heard::Whole {
-        return Ok(stream::response(stream, form, heard, witness, language));
+    if delivery != Delivery::Full {
+        return Ok(stream::response(stream, form, delivery, reporter, language));
     }
     let id = form.id();
-    let whole = response::whole(stream).await?;
+    let whole = response::collect(stream).await?;
     Ok(match form {
         Form::Chat => Json(ChatCompletion::new(id, whole)).into_response(),
         Form::Text => Json(Completion::new(id, whole)).into_response(),

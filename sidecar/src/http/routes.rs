@@ -36,16 +36,16 @@ use utoipa::openapi::{RefOr, Schema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::middleware::auth::{self, Access, Takes};
+use super::middleware::auth::{self, ExpectedBody, RoutePolicy};
 use super::state::AppState;
 use super::{ApiDoc, extract, openai};
 use crate::access::keys::Permission;
-use crate::access::rate_limit::Kind;
+use crate::access::rate_limit::RequestClass;
 
-/// All routes, each behind the checks of its access.
+/// All routes, each behind the checks of its policy.
 pub fn all(app: &AppState) -> OpenApiRouter<AppState> {
-    protected(open_routes().merge(metrics(app)), |routes, access| {
-        routes.route_layer(from_fn_with_state((app.clone(), access), auth::permitted))
+    protected(open_routes().merge(metrics(app)), |routes, policy| {
+        routes.route_layer(from_fn_with_state((app.clone(), policy), auth::require_permission))
     })
 }
 
@@ -57,26 +57,26 @@ pub fn undecorated() -> OpenApiRouter<AppState> {
 /// All routes: those in `open`, and each group that needs a key, passed through `protect` with what it asks of the key.
 fn protected(
     open: OpenApiRouter<AppState>,
-    protect: impl Fn(OpenApiRouter<AppState>, Access) -> OpenApiRouter<AppState>,
+    protect: impl Fn(OpenApiRouter<AppState>, RoutePolicy) -> OpenApiRouter<AppState>,
 ) -> OpenApiRouter<AppState> {
     use Permission::{Admin, CodeCompletion, CodeGeneration, Feedback, History};
     [
-        (admin_routes(), Admin, Kind::Plain),
-        (generation_routes(), CodeGeneration, Kind::Generation),
-        (stream_routes(), CodeGeneration, Kind::Stream),
-        (check_routes(), CodeGeneration, Kind::Plain),
-        (completion_routes(), CodeCompletion, Kind::Completion),
-        (openai_model_routes(), CodeGeneration, Kind::Plain),
-        (openai_chat_routes(), CodeGeneration, Kind::Stream),
-        (openai_completion_routes(), CodeGeneration, Kind::Completion),
-        (completion_event_routes(), CodeCompletion, Kind::Report),
-        (feedback_routes(), Feedback, Kind::Plain),
-        (history_routes(), History, Kind::Plain),
+        (admin_routes(), Admin, RequestClass::Plain),
+        (generation_routes(), CodeGeneration, RequestClass::Generation),
+        (stream_routes(), CodeGeneration, RequestClass::Stream),
+        (check_routes(), CodeGeneration, RequestClass::Plain),
+        (completion_routes(), CodeCompletion, RequestClass::Completion),
+        (openai_model_routes(), CodeGeneration, RequestClass::Plain),
+        (openai_chat_routes(), CodeGeneration, RequestClass::Stream),
+        (openai_completion_routes(), CodeGeneration, RequestClass::Completion),
+        (completion_event_routes(), CodeCompletion, RequestClass::Report),
+        (feedback_routes(), Feedback, RequestClass::Plain),
+        (history_routes(), History, RequestClass::Plain),
     ]
     .into_iter()
-    .map(|(routes, permission, kind)| (routes, Access { permission, kind, takes: Takes::Json }))
-    .chain([(file_routes(), Access { permission: Admin, kind: Kind::Plain, takes: Takes::File })])
-    .fold(open, |all, (routes, access)| all.merge(protect(document_permission(routes, access.permission), access)))
+    .map(|(routes, permission, class)| (routes, RoutePolicy { permission, class, takes: ExpectedBody::Json }))
+    .chain([(file_routes(), RoutePolicy { permission: Admin, class: RequestClass::Plain, takes: ExpectedBody::File })])
+    .fold(open, |all, (routes, policy)| all.merge(protect(document_permission(routes, policy.permission), policy)))
 }
 
 /// The routes, with the permission that they need in their description. A body that may be absent is described as what it is
@@ -107,7 +107,7 @@ fn open_routes() -> OpenApiRouter<AppState> {
 
 /// `/metrics`, for this machine or an admin's key.
 pub fn metrics(app: &AppState) -> OpenApiRouter<AppState> {
-    let protect = from_fn_with_state(app.clone(), auth::local_or_admin);
+    let protect = from_fn_with_state(app.clone(), auth::require_local_or_admin);
     OpenApiRouter::new().routes(routes!(metrics::metrics)).route_layer(protect)
 }
 
@@ -169,7 +169,7 @@ fn check_routes() -> OpenApiRouter<AppState> {
 fn batch_routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(check::validate_code_batch))
-        .layer(Extension(extract::Limit(check::BATCH_BODY_LIMIT)))
+        .layer(Extension(extract::BodyLimit(check::BATCH_BODY_LIMIT)))
         .layer(DefaultBodyLimit::max(check::BATCH_BODY_LIMIT))
 }
 
@@ -221,6 +221,6 @@ fn history_routes() -> OpenApiRouter<AppState> {
 fn import_routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(history_transfer::import_history))
-        .layer(Extension(extract::Limit(history_transfer::IMPORT_BODY_LIMIT)))
+        .layer(Extension(extract::BodyLimit(history_transfer::IMPORT_BODY_LIMIT)))
         .layer(DefaultBodyLimit::max(history_transfer::IMPORT_BODY_LIMIT))
 }

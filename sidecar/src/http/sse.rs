@@ -14,18 +14,18 @@ use utoipa::ToSchema;
 use super::error::ApiError;
 use crate::assistant::generate::{Event, Generation, GenerationRequest};
 use crate::base::i18n::Language;
-use crate::http::middleware::request_log::{ResponseError, Witness};
+use crate::http::middleware::request_log::{ErrorReporter, ResponseError};
 use crate::http::routes::enhanced;
 use crate::http::routes::generate::{Additions, StartMetadata};
 
 /// A pause in the stream that asks for a sign of life.
-const SILENCE: Duration = Duration::from_secs(10);
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// The kinds of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = FrameType)]
-pub enum Kind {
+pub enum FrameType {
     /// The question was accepted.
     Start,
     /// A sign of life; its content is empty.
@@ -43,9 +43,9 @@ pub enum Kind {
 /// One event of a stream.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Frame {
-    /// What kind of event it is.
+    /// RequestFacts kind of event it is.
     #[serde(rename = "type")]
-    kind: Kind,
+    kind: FrameType,
     /// The text of the piece.
     content: String,
     /// Counts the events of a stream from 0 without gaps.
@@ -60,7 +60,7 @@ pub struct Frame {
 
 /// A stream of events as its parser sees it: each event has data, and nothing else.
 #[derive(Debug, ToSchema)]
-#[expect(dead_code, reason = "it only describes what `frame` writes")]
+#[expect(dead_code, reason = "it only describes what `encode` writes")]
 pub struct EventStream {
     /// One event: a `Frame` as JSON on one line.
     #[schema(content_media_type = "application/json")]
@@ -75,30 +75,40 @@ enum State {
 }
 
 /// The response that streams `generation`. When the client goes away, the body is dropped and with it the generation.
-pub fn response(generation: Generation, witness: Witness, language: Language) -> Response {
-    stream(generation, None, witness, language)
+pub fn response(generation: Generation, reporter: ErrorReporter, language: Language) -> Response {
+    stream(generation, None, reporter, language)
 }
 
 /// The response that streams `generation`, an answer to `ask`, and at its end tells what is known of its code.
-pub fn reviewed(generation: Generation, ask: GenerationRequest, witness: Witness, language: Language) -> Response {
-    stream(generation, Some(ask), witness, language)
+pub fn with_review(
+    generation: Generation,
+    ask: GenerationRequest,
+    reporter: ErrorReporter,
+    language: Language,
+) -> Response {
+    stream(generation, Some(ask), reporter, language)
 }
 
-fn stream(generation: Generation, ask: Option<GenerationRequest>, witness: Witness, language: Language) -> Response {
+fn stream(
+    generation: Generation,
+    ask: Option<GenerationRequest>,
+    reporter: ErrorReporter,
+    language: Language,
+) -> Response {
     let frames = stream::unfold(State::Begin(Box::new(generation)), move |state| {
-        let (witness, ask) = (witness.clone(), ask.clone());
+        let (reporter, ask) = (reporter.clone(), ask.clone());
         async move {
             match state {
                 State::Begin(generation) => {
-                    let start = StartMetadata::new(&generation.start, &witness.request_id);
-                    let bytes = frame(Kind::Start, String::new(), 0, Some(json(&start)));
+                    let start = StartMetadata::new(&generation.start, &reporter.request_id);
+                    let bytes = encode(FrameType::Start, String::new(), 0, Some(json(&start)));
                     Some((bytes, State::Middle(generation, 1)))
                 }
                 State::Middle(mut generation, sequence) => {
-                    let (kind, content, metadata) = next(&mut generation, ask, &witness, language).await;
-                    let last = matches!(kind, Kind::Done | Kind::Error);
+                    let (kind, content, metadata) = next(&mut generation, ask, &reporter, language).await;
+                    let last = matches!(kind, FrameType::Done | FrameType::Error);
                     let state = if last { State::End } else { State::Middle(generation, sequence + 1) };
-                    Some((frame(kind, content, sequence, metadata), state))
+                    Some((encode(kind, content, sequence, metadata), state))
                 }
                 State::End => None,
             }
@@ -116,32 +126,32 @@ pub fn events(frames: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'st
 async fn next(
     generation: &mut Generation,
     ask: Option<GenerationRequest>,
-    witness: &Witness,
+    reporter: &ErrorReporter,
     language: Language,
-) -> (Kind, String, Option<Value>) {
-    let Ok(event) = tokio::time::timeout(SILENCE, generation.next()).await else {
-        return (Kind::Token, String::new(), None);
+) -> (FrameType, String, Option<Value>) {
+    let Ok(event) = tokio::time::timeout(KEEP_ALIVE, generation.next()).await else {
+        return (FrameType::Token, String::new(), None);
     };
     match event {
-        Event::Code { text, opens } => (Kind::Code, text, opens.as_ref().map(json)),
-        Event::Explanation(text) => (Kind::Explanation, text, None),
+        Event::Code { text, opens } => (FrameType::Code, text, opens.as_ref().map(json)),
+        Event::Explanation(text) => (FrameType::Explanation, text, None),
         Event::Done(outcome) => {
-            let mut metadata = json(&Additions::new(&generation.start, &outcome, &witness.request_id));
+            let mut metadata = json(&Additions::new(&generation.start, &outcome, &reporter.request_id));
             if let Some(ask) = ask {
                 let (review, _) = enhanced::review(ask, *outcome).await;
                 merge(&mut metadata, json(&review));
             }
-            (Kind::Done, String::new(), Some(metadata))
+            (FrameType::Done, String::new(), Some(metadata))
         }
         Event::Failed(error) => {
             let problem = ApiError::from(error).report(language);
-            witness.note(ResponseError { code: problem.error_code, incident_id: problem.incident_id() });
-            (Kind::Error, String::new(), Some(json(&problem)))
+            reporter.report(ResponseError { code: problem.error_code, incident_id: problem.incident_id() });
+            (FrameType::Error, String::new(), Some(json(&problem)))
         }
     }
 }
 
-fn frame(kind: Kind, content: String, sequence: u64, metadata: Option<Value>) -> Result<Bytes, Infallible> {
+fn encode(kind: FrameType, content: String, sequence: u64, metadata: Option<Value>) -> Result<Bytes, Infallible> {
     let timestamp = jiff::Timestamp::now().to_string();
     let frame = Frame { kind, content, sequence, timestamp, metadata };
     let line = serde_json::to_string(&frame).expect("a frame has string keys and finite numbers");

@@ -83,7 +83,7 @@ pub struct Handles {
     pub error_log: ErrorLog,
     /// The log file.
     pub log: LogReader,
-    /// What the data folder contains.
+    /// RequestFacts the data folder contains.
     pub disk_usage: DiskUsage,
     /// When the process started.
     pub started: Instant,

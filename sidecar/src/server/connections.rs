@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use crate::http::Peer;
+use crate::http::ClientAddr;
 
 /// Connections that may be open at a time; those beyond wait.
 const MOST: usize = 1024;
@@ -100,7 +100,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = tower::service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(Peer(peer.ip().to_canonical()));
+        request.extensions_mut().insert(ClientAddr(peer.ip().to_canonical()));
         let heard = Arc::new(AtomicBool::new(request.body().is_end_stream()));
         let body = |body| axum::body::Body::new(Watched { body, heard: Arc::clone(&heard) });
         let response = router.clone().oneshot(request.map(body));

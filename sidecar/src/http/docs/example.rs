@@ -7,7 +7,7 @@ use super::schema::Shape;
 /// Where HAPA listens unless told otherwise.
 const ADDRESS: &str = "http://127.0.0.1:8000";
 
-/// What a command is made of.
+/// RequestFacts a command is made of.
 pub struct Request<'a> {
     /// In capitals.
     pub method: &'a str,

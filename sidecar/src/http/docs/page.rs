@@ -30,8 +30,8 @@ const GROUPS: [(&str, &str, &str); 12] = [
     ("system", "시스템", "System"),
 ];
 
-/// What each code of an error means, in Korean and English.
-const MEANINGS: [(ErrorCode, &str, &str); 13] = [
+/// RequestFacts each code of an error means, in Korean and English.
+const ERROR_DESCRIPTIONS: [(ErrorCode, &str, &str); 13] = [
     (
         ErrorCode::BadRequest,
         "본문이 JSON이 아니거나 주소의 값이 잘못됨",
@@ -101,7 +101,7 @@ pub fn render(document: &OpenApi, language: Language) -> String {
 fn contents(document: &Json, language: Language) -> Value {
     let Settings { rate_limit, rate_limit_generation, rate_limit_streams, rate_limit_per_address, .. } =
         Settings::default();
-    let errors = MEANINGS.map(|(code, korean, english)| {
+    let errors = ERROR_DESCRIPTIONS.map(|(code, korean, english)| {
         let meaning = if language == Language::Korean { korean } else { english };
         context! { status => code.status().as_u16(), code => code.as_str(), meaning }
     });
@@ -225,7 +225,7 @@ mod tests {
         let document = serde_json::to_value(crate::http::openapi()).unwrap();
         assert_eq!(
             words(&document["components"]["schemas"]["ErrorCode"]["enum"]),
-            MEANINGS.map(|(code, ..)| code.as_str())
+            ERROR_DESCRIPTIONS.map(|(code, ..)| code.as_str())
         );
     }
 }

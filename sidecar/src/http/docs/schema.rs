@@ -1,4 +1,4 @@
-//! What a schema of the API's description says of a value: its type, its bounds and its fields.
+//! RequestFacts a schema of the API's description says of a value: its type, its bounds and its fields.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -21,7 +21,7 @@ impl<'a> Shape<'a> {
     /// Of a schema in `document`.
     pub fn of(schema: &'a Json, document: &'a Json) -> Self {
         let mut shape = Self { name: None, nullable: false, parts: Vec::new(), document };
-        shape.gather(schema);
+        shape.resolve_refs(schema);
         shape
     }
 
@@ -35,21 +35,21 @@ impl<'a> Shape<'a> {
         Self { name: Some(name), ..Self::of(&document["components"]["schemas"][name], document) }
     }
 
-    fn gather(&mut self, schema: &'a Json) {
+    fn resolve_refs(&mut self, schema: &'a Json) {
         let is_null = |schema: &Json| schema["type"] == "null";
         self.parts.push(schema);
         self.nullable |= list(&schema["type"]).any(|kind| kind == "null");
         if let Some(name) = schema["$ref"].as_str().and_then(|path| path.strip_prefix("#/components/schemas/")) {
             self.name.get_or_insert(name);
-            self.gather(&self.document["components"]["schemas"][name]);
+            self.resolve_refs(&self.document["components"]["schemas"][name]);
         }
         for variants in ["oneOf", "anyOf", "allOf"] {
             self.nullable |= list(&schema[variants]).any(is_null);
-            list(&schema[variants]).filter(|variant| !is_null(variant)).for_each(|variant| self.gather(variant));
+            list(&schema[variants]).filter(|variant| !is_null(variant)).for_each(|variant| self.resolve_refs(variant));
         }
     }
 
-    /// What the outermost part says that says anything.
+    /// RequestFacts the outermost part says that says anything.
     pub fn get(&self, key: &str) -> Option<&'a Json> {
         self.parts.iter().find_map(|part| part.get(key))
     }

@@ -65,7 +65,7 @@ impl ErrorCode {
     }
 }
 
-/// What a client can act on beside the code: the values of `error_details.reason`.
+/// RequestFacts a client can act on beside the code: the values of `error_details.reason`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {

@@ -1,4 +1,4 @@
-//! What the API says about each error: its code, its sentence in both languages, and its details.
+//! RequestFacts the API says about each error: its code, its sentence in both languages, and its details.
 
 use serde_json::{Value, json};
 
@@ -90,7 +90,7 @@ impl ApiError {
         }
     }
 
-    /// What a program can act on.
+    /// RequestFacts a program can act on.
     pub(super) fn details(&self, language: Language, incident: &str) -> Option<Value> {
         let reason = |reason: Reason| Some(json!({ "reason": reason }));
         match self {

@@ -6,7 +6,7 @@ use serde::{Deserializer, forward_to_deserialize_any};
 use serde_json::{Error, Value};
 
 /// Up to here, a floating-point number without a fraction is exactly the whole number that it looks like: 2^53.
-const EXACT: f64 = 9_007_199_254_740_992.0;
+const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_992.0;
 
 /// A JSON value to be read by these rules.
 pub struct Json(pub Value);
@@ -36,7 +36,7 @@ impl<'de> Deserializer<'de> for Json {
                 (None, Some(whole), _) => visitor.visit_i64(whole),
                 (.., float) => {
                     let float = float.unwrap_or(f64::NAN);
-                    if float.fract() == 0.0 && float.abs() <= EXACT {
+                    if float.fract() == 0.0 && float.abs() <= MAX_SAFE_INTEGER {
                         return if float < 0.0 {
                             visitor.visit_i64(float as i64)
                         } else {
@@ -87,7 +87,7 @@ impl<'de> Deserializer<'de> for Json {
     }
 }
 
-/// What a value is, for the sentence that says it should be something else.
+/// RequestFacts a value is, for the sentence that says it should be something else.
 fn kind(value: &Value) -> Unexpected<'_> {
     match value {
         Value::Null => Unexpected::Unit,

@@ -12,48 +12,48 @@ use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 
 use crate::access::keys::{Caller, Permission};
-use crate::access::rate_limit::{Kind, LimitStatus, Place};
+use crate::access::rate_limit::{LimitStatus, RequestClass, StreamPermit};
 use crate::http::error::{ApiError, Reason};
 use crate::http::extract;
 use crate::http::state::AppState;
 
 /// Where a request comes from: the other end of its connection.
 #[derive(Debug, Clone, Copy)]
-pub struct Peer(pub IpAddr);
+pub struct ClientAddr(pub IpAddr);
 
-impl Peer {
+impl ClientAddr {
     fn of(request: &Request) -> IpAddr {
         // Nothing is known of a request that came over no connection, so nothing is granted.
         request.extensions().get().map_or(Ipv6Addr::UNSPECIFIED.into(), |Self(address)| *address)
     }
 }
 
-/// What a route asks of a key, and what its requests count as.
+/// RequestFacts a route asks of a key, and what its requests count as.
 #[derive(Debug, Clone, Copy)]
-pub struct Access {
-    /// What the key must permit.
+pub struct RoutePolicy {
+    /// RequestFacts the key must permit.
     pub permission: Permission,
-    /// What the limits take a request for.
-    pub kind: Kind,
-    /// What bodies must be declared as.
-    pub takes: Takes,
+    /// RequestFacts the limits take a request for.
+    pub class: RequestClass,
+    /// RequestFacts bodies must be declared as.
+    pub takes: ExpectedBody,
 }
 
-/// What bodies must be declared as: something that no web page can declare of a form, so that a foreign page cannot send one unasked.
+/// RequestFacts bodies must be declared as: something that no web page can declare of a form, so that a foreign page cannot send one unasked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Takes {
+pub enum ExpectedBody {
     /// JSON.
     Json,
-    /// Bytes of any kind, as of a file.
+    /// Bytes of any class, as of a file.
     File,
 }
 
-impl Takes {
+impl ExpectedBody {
     /// Whether a body with these headers is declared so.
     fn accepts(self, headers: &HeaderMap) -> bool {
         match self {
             Self::Json => extract::is_json(headers),
-            Self::File => extract::is_file(headers),
+            Self::File => extract::is_octet_stream(headers),
         }
     }
 
@@ -66,7 +66,7 @@ impl Takes {
 }
 
 /// Refuses what a web page elsewhere could send: a host name that is not this machine's, or an origin that is not trusted.
-pub async fn known_host_and_origin(State(app): State<AppState>, request: Request, next: Next) -> Response {
+pub async fn check_host_and_origin(State(app): State<AppState>, request: Request, next: Next) -> Response {
     let headers = request.headers();
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     // HTTP/2 sends the host as part of the address.
@@ -83,10 +83,14 @@ pub async fn known_host_and_origin(State(app): State<AppState>, request: Request
 }
 
 /// Lets requests pass whose key has the permission and is within its limits, and notes the caller for the handler.
-pub async fn permitted(State((app, access)): State<(AppState, Access)>, mut request: Request, next: Next) -> Response {
-    let declared = request.body().is_end_stream() || access.takes.accepts(request.headers());
-    let what = What { peer: Peer::of(&request), declared };
-    let (caller, standing, place) = match admit(&app, request.headers(), what, access).await {
+pub async fn require_permission(
+    State((app, policy)): State<(AppState, RoutePolicy)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let declared = request.body().is_end_stream() || policy.takes.accepts(request.headers());
+    let what = RequestFacts { peer: ClientAddr::of(&request), declared };
+    let (caller, standing, place) = match authorize(&app, request.headers(), what, policy).await {
         Ok(admitted) => admitted,
         Err(error) => return error.into_response(),
     };
@@ -97,42 +101,45 @@ pub async fn permitted(State((app, access)): State<(AppState, Access)>, mut requ
     }
     match place {
         // The stream is open until its body has gone out or its client has.
-        Some(place) => response.map(|body| keep_with(body, place)),
+        Some(place) => response.map(|body| hold_until_body_end(body, place)),
         None => response,
     }
 }
 
-/// What the checks look at beside headers.
-struct What {
+/// RequestFacts the checks look at beside headers.
+struct RequestFacts {
     peer: IpAddr,
     /// Whether a body, if there is one, is declared as what the route takes.
     declared: bool,
 }
 
 /// The checks in the contract's order: key, permission, limit, and then whether a body may be read at all.
-async fn admit(
+async fn authorize(
     app: &AppState,
     headers: &HeaderMap,
-    what: What,
-    access: Access,
-) -> Result<(Caller, Option<LimitStatus>, Option<Place>), ApiError> {
+    what: RequestFacts,
+    policy: RoutePolicy,
+) -> Result<(Caller, Option<LimitStatus>, Option<StreamPermit>), ApiError> {
     let caller = app.keys.caller(sent_key(headers)).await?;
-    caller.require(access.permission)?;
-    let standing = app.limits.count(&caller, what.peer, access.kind)?;
-    let place = if access.kind == Kind::Stream { app.limits.open_stream(&caller)? } else { None };
+    caller.require(policy.permission)?;
+    let standing = app.limits.count(&caller, what.peer, policy.class)?;
+    let place = if policy.class == RequestClass::Stream { app.limits.open_stream(&caller)? } else { None };
     if app.csrf_protection && !what.declared {
-        return Err(access.takes.refused());
+        return Err(policy.takes.refused());
     }
     Ok((caller, standing, place))
 }
 
 /// Lets requests pass that come from this machine, and others with an admin's key.
-pub async fn local_or_admin(State(app): State<AppState>, request: Request, next: Next) -> Response {
-    if Peer::of(&request).is_loopback() {
+pub async fn require_local_or_admin(State(app): State<AppState>, request: Request, next: Next) -> Response {
+    if ClientAddr::of(&request).is_loopback() {
         return next.run(request).await;
     }
-    permitted(
-        State((app, Access { permission: Permission::Admin, kind: Kind::Plain, takes: Takes::Json })),
+    require_permission(
+        State((
+            app,
+            RoutePolicy { permission: Permission::Admin, class: RequestClass::Plain, takes: ExpectedBody::Json },
+        )),
         request,
         next,
     )
@@ -149,7 +156,7 @@ impl LimitStatus {
 }
 
 /// The body, which holds on to `kept` until it is dropped.
-pub fn keep_with<T: Send + 'static>(body: Body, kept: T) -> Body {
+pub fn hold_until_body_end<T: Send + 'static>(body: Body, kept: T) -> Body {
     Body::from_stream(body.into_data_stream().map(move |chunk| {
         let _ = &kept;
         chunk

@@ -8,7 +8,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use futures_util::{StreamExt, stream};
 
-use super::auth::keep_with;
+use super::auth::hold_until_body_end;
 use super::request_id::RequestId;
 use crate::base::time::now;
 use crate::http::error::ErrorCode;
@@ -19,13 +19,13 @@ use crate::store::Incident;
 /// A request that takes longer than this until its response begins is marked in the log.
 const SLOW_MS: u64 = 2000;
 
-/// What is asked again and again by those who watch. It is neither worth a line in the log nor a request to them.
-const WATCHED: [&str; 5] =
+/// RequestFacts is asked again and again by those who watch. It is neither worth a line in the log nor a request to them.
+const POLLED_ROUTES: [&str; 5] =
     ["/health", "/metrics", "/api/v1/logs", "/api/v1/metrics/series", "/api/v1/metrics/endpoints"];
 
-/// Whether a request only watches, or asks whether it may ask.
-fn watches(method: &str, endpoint: &str) -> bool {
-    method == "OPTIONS" || WATCHED.contains(&endpoint)
+/// Whether a request only is_polling, or asks whether it may ask.
+fn is_polling(method: &str, endpoint: &str) -> bool {
+    method == "OPTIONS" || POLLED_ROUTES.contains(&endpoint)
 }
 
 /// The error in a response, for those who count.
@@ -39,7 +39,7 @@ pub struct ResponseError {
 
 /// Who counts the errors of a request: those of its response, and those that come when the response has begun.
 #[derive(Debug, Clone)]
-pub struct Witness {
+pub struct ErrorReporter {
     app: AppState,
     method: String,
     endpoint: String,
@@ -47,9 +47,9 @@ pub struct Witness {
     pub request_id: String,
 }
 
-impl Witness {
+impl ErrorReporter {
     /// Counts an error, and keeps it for the owner to see.
-    pub fn note(&self, failure: ResponseError) {
+    pub fn report(&self, failure: ResponseError) {
         self.app.metrics.error(failure.code.as_str(), &self.endpoint);
         let status = failure.code.status().as_u16();
         // Strangers and misspelt addresses would fill the table.
@@ -74,28 +74,28 @@ pub async fn observe(State(app): State<AppState>, mut request: Request, next: Ne
     let method = request.method().as_str().to_owned();
     let endpoint = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     let id = request.extensions().get::<RequestId>().map(|RequestId(id)| id.clone()).unwrap_or_default();
-    let open = Open::begin(&app.metrics);
-    let witness = Witness {
+    let open = ActiveRequest::begin(&app.metrics);
+    let reporter = ErrorReporter {
         app: app.clone(),
         method: known(&method).to_owned(),
         endpoint: endpoint.clone(),
         request_id: id.clone(),
     };
-    request.extensions_mut().insert(witness.clone());
+    request.extensions_mut().insert(reporter.clone());
     let response = next.run(request).await;
     let (duration, status) = (started.elapsed(), response.status().as_u16());
     app.metrics.request(known(&method), &endpoint, status, duration);
-    if !watches(&method, &endpoint) {
+    if !is_polling(&method, &endpoint) {
         app.metrics.tally_request();
     }
     app.latency.note(known(&method), &endpoint, status, duration);
     log(&method, &endpoint, status, u64::try_from(duration.as_millis()).unwrap_or(u64::MAX), &id);
     if let Some(failure) = response.extensions().get::<ResponseError>() {
-        witness.note(failure.clone());
+        reporter.report(failure.clone());
     }
     let span = tracing::Span::current();
     // The response is open until its body has gone out, and what goes wrong on the way is logged with the request's id.
-    response.map(|body| keep_with(within(span, body), open))
+    response.map(|body| hold_until_body_end(within(span, body), open))
 }
 
 /// A body whose lines in the log belong to `span`.
@@ -107,7 +107,7 @@ fn within(span: tracing::Span, body: Body) -> Body {
 fn log(method: &str, endpoint: &str, status: u16, duration_ms: u64, id: &str) {
     if duration_ms > SLOW_MS {
         tracing::warn!(method, endpoint, status, duration_ms, request_id = id, "SLOW {method} {endpoint} {status}");
-    } else if watches(method, endpoint) {
+    } else if is_polling(method, endpoint) {
         tracing::debug!(method, endpoint, status, duration_ms, request_id = id, "{method} {endpoint} {status}");
     } else {
         tracing::info!(method, endpoint, status, duration_ms, request_id = id, "{method} {endpoint} {status}");
@@ -121,16 +121,16 @@ fn known(method: &str) -> &'static str {
 }
 
 /// Counts a response as open while it lives.
-struct Open(Metrics);
+struct ActiveRequest(Metrics);
 
-impl Open {
+impl ActiveRequest {
     fn begin(metrics: &Metrics) -> Self {
         metrics.change("hapa_active_connections", 1.0);
         Self(metrics.clone())
     }
 }
 
-impl Drop for Open {
+impl Drop for ActiveRequest {
     fn drop(&mut self) {
         self.0.change("hapa_active_connections", -1.0);
     }

@@ -16,7 +16,7 @@ pub const ALIASES: &[(&str, &str)] = &[
 ];
 
 /// The request with the documented name, before any route is looked for, so that nothing else knows of the other names.
-pub fn resolve<B>(mut request: Request<B>) -> Request<B> {
+pub fn rewrite<B>(mut request: Request<B>) -> Request<B> {
     let path = request.uri().path();
     if let Some((_, documented)) = ALIASES.iter().find(|(alias, _)| *alias == path) {
         let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The headers that keep browsers careful with what we answer.
+//! The headers that keep browsers add with what we answer.
 
 use axum::extract::Request;
 use axum::http::header::{self, HeaderName};
@@ -8,7 +8,7 @@ use axum::response::Response;
 
 /// Name and value of each. There is no Strict-Transport-Security: browsers ignore it for addresses, and for `localhost` it would
 /// break every other program on this machine.
-const CAREFUL: [(HeaderName, &str); 6] = [
+const HEADERS: [(HeaderName, &str); 6] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
     (header::REFERRER_POLICY, "no-referrer"),
@@ -20,15 +20,15 @@ const CAREFUL: [(HeaderName, &str); 6] = [
     (header::CACHE_CONTROL, "no-store"),
 ];
 
-/// Adds them, where the answer has not its own.
-pub async fn careful(request: Request, next: Next) -> Response {
+/// Layer that adds the security headers to responses that do not set them.
+pub async fn add(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    add(response.headers_mut());
+    insert_missing(response.headers_mut());
     response
 }
 
-fn add(headers: &mut HeaderMap) {
-    for (name, value) in CAREFUL {
+fn insert_missing(headers: &mut HeaderMap) {
+    for (name, value) in HEADERS {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
 }

@@ -12,11 +12,11 @@ pub struct OpenAiError {
     error: ErrorBody,
 }
 
-/// What went wrong.
+/// RequestFacts went wrong.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OpenAiErrorBody)]
 pub struct ErrorBody {
-    /// What is wrong, for a person, in the language of `Accept-Language`.
+    /// RequestFacts is wrong, for a person, in the language of `Accept-Language`.
     message: String,
     /// The kind of error: `invalid_request_error`, `authentication_error`, `permission_error`, `rate_limit_error` or
     /// `server_error`.
@@ -24,7 +24,7 @@ pub struct ErrorBody {
     kind: &'static str,
     /// The field that is wrong, where it is one.
     param: Option<String>,
-    /// What a program can act on, such as `context_length_exceeded` or `model_loading`.
+    /// RequestFacts a program can act on, such as `context_length_exceeded` or `model_loading`.
     code: String,
     /// Where the prompt was too long: its tokens.
     #[serde(skip_serializing_if = "Option::is_none")]

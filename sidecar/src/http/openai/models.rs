@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::OpenAiError;
 use crate::http::error::ApiError;
-use crate::http::extract::Id;
+use crate::http::extract::PathId;
 use crate::http::state::AppState;
 
 /// The models that can be asked.
@@ -56,7 +56,7 @@ pub async fn list_models(State(app): State<AppState>) -> Json<ModelList> {
         (status = "4XX", description = "The request was refused", body = OpenAiError),
     )
 )]
-pub async fn retrieve_model(State(app): State<AppState>, Id(id): Id) -> Result<Json<ModelCard>, ApiError> {
+pub async fn retrieve_model(State(app): State<AppState>, PathId(id): PathId) -> Result<Json<ModelCard>, ApiError> {
     let card = card(&app).await.filter(|card| card.id == id).ok_or(ApiError::NotFound);
     card.map(Json)
 }

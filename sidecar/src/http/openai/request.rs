@@ -1,11 +1,11 @@
-//! What OpenAI's clients ask for, checked once, at the edge.
+//! RequestFacts OpenAI's clients ask for, checked once, at the edge.
 
 use engine::{EosPolicy, Priority, Prompt, Request, Role, Sampling, Speculation};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::stream::Heard;
-use super::string_or_array::{Content, Texts};
+use super::stream::Delivery;
+use super::string_or_array::{Content, StringOrArray};
 use crate::assistant::generate::ModelType;
 use crate::assistant::raw::RawRequest;
 use crate::base::i18n::LocalizedText;
@@ -14,10 +14,10 @@ use crate::http::error::ApiError;
 use crate::http::state::AppState;
 
 /// The greatest whole number that every JSON parser reads as it is.
-const EXACT: i64 = 9_007_199_254_740_991;
+const MAX_SAFE_INTEGER: i64 = 9_007_199_254_740_991;
 
 /// Tokens that may be asked for; the context is never so large.
-const MOST_TOKENS: u32 = 2_147_483_647;
+const MAX_TOKENS: u32 = 2_147_483_647;
 
 /// A text that goes on for at most so many tokens is what an editor asks for while somebody types, and goes first.
 const SHORT: u32 = 64;
@@ -25,7 +25,7 @@ const SHORT: u32 = 64;
 /// Stop strings at most.
 pub const STOPS: usize = 4;
 
-/// The body of `POST /v1/chat/completions`. What it does not name, such as penalties, is ignored.
+/// The body of `POST /v1/chat/completions`. RequestFacts it does not name, such as penalties, is ignored.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct ChatRequest {
     /// The conversation, oldest first.
@@ -57,13 +57,13 @@ pub struct ChatRequest {
     #[schema(minimum = 1, maximum = 1)]
     n: Option<u32>,
     /// The answer ends before the first of these, at most four.
-    #[schema(schema_with = Texts::stop)]
-    stop: Option<Texts>,
+    #[schema(schema_with = StringOrArray::stop)]
+    stop: Option<StringOrArray>,
     /// The same seed, prompt and model give the same answer; a random one if absent.
     #[schema(minimum = -9_007_199_254_740_991_i64, maximum = 9_007_199_254_740_991_i64)]
     seed: Option<i64>,
     /// Probabilities of words are not told.
-    #[schema(schema_with = only_false)]
+    #[schema(schema_with = must_be_false)]
     logprobs: Option<bool>,
     /// Whether the answer comes piece by piece.
     stream: Option<bool>,
@@ -74,20 +74,20 @@ pub struct ChatRequest {
     /// Whether the answer may be guessed ahead, which changes its speed and not its words; true if absent.
     drafts: Option<bool>,
     /// How urgent it is; if absent, `completion` for gaps and for texts of at most 64 tokens, and `chat` for all else.
-    lane: Option<AskedLane>,
+    lane: Option<RequestedPriority>,
 }
 
-/// The body of `POST /v1/completions`. What it does not name, such as penalties, is ignored.
+/// The body of `POST /v1/completions`. RequestFacts it does not name, such as penalties, is ignored.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = TextCompletionRequest)]
 pub struct CompletionRequest {
     /// The text to go on with, also as a list of one text. An empty one begins with an empty line.
-    #[schema(schema_with = Texts::prompt)]
-    prompt: Texts,
-    /// What stands after the gap that is to be filled, for models that can fill gaps.
+    #[schema(schema_with = StringOrArray::prompt)]
+    prompt: StringOrArray,
+    /// RequestFacts stands after the gap that is to be filled, for models that can fill gaps.
     suffix: Option<String>,
     /// Whether the answer begins with the prompt: no.
-    #[schema(schema_with = only_false)]
+    #[schema(schema_with = must_be_false)]
     echo: Option<bool>,
     /// The answer ends after so many tokens; where the model's room ends if absent.
     #[schema(minimum = 1, maximum = 2_147_483_647)]
@@ -106,13 +106,13 @@ pub struct CompletionRequest {
     #[schema(minimum = 1, maximum = 1)]
     n: Option<u32>,
     /// The answer ends before the first of these, at most four.
-    #[schema(schema_with = Texts::stop)]
-    stop: Option<Texts>,
+    #[schema(schema_with = StringOrArray::stop)]
+    stop: Option<StringOrArray>,
     /// The same seed, prompt and model give the same answer; a random one if absent.
     #[schema(minimum = -9_007_199_254_740_991_i64, maximum = 9_007_199_254_740_991_i64)]
     seed: Option<i64>,
     /// Probabilities of words are not told: null.
-    #[schema(schema_with = only_null)]
+    #[schema(schema_with = must_be_null)]
     logprobs: Option<u32>,
     /// Whether the answer comes piece by piece.
     stream: Option<bool>,
@@ -123,14 +123,14 @@ pub struct CompletionRequest {
     /// Whether the answer may be guessed ahead, which changes its speed and not its words; true if absent.
     drafts: Option<bool>,
     /// How urgent it is; if absent, `completion` for gaps and for texts of at most 64 tokens, and `chat` for all else.
-    lane: Option<AskedLane>,
+    lane: Option<RequestedPriority>,
 }
 
 /// One message of a conversation.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct ChatMessage {
     role: ChatRole,
-    /// What was said: a text, or a list of parts that are texts.
+    /// RequestFacts was said: a text, or a list of parts that are texts.
     content: Option<Content>,
 }
 
@@ -179,26 +179,26 @@ pub struct Tool {
     kind: String,
 }
 
-/// What both bodies have in common.
-struct Common {
+/// RequestFacts both bodies have in params.
+struct SharedParams {
     max_tokens: Option<u32>,
     /// By its newer name.
     most_tokens: Option<u32>,
     temperature: Option<f32>,
     top_p: Option<f32>,
     n: Option<u32>,
-    stop: Option<Texts>,
+    stop: Option<StringOrArray>,
     seed: Option<i64>,
     ignore_eos: Option<bool>,
     drafts: Option<bool>,
-    lane: Option<AskedLane>,
+    lane: Option<RequestedPriority>,
 }
 
 /// How urgent a request is. Each lane overtakes those below it; none of them starves.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = Lane)]
-pub enum AskedLane {
+pub enum RequestedPriority {
     /// Somebody has stopped typing and waits for the next words.
     Completion,
     /// Somebody reads along.
@@ -207,27 +207,27 @@ pub enum AskedLane {
     Background,
 }
 
-impl From<AskedLane> for Priority {
-    fn from(lane: AskedLane) -> Self {
+impl From<RequestedPriority> for Priority {
+    fn from(lane: RequestedPriority) -> Self {
         match lane {
-            AskedLane::Completion => Self::Completion,
-            AskedLane::Chat => Self::Chat,
-            AskedLane::Background => Self::Background,
+            RequestedPriority::Completion => Self::Completion,
+            RequestedPriority::Chat => Self::Chat,
+            RequestedPriority::Background => Self::Background,
         }
     }
 }
 
 impl ChatRequest {
     /// How the answer is wanted.
-    pub fn heard(&self) -> Heard {
-        heard(self.stream, self.stream_options.as_ref())
+    pub fn delivery(&self) -> Delivery {
+        delivery(self.stream, self.stream_options.as_ref())
     }
 
-    /// What is asked for.
+    /// RequestFacts is asked for.
     ///
     /// # Errors
     /// Fields that cannot be done as they say.
-    pub async fn wish(self, app: &AppState) -> Result<RawRequest, ApiError> {
+    pub async fn into_raw_request(self, app: &AppState) -> Result<RawRequest, ApiError> {
         let mut invalid = ValidationErrors::default();
         if self.messages.is_empty() {
             invalid.add("messages", LocalizedText::new("비어 있을 수 없습니다", "must not be empty"));
@@ -238,7 +238,7 @@ impl ChatRequest {
         if self.logprobs == Some(true) {
             refuse_probabilities(&mut invalid);
         }
-        invalid.in_range("max_completion_tokens", self.max_completion_tokens, 1, MOST_TOKENS);
+        invalid.in_range("max_completion_tokens", self.max_completion_tokens, 1, MAX_TOKENS);
         let mut messages = Vec::with_capacity(self.messages.len());
         for (index, message) in self.messages.into_iter().enumerate() {
             let text = message.content.map_or(Ok(String::new()), Content::into_text);
@@ -249,7 +249,7 @@ impl ChatRequest {
             });
             messages.push(engine::ChatMessage::new(message.role.into(), text));
         }
-        let common = Common {
+        let params = SharedParams {
             max_tokens: self.max_tokens,
             most_tokens: self.max_completion_tokens,
             temperature: self.temperature,
@@ -261,21 +261,21 @@ impl ChatRequest {
             drafts: self.drafts,
             lane: self.lane,
         };
-        common.wish(app, invalid, ModelType::CodeGeneration, Prompt::Chat(messages)).await
+        params.into_raw_request(app, invalid, ModelType::CodeGeneration, Prompt::Chat(messages)).await
     }
 }
 
 impl CompletionRequest {
     /// How the answer is wanted.
-    pub fn heard(&self) -> Heard {
-        heard(self.stream, self.stream_options.as_ref())
+    pub fn delivery(&self) -> Delivery {
+        delivery(self.stream, self.stream_options.as_ref())
     }
 
-    /// What is asked for.
+    /// RequestFacts is asked for.
     ///
     /// # Errors
     /// Fields that cannot be done as they say.
-    pub async fn wish(self, app: &AppState) -> Result<RawRequest, ApiError> {
+    pub async fn into_raw_request(self, app: &AppState) -> Result<RawRequest, ApiError> {
         let mut invalid = ValidationErrors::default();
         if self.echo == Some(true) {
             invalid.add("echo", LocalizedText::new("false여야 합니다", "must be false"));
@@ -302,7 +302,7 @@ impl CompletionRequest {
             None if prompt.is_empty() => (ModelType::CodeGeneration, Prompt::Text("\n".into())),
             None => (ModelType::CodeGeneration, Prompt::Text(prompt)),
         };
-        let common = Common {
+        let params = SharedParams {
             max_tokens: self.max_tokens,
             most_tokens: None,
             temperature: self.temperature,
@@ -314,12 +314,12 @@ impl CompletionRequest {
             drafts: self.drafts,
             lane: self.lane,
         };
-        common.wish(app, invalid, kind, prompt).await
+        params.into_raw_request(app, invalid, kind, prompt).await
     }
 }
 
-impl Common {
-    async fn wish(
+impl SharedParams {
+    async fn into_raw_request(
         self,
         app: &AppState,
         mut invalid: ValidationErrors,
@@ -329,9 +329,9 @@ impl Common {
         let temperature = invalid.in_range("temperature", self.temperature, 0.0, 2.0).unwrap_or(1.0);
         let top_p = invalid.in_range("top_p", self.top_p, 0.0, 1.0).unwrap_or(1.0);
         invalid.in_range("n", self.n, 1, 1);
-        invalid.in_range("max_tokens", self.max_tokens, 1, MOST_TOKENS);
-        invalid.in_range("seed", self.seed, -EXACT, EXACT);
-        let stops = self.stop.map(Texts::all).unwrap_or_default();
+        invalid.in_range("max_tokens", self.max_tokens, 1, MAX_TOKENS);
+        invalid.in_range("seed", self.seed, -MAX_SAFE_INTEGER, MAX_SAFE_INTEGER);
+        let stops = self.stop.map(StringOrArray::all).unwrap_or_default();
         invalid.max_items("stop", stops.len(), STOPS);
         invalid.into_result()?;
         let seed = self.seed.map_or_else(|| getrandom::u32().unwrap_or(0), low_half);
@@ -368,11 +368,11 @@ impl From<ChatRole> for Role {
     }
 }
 
-fn heard(stream: Option<bool>, options: Option<&StreamOptions>) -> Heard {
+fn delivery(stream: Option<bool>, options: Option<&StreamOptions>) -> Delivery {
     match (stream, options.and_then(|options| options.include_usage)) {
-        (Some(true), Some(true)) => Heard::PiecesAndUsage,
-        (Some(true), _) => Heard::Pieces,
-        _ => Heard::Whole,
+        (Some(true), Some(true)) => Delivery::ChunksWithUsage,
+        (Some(true), _) => Delivery::Chunks,
+        _ => Delivery::Full,
     }
 }
 
@@ -387,14 +387,14 @@ fn low_half(seed: i64) -> u32 {
 }
 
 /// A switch that can only be off.
-fn only_false() -> utoipa::openapi::schema::Object {
+fn must_be_false() -> utoipa::openapi::schema::Object {
     use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
     let kinds = SchemaType::Array(vec![Type::Boolean, Type::Null]);
     ObjectBuilder::new().schema_type(kinds).enum_values(Some([Some(false), None])).build()
 }
 
 /// A field that can only be null.
-fn only_null() -> utoipa::openapi::schema::Object {
+fn must_be_null() -> utoipa::openapi::schema::Object {
     use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
     ObjectBuilder::new().schema_type(SchemaType::Type(Type::Null)).build()
 }

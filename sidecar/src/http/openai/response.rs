@@ -37,7 +37,7 @@ pub struct ChatChoice {
     finish_reason: &'static str,
 }
 
-/// What the model said.
+/// RequestFacts the model said.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AssistantMessage {
     /// Always `assistant`.
@@ -63,7 +63,7 @@ pub struct Completion {
     /// One answer.
     choices: [TextChoice; 1],
     usage: Usage,
-    /// What was left out of the prompt for want of room.
+    /// RequestFacts was left out of the prompt for want of room.
     dropped: Vec<String>,
 }
 
@@ -78,7 +78,7 @@ pub struct TextChoice {
     finish_reason: &'static str,
 }
 
-/// What an answer cost.
+/// RequestFacts an answer cost.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Usage {
     prompt_tokens: usize,
@@ -97,12 +97,12 @@ pub struct PromptTokensDetails {
 }
 
 impl From<RawEnd> for Usage {
-    fn from(ending: RawEnd) -> Self {
+    fn from(end: RawEnd) -> Self {
         Self {
-            prompt_tokens: ending.prompt_tokens,
-            completion_tokens: ending.completion_tokens,
-            total_tokens: ending.prompt_tokens + ending.completion_tokens,
-            prompt_tokens_details: ending.reused_tokens.map(|cached_tokens| PromptTokensDetails { cached_tokens }),
+            prompt_tokens: end.prompt_tokens,
+            completion_tokens: end.completion_tokens,
+            total_tokens: end.prompt_tokens + end.completion_tokens,
+            prompt_tokens_details: end.reused_tokens.map(|cached_tokens| PromptTokensDetails { cached_tokens }),
         }
     }
 }
@@ -121,7 +121,7 @@ pub struct ChatChunk {
     usage: Option<Usage>,
 }
 
-/// What a chunk adds.
+/// RequestFacts a chunk adds.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ChatDelta {
     index: u32,
@@ -158,11 +158,11 @@ pub struct TextDelta {
     finish_reason: Option<String>,
 }
 
-/// An answer that is whole.
-pub struct Whole {
+/// An answer that is answer.
+pub struct Collected {
     identity: ModelIdentity,
     text: String,
-    ending: RawEnd,
+    end: RawEnd,
     dropped: usize,
 }
 
@@ -170,13 +170,13 @@ pub struct Whole {
 ///
 /// # Errors
 /// Why it broke off.
-pub async fn whole(mut stream: RawStream) -> Result<Whole, ApiError> {
+pub async fn collect(mut stream: RawStream) -> Result<Collected, ApiError> {
     let mut text = String::new();
     loop {
         match stream.next().await {
             RawEvent::Text(piece) => text += &piece,
-            RawEvent::Done(ending) => {
-                return Ok(Whole { identity: stream.identity, text, ending, dropped: stream.dropped });
+            RawEvent::Done(end) => {
+                return Ok(Collected { identity: stream.identity, text, end, dropped: stream.dropped });
             }
             RawEvent::Failed(error) => return Err(error.into()),
         }
@@ -185,44 +185,49 @@ pub async fn whole(mut stream: RawStream) -> Result<Whole, ApiError> {
 
 impl ChatCompletion {
     /// Of a whole answer.
-    pub fn new(id: String, whole: Whole) -> Self {
-        let message = AssistantMessage { role: "assistant", content: whole.text };
+    pub fn new(id: String, answer: Collected) -> Self {
+        let message = AssistantMessage { role: "assistant", content: answer.text };
         Self {
             id,
             object: "chat.completion",
             created: now(),
-            model: whole.identity.model,
-            backend: whole.identity.backend.as_str(),
-            choices: [ChatChoice { index: 0, message, logprobs: None, finish_reason: word(whole.ending.finish) }],
-            usage: whole.ending.into(),
+            model: answer.identity.model,
+            backend: answer.identity.backend.as_str(),
+            choices: [ChatChoice {
+                index: 0,
+                message,
+                logprobs: None,
+                finish_reason: finish_reason(answer.end.finish),
+            }],
+            usage: answer.end.into(),
         }
     }
 }
 
 impl Completion {
     /// Of a whole answer.
-    pub fn new(id: String, whole: Whole) -> Self {
-        let finish_reason = word(whole.ending.finish);
+    pub fn new(id: String, answer: Collected) -> Self {
+        let finish_reason = finish_reason(answer.end.finish);
         Self {
             id,
             object: "text_completion",
             created: now(),
-            model: whole.identity.model,
-            backend: whole.identity.backend.as_str(),
-            choices: [TextChoice { index: 0, text: whole.text, logprobs: None, finish_reason }],
-            usage: whole.ending.into(),
-            dropped: dropped(whole.dropped),
+            model: answer.identity.model,
+            backend: answer.identity.backend.as_str(),
+            choices: [TextChoice { index: 0, text: answer.text, logprobs: None, finish_reason }],
+            usage: answer.end.into(),
+            dropped: dropped(answer.dropped),
         }
     }
 }
 
-/// What was left out of a prompt with a gap, in words.
+/// RequestFacts was left out of a prompt with a gap, in words.
 pub fn dropped(ends: usize) -> Vec<String> {
     (ends > 0).then(|| "the far ends of prompt and suffix".to_owned()).into_iter().collect()
 }
 
 /// OpenAI's word for why an answer ended.
-pub fn word(finish: FinishReason) -> &'static str {
+pub fn finish_reason(finish: FinishReason) -> &'static str {
     match finish {
         FinishReason::Stop => "stop",
         FinishReason::Length => "length",

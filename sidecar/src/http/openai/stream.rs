@@ -12,13 +12,13 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::errors::OpenAiError;
-use super::response::{Usage, dropped, now, word};
+use super::response::{Usage, dropped, finish_reason, now};
 use crate::assistant::raw::{RawEnd, RawEvent, RawStream};
 use crate::base::i18n::Language;
 use crate::http::error::ApiError;
-use crate::http::middleware::request_log::{ResponseError, Witness};
+use crate::http::middleware::request_log::{ErrorReporter, ResponseError};
 
-/// What is spoken: a message of a conversation, or text.
+/// RequestFacts is spoken: a message of a conversation, or text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// A message.
@@ -35,15 +35,15 @@ impl Form {
     }
 }
 
-/// How an answer is wanted.
+/// How the client receives an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Heard {
-    /// All at once.
-    Whole,
-    /// Piece by piece.
-    Pieces,
-    /// Piece by piece, and at the end what it cost.
-    PiecesAndUsage,
+pub enum Delivery {
+    /// In one response.
+    Full,
+    /// As a stream of chunks.
+    Chunks,
+    /// As a stream of chunks, the last of which has the token usage.
+    ChunksWithUsage,
 }
 
 /// A stream of chunks as its parser sees it: each event has data, and nothing else.
@@ -63,32 +63,38 @@ enum State {
 }
 
 /// The response that streams `answer`. When the client goes away, the body is dropped and with it the answer.
-pub fn response(answer: RawStream, form: Form, heard: Heard, witness: Witness, language: Language) -> Response {
-    let frames = Frames::new(&answer, form, heard);
+pub fn response(
+    answer: RawStream,
+    form: Form,
+    delivery: Delivery,
+    reporter: ErrorReporter,
+    language: Language,
+) -> Response {
+    let frames = Frames::new(&answer, form, delivery);
     let begin = match form {
         Form::Chat => State::Begin(Box::new(answer), frames),
         Form::Text => State::Middle(Box::new(answer), frames),
     };
-    let chunks = stream::unfold((begin, witness), move |(state, witness)| async move {
+    let chunks = stream::unfold((begin, reporter), move |(state, reporter)| async move {
         let (bytes, state) = match state {
             State::Begin(answer, frames) => (frames.role(), State::Middle(answer, frames)),
             State::Middle(mut answer, frames) => match answer.next().await {
                 RawEvent::Text(text) => (frames.text(&text), State::Middle(answer, frames)),
-                RawEvent::Done(ending) => (frames.end(ending, answer.dropped), State::End),
-                RawEvent::Failed(error) => (failed(error.into(), &witness, language), State::End),
+                RawEvent::Done(end) => (frames.end(end, answer.dropped), State::End),
+                RawEvent::Failed(error) => (failed(error.into(), &reporter, language), State::End),
             },
             State::End => return None,
         };
-        Some((Ok::<_, Infallible>(Bytes::from(bytes)), (state, witness)))
+        Some((Ok::<_, Infallible>(Bytes::from(bytes)), (state, reporter)))
     });
     let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache")];
     (headers, Body::from_stream(chunks)).into_response()
 }
 
-/// What all chunks of an answer have in common, as bytes: a piece of text costs its own escaping and one copy.
+/// RequestFacts all chunks of an answer have in params, as bytes: a piece of text costs its own escaping and one copy.
 struct Frames {
     form: Form,
-    heard: Heard,
+    delivery: Delivery,
     /// Up to the choices.
     head: String,
     /// From the head to the text.
@@ -98,8 +104,8 @@ struct Frames {
 }
 
 impl Frames {
-    fn new(answer: &RawStream, form: Form, heard: Heard) -> Self {
-        let (object, before, after) = match (form, heard == Heard::PiecesAndUsage) {
+    fn new(answer: &RawStream, form: Form, delivery: Delivery) -> Self {
+        let (object, before, after) = match (form, delivery == Delivery::ChunksWithUsage) {
             (Form::Chat, usage) => (
                 "chat.completion.chunk",
                 r#"[{"index":0,"delta":{"content":"#,
@@ -124,7 +130,7 @@ impl Frames {
         let head = format!(
             r#"data: {{"id":{id},"object":"{object}","created":{created},"model":{model},"backend":"{backend}","choices":"#
         );
-        Self { form, heard, head, before, after }
+        Self { form, delivery, head, before, after }
     }
 
     /// The chunk with a piece of text.
@@ -145,8 +151,8 @@ impl Frames {
     }
 
     /// The last chunks: why it ended, what it cost where that is asked for, and `[DONE]`.
-    fn end(&self, ending: RawEnd, ends_dropped: usize) -> Vec<u8> {
-        let finish_reason = word(ending.finish);
+    fn end(&self, end: RawEnd, ends_dropped: usize) -> Vec<u8> {
+        let finish_reason = finish_reason(end.finish);
         let choice = match self.form {
             Form::Chat => json!({"index": 0, "delta": {}, "logprobs": null, "finish_reason": finish_reason}),
             Form::Text => json!({"index": 0, "text": "", "logprobs": null, "finish_reason": finish_reason}),
@@ -154,8 +160,8 @@ impl Frames {
         let dropped = dropped(ends_dropped);
         let more = if dropped.is_empty() { vec![] } else { vec![("dropped", json!(dropped))] };
         let mut bytes = self.chunk(&json!([choice]), &more);
-        if self.heard == Heard::PiecesAndUsage {
-            bytes.extend(self.chunk(&json!([]), &[("usage", json!(Usage::from(ending)))]));
+        if self.delivery == Delivery::ChunksWithUsage {
+            bytes.extend(self.chunk(&json!([]), &[("usage", json!(Usage::from(end)))]));
         }
         bytes.extend_from_slice(b"data: [DONE]\n\n");
         bytes
@@ -166,7 +172,7 @@ impl Frames {
         for (name, value) in more {
             write!(bytes, ",\"{name}\":{value}").expect("memory can be written to");
         }
-        if self.heard == Heard::PiecesAndUsage && !more.iter().any(|(name, _)| *name == "usage") {
+        if self.delivery == Delivery::ChunksWithUsage && !more.iter().any(|(name, _)| *name == "usage") {
             bytes.extend_from_slice(b",\"usage\":null");
         }
         bytes.extend_from_slice(b"}\n\n");
@@ -175,9 +181,9 @@ impl Frames {
 }
 
 /// The frame that says why an answer breaks off; nothing follows it.
-fn failed(error: ApiError, witness: &Witness, language: Language) -> Vec<u8> {
+fn failed(error: ApiError, reporter: &ErrorReporter, language: Language) -> Vec<u8> {
     let problem = error.report(language);
-    witness.note(ResponseError { code: problem.error_code, incident_id: problem.incident_id() });
+    reporter.report(ResponseError { code: problem.error_code, incident_id: problem.incident_id() });
     let told = serde_json::to_string(&OpenAiError::from(&problem)).expect("an error has string keys");
     format!("data: {told}\n\n").into_bytes()
 }

@@ -10,14 +10,14 @@ use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, SchemaT
 
 /// A text, or a list of texts.
 #[derive(Debug)]
-pub enum Texts {
+pub enum StringOrArray {
     /// One.
     One(String),
     /// Several.
     Many(Vec<String>),
 }
 
-impl Texts {
+impl StringOrArray {
     /// The description of a prompt: one text, also as a list.
     pub fn prompt() -> OneOfBuilder {
         let list = ArrayBuilder::new().items(text()).min_items(Some(1)).max_items(Some(1));
@@ -50,7 +50,7 @@ impl Texts {
     }
 }
 
-/// What was said: a text, or a list of parts.
+/// RequestFacts was said: a text, or a list of parts.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum Content {
@@ -95,7 +95,7 @@ impl Content {
 }
 
 // Written out, since serde's untagged enums forget the rules by which the body is read: there, a list is no object.
-impl<'de> Deserialize<'de> for Texts {
+impl<'de> Deserialize<'de> for StringOrArray {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(match deserializer.deserialize_any(TextOrList::<String>::default())? {
             Either::Text(text) => Self::One(text),

@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::base::i18n::{Language, LocalizedText};
 use crate::http::error::ClientErrors;
-use crate::http::extract::{OptionalBody, Parameters};
+use crate::http::extract::{OptionalJsonBody, QueryParams};
 use crate::http::state::AppState;
 use crate::inference::response_cache::CacheKind;
 
@@ -87,7 +87,7 @@ pub enum CacheType {
     Completion,
 }
 
-/// What to forget, in the address or in the body; the body counts where both say something.
+/// RequestFacts to forget, in the address or in the body; the body counts where both say something.
 #[derive(Debug, Default, Deserialize, IntoParams, ToSchema)]
 #[into_params(parameter_in = Query)]
 pub struct ClearRequest {
@@ -98,13 +98,13 @@ pub struct ClearRequest {
     confirm: Option<bool>,
 }
 
-/// What was forgotten.
+/// RequestFacts was forgotten.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ClearResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
-    /// What was done, for a person.
+    /// RequestFacts was done, for a person.
     message: String,
     /// Whether the memory that the database uses for speed was given back.
     system_cache_cleared: bool,
@@ -118,15 +118,15 @@ pub struct ClearResponse {
 #[utoipa::path(
     delete, path = "/api/v1/cache/clear", tag = "cache", params(ClearRequest), request_body = Option<ClearRequest>,
     responses(
-        (status = 200, description = "What was forgotten", body = ClearResponse),
+        (status = 200, description = "RequestFacts was forgotten", body = ClearResponse),
         ClientErrors,
     )
 )]
 pub async fn clear_cache(
     State(app): State<AppState>,
     language: Language,
-    Parameters(query): Parameters<ClearRequest>,
-    OptionalBody(body): OptionalBody<ClearRequest>,
+    QueryParams(query): QueryParams<ClearRequest>,
+    OptionalJsonBody(body): OptionalJsonBody<ClearRequest>,
 ) -> Json<ClearResponse> {
     let kind = match body.cache_type.or(query.cache_type).unwrap_or(CacheType::All) {
         CacheType::All => None,

@@ -9,19 +9,19 @@ use utoipa::ToSchema;
 use crate::base::i18n::Language;
 use crate::base::validation::ValidationErrors;
 use crate::http::error::{ApiError, ClientErrors, ServerErrors};
-use crate::http::extract::Body;
+use crate::http::extract::JsonBody;
 
 /// The largest body of a batch that is read, in bytes: ten times the longest code, every character escaped.
 pub const BATCH_BODY_LIMIT: usize = 8 * 1024 * 1024;
 
 /// So many pieces of code are accepted at once.
-const MOST_ITEMS: usize = 10;
+const MAX_ITEMS: usize = 10;
 
 /// So many requests are worked on at once; each keeps a processor busy.
-static RUNNING: Semaphore = Semaphore::const_new(2);
+static PERMITS: Semaphore = Semaphore::const_new(2);
 
 /// So many requests are worked on or wait for that.
-static ADMITTED: Semaphore = Semaphore::const_new(64);
+static QUEUED: Semaphore = Semaphore::const_new(64);
 
 /// Checks code: is it well formed, what is risky, slow or untidy in it. It is read and never run.
 ///
@@ -55,51 +55,51 @@ static ADMITTED: Semaphore = Semaphore::const_new(64);
 #[utoipa::path(
     post, path = "/api/v1/validate-code", tag = "check", request_body = ValidateRequest,
     responses(
-        (status = 200, description = "What was found, also where the code has errors", body = ValidateResponse),
+        (status = 200, description = "RequestFacts was found, also where the code has errors", body = ValidateResponse),
         ClientErrors,
         ServerErrors,
     )
 )]
 pub async fn validate_code(
     language: Language,
-    Body(request): Body<ValidateRequest>,
+    JsonBody(request): JsonBody<ValidateRequest>,
 ) -> Result<Json<ValidateResponse>, ApiError> {
     let mut invalid = ValidationErrors::default();
     request.check(&mut invalid, "");
     invalid.into_result()?;
-    work(move || request.validate(language)).await.map(Json)
+    run_blocking(move || request.validate(language)).await.map(Json)
 }
 
 /// Checks up to ten pieces of code, each as `validate-code` does.
 #[utoipa::path(
     post, path = "/api/v1/validate-code/batch", tag = "check", request_body = ValidateBatchRequest,
     responses(
-        (status = 200, description = "What was found, in the order of the items", body = ValidateBatchResponse),
+        (status = 200, description = "RequestFacts was found, in the order of the items", body = ValidateBatchResponse),
         ClientErrors,
         ServerErrors,
     )
 )]
 pub async fn validate_code_batch(
     language: Language,
-    Body(request): Body<ValidateBatchRequest>,
+    JsonBody(request): JsonBody<ValidateBatchRequest>,
 ) -> Result<Json<ValidateBatchResponse>, ApiError> {
     let mut invalid = ValidationErrors::default();
     let items = request.items;
     if items.is_empty() {
         invalid.require_not_blank("items", "");
     }
-    invalid.max_items("items", items.len(), MOST_ITEMS);
-    for (index, item) in items.iter().enumerate().take(MOST_ITEMS) {
+    invalid.max_items("items", items.len(), MAX_ITEMS);
+    for (index, item) in items.iter().enumerate().take(MAX_ITEMS) {
         item.check(&mut invalid, &format!("items[{index}]."));
     }
     invalid.into_result()?;
     let validate = move || items.iter().map(|item| item.validate(language)).collect::<Vec<_>>();
-    let results = work(validate).await?;
+    let results = run_blocking(validate).await?;
     let total_count = results.len();
     Ok(Json(ValidateBatchResponse { status: "success", results, total_count }))
 }
 
-/// Takes code apart: figures, functions, classes, imports, and what there is to improve. It is read and never run.
+/// ExpectedBody code apart: figures, functions, classes, imports, and what there is to improve. It is read and never run.
 ///
 /// `analysis_type` selects issues and recommendations; the rest is always there. Issues of ours: HAPA101 a complexity above 10,
 /// HAPA102 nested more than 4 deep, HAPA103 a function of more than 60 lines, HAPA104 more than 6 parameters, HAPA105 a class with more than 20
@@ -108,14 +108,14 @@ pub async fn validate_code_batch(
 #[utoipa::path(
     post, path = "/api/v1/analyze-code", tag = "check", request_body = AnalyzeRequest,
     responses(
-        (status = 200, description = "What was found", body = AnalyzeResponse),
+        (status = 200, description = "RequestFacts was found", body = AnalyzeResponse),
         ClientErrors,
         ServerErrors,
     )
 )]
 pub async fn analyze_code(
     language: Language,
-    Body(request): Body<AnalyzeRequest>,
+    JsonBody(request): JsonBody<AnalyzeRequest>,
 ) -> Result<Json<AnalyzeResponse>, ApiError> {
     let mut invalid = ValidationErrors::default();
     bounds(&mut invalid, "", &request.code, request.language.as_deref());
@@ -124,7 +124,7 @@ pub async fn analyze_code(
         let named = request.language.as_deref().unwrap_or(PYTHON);
         check::analyze(&request.code, named, request.analysis_type.unwrap_or_default(), language.into())
     };
-    let analysis = work(analyze).await?;
+    let analysis = run_blocking(analyze).await?;
     Ok(Json(AnalyzeResponse { status: "success", analysis }))
 }
 
@@ -140,7 +140,7 @@ pub struct ValidateRequest {
     /// Its programming language; `python` if absent.
     #[schema(max_length = 32, example = "python")]
     language: Option<String>,
-    /// What is looked at beside the syntax; `syntax` if absent.
+    /// RequestFacts is looked at beside the syntax; `syntax` if absent.
     validation_type: Option<ValidationType>,
     /// Whether warnings make the code invalid, too; false if absent.
     strict_mode: Option<bool>,
@@ -187,11 +187,11 @@ pub struct AnalyzeRequest {
     /// Its programming language; `python` if absent.
     #[schema(max_length = 32, example = "python")]
     language: Option<String>,
-    /// What issues and recommendations are about; `all` if absent.
+    /// RequestFacts issues and recommendations are about; `all` if absent.
     analysis_type: Option<AnalysisType>,
 }
 
-/// What was found in a piece of code.
+/// RequestFacts was found in a piece of code.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ValidateResponse {
     /// Always `success`: that the code has errors is a success of checking.
@@ -201,7 +201,7 @@ pub struct ValidateResponse {
     validation: Validation,
 }
 
-/// What was found in several pieces of code.
+/// RequestFacts was found in several pieces of code.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ValidateBatchResponse {
     /// Always `success`.
@@ -240,9 +240,9 @@ fn bounds(invalid: &mut ValidationErrors, path: &str, code: &str, language: Opti
 }
 
 /// Does work for the processor where it holds up nobody else, as soon as it is its turn.
-async fn work<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
-    let admitted = ADMITTED.try_acquire().map_err(|_| ApiError::CheckQueueFull)?;
-    let turn = RUNNING.acquire().await.map_err(|_| ApiError::ShuttingDown)?;
+async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
+    let admitted = QUEUED.try_acquire().map_err(|_| ApiError::CheckQueueFull)?;
+    let turn = PERMITS.acquire().await.map_err(|_| ApiError::ShuttingDown)?;
     let work = move || {
         // Held by the work, which goes on when nobody waits for it any more.
         let (_admitted, _turn) = (admitted, turn);

@@ -14,12 +14,12 @@ use crate::assistant::complete::{CompletionRequest, Completions, Method, Suggest
 use crate::base::i18n::{Language, LocalizedText};
 use crate::base::validation::ValidationErrors;
 use crate::http::error::{ApiError, ClientErrors, ServerErrors};
-use crate::http::extract::{Body, Id};
+use crate::http::extract::{JsonBody, PathId};
 use crate::http::middleware::request_id::RequestId;
 use crate::http::state::AppState;
 use crate::store::{Fate, Finish};
 
-/// What can be inserted at the cursor.
+/// RequestFacts can be inserted at the cursor.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CompleteResponse {
     /// The surest first; empty where the model has nothing to say.
@@ -51,7 +51,7 @@ pub struct CompleteResponse {
 pub struct CompletionItem {
     /// Its id, for telling what became of it.
     id: String,
-    /// What to insert at the cursor, and nothing that is there already.
+    /// RequestFacts to insert at the cursor, and nothing that is there already.
     code: String,
     /// The same as `code`, for older clients.
     insertion_text: String,
@@ -59,7 +59,7 @@ pub struct CompletionItem {
     label: String,
     /// Its first line.
     detail: String,
-    /// What it is, in a sentence.
+    /// RequestFacts it is, in a sentence.
     description: String,
     /// The same as `description`, for older clients.
     explanation: String,
@@ -70,7 +70,7 @@ pub struct CompletionItem {
     complexity: CompletionComplexity,
 }
 
-/// What was understood of the place.
+/// RequestFacts was understood of the place.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ContextAnalysis {
     language: String,
@@ -84,7 +84,7 @@ pub struct ContextAnalysis {
 #[utoipa::path(
     post, path = "/api/v1/complete-code", tag = "completion", request_body = CompleteRequest,
     responses(
-        (status = 200, description = "What can be inserted", body = CompleteResponse),
+        (status = 200, description = "RequestFacts can be inserted", body = CompleteResponse),
         ClientErrors,
         ServerErrors,
     )
@@ -94,7 +94,7 @@ pub async fn complete_code(
     caller: Caller,
     language: Language,
     Extension(RequestId(request_id)): Extension<RequestId>,
-    Body(request): Body<CompleteRequest>,
+    JsonBody(request): JsonBody<CompleteRequest>,
 ) -> Result<Json<CompleteResponse>, ApiError> {
     let cursor = CompletionRequest::try_from(request)?;
     let place = Place { prefix: cursor.prefix.clone(), language: cursor.language.clone(), words: language };
@@ -103,7 +103,7 @@ pub async fn complete_code(
     Ok(Json(CompleteResponse::new(completions, &place, multiline, request_id)))
 }
 
-/// What a completion is described by.
+/// RequestFacts a completion is described by.
 struct Place {
     prefix: String,
     language: String,
@@ -187,7 +187,7 @@ fn category_name(category: CompletionCategory) -> &'static str {
     }
 }
 
-/// What became of a completion.
+/// RequestFacts became of a completion.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct CompletionEvent {
     event: EventKind,
@@ -221,8 +221,8 @@ pub async fn completion_event(
     State(app): State<AppState>,
     caller: Caller,
     language: Language,
-    Id(id): Id,
-    Body(event): Body<CompletionEvent>,
+    PathId(id): PathId,
+    JsonBody(event): JsonBody<CompletionEvent>,
 ) -> Result<Json<DoneResponse>, ApiError> {
     let mut invalid = ValidationErrors::default();
     invalid.in_range("accepted_characters", event.accepted_characters, 0, 1_000_000);

@@ -11,7 +11,7 @@ use crate::base::i18n::{Language, LocalizedText};
 use crate::base::time::timestamp;
 use crate::base::validation::ValidationErrors;
 use crate::http::error::{ApiError, ClientErrors};
-use crate::http::extract::{Body, Id, OptionalBody, Parameters};
+use crate::http::extract::{JsonBody, OptionalJsonBody, PathId, QueryParams};
 use crate::http::state::AppState;
 use crate::store;
 
@@ -97,16 +97,16 @@ pub struct ThreadParameters {
 /// A conversation that is to begin without a question.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 pub struct ConversationRequest {
-    /// What it is called.
+    /// RequestFacts it is called.
     #[serde(default)]
     #[schema(min_length = 1, max_length = 200, pattern = r"\S", nullable = true, example = "Flask 앱")]
     title: Option<String>,
 }
 
-/// What to change of a conversation. Absent fields stay.
+/// RequestFacts to change of a conversation. Absent fields stay.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct ConversationChange {
-    /// What it is called from now on.
+    /// RequestFacts it is called from now on.
     #[serde(default)]
     #[schema(min_length = 1, max_length = 200, pattern = r"\S", nullable = true, example = "Flask 앱")]
     title: Option<String>,
@@ -137,7 +137,7 @@ pub struct DoneResponse {
     /// Always `success`.
     #[schema(example = "success")]
     pub(super) status: &'static str,
-    /// What was done, for a person.
+    /// RequestFacts was done, for a person.
     pub(super) message: String,
 }
 
@@ -159,7 +159,7 @@ impl DoneResponse {
 pub async fn conversations(
     State(app): State<AppState>,
     caller: Caller,
-    Parameters(parameters): Parameters<PageParameters>,
+    QueryParams(parameters): QueryParams<PageParameters>,
 ) -> Result<Json<ConversationsResponse>, ApiError> {
     let mut invalid = ValidationErrors::default();
     let (limit, offset) = page(&mut invalid, parameters.limit, parameters.offset, 50);
@@ -183,8 +183,8 @@ pub async fn conversations(
 pub async fn conversation(
     State(app): State<AppState>,
     caller: Caller,
-    Id(id): Id,
-    Parameters(parameters): Parameters<ThreadParameters>,
+    PathId(id): PathId,
+    QueryParams(parameters): QueryParams<ThreadParameters>,
 ) -> Result<Json<ConversationResponse>, ApiError> {
     let mut invalid = ValidationErrors::default();
     let limit = invalid.in_range("limit", parameters.limit, 1, 1000).unwrap_or(1000);
@@ -213,7 +213,7 @@ pub async fn start_conversation(
     State(app): State<AppState>,
     caller: Caller,
     language: Language,
-    OptionalBody(request): OptionalBody<ConversationRequest>,
+    OptionalJsonBody(request): OptionalJsonBody<ConversationRequest>,
 ) -> Result<Json<ChangedConversation>, ApiError> {
     let title = title(request.title)?;
     let unnamed = LocalizedText::new("새 대화", "New conversation");
@@ -234,8 +234,8 @@ pub async fn start_conversation(
 pub async fn change_conversation(
     State(app): State<AppState>,
     caller: Caller,
-    Id(id): Id,
-    Body(change): Body<ConversationChange>,
+    PathId(id): PathId,
+    JsonBody(change): JsonBody<ConversationChange>,
 ) -> Result<Json<ChangedConversation>, ApiError> {
     let title = title(change.title)?;
     let found = app.store.change_conversation(&caller.owner, &id, title.as_deref(), change.pinned).await;
@@ -277,7 +277,7 @@ pub async fn delete_conversation(
     State(app): State<AppState>,
     caller: Caller,
     language: Language,
-    Id(id): Id,
+    PathId(id): PathId,
 ) -> Result<Json<DoneResponse>, ApiError> {
     let deleted = app.store.delete_conversation(&caller.owner, &id).await?;
     if !deleted {

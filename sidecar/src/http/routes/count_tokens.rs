@@ -10,10 +10,10 @@ use crate::assistant::generate::GenerationRequest;
 use crate::assistant::generate::request::GenerateRequest;
 use crate::base::validation::ValidationErrors;
 use crate::http::error::{ApiError, ClientErrors, ServerErrors};
-use crate::http::extract::Body;
+use crate::http::extract::JsonBody;
 use crate::http::state::AppState;
 
-/// What a question takes of the model's window.
+/// RequestFacts a question takes of the model's window.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CountTokensResponse {
     /// Always `success`.
@@ -33,7 +33,7 @@ pub struct CountTokensResponse {
     files: Vec<FileTokens>,
 }
 
-/// What a file takes.
+/// RequestFacts a file takes.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FileTokens {
     path: String,
@@ -52,7 +52,7 @@ pub struct FileTokens {
 pub async fn count_tokens(
     State(app): State<AppState>,
     caller: Caller,
-    Body(request): Body<GenerateRequest>,
+    JsonBody(request): JsonBody<GenerateRequest>,
 ) -> Result<Json<CountTokensResponse>, ApiError> {
     let mut invalid = ValidationErrors::default();
     let ask = GenerationRequest::checked(request, &mut invalid);

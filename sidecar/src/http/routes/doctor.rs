@@ -24,7 +24,7 @@ pub struct DoctorResponse {
 #[utoipa::path(
     get, path = "/api/v1/doctor", tag = "system",
     responses(
-        (status = 200, description = "What was found", body = DoctorResponse),
+        (status = 200, description = "RequestFacts was found", body = DoctorResponse),
         ClientErrors,
     )
 )]

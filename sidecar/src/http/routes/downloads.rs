@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::base::i18n::Language;
 use crate::base::model_id::ModelId;
 use crate::http::error::{ApiError, ClientErrors, Problem};
-use crate::http::extract::{Body, Id, Parameters};
+use crate::http::extract::{JsonBody, PathId, QueryParams};
 use crate::http::sse;
 use crate::http::sse::EventStream;
 use crate::http::state::AppState;
@@ -23,7 +23,7 @@ use crate::hub::{Download, FileName, Found, Offer, Phase, Repository, Revision, 
 /// A pause in the stream after which the list is sent again, as a sign of life.
 const SILENCE: Duration = Duration::from_secs(10);
 
-/// What is to be downloaded.
+/// RequestFacts is to be downloaded.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct DownloadRequest {
     repository: Repository,
@@ -33,10 +33,10 @@ pub struct DownloadRequest {
     revision: Revision,
 }
 
-/// What is to become of a download.
+/// RequestFacts is to become of a download.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct DownloadPatch {
-    /// Whether it waits until it is let go on. What failed is tried again with `false`.
+    /// Whether it waits until it is let go on. RequestFacts failed is tried again with `false`.
     paused: bool,
 }
 
@@ -76,7 +76,7 @@ pub struct DownloadItem {
     failure: Option<&'static str>,
 }
 
-/// What a download is at.
+/// RequestFacts a download is at.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DownloadState {
@@ -125,7 +125,7 @@ impl DownloadItem {
     }
 }
 
-/// What to look for.
+/// RequestFacts to look for.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct HubQuery {
@@ -206,7 +206,7 @@ impl From<Offer> for HubFile {
 pub async fn download_model(
     State(app): State<AppState>,
     language: Language,
-    Body(DownloadRequest { repository, file, revision }): Body<DownloadRequest>,
+    JsonBody(DownloadRequest { repository, file, revision }): JsonBody<DownloadRequest>,
 ) -> Result<Json<DownloadsResponse>, ApiError> {
     app.hub.download(Source { repository, file, revision }).await?;
     Ok(all(&app, language))
@@ -248,8 +248,8 @@ pub async fn downloads(State(app): State<AppState>, language: Language) -> Respo
 pub async fn change_download(
     State(app): State<AppState>,
     language: Language,
-    Id(id): Id,
-    Body(DownloadPatch { paused }): Body<DownloadPatch>,
+    PathId(id): PathId,
+    JsonBody(DownloadPatch { paused }): JsonBody<DownloadPatch>,
 ) -> Result<Json<DownloadsResponse>, ApiError> {
     app.hub.pause(&ModelId(id), paused).await?;
     Ok(all(&app, language))
@@ -267,7 +267,7 @@ pub async fn change_download(
 pub async fn give_up_download(
     State(app): State<AppState>,
     language: Language,
-    Id(id): Id,
+    PathId(id): PathId,
 ) -> Result<Json<DownloadsResponse>, ApiError> {
     app.hub.give_up(&ModelId(id)).await?;
     Ok(all(&app, language))
@@ -277,14 +277,14 @@ pub async fn give_up_download(
 #[utoipa::path(
     get, path = "/api/v1/models/hub", tag = "models", params(HubQuery),
     responses(
-        (status = 200, description = "What was found", body = HubResponse),
+        (status = 200, description = "RequestFacts was found", body = HubResponse),
         ClientErrors,
         (status = 502, description = "The hub did not answer in order", body = Problem),
     )
 )]
 pub async fn search_hub(
     State(app): State<AppState>,
-    Parameters(HubQuery { query }): Parameters<HubQuery>,
+    QueryParams(HubQuery { query }): QueryParams<HubQuery>,
 ) -> Result<Json<HubResponse>, ApiError> {
     let text: String = query.chars().take(100).collect();
     let found = app.hub.search(&text).await?;

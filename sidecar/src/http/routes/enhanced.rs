@@ -14,9 +14,9 @@ use crate::assistant::generate::review::Finding;
 use crate::assistant::generate::{Event, GenerationRequest, GenerationResult, GenerationStart, ModelType, review};
 use crate::base::i18n::Language;
 use crate::http::error::{ApiError, ClientErrors, ServerErrors};
-use crate::http::extract::Body;
+use crate::http::extract::JsonBody;
 use crate::http::middleware::request_id::RequestId;
-use crate::http::middleware::request_log::Witness;
+use crate::http::middleware::request_log::ErrorReporter;
 use crate::http::sse;
 use crate::http::state::AppState;
 
@@ -30,7 +30,7 @@ pub struct EnhancedResponse {
     success: bool,
     /// Code alone, without fences; empty for an explanation and a review.
     generated_code: String,
-    /// What there is to say, in the question's language; markdown.
+    /// RequestFacts there is to say, in the question's language; markdown.
     explanation: String,
     #[serde(flatten)]
     review: Review,
@@ -42,18 +42,18 @@ pub struct EnhancedResponse {
     additions: Additions,
 }
 
-/// What is known of an answer after reading it; in a stream, part of the last event.
+/// RequestFacts is known of an answer after reading it; in a stream, part of the last event.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Review {
     /// The quality of the code, 0 to 1, as `validate-code` scores it; null without code.
     #[schema(minimum = 0, maximum = 1)]
     quality_score: Option<f64>,
     security_info: SecurityInfo,
-    /// What a review found, line by line, first by reading the code and then by the model; null for everything else.
+    /// RequestFacts a review found, line by line, first by reading the code and then by the model; null for everything else.
     findings: Option<Vec<Finding>>,
 }
 
-/// What the generated code would do. It is reported, never blocked.
+/// RequestFacts the generated code would do. It is reported, never blocked.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SecurityInfo {
     /// Whether the request was within its bounds; always true here.
@@ -122,7 +122,7 @@ pub async fn enhanced_generate(
     State(app): State<AppState>,
     caller: Caller,
     Extension(RequestId(request_id)): Extension<RequestId>,
-    Body(request): Body<EnhancedRequest>,
+    JsonBody(request): JsonBody<EnhancedRequest>,
 ) -> Result<Json<EnhancedResponse>, ApiError> {
     let ask = GenerationRequest::try_from(request)?;
     let mut generation = app.assistant.generate(&caller.owner, ask.clone()).await?;
@@ -168,10 +168,10 @@ pub async fn enhanced_stream_generate(
     State(app): State<AppState>,
     caller: Caller,
     language: Language,
-    Extension(witness): Extension<Witness>,
-    Body(request): Body<EnhancedRequest>,
+    Extension(reporter): Extension<ErrorReporter>,
+    JsonBody(request): JsonBody<EnhancedRequest>,
 ) -> Result<Response, ApiError> {
     let ask = GenerationRequest::try_from(request)?;
     let generation = app.assistant.generate(&caller.owner, ask.clone()).await?;
-    Ok(sse::reviewed(generation, ask, witness, language))
+    Ok(sse::with_review(generation, ask, reporter, language))
 }

@@ -7,13 +7,13 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::base::time::{now, timestamp};
 use crate::http::error::{ApiError, ClientErrors};
-use crate::http::extract::Parameters;
+use crate::http::extract::QueryParams;
 use crate::http::state::AppState;
 use crate::store::{Incident, Pattern};
 
 const HOUR: i64 = 60 * 60 * 1000;
 
-/// What went wrong lately.
+/// RequestFacts went wrong lately.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ErrorsResponse {
     /// Always `success`.
@@ -171,7 +171,7 @@ pub struct ErrorPattern {
 )]
 pub async fn error_patterns(
     State(app): State<AppState>,
-    Parameters(parameters): Parameters<PatternParameters>,
+    QueryParams(parameters): QueryParams<PatternParameters>,
 ) -> Result<Json<PatternsResponse>, ApiError> {
     let period = parameters.period.unwrap_or_default();
     let since = now() - period.milliseconds();

@@ -13,12 +13,12 @@ use crate::base::i18n::{Language, LocalizedText};
 use crate::base::time::{now, timestamp};
 use crate::base::validation::ValidationErrors;
 use crate::http::error::{ApiError, ClientErrors};
-use crate::http::extract::{Body, Id, Parameters};
+use crate::http::extract::{JsonBody, PathId, QueryParams};
 use crate::http::state::AppState;
 use crate::store;
 use crate::store::NewFeedback;
 
-/// What kind of feedback it is.
+/// RequestFacts kind of feedback it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = FeedbackType)]
@@ -46,13 +46,13 @@ impl Kind {
     }
 }
 
-/// What somebody thinks of an answer.
+/// RequestFacts somebody thinks of an answer.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct FeedbackRequest {
-    /// What kind of feedback it is.
+    /// RequestFacts kind of feedback it is.
     #[serde(rename = "type")]
     kind: Kind,
-    /// What there is to say.
+    /// RequestFacts there is to say.
     #[serde(default)]
     #[schema(max_length = 2000, nullable = true, example = "정확한 코드였습니다")]
     comment: Option<String>,
@@ -64,7 +64,7 @@ pub struct FeedbackRequest {
     #[serde(default)]
     #[schema(max_length = 10000, nullable = true)]
     user_question: Option<String>,
-    /// The message it is about. What was said of the same message before gives way.
+    /// The message it is about. RequestFacts was said of the same message before gives way.
     #[serde(default)]
     #[schema(nullable = true, example = json!(null))]
     message_id: Option<String>,
@@ -84,7 +84,7 @@ pub struct FeedbackResponse {
     status: &'static str,
     #[schema(example = "fb_0198c5a0-0000-7000-8000-000000000000")]
     feedback_id: String,
-    /// What was done, for a person.
+    /// RequestFacts was done, for a person.
     message: String,
     /// RFC 3339.
     timestamp: String,
@@ -102,7 +102,7 @@ pub async fn submit_feedback(
     State(app): State<AppState>,
     caller: Caller,
     language: Language,
-    Body(request): Body<FeedbackRequest>,
+    JsonBody(request): JsonBody<FeedbackRequest>,
 ) -> Result<Json<FeedbackResponse>, ApiError> {
     check(&request)?;
     let (feedback_id, time) = keep(&app, &caller, &request).await?;
@@ -213,7 +213,7 @@ pub struct RecentFeedback {
     items: Vec<FeedbackItem>,
 }
 
-/// What somebody thought of an answer.
+/// RequestFacts somebody thought of an answer.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FeedbackItem {
     id: String,
@@ -255,7 +255,7 @@ impl From<store::Feedback> for FeedbackItem {
 pub async fn recent_feedback(
     State(app): State<AppState>,
     caller: Caller,
-    Parameters(parameters): Parameters<FeedbackParameters>,
+    QueryParams(parameters): QueryParams<FeedbackParameters>,
 ) -> Result<Json<RecentFeedback>, ApiError> {
     let mut invalid = ValidationErrors::default();
     let limit = invalid.in_range("limit", parameters.limit, 1, 100).unwrap_or(10);
@@ -276,7 +276,7 @@ pub async fn delete_feedback(
     State(app): State<AppState>,
     caller: Caller,
     language: Language,
-    Id(id): Id,
+    PathId(id): PathId,
 ) -> Result<Json<DoneResponse>, ApiError> {
     if !app.store.delete_feedback(&caller.owner, &id).await? {
         return Err(ApiError::NotFound);

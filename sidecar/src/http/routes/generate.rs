@@ -12,9 +12,9 @@ use crate::assistant::generate::request::GenerateRequest;
 use crate::assistant::generate::{Event, GenerationRequest, GenerationResult, GenerationStart};
 use crate::base::i18n::Language;
 use crate::http::error::{ApiError, ClientErrors, ServerErrors};
-use crate::http::extract::Body;
+use crate::http::extract::JsonBody;
 use crate::http::middleware::request_id::RequestId;
-use crate::http::middleware::request_log::Witness;
+use crate::http::middleware::request_log::ErrorReporter;
 use crate::http::sse;
 use crate::http::state::AppState;
 use crate::store::Finish;
@@ -32,7 +32,7 @@ pub async fn generate_code(
     State(app): State<AppState>,
     caller: Caller,
     Extension(RequestId(request_id)): Extension<RequestId>,
-    Body(request): Body<GenerateRequest>,
+    JsonBody(request): JsonBody<GenerateRequest>,
 ) -> Result<Json<GenerateResponse>, ApiError> {
     let ask = GenerationRequest::try_from(request)?;
     let mut generation = app.assistant.generate(&caller.owner, ask).await?;
@@ -63,12 +63,12 @@ pub async fn generate_code_streaming(
     State(app): State<AppState>,
     caller: Caller,
     language: Language,
-    Extension(witness): Extension<Witness>,
-    Body(request): Body<GenerateRequest>,
+    Extension(reporter): Extension<ErrorReporter>,
+    JsonBody(request): JsonBody<GenerateRequest>,
 ) -> Result<Response, ApiError> {
     let ask = GenerationRequest::try_from(request)?;
     let generation = app.assistant.generate(&caller.owner, ask).await?;
-    Ok(sse::response(generation, witness, language))
+    Ok(sse::response(generation, reporter, language))
 }
 
 /// The answer to a question.
@@ -76,17 +76,17 @@ pub async fn generate_code_streaming(
 pub struct GenerateResponse {
     /// Code alone, without fences.
     pub generated_code: String,
-    /// What there is to say about it, in the question's language; markdown.
+    /// RequestFacts there is to say about it, in the question's language; markdown.
     pub explanation: String,
     /// Always `success`.
     #[schema(example = "success")]
     pub status: &'static str,
-    /// What else is known.
+    /// RequestFacts else is known.
     #[serde(flatten)]
     pub additions: Additions,
 }
 
-/// What the first event of a stream tells.
+/// RequestFacts the first event of a stream tells.
 #[derive(Debug, Serialize)]
 pub struct StartMetadata<'a> {
     request_id: &'a str,
@@ -109,7 +109,7 @@ impl<'a> StartMetadata<'a> {
     }
 }
 
-/// What is told of every finished answer, beside the answer.
+/// RequestFacts is told of every finished answer, beside the answer.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Additions {
     /// The id of the request, also in the header `X-Request-ID`.
@@ -138,7 +138,7 @@ pub struct Additions {
     answer: String,
 }
 
-/// What an answer cost, in tokens.
+/// RequestFacts an answer cost, in tokens.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TokenUsage {
     pub(super) prompt_tokens: usize,
@@ -153,7 +153,7 @@ pub struct Context {
     pub(super) used: usize,
     /// Tokens there are; null where a remote server does not tell.
     pub(super) limit: Option<usize>,
-    /// What was left out of the prompt for want of room; never the question itself.
+    /// RequestFacts was left out of the prompt for want of room; never the question itself.
     pub(super) dropped: Vec<String>,
     /// Earlier messages of the conversation that were left out.
     pub(super) dropped_messages: usize,

@@ -45,7 +45,7 @@ impl SystemInfo {
     }
 }
 
-/// What is wrong with the installation, counted.
+/// RequestFacts is wrong with the installation, counted.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EnvironmentValidation {
     status: Status,
@@ -80,7 +80,7 @@ pub async fn health(State(app): State<AppState>) -> (StatusCode, Json<HealthResp
     (code, Json(response))
 }
 
-/// What was asked for has to work: the model of this machine, the remote server, or both. Where both may answer, a machine without
+/// RequestFacts was asked for has to work: the model of this machine, the remote server, or both. Where both may answer, a machine without
 /// any model is as it should be.
 fn status(app: &AppState, state: &ModelState) -> Status {
     if !app.system.borrow().store_answers {
@@ -116,7 +116,7 @@ pub struct DetailedHealthResponse {
     devices: Vec<DeviceHealth>,
     queue: QueueHealth,
     memory: Memory,
-    /// What was looked at in the installation, good things too, in the language of `Accept-Language`.
+    /// RequestFacts was looked at in the installation, good things too, in the language of `Accept-Language`.
     findings: Vec<Told>,
     /// Seconds since the process started.
     uptime_seconds: f64,
@@ -152,9 +152,9 @@ pub struct BackendHealth {
 /// A device that models can run on.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DeviceHealth {
-    /// What llama.cpp calls it, such as `CUDA0`.
+    /// RequestFacts llama.cpp calls it, such as `CUDA0`.
     name: String,
-    /// What its maker calls it.
+    /// RequestFacts its maker calls it.
     description: String,
     /// Whether it is a GPU.
     gpu: bool,

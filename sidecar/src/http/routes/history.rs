@@ -13,7 +13,7 @@ use crate::base::i18n::{Language, LocalizedText};
 use crate::base::time::timestamp;
 use crate::base::validation::ValidationErrors;
 use crate::http::error::{ApiError, ClientErrors};
-use crate::http::extract::{Body, Id, Parameters};
+use crate::http::extract::{JsonBody, PathId, QueryParams};
 use crate::http::state::AppState;
 use crate::store;
 use crate::store::Query;
@@ -44,7 +44,7 @@ pub struct HistoryParameters {
     opinion: Option<Opinion>,
 }
 
-/// What was thought of an answer.
+/// RequestFacts was thought of an answer.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Opinion {
@@ -149,7 +149,7 @@ impl From<store::Message> for HistoryItem {
 pub async fn history(
     State(app): State<AppState>,
     caller: Caller,
-    Parameters(parameters): Parameters<HistoryParameters>,
+    QueryParams(parameters): QueryParams<HistoryParameters>,
 ) -> Result<Json<HistoryResponse>, ApiError> {
     let query = query(parameters)?;
     let found = app.store.history(&caller.owner, &query).await;
@@ -180,7 +180,7 @@ pub struct HistoryItemResponse {
 pub async fn history_item(
     State(app): State<AppState>,
     caller: Caller,
-    Id(id): Id,
+    PathId(id): PathId,
 ) -> Result<Json<HistoryItemResponse>, ApiError> {
     let found = app.store.message(&caller.owner, &id).await?;
     let item = found.ok_or(ApiError::NotFound)?.into();
@@ -199,7 +199,7 @@ pub async fn delete_history_item(
     State(app): State<AppState>,
     caller: Caller,
     language: Language,
-    Id(id): Id,
+    PathId(id): PathId,
 ) -> Result<Json<DoneResponse>, ApiError> {
     if !app.store.delete_message(&caller.owner, &id).await? {
         return Err(ApiError::NotFound);
@@ -233,7 +233,7 @@ pub async fn delete_history(
     State(app): State<AppState>,
     caller: Caller,
     language: Language,
-    Body(request): Body<DeleteRequest>,
+    JsonBody(request): JsonBody<DeleteRequest>,
 ) -> Result<Json<DoneResponse>, ApiError> {
     if !request.confirm {
         let message = LocalizedText::new("삭제하려면 true여야 합니다", "must be true to delete all");

@@ -16,7 +16,7 @@ use crate::assistant::history_export::{Form, Scope};
 use crate::base::i18n::{Language, LocalizedText};
 use crate::base::validation::ValidationErrors;
 use crate::http::error::{ApiError, ClientErrors};
-use crate::http::extract::{Body, Parameters};
+use crate::http::extract::{JsonBody, QueryParams};
 use crate::http::state::AppState;
 
 /// The largest file that is taken in, in bytes.
@@ -57,7 +57,7 @@ pub struct ExportParameters {
 pub async fn export_history(
     State(app): State<AppState>,
     caller: Caller,
-    Parameters(parameters): Parameters<ExportParameters>,
+    QueryParams(parameters): QueryParams<ExportParameters>,
 ) -> Result<Response, ApiError> {
     let (form, kind, ending) = match parameters.format.unwrap_or_default() {
         ExportFormat::Json => (Form::Json, "application/json", "json"),
@@ -76,7 +76,7 @@ pub async fn export_history(
     Ok((headers, ResponseBody::from_stream(pieces)).into_response())
 }
 
-/// What names the form of the file.
+/// RequestFacts names the form of the file.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 pub enum FileFormat {
     /// A history that HAPA gave out.
@@ -100,13 +100,13 @@ pub struct HistoryFile {
     messages: Vec<Value>,
 }
 
-/// What came of taking a file in.
+/// RequestFacts came of taking a file in.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ImportResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
-    /// What was done, for a person.
+    /// RequestFacts was done, for a person.
     message: String,
     /// Messages that are here now and were not before.
     imported: u64,
@@ -114,11 +114,11 @@ pub struct ImportResponse {
     skipped: u64,
     /// Messages that cannot be taken in.
     invalid: u64,
-    /// What is wrong with the first 20 of those.
+    /// RequestFacts is wrong with the first 20 of those.
     problems: Vec<ImportProblem>,
 }
 
-/// What is wrong with a message of a file.
+/// RequestFacts is wrong with a message of a file.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ImportProblem {
     /// Its place among the file's messages, from 0.
@@ -126,11 +126,11 @@ pub struct ImportProblem {
     problem: String,
 }
 
-/// Takes in a file that `export` gave out. What is here already is never changed.
+/// ExpectedBody in a file that `export` gave out. RequestFacts is here already is never changed.
 #[utoipa::path(
     post, path = "/api/v1/user/history/import", tag = "history", request_body = HistoryFile,
     responses(
-        (status = 200, description = "What came of it", body = ImportResponse),
+        (status = 200, description = "RequestFacts came of it", body = ImportResponse),
         ClientErrors,
     )
 )]
@@ -138,7 +138,7 @@ pub async fn import_history(
     State(app): State<AppState>,
     caller: Caller,
     language: Language,
-    Body(file): Body<HistoryFile>,
+    JsonBody(file): JsonBody<HistoryFile>,
 ) -> Result<Json<ImportResponse>, ApiError> {
     check(&file)?;
     let report = history_export::import(&app.store, &caller.owner, file.conversations, file.messages).await;

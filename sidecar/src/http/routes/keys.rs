@@ -11,11 +11,11 @@ use crate::base::i18n::{Language, LocalizedText};
 use crate::base::time::{now, timestamp};
 use crate::base::validation::ValidationErrors;
 use crate::http::error::{ApiError, ClientErrors};
-use crate::http::extract::{Body, Id};
+use crate::http::extract::{JsonBody, PathId};
 use crate::http::state::AppState;
 use crate::store::StoredKey;
 
-/// What is known of a key. The key itself is not kept.
+/// RequestFacts is known of a key. The key itself is not kept.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct KeyItem {
     id: String,
@@ -37,7 +37,7 @@ pub struct KeyItem {
     last_used_at: Option<String>,
 }
 
-/// What a key is for.
+/// RequestFacts a key is for.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyKind {
@@ -83,10 +83,10 @@ pub struct KeysResponse {
 /// A key that is to be made.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct KeyRequest {
-    /// What you will call it.
+    /// RequestFacts you will call it.
     #[schema(min_length = 1, max_length = 100, pattern = r"\S", example = "VS Code")]
     name: String,
-    /// What it may be used for; all but `admin` if absent. No key may do more than the one that makes it.
+    /// RequestFacts it may be used for; all but `admin` if absent. No key may do more than the one that makes it.
     #[serde(default)]
     #[schema(min_items = 1, max_items = 5, nullable = true)]
     permissions: Option<Vec<Permission>>,
@@ -140,7 +140,7 @@ pub async fn keys(State(app): State<AppState>) -> Result<Json<KeysResponse>, Api
 pub async fn make_key(
     State(app): State<AppState>,
     caller: Caller,
-    Body(request): Body<KeyRequest>,
+    JsonBody(request): JsonBody<KeyRequest>,
 ) -> Result<Json<KeyResponse>, ApiError> {
     let wish = wish(request)?;
     let (key, kept) = app.keys.make(&caller, wish).await?;
@@ -181,7 +181,7 @@ fn wish(request: KeyRequest) -> Result<Wish, ApiError> {
 pub async fn revoke_key(
     State(app): State<AppState>,
     language: Language,
-    Id(id): Id,
+    PathId(id): PathId,
 ) -> Result<Json<DoneResponse>, ApiError> {
     app.keys.revoke(&id).await?;
     Ok(Json(DoneResponse::new(language, "키를 폐기했습니다", "the key was revoked")))

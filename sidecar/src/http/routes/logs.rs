@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::base::validation::ValidationErrors;
 use crate::http::error::{ApiError, ClientErrors};
-use crate::http::extract::Parameters;
+use crate::http::extract::QueryParams;
 use crate::http::state::AppState;
 use crate::logging::log_reader::{Filter, Level, Line};
 
@@ -38,7 +38,7 @@ pub struct LogsResponse {
     status: &'static str,
     /// Oldest first. There are no questions, no code and no keys in them.
     lines: Vec<LogLine>,
-    /// What to give as `before` for the lines before these; null at the beginning of the log.
+    /// RequestFacts to give as `before` for the lines before these; null at the beginning of the log.
     next: Option<u64>,
 }
 
@@ -54,7 +54,7 @@ pub struct LogLine {
     message: String,
     /// The part of HAPA that wrote it.
     target: String,
-    /// What else it carries, such as `request_id` and `duration_ms`.
+    /// RequestFacts else it carries, such as `request_id` and `duration_ms`.
     #[schema(value_type = Object)]
     fields: Map<String, Value>,
 }
@@ -82,7 +82,7 @@ impl From<Line> for LogLine {
 )]
 pub async fn logs(
     State(app): State<AppState>,
-    Parameters(parameters): Parameters<LogParameters>,
+    QueryParams(parameters): QueryParams<LogParameters>,
 ) -> Result<Json<LogsResponse>, ApiError> {
     let mut invalid = ValidationErrors::default();
     let limit = invalid.in_range("limit", parameters.limit, 1, 1000).unwrap_or(200);

@@ -9,7 +9,7 @@ use crate::http::state::AppState;
 /// The engine's lanes, the most urgent first.
 const LANES: [&str; 3] = ["completion", "chat", "background"];
 
-/// Shows all figures in Prometheus's text format. Open without a key: there are numbers in it, and no names.
+/// Shows all figures in Prometheus's text format. ActiveRequest without a key: there are numbers in it, and no names.
 #[utoipa::path(
     get, path = "/metrics", tag = "system", security(()),
     responses((status = 200, description = "The figures", body = String, content_type = "text/plain; version=0.0.4; charset=utf-8"))

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::http::error::ClientErrors;
-use crate::http::extract::Parameters;
+use crate::http::extract::QueryParams;
 use crate::http::state::AppState;
 use crate::metrics::history::{INTERVAL, Point};
 
@@ -40,7 +40,7 @@ pub struct SeriesResponse {
 )]
 pub async fn metrics_series(
     State(app): State<AppState>,
-    Parameters(parameters): Parameters<SeriesParameters>,
+    QueryParams(parameters): QueryParams<SeriesParameters>,
 ) -> Json<SeriesResponse> {
     let points = app.history.since(parameters.since.unwrap_or(i64::MIN));
     Json(SeriesResponse { status: "success", interval_ms: INTERVAL.as_secs() * 1000, points })

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::base::model_id::ModelId;
 use crate::http::error::{ApiError, ClientErrors, ServerErrors};
-use crate::http::extract::{Id, is_file};
+use crate::http::extract::{PathId, is_octet_stream};
 use crate::http::state::AppState;
 
 /// A model that was taken in.
@@ -23,7 +23,7 @@ pub struct ImportedModel {
     id: ModelId,
 }
 
-/// Takes in a model file, which is the body. It is checked as a download is, and then one of the models.
+/// ExpectedBody in a model file, which is the body. It is checked as a download is, and then one of the models.
 #[utoipa::path(
     put, path = "/api/v1/models/imports/{name}", tag = "models",
     params(("name" = String, Path, description = "The file's name, which ends in `.gguf`", example = "my-model.gguf")),
@@ -36,10 +36,10 @@ pub struct ImportedModel {
 )]
 pub async fn import_model(
     State(app): State<AppState>,
-    Id(name): Id,
+    PathId(name): PathId,
     request: Request,
 ) -> Result<Json<ImportedModel>, ApiError> {
-    if !is_file(request.headers()) {
+    if !is_octet_stream(request.headers()) {
         return Err(ApiError::NotOctetStream);
     }
     let expected = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());

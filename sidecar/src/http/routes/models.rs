@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use crate::base::i18n::{Language, LocalizedText};
 use crate::base::model_id::ModelId;
 use crate::http::error::{ApiError, ClientErrors};
-use crate::http::extract::{Id, OptionalBody};
+use crate::http::extract::{OptionalJsonBody, PathId};
 use crate::http::state::AppState;
 use crate::hub;
 use crate::hub::{FileName, Repository};
@@ -52,7 +52,7 @@ pub struct CatalogueItem {
     suggested: bool,
 }
 
-/// What a model's file consists of.
+/// RequestFacts a model's file consists of.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct VerifyResponse {
     /// Always `success`.
@@ -73,7 +73,7 @@ pub struct VerifyResponse {
 pub struct ModelItem {
     #[schema(value_type = String, example = "qwen2.5-coder-0.5b-instruct-q4_k_m")]
     id: ModelId,
-    /// What its file calls it.
+    /// RequestFacts its file calls it.
     name: Option<String>,
     /// `available` where it was not chosen, or `loading`, `ready`, `asleep` or `failed`.
     state: &'static str,
@@ -81,7 +81,7 @@ pub struct ModelItem {
     progress: Option<f32>,
     /// Why it cannot be used.
     message: Option<String>,
-    /// What it was chosen for.
+    /// RequestFacts it was chosen for.
     roles: Vec<Role>,
     /// Bytes of its file.
     size_bytes: u64,
@@ -113,7 +113,7 @@ pub struct ModelFit {
     explanation: String,
 }
 
-/// What to load a model for.
+/// RequestFacts to load a model for.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 pub struct LoadRequest {
     /// `chat` if absent.
@@ -144,15 +144,15 @@ pub async fn models(State(app): State<AppState>, language: Language) -> Json<Mod
 pub async fn load_model(
     State(app): State<AppState>,
     language: Language,
-    Id(id): Id,
-    OptionalBody(request): OptionalBody<LoadRequest>,
+    PathId(id): PathId,
+    OptionalJsonBody(request): OptionalJsonBody<LoadRequest>,
 ) -> Result<Json<ModelsResponse>, ApiError> {
     let role = request.role.unwrap_or(Role::Chat);
     app.models.choose(&ModelId(id), role).await?;
     Ok(Json(all(&app, language).await))
 }
 
-/// Takes a model out of memory. The next request that needs it brings it back.
+/// ExpectedBody a model out of memory. The next request that needs it brings it back.
 #[utoipa::path(
     post, path = "/api/v1/models/{id}/unload", tag = "models",
     params(("id" = String, Path, description = "The model's id")),
@@ -164,7 +164,7 @@ pub async fn load_model(
 pub async fn unload_model(
     State(app): State<AppState>,
     language: Language,
-    Id(id): Id,
+    PathId(id): PathId,
 ) -> Result<Json<ModelsResponse>, ApiError> {
     app.models.unload(&ModelId(id))?;
     Ok(Json(all(&app, language).await))
@@ -182,22 +182,22 @@ pub async fn unload_model(
 pub async fn remove_model(
     State(app): State<AppState>,
     language: Language,
-    Id(id): Id,
+    PathId(id): PathId,
 ) -> Result<Json<ModelsResponse>, ApiError> {
     app.models.remove(&ModelId(id)).await?;
     Ok(Json(all(&app, language).await))
 }
 
-/// Reads a model's whole file, and compares its bytes with what they were when it was downloaded. Takes some seconds for each GiB.
+/// Reads a model's whole file, and compares its bytes with what they were when it was downloaded. ExpectedBody some seconds for each GiB.
 #[utoipa::path(
     post, path = "/api/v1/models/{id}/verify", tag = "models",
     params(("id" = String, Path, description = "The model's id")),
     responses(
-        (status = 200, description = "What it consists of", body = VerifyResponse),
+        (status = 200, description = "RequestFacts it consists of", body = VerifyResponse),
         ClientErrors,
     )
 )]
-pub async fn verify_model(State(app): State<AppState>, Id(id): Id) -> Result<Json<VerifyResponse>, ApiError> {
+pub async fn verify_model(State(app): State<AppState>, PathId(id): PathId) -> Result<Json<VerifyResponse>, ApiError> {
     let id = ModelId(id);
     let file = app.models.file(&id)?;
     let hashed = tokio::task::spawn_blocking(move || hub::hash(&file, |_| {})).await;

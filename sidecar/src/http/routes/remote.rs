@@ -8,14 +8,14 @@ use utoipa::ToSchema;
 use crate::base::i18n::{Language, LocalizedText};
 use crate::base::validation::ValidationErrors;
 use crate::http::error::{ApiError, ClientErrors};
-use crate::http::extract::Body;
+use crate::http::extract::JsonBody;
 use crate::http::state::AppState;
 use crate::remote;
 use crate::remote::credentials::Kept;
 use crate::settings::RemotePolicy;
 
 /// Characters of a key at most.
-const LONGEST_KEY: usize = 1000;
+const MAX_KEY_LENGTH: usize = 1000;
 
 /// The remote server, without its key.
 #[derive(Debug, Serialize, ToSchema)]
@@ -116,7 +116,7 @@ pub async fn try_remote(State(app): State<AppState>, language: Language) -> Json
 pub async fn save_remote_key(
     State(app): State<AppState>,
     language: Language,
-    Body(RemoteKeyRequest { key }): Body<RemoteKeyRequest>,
+    JsonBody(RemoteKeyRequest { key }): JsonBody<RemoteKeyRequest>,
 ) -> Result<Json<RemoteResponse>, ApiError> {
     keep(&app, key).await?;
     looked_again(&app);
@@ -143,7 +143,7 @@ pub async fn remove_remote_key(
 async fn keep(app: &AppState, key: String) -> Result<(), ApiError> {
     let mut invalid = ValidationErrors::default();
     invalid.require_not_blank("key", &key);
-    invalid.max_length("key", Some(&key), LONGEST_KEY);
+    invalid.max_length("key", Some(&key), MAX_KEY_LENGTH);
     if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
         invalid.add(
             "key",

@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::http::error::{ApiError, ClientErrors};
-use crate::http::extract::Body;
+use crate::http::extract::JsonBody;
 use crate::http::state::AppState;
 use crate::settings::{Patch, Settings};
 
@@ -57,7 +57,7 @@ pub async fn settings(State(app): State<AppState>) -> Json<SettingsResponse> {
 )]
 pub async fn change_settings(
     State(app): State<AppState>,
-    Body(patch): Body<Patch>,
+    JsonBody(patch): JsonBody<Patch>,
 ) -> Result<Json<SettingsResponse>, ApiError> {
     app.settings.check(&patch)?;
     app.models.check(&patch)?;

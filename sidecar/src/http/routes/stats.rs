@@ -58,7 +58,7 @@ pub struct ResponseTimeFigures {
     last_24h_requests: u64,
 }
 
-/// What the history holds, in tokens.
+/// RequestFacts the history holds, in tokens.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TokenFigures {
     prompt_tokens: i64,

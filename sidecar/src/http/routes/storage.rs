@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use crate::http::error::{ApiError, ClientErrors};
 use crate::http::state::AppState;
 
-/// What the data folder holds.
+/// RequestFacts the data folder holds.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct StorageResponse {
     /// Always `success`.
@@ -33,7 +33,7 @@ pub struct StoragePart {
 #[utoipa::path(
     get, path = "/api/v1/storage", tag = "system",
     responses(
-        (status = 200, description = "What the data folder holds", body = StorageResponse),
+        (status = 200, description = "RequestFacts the data folder holds", body = StorageResponse),
         ClientErrors,
     )
 )]

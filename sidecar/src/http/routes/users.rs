@@ -9,7 +9,7 @@ use crate::access::keys::Caller;
 use crate::assistant::profiles::profile::{Profile, ProfileFields};
 use crate::base::validation::ValidationErrors;
 use crate::http::error::{ApiError, ClientErrors};
-use crate::http::extract::Body;
+use crate::http::extract::JsonBody;
 use crate::http::state::AppState;
 
 /// A saved profile.
@@ -46,7 +46,7 @@ pub async fn profile(State(app): State<AppState>, caller: Caller) -> Result<Json
 pub async fn save_profile(
     State(app): State<AppState>,
     caller: Caller,
-    Body(fields): Body<ProfileFields>,
+    JsonBody(fields): JsonBody<ProfileFields>,
 ) -> Result<Json<ProfileResponse>, ApiError> {
     let mut invalid = ValidationErrors::default();
     if fields.is_too_long() {
