@@ -36,7 +36,7 @@ Examples:
   hapa serve --port 8000";
 
 /// Timeout for the engine threads to finish their current step when the process exits.
-const LAST_STEP: Duration = Duration::from_secs(5);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -156,7 +156,7 @@ impl Cli {
                 Ok(ExitCode::SUCCESS)
             }
             Command::Variables => {
-                print!("{}", config::page());
+                print!("{}", config::render_markdown());
                 Ok(ExitCode::SUCCESS)
             }
         };
@@ -194,6 +194,6 @@ fn configured<F: Future<Output = Result<ExitCode, StartError>>>(
     let done = threads.block_on(command(config));
     drop(threads);
     // llama.cpp crashes in its own clean-up if the process exits while a model computes.
-    let _ = engine::wait_for_threads(LAST_STEP);
+    let _ = engine::wait_for_threads(SHUTDOWN_TIMEOUT);
     done
 }

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use self::reader::ConfigError;
-use self::reader::Reader;
-pub use self::variables::{Unknown, VARIABLES, Variable, page, unknown};
+use self::reader::EnvReader;
+pub use self::variables::{UnknownVariable, VARIABLES, Variable, render_markdown, unknown};
 use crate::base::retry::RetryPolicy;
-use crate::settings::{Fixed, LogLevel, Settings};
+use crate::settings::{EnvOverrides, LogLevel, Settings};
 
 /// What this process was told when it was started.
 #[derive(Debug, Clone)]
@@ -67,7 +67,7 @@ pub struct Config {
     /// How long downloads of models wait, and how often they are tried.
     pub download_retry: RetryPolicy,
     /// Settings that the environment decides.
-    pub settings: Fixed,
+    pub settings: EnvOverrides,
 }
 
 /// What kind of installation this is.
@@ -136,13 +136,13 @@ impl Config {
     /// # Errors
     /// Every variable with a value that cannot be used.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let mut reader = Reader::new(&lookup);
+        let mut reader = EnvReader::new(&lookup);
         let data = reader.data_folder();
         let environment = match reader.one_of("ENVIRONMENT", &["development", "production"]) {
             Some("development") => Environment::Development,
             _ => Environment::Production,
         };
-        let settings = reader.fixed();
+        let settings = reader.overrides();
         let metrics = reader.flag("ENABLE_METRICS").unwrap_or(false);
         let metrics_port = reader.number("METRICS_PORT", 1..=u16::MAX).unwrap_or(9090);
         let config = Self {

@@ -12,22 +12,22 @@ use serde::Serialize;
 use tokio::sync::watch::channel;
 use utoipa::ToSchema;
 
-pub use self::monitor::{Checkup, watch};
+pub use self::monitor::{HealthMonitor, watch};
 use crate::base::i18n::{Language, LocalizedText};
 use crate::config::Config;
 use crate::remote::{Remote, State, is_on};
 use crate::settings::Settings;
 use crate::store::kept_settings;
-use crate::system::Room;
+use crate::system::Capacity;
 use crate::{config, system};
 
 /// How long the database may be read through where somebody waits for the result.
-const PATIENCE: Duration = Duration::from_secs(30);
+const DATABASE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Looks at the whole installation, whether HAPA runs on it or not. Nothing is changed and nothing is held.
 pub async fn examine(config: &Config) -> Report {
-    let room = system::room(&config.data);
-    let mut findings = storage::findings(config, &room, PATIENCE).await;
+    let room = system::capacity(&config.data);
+    let mut findings = storage::findings(config, &room, DATABASE_TIMEOUT).await;
     let settings = effective_settings(config).await;
     let on = is_on(&settings);
     findings.push(model::file(config, &room, on));
@@ -36,7 +36,7 @@ pub async fn examine(config: &Config) -> Report {
     let (_changes, unchanged) = channel(std::sync::Arc::new(settings.clone()));
     let state = if on { Remote::new(config, unchanged).look().await } else { State::Off };
     findings.extend(remote::finding(&settings, &state));
-    findings.extend(surroundings(config));
+    findings.extend(environment_findings(config));
     Report { findings }
 }
 
@@ -48,15 +48,15 @@ async fn effective_settings(config: &Config) -> Settings {
 }
 
 /// What was asked for and is not about files of HAPA's own.
-fn surroundings(config: &Config) -> Vec<Finding> {
+fn environment_findings(config: &Config) -> Vec<Finding> {
     let variables = config::unknown(&config::names()).into_iter().map(|unknown| {
         let en = unknown.to_string();
-        let nearest = unknown.nearest.map(|nearest| format!(" ({nearest}?)")).unwrap_or_default();
-        let ko = format!("`{}`: HAPA가 모르는 환경 변수입니다{nearest}", unknown.name);
+        let suggestion = unknown.suggestion.map(|suggestion| format!(" ({suggestion}?)")).unwrap_or_default();
+        let ko = format!("`{}`: HAPA가 모르는 환경 변수입니다{suggestion}", unknown.name);
         let help = LocalizedText::new("철자를 고치거나 지우세요", "correct its spelling, or remove it");
         Finding::new("variable", Severity::Warning, LocalizedText::new(ko, en)).help(help)
     });
-    network::wishes(config).into_iter().chain(variables).collect()
+    network::exposure_findings(config).into_iter().chain(variables).collect()
 }
 
 /// How much a finding weighs.
@@ -144,7 +144,7 @@ impl Issues {
 /// A finding as it is told to people and programs.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = HealthFinding)]
-pub struct Told {
+pub struct FindingView {
     /// What was looked at.
     #[schema(example = "model")]
     id: &'static str,
@@ -170,8 +170,8 @@ impl Report {
 
     /// All findings in one language.
     #[must_use]
-    pub fn told(&self, language: Language) -> Vec<Told> {
-        let told = |finding: &Finding| Told {
+    pub fn localized(&self, language: Language) -> Vec<FindingView> {
+        let told = |finding: &Finding| FindingView {
             id: finding.id,
             severity: finding.severity,
             message: finding.message.text(language).to_owned(),

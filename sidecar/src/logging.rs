@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::settings::{LogLevel, Settings};
 
 /// llama.cpp tells much that helps only its own developers.
-const QUIET: &str = "llama-cpp-2=warn";
+const DEFAULT_DIRECTIVES: &str = "llama-cpp-2=warn";
 
 /// A started log, whose level can still be changed.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub fn start(config: &Config) -> io::Result<Log> {
     let terminal = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).with_target(false);
     let lines = fmt::layer()
         .fmt_fields(JsonFields::new())
-        .event_format(json_format::Lines)
+        .event_format(json_format::JsonFormat)
         .with_ansi(false)
         .with_writer(Mutex::new(rotating_file::open(config)?));
     // A second start in one process, as in tests, keeps the first.
@@ -72,7 +72,7 @@ impl Log {
 }
 
 fn filter(level: &LogLevel) -> EnvFilter {
-    EnvFilter::builder().parse_lossy(format!("{QUIET},{}", level.0))
+    EnvFilter::builder().parse_lossy(format!("{DEFAULT_DIRECTIVES},{}", level.0))
 }
 
 #[cfg(test)]
@@ -81,10 +81,10 @@ mod tests {
 
     #[test]
     fn every_log_level_that_the_settings_accept_is_a_filter() {
-        let (fixed, _) = crate::settings::Fixed::read(&|_| None);
+        let (fixed, _) = crate::settings::EnvOverrides::read(&|_| None);
         for level in ["off", "info", "info,sqlx=warn", "trace,a::b_c-d=debug,_x=off", "warn,a:=info"] {
             let (read, problems) =
-                crate::settings::Fixed::read(&|name| (name == "LOG_LEVEL").then(|| level.to_owned()));
+                crate::settings::EnvOverrides::read(&|name| (name == "LOG_LEVEL").then(|| level.to_owned()));
             assert_ne!(read, fixed, "{level}: {problems:?}");
             assert!(EnvFilter::builder().parse(level).is_ok(), "{level}");
         }

@@ -13,15 +13,15 @@ use std::time::Duration;
 use metrics::{Key, Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
-use self::definitions::{HISTOGRAMS, Kind, TABLE};
-pub use self::totals::Tally;
+use self::definitions::{DEFINITIONS, HISTOGRAMS, Kind};
+pub use self::totals::Totals;
 
 /// Everything that is counted. Clones share it; each process has one, each test server its own.
 #[derive(Clone)]
 pub struct Metrics {
     recorder: Arc<PrometheusRecorder>,
     handle: PrometheusHandle,
-    tally: Arc<Mutex<Tally>>,
+    totals: Arc<Mutex<Totals>>,
 }
 
 impl fmt::Debug for Metrics {
@@ -32,7 +32,7 @@ impl fmt::Debug for Metrics {
 
 /// How an answer of the model came about, for counting.
 #[derive(Debug, Clone, Copy)]
-pub struct Answered {
+pub struct GenerationMetrics {
     /// The kind of task, in the API's word.
     pub model_type: &'static str,
     /// Whether it came to its end.
@@ -61,7 +61,7 @@ impl Default for Metrics {
             builder = builder.set_buckets_for_metric(matcher, buckets).expect("the table has buckets");
         }
         let recorder = builder.build_recorder();
-        let metrics = Self { handle: recorder.handle(), recorder: Arc::new(recorder), tally: Arc::default() };
+        let metrics = Self { handle: recorder.handle(), recorder: Arc::new(recorder), totals: Arc::default() };
         metrics.describe();
         metrics
     }
@@ -70,7 +70,7 @@ impl Default for Metrics {
 impl Metrics {
     /// Describes all names, and begins each counter and gauge with a zero, so that nothing is missing from the first look on.
     fn describe(&self) {
-        for row in TABLE {
+        for row in DEFINITIONS {
             match row.kind {
                 Kind::Counter => {
                     self.recorder.describe_counter(row.name.into(), None, row.help.into());
@@ -98,7 +98,7 @@ impl Metrics {
     }
 
     /// Counts a request for those who watch: their own are none to them.
-    pub fn tally_request(&self) {
+    pub fn count_request(&self) {
         self.sums().requests += 1;
     }
 
@@ -109,7 +109,7 @@ impl Metrics {
     }
 
     /// Counts an answer of the model.
-    pub fn answered(&self, answered: &Answered) {
+    pub fn record_generation(&self, answered: &GenerationMetrics) {
         {
             let mut sums = self.sums();
             sums.prompt_tokens += answered.prompt_tokens;
@@ -155,12 +155,12 @@ impl Metrics {
 
     /// What was counted so far.
     #[must_use]
-    pub fn tally(&self) -> Tally {
+    pub fn totals(&self) -> Totals {
         *self.sums()
     }
 
-    fn sums(&self) -> MutexGuard<'_, Tally> {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    fn sums(&self) -> MutexGuard<'_, Totals> {
+        self.totals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All figures as text, version 0.0.4 of Prometheus's format.
@@ -171,7 +171,7 @@ impl Metrics {
         for (name, buckets) in HISTOGRAMS {
             // A histogram that has counted nothing yet is not rendered.
             if !text.contains(&format!("# TYPE {name} ")) {
-                let row = TABLE.iter().find(|row| row.name == *name).expect("each histogram is in the table");
+                let row = DEFINITIONS.iter().find(|row| row.name == *name).expect("each histogram is in the table");
                 empty_histogram(&mut text, row.name, row.help, buckets);
             }
         }

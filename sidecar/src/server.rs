@@ -13,7 +13,7 @@ use handshake::Exit;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::access::keys::{self, Key, Keys, Pepper, key_in};
+use crate::access::keys::{self, Key, Keys, Pepper, load_or_create_key};
 use crate::access::rate_limit::RateLimiters;
 use crate::assistant::Assistant;
 use crate::assistant::complete::{EditorSessions, SuggestionCache};
@@ -28,7 +28,7 @@ use crate::logging::log_reader::LogReader;
 use crate::metrics::error_log::ErrorLog;
 use crate::metrics::history::{CacheTotals, MetricsHistory, Point};
 use crate::metrics::latency::EndpointLatency;
-use crate::metrics::{Metrics, Tally};
+use crate::metrics::{Metrics, Totals};
 use crate::models::Models;
 use crate::remote::Remote;
 use crate::store::Store;
@@ -38,10 +38,10 @@ use crate::{doctor, http, settings, system, tls};
 pub use self::listeners::Listeners;
 
 /// How long answers may take to be written to disk when the process ends.
-const DRAIN: Duration = Duration::from_secs(5);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long it is kept what became of completions.
-const COMPLETIONS_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const COMPLETION_RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Why the process could not start.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +73,7 @@ impl From<tls::Error> for StartError {
 
 /// What a process opens the data folder for.
 #[derive(Debug, Clone, Copy)]
-pub enum Purpose<'a> {
+pub enum Mode<'a> {
     /// To serve the API with a model.
     Serve {
         /// The desktop app's key of this launch, if it started the process.
@@ -85,7 +85,7 @@ pub enum Purpose<'a> {
 
 /// Everything that a serving process holds on to.
 #[derive(Debug)]
-pub struct House {
+pub struct Server {
     /// What requests work with.
     pub app: AppState,
     /// The installation's own key, for programs of this user on this machine.
@@ -93,42 +93,42 @@ pub struct House {
     lock: InstanceLock,
 }
 
-impl House {
+impl Server {
     /// Opens the data folder and the store, and starts to load the model if there is a use for it.
     ///
     /// # Errors
     /// When the folder or the database cannot be used, or another HAPA uses them.
-    pub async fn open(config: &Config, purpose: Purpose<'_>, shutdown: CancellationToken) -> Result<Self, StartError> {
+    pub async fn open(config: &Config, mode: Mode<'_>, shutdown: CancellationToken) -> Result<Self, StartError> {
         let store_problem = |message: String| StartError::new(Exit::Store, message);
         instance::create_data_folder(&config.data)?;
         let lock = InstanceLock::acquire(&config.data).await?;
         let _ = fs::create_dir_all(config.models());
         let store = Store::open(&config.database).await.map_err(|error| store_problem(error.to_string()))?;
-        let window = if let Purpose::Serve { window } = purpose { window } else { None };
+        let window = if let Mode::Serve { window } = mode { window } else { None };
         let (keys, key) = keys(config, &store, window).await.map_err(|error| store_problem(error.to_string()))?;
-        let long_ago = crate::base::time::now() - COMPLETIONS_KEPT.as_millis() as i64;
+        let long_ago = crate::base::time::now() - COMPLETION_RETENTION.as_millis() as i64;
         store.prune_completions(long_ago).await.map_err(|error| store_problem(error.to_string()))?;
         let settings = settings::Handle::open(store.clone(), config.default_settings(), config.settings.clone());
         let settings = settings.await.map_err(|error| store_problem(error.to_string()))?;
-        let models = match purpose {
-            Purpose::Serve { .. } => Models::start(config, settings.clone(), shutdown.clone()),
-            Purpose::Manage => Ok(Models::none(config, settings.clone())),
+        let models = match mode {
+            Mode::Serve { .. } => Models::start(config, settings.clone(), shutdown.clone()),
+            Mode::Manage => Ok(Models::none(config, settings.clone())),
         };
         let models = models.map_err(|error| StartError::new(Exit::Config, error))?;
         let remote = Remote::new(config, settings.watch());
-        if matches!(purpose, Purpose::Serve { .. }) {
+        if matches!(mode, Mode::Serve { .. }) {
             tokio::spawn(remote.clone().watch(config.health_check_interval, shutdown.clone()));
         }
         let rescan = models.clone();
         let hub = Hub::new(config, OnInstalled(Arc::new(move || rescan.look_again())));
-        if matches!(purpose, Purpose::Serve { .. }) {
+        if matches!(mode, Mode::Serve { .. }) {
             hub.resume(shutdown.clone());
         }
         let tasks = TaskTracker::new();
         tasks.spawn(retention::watch(store.clone(), settings.clone(), models.clone(), shutdown.clone()));
-        let checkup =
+        let health =
             doctor::watch(config.clone(), models.watch(), (settings.watch(), remote.states()), shutdown.clone());
-        let checkup = checkup.await;
+        let health = health.await;
         let assistant = Assistant {
             router: ModelRouter::new(models.clone(), remote.clone(), settings.clone()),
             cache: ResponseCache::new(settings.clone()),
@@ -142,7 +142,7 @@ impl House {
             tasks: tasks.clone(),
         };
         let app = AppState::from(Handles {
-            checkup,
+            health,
             metrics: assistant.metrics.clone(),
             latency: EndpointLatency::default(),
             history: MetricsHistory::open(&store).await,
@@ -164,7 +164,7 @@ impl House {
             started: Instant::now(),
             assistant,
         });
-        if matches!(purpose, Purpose::Serve { .. }) {
+        if matches!(mode, Mode::Serve { .. }) {
             let sampled = app.clone();
             tasks.spawn(app.history.clone().record(store, shutdown, move || sample(&sampled)));
         }
@@ -175,9 +175,9 @@ impl House {
     ///
     /// # Errors
     /// When it may not; the message says what to do.
-    pub async fn may_listen(&self, config: &Config) -> Result<(), StartError> {
+    pub async fn check_bind_allowed(&self, config: &Config) -> Result<(), StartError> {
         let refused = |message: String| StartError::new(Exit::Config, message);
-        let any = self.app.keys.any_made().await.map_err(|error| refused(error.to_string()))?;
+        let any = self.app.keys.has_external_keys().await.map_err(|error| refused(error.to_string()))?;
         if config.host.is_loopback() || any {
             return Ok(());
         }
@@ -194,14 +194,14 @@ impl House {
     /// When the place of the API cannot be written down.
     pub async fn serve(self, listeners: impl Into<Listeners>) -> io::Result<()> {
         let listeners = listeners.into();
-        self.lock.publish(listeners.own_port()?)?;
+        self.lock.publish(listeners.loopback_port()?)?;
         listeners.serve(&self.app).await;
         let Self { app, lock, .. } = self;
         app.assistant.tasks.close();
-        let _ = tokio::time::timeout(DRAIN, app.assistant.tasks.wait()).await;
+        let _ = tokio::time::timeout(DRAIN_TIMEOUT, app.assistant.tasks.wait()).await;
         app.store.close().await;
         // A process that ends under the hands of a model may crash.
-        let _ = tokio::time::timeout(DRAIN, app.models.end()).await;
+        let _ = tokio::time::timeout(DRAIN_TIMEOUT, app.models.end()).await;
         drop(app);
         drop(lock);
         Ok(())
@@ -212,13 +212,13 @@ impl House {
 async fn keys(config: &Config, store: &Store, window: Option<&Key>) -> Result<(Keys, Key), keys::Error> {
     let pepper = Pepper::open(config.secret_key.as_ref(), &config.secret_file())?;
     let keys = Keys::new(store.clone(), pepper, config, window);
-    let key = key_in(&config.key_file())?;
+    let key = load_or_create_key(&config.key_file())?;
     keys.accept_installation_key(&key).await?;
     Ok((keys, key))
 }
 
 /// The gauges of now, and the totals since the process started.
-fn sample(app: &AppState) -> (Point, CacheTotals, Tally) {
+fn sample(app: &AppState) -> (Point, CacheTotals, Totals) {
     let (sample, load, models) = (*app.system.borrow(), app.models.load(), app.models.memory());
     let cache = app.assistant.cache.stats();
     let [queue_completion, queue_chat, queue_background] = load.waiting_by_priority.map(|waiting| waiting as u64);
@@ -237,7 +237,7 @@ fn sample(app: &AppState) -> (Point, CacheTotals, Tally) {
         active: load.active as u64,
         ..Point::default()
     };
-    (gauges, CacheTotals { hits: cache.hits, misses: cache.misses }, app.metrics.tally())
+    (gauges, CacheTotals { hits: cache.hits, misses: cache.misses }, app.metrics.totals())
 }
 
 /// The window's own pages, and those that the user trusts.

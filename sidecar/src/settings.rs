@@ -36,20 +36,20 @@ macro_rules! settings {
 
         /// What the environment decides.
         #[derive(Debug, Clone, Default, PartialEq, Eq)]
-        pub struct Fixed { $($(#[doc = $doc])+ pub $name: Option<$type>,)* }
+        pub struct EnvOverrides { $($(#[doc = $doc])+ pub $name: Option<$type>,)* }
 
         impl Default for Settings {
             fn default() -> Self { Self { $($name: $default,)* } }
         }
 
-        impl Fixed {
+        impl EnvOverrides {
             /// The settings that variables of the environment decide, and what is wrong with others.
             #[must_use]
             pub fn read(lookup: &dyn Fn(&str) -> Option<String>) -> (Self, Vec<EnvError>) {
                 let mut problems = Vec::new();
-                let fixed = Self { $($name: value::read(
+                let overrides = Self { $($name: value::read(
                     None$(.or(Some($variable)))?, Bounds(None$(.or(Some(($least, $most))))?), lookup, &mut problems),)* };
-                (fixed, problems)
+                (overrides, problems)
             }
 
             /// The names of the settings that the environment decides, each with its variable.
@@ -67,14 +67,14 @@ macro_rules! settings {
         }
 
         impl Patch {
-            fn check(&self, fixed: &Fixed) -> ValidationErrors {
+            fn check(&self, overrides: &EnvOverrides) -> ValidationErrors {
                 let mut invalid = ValidationErrors::default();
                 $({
                     if let Update::Set(value) = &self.$name
                         && let Some(problem) = value.problem(Bounds(None$(.or(Some(($least, $most))))?)) {
                         invalid.add(stringify!($name), problem);
                     }
-                    if fixed.$name.is_some() && !matches!(self.$name, Update::Unchanged) {
+                    if overrides.$name.is_some() && !matches!(self.$name, Update::Unchanged) {
                         let variable = ""$(.to_owned() + $variable)?;
                         invalid.add(stringify!($name), LocalizedText::new(
                             format!("환경 변수 {variable}(으)로 정해져 있어 여기서 바꿀 수 없습니다"),
@@ -178,7 +178,7 @@ pub enum Error {
 pub struct Handle {
     store: Store,
     defaults: Arc<Settings>,
-    fixed: Arc<Fixed>,
+    overrides: Arc<EnvOverrides>,
     current: Arc<watch::Sender<Arc<Settings>>>,
     /// What was in force when the process started.
     first: Arc<Settings>,
@@ -191,12 +191,12 @@ impl Handle {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn open(store: Store, defaults: Settings, fixed: Fixed) -> Result<Self, store::Error> {
-        let settings = in_force(&store, &defaults, &fixed).await?;
+    pub async fn open(store: Store, defaults: Settings, overrides: EnvOverrides) -> Result<Self, store::Error> {
+        let settings = effective(&store, &defaults, &overrides).await?;
         let first = Arc::new(settings);
         let current = Arc::new(watch::Sender::new(Arc::clone(&first)));
-        let (defaults, fixed) = (Arc::new(defaults), Arc::new(fixed));
-        Ok(Self { store, defaults, fixed, current, first, changing: Arc::default() })
+        let (defaults, overrides) = (Arc::new(defaults), Arc::new(overrides));
+        Ok(Self { store, defaults, overrides, current, first, changing: Arc::default() })
     }
 
     /// What is in force now.
@@ -219,8 +219,8 @@ impl Handle {
 
     /// What the environment decides.
     #[must_use]
-    pub fn fixed(&self) -> &Fixed {
-        &self.fixed
+    pub fn overrides(&self) -> &EnvOverrides {
+        &self.overrides
     }
 
     /// Checks a patch by itself.
@@ -228,7 +228,7 @@ impl Handle {
     /// # Errors
     /// Values out of bounds, or decided by the environment.
     pub fn check(&self, patch: &Patch) -> Result<(), Error> {
-        Ok(patch.check(&self.fixed).into_result()?)
+        Ok(patch.check(&self.overrides).into_result()?)
     }
 
     /// Changes settings, keeps them, and puts them in force.
@@ -239,14 +239,14 @@ impl Handle {
         self.check(patch)?;
         let _turn = self.changing.lock().await;
         self.store.save_settings(&patch.changes()).await?;
-        let settings = Arc::new(in_force(&self.store, &self.defaults, &self.fixed).await?);
+        let settings = Arc::new(effective(&self.store, &self.defaults, &self.overrides).await?);
         self.current.send_replace(Arc::clone(&settings));
         Ok(settings)
     }
 }
 
-async fn in_force(store: &Store, defaults: &Settings, fixed: &Fixed) -> Result<Settings, store::Error> {
+async fn effective(store: &Store, defaults: &Settings, overrides: &EnvOverrides) -> Result<Settings, store::Error> {
     let mut settings = Settings::from_rows(defaults.clone(), &store.settings().await?);
-    fixed.apply(&mut settings);
+    overrides.apply(&mut settings);
     Ok(settings)
 }

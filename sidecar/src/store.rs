@@ -19,16 +19,16 @@ mod writer;
 pub use sqlx::Error;
 use sqlx::SqlitePool;
 
-pub use self::completions::{Fate, Reception, Receptions};
+pub use self::completions::{Acceptance, AcceptanceStats, SuggestionOutcome};
 pub use self::conversations::Conversation;
 pub use self::errors::{Incident, Pattern};
 pub use self::feedback::{Day, Feedback, NewFeedback};
 pub use self::history::Query;
 pub use self::import::{Imported, NewConversation};
-pub use self::inspect::{Condition, inspect, kept_settings};
+pub use self::inspect::{DbHealth, inspect, kept_settings};
 pub use self::keys::{NewKey, StoredKey};
-pub use self::messages::{Finish, Message, NewMessage, Progress, Thread, TokenTotals};
-pub use self::open::{OpenError, SetAside};
+pub use self::messages::{ConversationRef, Finish, Message, NewMessage, Progress, TokenTotals};
+pub use self::open::{OpenError, Quarantined};
 
 use self::writer::Writer;
 
@@ -37,14 +37,14 @@ use self::writer::Writer;
 pub struct Store {
     pool: SqlitePool,
     writer: Writer,
-    set_aside: Option<SetAside>,
+    quarantine: Option<Quarantined>,
 }
 
 impl Store {
     /// The damaged database whose place this one has taken, if there was one.
     #[must_use]
-    pub fn set_aside(&self) -> Option<&SetAside> {
-        self.set_aside.as_ref()
+    pub fn quarantine(&self) -> Option<&Quarantined> {
+        self.quarantine.as_ref()
     }
 
     /// Begins a transaction that will write. It waits for its turn now: one that reads first and finds that somebody else has

@@ -10,7 +10,7 @@ use sysinfo::{Disks, ProcessRefreshKind, ProcessesToUpdate, System};
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use self::gpu::Graphics;
+use self::gpu::GpuMonitor;
 use crate::store::Store;
 
 /// How often a sample is taken.
@@ -56,9 +56,9 @@ pub async fn watch(store: Store, data: PathBuf, shutdown: CancellationToken) -> 
 }
 
 /// Looks for whoever tells about graphics cards, on a thread that is gone afterwards: none that answers requests waits for a driver.
-async fn graphics() -> Graphics {
+async fn graphics() -> GpuMonitor {
     let (found, graphics) = oneshot::channel();
-    let look = move || drop(found.send(Graphics::open()));
+    let look = move || drop(found.send(GpuMonitor::open()));
     // Where there is no thread for it, nobody is found.
     let _ = std::thread::Builder::new().name("graphics".into()).spawn(look);
     graphics.await.unwrap_or_default()
@@ -98,7 +98,7 @@ fn disk_usage(folder: &Path) -> (u64, u64) {
 
 /// What the machine has room for; `None` where the system does not tell.
 #[derive(Debug, Clone, Copy)]
-pub struct Room {
+pub struct Capacity {
     /// Bytes that are free on the disk.
     pub disk: Option<u64>,
     /// Bytes of memory in all.
@@ -107,11 +107,11 @@ pub struct Room {
 
 /// Looks at the disk that holds `folder`, or will when the folder is made, and at the memory.
 #[must_use]
-pub fn room(folder: &Path) -> Room {
+pub fn capacity(folder: &Path) -> Capacity {
     let absolute = std::path::absolute(folder).unwrap_or_default();
     let there = absolute.ancestors().find_map(|folder| folder.canonicalize().ok()).unwrap_or_default();
     let (used, whole) = disk_usage(&there);
-    Room { disk: Some(whole).filter(|size| *size > 0).map(|whole| whole - used), memory: memory() }
+    Capacity { disk: Some(whole).filter(|size| *size > 0).map(|whole| whole - used), memory: memory() }
 }
 
 /// Cores of the machine, as far as it is this process's.

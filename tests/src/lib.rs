@@ -18,7 +18,7 @@ pub const TIMEOUT: Duration = Duration::from_secs(20);
 /// An HTTP client for loopback addresses, without a proxy.
 #[must_use]
 pub fn client() -> reqwest::Client {
-    sidecar::base::http_client::here()
+    sidecar::base::http_client::loopback()
 }
 
 /// A temporary data folder that only the current user can read, as `hapa` requires.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 use sidecar::config::Config;
-use sidecar::server::{House, Purpose};
+use sidecar::server::{Mode, Server as Sidecar};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;

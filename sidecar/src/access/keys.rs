@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use utoipa::ToSchema;
 
-pub use self::secret::{Key, Pepper, key_in};
+pub use self::secret::{Key, Pepper, load_or_create_key};
 use crate::base::time::now;
 use crate::config::Config;
 use crate::store::{self, NewKey, Store, StoredKey};
@@ -85,7 +85,7 @@ impl Permission {
     pub const ALL: [Self; 5] = [Self::CodeGeneration, Self::CodeCompletion, Self::Feedback, Self::History, Self::Admin];
 
     /// What a new key may do unless it is said: all but what concerns the installation.
-    pub const USUAL: [Self; 4] = [Self::CodeGeneration, Self::CodeCompletion, Self::Feedback, Self::History];
+    pub const DEFAULT: [Self; 4] = [Self::CodeGeneration, Self::CodeCompletion, Self::Feedback, Self::History];
 
     /// Its name in the API.
     #[must_use]
@@ -120,7 +120,7 @@ pub const LOCAL_OWNER: &str = "local";
 pub const MAX_KEYS: i64 = 1000;
 
 /// A key's last use is written down no more often than this.
-const USE_NOTED: Duration = Duration::from_secs(60);
+const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Who sent a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,7 +149,7 @@ impl Caller {
 
 /// A key that somebody asks for.
 #[derive(Debug, Clone)]
-pub struct Wish {
+pub struct NewKeyRequest {
     /// What its owner will call it.
     pub name: String,
     /// What it may be used for.
@@ -169,7 +169,7 @@ pub struct Keys {
     pepper: Pepper,
     window: Option<String>,
     demo_allowed: bool,
-    usual_days: u32,
+    default_days: u32,
 }
 
 impl Keys {
@@ -177,7 +177,7 @@ impl Keys {
     #[must_use]
     pub fn new(store: Store, pepper: Pepper, config: &Config, window: Option<&Key>) -> Self {
         let window = window.map(|key| pepper.hash(key));
-        Self { store, pepper, window, demo_allowed: config.demo_key, usual_days: config.api_key_expiry_days }
+        Self { store, pepper, window, demo_allowed: config.demo_key, default_days: config.api_key_expiry_days }
     }
 
     /// The caller behind a key.
@@ -195,13 +195,13 @@ impl Keys {
         if key.expires_at.is_some_and(|end| end <= now()) {
             return Err(Error::Expired);
         }
-        self.note_use(&key).await;
+        self.touch(&key).await;
         let limited = (key.kind != "installation").then_some(key.id);
         Ok(Caller { owner: key.owner, permissions: Permission::parse_list(&key.permissions), limited })
     }
 
-    async fn note_use(&self, key: &StoredKey) {
-        let due = key.last_used_at.is_none_or(|last| now() - last >= USE_NOTED.as_millis() as i64);
+    async fn touch(&self, key: &StoredKey) {
+        let due = key.last_used_at.is_none_or(|last| now() - last >= TOUCH_INTERVAL.as_millis() as i64);
         if due && let Err(error) = self.store.note_key_used(&key.id).await {
             tracing::warn!(%error, "could not note that a key was used: {error}");
         }
@@ -219,15 +219,15 @@ impl Keys {
     ///
     /// # Errors
     /// What the maker may not do itself, or for somebody else; a demo key where there is none; too many keys.
-    pub async fn make(&self, maker: &Caller, wish: Wish) -> Result<(Key, StoredKey), Error> {
-        for permission in &wish.permissions {
+    pub async fn create(&self, maker: &Caller, request: NewKeyRequest) -> Result<(Key, StoredKey), Error> {
+        for permission in &request.permissions {
             maker.require(*permission)?;
         }
-        let owner = wish.user.unwrap_or_else(|| maker.owner.clone());
+        let owner = request.user.unwrap_or_else(|| maker.owner.clone());
         if owner != maker.owner && maker.owner != LOCAL_OWNER {
             return Err(Error::ForeignUser);
         }
-        if wish.demo && !self.demo_allowed {
+        if request.demo && !self.demo_allowed {
             return Err(Error::DemoNotAllowed);
         }
         if self.store.count_made_keys().await? >= MAX_KEYS {
@@ -235,10 +235,11 @@ impl Keys {
         }
         let key = Key::generate()?;
         let day = 24 * 60 * 60 * 1000;
-        let expires_at = Some(now() + i64::from(wish.days.unwrap_or(self.usual_days)) * day);
-        let kind = if wish.demo { "demo" } else { "made" };
-        let new = Facts { name: &wish.name, owner: &owner, permissions: &wish.permissions, kind, expires_at };
-        let kept = self.keep(&key, new).await?;
+        let expires_at = Some(now() + i64::from(request.days.unwrap_or(self.default_days)) * day);
+        let kind = if request.demo { "demo" } else { "made" };
+        let new =
+            KeyProperties { name: &request.name, owner: &owner, permissions: &request.permissions, kind, expires_at };
+        let kept = self.store_key(&key, new).await?;
         Ok((key, kept))
     }
 
@@ -262,7 +263,8 @@ impl Keys {
         let kept = self.store.key(&self.pepper.hash(key)).await?;
         if kept.is_none_or(|kept| kept.kind != "installation") {
             let (name, permissions, kind) = ("installation", &Permission::ALL, "installation");
-            self.keep(key, Facts { name, owner: LOCAL_OWNER, permissions, kind, expires_at: None }).await?;
+            self.store_key(key, KeyProperties { name, owner: LOCAL_OWNER, permissions, kind, expires_at: None })
+                .await?;
         }
         Ok(())
     }
@@ -271,22 +273,22 @@ impl Keys {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn any_made(&self) -> Result<bool, Error> {
+    pub async fn has_external_keys(&self) -> Result<bool, Error> {
         let lives = |key: &StoredKey| key.kind == "made" && key.expires_at.is_none_or(|end| end > now());
         Ok(self.store.keys().await?.iter().any(lives))
     }
 
-    async fn keep(&self, key: &Key, facts: Facts<'_>) -> Result<StoredKey, Error> {
+    async fn store_key(&self, key: &Key, facts: KeyProperties<'_>) -> Result<StoredKey, Error> {
         let names: Vec<&str> = facts.permissions.iter().map(|permission| permission.as_str()).collect();
         let (hash, permissions, hint) = (self.pepper.hash(key), names.join(","), key.hint());
-        let Facts { name, owner, kind, expires_at, .. } = facts;
+        let KeyProperties { name, owner, kind, expires_at, .. } = facts;
         let new = NewKey { hash: &hash, name, owner, permissions: &permissions, kind, hint: &hint, expires_at };
         Ok(self.store.add_key(new).await?)
     }
 }
 
 /// What is known of a key that is to be kept.
-struct Facts<'a> {
+struct KeyProperties<'a> {
     name: &'a str,
     owner: &'a str,
     permissions: &'a [Permission],

@@ -17,12 +17,12 @@ use crate::settings::Settings;
 
 /// Which limit is reached, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the limit {limit:?} of {most} is used up; retry after {retry_after} s")]
+#[error("the limit {limit:?} of {max} is used up; retry after {retry_after} s")]
 pub struct RateLimited {
     /// Which one it is.
     pub limit: Limit,
     /// How much of it there is in all.
-    pub most: u32,
+    pub max: u32,
     /// Seconds until there is some of it again; at least 1.
     pub retry_after: u32,
 }
@@ -45,7 +45,7 @@ pub enum Limit {
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Buckets of a class that are remembered. Addresses beyond share one until earlier ones have refilled.
-const MOST_BUCKETS: usize = 10_000;
+const MAX_BUCKETS: usize = 10_000;
 
 /// What a request is, to the limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +77,7 @@ impl LimitStatus {
     /// How the limit stands that refused a request.
     #[must_use]
     pub fn exhausted(limited: &RateLimited) -> Self {
-        Self { limit: limited.most, remaining: 0, reset: limited.retry_after.into() }
+        Self { limit: limited.max, remaining: 0, reset: limited.retry_after.into() }
     }
 }
 
@@ -110,29 +110,29 @@ impl RateLimiters {
         let settings = self.settings.current();
         let Some(key) = caller.limited.as_ref().filter(|_| settings.rate_limit_enabled) else { return Ok(None) };
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        buckets.follow(&settings);
+        buckets.reconfigure(&settings);
         let local = address.is_loopback();
-        let mut standings = Vec::with_capacity(3);
+        let mut statuses = Vec::with_capacity(3);
         match class {
             RequestClass::Plain => {}
             RequestClass::Generation | RequestClass::Stream => {
-                standings.push(buckets.generations.take(key, Limit::Generations)?)
+                statuses.push(buckets.generations.check(key, Limit::Generations)?)
             }
             RequestClass::Report if local => return Ok(None),
-            RequestClass::Report => return buckets.take_address(address).map(Some),
+            RequestClass::Report => return buckets.check_address(address).map(Some),
             RequestClass::Completion => match &buckets.completions {
-                Some(bucket) => standings.push(bucket.take(key, Limit::Completions)?),
+                Some(bucket) => statuses.push(bucket.check(key, Limit::Completions)?),
                 None if local => return Ok(None),
                 None => {}
             },
         }
-        if class != RequestClass::Completion || standings.is_empty() {
-            standings.push(buckets.requests.take(key, Limit::Requests)?);
+        if class != RequestClass::Completion || statuses.is_empty() {
+            statuses.push(buckets.requests.check(key, Limit::Requests)?);
         }
         if !(local && class == RequestClass::Completion) {
-            standings.push(buckets.take_address(address)?);
+            statuses.push(buckets.check_address(address)?);
         }
-        Ok(standings.into_iter().min_by_key(|standing| standing.remaining))
+        Ok(statuses.into_iter().min_by_key(|status| status.remaining))
     }
 
     /// A place for a stream of `caller`, if one is needed; it is free again when it is dropped.
@@ -143,10 +143,10 @@ impl RateLimiters {
         let settings = self.settings.current();
         let Some(key) = caller.limited.as_ref().filter(|_| settings.rate_limit_enabled) else { return Ok(None) };
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        let most = settings.rate_limit_streams;
+        let max = settings.rate_limit_streams;
         let open = streams.entry(key.clone()).or_default();
-        if *open >= most {
-            return Err(RateLimited { limit: Limit::Streams, most, retry_after: 5 });
+        if *open >= max {
+            return Err(RateLimited { limit: Limit::Streams, max, retry_after: 5 });
         }
         *open += 1;
         Ok(Some(StreamPermit { streams: Arc::clone(&self.streams), key: key.clone() }))
@@ -187,37 +187,37 @@ impl Buckets {
         Self {
             requests: Bucket::new(settings.rate_limit, window),
             generations: Bucket::new(settings.rate_limit_generation, window),
-            completions: settings.rate_limit_completion.map(|most| Bucket::new(most, window)),
+            completions: settings.rate_limit_completion.map(|max| Bucket::new(max, window)),
             addresses: Bucket::new(settings.rate_limit_per_address, DAY),
         }
     }
 
     /// Begins anew with what the settings have changed.
-    fn follow(&mut self, settings: &Settings) {
+    fn reconfigure(&mut self, settings: &Settings) {
         let window = window(settings);
-        self.requests.follow(settings.rate_limit, window);
-        self.generations.follow(settings.rate_limit_generation, window);
-        self.addresses.follow(settings.rate_limit_per_address, DAY);
+        self.requests.reconfigure(settings.rate_limit, window);
+        self.generations.reconfigure(settings.rate_limit_generation, window);
+        self.addresses.reconfigure(settings.rate_limit_per_address, DAY);
         match (&mut self.completions, settings.rate_limit_completion) {
-            (Some(bucket), Some(most)) => bucket.follow(most, window),
-            (bucket, most) => *bucket = most.map(|most| Bucket::new(most, window)),
+            (Some(bucket), Some(max)) => bucket.reconfigure(max, window),
+            (bucket, max) => *bucket = max.map(|max| Bucket::new(max, window)),
         }
     }
 
-    fn take_address(&self, address: IpAddr) -> Result<LimitStatus, RateLimited> {
+    fn check_address(&self, address: IpAddr) -> Result<LimitStatus, RateLimited> {
         let addresses = &self.addresses;
         // One who has an IPv6 address has 2^64 of them.
         let mut counted = match address.to_canonical() {
             IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !0 << 64).into()),
             address => address,
         };
-        if addresses.limiter.len() >= MOST_BUCKETS {
+        if addresses.limiter.len() >= MAX_BUCKETS {
             addresses.limiter.retain_recent();
-            if addresses.limiter.len() >= MOST_BUCKETS {
+            if addresses.limiter.len() >= MAX_BUCKETS {
                 counted = IpAddr::V6(0.into());
             }
         }
-        addresses.take(&counted, Limit::Address)
+        addresses.check(&counted, Limit::Address)
     }
 }
 
@@ -230,41 +230,41 @@ type Limiter<K> = RateLimiter<K, HashMapStateStore<K>, DefaultClock, StateInform
 /// A bucket for each of many: so many requests at once, refilled evenly over the window (the generic cell rate algorithm).
 #[derive(Debug)]
 struct Bucket<K: std::hash::Hash + Eq + Clone> {
-    most: u32,
+    max: u32,
     window: Duration,
     limiter: Limiter<K>,
 }
 
 impl<K: std::hash::Hash + Eq + Clone> Bucket<K> {
-    fn new(most: u32, window: Duration) -> Self {
-        let burst = NonZeroU32::new(most).unwrap_or(NonZeroU32::MIN);
+    fn new(max: u32, window: Duration) -> Self {
+        let burst = NonZeroU32::new(max).unwrap_or(NonZeroU32::MIN);
         let quota =
             Quota::with_period(window / burst.get()).expect("a window is longer than no time").allow_burst(burst);
         let limiter = Limiter::new(quota, HashMapStateStore::default(), DefaultClock::default());
-        Self { most, window, limiter }
+        Self { max, window, limiter }
     }
 
-    fn follow(&mut self, most: u32, window: Duration) {
-        if (self.most, self.window) != (most, window) {
-            *self = Self::new(most, window);
+    fn reconfigure(&mut self, max: u32, window: Duration) {
+        if (self.max, self.window) != (max, window) {
+            *self = Self::new(max, window);
         }
     }
 
-    fn take(&self, key: &K, limit: Limit) -> Result<LimitStatus, RateLimited> {
-        let most = self.most;
-        if self.limiter.len() > MOST_BUCKETS {
+    fn check(&self, key: &K, limit: Limit) -> Result<LimitStatus, RateLimited> {
+        let max = self.max;
+        if self.limiter.len() > MAX_BUCKETS {
             self.limiter.retain_recent();
         }
         match self.limiter.check_key(key) {
             Ok(snapshot) => {
                 let remaining = snapshot.remaining_burst_capacity();
-                let missing = most.saturating_sub(remaining);
-                let reset = (self.window / most.max(1) * missing).as_secs_f64().ceil();
-                Ok(LimitStatus { limit: most, remaining, reset: reset as u64 })
+                let missing = max.saturating_sub(remaining);
+                let reset = (self.window / max.max(1) * missing).as_secs_f64().ceil();
+                Ok(LimitStatus { limit: max, remaining, reset: reset as u64 })
             }
             Err(refused) => {
                 let wait = refused.wait_time_from(DefaultClock::default().now()).as_secs_f64().ceil();
-                Err(RateLimited { limit, most, retry_after: (wait as u32).max(1) })
+                Err(RateLimited { limit, max, retry_after: (wait as u32).max(1) })
             }
         }
     }

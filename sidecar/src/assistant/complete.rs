@@ -130,7 +130,7 @@ impl Assistant {
                 continue;
             };
             if completion.source == Source::Fresh {
-                self.metrics.answered(&completion.metrics(requested_at.elapsed()));
+                self.metrics.record_generation(&completion.metrics(requested_at.elapsed()));
             }
             completions.add(completion, request);
         }

@@ -26,7 +26,7 @@ use crate::base::i18n::LocalizedText;
 use crate::base::validation::ValidationErrors;
 use crate::inference::response_cache::{CacheKind, CacheLookup, CachePolicy, Source};
 use crate::inference::{Event as StreamEvent, EventStream, ModelIdentity, Target};
-use crate::store::{self, Finish, NewMessage, Thread};
+use crate::store::{self, ConversationRef, Finish, NewMessage};
 
 /// An accepted question. Dropping it stops the model at its next step; what was generated so far is stored.
 #[derive(Debug)]
@@ -250,12 +250,12 @@ impl Assistant {
 
 /// What is stored of an accepted question.
 fn new_message(owner: &str, request: &GenerationRequest, identity: &ModelIdentity) -> NewMessage {
-    let thread = match &request.conversation_id {
-        Some(id) => Thread::Known { id: id.clone(), replaces: request.replaces.clone() },
-        None => Thread::New { title: title(&request.question) },
+    let conversation = match &request.conversation_id {
+        Some(id) => ConversationRef::Existing { id: id.clone(), replaces: request.replaces.clone() },
+        None => ConversationRef::New { title: title(&request.question) },
     };
     NewMessage {
-        thread,
+        conversation,
         owner: owner.to_owned(),
         question: request.question.clone(),
         kind: request.kind.as_str(),

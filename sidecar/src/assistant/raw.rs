@@ -10,7 +10,7 @@ use self::stop::{StopMatch, StopSequences};
 use super::{Assistant, Error, tokens_per_second};
 use crate::assistant::generate::ModelType;
 use crate::inference::{Event, EventStream, ModelIdentity, ModelStream, Target};
-use crate::metrics::Answered;
+use crate::metrics::GenerationMetrics;
 
 /// A request for a raw answer.
 #[derive(Debug)]
@@ -160,7 +160,7 @@ impl RawStream {
 
     fn record_metrics(&self, end: Option<RawEnd>) {
         let tokens = end.map_or(self.tokens, |end| end.completion_tokens);
-        self.assistant.metrics.answered(&Answered {
+        self.assistant.metrics.record_generation(&GenerationMetrics {
             model_type: self.kind.as_str(),
             success: end.is_some(),
             duration: self.requested_at.elapsed(),

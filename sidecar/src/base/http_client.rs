@@ -1,4 +1,4 @@
-//! HTTP clients: one for this machine, and one for servers elsewhere.
+//! HTTP clients: one for loopback addresses, and one for external servers.
 //!
 //! TLS is rustls with ring. Neither follows redirects: a key goes where it was meant to go, and nowhere else.
 
@@ -14,28 +14,27 @@ use tokio_rustls::rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVeri
 use url::{Host, Url};
 
 /// How long opening a connection may take.
-const CONNECT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A client of this machine: whatever proxy is set is not for it, and it speaks no TLS.
 ///
 /// # Panics
 /// Never: nothing that it is made of can be missing.
 #[must_use]
-pub fn here() -> Client {
-    client_here().build().expect("a client without TLS can always be made")
+pub fn loopback() -> Client {
+    loopback_builder().build().expect("a client without TLS can always be made")
 }
 
 /// What such a client is made of, for those who want something else of it too.
-pub fn client_here() -> ClientBuilder {
+pub fn loopback_builder() -> ClientBuilder {
     client(tls().with_root_certificates(RootCertStore::empty())).no_proxy()
 }
 
-/// A client of servers elsewhere, which believes the certificates that this system believes and speaks nothing but TLS. A proxy
-/// of the environment is asked to pass the connection on.
+/// A client for external servers: TLS only, with the certificates that the system trusts, through the proxy of the environment.
 ///
 /// # Errors
 /// When this system has no certificates to believe.
-pub fn elsewhere() -> Result<Client, String> {
+pub fn external() -> Result<Client, String> {
     let tls = tls().with_platform_verifier().map_err(|error| error.to_string())?;
     client(tls).https_only(true).build().map_err(|error| error.to_string())
 }
@@ -43,20 +42,27 @@ pub fn elsewhere() -> Result<Client, String> {
 /// Both clients. Each is made when the first request goes out by it.
 #[derive(Debug, Default)]
 pub struct Clients {
-    here: OnceLock<Client>,
-    elsewhere: OnceLock<Option<Client>>,
+    loopback: OnceLock<Client>,
+    external: OnceLock<Option<Client>>,
 }
 
 impl Clients {
     /// The one for a server of this machine that speaks no TLS, or for all others; `None` when none of those can be trusted.
     #[must_use]
-    pub fn of(&self, is_plain: bool) -> Option<&Client> {
+    pub fn for_scheme(&self, is_plain: bool) -> Option<&Client> {
         if is_plain {
-            return Some(self.here.get_or_init(here));
+            return Some(self.loopback.get_or_init(loopback));
         }
-        let made =
-            || elsewhere().inspect_err(|error| tracing::error!("no server elsewhere can be trusted: {error}")).ok();
-        self.elsewhere.get_or_init(made).as_ref()
+        let made = || {
+            external()
+                .inspect_err(|error| {
+                    tracing::error!(
+                        "the system has no trusted certificates, so no external server can be used: {error}"
+                    )
+                })
+                .ok()
+        };
+        self.external.get_or_init(made).as_ref()
     }
 }
 
@@ -79,5 +85,9 @@ fn tls() -> ConfigBuilder<ClientConfig, WantsVerifier> {
 
 fn client(tls: ConfigBuilder<ClientConfig, WantsClientCert>) -> ClientBuilder {
     let tls = tls.with_no_client_auth();
-    Client::builder().tls_backend_preconfigured(tls).redirect(Policy::none()).referer(false).connect_timeout(CONNECT)
+    Client::builder()
+        .tls_backend_preconfigured(tls)
+        .redirect(Policy::none())
+        .referer(false)
+        .connect_timeout(CONNECT_TIMEOUT)
 }

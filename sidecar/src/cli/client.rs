@@ -17,7 +17,7 @@ use crate::base::http_client;
 use crate::base::i18n::Language;
 use crate::config::Config;
 use crate::instance::find_running;
-use crate::server::{House, Purpose, StartError};
+use crate::server::{Mode, Server, StartError};
 use crate::settings::RemotePolicy;
 
 /// A connection to the API, with the installation's own key.
@@ -25,17 +25,17 @@ pub(super) struct Client {
     http: reqwest::Client,
     address: String,
     key: String,
-    inside: Option<Inside>,
+    inside: Option<EmbeddedServer>,
 }
 
 /// The sidecar inside this process.
-struct Inside {
+struct EmbeddedServer {
     /// Ends it.
     shutdown: CancellationToken,
     served: tokio::task::JoinHandle<std::io::Result<()>>,
 }
 
-impl Drop for Inside {
+impl Drop for EmbeddedServer {
     fn drop(&mut self) {
         self.shutdown.cancel();
     }
@@ -43,7 +43,7 @@ impl Drop for Inside {
 
 /// The states of a model, as `GET /health/detailed` tells them.
 #[derive(Debug, Deserialize)]
-pub(super) struct Details {
+pub(super) struct HealthDetails {
     pub version: String,
     pub model: ModelDetails,
     pub backend: BackendDetails,
@@ -98,16 +98,16 @@ impl Client {
     }
 
     /// A client of a sidecar inside this process, on a port of its own.
-    pub async fn inside(config: &Config, purpose: Purpose<'_>) -> Result<Self, StartError> {
+    pub async fn inside(config: &Config, mode: Mode<'_>) -> Result<Self, StartError> {
         let shutdown = CancellationToken::new();
-        let house = House::open(config, purpose, shutdown.clone()).await?;
+        let server = Server::open(config, mode, shutdown.clone()).await?;
         let unbound =
             |error: std::io::Error| StartError::new(Exit::PortTaken, format!("could not open a port: {error}"));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(unbound)?;
         let address = format!("http://{}", listener.local_addr().map_err(unbound)?);
-        let key = house.key.reveal().to_owned();
-        let served = tokio::spawn(house.serve(listener));
-        Ok(Self::new(address, key, Some(Inside { shutdown, served })))
+        let key = server.key.reveal().to_owned();
+        let served = tokio::spawn(server.serve(listener));
+        Ok(Self::new(address, key, Some(EmbeddedServer { shutdown, served })))
     }
 
     /// Ends the sidecar inside this process in order, if there is one, so that all is written.
@@ -118,8 +118,8 @@ impl Client {
         }
     }
 
-    fn new(address: String, key: String, inside: Option<Inside>) -> Self {
-        Self { http: http_client::here(), address, key, inside }
+    fn new(address: String, key: String, inside: Option<EmbeddedServer>) -> Self {
+        Self { http: http_client::loopback(), address, key, inside }
     }
 
     /// Where the API is.
@@ -128,7 +128,7 @@ impl Client {
     }
 
     /// What the API tells of itself.
-    pub async fn details(&self) -> Result<Details, String> {
+    pub async fn details(&self) -> Result<HealthDetails, String> {
         let request = self.request(Method::GET, "/health/detailed").timeout(Duration::from_secs(5));
         let response = accepted(request.send().await).await?;
         response.json().await.map_err(|error| error.to_string())

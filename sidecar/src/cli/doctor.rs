@@ -15,7 +15,7 @@ pub(super) async fn run(config: Config, args: DoctorArgs) -> Result<ExitCode, St
     let report = doctor::examine(&config).await;
     let (language, issues) = (language(), report.issues());
     if args.json {
-        let told = json!({"status": issues.status(), "issues": issues, "findings": report.told(language)});
+        let told = json!({"status": issues.status(), "issues": issues, "findings": report.localized(language)});
         println!("{told:#}");
     } else {
         print!("{}", describe(&report, language));

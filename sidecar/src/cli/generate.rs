@@ -10,9 +10,9 @@ use handshake::Exit;
 use serde_json::{Value, json};
 
 use super::GenerateArgs;
-use super::client::{Client, Details, Event};
+use super::client::{Client, Event, HealthDetails};
 use crate::config::Config;
-use crate::server::{Purpose, StartError};
+use crate::server::{Mode, StartError};
 use crate::settings::RemotePolicy;
 
 /// How often a model that is loading is asked how far it is.
@@ -22,7 +22,7 @@ pub(super) async fn run(config: Config, args: GenerateArgs) -> Result<ExitCode, 
     let code = args.code.as_deref().map(read).transpose().map_err(|error| StartError::new(Exit::Usage, error))?;
     let client = match Client::running(&config) {
         Some(client) => client,
-        None => Client::inside(&config, Purpose::Serve { window: None }).await?,
+        None => Client::inside(&config, Mode::Serve { window: None }).await?,
     };
     let body = body(&args, code);
     Ok(match answer(&client, &body, args.code_only).await {
@@ -90,7 +90,7 @@ async fn wait_for_model(client: &Client) -> Result<(), String> {
     let watched = io::stderr().is_terminal();
     let mut told = false;
     loop {
-        let Details { model, remote, .. } = client.details().await?;
+        let HealthDetails { model, remote, .. } = client.details().await?;
         match model.state.as_str() {
             // Somebody else answers.
             _ if remote.policy == RemotePolicy::Remote => return Ok(()),

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use super::client::{Client, Method};
 use super::{KeyCommand, KeysArgs};
 use crate::config::Config;
-use crate::server::{Purpose, StartError};
+use crate::server::{Mode, StartError};
 
 pub(super) async fn run(config: Config, args: KeysArgs) -> Result<ExitCode, StartError> {
     let client = match Client::running(&config) {
         Some(client) => client,
-        None => Client::inside(&config, Purpose::Manage).await?,
+        None => Client::inside(&config, Mode::Manage).await?,
     };
     match answer(&client, &args.command).await {
         Ok(answer) if args.json => println!("{answer:#}"),

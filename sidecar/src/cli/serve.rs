@@ -10,7 +10,7 @@ use super::ServeArgs;
 use crate::access::keys::Key;
 use crate::config::Config;
 use crate::instance::{VERSION, create_data_folder};
-use crate::server::{House, Listeners, Purpose, StartError};
+use crate::server::{Listeners, Mode, Server, StartError};
 use crate::{config, logging};
 
 pub(super) async fn run(mut config: Config, args: ServeArgs) -> Result<ExitCode, StartError> {
@@ -28,21 +28,21 @@ pub(super) async fn run(mut config: Config, args: ServeArgs) -> Result<ExitCode,
     let shutdown = CancellationToken::new();
     let window = if args.supervised { Some(launched(shutdown.clone())?) } else { None };
     end_on_signal(shutdown.clone())?;
-    let house = House::open(&config, Purpose::Serve { window: window.as_ref() }, shutdown).await?;
-    log.follow(house.app.settings.watch());
-    house.may_listen(&config).await?;
-    let listeners = Listeners::bind(&config, house.app.settings.current().port).await?;
+    let server = Server::open(&config, Mode::Serve { window: window.as_ref() }, shutdown).await?;
+    log.follow(server.app.settings.watch());
+    server.check_bind_allowed(&config).await?;
+    let listeners = Listeners::bind(&config, server.app.settings.current().port).await?;
     let unknown = |error: io::Error| StartError::new(Exit::PortTaken, error.to_string());
-    let (address, port) = (listeners.address().map_err(unknown)?, listeners.own_port().map_err(unknown)?);
+    let (address, port) = (listeners.address().map_err(unknown)?, listeners.loopback_port().map_err(unknown)?);
     tracing::info!(port, "serving on {address}");
     let text = if args.supervised {
         handshake::encode_line(&ReadyMessage::Ready { port, version: VERSION.into() })
     } else {
-        welcome(&address, &house.key)
+        startup_banner(&address, &server.key)
     };
     // Nobody may read it; the API is served all the same.
     let _ = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
-    house
+    server
         .serve(listeners)
         .await
         .map_err(|error| StartError::new(Exit::PortTaken, format!("could not serve: {error}")))?;
@@ -51,7 +51,7 @@ pub(super) async fn run(mut config: Config, args: ServeArgs) -> Result<ExitCode,
 }
 
 /// What a person in a terminal wants to know first.
-fn welcome(address: &str, key: &Key) -> String {
+fn startup_banner(address: &str, key: &Key) -> String {
     let (key, question) = (key.reveal(), "리스트에서 중복 제거하는 함수 만들어줘");
     format!(
         "HAPA {VERSION} serves {address}\n\

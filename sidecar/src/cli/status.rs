@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::client::{Client, Details, RemoteDetails};
+use super::client::{Client, HealthDetails, RemoteDetails};
 use crate::config::Config;
 use crate::server::StartError;
 use crate::settings::RemotePolicy;
@@ -24,8 +24,8 @@ pub(super) async fn run(config: Config) -> Result<ExitCode, StartError> {
     }
 }
 
-fn describe(address: &str, details: &Details) -> String {
-    let Details { version, model, backend, remote, queue, uptime_seconds } = details;
+fn describe(address: &str, details: &HealthDetails) -> String {
+    let HealthDetails { version, model, backend, remote, queue, uptime_seconds } = details;
     let state = match model.state.as_str() {
         "ready" => model.name.clone().unwrap_or_default(),
         "loading" => format!("loading, {:.0} %", model.progress.unwrap_or(0.0) * 100.0),

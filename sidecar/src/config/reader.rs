@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::{Secret, TlsFiles};
-use crate::settings::{EnvError, Fixed};
+use crate::settings::{EnvError, EnvOverrides};
 
 /// Variables with values that cannot be used, one on a line.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -15,12 +15,12 @@ use crate::settings::{EnvError, Fixed};
 pub struct ConfigError(pub Vec<EnvError>);
 
 /// Reads variables and collects problems.
-pub(super) struct Reader<'a> {
+pub(super) struct EnvReader<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
     problems: Vec<EnvError>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> EnvReader<'a> {
     pub fn new(lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
         Self { lookup, problems: Vec::new() }
     }
@@ -177,8 +177,8 @@ impl<'a> Reader<'a> {
     }
 
     /// The settings that have a variable.
-    pub fn fixed(&mut self) -> Fixed {
-        let (fixed, problems) = Fixed::read(self.lookup);
+    pub fn overrides(&mut self) -> EnvOverrides {
+        let (fixed, problems) = EnvOverrides::read(self.lookup);
         self.problems.extend(problems);
         fixed
     }

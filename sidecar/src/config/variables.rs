@@ -10,17 +10,17 @@ pub struct Variable {
     /// The value used when the variable is not set, in words.
     pub default: &'static str,
     /// What it configures, as Markdown without `|`.
-    pub meaning: &'static str,
+    pub description: &'static str,
     /// Whether its value is a secret, which must not be shown.
     pub secret: bool,
 }
 
-const fn variable(name: &'static str, default: &'static str, meaning: &'static str) -> Variable {
-    Variable { name, default, meaning, secret: false }
+const fn variable(name: &'static str, default: &'static str, description: &'static str) -> Variable {
+    Variable { name, default, description, secret: false }
 }
 
-const fn secret(name: &'static str, default: &'static str, meaning: &'static str) -> Variable {
-    Variable { name, default, meaning, secret: true }
+const fn secret(name: &'static str, default: &'static str, description: &'static str) -> Variable {
+    Variable { name, default, description, secret: true }
 }
 
 /// All environment variables, in the order of the documentation.
@@ -141,11 +141,11 @@ pub const VARIABLES: &[Variable] = &[
 
 /// The Markdown page `CONFIGURATION.md`.
 #[must_use]
-pub fn page() -> String {
+pub fn render_markdown() -> String {
     let row = |variable: &Variable| {
         // Markdown would parse `<data folder>` as an HTML tag.
         let text = |text: &str| text.replace('<', "&lt;");
-        format!("| `{}` | {} | {} |\n", variable.name, text(variable.default), text(variable.meaning))
+        format!("| `{}` | {} | {} |\n", variable.name, text(variable.default), text(variable.description))
     };
     format!("{HEAD}{}", VARIABLES.iter().map(row).collect::<String>())
 }
@@ -155,7 +155,7 @@ const HEAD: &str = "\
 # Configuration
 
 HAPA reads these environment variables at startup. An empty variable counts as not set. A variable that is set overrides
-the setting of the same meaning in the window, where that setting becomes read-only. Switches accept `true` or `false`, `1`
+the setting of the same description in the window, where that setting becomes read-only. Switches accept `true` or `false`, `1`
 or `0`, `yes` or `no`, `on` or `off`. HAPA does not start with an invalid value; a misspelt name is reported as a warning.
 
 | Variable | Default | Meaning |
@@ -164,33 +164,33 @@ or `0`, `yes` or `no`, `on` or `off`. HAPA does not start with an invalid value;
 
 /// An environment variable that HAPA does not read, but whose name suggests that it should.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unknown {
+pub struct UnknownVariable {
     /// Its name.
     pub name: String,
     /// The known variable with the most similar name, if one is similar enough.
-    pub nearest: Option<&'static str>,
+    pub suggestion: Option<&'static str>,
 }
 
-impl fmt::Display for Unknown {
+impl fmt::Display for UnknownVariable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} is not a variable of HAPA", self.name)?;
-        self.nearest.map_or(Ok(()), |nearest| write!(f, "; did you mean {nearest}?"))
+        self.suggestion.map_or(Ok(()), |suggestion| write!(f, "; did you mean {suggestion}?"))
     }
 }
 
 /// Returns the variables in `names` that look misspelt, or have the prefix `HAPA_` and are unknown.
 #[must_use]
-pub fn unknown(names: &[String]) -> Vec<Unknown> {
+pub fn unknown(names: &[String]) -> Vec<UnknownVariable> {
     let known = |name: &str| VARIABLES.iter().any(|variable| variable.name == name);
     let mut found = Vec::new();
     for name in names.iter().filter(|name| !known(name)) {
-        let nearest =
+        let suggestion =
             VARIABLES.iter().map(|variable| (strsim::damerau_levenshtein(variable.name, name), variable.name));
-        let nearest = nearest.min().expect("the table is not empty");
+        let suggestion = suggestion.min().expect("the table is not empty");
         // Short names such as HOST and PORT are similar to many names of other programs.
-        let misspelt = nearest.1.len() >= 8 && nearest.0 <= 2;
+        let misspelt = suggestion.1.len() >= 8 && suggestion.0 <= 2;
         if misspelt || name.starts_with("HAPA_") && !name.starts_with("HAPA_TEST_") {
-            found.push(Unknown { name: name.clone(), nearest: (nearest.0 <= 3).then_some(nearest.1) });
+            found.push(UnknownVariable { name: name.clone(), suggestion: (suggestion.0 <= 3).then_some(suggestion.1) });
         }
     }
     found

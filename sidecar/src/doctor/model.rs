@@ -6,13 +6,13 @@ use std::path::Path;
 
 use engine::State;
 
-use super::{Finding, Room, Severity, size};
+use super::{Capacity, Finding, Severity, size};
 use crate::base::i18n::LocalizedText;
 use crate::config::Config;
 use crate::models;
 
 /// Looks at the model file that would be run. Where a server elsewhere may be asked, none need be there.
-pub fn file(config: &Config, room: &Room, remote: bool) -> Finding {
+pub fn file(config: &Config, room: &Capacity, remote: bool) -> Finding {
     if config.script.is_some() {
         let message = LocalizedText::new("모델 대신 대본을 씁니다", "a script is followed instead of a model");
         return finding(Severity::Ok, message);
@@ -47,7 +47,7 @@ pub fn file(config: &Config, room: &Room, remote: bool) -> Finding {
 }
 
 /// The same, where an engine is at work that may know better.
-pub fn file_of(state: &State, config: &Config, room: &Room, remote: bool) -> Finding {
+pub fn file_of(state: &State, config: &Config, room: &Capacity, remote: bool) -> Finding {
     let file = file(config, room, remote);
     match state {
         State::Failed { message } if file.severity != Severity::Error => {
@@ -102,7 +102,7 @@ fn look(path: &Path) -> io::Result<Look> {
 }
 
 /// Compares the model's size with the machine's memory. Context and system need room beside it.
-fn weigh(path: &Path, bytes: u64, room: &Room) -> Finding {
+fn weigh(path: &Path, bytes: u64, room: &Capacity) -> Finding {
     let shown = size(bytes);
     let help = LocalizedText::new("더 작은 모델을 고르세요", "choose a smaller model");
     match room.memory {

@@ -10,7 +10,7 @@ use tokio::sync::watch::{self, Receiver};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{Report, model, remote, storage, surroundings};
+use super::{Report, environment_findings, model, remote, storage};
 use crate::config::Config;
 use crate::remote::{State as Remote, is_on};
 use crate::settings::Settings;
@@ -24,12 +24,12 @@ const WAITING: Duration = Duration::from_secs(10);
 
 /// The latest report on the installation. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Checkup {
+pub struct HealthMonitor {
     reports: Receiver<Report>,
-    again: Arc<Notify>,
+    requests: Arc<Notify>,
 }
 
-impl Checkup {
+impl HealthMonitor {
     /// The latest one.
     #[must_use]
     pub fn latest(&self) -> Report {
@@ -37,10 +37,10 @@ impl Checkup {
     }
 
     /// One that is made now, or the latest where that takes too long.
-    pub async fn again(&self) -> Report {
+    pub async fn recheck(&self) -> Report {
         let mut reports = self.reports.clone();
         reports.mark_unchanged();
-        self.again.notify_one();
+        self.requests.notify_one();
         let _ = timeout(WAITING, reports.changed()).await;
         self.latest()
     }
@@ -53,14 +53,15 @@ pub async fn watch(
     mut engine: Receiver<State>,
     (settings, mut elsewhere): (Receiver<Arc<Settings>>, Receiver<Remote>),
     shutdown: CancellationToken,
-) -> Checkup {
-    let seen = Seen { state: engine.borrow().clone(), settings: now(&settings), remote: elsewhere.borrow().clone() };
+) -> HealthMonitor {
+    let seen =
+        Snapshot { state: engine.borrow().clone(), settings: now(&settings), remote: elsewhere.borrow().clone() };
     let (report, reports) = watch::channel(examine(&config, &seen, Duration::ZERO).await);
-    let again = Arc::new(Notify::new());
-    let checkup = Checkup { reports, again: Arc::clone(&again) };
+    let requests = Arc::new(Notify::new());
+    let health = HealthMonitor { reports, requests: Arc::clone(&requests) };
     let look = async move {
         loop {
-            let seen = Seen {
+            let seen = Snapshot {
                 state: engine.borrow_and_update().clone(),
                 settings: now(&settings),
                 remote: elsewhere.borrow_and_update().clone(),
@@ -68,18 +69,18 @@ pub async fn watch(
             report.send_replace(examine(&config, &seen, GLANCE).await);
             tokio::select! {
                 () = tokio::time::sleep(config.health_check_interval) => {}
-                () = again.notified() => {}
+                () = requests.notified() => {}
                 () = turned(&mut engine, &seen.state) => {}
                 () = changed(&mut elsewhere) => {}
             }
         }
     };
     tokio::spawn(shutdown.run_until_cancelled_owned(look));
-    checkup
+    health
 }
 
 /// What is known without looking.
-struct Seen {
+struct Snapshot {
     state: State,
     settings: Arc<Settings>,
     remote: Remote,
@@ -90,13 +91,13 @@ fn now(settings: &Receiver<Arc<Settings>>) -> Arc<Settings> {
 }
 
 /// All checks but those of ports: they are open, and ours.
-async fn examine(config: &Config, seen: &Seen, patience: Duration) -> Report {
-    let room = system::room(&config.data);
+async fn examine(config: &Config, seen: &Snapshot, patience: Duration) -> Report {
+    let room = system::capacity(&config.data);
     let mut findings = storage::findings(config, &room, patience).await;
     findings.push(model::file_of(&seen.state, config, &room, is_on(&seen.settings)));
     findings.push(model::backends());
     findings.extend(remote::finding(&seen.settings, &seen.remote));
-    findings.extend(surroundings(config));
+    findings.extend(environment_findings(config));
     Report { findings }
 }
 

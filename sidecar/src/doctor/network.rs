@@ -79,7 +79,7 @@ fn free(port: u16) -> Finding {
 }
 
 /// Looks at what was asked for beyond serving this machine.
-pub fn wishes(config: &Config) -> Vec<Finding> {
+pub fn exposure_findings(config: &Config) -> Vec<Finding> {
     [host(config), certificate(config)].into_iter().flatten().collect()
 }
 

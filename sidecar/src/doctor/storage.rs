@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Finding, Room, Severity, size};
+use super::{Capacity, Finding, Severity, size};
 use crate::base::i18n::LocalizedText;
 use crate::config::Config;
-use crate::store::{Condition, inspect};
+use crate::store::{DbHealth, inspect};
 
 /// Bytes without which the database cannot grow.
 const FEWEST_FREE: u64 = 50_000_000;
@@ -15,12 +15,12 @@ const FEWEST_FREE: u64 = 50_000_000;
 const FEW_FREE: u64 = 1_000_000_000;
 
 /// Looks at all of them; reads the database through for `patience` at most.
-pub async fn findings(config: &Config, room: &Room, patience: Duration) -> Vec<Finding> {
+pub async fn findings(config: &Config, room: &Capacity, patience: Duration) -> Vec<Finding> {
     let mut findings = vec![folder(&config.data)];
     findings.extend(permissions(&config.data));
     findings.push(disk(room));
     findings.push(database(&config.database, inspect(&config.database, patience).await));
-    findings.extend(set_aside(&config.database));
+    findings.extend(quarantine(&config.database));
     findings
 }
 
@@ -91,7 +91,7 @@ fn permissions(_: &Path) -> Option<Finding> {
     None
 }
 
-fn disk(room: &Room) -> Finding {
+fn disk(room: &Capacity) -> Finding {
     let Some(free) = room.disk else {
         let message = LocalizedText::new(
             "디스크에 남은 공간을 알 수 없습니다",
@@ -119,7 +119,7 @@ fn disk(room: &Room) -> Finding {
     ))
 }
 
-fn database(file: &Path, condition: Condition) -> Finding {
+fn database(file: &Path, condition: DbHealth) -> Finding {
     let shown = file.display();
     let finding = |severity, ko: &str, en: &str| {
         let message =
@@ -127,12 +127,12 @@ fn database(file: &Path, condition: Condition) -> Finding {
         Finding::new("database", severity, message)
     };
     match condition {
-        Condition::Absent => finding(Severity::Info, "처음 시작할 때 만들어집니다", "will be made at the first start"),
-        Condition::Sound { whole: true } => finding(Severity::Ok, "이상이 없습니다", "is in order"),
-        Condition::Sound { whole: false } => {
+        DbHealth::Absent => finding(Severity::Info, "처음 시작할 때 만들어집니다", "will be made at the first start"),
+        DbHealth::Ok { complete: true } => finding(Severity::Ok, "이상이 없습니다", "is in order"),
+        DbHealth::Ok { complete: false } => {
             finding(Severity::Ok, "열리며, 전체를 읽지는 않았습니다", "opens; not all of it was read")
         }
-        Condition::TooNew => {
+        DbHealth::TooNew => {
             finding(Severity::Critical, "더 새로운 HAPA가 썼습니다", "was written by a newer version of HAPA").help(
                 LocalizedText::new(
                     "HAPA를 새 버전으로 올리거나 DATABASE_URL로 다른 파일을 정하세요",
@@ -140,7 +140,7 @@ fn database(file: &Path, condition: Condition) -> Finding {
                 ),
             )
         }
-        Condition::Damaged(words) => {
+        DbHealth::Damaged(words) => {
             finding(Severity::Critical, &format!("손상되었습니다 ({words})"), &format!("is damaged: {words}")).help(
                 LocalizedText::new(
                     "백업이 있으면 HAPA를 끝내고 되돌리세요. 없으면 다음 시작 때 이 파일을 옆으로 옮기고 새로 만듭니다",
@@ -148,7 +148,7 @@ fn database(file: &Path, condition: Condition) -> Finding {
                 ),
             )
         }
-        Condition::Closed(words) => {
+        DbHealth::Unreadable(words) => {
             finding(Severity::Critical, &format!("열 수 없습니다 ({words})"), &format!("cannot be opened: {words}"))
                 .help(LocalizedText::new(
                     "파일의 소유자와 권한을 확인하거나 DATABASE_URL로 다른 파일을 정하세요",
@@ -159,7 +159,7 @@ fn database(file: &Path, condition: Condition) -> Finding {
 }
 
 /// The damaged database that an earlier start kept beside the one in use, the newest if there are more.
-fn set_aside(database: &Path) -> Option<Finding> {
+fn quarantine(database: &Path) -> Option<Finding> {
     let beginning = format!("{}.corrupt-", database.file_name()?.to_string_lossy());
     let names =
         database.parent()?.read_dir().ok()?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
@@ -173,5 +173,5 @@ fn set_aside(database: &Path) -> Option<Finding> {
         "필요한 것을 되살렸거나 필요 없으면 그 파일을 지우세요",
         "remove that file once you have rescued what you need from it",
     );
-    Some(Finding::new("set_aside", Severity::Warning, message).help(help))
+    Some(Finding::new("quarantine", Severity::Warning, message).help(help))
 }

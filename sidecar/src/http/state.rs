@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::access::keys::Keys;
 use crate::access::rate_limit::RateLimiters;
 use crate::assistant::Assistant;
-use crate::doctor::Checkup;
+use crate::doctor::HealthMonitor;
 use crate::http::AllowedHosts;
 use crate::hub::Hub;
 use crate::logging::log_reader::LogReader;
@@ -64,7 +64,7 @@ pub struct Handles {
     /// The latest sample of the machine's load.
     pub system: watch::Receiver<Sample>,
     /// The latest findings of the doctor.
-    pub checkup: Checkup,
+    pub health: HealthMonitor,
     /// The `Host` headers that are accepted.
     pub hosts: AllowedHosts,
     /// Web origins whose pages may use the API.

@@ -100,7 +100,7 @@ impl Asking {
     }
 
     async fn send(&self, url: &Url, from: u64) -> Result<Response, Error> {
-        let client = self.clients.of(http_client::is_loopback(url)).ok_or(Error::Unreachable)?;
+        let client = self.clients.for_scheme(http_client::is_loopback(url)).ok_or(Error::Unreachable)?;
         let mut request = client.get(url.clone());
         if from > 0 {
             request = request.header(RANGE, format!("bytes={from}-"));

@@ -123,7 +123,7 @@ fn starts_at(response: &reqwest::Response, there: u64) -> bool {
 /// Whether the disk has room.
 async fn room_for(part: &Path, bytes: u64) -> Result<(), Error> {
     let folder = part.parent().unwrap_or(part).to_owned();
-    let room = tokio::task::spawn_blocking(move || system::room(&folder).disk).await.ok().flatten();
+    let room = tokio::task::spawn_blocking(move || system::capacity(&folder).disk).await.ok().flatten();
     match room {
         Some(free) if free < bytes + LEFT_FREE => Err(DiskError::Full { missing: bytes + LEFT_FREE - free }.into()),
         _ => Ok(()),

@@ -13,7 +13,7 @@ use tracing_subscriber::registry::{LookupSpan, Scope};
 
 /// Writes events as lines of JSON. The library's own JSON leaves out the message where a library logs none, and hides the
 /// request's id in a list of spans.
-pub struct Lines;
+pub struct JsonFormat;
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -25,7 +25,7 @@ struct Line<'a> {
     fields: Map<String, Value>,
 }
 
-impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for Lines {
+impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for JsonFormat {
     fn format_event(
         &self,
         context: &FmtContext<'_, S, JsonFields>,

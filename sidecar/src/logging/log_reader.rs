@@ -83,7 +83,7 @@ pub struct Page {
 const CHUNK: u64 = 64 * 1024;
 
 /// Bytes that are looked through for one page at most.
-const MOST: u64 = 8 * 1024 * 1024;
+const MAX_BYTES: u64 = 8 * 1024 * 1024;
 
 impl LogReader {
     /// Of this file.
@@ -106,7 +106,7 @@ impl LogReader {
         let search = filter.search.to_lowercase();
         let (mut position, mut carried, mut lines) = (end, Vec::new(), Vec::new());
         // What begins at `position` is the rest of a line whose beginning has not been read yet.
-        while position > 0 && lines.len() < filter.limit && end - position < MOST {
+        while position > 0 && lines.len() < filter.limit && end - position < MAX_BYTES {
             let start = position.saturating_sub(CHUNK);
             let mut chunk = vec![0; usize::try_from(position - start).unwrap_or_default()];
             file.seek(SeekFrom::Start(start))?;

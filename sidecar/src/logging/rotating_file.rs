@@ -11,7 +11,7 @@ use file_rotate::{ContentLimit, FileRotate};
 use crate::config::Config;
 
 /// Full files that are kept beside the one that is written.
-const OLDER: usize = 5;
+const MAX_FILES: usize = 5;
 
 /// Opens the log for appending.
 ///
@@ -25,12 +25,12 @@ pub fn open(config: &Config) -> io::Result<Box<dyn Write + Send>> {
         return Ok(Box::new(file));
     }
     let written = file.metadata()?.len();
-    let log = Rotating { files: files(&path), path, written, limit: config.log_max_size };
+    let log = RotatingFile { files: files(&path), path, written, limit: config.log_max_size };
     Ok(Box::new(log))
 }
 
 /// A log in several files. A line is never cut in two.
-struct Rotating {
+struct RotatingFile {
     files: FileRotate<AppendCount>,
     path: PathBuf,
     /// Bytes in the file that is written.
@@ -39,7 +39,7 @@ struct Rotating {
     limit: u64,
 }
 
-impl Write for Rotating {
+impl Write for RotatingFile {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let length = line.len() as u64;
         if self.written > 0 && self.written + length > self.limit {
@@ -55,7 +55,7 @@ impl Write for Rotating {
     }
 }
 
-impl Rotating {
+impl RotatingFile {
     /// Begins a new file.
     fn rotate(&mut self) -> io::Result<()> {
         // `FileRotate` remembers the names of older files and panics if one has been removed since, so it looks again each time.
@@ -73,5 +73,5 @@ impl Rotating {
 
 fn files(path: &Path) -> FileRotate<AppendCount> {
     // It would cut lines where it counts bytes itself.
-    FileRotate::new(path, AppendCount::new(OLDER), ContentLimit::None, Compression::None, None)
+    FileRotate::new(path, AppendCount::new(MAX_FILES), ContentLimit::None, Compression::None, None)
 }

@@ -15,7 +15,7 @@ type Labels = &'static [(&'static str, &'static str)];
 
 /// One name.
 #[derive(Debug)]
-pub struct Row {
+pub struct Definition {
     pub name: &'static str,
     pub kind: Kind,
     pub help: &'static str,
@@ -23,35 +23,40 @@ pub struct Row {
     pub first: &'static [Labels],
 }
 
-const fn row(name: &'static str, kind: Kind, first: &'static [Labels], help: &'static str) -> Row {
-    Row { name, kind, help, first }
+const fn define(name: &'static str, kind: Kind, first: &'static [Labels], help: &'static str) -> Definition {
+    Definition { name, kind, help, first }
 }
 
-const PLAIN: &[Labels] = &[&[]];
+const UNLABELLED: &[Labels] = &[&[]];
 
 /// All names, in the order of the documentation.
-pub const TABLE: &[Row] = &[
-    row(
+pub const DEFINITIONS: &[Definition] = &[
+    define(
         "hapa_requests_total",
         Kind::Counter,
         &[&[("method", "GET"), ("endpoint", "/health"), ("status", "200")]],
         "Requests that were answered",
     ),
-    row(
+    define(
         "hapa_request_duration_seconds",
         Kind::Histogram,
         &[],
         "Seconds from a request to the beginning of its response",
     ),
-    row("hapa_active_connections", Kind::Gauge, PLAIN, "Requests whose response is not whole yet"),
-    row(
+    define("hapa_active_connections", Kind::Gauge, UNLABELLED, "Requests whose response is not whole yet"),
+    define(
         "hapa_cache_hits_total",
         Kind::Counter,
-        PLAIN,
+        UNLABELLED,
         "Questions and completions that were answered without the model",
     ),
-    row("hapa_cache_misses_total", Kind::Counter, PLAIN, "Questions and completions that were put to the model"),
-    row(
+    define(
+        "hapa_cache_misses_total",
+        Kind::Counter,
+        UNLABELLED,
+        "Questions and completions that were put to the model",
+    ),
+    define(
         "hapa_ai_model_requests_total",
         Kind::Counter,
         &[
@@ -62,37 +67,37 @@ pub const TABLE: &[Row] = &[
         ],
         "Answers that the model was asked for",
     ),
-    row("hapa_ai_model_response_time_seconds", Kind::Histogram, &[], "Seconds from a question to its last token"),
-    row(
+    define("hapa_ai_model_response_time_seconds", Kind::Histogram, &[], "Seconds from a question to its last token"),
+    define(
         "hapa_ai_tokens_used_total",
         Kind::Counter,
         &[&[("kind", "prompt")], &[("kind", "completion")]],
         "Tokens that the model has read and written",
     ),
-    row("hapa_system_cpu_usage_percent", Kind::Gauge, PLAIN, "Use of all processor cores, 0 to 100"),
-    row("hapa_system_memory_usage_bytes", Kind::Gauge, PLAIN, "Memory of the machine that is in use"),
-    row("hapa_system_disk_usage_bytes", Kind::Gauge, PLAIN, "Space in use on the disk with the data folder"),
-    row(
+    define("hapa_system_cpu_usage_percent", Kind::Gauge, UNLABELLED, "Use of all processor cores, 0 to 100"),
+    define("hapa_system_memory_usage_bytes", Kind::Gauge, UNLABELLED, "Memory of the machine that is in use"),
+    define("hapa_system_disk_usage_bytes", Kind::Gauge, UNLABELLED, "Space in use on the disk with the data folder"),
+    define(
         "hapa_errors_total",
         Kind::Counter,
         &[&[("error_type", "INTERNAL_SERVER_ERROR"), ("endpoint", "/api/v1/generate-code")]],
         "Errors that were answered",
     ),
-    row("hapa_ttft_seconds", Kind::Histogram, &[], "Seconds from a question to the first token of its answer"),
-    row("hapa_tokens_per_second", Kind::Histogram, &[], "Speed of answers once they had begun"),
-    row(
+    define("hapa_ttft_seconds", Kind::Histogram, &[], "Seconds from a question to the first token of its answer"),
+    define("hapa_tokens_per_second", Kind::Histogram, &[], "Speed of answers once they had begun"),
+    define(
         "hapa_queue_depth",
         Kind::Gauge,
         &[&[("lane", "chat")], &[("lane", "completion")], &[("lane", "background")]],
         "Requests that wait for the model",
     ),
-    row(
+    define(
         "hapa_prefix_reused_tokens_total",
         Kind::Counter,
-        PLAIN,
+        UNLABELLED,
         "Prompt tokens that were in the model's memory already",
     ),
-    row(
+    define(
         "hapa_completions_total",
         Kind::Counter,
         &[&[("event", "shown")], &[("event", "accepted")], &[("event", "rejected")]],

@@ -10,19 +10,19 @@ use crate::base::time::now;
 use crate::store::{Incident, Store};
 
 /// How long errors are kept.
-const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Errors that are kept at most.
-const MOST: i64 = 100_000;
+const MAX_ERRORS: i64 = 100_000;
 
 /// Errors that wait to be written at most; a flood beyond that is counted in the metrics only.
-const WAITING: usize = 1024;
+const QUEUE_CAPACITY: usize = 1024;
 
 /// Errors that are written at a time.
 const BATCH: usize = 100;
 
 /// How often old errors are forgotten.
-const PRUNE: Duration = Duration::from_secs(60 * 60);
+const PRUNE_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
 /// A handle to what keeps errors. Clones share it.
 #[derive(Debug, Clone)]
@@ -31,19 +31,19 @@ pub struct ErrorLog(mpsc::Sender<Incident>);
 impl ErrorLog {
     /// Starts to keep errors in `store`, until `shutdown`; what waits then is still written.
     pub fn start(store: Store, work: &TaskTracker, shutdown: CancellationToken) -> Self {
-        let (sender, receiver) = mpsc::channel(WAITING);
-        work.spawn(keep(store, receiver, shutdown));
+        let (sender, receiver) = mpsc::channel(QUEUE_CAPACITY);
+        work.spawn(run(store, receiver, shutdown));
         Self(sender)
     }
 
     /// Keeps an error, without making anybody wait.
-    pub fn note(&self, incident: Incident) {
+    pub fn record(&self, incident: Incident) {
         let _ = self.0.try_send(incident);
     }
 }
 
-async fn keep(store: Store, mut receiver: mpsc::Receiver<Incident>, shutdown: CancellationToken) {
-    let mut prune = tokio::time::interval(PRUNE);
+async fn run(store: Store, mut receiver: mpsc::Receiver<Incident>, shutdown: CancellationToken) {
+    let mut prune = tokio::time::interval(PRUNE_INTERVAL);
     let mut batch = Vec::new();
     loop {
         tokio::select! {
@@ -55,8 +55,8 @@ async fn keep(store: Store, mut receiver: mpsc::Receiver<Incident>, shutdown: Ca
                 write(&store, &mut batch).await;
             }
             _ = prune.tick() => {
-                let before = now() - KEPT.as_millis() as i64;
-                if let Err(error) = store.prune_errors(before, MOST).await {
+                let before = now() - RETENTION.as_millis() as i64;
+                if let Err(error) = store.prune_errors(before, MAX_ERRORS).await {
                     tracing::warn!(%error, "could not forget old errors");
                 }
             }

@@ -9,7 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
-use super::Tally;
+use super::Totals;
 use crate::base::time::now;
 use crate::store::Store;
 
@@ -17,7 +17,7 @@ use crate::store::Store;
 pub const INTERVAL: Duration = Duration::from_secs(5);
 
 /// How long a point is kept, in milliseconds.
-const KEPT_MS: i64 = 60 * 60 * 1000;
+const RETENTION_MS: i64 = 60 * 60 * 1000;
 
 /// Points that are written at a time: a crash costs no more than these.
 const BATCH: usize = 12;
@@ -80,7 +80,7 @@ pub struct MetricsHistory(Arc<Mutex<VecDeque<Point>>>);
 impl MetricsHistory {
     /// Those of the last hour that `store` has.
     pub async fn open(store: &Store) -> Self {
-        let kept = store.points(now() - KEPT_MS).await.unwrap_or_else(|error| {
+        let kept = store.metrics_points(now() - RETENTION_MS).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "could not load the metrics history");
             Vec::new()
         });
@@ -102,16 +102,16 @@ impl MetricsHistory {
         self,
         store: Store,
         shutdown: CancellationToken,
-        sample: impl Fn() -> (Point, CacheTotals, Tally),
+        sample: impl Fn() -> (Point, CacheTotals, Totals),
     ) {
         let mut ticks = interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut cache_before, mut tally_before) = (CacheTotals::default(), Tally::default());
+        let (mut cache_before, mut tally_before) = (CacheTotals::default(), Totals::default());
         let mut unwritten = Vec::with_capacity(BATCH);
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
-            let (gauges, cache, tally) = sample();
-            let point = point(gauges, &cache.since(&cache_before), &tally.since(&tally_before));
-            (cache_before, tally_before) = (cache, tally);
+            let (gauges, cache, totals) = sample();
+            let point = point(gauges, &cache.since(&cache_before), &totals.since(&tally_before));
+            (cache_before, tally_before) = (cache, totals);
             unwritten.push((point.at, serde_json::to_string(&point).expect("a point is plain values")));
             self.add(point);
             if unwritten.len() >= BATCH {
@@ -122,7 +122,7 @@ impl MetricsHistory {
     }
 
     fn add(&self, point: Point) {
-        let oldest = point.at - KEPT_MS;
+        let oldest = point.at - RETENTION_MS;
         let mut points = self.points();
         while points.front().is_some_and(|point| point.at <= oldest) {
             points.pop_front();
@@ -136,7 +136,7 @@ impl MetricsHistory {
 }
 
 async fn write(store: &Store, points: &mut Vec<(i64, String)>) {
-    if let Err(error) = store.add_points(points, now() - KEPT_MS).await {
+    if let Err(error) = store.add_metrics_points(points, now() - RETENTION_MS).await {
         tracing::warn!(%error, "could not store the metrics history");
     }
     points.clear();
@@ -158,18 +158,18 @@ impl CacheTotals {
 }
 
 /// The point of now: `gauges` with what was counted since the point before.
-fn point(gauges: Point, cache: &CacheTotals, tally: &Tally) -> Point {
+fn point(gauges: Point, cache: &CacheTotals, totals: &Totals) -> Point {
     Point {
         at: now(),
-        tokens_per_second: tally.speed.mean(),
-        time_to_first_token: tally.first_token.mean(),
-        requests: tally.requests,
-        errors: tally.errors,
+        tokens_per_second: totals.speed.mean(),
+        time_to_first_token: totals.first_token.mean(),
+        requests: totals.requests,
+        errors: totals.errors,
         cache_hits: cache.hits,
         cache_misses: cache.misses,
-        prompt_tokens: tally.prompt_tokens,
-        reused_tokens: tally.reused_tokens,
-        completion_tokens: tally.completion_tokens,
+        prompt_tokens: totals.prompt_tokens,
+        reused_tokens: totals.reused_tokens,
+        completion_tokens: totals.completion_tokens,
         ..gauges
     }
 }

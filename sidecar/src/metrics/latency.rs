@@ -10,28 +10,28 @@ use hdrhistogram::Histogram;
 const HOURS: usize = 24;
 
 /// The longest time that is told apart, in microseconds: an hour.
-const LONGEST: u64 = 3_600_000_000;
+const MAX_MICROSECONDS: u64 = 3_600_000_000;
 
 /// What is known of all requests. Clones share it; its size does not grow.
 #[derive(Debug, Clone)]
 pub struct EndpointLatency {
-    inside: Arc<Mutex<Inside>>,
+    inner: Arc<Mutex<Inner>>,
     started: Instant,
 }
 
 #[derive(Debug)]
-struct Inside {
+struct Inner {
     /// Microseconds, to two digits.
     times: Histogram<u64>,
     /// Requests and errors by hour since the start; an hour's place is used again a day later.
-    hours: [Hour; HOURS],
+    hours: [HourBucket; HOURS],
     /// By route and method. There are as many as the API has.
-    endpoints: BTreeMap<(String, &'static str), Times>,
+    endpoints: BTreeMap<(String, &'static str), Histograms>,
 }
 
 /// The requests of an endpoint.
 #[derive(Debug)]
-struct Times {
+struct Histograms {
     errors: u64,
     /// Microseconds, to one digit.
     times: Histogram<u64>,
@@ -55,7 +55,7 @@ pub struct Endpoint {
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Hour {
+struct HourBucket {
     number: u64,
     requests: u64,
 }
@@ -81,27 +81,29 @@ pub struct ResponseTimes {
 
 impl Default for EndpointLatency {
     fn default() -> Self {
-        let times = Histogram::new_with_bounds(1, LONGEST, 2).expect("the bounds are valid");
-        let inside = Inside { times, hours: [Hour::default(); HOURS], endpoints: BTreeMap::new() };
-        Self { inside: Arc::new(Mutex::new(inside)), started: Instant::now() }
+        let times = Histogram::new_with_bounds(1, MAX_MICROSECONDS, 2).expect("the bounds are valid");
+        let inner = Inner { times, hours: [HourBucket::default(); HOURS], endpoints: BTreeMap::new() };
+        Self { inner: Arc::new(Mutex::new(inner)), started: Instant::now() }
     }
 }
 
 impl EndpointLatency {
     /// Notes a request that took so long until its response, with this status, began.
-    pub fn note(&self, method: &'static str, endpoint: &str, status: u16, duration: Duration) {
-        let microseconds = u64::try_from(duration.as_micros()).unwrap_or(LONGEST).clamp(1, LONGEST);
+    pub fn record(&self, method: &'static str, endpoint: &str, status: u16, duration: Duration) {
+        let microseconds = u64::try_from(duration.as_micros()).unwrap_or(MAX_MICROSECONDS).clamp(1, MAX_MICROSECONDS);
         let number = self.hour();
-        let mut inside = self.inside();
-        inside.times.saturating_record(microseconds);
-        let hour = &mut inside.hours[number as usize % HOURS];
+        let mut inner = self.inner();
+        inner.times.saturating_record(microseconds);
+        let hour = &mut inner.hours[number as usize % HOURS];
         if hour.number != number {
-            *hour = Hour { number, requests: 0 };
+            *hour = HourBucket { number, requests: 0 };
         }
         hour.requests += 1;
-        let new =
-            || Times { errors: 0, times: Histogram::new_with_bounds(1, LONGEST, 1).expect("the bounds are valid") };
-        let of = inside.endpoints.entry((endpoint.to_owned(), method)).or_insert_with(new);
+        let new = || Histograms {
+            errors: 0,
+            times: Histogram::new_with_bounds(1, MAX_MICROSECONDS, 1).expect("the bounds are valid"),
+        };
+        let of = inner.endpoints.entry((endpoint.to_owned(), method)).or_insert_with(new);
         of.times.saturating_record(microseconds);
         of.errors += u64::from(status >= 400);
     }
@@ -109,7 +111,7 @@ impl EndpointLatency {
     /// How each endpoint does that was asked.
     #[must_use]
     pub fn endpoints(&self) -> Vec<Endpoint> {
-        let endpoint = |((endpoint, method), of): (&(String, &'static str), &Times)| Endpoint {
+        let endpoint = |((endpoint, method), of): (&(String, &'static str), &Histograms)| Endpoint {
             method,
             endpoint: endpoint.clone(),
             requests: of.times.len(),
@@ -117,25 +119,25 @@ impl EndpointLatency {
             average: of.times.mean() / 1000.0,
             p95: of.times.value_at_quantile(0.95) as f64 / 1000.0,
         };
-        self.inside().endpoints.iter().map(endpoint).collect()
+        self.inner().endpoints.iter().map(endpoint).collect()
     }
 
     /// What is known now.
     #[must_use]
     pub fn response_times(&self) -> ResponseTimes {
         let now = self.hour();
-        let inside = self.inside();
+        let inner = self.inner();
         let milliseconds = |microseconds: u64| microseconds as f64 / 1000.0;
-        let empty = inside.times.is_empty();
-        let recent = inside.hours.iter().filter(|hour| hour.number + HOURS as u64 > now);
+        let empty = inner.times.is_empty();
+        let recent = inner.hours.iter().filter(|hour| hour.number + HOURS as u64 > now);
         ResponseTimes {
-            total: inside.times.len(),
+            total: inner.times.len(),
             last_day: recent.map(|hour| hour.requests).sum(),
-            average: inside.times.mean() / 1000.0,
-            min: if empty { 0.0 } else { milliseconds(inside.times.min()) },
-            max: milliseconds(inside.times.max()),
-            p50: milliseconds(inside.times.value_at_quantile(0.5)),
-            p95: milliseconds(inside.times.value_at_quantile(0.95)),
+            average: inner.times.mean() / 1000.0,
+            min: if empty { 0.0 } else { milliseconds(inner.times.min()) },
+            max: milliseconds(inner.times.max()),
+            p50: milliseconds(inner.times.value_at_quantile(0.5)),
+            p95: milliseconds(inner.times.value_at_quantile(0.95)),
         }
     }
 
@@ -143,8 +145,8 @@ impl EndpointLatency {
         self.started.elapsed().as_secs() / 3600
     }
 
-    fn inside(&self) -> MutexGuard<'_, Inside> {
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

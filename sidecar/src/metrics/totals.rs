@@ -2,7 +2,7 @@
 
 /// What was counted since the process started.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Tally {
+pub struct Totals {
     /// Requests that were answered.
     pub requests: u64,
     /// Errors that were answered.
@@ -19,7 +19,7 @@ pub struct Tally {
     pub first_token: Sum,
 }
 
-impl Tally {
+impl Totals {
     /// What was counted after `before`.
     #[must_use]
     pub fn since(&self, before: &Self) -> Self {

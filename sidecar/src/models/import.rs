@@ -43,7 +43,7 @@ impl Models {
         if place.exists() {
             return Err(Error::NameTaken);
         }
-        let free = system::room(&folder).disk;
+        let free = system::capacity(&folder).disk;
         if let Some((expected, free)) = expected.zip(free).filter(|(expected, free)| expected > free) {
             return Err(DiskError::Full { missing: expected - free }.into());
         }

@@ -112,7 +112,7 @@ impl Wire {
     }
 
     fn client(&self, server: &Server) -> Result<&Client, Failure> {
-        self.clients.of(server.address.is_plain()).ok_or(Failure::Unreachable)
+        self.clients.for_scheme(server.address.is_plain()).ok_or(Failure::Unreachable)
     }
 }
 

@@ -35,56 +35,56 @@ const MOST: usize = 1024;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The longest head of a request, in bytes.
-const HEAD: usize = 64 * 1024;
+const MAX_HEADER_BYTES: usize = 64 * 1024;
 
 /// How long a client that was refused may go on sending.
 const LINGER: Duration = Duration::from_secs(3);
 
 /// How long connections may stay open when the process ends. Streams end by themselves at once; what is left is a browser's
 /// connection that never carried a request.
-const HANG_UP: Duration = Duration::from_secs(1);
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 
 /// Serves `router` on `listener`, over TLS if there is an acceptor for it, until `shutdown` is cancelled; then until open requests
 /// are answered, within a deadline.
 pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: Router, shutdown: CancellationToken) {
-    let (places, open) = (Arc::new(Semaphore::new(MOST)), TaskTracker::new());
+    let (permits, open) = (Arc::new(Semaphore::new(MOST)), TaskTracker::new());
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
-            accepted = accept(&listener, &places) => accepted,
+            accepted = accept(&listener, &permits) => accepted,
         };
-        let Some((stream, peer, place)) = accepted else { continue };
+        let Some((stream, peer, permit)) = accepted else { continue };
         let (tls, router, shutdown) = (tls.clone(), router.clone(), shutdown.clone());
         open.spawn(async move {
             match tls {
-                None => converse(stream, peer, router, shutdown).await,
+                None => serve_connection(stream, peer, router, shutdown).await,
                 Some(tls) => match tokio::time::timeout(PATIENCE, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => converse(stream, peer, router, shutdown).await,
+                    Ok(Ok(stream)) => serve_connection(stream, peer, router, shutdown).await,
                     Ok(Err(error)) => tracing::debug!(%error, "no handshake with {peer}: {error}"),
                     Err(_) => tracing::debug!("no handshake with {peer} in time"),
                 },
             }
-            drop(place);
+            drop(permit);
         });
     }
     // Nobody new is let in while the others finish.
     drop(listener);
     open.close();
-    if tokio::time::timeout(HANG_UP, open.wait()).await.is_err() {
+    if tokio::time::timeout(SHUTDOWN_GRACE, open.wait()).await.is_err() {
         tracing::debug!("some connections were still open");
     }
 }
 
-type Place = tokio::sync::OwnedSemaphorePermit;
+type ConnectionPermit = tokio::sync::OwnedSemaphorePermit;
 
-/// The next connection, when there is a place for it. `None` if it failed, which is nobody's fault here.
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<(TcpStream, SocketAddr, Place)> {
-    let place = Arc::clone(places).acquire_owned().await.expect("nobody closes the semaphore");
+/// The next connection, when there is a permit for it. `None` if it failed, which is nobody's fault here.
+async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> Option<(TcpStream, SocketAddr, ConnectionPermit)> {
+    let permit = Arc::clone(permits).acquire_owned().await.expect("nobody closes the semaphore");
     match listener.accept().await {
         Ok((stream, peer)) => {
             // A token that waits for a full packet is a token late.
             let _ = stream.set_nodelay(true);
-            Some((stream, peer, place))
+            Some((stream, peer, permit))
         }
         Err(error) => {
             tracing::warn!(%error, "could not accept a connection: {error}");
@@ -95,18 +95,18 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<(TcpS
     }
 }
 
-async fn converse<S>(stream: S, peer: SocketAddr, router: Router, shutdown: CancellationToken)
+async fn serve_connection<S>(stream: S, peer: SocketAddr, router: Router, shutdown: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = tower::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ClientAddr(peer.ip().to_canonical()));
-        let heard = Arc::new(AtomicBool::new(request.body().is_end_stream()));
-        let body = |body| axum::body::Body::new(Watched { body, heard: Arc::clone(&heard) });
+        let body_consumed = Arc::new(AtomicBool::new(request.body().is_end_stream()));
+        let body = |body| axum::body::Body::new(TrackedBody { body, body_consumed: Arc::clone(&body_consumed) });
         let response = router.clone().oneshot(request.map(body));
         Box::pin(async move {
             let mut response = response.await?;
-            if !heard.load(Ordering::Relaxed) {
+            if !body_consumed.load(Ordering::Relaxed) {
                 // The client must not send its next request on a connection that still carries the rest of this one.
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
@@ -116,7 +116,7 @@ where
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(PATIENCE)
-        .max_buf_size(HEAD)
+        .max_buf_size(MAX_HEADER_BYTES)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     let mut ending = false;
     let served = loop {
@@ -139,13 +139,13 @@ where
     }
 }
 
-/// A request's body that tells whether it was heard to its end.
-struct Watched {
+/// A request's body that tells whether it was body_consumed to its end.
+struct TrackedBody {
     body: Incoming,
-    heard: Arc<AtomicBool>,
+    body_consumed: Arc<AtomicBool>,
 }
 
-impl Body for Watched {
+impl Body for TrackedBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
@@ -155,7 +155,7 @@ impl Body for Watched {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
         if matches!(frame, Poll::Ready(None)) || self.body.is_end_stream() {
-            self.heard.store(true, Ordering::Relaxed);
+            self.body_consumed.store(true, Ordering::Relaxed);
         }
         frame
     }

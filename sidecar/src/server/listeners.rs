@@ -17,27 +17,27 @@ pub struct Listeners {
     api: TcpListener,
     tls: Option<TlsAcceptor>,
     /// For the window and the command line, where `api` is not plain HTTP on this machine's address.
-    own: Option<TcpListener>,
+    loopback: Option<TcpListener>,
     metrics: Option<TcpListener>,
 }
 
 impl From<TcpListener> for Listeners {
     fn from(api: TcpListener) -> Self {
-        Self { api, tls: None, own: None, metrics: None }
+        Self { api, tls: None, loopback: None, metrics: None }
     }
 }
 
 impl Listeners {
-    /// Binds the port that was asked for, or else the user's `choice`, the documented one or the next that is free, and those
-    /// beside it. A choice that is taken is not insisted on: the window, where it can be changed, needs the API.
+    /// Binds the port that was asked for, or else the user's `preferred_port`, the documented one or the next that is free, and those
+    /// beside it. A preferred_port that is taken is not insisted on: the window, where it can be changed, needs the API.
     ///
     /// # Errors
     /// When a port that was asked for is taken, none is free, or the certificate cannot be used.
-    pub async fn bind(config: &Config, choice: Option<u32>) -> Result<Self, StartError> {
+    pub async fn bind(config: &Config, preferred_port: Option<u32>) -> Result<Self, StartError> {
         let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
-        let api = bind_api(config, choice).await?;
+        let api = bind_api(config, preferred_port).await?;
         let reachable = [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv4Addr::UNSPECIFIED.into()].contains(&config.host);
-        let own = match &tls {
+        let loopback = match &tls {
             None if reachable => None,
             _ => Some(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(|error| {
                 StartError::new(Exit::PortTaken, format!("could not listen on a port of this machine: {error}"))
@@ -47,7 +47,7 @@ impl Listeners {
             Some(port) => Some(bind(config.host, port, "METRICS_PORT").await?),
             None => None,
         };
-        Ok(Self { api, tls, own, metrics })
+        Ok(Self { api, tls, loopback, metrics })
     }
 
     /// Where the API is, such as `http://127.0.0.1:8000`.
@@ -63,21 +63,21 @@ impl Listeners {
     ///
     /// # Errors
     /// When the system does not say.
-    pub fn own_port(&self) -> io::Result<u16> {
-        Ok(self.own.as_ref().unwrap_or(&self.api).local_addr()?.port())
+    pub fn loopback_port(&self) -> io::Result<u16> {
+        Ok(self.loopback.as_ref().unwrap_or(&self.api).local_addr()?.port())
     }
 
     /// Serves the API on all of them, until the app shuts down.
     pub(super) async fn serve(self, app: &AppState) {
         let (router, shutdown) = (http::router(app.clone()), &app.assistant.shutdown);
         let serve = |listener, tls, router| connections::serve(listener, tls, router, shutdown.clone());
-        let own = self.own.map(|listener| serve(listener, None, router.clone()));
+        let loopback = self.loopback.map(|listener| serve(listener, None, router.clone()));
         let metrics = self.metrics.map(|listener| serve(listener, None, http::metrics_router(app.clone())));
         tokio::join!(
             serve(self.api, self.tls, router),
             async {
-                if let Some(own) = own {
-                    own.await;
+                if let Some(loopback) = loopback {
+                    loopback.await;
                 }
             },
             async {
@@ -89,11 +89,11 @@ impl Listeners {
     }
 }
 
-async fn bind_api(config: &Config, choice: Option<u32>) -> Result<TcpListener, StartError> {
+async fn bind_api(config: &Config, preferred_port: Option<u32>) -> Result<TcpListener, StartError> {
     if let Some(port) = config.port {
         return bind(config.host, port, "PORT or --port").await;
     }
-    if let Some(port) = choice.and_then(|port| u16::try_from(port).ok()) {
+    if let Some(port) = preferred_port.and_then(|port| u16::try_from(port).ok()) {
         match bind(config.host, port, "the setting `port`").await {
             Ok(listener) => return Ok(listener),
             Err(error) => tracing::warn!("{error}; until then another port is used"),
@@ -107,9 +107,9 @@ async fn bind_api(config: &Config, choice: Option<u32>) -> Result<TcpListener, S
     Err(StartError::new(Exit::PortTaken, format!("could not listen on any port of {}", config.host)))
 }
 
-async fn bind(host: IpAddr, port: u16, choice: &str) -> Result<TcpListener, StartError> {
+async fn bind(host: IpAddr, port: u16, preferred_port: &str) -> Result<TcpListener, StartError> {
     TcpListener::bind((host, port)).await.map_err(|error| {
-        let help = format!("choose another with {choice}, or end the program that has it");
+        let help = format!("choose another with {preferred_port}, or end the program that has it");
         StartError::new(Exit::PortTaken, format!("could not listen on port {port}: {error}; {help}"))
     })
 }

@@ -8,7 +8,7 @@ use crate::base::http_client;
 use crate::base::i18n::LocalizedText;
 
 /// Characters of an address at most.
-const LONGEST: usize = 2000;
+const MAX_LENGTH: usize = 2000;
 
 /// The address of an OpenAI-compatible server: its base, or that with `/v1`, or the whole address of one of its endpoints.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -23,7 +23,7 @@ impl Endpoint {
     /// What is wrong with it.
     pub fn read(&self) -> Result<Address, LocalizedText> {
         let text = self.0.trim();
-        let url = Url::parse(text).ok().filter(|url| url.has_host() && text.len() <= LONGEST);
+        let url = Url::parse(text).ok().filter(|url| url.has_host() && text.len() <= MAX_LENGTH);
         let Some(mut url) = url.filter(|url| matches!(url.scheme(), "http" | "https")) else {
             return Err(LocalizedText::new(
                 "https://로 시작하는 주소여야 합니다",

@@ -61,7 +61,7 @@ pub trait Value: Serialize + DeserializeOwned {
     fn problem(&self, bounds: Bounds) -> Option<LocalizedText>;
 
     /// What a variable of the environment must be, for somebody who has written `text`.
-    fn wanted(text: &str, bounds: Bounds) -> String;
+    fn expected(text: &str, bounds: Bounds) -> String;
 }
 
 fn whole_number(Bounds(bounds): Bounds) -> String {
@@ -82,7 +82,7 @@ impl Value for bool {
         None
     }
 
-    fn wanted(_: &str, _: Bounds) -> String {
+    fn expected(_: &str, _: Bounds) -> String {
         "it must be true or false".into()
     }
 }
@@ -99,7 +99,7 @@ impl Value for u32 {
         })
     }
 
-    fn wanted(_: &str, bounds: Bounds) -> String {
+    fn expected(_: &str, bounds: Bounds) -> String {
         whole_number(bounds)
     }
 }
@@ -113,7 +113,7 @@ impl Value for Option<u32> {
         self.as_ref()?.problem(bounds)
     }
 
-    fn wanted(_: &str, bounds: Bounds) -> String {
+    fn expected(_: &str, bounds: Bounds) -> String {
         whole_number(bounds)
     }
 }
@@ -157,7 +157,7 @@ impl Value for LogLevel {
         })
     }
 
-    fn wanted(_: &str, _: Bounds) -> String {
+    fn expected(_: &str, _: Bounds) -> String {
         "it must be off, error, warn, info, debug or trace, or look like `info,sqlx=warn`".into()
     }
 }
@@ -174,7 +174,7 @@ impl Value for Option<ModelId> {
             .then(|| LocalizedText::new("모델 목록에 있는 이름이어야 합니다", "must be an id from the list of models"))
     }
 
-    fn wanted(_: &str, _: Bounds) -> String {
+    fn expected(_: &str, _: Bounds) -> String {
         "it must be an id from the list of models".into()
     }
 }
@@ -201,7 +201,7 @@ impl Value for RemotePolicy {
         None
     }
 
-    fn wanted(_: &str, _: Bounds) -> String {
+    fn expected(_: &str, _: Bounds) -> String {
         "it must be local_only, local_then_remote or remote".into()
     }
 }
@@ -215,7 +215,7 @@ impl Value for Option<Endpoint> {
         self.as_ref()?.read().err()
     }
 
-    fn wanted(text: &str, _: Bounds) -> String {
+    fn expected(text: &str, _: Bounds) -> String {
         let problem = Endpoint(text.into()).read().err();
         problem.map_or_else(String::new, |problem| format!("it {}", problem.en))
     }
@@ -243,7 +243,7 @@ impl Value for Option<RemoteModel> {
         })
     }
 
-    fn wanted(_: &str, _: Bounds) -> String {
+    fn expected(_: &str, _: Bounds) -> String {
         "it must be a name without spaces of at most 200 characters".into()
     }
 }
@@ -261,7 +261,7 @@ pub fn read<T: Value>(
     if let Some(value) = parsed.filter(|value| value.problem(bounds).is_none()) {
         return Some(value);
     }
-    let problem = T::wanted(text.trim(), bounds);
+    let problem = T::expected(text.trim(), bounds);
     problems.push(EnvError { variable: variable.into(), value: Some(text), problem });
     None
 }

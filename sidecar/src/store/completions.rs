@@ -10,7 +10,7 @@ use crate::base::time::now;
 
 /// What became of a completion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum SuggestionOutcome {
     /// Somebody saw it.
     Shown,
     /// So many characters of it were taken.
@@ -21,7 +21,7 @@ pub enum Fate {
 
 /// A completion that was offered, as it is kept: what it said is not.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Offered {
+pub(super) struct SuggestionRow {
     id: String,
     owner: String,
     language: String,
@@ -31,16 +31,16 @@ pub(super) struct Offered {
 
 /// How completions were received, as far as editors told.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct Receptions {
+pub struct AcceptanceStats {
     /// In all languages; its own `language` is `all`.
-    pub total: Reception,
+    pub total: Acceptance,
     /// In each, the most used first.
-    pub by_language: Vec<Reception>,
+    pub by_language: Vec<Acceptance>,
 }
 
 /// How completions in one language were received.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct Reception {
+pub struct Acceptance {
     /// The programming language.
     pub language: String,
     /// Completions that were offered.
@@ -82,7 +82,7 @@ impl Row {
     }
 }
 
-impl From<Row> for Reception {
+impl From<Row> for Acceptance {
     fn from(row: Row) -> Self {
         Self {
             acceptance_rate: (row.shown > 0).then(|| row.taken as f64 / row.shown as f64),
@@ -102,19 +102,19 @@ impl Store {
     pub(crate) async fn add_completions(&self, owner: &str, language: &str, completions: Vec<(String, usize)>) {
         for (id, length) in completions {
             let length = i64::try_from(length).unwrap_or(i64::MAX);
-            let offered = Offered { id, owner: owner.to_owned(), language: language.to_owned(), length };
-            self.writer.write_soon(Task::Offer(Box::new(offered))).await;
+            let offered = SuggestionRow { id, owner: owner.to_owned(), language: language.to_owned(), length };
+            self.writer.enqueue(Task::Offer(Box::new(offered))).await;
         }
     }
 
     /// Keeps what became of a completion. `false` if `owner` was offered none by this id.
-    pub(crate) async fn mark_completion(&self, owner: &str, id: &str, fate: Fate) -> sqlx::Result<bool> {
+    pub(crate) async fn mark_completion(&self, owner: &str, id: &str, fate: SuggestionOutcome) -> sqlx::Result<bool> {
         let task = Task::Mark { owner: owner.to_owned(), id: id.to_owned(), fate };
         Ok(self.writer.write(task).await? > 0)
     }
 
     /// How completions were received.
-    pub(crate) async fn receptions(&self) -> sqlx::Result<Receptions> {
+    pub(crate) async fn acceptance_stats(&self) -> sqlx::Result<AcceptanceStats> {
         let rows = sqlx::query_as!(
             Row,
             r#"SELECT language, count(*) AS "offered!: i64", count(shown_at) AS "shown!: i64",
@@ -129,8 +129,8 @@ impl Store {
         for row in &rows {
             total.add(row);
         }
-        let by_language = rows.into_iter().map(Reception::from).collect();
-        Ok(Receptions { total: total.into(), by_language })
+        let by_language = rows.into_iter().map(Acceptance::from).collect();
+        Ok(AcceptanceStats { total: total.into(), by_language })
     }
 
     /// Forgets completions that were offered before this time.
@@ -140,8 +140,8 @@ impl Store {
     }
 }
 
-pub(super) async fn offer(connection: &mut SqliteConnection, offered: &Offered) -> sqlx::Result<u64> {
-    let (Offered { id, owner, language, length }, now) = (offered, now());
+pub(super) async fn insert(connection: &mut SqliteConnection, offered: &SuggestionRow) -> sqlx::Result<u64> {
+    let (SuggestionRow { id, owner, language, length }, now) = (offered, now());
     let done = sqlx::query!(
         "INSERT INTO completions (id, owner, language, characters, created_at) VALUES (?, ?, ?, ?, ?)",
         id,
@@ -155,15 +155,20 @@ pub(super) async fn offer(connection: &mut SqliteConnection, offered: &Offered) 
     Ok(done.rows_affected())
 }
 
-pub(super) async fn mark(connection: &mut SqliteConnection, owner: &str, id: &str, fate: Fate) -> sqlx::Result<u64> {
+pub(super) async fn mark(
+    connection: &mut SqliteConnection,
+    owner: &str,
+    id: &str,
+    fate: SuggestionOutcome,
+) -> sqlx::Result<u64> {
     let now = now();
     let done = match fate {
-        Fate::Shown => {
+        SuggestionOutcome::Shown => {
             sqlx::query!("UPDATE completions SET shown_at = ? WHERE owner = ? AND id = ?", now, owner, id)
                 .execute(connection)
                 .await?
         }
-        Fate::Accepted(characters) => {
+        SuggestionOutcome::Accepted(characters) => {
             sqlx::query!(
                 "UPDATE completions SET accepted_at = ?, accepted_characters = coalesce(?, characters)
                  WHERE owner = ? AND id = ?",
@@ -175,7 +180,7 @@ pub(super) async fn mark(connection: &mut SqliteConnection, owner: &str, id: &st
             .execute(connection)
             .await?
         }
-        Fate::Rejected => {
+        SuggestionOutcome::Rejected => {
             sqlx::query!("UPDATE completions SET rejected_at = ? WHERE owner = ? AND id = ?", now, owner, id)
                 .execute(connection)
                 .await?

@@ -23,18 +23,18 @@ pub struct Query {
 }
 
 /// Messages whose text an expression finds.
-const FOUND: &str = "INDEXED BY messages_heads ON heads.number = messages_text.rowid
+const SEARCH_JOIN: &str = "INDEXED BY messages_heads ON heads.number = messages_text.rowid
                      WHERE messages_text MATCH ?1 AND messages_text.rowid >= ?2 AND messages_text.rowid < ?3
                        AND heads.owner = ?4 AND (?5 IS NULL OR heads.language = ?5)";
 
 /// A condition on messages that were rated: what was said last of one counts. Other queries are faster without it.
-const RATED: &str =
+const RATED_JOIN: &str =
     "AND (SELECT coalesce(rating, iif(feedback.kind = 'positive', 5, iif(feedback.kind = 'negative', 1, NULL))) FROM feedback
                       WHERE message_id = heads.id ORDER BY feedback.id DESC LIMIT 1) BETWEEN ?8 AND ?9";
 
 impl Query {
     /// The numbers of the first message and of the one after the last.
-    fn numbers(&self) -> (i64, i64) {
+    fn id_range(&self) -> (i64, i64) {
         let number = |time: i64| time.saturating_mul(PER_MILLISECOND);
         (self.from.map_or(i64::MIN, number), self.to.map_or(i64::MAX, number))
     }
@@ -45,13 +45,13 @@ impl Store {
     pub(crate) async fn history(&self, owner: &str, query: &Query) -> sqlx::Result<(Vec<Message>, i64)> {
         let (numbers, total) = match &query.search {
             None if query.rated.is_some() => {
-                tokio::try_join!(self.rated(owner, query), self.count_rated(owner, query))?
+                tokio::try_join!(self.rated_page(owner, query), self.count_rated_page(owner, query))?
             }
-            None => tokio::try_join!(self.listed(owner, query), self.count_listed(owner, query))?,
+            None => tokio::try_join!(self.page(owner, query), self.count_page(owner, query))?,
             Some(words) => match search::expression(&self.pool, words).await? {
                 Some(expression) => tokio::try_join!(
-                    self.found(owner, query, &expression),
-                    self.count_found(owner, query, &expression)
+                    self.search_page(owner, query, &expression),
+                    self.count_search_page(owner, query, &expression)
                 )?,
                 None => (Vec::new(), 0),
             },
@@ -64,8 +64,8 @@ impl Store {
         Ok((messages, total))
     }
 
-    async fn listed(&self, owner: &str, query: &Query) -> sqlx::Result<Vec<i64>> {
-        let (from, to) = query.numbers();
+    async fn page(&self, owner: &str, query: &Query) -> sqlx::Result<Vec<i64>> {
+        let (from, to) = query.id_range();
         sqlx::query_scalar!(
             "SELECT number FROM messages
              WHERE owner = ?1 AND number >= ?2 AND number < ?3 AND (?4 IS NULL OR language = ?4)
@@ -81,7 +81,7 @@ impl Store {
         .await
     }
 
-    async fn count_listed(&self, owner: &str, query: &Query) -> sqlx::Result<i64> {
+    async fn count_page(&self, owner: &str, query: &Query) -> sqlx::Result<i64> {
         if query.from.is_none() && query.to.is_none() {
             return sqlx::query_scalar!(
                 r#"SELECT coalesce(sum(messages), 0) AS "count!: i64" FROM message_counts
@@ -92,7 +92,7 @@ impl Store {
             .fetch_one(&self.pool)
             .await;
         }
-        let (from, to) = query.numbers();
+        let (from, to) = query.id_range();
         sqlx::query_scalar!(
             "SELECT count(*) FROM messages
              WHERE owner = ?1 AND number >= ?2 AND number < ?3 AND (?4 IS NULL OR language = ?4)",
@@ -106,8 +106,8 @@ impl Store {
     }
 
     /// What was rated so, from what was said of messages: of that there is little.
-    async fn rated(&self, owner: &str, query: &Query) -> sqlx::Result<Vec<i64>> {
-        let (from, to) = query.numbers();
+    async fn rated_page(&self, owner: &str, query: &Query) -> sqlx::Result<Vec<i64>> {
+        let (from, to) = query.id_range();
         let (worst, best) = query.rated.unwrap_or((1, 5));
         sqlx::query_scalar!(
             r#"SELECT heads.number AS "number!" FROM feedback JOIN messages AS heads ON heads.id = feedback.message_id
@@ -128,8 +128,8 @@ impl Store {
         .await
     }
 
-    async fn count_rated(&self, owner: &str, query: &Query) -> sqlx::Result<i64> {
-        let (from, to) = query.numbers();
+    async fn count_rated_page(&self, owner: &str, query: &Query) -> sqlx::Result<i64> {
+        let (from, to) = query.id_range();
         let (worst, best) = query.rated.unwrap_or((1, 5));
         sqlx::query_scalar!(
             "SELECT count(*) FROM feedback JOIN messages AS heads ON heads.id = feedback.message_id
@@ -147,12 +147,12 @@ impl Store {
         .await
     }
 
-    async fn found(&self, owner: &str, query: &Query, expression: &str) -> sqlx::Result<Vec<i64>> {
-        let (from, to) = query.numbers();
-        let rated = query.rated.map_or("", |_| RATED);
+    async fn search_page(&self, owner: &str, query: &Query, expression: &str) -> sqlx::Result<Vec<i64>> {
+        let (from, to) = query.id_range();
+        let rated = query.rated.map_or("", |_| RATED_JOIN);
         let (worst, best) = query.rated.unwrap_or_default();
         sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
-            "SELECT heads.number FROM messages_text CROSS JOIN messages AS heads {FOUND} {rated}
+            "SELECT heads.number FROM messages_text CROSS JOIN messages AS heads {SEARCH_JOIN} {rated}
              ORDER BY messages_text.rowid DESC LIMIT ?6 OFFSET ?7",
         )))
         .bind(expression)
@@ -168,12 +168,12 @@ impl Store {
         .await
     }
 
-    async fn count_found(&self, owner: &str, query: &Query, expression: &str) -> sqlx::Result<i64> {
-        let (from, to) = query.numbers();
-        let rated = query.rated.map_or("", |_| RATED);
+    async fn count_search_page(&self, owner: &str, query: &Query, expression: &str) -> sqlx::Result<i64> {
+        let (from, to) = query.id_range();
+        let rated = query.rated.map_or("", |_| RATED_JOIN);
         let (worst, best) = query.rated.unwrap_or_default();
         sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
-            "SELECT count(*) FROM messages_text CROSS JOIN messages AS heads {FOUND} {rated}",
+            "SELECT count(*) FROM messages_text CROSS JOIN messages AS heads {SEARCH_JOIN} {rated}",
         )))
         .bind(expression)
         .bind(from)

@@ -6,38 +6,38 @@ use std::time::{Duration, Instant};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 
-/// How a database file is.
+/// The state of a database file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Condition {
-    /// There is none.
+pub enum DbHealth {
+    /// It does not exist.
     Absent,
-    /// It can be used. `whole` says whether all of it was looked at in the time that there was.
-    Sound {
-        /// Nothing was left out.
-        whole: bool,
+    /// It can be used.
+    Ok {
+        /// Whether the check covered the complete file within its time limit.
+        complete: bool,
     },
     /// A newer version of HAPA has written it.
     TooNew,
-    /// It is no database, or parts of it are broken; with SQLite's own words.
+    /// It is not a database, or parts of it are damaged; with SQLite's message.
     Damaged(String),
-    /// It cannot be opened; with SQLite's own words.
-    Closed(String),
+    /// It cannot be opened; with SQLite's message.
+    Unreadable(String),
 }
 
-/// How long to wait for somebody who writes to the file.
+/// How long to wait for another process that writes to the file.
 const BUSY: Duration = Duration::from_secs(1);
 
 /// Steps of SQLite between two looks at the clock: far below a millisecond.
 const STEPS: i32 = 1000;
 
-/// Looks at the database in `file`, for `patience` at most; with none, it is opened and not read through.
-pub async fn inspect(file: &Path, patience: Duration) -> Condition {
+/// Looks at the database in `file`, for `timeout` at most; with none, it is opened and not read through.
+pub async fn inspect(file: &Path, timeout: Duration) -> DbHealth {
     if !file.exists() {
-        return Condition::Absent;
+        return DbHealth::Absent;
     }
-    match look(file, patience).await {
+    match probe(file, timeout).await {
         Ok(condition) => condition,
-        Err(error) => judge(&error),
+        Err(error) => classify(&error),
     }
 }
 
@@ -52,9 +52,9 @@ pub async fn kept_settings(file: &Path) -> Vec<(String, String)> {
     if file.exists() { read.await.unwrap_or_default() } else { Vec::new() }
 }
 
-async fn look(file: &Path, patience: Duration) -> sqlx::Result<Condition> {
+async fn probe(file: &Path, timeout: Duration) -> sqlx::Result<DbHealth> {
     let mut connection = open(file).await?;
-    let condition = read(&mut connection, patience).await;
+    let condition = read(&mut connection, timeout).await;
     let _ = connection.close().await;
     condition
 }
@@ -68,7 +68,7 @@ async fn open(file: &Path) -> sqlx::Result<SqliteConnection> {
     options.busy_timeout(BUSY).disable_statement_logging().connect().await
 }
 
-async fn read(connection: &mut SqliteConnection, patience: Duration) -> sqlx::Result<Condition> {
+async fn read(connection: &mut SqliteConnection, timeout: Duration) -> sqlx::Result<DbHealth> {
     const TABLE: &str = "SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'";
     let begun: i64 = sqlx::query_scalar(TABLE).fetch_one(&mut *connection).await?;
     if begun > 0 {
@@ -76,30 +76,30 @@ async fn read(connection: &mut SqliteConnection, patience: Duration) -> sqlx::Re
             sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(&mut *connection).await?;
         let newest = sqlx::migrate!("./migrations").iter().map(|migration| migration.version).max();
         if version > newest {
-            return Ok(Condition::TooNew);
+            return Ok(DbHealth::TooNew);
         }
     }
-    if patience.is_zero() {
-        return Ok(Condition::Sound { whole: false });
+    if timeout.is_zero() {
+        return Ok(DbHealth::Ok { complete: false });
     }
-    let deadline = Instant::now() + patience;
+    let deadline = Instant::now() + timeout;
     connection.lock_handle().await?.set_progress_handler(STEPS, move || Instant::now() < deadline);
     let words: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(connection).await?;
-    Ok(if words == "ok" { Condition::Sound { whole: true } } else { Condition::Damaged(words) })
+    Ok(if words == "ok" { DbHealth::Ok { complete: true } } else { DbHealth::Damaged(words) })
 }
 
 /// What an error says about the file.
-fn judge(error: &sqlx::Error) -> Condition {
+fn classify(error: &sqlx::Error) -> DbHealth {
     let problem = error.as_database_error();
     let words = problem.map_or_else(|| error.to_string(), |problem| problem.message().to_owned());
     let code = problem.and_then(|problem| problem.code()?.parse::<i32>().ok());
     // The low byte is the kind: <https://www.sqlite.org/rescode.html>.
     match code.map(|code| code & 0xff) {
         // Busy, locked, interrupted.
-        Some(5 | 6 | 9) => Condition::Sound { whole: false },
+        Some(5 | 6 | 9) => DbHealth::Ok { complete: false },
         // Corrupt, not a database.
-        Some(11 | 26) => Condition::Damaged(words),
-        _ => Condition::Closed(words),
+        Some(11 | 26) => DbHealth::Damaged(words),
+        _ => DbHealth::Unreadable(words),
     }
 }
 
@@ -115,14 +115,14 @@ mod tests {
         let folder = parent.path().join("a b?c#d%20é");
         std::fs::create_dir(&folder).unwrap();
         let file = folder.join("hapa.db");
-        assert_eq!(inspect(&file, BUSY).await, Condition::Absent);
+        assert_eq!(inspect(&file, BUSY).await, DbHealth::Absent);
         let store = Store::open(&file).await.unwrap();
-        assert_eq!(inspect(&file, BUSY).await, Condition::Sound { whole: true });
-        assert_eq!(inspect(&file, Duration::ZERO).await, Condition::Sound { whole: false });
+        assert_eq!(inspect(&file, BUSY).await, DbHealth::Ok { complete: true });
+        assert_eq!(inspect(&file, Duration::ZERO).await, DbHealth::Ok { complete: false });
         sqlx::query("UPDATE _sqlx_migrations SET version = 9999 WHERE version = 1").execute(&store.pool).await.unwrap();
-        assert_eq!(inspect(&file, BUSY).await, Condition::TooNew);
+        assert_eq!(inspect(&file, BUSY).await, DbHealth::TooNew);
         store.close().await;
-        assert_eq!(inspect(&file, BUSY).await, Condition::TooNew);
+        assert_eq!(inspect(&file, BUSY).await, DbHealth::TooNew);
         assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "nothing is left beside it");
     }
 
@@ -135,7 +135,7 @@ mod tests {
             "CREATE TABLE many AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
             SELECT i, hex(i) AS text FROM n";
         sqlx::query(rows).execute(&store.pool).await.unwrap();
-        assert_eq!(inspect(&file, Duration::from_nanos(1)).await, Condition::Sound { whole: false });
-        assert_eq!(inspect(&file, BUSY * 30).await, Condition::Sound { whole: true });
+        assert_eq!(inspect(&file, Duration::from_nanos(1)).await, DbHealth::Ok { complete: false });
+        assert_eq!(inspect(&file, BUSY * 30).await, DbHealth::Ok { complete: true });
     }
 }

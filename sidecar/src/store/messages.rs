@@ -95,7 +95,7 @@ pub struct Message {
 #[derive(Debug, Clone)]
 pub struct NewMessage {
     /// The conversation that it becomes part of.
-    pub thread: Thread,
+    pub conversation: ConversationRef,
     /// Whose history it belongs to.
     pub owner: String,
     /// What is asked.
@@ -118,14 +118,14 @@ pub struct NewMessage {
 
 /// The conversation that a question becomes part of.
 #[derive(Debug, Clone)]
-pub enum Thread {
+pub enum ConversationRef {
     /// A new one.
     New {
         /// What it is called.
         title: String,
     },
     /// One that is there.
-    Known {
+    Existing {
         /// Its id.
         id: String,
         /// The message that the question is another version of; that one and all after it leave the thread.
@@ -171,9 +171,9 @@ impl Store {
     /// Keeps a question, before it is answered or with its answer, and gives back the ids of conversation and message.
     pub(crate) async fn add_message(&self, message: NewMessage) -> sqlx::Result<(String, String)> {
         let message_id = id();
-        let conversation_id = match &message.thread {
-            Thread::New { .. } => id(),
-            Thread::Known { id, .. } => id.clone(),
+        let conversation_id = match &message.conversation {
+            ConversationRef::New { .. } => id(),
+            ConversationRef::Existing { id, .. } => id.clone(),
         };
         let ids = (conversation_id.clone(), message_id.clone());
         self.writer.write(Task::Add { message: Box::new(message), id: message_id, conversation_id }).await?;

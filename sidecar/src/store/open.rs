@@ -25,7 +25,7 @@ pub struct OpenError {
 
 /// A damaged database that was moved out of the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SetAside {
+pub struct Quarantined {
     /// Where it is now.
     pub file: PathBuf,
     /// What is wrong with it, in SQLite's words.
@@ -63,7 +63,7 @@ impl Store {
             Ok(store) => Ok(store),
             Err(Unusable::Other(reason)) => Err(problem(reason)),
             Err(Unusable::Damaged(reason)) => {
-                let aside = set_aside(file).map_err(|error| {
+                let aside = quarantine(file).map_err(|error| {
                     problem(format!("it is damaged ({reason}), and could not be moved aside: {error}"))
                 })?;
                 tracing::error!(
@@ -74,7 +74,7 @@ impl Store {
                 let mut store = open(file).await.map_err(|error| match error {
                     Unusable::Damaged(reason) | Unusable::Other(reason) => problem(reason),
                 })?;
-                store.set_aside = Some(SetAside { file: aside, problem: reason });
+                store.quarantine = Some(Quarantined { file: aside, problem: reason });
                 Ok(store)
             }
         }
@@ -104,7 +104,7 @@ async fn open(file: &Path) -> Result<Store, Unusable> {
         pool.close().await;
         return Err(unusable);
     }
-    Ok(Store { writer: Writer::start(pool.clone()), pool, set_aside: None })
+    Ok(Store { writer: Writer::start(pool.clone()), pool, quarantine: None })
 }
 
 async fn prepare(pool: &SqlitePool) -> Result<(), Unusable> {
@@ -135,7 +135,7 @@ async fn check(file: &Path, options: &SqliteConnectOptions) -> Result<(), Unusab
 }
 
 /// Moves a database and what belongs to it aside, and says where it is.
-fn set_aside(file: &Path) -> io::Result<PathBuf> {
+fn quarantine(file: &Path) -> io::Result<PathBuf> {
     let time = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
     let aside = beside(file, &format!(".corrupt-{time}"));
     fs::rename(file, &aside)?;

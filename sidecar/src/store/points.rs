@@ -4,12 +4,12 @@ use super::Store;
 
 impl Store {
     /// The points after a time, in milliseconds since 1970, oldest first, as JSON.
-    pub(crate) async fn points(&self, after: i64) -> sqlx::Result<Vec<String>> {
+    pub(crate) async fn metrics_points(&self, after: i64) -> sqlx::Result<Vec<String>> {
         sqlx::query_scalar!("SELECT point FROM points WHERE at > ? ORDER BY at", after).fetch_all(&self.pool).await
     }
 
     /// Keeps points, each with its time, and forgets those before a time.
-    pub(crate) async fn add_points(&self, points: &[(i64, String)], before: i64) -> sqlx::Result<()> {
+    pub(crate) async fn add_metrics_points(&self, points: &[(i64, String)], before: i64) -> sqlx::Result<()> {
         let mut transaction = self.write().await?;
         for (at, point) in points {
             sqlx::query!("INSERT OR REPLACE INTO points (at, point) VALUES (?, ?)", at, point)

@@ -7,7 +7,7 @@ use sqlx::SqlitePool;
 
 /// Groups of three characters that a word of one or two is looked for in. More exist for single letters only; the most frequent
 /// are taken.
-const MOST_GROUPS: i64 = 400;
+const MAX_GROUPS: i64 = 400;
 
 /// The expression that finds texts with all words of `text` in them, as parts of words too. `None` if nothing can be found.
 pub(super) async fn expression(pool: &SqlitePool, text: &str) -> sqlx::Result<Option<String>> {
@@ -36,7 +36,7 @@ async fn groups(pool: &SqlitePool, word: &str) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar("SELECT term FROM messages_terms WHERE term >= ? AND term <= ? ORDER BY doc DESC LIMIT ?")
         .bind(first)
         .bind(last)
-        .bind(MOST_GROUPS)
+        .bind(MAX_GROUPS)
         .fetch_all(pool)
         .await
 }

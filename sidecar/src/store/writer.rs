@@ -4,8 +4,8 @@ use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
 
 use super::completions;
-use super::completions::{Fate, Offered};
-use super::messages::{NewMessage, PER_MILLISECOND, Progress, Thread};
+use super::completions::{SuggestionOutcome, SuggestionRow};
+use super::messages::{ConversationRef, NewMessage, PER_MILLISECOND, Progress};
 use crate::base::time::now;
 
 /// What waits to be written at most; those that come then wait for a place.
@@ -34,9 +34,9 @@ pub(super) enum Task {
     /// What has come of an answer.
     Update { id: String, progress: Progress },
     /// A completion that was offered.
-    Offer(Box<Offered>),
+    Offer(Box<SuggestionRow>),
     /// What became of a completion.
-    Mark { owner: String, id: String, fate: Fate },
+    Mark { owner: String, id: String, fate: SuggestionOutcome },
 }
 
 impl Writer {
@@ -48,7 +48,7 @@ impl Writer {
     }
 
     /// Writes in its turn. Comes back before that; a failure is only logged.
-    pub async fn write_soon(&self, task: Task) {
+    pub async fn enqueue(&self, task: Task) {
         let (done, _) = oneshot::channel();
         let _ = self.0.send(Job { task, done }).await;
     }
@@ -65,7 +65,7 @@ async fn run(pool: SqlitePool, mut jobs: mpsc::Receiver<Job>) {
     let mut batch = Vec::with_capacity(BATCH);
     while jobs.recv_many(&mut batch, BATCH).await > 0 {
         if batch.len() > 1
-            && let Ok(counts) = together(&pool, &batch).await
+            && let Ok(counts) = write_batch(&pool, &batch).await
         {
             for (job, count) in batch.drain(..).zip(counts) {
                 let _ = job.done.send(Ok(count));
@@ -74,36 +74,36 @@ async fn run(pool: SqlitePool, mut jobs: mpsc::Receiver<Job>) {
         }
         // One of them cannot be written, and must not cost the others.
         for job in batch.drain(..) {
-            if let Err(Err(error)) = job.done.send(alone(&pool, &job.task).await) {
+            if let Err(Err(error)) = job.done.send(write_one(&pool, &job.task).await) {
                 tracing::warn!(%error, "could not keep what nobody waits for: {error}");
             }
         }
     }
 }
 
-async fn together(pool: &SqlitePool, jobs: &[Job]) -> sqlx::Result<Vec<u64>> {
+async fn write_batch(pool: &SqlitePool, jobs: &[Job]) -> sqlx::Result<Vec<u64>> {
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
     let mut counts = Vec::with_capacity(jobs.len());
     for job in jobs {
-        counts.push(carry_out(&mut transaction, &job.task).await?);
+        counts.push(execute(&mut transaction, &job.task).await?);
     }
     transaction.commit().await?;
     Ok(counts)
 }
 
-async fn alone(pool: &SqlitePool, task: &Task) -> sqlx::Result<u64> {
+async fn write_one(pool: &SqlitePool, task: &Task) -> sqlx::Result<u64> {
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
-    let count = carry_out(&mut transaction, task).await?;
+    let count = execute(&mut transaction, task).await?;
     transaction.commit().await?;
     Ok(count)
 }
 
 /// Carries out a task, and tells how many rows it changed.
-async fn carry_out(connection: &mut SqliteConnection, task: &Task) -> sqlx::Result<u64> {
+async fn execute(connection: &mut SqliteConnection, task: &Task) -> sqlx::Result<u64> {
     match task {
         Task::Add { message, id, conversation_id } => add(connection, message, id, conversation_id).await,
         Task::Update { id, progress } => update(connection, id, progress).await,
-        Task::Offer(offered) => completions::offer(connection, offered).await,
+        Task::Offer(offered) => completions::insert(connection, offered).await,
         Task::Mark { owner, id, fate } => completions::mark(connection, owner, id, *fate).await,
     }
 }
@@ -115,8 +115,8 @@ async fn add(
     conversation_id: &str,
 ) -> sqlx::Result<u64> {
     let now = now();
-    let parent = match &new.thread {
-        Thread::New { title } => {
+    let parent = match &new.conversation {
+        ConversationRef::New { title } => {
             sqlx::query!(
                 "INSERT INTO conversations (id, owner, title, created_at, updated_at) VALUES (?, ?, ?, ?, ?)",
                 conversation_id,
@@ -129,12 +129,12 @@ async fn add(
             .await?;
             None
         }
-        Thread::Known { replaces, .. } => {
+        ConversationRef::Existing { replaces, .. } => {
             sqlx::query!("UPDATE conversations SET updated_at = ? WHERE id = ?", now, conversation_id)
                 .execute(&mut *connection)
                 .await?;
             match replaces {
-                Some(replaced) => give_way(connection, conversation_id, replaced).await?,
+                Some(replaced) => supersede(connection, conversation_id, replaced).await?,
                 None => {
                     let latest = sqlx::query_scalar!(
                         "SELECT id FROM messages WHERE conversation_id = ? AND superseded = 0 ORDER BY number DESC LIMIT 1",
@@ -186,7 +186,7 @@ async fn add(
 }
 
 /// Takes a message and all after it out of the thread, and gives back the one that it followed.
-async fn give_way(
+async fn supersede(
     connection: &mut SqliteConnection,
     conversation_id: &str,
     replaced: &str,

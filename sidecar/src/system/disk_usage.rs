@@ -14,7 +14,7 @@ pub struct DiskUsage {
 
 /// How much room a data folder takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Usage {
+pub struct UsageReport {
     /// Its place.
     pub folder: PathBuf,
     /// What it has, each with its bytes: models, database, states (what models have read), logs.
@@ -32,9 +32,9 @@ impl DiskUsage {
 
     /// Looks at the disk, which takes a moment where there are many files.
     #[must_use]
-    pub fn look(&self) -> Usage {
+    pub fn measure(&self) -> UsageReport {
         let parts = self.parts.iter().map(|(name, places)| (*name, places.iter().map(|place| bytes(place)).sum()));
-        Usage { folder: self.folder.clone(), parts: parts.collect(), free: system::room(&self.folder).disk }
+        UsageReport { folder: self.folder.clone(), parts: parts.collect(), free: system::capacity(&self.folder).disk }
     }
 }
 

@@ -10,9 +10,9 @@ const CARDS: &str = "/sys/class/drm";
 
 /// Whoever can be asked.
 #[derive(Debug, Default)]
-pub struct Graphics(Option<Nvml>);
+pub struct GpuMonitor(Option<Nvml>);
 
-impl Graphics {
+impl GpuMonitor {
     /// Looks for NVIDIA's library, which takes a moment to load.
     pub fn open() -> Self {
         Self(Nvml::init().ok())
@@ -24,12 +24,12 @@ impl Graphics {
             let numbers = 0..library.device_count().unwrap_or_default();
             numbers.filter_map(|number| library.device_by_index(number).ok()?.utilization_rates().ok())
         });
-        nvidia.map(|rates| rates.gpu as f32).chain(told_by_linux(Path::new(CARDS))).reduce(f32::max)
+        nvidia.map(|rates| rates.gpu as f32).chain(sysfs_busy_percent(Path::new(CARDS))).reduce(f32::max)
     }
 }
 
 /// What the drivers of the cards in a folder tell; some of them do.
-fn told_by_linux(cards: &Path) -> Vec<f32> {
+fn sysfs_busy_percent(cards: &Path) -> Vec<f32> {
     let cards = fs::read_dir(cards).into_iter().flatten().flatten();
     let told = cards.filter_map(|card| fs::read_to_string(card.path().join("device/gpu_busy_percent")).ok());
     told.filter_map(|percent| percent.trim().parse().ok()).collect()
@@ -49,7 +49,7 @@ mod tests {
                 fs::write(device.join("gpu_busy_percent"), told).unwrap();
             }
         }
-        assert_eq!(told_by_linux(folder.path()), [37.0]);
-        assert!(told_by_linux(Path::new("/nowhere")).is_empty());
+        assert_eq!(sysfs_busy_percent(folder.path()), [37.0]);
+        assert!(sysfs_busy_percent(Path::new("/nowhere")).is_empty());
     }
 }

@@ -130,5 +130,5 @@ impl Server {
 
 fn client() -> Client {
     // The server may have closed an idle connection.
-    sidecar::base::http_client::client_here().pool_max_idle_per_host(0).build().unwrap()
+    sidecar::base::http_client::loopback_builder().pool_max_idle_per_host(0).build().unwrap()
 }

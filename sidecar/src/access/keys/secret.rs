@@ -66,7 +66,7 @@ impl Pepper {
             return Ok(Self(secret.clone()));
         }
         let make = || Ok(random_hex()?);
-        kept_or_made(file, |text| (text.len() >= 32).then(|| text.to_owned()), make).map(|text| Self(text.into()))
+        load_or_create(file, |text| (text.len() >= 32).then(|| text.to_owned()), make).map(|text| Self(text.into()))
     }
 
     /// What is kept of a key: HMAC-SHA-256 (RFC 2104) under this secret, lower-case hex.
@@ -83,14 +83,14 @@ impl Pepper {
 ///
 /// # Errors
 /// When the file can be neither read nor written.
-pub fn key_in(file: &Path) -> Result<Key, Error> {
+pub fn load_or_create_key(file: &Path) -> Result<Key, Error> {
     let make = || Ok(Key::generate()?.0);
-    let text = kept_or_made(file, |text| Key::parse(text).map(|key| key.0), make)?;
+    let text = load_or_create(file, |text| Key::parse(text).map(|key| key.0), make)?;
     Ok(Key(text))
 }
 
 /// What `file` holds, if `usable`; otherwise what `make` gives, which is written there first.
-fn kept_or_made(
+fn load_or_create(
     file: &Path,
     usable: impl Fn(&str) -> Option<String>,
     make: impl Fn() -> Result<String, Error>,

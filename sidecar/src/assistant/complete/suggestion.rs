@@ -9,7 +9,7 @@ use super::stop::{CompletionStop, after_indent};
 use crate::assistant::generate::ModelType;
 use crate::assistant::generate::markdown_splitter::Splitter;
 use crate::inference::response_cache::Source;
-use crate::metrics::Answered;
+use crate::metrics::GenerationMetrics;
 
 /// The confidence of a model that reports no probabilities: neither sure nor unsure.
 const UNKNOWN_CONFIDENCE: f64 = 0.5;
@@ -135,8 +135,8 @@ impl RawCompletion {
     }
 
     /// What is counted of it, `duration` after the request.
-    pub fn metrics(&self, duration: Duration) -> Answered {
-        Answered {
+    pub fn metrics(&self, duration: Duration) -> GenerationMetrics {
+        GenerationMetrics {
             model_type: ModelType::CodeCompletion.as_str(),
             success: true,
             duration,

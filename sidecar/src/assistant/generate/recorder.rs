@@ -13,7 +13,7 @@ use super::{Event, GenerationResult};
 use crate::assistant::{Assistant, Error, tokens_per_second};
 use crate::inference::response_cache::{Source, Subscriber};
 use crate::inference::{Event as StreamEvent, EventStream};
-use crate::metrics::Answered;
+use crate::metrics::GenerationMetrics;
 use crate::store::{self, Finish, Progress};
 
 /// How often a growing answer is stored: a crash loses no more than this.
@@ -262,7 +262,7 @@ impl StreamRecorder {
 
     fn record_metrics(&self, success: bool, reused_tokens: usize) {
         let requested_at = self.accepted.requested_at;
-        self.assistant.metrics.answered(&Answered {
+        self.assistant.metrics.record_generation(&GenerationMetrics {
             model_type: self.accepted.kind.as_str(),
             success,
             duration: requested_at.elapsed(),

@@ -112,21 +112,20 @@ fn fields(invalid: &ValidationErrors, language: Language) -> Value {
 }
 
 fn rate_limited(limited: &RateLimited) -> LocalizedText {
-    let RateLimited { limit, most, retry_after } = limited;
+    let RateLimited { limit, max, retry_after } = limited;
     let (ko, en) = match limit {
-        Limit::Requests => (format!("이 키의 요청 한도({most}회)"), format!("this key's limit of {most} requests")),
+        Limit::Requests => (format!("이 키의 요청 한도({max}회)"), format!("this key's limit of {max} requests")),
         Limit::Generations => {
-            (format!("이 키의 코드 생성 한도({most}회)"), format!("this key's limit of {most} generations"))
+            (format!("이 키의 코드 생성 한도({max}회)"), format!("this key's limit of {max} generations"))
         }
         Limit::Completions => {
-            (format!("이 키의 자동 완성 한도({most}회)"), format!("this key's limit of {most} completions"))
+            (format!("이 키의 자동 완성 한도({max}회)"), format!("this key's limit of {max} completions"))
         }
-        Limit::Streams => (
-            format!("이 키가 동시에 열 수 있는 스트림 수({most}개)"),
-            format!("this key's limit of {most} open streams"),
-        ),
+        Limit::Streams => {
+            (format!("이 키가 동시에 열 수 있는 스트림 수({max}개)"), format!("this key's limit of {max} open streams"))
+        }
         Limit::Address => {
-            (format!("이 주소의 하루 요청 한도({most}회)"), format!("this address's limit of {most} requests a day"))
+            (format!("이 주소의 하루 요청 한도({max}회)"), format!("this address's limit of {max} requests a day"))
         }
     };
     LocalizedText::new(

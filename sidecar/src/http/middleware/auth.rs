@@ -90,18 +90,18 @@ pub async fn require_permission(
 ) -> Response {
     let declared = request.body().is_end_stream() || policy.takes.accepts(request.headers());
     let what = RequestFacts { peer: ClientAddr::of(&request), declared };
-    let (caller, standing, place) = match authorize(&app, request.headers(), what, policy).await {
+    let (caller, status, permit) = match authorize(&app, request.headers(), what, policy).await {
         Ok(admitted) => admitted,
         Err(error) => return error.into_response(),
     };
     request.extensions_mut().insert(caller);
     let mut response = next.run(request).await;
-    if let Some(standing) = standing {
-        standing.insert_into(response.headers_mut());
+    if let Some(status) = status {
+        status.insert_into(response.headers_mut());
     }
-    match place {
+    match permit {
         // The stream is open until its body has gone out or its client has.
-        Some(place) => response.map(|body| hold_until_body_end(body, place)),
+        Some(permit) => response.map(|body| hold_until_body_end(body, permit)),
         None => response,
     }
 }
@@ -122,12 +122,12 @@ async fn authorize(
 ) -> Result<(Caller, Option<LimitStatus>, Option<StreamPermit>), ApiError> {
     let caller = app.keys.caller(sent_key(headers)).await?;
     caller.require(policy.permission)?;
-    let standing = app.limits.count(&caller, what.peer, policy.class)?;
-    let place = if policy.class == RequestClass::Stream { app.limits.open_stream(&caller)? } else { None };
+    let status = app.limits.count(&caller, what.peer, policy.class)?;
+    let permit = if policy.class == RequestClass::Stream { app.limits.open_stream(&caller)? } else { None };
     if app.csrf_protection && !what.declared {
         return Err(policy.takes.refused());
     }
-    Ok((caller, standing, place))
+    Ok((caller, status, permit))
 }
 
 /// Lets requests pass that come from this machine, and others with an admin's key.

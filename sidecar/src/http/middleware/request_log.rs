@@ -56,7 +56,7 @@ impl ErrorReporter {
         if matches!(status, 401 | 403 | 404 | 405) {
             return;
         }
-        self.app.error_log.note(Incident {
+        self.app.error_log.record(Incident {
             at: now(),
             code: failure.code.as_str().into(),
             status: status.into(),
@@ -86,9 +86,9 @@ pub async fn observe(State(app): State<AppState>, mut request: Request, next: Ne
     let (duration, status) = (started.elapsed(), response.status().as_u16());
     app.metrics.request(known(&method), &endpoint, status, duration);
     if !is_polling(&method, &endpoint) {
-        app.metrics.tally_request();
+        app.metrics.count_request();
     }
-    app.latency.note(known(&method), &endpoint, status, duration);
+    app.latency.record(known(&method), &endpoint, status, duration);
     log(&method, &endpoint, status, u64::try_from(duration.as_millis()).unwrap_or(u64::MAX), &id);
     if let Some(failure) = response.extensions().get::<ResponseError>() {
         reporter.report(failure.clone());

@@ -17,7 +17,7 @@ use crate::http::error::{ApiError, ClientErrors, ServerErrors};
 use crate::http::extract::{JsonBody, PathId};
 use crate::http::middleware::request_id::RequestId;
 use crate::http::state::AppState;
-use crate::store::{Fate, Finish};
+use crate::store::{Finish, SuggestionOutcome};
 
 /// RequestFacts can be inserted at the cursor.
 #[derive(Debug, Serialize, ToSchema)]
@@ -228,9 +228,9 @@ pub async fn completion_event(
     invalid.in_range("accepted_characters", event.accepted_characters, 0, 1_000_000);
     invalid.into_result()?;
     let fate = match event.event {
-        EventKind::Shown => Fate::Shown,
-        EventKind::Accepted => Fate::Accepted(event.accepted_characters),
-        EventKind::Rejected => Fate::Rejected,
+        EventKind::Shown => SuggestionOutcome::Shown,
+        EventKind::Accepted => SuggestionOutcome::Accepted(event.accepted_characters),
+        EventKind::Rejected => SuggestionOutcome::Rejected,
     };
     let known = app.store.mark_completion(&caller.owner, &id, fate).await?;
     if !known {

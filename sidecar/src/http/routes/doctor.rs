@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::base::i18n::Language;
-use crate::doctor::{Issues, Status, Told};
+use crate::doctor::{FindingView, Issues, Status};
 use crate::http::error::ClientErrors;
 use crate::http::state::AppState;
 
@@ -17,7 +17,7 @@ pub struct DoctorResponse {
     status: Status,
     issues: Issues,
     /// All that was looked at, good things too.
-    findings: Vec<Told>,
+    findings: Vec<FindingView>,
 }
 
 /// Looks at the installation as `hapa doctor` does, from inside: data folder, database, model, remote server, environment.
@@ -29,7 +29,7 @@ pub struct DoctorResponse {
     )
 )]
 pub async fn doctor(State(app): State<AppState>, language: Language) -> Json<DoctorResponse> {
-    let report = app.checkup.again().await;
+    let report = app.health.recheck().await;
     let issues = report.issues();
-    Json(DoctorResponse { status: issues.status(), issues, findings: report.told(language) })
+    Json(DoctorResponse { status: issues.status(), issues, findings: report.localized(language) })
 }

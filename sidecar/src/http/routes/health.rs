@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::remote::RemoteHealth;
 use crate::base::i18n::Language;
-use crate::doctor::{Issues, Status, Told};
+use crate::doctor::{FindingView, Issues, Status};
 use crate::http::error::ClientErrors;
 use crate::http::state::AppState;
 use crate::instance::VERSION;
@@ -64,7 +64,7 @@ pub async fn health(State(app): State<AppState>) -> (StatusCode, Json<HealthResp
     let sample = *app.system.borrow();
     let state = app.models.state();
     let status = status(&app, &state);
-    let mut issues = app.checkup.latest().issues();
+    let mut issues = app.health.latest().issues();
     if !sample.store_answers {
         // The file may look well from outside.
         issues.critical = issues.critical.max(1);
@@ -117,7 +117,7 @@ pub struct DetailedHealthResponse {
     queue: QueueHealth,
     memory: Memory,
     /// RequestFacts was looked at in the installation, good things too, in the language of `Accept-Language`.
-    findings: Vec<Told>,
+    findings: Vec<FindingView>,
     /// Seconds since the process started.
     uptime_seconds: f64,
 }
@@ -227,7 +227,7 @@ pub async fn health_detailed(State(app): State<AppState>, language: Language) ->
         devices: app.models.devices().await.into_iter().map(DeviceHealth::from).collect(),
         queue: QueueHealth::of(&app),
         memory: app.models.memory(),
-        findings: app.checkup.latest().told(language),
+        findings: app.health.latest().localized(language),
         uptime_seconds: app.started.elapsed().as_secs_f64(),
     })
 }

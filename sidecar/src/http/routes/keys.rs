@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::conversations::DoneResponse;
-use crate::access::keys::{Caller, Permission, Wish};
+use crate::access::keys::{Caller, NewKeyRequest, Permission};
 use crate::base::i18n::{Language, LocalizedText};
 use crate::base::time::{now, timestamp};
 use crate::base::validation::ValidationErrors;
@@ -143,15 +143,15 @@ pub async fn make_key(
     JsonBody(request): JsonBody<KeyRequest>,
 ) -> Result<Json<KeyResponse>, ApiError> {
     let wish = wish(request)?;
-    let (key, kept) = app.keys.make(&caller, wish).await?;
+    let (key, kept) = app.keys.create(&caller, wish).await?;
     Ok(Json(KeyResponse { status: "success", key: key.reveal().to_owned(), item: kept.into() }))
 }
 
-fn wish(request: KeyRequest) -> Result<Wish, ApiError> {
+fn wish(request: KeyRequest) -> Result<NewKeyRequest, ApiError> {
     let mut invalid = ValidationErrors::default();
     invalid.require_not_blank("name", &request.name);
     invalid.max_length("name", Some(&request.name), 100);
-    let permissions = request.permissions.unwrap_or_else(|| Permission::USUAL.to_vec());
+    let permissions = request.permissions.unwrap_or_else(|| Permission::DEFAULT.to_vec());
     if !(1..=Permission::ALL.len()).contains(&permissions.len()) {
         invalid.add("permissions", LocalizedText::new("1개에서 5개 사이여야 합니다", "must be 1 to 5"));
     }
@@ -167,7 +167,7 @@ fn wish(request: KeyRequest) -> Result<Wish, ApiError> {
     }
     invalid.into_result()?;
     let KeyRequest { name, expires_in_days: days, user, demo, .. } = request;
-    Ok(Wish { name: name.trim().to_owned(), permissions, days, user, demo })
+    Ok(NewKeyRequest { name: name.trim().to_owned(), permissions, days, user, demo })
 }
 
 /// Revokes a key: from now on it opens nothing.

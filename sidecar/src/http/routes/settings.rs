@@ -30,7 +30,7 @@ pub struct SettingsResponse {
 impl SettingsResponse {
     fn new(app: &AppState, settings: Arc<Settings>) -> Json<Self> {
         let (from_environment, restart_required) =
-            (app.settings.fixed().variables(), app.settings.waiting_for_restart());
+            (app.settings.overrides().variables(), app.settings.waiting_for_restart());
         Json(Self { status: "success", settings, from_environment, restart_required })
     }
 }

@@ -10,7 +10,7 @@ use super::health::{QueueHealth, SystemInfo};
 use crate::http::error::{ApiError, ClientErrors};
 use crate::http::state::AppState;
 use crate::models::Memory;
-use crate::store::Receptions;
+use crate::store::AcceptanceStats;
 
 /// How HAPA does.
 #[derive(Debug, Serialize, ToSchema)]
@@ -20,7 +20,7 @@ pub struct StatsResponse {
     cache: CacheFigures,
     tokens: TokenFigures,
     queue: QueueHealth,
-    completions: Receptions,
+    completions: AcceptanceStats,
     memory: Memory,
     /// Seconds since the process started.
     uptime: f64,
@@ -79,7 +79,7 @@ pub struct TokenFigures {
 pub async fn stats(State(app): State<AppState>) -> Result<Json<StatsResponse>, ApiError> {
     let (times, sample) = (app.latency.response_times(), *app.system.borrow());
     let tokens = app.store.token_totals().await?;
-    let completions = app.store.receptions().await?;
+    let completions = app.store.acceptance_stats().await?;
     Ok(Json(StatsResponse {
         performance: Performance {
             system: SystemInfo::of(&sample),

@@ -39,7 +39,7 @@ pub struct StoragePart {
 )]
 pub async fn storage(State(app): State<AppState>) -> Result<Json<StorageResponse>, ApiError> {
     let storage = app.disk_usage.clone();
-    let usage = tokio::task::spawn_blocking(move || storage.look()).await;
+    let usage = tokio::task::spawn_blocking(move || storage.measure()).await;
     let usage = usage.map_err(|error| ApiError::internal("could not measure the data folder", error))?;
     Ok(Json(StorageResponse {
         status: "success",
