@@ -3,10 +3,10 @@
 use clap::Args;
 
 use crate::binaries::{self, DESKTOP};
-use crate::places::Places;
-use crate::problem::Result;
-use crate::process::{cargo, succeed};
-use crate::setup::{self, peer, python};
+use devenv::places::Places;
+use devenv::problem::Result;
+use devenv::process::{cargo, succeed};
+use devenv::{self as setup, peer, python};
 
 /// Which benchmarks to run.
 #[derive(Args)]

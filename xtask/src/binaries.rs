@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use crate::console;
-use crate::places::Places;
-use crate::problem::Result;
-use crate::process::{cargo, succeed};
+use devenv::console;
+use devenv::places::Places;
+use devenv::problem::Result;
+use devenv::process::{cargo, succeed};
 
 /// The desktop app's program.
 pub const DESKTOP: &str = "desktop";

@@ -2,14 +2,9 @@
 
 mod bench;
 mod binaries;
-mod console;
-mod places;
-mod problem;
-mod process;
 mod queries;
 mod run;
 mod screens;
-mod setup;
 mod test;
 mod vulkan;
 
@@ -17,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::places::Places;
+use devenv::places::Places;
 
 /// Sets up what HAPA needs on this machine, then runs or tests it.
 #[derive(Parser)]
@@ -50,7 +45,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
-            console::problem(&problem);
+            devenv::console::problem(&problem);
             ExitCode::FAILURE
         }
     }

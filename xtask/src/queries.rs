@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use crate::places::Places;
-use crate::problem::{Result, While};
-use crate::process::{cargo, command, succeed};
+use devenv::places::Places;
+use devenv::problem::{Result, While};
+use devenv::process::{cargo, command, succeed};
 
 /// Makes a database from the migrations in the order of their numbers. Python's SQLite knows the full-text index that they use.
 const MIGRATE: &str = "

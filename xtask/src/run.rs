@@ -6,10 +6,10 @@ use std::process::Command;
 use clap::{Args, ValueEnum};
 
 use crate::binaries::{self, DESKTOP};
-use crate::console;
-use crate::places::Places;
-use crate::problem::{Problem, Result};
-use crate::setup;
+use devenv as setup;
+use devenv::console;
+use devenv::places::Places;
+use devenv::problem::{Problem, Result};
 
 /// What may be said after `run`.
 #[derive(Args)]
@@ -94,7 +94,7 @@ fn become_program(mut command: Command) -> Result<()> {
 /// Waits for the program: Windows cannot replace a process.
 #[cfg(not(unix))]
 fn become_program(mut command: Command) -> Result<()> {
-    use crate::problem::While;
+    use devenv::problem::While;
 
     let status = command.status().while_trying(format_args!("start `{}`", command.get_program().display()))?;
     if status.success() { Ok(()) } else { Err(Problem::new(format!("HAPA ended with {status}"))) }

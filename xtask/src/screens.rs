@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::binaries;
-use crate::places::Places;
-use crate::problem::Result;
-use crate::process::{npm, succeed};
-use crate::setup;
+use devenv as setup;
+use devenv::places::Places;
+use devenv::problem::Result;
+use devenv::process::{npm, succeed};
 
 /// Where the pictures go.
 #[derive(Args)]

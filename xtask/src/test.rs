@@ -8,11 +8,11 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::binaries::{self, DESKTOP};
-use crate::console;
-use crate::places::Places;
-use crate::problem::{Problem, Result, While};
-use crate::process::{self, cargo, cargo_under, npm, succeed};
-use crate::setup::{self, Tested};
+use devenv::console;
+use devenv::places::Places;
+use devenv::problem::{Problem, Result, While};
+use devenv::process::{self, cargo, cargo_under, npm, succeed};
+use devenv::{self as setup, Tested};
 
 /// Sets everything up, takes each step in turn and ends with a table of what each took.
 pub fn test(places: &Places) -> Result<()> {

@@ -4,11 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use crate::binaries;
-use crate::console;
-use crate::places::Places;
-use crate::problem::{Problem, Result, While};
-use crate::process::{cargo, succeed};
-use crate::setup::{self, vulkan};
+use devenv::console;
+use devenv::places::Places;
+use devenv::problem::{Problem, Result, While};
+use devenv::process::{cargo, succeed};
+use devenv::{self as setup, vulkan};
 
 /// Builds, puts and proves. The proof needs no GPU: Mesa's driver that calculates on the processor stands in for one.
 pub fn vulkan(places: &Places) -> Result<()> {

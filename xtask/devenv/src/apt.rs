@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use super::packages::{Package, Proof};
 use crate::console;
+use crate::packages::{Package, Proof};
 use crate::problem::{Problem, Result};
 use crate::process::{command, on_path, read, succeed};
 
@@ -135,8 +135,8 @@ fn by_hand(names: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::packages::{BUILD, TESTS, VULKAN, WINDOW};
     use super::*;
+    use crate::packages::{BUILD, TESTS, VULKAN, WINDOW};
 
     const CMAKE: Package = Package { name: "cmake", why: "to configure llama.cpp", proof: Proof::Program("cmake") };
     const CLANG: Package = Package { name: "libclang-dev", why: "to read its headers", proof: Proof::None };

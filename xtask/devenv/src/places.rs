@@ -51,7 +51,8 @@ impl Places {
 /// cargo says now goes before what was true when this was compiled.
 fn checkout() -> PathBuf {
     let package = folder("CARGO_MANIFEST_DIR").unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
-    package.parent().map(Path::to_path_buf).expect("xtask is a folder of the checkout")
+    let root = package.ancestors().find(|folder| folder.join("Cargo.lock").is_file());
+    root.map(Path::to_path_buf).expect("the commands lie in the checkout, whose root has the lock file")
 }
 
 /// The absolute folder named by an environment variable that is set and not empty.

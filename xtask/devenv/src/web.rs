@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::stamp::{Stamp, digest_files, digest_folder};
 use crate::console;
 use crate::places::Places;
 use crate::problem::Result;
 use crate::process::{npm, succeed};
+use crate::stamp::{Stamp, digest_files, digest_folder};
 
 /// Entries of `ui/` that its build makes or does not read.
 const NOT_BUILT_FROM: &[&str] = &["node_modules", "dist", "screenshots", "e2e", "playwright.config.ts"];

@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::stamp::Stamp;
 use crate::console;
 use crate::places::Places;
 use crate::problem::{Problem, Result, While};
 use crate::process::{command, line, on_path, read, succeed};
+use crate::stamp::Stamp;
 
 /// The oldest that llama.cpp is known to be built with here; 1.3.239 of Debian 12 lacks `vk::LayerSettingEXT`.
 const OLDEST: &str = "1.4.309";

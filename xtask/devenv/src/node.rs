@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::stamp::Stamp;
 use crate::console;
 use crate::places::Places;
 use crate::problem::{Result, While};
 use crate::process::{npm, succeed};
+use crate::stamp::Stamp;
 
 /// OpenAI's own client; the last one that runs on Node.js 20.
 const OPENAI: &str = "openai@6.30.1";

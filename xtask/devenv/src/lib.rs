@@ -1,12 +1,16 @@
 //! What must be there before HAPA can be built, run or tested. Every step is cheap once it is done.
 
 mod apt;
+pub mod console;
 mod driver;
 mod headers;
 mod model;
 mod node;
 mod packages;
 pub mod peer;
+pub mod places;
+pub mod problem;
+pub mod process;
 pub mod python;
 mod stamp;
 mod tools;
@@ -16,7 +20,6 @@ mod web;
 use std::fs::{self, File, TryLockError};
 use std::path::PathBuf;
 
-use crate::console;
 use crate::places::Places;
 use crate::problem::{Problem, Result, While};
 

@@ -6,12 +6,12 @@ use std::thread::available_parallelism;
 
 use serde_json::Value;
 
-use super::headers;
-use super::stamp::Stamp;
 use crate::console;
+use crate::headers;
 use crate::places::Places;
 use crate::problem::{Problem, Result, While};
 use crate::process::{cargo, command, read, succeed};
+use crate::stamp::Stamp;
 
 /// The package that carries the source.
 const PACKAGE: &str = "llama-cpp-sys-2";
