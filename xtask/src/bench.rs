@@ -3,10 +3,10 @@
 use clap::Args;
 
 use crate::binaries::{self, DESKTOP};
-use devenv::places::Places;
+use devenv::paths::Paths;
 use devenv::problem::Result;
 use devenv::process::{cargo, succeed};
-use devenv::{self as setup, peer, python};
+use devenv::{self as setup, llama_server, python_packages};
 
 /// Which benchmarks to run.
 #[derive(Args)]
@@ -19,18 +19,19 @@ pub struct Options {
 const ALL: &[&str] = &["cached", "engine", "history", "restart", "soak", "validate", "window"];
 
 /// Runs benchmarks in the profile in which HAPA is run and tested, so that nothing is built a second time for them.
-pub fn bench(places: &Places, options: &Options) -> Result<()> {
+pub fn bench(paths: &Paths, options: &Options) -> Result<()> {
     let names =
         if options.names.is_empty() { ALL.iter().map(ToString::to_string).collect() } else { options.names.clone() };
-    let lock = setup::lock(places)?;
-    let model = setup::for_serving(places)?;
-    let fastapi = python::install(places, &python::FASTAPI)?;
-    let llama_server = if names.iter().any(|name| name == "engine") { Some(peer::install(places)?) } else { None };
+    let lock = setup::lock(paths)?;
+    let model = setup::for_serving(paths)?;
+    let fastapi = python_packages::install(paths, &python_packages::FASTAPI)?;
+    let llama_server =
+        if names.iter().any(|name| name == "engine") { Some(llama_server::install(paths)?) } else { None };
     drop(lock);
     let desktop = names.iter().any(|name| name == "window").then_some(DESKTOP);
-    binaries::build(places, &[&[handshake::BINARY], desktop.as_slice()].concat())?;
+    binaries::build(paths, &[&[handshake::BINARY], desktop.as_slice()].concat())?;
     for name in names {
-        let mut bench = cargo(places);
+        let mut bench = cargo(paths);
         bench.args(["bench", "--workspace", "--profile", "dev", "--bench", &name]).env("HAPA_BENCH_PYTHON", &fastapi);
         bench.env("HAPA_BENCH_MODEL", &model).envs(llama_server.iter().map(|path| ("HAPA_BENCH_PEER", path)));
         succeed(&mut bench)?;

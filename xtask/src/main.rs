@@ -2,9 +2,9 @@
 
 mod bench;
 mod binaries;
-mod queries;
 mod run;
-mod screens;
+mod screenshots;
+mod sqlx_prepare;
 mod test;
 mod vulkan;
 
@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use devenv::places::Places;
+use devenv::paths::Paths;
 
 /// Sets up what HAPA needs on this machine, then runs or tests it.
 #[derive(Parser)]
@@ -27,25 +27,25 @@ enum Arguments {
     /// Build llama.cpp's Vulkan backend, put it beside the programs and prove that it works
     Vulkan,
     /// Take pictures of every view of the window
-    Screens(screens::Options),
+    Screens(screenshots::Options),
     /// Renew sidecar/.sqlx after a change of a query or a migration
     Queries,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let done = Places::find().and_then(|places| match arguments {
-        Arguments::Run(options) => run::run(&places, &options),
-        Arguments::Test => test::test(&places),
-        Arguments::Bench(options) => bench::bench(&places, &options),
-        Arguments::Vulkan => vulkan::vulkan(&places),
-        Arguments::Screens(options) => screens::screens(&places, &options),
-        Arguments::Queries => queries::queries(&places),
+    let done = Paths::find().and_then(|paths| match arguments {
+        Arguments::Run(options) => run::run(&paths, &options),
+        Arguments::Test => test::test(&paths),
+        Arguments::Bench(options) => bench::bench(&paths, &options),
+        Arguments::Vulkan => vulkan::vulkan(&paths),
+        Arguments::Screens(options) => screenshots::screenshots(&paths, &options),
+        Arguments::Queries => sqlx_prepare::sqlx_prepare(&paths),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
-            devenv::console::problem(&problem);
+            devenv::status::problem(&problem);
             ExitCode::FAILURE
         }
     }

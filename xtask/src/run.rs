@@ -7,9 +7,9 @@ use clap::{Args, ValueEnum};
 
 use crate::binaries::{self, DESKTOP};
 use devenv as setup;
-use devenv::console;
-use devenv::places::Places;
+use devenv::paths::Paths;
 use devenv::problem::{Problem, Result};
+use devenv::status;
 
 /// What may be said after `run`.
 #[derive(Args)]
@@ -42,43 +42,43 @@ impl Gpu {
 }
 
 /// Sets everything up, then becomes the app.
-pub fn run(places: &Places, options: &Options) -> Result<()> {
+pub fn run(paths: &Paths, options: &Options) -> Result<()> {
     if options.headless {
-        serve(places, options.gpu)
+        serve(paths, options.gpu)
     } else if display_is_there() {
-        open_window(places, options.gpu)
+        open_window(paths, options.gpu)
     } else {
-        console::note("there is no display here, so HAPA serves its API without a window");
-        serve(places, options.gpu)
+        status::note("there is no display here, so HAPA serves its API without a window");
+        serve(paths, options.gpu)
     }
 }
 
-fn open_window(places: &Places, gpu: Option<Gpu>) -> Result<()> {
+fn open_window(paths: &Paths, gpu: Option<Gpu>) -> Result<()> {
     {
-        let _lock = setup::lock(places)?;
-        setup::for_window(places)?;
-        build(places, &[handshake::BINARY, DESKTOP], gpu)?;
+        let _lock = setup::lock(paths)?;
+        setup::for_window(paths)?;
+        build(paths, &[handshake::BINARY, DESKTOP], gpu)?;
     }
-    console::step("Opening", "HAPA");
-    become_program(Command::new(places.binary(DESKTOP)))
+    status::print("Opening", "HAPA");
+    become_program(Command::new(paths.binary(DESKTOP)))
 }
 
-fn serve(places: &Places, gpu: Option<Gpu>) -> Result<()> {
+fn serve(paths: &Paths, gpu: Option<Gpu>) -> Result<()> {
     {
-        let _lock = setup::lock(places)?;
-        setup::for_serving(places)?;
-        build(places, &[handshake::BINARY], gpu)?;
+        let _lock = setup::lock(paths)?;
+        setup::for_serving(paths)?;
+        build(paths, &[handshake::BINARY], gpu)?;
     }
-    console::step("Serving", "HAPA's API; Ctrl-C ends it");
-    let mut hapa = Command::new(places.binary(handshake::BINARY));
+    status::print("Serving", "HAPA's API; Ctrl-C ends it");
+    let mut hapa = Command::new(paths.binary(handshake::BINARY));
     hapa.arg("serve");
     become_program(hapa)
 }
 
-fn build(places: &Places, names: &[&str], gpu: Option<Gpu>) -> Result<()> {
+fn build(paths: &Paths, names: &[&str], gpu: Option<Gpu>) -> Result<()> {
     match gpu {
-        Some(gpu) => binaries::build_with(places, names, Some(gpu.feature())),
-        None => binaries::build(places, names),
+        Some(gpu) => binaries::build_with(paths, names, Some(gpu.feature())),
+        None => binaries::build(paths, names),
     }
 }
 

@@ -8,18 +8,18 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::binaries::{self, DESKTOP};
-use devenv::console;
-use devenv::places::Places;
+use devenv::paths::Paths;
 use devenv::problem::{Problem, Result, While};
 use devenv::process::{self, cargo, cargo_under, npm, succeed};
-use devenv::{self as setup, Tested};
+use devenv::status;
+use devenv::{self as setup, TestEnv};
 
 /// Sets everything up, takes each step in turn and ends with a table of what each took.
-pub fn test(places: &Places) -> Result<()> {
+pub fn test(paths: &Paths) -> Result<()> {
     let start = Instant::now();
-    let tested = {
-        let _lock = setup::lock(places)?;
-        setup::for_tests(places)?
+    let env = {
+        let _lock = setup::lock(paths)?;
+        setup::for_tests(paths)?
     };
     let mut report = vec![("setup", start.elapsed(), Outcome::Passed)];
     let mut result = Ok(());
@@ -28,9 +28,9 @@ pub fn test(places: &Places) -> Result<()> {
             report.push((step.name, Duration::ZERO, Outcome::NotRun));
             continue;
         }
-        console::step("Testing", step.name);
+        status::print("Testing", step.name);
         let start = Instant::now();
-        result = (step.run)(places, &tested);
+        result = (step.run)(paths, &env);
         let outcome = if result.is_ok() { Outcome::Passed } else { Outcome::Failed };
         report.push((step.name, start.elapsed(), outcome));
     }
@@ -41,50 +41,50 @@ pub fn test(places: &Places) -> Result<()> {
 /// A check with its name in the report.
 struct Step {
     name: &'static str,
-    run: fn(&Places, &Tested) -> Result<()>,
+    run: fn(&Paths, &TestEnv) -> Result<()>,
 }
 
 const STEPS: &[Step] = &[
-    Step { name: "Rust format", run: |places, _| succeed(cargo(places).args(["fmt", "--all", "--check"])) },
-    Step { name: "UI types", run: |places, _| succeed(npm(places).args(["run", "--silent", "check"])) },
-    Step { name: "UI lint", run: |places, _| succeed(npm(places).args(["run", "--silent", "lint"])) },
-    Step { name: "UI tests", run: |places, _| succeed(npm(places).args(["run", "--silent", "test"])) },
+    Step { name: "Rust format", run: |paths, _| succeed(cargo(paths).args(["fmt", "--all", "--check"])) },
+    Step { name: "UI types", run: |paths, _| succeed(npm(paths).args(["run", "--silent", "check"])) },
+    Step { name: "UI lint", run: |paths, _| succeed(npm(paths).args(["run", "--silent", "lint"])) },
+    Step { name: "UI tests", run: |paths, _| succeed(npm(paths).args(["run", "--silent", "test"])) },
     Step {
         name: "API types",
-        run: |places, _| succeed(npm(places).args(["run", "--silent", "schema", "--", "--check"])),
+        run: |paths, _| succeed(npm(paths).args(["run", "--silent", "schema", "--", "--check"])),
     },
-    Step { name: "Rust lint", run: |places, _| rust_lint(places) },
-    Step { name: "programs", run: |places, _| binaries::build(places, &[handshake::BINARY, DESKTOP]) },
+    Step { name: "Rust lint", run: |paths, _| rust_lint(paths) },
+    Step { name: "programs", run: |paths, _| binaries::build(paths, &[handshake::BINARY, DESKTOP]) },
     Step { name: "browser tests", run: browser_tests },
     Step { name: "Rust tests", run: rust_tests },
 ];
 
 /// The window in Debian's Chromium, over the real sidecar.
-fn browser_tests(places: &Places, tested: &Tested) -> Result<()> {
-    let mut tests = npm(places);
-    tests.args(["run", "--silent", "e2e"]).env("HAPA_TEST_MODEL", &tested.model);
+fn browser_tests(paths: &Paths, env: &TestEnv) -> Result<()> {
+    let mut tests = npm(paths);
+    tests.args(["run", "--silent", "e2e"]).env("HAPA_TEST_MODEL", &env.model);
     tests.env_remove("HAPA_MODEL").env_remove("HAPA_SCREENSHOTS");
-    succeed(tests.env("HAPA_TEST_PROGRAM", places.binary(handshake::BINARY)))
+    succeed(tests.env("HAPA_TEST_PROGRAM", paths.binary(handshake::BINARY)))
 }
 
-fn rust_lint(places: &Places) -> Result<()> {
-    binaries::announce_llama(places);
+fn rust_lint(paths: &Paths) -> Result<()> {
+    binaries::announce_llama(paths);
     let targets = ["clippy", "--workspace", "--all-targets", "--features", "tests/vulkan"];
-    succeed(cargo(places).args(targets).args(["--", "--deny", "warnings"]))
+    succeed(cargo(paths).args(targets).args(["--", "--deny", "warnings"]))
 }
 
 /// Compiles first, so that the display and the session bus are there for the tests alone.
-fn rust_tests(places: &Places, tested: &Tested) -> Result<()> {
-    succeed(cargo(places).args(["test", "--workspace", "--no-run"]))?;
-    let mut tests = cargo_under(if cfg!(target_os = "linux") { APART } else { &[] }, places);
+fn rust_tests(paths: &Paths, env: &TestEnv) -> Result<()> {
+    succeed(cargo(paths).args(["test", "--workspace", "--no-run"]))?;
+    let mut tests = cargo_under(if cfg!(target_os = "linux") { ISOLATED_SESSION } else { &[] }, paths);
     tests.args(["test", "--workspace"]);
     for name in SETTINGS {
         tests.env_remove(name);
     }
-    tests.env("HAPA_TEST_SCHEMATHESIS", &tested.schemathesis);
-    tests.env("HAPA_TEST_OPENAI_PYTHON", &tested.openai_python).env("HAPA_TEST_OPENAI_NODE", &tested.openai_node);
-    tests.env("HAPA_TEST_LLAMA_CPP", &tested.llama_cpp);
-    tests.env("HAPA_TEST_MODEL", &tested.model).env("PATH", path_with(places.tools().join("bin"))?);
+    tests.env("HAPA_TEST_SCHEMATHESIS", &env.schemathesis);
+    tests.env("HAPA_TEST_OPENAI_PYTHON", &env.openai_python).env("HAPA_TEST_OPENAI_NODE", &env.openai_node);
+    tests.env("HAPA_TEST_LLAMA_CPP", &env.llama_cpp);
+    tests.env("HAPA_TEST_MODEL", &env.model).env("PATH", path_with(paths.tools().join("bin"))?);
     // Windows open on the display of the wrapper, not on a Wayland session that happens to be there.
     tests.env_remove("WAYLAND_DISPLAY").env("GDK_BACKEND", "x11");
     // Snapshots are compared here and never written.
@@ -93,7 +93,7 @@ fn rust_tests(places: &Places, tested: &Tested) -> Result<()> {
 }
 
 /// A display and a session bus of the tests' own, where windows disturb nobody and find no other HAPA.
-const APART: &[&str] =
+const ISOLATED_SESSION: &[&str] =
     &["dbus-run-session", "--", "xvfb-run", "--auto-servernum", "--server-args=-screen 0 1280x800x24"];
 
 /// What a developer may have set for their own HAPA; the tests set what they need.
@@ -185,7 +185,7 @@ fn print_report(report: &[(&str, Duration, Outcome)], total: Duration) {
     for (name, took, outcome) in report {
         match outcome {
             Outcome::Passed => line(name, *took, "ok"),
-            Outcome::Failed => line(name, *took, &console::red("failed")),
+            Outcome::Failed => line(name, *took, &status::red("failed")),
             Outcome::NotRun => eprintln!("{name:>12}            not run"),
         }
     }

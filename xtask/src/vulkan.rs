@@ -4,25 +4,25 @@ use std::fs;
 use std::path::Path;
 
 use crate::binaries;
-use devenv::console;
-use devenv::places::Places;
+use devenv::paths::Paths;
 use devenv::problem::{Problem, Result, While};
 use devenv::process::{cargo, succeed};
+use devenv::status;
 use devenv::{self as setup, vulkan};
 
 /// Builds, puts and proves. The proof needs no GPU: Mesa's driver that calculates on the processor stands in for one.
-pub fn vulkan(places: &Places) -> Result<()> {
+pub fn vulkan(paths: &Paths) -> Result<()> {
     if !cfg!(target_os = "linux") {
         return Err(Problem::new("the Vulkan backend is built on Linux only for now; HAPA runs without it"));
     }
     let (backend, model) = {
-        let _lock = setup::lock(places)?;
-        setup::for_vulkan(places)?
+        let _lock = setup::lock(paths)?;
+        setup::for_vulkan(paths)?
     };
-    binaries::build(places, &[handshake::BINARY])?;
-    put(&backend, &places.binary(handshake::BINARY).with_file_name("llama"))?;
-    console::step("Testing", "a model on Vulkan");
-    let mut proof = cargo(places);
+    binaries::build(paths, &[handshake::BINARY])?;
+    put(&backend, &paths.binary(handshake::BINARY).with_file_name("llama"))?;
+    status::print("Testing", "a model on Vulkan");
+    let mut proof = cargo(paths);
     proof.args(["test", "--workspace", "--features", "tests/vulkan", "--test", "vulkan", "--", "--nocapture"]);
     proof.env("HAPA_TEST_MODEL", model);
     succeed(&mut proof)
@@ -34,6 +34,6 @@ fn put(backend: &Path, folder: &Path) -> Result<()> {
     let putting = || format!("put `{}`", place.display());
     fs::copy(backend, &fresh).while_trying(putting())?;
     fs::rename(&fresh, &place).while_trying(putting())?;
-    console::step("Put", place.display());
+    status::print("Put", place.display());
     Ok(())
 }

@@ -2,10 +2,10 @@
 
 use std::process::Command;
 
-use crate::console;
-use crate::packages::{Package, Proof};
 use crate::problem::{Problem, Result};
 use crate::process::{command, on_path, read, succeed};
+use crate::status;
+use crate::system_packages::{Package, Proof};
 
 /// Sees to it that the packages of these lists are there.
 pub fn install(lists: &[&[Package]]) -> Result<()> {
@@ -13,14 +13,14 @@ pub fn install(lists: &[&[Package]]) -> Result<()> {
     let debian = on_path("dpkg-query") && on_path("apt-get");
     let missing = if debian { missing_on_debian(&wanted) } else { missing_elsewhere(&wanted) };
     if missing.is_empty() {
-        console::step("Fresh", format_args!("system packages ({})", wanted.len()));
+        status::print("Fresh", format_args!("system packages ({})", wanted.len()));
         return Ok(());
     }
     let names: Vec<&str> = missing.iter().map(|package| package.name).collect();
     match Way::here(debian) {
         Way::Ask => Err(Problem::new(advice(&missing, debian))),
         way => {
-            console::step("Installing", format_args!("system packages: {}", names.join(" ")));
+            status::print("Installing", format_args!("system packages: {}", names.join(" ")));
             apt_get(way, &names)
         }
     }
@@ -136,7 +136,7 @@ fn by_hand(names: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::packages::{BUILD, TESTS, VULKAN, WINDOW};
+    use crate::system_packages::{BUILD, TESTS, VULKAN, WINDOW};
 
     const CMAKE: Package = Package { name: "cmake", why: "to configure llama.cpp", proof: Proof::Program("cmake") };
     const CLANG: Package = Package { name: "libclang-dev", why: "to read its headers", proof: Proof::None };

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::places::Places;
+use crate::paths::Paths;
 use crate::problem::{Problem, Result, While};
 
 /// A command without the variables that `cargo run` set for us. They describe the package `xtask`; build scripts that
@@ -22,12 +22,12 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
 }
 
 /// Cargo in the checkout, with the shared target folder.
-pub fn cargo(places: &Places) -> Command {
-    cargo_under(&[], places)
+pub fn cargo(paths: &Paths) -> Command {
+    cargo_under(&[], paths)
 }
 
 /// Cargo started by `wrapper`, a program and its arguments.
-pub fn cargo_under(wrapper: &[&str], places: &Places) -> Command {
+pub fn cargo_under(wrapper: &[&str], paths: &Paths) -> Command {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = match wrapper {
         [] => command(cargo),
@@ -37,14 +37,14 @@ pub fn cargo_under(wrapper: &[&str], places: &Places) -> Command {
             command
         }
     };
-    command.current_dir(&places.checkout).env("CARGO_TARGET_DIR", &places.target);
+    command.current_dir(&paths.checkout).env("CARGO_TARGET_DIR", &paths.target);
     command
 }
 
 /// npm in the front end's folder.
-pub fn npm(places: &Places) -> Command {
+pub fn npm(paths: &Paths) -> Command {
     let mut npm = command(if cfg!(windows) { "npm.cmd" } else { "npm" });
-    npm.current_dir(places.ui());
+    npm.current_dir(paths.ui());
     npm
 }
 
@@ -94,8 +94,8 @@ mod tests {
     #[test]
     fn a_wrapped_cargo_comes_after_the_wrapper_and_its_arguments() {
         let folder = std::path::PathBuf::from("/somewhere");
-        let places = Places { checkout: folder.clone(), cache: folder.clone(), target: folder.clone(), data: folder };
-        let wrapped = cargo_under(&["dbus-run-session", "--"], &places);
+        let paths = Paths { checkout: folder.clone(), cache: folder.clone(), target: folder.clone(), data: folder };
+        let wrapped = cargo_under(&["dbus-run-session", "--"], &paths);
         let words: Vec<_> = wrapped.get_args().map(|word| Path::new(word).file_stem().unwrap_or(word)).collect();
         assert_eq!(
             (wrapped.get_program(), words),

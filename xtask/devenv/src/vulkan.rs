@@ -1,17 +1,18 @@
 //! llama.cpp's Vulkan backend, a file of its own: built from the very source that the rest of llama.cpp was built from.
 
+mod headers;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
 use serde_json::Value;
 
-use crate::console;
-use crate::headers;
-use crate::places::Places;
+use crate::fingerprint::Fingerprint;
+use crate::paths::Paths;
 use crate::problem::{Problem, Result, While};
 use crate::process::{cargo, command, read, succeed};
-use crate::stamp::Stamp;
+use crate::status;
 
 /// The package that carries the source.
 const PACKAGE: &str = "llama-cpp-sys-2";
@@ -42,20 +43,20 @@ pub const FILE: &str = "libggml-vulkan.so";
 
 /// Builds it unless that is done, which takes some eight minutes on two cores, and tells its path. Interrupted, it goes on where it
 /// was.
-pub fn install(places: &Places) -> Result<PathBuf> {
-    let headers = headers::install(places)?;
-    let (source, version) = source(places)?;
-    let folder = places.cache.join("vulkan");
+pub fn install(paths: &Paths) -> Result<PathBuf> {
+    let headers = headers::install(paths)?;
+    let (source, version) = source(paths)?;
+    let folder = paths.cache.join("vulkan");
     let build = folder.join("build");
     let library = build.join("bin").join(FILE);
-    let (begun, built) = (Stamp::at(folder.join("begun")), Stamp::at(folder.join("built")));
+    let (begun, built) = (Fingerprint::at(folder.join("begun")), Fingerprint::at(folder.join("built")));
     let options = options(headers.as_deref());
     let wanted = format!("{PACKAGE} {version} {}", options.join(" "));
     if built.says(&wanted) && library.is_file() {
-        console::step("Fresh", format_args!("Vulkan backend of {PACKAGE} {version}"));
+        status::print("Fresh", format_args!("Vulkan backend of {PACKAGE} {version}"));
         return Ok(library);
     }
-    console::step("Building", format_args!("Vulkan backend of {PACKAGE} {version}: about 8 minutes on two cores"));
+    status::print("Building", format_args!("Vulkan backend of {PACKAGE} {version}: about 8 minutes on two cores"));
     if !begun.says(&wanted) {
         if build.exists() {
             fs::remove_dir_all(&build).while_trying(format_args!("remove `{}`", build.display()))?;
@@ -84,9 +85,9 @@ fn options(headers: Option<&Path>) -> Vec<String> {
 }
 
 /// The folder of llama.cpp that this workspace is built with, and the version of the package that it came in.
-fn source(places: &Places) -> Result<(PathBuf, String)> {
+fn source(paths: &Paths) -> Result<(PathBuf, String)> {
     let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let metadata = read(cargo(places).args(["metadata", "--format-version", "1", "--filter-platform", &platform]))?;
+    let metadata = read(cargo(paths).args(["metadata", "--format-version", "1", "--filter-platform", &platform]))?;
     let metadata: Value = serde_json::from_str(&metadata)
         .map_err(|error| Problem::new(format!("could not read what `cargo metadata` says: {error}")))?;
     package(&metadata)

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::binaries;
 use devenv as setup;
-use devenv::places::Places;
+use devenv::paths::Paths;
 use devenv::problem::Result;
 use devenv::process::{npm, succeed};
 
@@ -19,13 +19,13 @@ pub struct Options {
 }
 
 /// Opens each view in Debian's Chromium over the real sidecar, and takes its picture.
-pub fn screens(places: &Places, options: &Options) -> Result<()> {
-    let lock = setup::lock(places)?;
-    let (model, small) = setup::for_screens(places)?;
+pub fn screenshots(paths: &Paths, options: &Options) -> Result<()> {
+    let lock = setup::lock(paths)?;
+    let (model, small) = setup::for_screenshots(paths)?;
     drop(lock);
-    binaries::build(places, &[handshake::BINARY])?;
-    let mut screens = npm(places);
-    screens.args(["run", "--silent", "screens"]).env("HAPA_SCREENSHOTS", places.checkout.join(&options.folder));
+    binaries::build(paths, &[handshake::BINARY])?;
+    let mut screens = npm(paths);
+    screens.args(["run", "--silent", "screens"]).env("HAPA_SCREENSHOTS", paths.checkout.join(&options.folder));
     screens.env("HAPA_MODEL", model).env("HAPA_TEST_MODEL", small);
-    succeed(screens.env("HAPA_TEST_PROGRAM", places.binary(handshake::BINARY)))
+    succeed(screens.env("HAPA_TEST_PROGRAM", paths.binary(handshake::BINARY)))
 }

@@ -2,25 +2,25 @@
 
 use std::fs;
 
-use crate::console;
-use crate::places::Places;
+use crate::paths::Paths;
 use crate::problem::Result;
 use crate::process::{cargo, succeed};
+use crate::status;
 
 const NAME: &str = "tauri-driver";
 const VERSION: &str = "2.1.0";
 
 /// Installs it in the cache, away from the user's own programs.
-pub fn install(places: &Places) -> Result<()> {
-    let tools = places.tools();
+pub fn install(paths: &Paths) -> Result<()> {
+    let tools = paths.tools();
     let record = fs::read_to_string(tools.join(".crates.toml")).unwrap_or_default();
     let program = tools.join("bin").join(NAME).with_extension(std::env::consts::EXE_EXTENSION);
     if records(&record, NAME, VERSION) && program.is_file() {
-        console::step("Fresh", format_args!("{NAME} {VERSION}"));
+        status::print("Fresh", format_args!("{NAME} {VERSION}"));
         return Ok(());
     }
-    console::step("Installing", format_args!("{NAME} {VERSION}"));
-    let mut cargo = cargo(places);
+    status::print("Installing", format_args!("{NAME} {VERSION}"));
+    let mut cargo = cargo(paths);
     cargo
         .args(["install", "--quiet", "--locked", "--force", "--debug", "--version", VERSION, NAME, "--root"])
         .arg(&tools);

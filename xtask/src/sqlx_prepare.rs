@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use devenv::places::Places;
+use devenv::paths::Paths;
 use devenv::problem::{Result, While};
 use devenv::process::{cargo, command, succeed};
 
@@ -17,9 +17,9 @@ database.commit()
 ";
 
 /// Checks every query against a database made from the migrations, and replaces `sidecar/.sqlx` by what came of it.
-pub fn queries(places: &Places) -> Result<()> {
-    let sidecar = places.checkout.join("sidecar");
-    let scratch = places.cache.join("queries");
+pub fn sqlx_prepare(paths: &Paths) -> Result<()> {
+    let sidecar = paths.checkout.join("sidecar");
+    let scratch = paths.cache.join("queries");
     let found = scratch.join("found");
     if scratch.exists() {
         fs::remove_dir_all(&scratch).while_trying(format_args!("empty `{}`", scratch.display()))?;
@@ -29,7 +29,7 @@ pub fn queries(places: &Places) -> Result<()> {
     succeed(command("python3").args(["-c", MIGRATE]).arg(&database).arg(sidecar.join("migrations")))?;
     // Cargo does not see that the database is another one.
     touch(&sidecar.join("src").join("store.rs"))?;
-    let mut check = cargo(places);
+    let mut check = cargo(paths);
     check.args(["check", "--workspace", "--lib"]).env("SQLX_OFFLINE", "false").env("SQLX_OFFLINE_DIR", &found);
     check.env("DATABASE_URL", format!("sqlite://{}", database.display()));
     succeed(&mut check)?;

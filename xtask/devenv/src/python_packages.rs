@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::console;
-use crate::places::Places;
+use crate::fingerprint::Fingerprint;
+use crate::paths::Paths;
 use crate::problem::{Result, While};
 use crate::process::{command, succeed};
-use crate::stamp::Stamp;
+use crate::status;
 
 /// Packages with their versions, and the name of the folder that they go into.
 pub struct Set {
@@ -54,15 +54,15 @@ pub const LLAMA_CPP: Set = Set {
 const LIBRARY_ALONE: &str = "set(LLAMA_BUILD_COMMON OFF)\n";
 
 /// Installs a set, and gives back its folder, which goes into `PYTHONPATH`.
-pub fn install(places: &Places, set: &Set) -> Result<PathBuf> {
-    let folder = places.tools().join("python").join(set.name);
-    let stamp = Stamp::at(folder.join("installed"));
+pub fn install(paths: &Paths, set: &Set) -> Result<PathBuf> {
+    let folder = paths.tools().join("python").join(set.name);
+    let fingerprint = Fingerprint::at(folder.join("installed"));
     let wanted = [set.packages, set.cmake].concat().join("\n");
-    if stamp.says(&wanted) {
-        console::step("Fresh", set.packages.join(", "));
+    if fingerprint.says(&wanted) {
+        status::print("Fresh", set.packages.join(", "));
         return Ok(folder);
     }
-    console::step("Installing", set.packages.join(", "));
+    status::print("Installing", set.packages.join(", "));
     if folder.exists() {
         fs::remove_dir_all(&folder).while_trying(format_args!("empty `{}`", folder.display()))?;
     }
@@ -79,6 +79,6 @@ pub fn install(places: &Places, set: &Set) -> Result<PathBuf> {
         pip.env("CMAKE_ARGS", format!("{} {include}", set.cmake.join(" ")));
     }
     succeed(&mut pip)?;
-    stamp.write(&wanted)?;
+    fingerprint.write(&wanted)?;
     Ok(folder)
 }

@@ -3,32 +3,32 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::console;
-use crate::places::Places;
+use crate::fingerprint::Fingerprint;
+use crate::paths::Paths;
 use crate::problem::{Result, While};
 use crate::process::{npm, succeed};
-use crate::stamp::Stamp;
+use crate::status;
 
 /// OpenAI's own client; the last one that runs on Node.js 20.
 const OPENAI: &str = "openai@6.30.1";
 
 /// Installs OpenAI's client, and gives back the folder that it is required from.
-pub fn openai(places: &Places) -> Result<PathBuf> {
-    let folder = places.tools().join("node").join("openai");
-    let stamp = Stamp::at(folder.join("installed"));
-    if stamp.says(OPENAI) {
-        console::step("Fresh", OPENAI);
+pub fn openai(paths: &Paths) -> Result<PathBuf> {
+    let folder = paths.tools().join("node").join("openai");
+    let fingerprint = Fingerprint::at(folder.join("installed"));
+    if fingerprint.says(OPENAI) {
+        status::print("Fresh", OPENAI);
         return Ok(folder);
     }
-    console::step("Installing", OPENAI);
+    status::print("Installing", OPENAI);
     if folder.exists() {
         fs::remove_dir_all(&folder).while_trying(format_args!("empty `{}`", folder.display()))?;
     }
     fs::create_dir_all(&folder).while_trying(format_args!("create `{}`", folder.display()))?;
-    let mut npm = npm(places);
+    let mut npm = npm(paths);
     npm.current_dir(&folder).args(["install", "--no-audit", "--no-fund", "--no-save", "--ignore-scripts"]);
     npm.arg("--loglevel=error").arg("--prefix").arg(&folder).arg(OPENAI);
     succeed(&mut npm)?;
-    stamp.write(OPENAI)?;
+    fingerprint.write(OPENAI)?;
     Ok(folder)
 }

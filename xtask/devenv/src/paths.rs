@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::problem::{Problem, Result};
 
 /// The folders that the commands read and write.
-pub struct Places {
+pub struct Paths {
     /// The repository's root.
     pub checkout: PathBuf,
     /// What can be made or fetched again: `~/.cache/hapa` on Linux.
@@ -17,7 +17,7 @@ pub struct Places {
     pub data: PathBuf,
 }
 
-impl Places {
+impl Paths {
     /// Reads the environment.
     pub fn find() -> Result<Self> {
         let homeless = || Problem::new("this user has no home folder; set HOME and run this again");

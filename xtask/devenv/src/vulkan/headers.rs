@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::console;
-use crate::places::Places;
+use crate::fingerprint::Fingerprint;
+use crate::paths::Paths;
 use crate::problem::{Problem, Result, While};
 use crate::process::{command, line, on_path, read, succeed};
-use crate::stamp::Stamp;
+use crate::status;
 
 /// The oldest that llama.cpp is known to be built with here; 1.3.239 of Debian 12 lacks `vk::LayerSettingEXT`.
 const OLDEST: &str = "1.4.309";
@@ -19,15 +19,15 @@ const SUITE: &str = "trixie";
 const PACKAGES: &[&str] = &["libvulkan-dev", "spirv-headers"];
 
 /// The folder with `include` and `share` in it, or `None` where the compiler finds good ones by itself.
-pub fn install(places: &Places) -> Result<Option<PathBuf>> {
+pub fn install(paths: &Paths) -> Result<Option<PathBuf>> {
     if read(command("pkg-config").arg(format!("--atleast-version={OLDEST}")).arg("vulkan")).is_ok() {
         return Ok(None);
     }
-    let folder = places.cache.join("vulkan").join("headers");
+    let folder = paths.cache.join("vulkan").join("headers");
     let unpacked = folder.join("unpacked");
-    let stamp = Stamp::at(folder.join("unpacked.from"));
-    if stamp.says(SUITE) {
-        console::step("Fresh", format_args!("Vulkan's headers of {SUITE}"));
+    let fingerprint = Fingerprint::at(folder.join("unpacked.from"));
+    if fingerprint.says(SUITE) {
+        status::print("Fresh", format_args!("Vulkan's headers of {SUITE}"));
         return Ok(Some(unpacked.join("usr")));
     }
     if !on_path("apt-get") || !on_path("dpkg") {
@@ -35,7 +35,7 @@ pub fn install(places: &Places) -> Result<Option<PathBuf>> {
             "this system's Vulkan headers are older than {OLDEST}; install newer ones, with those of SPIR-V, and run this again"
         )));
     }
-    console::step("Fetching", format_args!("Vulkan's headers of {SUITE}, which are unpacked and not installed"));
+    status::print("Fetching", format_args!("Vulkan's headers of {SUITE}, which are unpacked and not installed"));
     if folder.exists() {
         fs::remove_dir_all(&folder).while_trying(format_args!("empty `{}`", folder.display()))?;
     }
@@ -45,7 +45,7 @@ pub fn install(places: &Places) -> Result<Option<PathBuf>> {
     for package in apt.downloaded()? {
         succeed(command("dpkg").arg("-x").arg(&package).arg(&unpacked))?;
     }
-    stamp.write(SUITE)?;
+    fingerprint.write(SUITE)?;
     Ok(Some(unpacked.join("usr")))
 }
 

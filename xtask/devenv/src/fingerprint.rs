@@ -8,10 +8,10 @@ use sha2::{Digest, Sha256};
 use crate::problem::{Result, While};
 
 /// A file that holds what its step was last done for.
-pub struct Stamp(PathBuf);
+pub struct Fingerprint(PathBuf);
 
-impl Stamp {
-    /// The stamp kept in this file.
+impl Fingerprint {
+    /// The fingerprint kept in this file.
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self(path.into())
     }
