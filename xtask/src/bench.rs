@@ -1,10 +1,10 @@
 //! `cargo xtask bench`: sets up what a benchmark is measured against, and runs it.
 
+use anyhow::Result;
 use clap::Args;
 
 use crate::binaries::{self, DESKTOP};
 use devenv::paths::Paths;
-use devenv::problem::Result;
 use devenv::process::{cargo, succeed};
 use devenv::{self as setup, llama_server, python_packages};
 

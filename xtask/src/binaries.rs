@@ -2,8 +2,9 @@
 
 use std::fs;
 
+use anyhow::Result;
+
 use devenv::paths::Paths;
-use devenv::problem::Result;
 use devenv::process::{cargo, succeed};
 use devenv::status;
 

@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
-            devenv::status::problem(&problem);
+            devenv::status::error(&problem);
             ExitCode::FAILURE
         }
     }

@@ -3,12 +3,12 @@
 use std::env;
 use std::process::Command;
 
+use anyhow::{Result, anyhow};
 use clap::{Args, ValueEnum};
 
 use crate::binaries::{self, DESKTOP};
 use devenv as setup;
 use devenv::paths::Paths;
-use devenv::problem::{Problem, Result};
 use devenv::status;
 
 /// What may be said after `run`.
@@ -88,16 +88,16 @@ fn become_program(mut command: Command) -> Result<()> {
     use std::os::unix::process::CommandExt;
 
     let error = command.exec();
-    Err(Problem::new(format!("could not start `{}`: {error}", command.get_program().display())))
+    Err(anyhow!("could not start `{}`: {error}", command.get_program().display()))
 }
 
 /// Waits for the program: Windows cannot replace a process.
 #[cfg(not(unix))]
 fn become_program(mut command: Command) -> Result<()> {
-    use devenv::problem::While;
+    use anyhow::Context;
 
-    let status = command.status().while_trying(format_args!("start `{}`", command.get_program().display()))?;
-    if status.success() { Ok(()) } else { Err(Problem::new(format!("HAPA ended with {status}"))) }
+    let status = command.status().with_context(|| format!("could not start `{}`", command.get_program().display()))?;
+    if status.success() { Ok(()) } else { Err(anyhow!("HAPA ended with {status}")) }
 }
 
 /// X11 and Wayland announce themselves in the environment; other systems always have a display.

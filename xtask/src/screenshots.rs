@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
+use anyhow::Result;
 use clap::Args;
 
 use crate::binaries;
 use devenv as setup;
 use devenv::paths::Paths;
-use devenv::problem::Result;
 use devenv::process::{npm, succeed};
 
 /// Where the pictures go.

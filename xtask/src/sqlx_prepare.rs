@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use anyhow::{Context, Result};
+
 use devenv::paths::Paths;
-use devenv::problem::{Result, While};
 use devenv::process::{cargo, command, succeed};
 
 /// Makes a database from the migrations in the order of their numbers. Python's SQLite knows the full-text index that they use.
@@ -22,9 +23,9 @@ pub fn sqlx_prepare(paths: &Paths) -> Result<()> {
     let scratch = paths.cache.join("queries");
     let found = scratch.join("found");
     if scratch.exists() {
-        fs::remove_dir_all(&scratch).while_trying(format_args!("empty `{}`", scratch.display()))?;
+        fs::remove_dir_all(&scratch).with_context(|| format!("could not empty `{}`", scratch.display()))?;
     }
-    fs::create_dir_all(&found).while_trying(format_args!("create `{}`", found.display()))?;
+    fs::create_dir_all(&found).with_context(|| format!("could not create `{}`", found.display()))?;
     let database = scratch.join("hapa.db");
     succeed(command("python3").args(["-c", MIGRATE]).arg(&database).arg(sidecar.join("migrations")))?;
     // Cargo does not see that the database is another one.
@@ -34,18 +35,18 @@ pub fn sqlx_prepare(paths: &Paths) -> Result<()> {
     check.env("DATABASE_URL", format!("sqlite://{}", database.display()));
     succeed(&mut check)?;
     let kept = sidecar.join(".sqlx");
-    fs::remove_dir_all(&kept).while_trying(format_args!("empty `{}`", kept.display()))?;
-    fs::create_dir_all(&kept).while_trying(format_args!("create `{}`", kept.display()))?;
-    for entry in fs::read_dir(&found).while_trying(format_args!("read `{}`", found.display()))? {
-        let file = entry.while_trying(format_args!("read `{}`", found.display()))?.path();
+    fs::remove_dir_all(&kept).with_context(|| format!("could not empty `{}`", kept.display()))?;
+    fs::create_dir_all(&kept).with_context(|| format!("could not create `{}`", kept.display()))?;
+    for entry in fs::read_dir(&found).with_context(|| format!("could not read `{}`", found.display()))? {
+        let file = entry.with_context(|| format!("could not read `{}`", found.display()))?.path();
         let name = file.file_name().expect("a file in a folder has a name");
-        fs::copy(&file, kept.join(name)).while_trying(format_args!("copy `{}`", file.display()))?;
+        fs::copy(&file, kept.join(name)).with_context(|| format!("could not copy `{}`", file.display()))?;
     }
-    fs::remove_dir_all(&scratch).while_trying(format_args!("empty `{}`", scratch.display()))
+    fs::remove_dir_all(&scratch).with_context(|| format!("could not empty `{}`", scratch.display()))
 }
 
 fn touch(file: &Path) -> Result<()> {
     let now = std::time::SystemTime::now();
     let opened = fs::File::options().append(true).open(file);
-    opened.and_then(|file| file.set_modified(now)).while_trying(format_args!("touch `{}`", file.display()))
+    opened.and_then(|file| file.set_modified(now)).with_context(|| format!("could not touch `{}`", file.display()))
 }

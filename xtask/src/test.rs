@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, Result, anyhow};
+
 use crate::binaries::{self, DESKTOP};
 use devenv::paths::Paths;
-use devenv::problem::{Problem, Result, While};
 use devenv::process::{self, cargo, cargo_under, npm, succeed};
 use devenv::status;
 use devenv::{self as setup, TestEnv};
@@ -118,7 +119,7 @@ const SETTINGS: &[&str] = &[
 fn path_with(folder: PathBuf) -> Result<OsString> {
     let rest = env::var_os("PATH").unwrap_or_default();
     env::join_paths(std::iter::once(folder).chain(env::split_paths(&rest)))
-        .map_err(|error| Problem::new(format!("could not put the test tools on the PATH: {error}")))
+        .map_err(|error| anyhow!("could not put the test tools on the PATH: {error}"))
 }
 
 /// Passes the output of `cargo test` on and adds up what its many binaries report.
@@ -127,21 +128,21 @@ fn count(tests: &mut Command) -> Result<()> {
         tests.env("CARGO_TERM_COLOR", "always");
     }
     let line = process::line(tests);
-    let trying = || format!("run `{line}`");
-    let mut child = tests.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().while_trying(trying())?;
+    let trying = || format!("could not run `{line}`");
+    let mut child = tests.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().with_context(trying)?;
     let output = child.stdout.take().expect("stdout is piped");
     let mut count = Count::default();
     for line in BufReader::new(output).lines() {
-        let line = line.while_trying(trying())?;
-        writeln!(stdout(), "{line}").while_trying("print the tests' output")?;
+        let line = line.with_context(trying)?;
+        writeln!(stdout(), "{line}").context("could not print the tests' output")?;
         count.add(&line);
     }
-    let status = child.wait().while_trying(trying())?;
+    let status = child.wait().with_context(trying)?;
     println!("\nTests: {} passed, {} failed, {} skipped", count.passed, count.failed, count.ignored);
     if !status.success() {
-        Err(Problem::new("Rust tests failed; they are named above"))
+        Err(anyhow!("Rust tests failed; they are named above"))
     } else if count.passed == 0 {
-        Err(Problem::new("no Rust test ran, so nothing is proven"))
+        Err(anyhow!("no Rust test ran, so nothing is proven"))
     } else {
         Ok(())
     }

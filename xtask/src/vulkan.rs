@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use anyhow::{Context, Result, anyhow};
+
 use crate::binaries;
 use devenv::paths::Paths;
-use devenv::problem::{Problem, Result, While};
 use devenv::process::{cargo, succeed};
 use devenv::status;
 use devenv::{self as setup, vulkan};
@@ -13,7 +14,7 @@ use devenv::{self as setup, vulkan};
 /// Builds, puts and proves. The proof needs no GPU: Mesa's driver that calculates on the processor stands in for one.
 pub fn vulkan(paths: &Paths) -> Result<()> {
     if !cfg!(target_os = "linux") {
-        return Err(Problem::new("the Vulkan backend is built on Linux only for now; HAPA runs without it"));
+        return Err(anyhow!("the Vulkan backend is built on Linux only for now; HAPA runs without it"));
     }
     let (backend, model) = {
         let _lock = setup::lock(paths)?;
@@ -31,9 +32,9 @@ pub fn vulkan(paths: &Paths) -> Result<()> {
 /// Copies the backend into the folder beside the programs. A program that runs keeps the file it has mapped.
 fn put(backend: &Path, folder: &Path) -> Result<()> {
     let (place, fresh) = (folder.join(vulkan::FILE), folder.join(format!("{}.new", vulkan::FILE)));
-    let putting = || format!("put `{}`", place.display());
-    fs::copy(backend, &fresh).while_trying(putting())?;
-    fs::rename(&fresh, &place).while_trying(putting())?;
+    let putting = || format!("could not put `{}`", place.display());
+    fs::copy(backend, &fresh).with_context(putting)?;
+    fs::rename(&fresh, &place).with_context(putting)?;
     status::print("Put", place.display());
     Ok(())
 }

@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use crate::problem::{Problem, Result};
+use anyhow::{Result, anyhow};
+
 use crate::process::{command, on_path, read, succeed};
 use crate::status;
 use crate::system_packages::{Package, Proof};
@@ -18,7 +19,7 @@ pub fn install(lists: &[&[Package]]) -> Result<()> {
     }
     let names: Vec<&str> = missing.iter().map(|package| package.name).collect();
     match Way::here(debian) {
-        Way::Ask => Err(Problem::new(advice(&missing, debian))),
+        Way::Ask => Err(anyhow!(advice(&missing, debian))),
         way => {
             status::print("Installing", format_args!("system packages: {}", names.join(" ")));
             apt_get(way, &names)
@@ -78,7 +79,7 @@ fn apt_get(way: Way, names: &[&str]) -> Result<()> {
     loop {
         match read(way.command().args(["install", "-y", "-qq", "--no-install-recommends"]).args(names)) {
             Ok(_) => return Ok(()),
-            Err(problem) if updated => return Err(Problem::new(format!("{problem}; try `{}`", by_hand(names)))),
+            Err(problem) if updated => return Err(anyhow!("{problem:#}; try `{}`", by_hand(names))),
             Err(_) => update()?,
         }
         updated = true;

@@ -3,9 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
-
-use crate::problem::{Result, While};
 
 /// A file that holds what its step was last done for.
 pub struct Fingerprint(PathBuf);
@@ -23,7 +22,7 @@ impl Fingerprint {
 
     /// Remembers that the step was done for `what`.
     pub fn write(&self, what: &str) -> Result<()> {
-        fs::write(&self.0, what).while_trying(format_args!("write `{}`", self.0.display()))
+        fs::write(&self.0, what).with_context(|| format!("could not write `{}`", self.0.display()))
     }
 }
 
@@ -40,7 +39,7 @@ pub fn digest_files(folder: &Path, files: &[PathBuf]) -> Result<String> {
     let mut digest = Sha256::new();
     for file in files {
         let path = folder.join(file);
-        let content = fs::read(&path).while_trying(format_args!("read `{}`", path.display()))?;
+        let content = fs::read(&path).with_context(|| format!("could not read `{}`", path.display()))?;
         let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy();
         digest.update((name.len() as u64).to_le_bytes());
         digest.update(name.as_bytes());
@@ -51,10 +50,10 @@ pub fn digest_files(folder: &Path, files: &[PathBuf]) -> Result<String> {
 }
 
 fn list(folder: &Path, without: &[&str], files: &mut Vec<PathBuf>) -> Result<()> {
-    let reading = || format!("read the folder `{}`", folder.display());
-    for entry in fs::read_dir(folder).while_trying(reading())? {
-        let entry = entry.while_trying(reading())?;
-        let kind = entry.file_type().while_trying(reading())?;
+    let reading = || format!("could not read the folder `{}`", folder.display());
+    for entry in fs::read_dir(folder).with_context(reading)? {
+        let entry = entry.with_context(reading)?;
+        let kind = entry.file_type().with_context(reading)?;
         if without.iter().any(|name| entry.file_name() == *name) {
             continue;
         } else if kind.is_dir() {

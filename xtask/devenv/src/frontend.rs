@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use anyhow::Result;
+
 use crate::fingerprint::{Fingerprint, digest_files, digest_folder};
 use crate::paths::Paths;
-use crate::problem::Result;
 use crate::process::{npm, succeed};
 use crate::status;
 

@@ -10,7 +10,6 @@ pub mod llama_server;
 mod model;
 mod node_packages;
 pub mod paths;
-pub mod problem;
 pub mod process;
 pub mod python_packages;
 mod system_packages;
@@ -20,8 +19,9 @@ pub mod vulkan;
 use std::fs::{self, File, TryLockError};
 use std::path::PathBuf;
 
+use anyhow::{Context, Result};
+
 use crate::paths::Paths;
-use crate::problem::{Problem, Result, While};
 
 /// The API without a window: a compiler and a model, whose path is told.
 pub fn for_serving(paths: &Paths) -> Result<PathBuf> {
@@ -88,16 +88,16 @@ pub struct TestEnv {
 /// Keeps a second `cargo xtask` out until the file is dropped, or this process ends in whatever way.
 pub fn lock(paths: &Paths) -> Result<File> {
     let path = paths.cache.join("setup.lock");
-    let trying = || format!("lock `{}`", path.display());
-    fs::create_dir_all(&paths.cache).while_trying(format_args!("create `{}`", paths.cache.display()))?;
-    let file = File::create(&path).while_trying(trying())?;
+    let trying = || format!("could not lock `{}`", path.display());
+    fs::create_dir_all(&paths.cache).with_context(|| format!("could not create `{}`", paths.cache.display()))?;
+    let file = File::create(&path).with_context(trying)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             status::print("Waiting", "for another `cargo xtask` to finish its setup");
-            file.lock().while_trying(trying())?;
+            file.lock().with_context(trying)?;
         }
-        Err(TryLockError::Error(error)) => return Err(Problem::new(format!("could not {}: {error}", trying()))),
+        Err(TryLockError::Error(error)) => return Err(error).with_context(trying),
     }
     Ok(file)
 }

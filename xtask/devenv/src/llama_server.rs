@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 
+use anyhow::{Context, Result};
+
 use crate::fingerprint::Fingerprint;
 use crate::paths::Paths;
-use crate::problem::{Result, While};
 use crate::process::{command, succeed};
 use crate::status;
 
@@ -40,10 +41,10 @@ pub fn install(paths: &Paths) -> Result<PathBuf> {
     status::print("Building", format_args!("{PACKAGE} {VERSION}, to measure against"));
     for old in [&source, &build] {
         if old.exists() {
-            fs::remove_dir_all(old).while_trying(format_args!("remove `{}`", old.display()))?;
+            fs::remove_dir_all(old).with_context(|| format!("could not remove `{}`", old.display()))?;
         }
     }
-    fs::create_dir_all(&folder).while_trying(format_args!("create `{}`", folder.display()))?;
+    fs::create_dir_all(&folder).with_context(|| format!("could not create `{}`", folder.display()))?;
     let mut pip = command("python3");
     pip.current_dir(&folder).args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]);
     pip.args(["--no-binary", PACKAGE, &format!("{PACKAGE}=={VERSION}")]);

@@ -9,11 +9,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use anyhow::{Context, Result, anyhow};
+
 use self::assemble::{Added, Assembly, hash_of};
 use self::catalog::Model;
 use crate::fingerprint::Fingerprint;
 use crate::paths::Paths;
-use crate::problem::{Problem, Result, While};
 use crate::status;
 
 /// Puts the default model into HAPA's data folder, unless the user has chosen another with `HAPA_MODEL`. Tells its path.
@@ -47,10 +48,9 @@ fn have(model: &Model, folder: &Path, paths: &Paths) -> Result<PathBuf> {
         }
         status::note(format_args!("`{}` is damaged and is fetched again", path.display()));
     }
-    fs::create_dir_all(folder).while_trying(format_args!("create `{}`", folder.display()))?;
+    fs::create_dir_all(folder).with_context(|| format!("could not create `{}`", folder.display()))?;
     fetch(model, &path, paths)?;
-    let state =
-        state(&path).ok_or_else(|| Problem::new(format!("`{}` vanished while it was checked", path.display())))?;
+    let state = state(&path).ok_or_else(|| anyhow!("`{}` vanished while it was checked", path.display()))?;
     fingerprint.write(&format!("{} {state}", model.sha256))?;
     Ok(path)
 }
@@ -89,10 +89,10 @@ fn fetch(model: &Model, path: &Path, paths: &Paths) -> Result<()> {
     }
     bar.finish_and_clear();
     if assembly.finish()? != model.sha256 {
-        fs::remove_file(&partial).while_trying(format_args!("remove `{}`", partial.display()))?;
-        return Err(Problem::new(format!("the parts of model {} do not make the whole; run this again", model.name)));
+        fs::remove_file(&partial).with_context(|| format!("could not remove `{}`", partial.display()))?;
+        return Err(anyhow!("the parts of model {} do not make the whole; run this again", model.name));
     }
-    fs::rename(&partial, path).while_trying(format_args!("rename `{}`", partial.display()))
+    fs::rename(&partial, path).with_context(|| format!("could not rename `{}`", partial.display()))
 }
 
 /// What changes when a file's content does: its size and the time of its last change. `None` for a missing file.

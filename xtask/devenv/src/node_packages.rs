@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 
+use anyhow::{Context, Result};
+
 use crate::fingerprint::Fingerprint;
 use crate::paths::Paths;
-use crate::problem::{Result, While};
 use crate::process::{npm, succeed};
 use crate::status;
 
@@ -22,9 +23,9 @@ pub fn openai(paths: &Paths) -> Result<PathBuf> {
     }
     status::print("Installing", OPENAI);
     if folder.exists() {
-        fs::remove_dir_all(&folder).while_trying(format_args!("empty `{}`", folder.display()))?;
+        fs::remove_dir_all(&folder).with_context(|| format!("could not empty `{}`", folder.display()))?;
     }
-    fs::create_dir_all(&folder).while_trying(format_args!("create `{}`", folder.display()))?;
+    fs::create_dir_all(&folder).with_context(|| format!("could not create `{}`", folder.display()))?;
     let mut npm = npm(paths);
     npm.current_dir(&folder).args(["install", "--no-audit", "--no-fund", "--no-save", "--ignore-scripts"]);
     npm.arg("--loglevel=error").arg("--prefix").arg(&folder).arg(OPENAI);

@@ -3,7 +3,7 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use crate::problem::{Problem, Result};
+use anyhow::{Result, anyhow};
 
 /// The folders that the commands read and write.
 pub struct Paths {
@@ -20,7 +20,7 @@ pub struct Paths {
 impl Paths {
     /// Reads the environment.
     pub fn find() -> Result<Self> {
-        let homeless = || Problem::new("this user has no home folder; set HOME and run this again");
+        let homeless = || anyhow!("this user has no home folder; set HOME and run this again");
         let project = directories::ProjectDirs::from("dev", "hapa", "hapa").ok_or_else(homeless)?;
         let cache = project.cache_dir().to_path_buf();
         Ok(Self {

@@ -5,8 +5,9 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use anyhow::{Context, Result, anyhow};
+
 use crate::paths::Paths;
-use crate::problem::{Problem, Result, While};
 
 /// A command without the variables that `cargo run` set for us. They describe the package `xtask`; build scripts that
 /// watch them would run again, llama.cpp's among them, each time cargo is called by hand and by us in turn.
@@ -51,22 +52,18 @@ pub fn npm(paths: &Paths) -> Command {
 /// Runs to the end with our own streams; anything but success is a problem.
 pub fn succeed(command: &mut Command) -> Result<()> {
     let line = line(command);
-    let status = command.status().while_trying(format_args!("run `{line}`"))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(Problem::new(format!("`{line}` failed ({status}); its output above says why")))
-    }
+    let status = command.status().with_context(|| format!("could not run `{line}`"))?;
+    if status.success() { Ok(()) } else { Err(anyhow!("`{line}` failed ({status}); its output above says why")) }
 }
 
 /// Runs to the end unseen. What it wrote to stdout comes back on success, the last line of its stderr as the problem.
 pub fn read(command: &mut Command) -> Result<String> {
     let line = line(command);
-    let output = command.stdin(Stdio::null()).output().while_trying(format_args!("run `{line}`"))?;
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("could not run `{line}`"))?;
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     } else {
-        Err(Problem::new(format!("`{line}` failed: {}", last_line(&output.stderr).unwrap_or("it did not say why"))))
+        Err(anyhow!("`{line}` failed: {}", last_line(&output.stderr).unwrap_or("it did not say why")))
     }
 }
 

@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 
+use anyhow::{Context, Result};
+
 use crate::fingerprint::Fingerprint;
 use crate::paths::Paths;
-use crate::problem::{Result, While};
 use crate::process::{command, succeed};
 use crate::status;
 
@@ -64,9 +65,9 @@ pub fn install(paths: &Paths, set: &Set) -> Result<PathBuf> {
     }
     status::print("Installing", set.packages.join(", "));
     if folder.exists() {
-        fs::remove_dir_all(&folder).while_trying(format_args!("empty `{}`", folder.display()))?;
+        fs::remove_dir_all(&folder).with_context(|| format!("could not empty `{}`", folder.display()))?;
     }
-    fs::create_dir_all(&folder).while_trying(format_args!("create `{}`", folder.display()))?;
+    fs::create_dir_all(&folder).with_context(|| format!("could not create `{}`", folder.display()))?;
     let mut pip = command("python3");
     // Started in its own folder: `python3 -m` would import from a checkout too.
     pip.current_dir(&folder);
@@ -74,7 +75,7 @@ pub fn install(paths: &Paths, set: &Set) -> Result<PathBuf> {
     pip.arg(&folder).args(set.packages);
     if !set.cmake.is_empty() {
         let included = folder.join("library-alone.cmake");
-        fs::write(&included, LIBRARY_ALONE).while_trying(format_args!("write `{}`", included.display()))?;
+        fs::write(&included, LIBRARY_ALONE).with_context(|| format!("could not write `{}`", included.display()))?;
         let include = format!("-DCMAKE_PROJECT_llama_cpp_INCLUDE={}", included.display());
         pip.env("CMAKE_ARGS", format!("{} {include}", set.cmake.join(" ")));
     }

@@ -1,12 +1,10 @@
 //! What the user sees of our own work: one line a step, in cargo's manner, on stderr.
 
 use std::fmt::Display;
-use std::io::{IsTerminal, stderr};
+use std::io::{self, IsTerminal, stderr};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-
-use crate::problem::Problem;
 
 /// Says that a step starts or is done: a verb and what it is about.
 pub fn print(verb: &str, what: impl Display) {
@@ -18,9 +16,20 @@ pub fn note(what: impl Display) {
     eprintln!("{} {what}", paint("1;36", &format!("{:>12}", "Note")));
 }
 
-/// Says what went wrong.
-pub fn problem(problem: &Problem) {
-    eprintln!("{} {problem}", paint("1;31", "error:"));
+/// Prints an error with its causes, and what helps where the disk is full.
+pub fn error(error: &anyhow::Error) {
+    eprintln!("{} {}", paint("1;31", "error:"), describe(error));
+}
+
+fn describe(error: &anyhow::Error) -> String {
+    let full = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::StorageFull)
+    };
+    if error.chain().any(full) {
+        format!("{error}: the disk is full; free some space and run this again, it resumes from there")
+    } else {
+        format!("{error:#}")
+    }
 }
 
 /// Writes `text` in red.
@@ -57,6 +66,21 @@ fn paint(style: &str, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_is_printed_with_its_causes() {
+        let error = anyhow::Error::from(io::Error::other("no such device")).context("could not read `x`");
+        assert_eq!(describe(&error), "could not read `x`: no such device");
+    }
+
+    #[test]
+    fn a_full_disk_is_reported_with_the_remedy() {
+        let error = anyhow::Error::from(io::Error::from(io::ErrorKind::StorageFull)).context("could not write `x`");
+        assert_eq!(
+            describe(&error),
+            "could not write `x`: the disk is full; free some space and run this again, it resumes from there"
+        );
+    }
 
     #[test]
     fn sizes_are_rounded_to_whole_megabytes() {

@@ -1,6 +1,7 @@
 //! The programs that the README asks for: they are checked, never installed.
 
-use crate::problem::{Problem, Result};
+use anyhow::{Result, anyhow};
+
 use crate::process::{command, read};
 
 /// A program that must answer, and the command that installs it where it does not.
@@ -59,13 +60,13 @@ pub fn require(tools: &[Tool]) -> Result<()> {
 fn judge(tool: &Tool, answer: Option<&str>) -> Result<()> {
     let Tool { name, install, .. } = tool;
     let Some(answer) = answer else {
-        return Err(Problem::new(format!("{name} is missing; install it with `{install}` and run this again")));
+        return Err(anyhow!("{name} is missing; install it with `{install}` and run this again"));
     };
     match (tool.major, major(answer)) {
-        (Some(least), Some(found)) if found < least => Err(Problem::new(format!(
+        (Some(least), Some(found)) if found < least => Err(anyhow!(
             "{name} is version {}, and HAPA needs {least} or newer; install a newer one and run this again",
             answer.trim()
-        ))),
+        )),
         _ => Ok(()),
     }
 }

@@ -6,11 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
+use anyhow::{Context, Result, anyhow};
 use serde_json::Value;
 
 use crate::fingerprint::Fingerprint;
 use crate::paths::Paths;
-use crate::problem::{Problem, Result, While};
 use crate::process::{cargo, command, read, succeed};
 use crate::status;
 
@@ -59,9 +59,9 @@ pub fn install(paths: &Paths) -> Result<PathBuf> {
     status::print("Building", format_args!("Vulkan backend of {PACKAGE} {version}: about 8 minutes on two cores"));
     if !begun.says(&wanted) {
         if build.exists() {
-            fs::remove_dir_all(&build).while_trying(format_args!("remove `{}`", build.display()))?;
+            fs::remove_dir_all(&build).with_context(|| format!("could not remove `{}`", build.display()))?;
         }
-        fs::create_dir_all(&folder).while_trying(format_args!("create `{}`", folder.display()))?;
+        fs::create_dir_all(&folder).with_context(|| format!("could not create `{}`", folder.display()))?;
         begun.write(&wanted)?;
     }
     succeed(command("cmake").arg("-S").arg(source).arg("-B").arg(&build).args(&options))?;
@@ -89,9 +89,8 @@ fn source(paths: &Paths) -> Result<(PathBuf, String)> {
     let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let metadata = read(cargo(paths).args(["metadata", "--format-version", "1", "--filter-platform", &platform]))?;
     let metadata: Value = serde_json::from_str(&metadata)
-        .map_err(|error| Problem::new(format!("could not read what `cargo metadata` says: {error}")))?;
-    package(&metadata)
-        .ok_or_else(|| Problem::new(format!("`cargo metadata` knows no `{PACKAGE}`, which carries llama.cpp's source")))
+        .map_err(|error| anyhow!("could not read what `cargo metadata` says: {error}"))?;
+    package(&metadata).ok_or_else(|| anyhow!("`cargo metadata` knows no `{PACKAGE}`, which carries llama.cpp's source"))
 }
 
 fn package(metadata: &Value) -> Option<(PathBuf, String)> {

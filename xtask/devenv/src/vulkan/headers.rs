@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context, Result, anyhow};
+
 use crate::fingerprint::Fingerprint;
 use crate::paths::Paths;
-use crate::problem::{Problem, Result, While};
 use crate::process::{command, line, on_path, read, succeed};
 use crate::status;
 
@@ -31,13 +32,13 @@ pub fn install(paths: &Paths) -> Result<Option<PathBuf>> {
         return Ok(Some(unpacked.join("usr")));
     }
     if !on_path("apt-get") || !on_path("dpkg") {
-        return Err(Problem::new(format!(
+        return Err(anyhow!(
             "this system's Vulkan headers are older than {OLDEST}; install newer ones, with those of SPIR-V, and run this again"
-        )));
+        ));
     }
     status::print("Fetching", format_args!("Vulkan's headers of {SUITE}, which are unpacked and not installed"));
     if folder.exists() {
-        fs::remove_dir_all(&folder).while_trying(format_args!("empty `{}`", folder.display()))?;
+        fs::remove_dir_all(&folder).with_context(|| format!("could not empty `{}`", folder.display()))?;
     }
     let apt = Apt::open(&folder)?;
     apt.run(&["update", "-qq"], &[])?;
@@ -59,16 +60,16 @@ impl<'a> Apt<'a> {
     fn open(folder: &'a Path) -> Result<Self> {
         for part in ["lists/partial", "archives/partial"] {
             let part = folder.join(part);
-            fs::create_dir_all(&part).while_trying(format_args!("create `{}`", part.display()))?;
+            fs::create_dir_all(&part).with_context(|| format!("could not create `{}`", part.display()))?;
         }
         let format = "$(CREATED_BY) $(LABEL) $(COMPONENT) $(REPO_URI)";
         let targets = read(command("apt-get").args(["indextargets", "--format", format]))?;
         let mirror = mirror(&targets)
-            .ok_or_else(|| Problem::new("apt here knows no mirror of Debian, which has newer Vulkan headers"))?;
+            .ok_or_else(|| anyhow!("apt here knows no mirror of Debian, which has newer Vulkan headers"))?;
         let list = folder.join("sources.list");
         let keys = "/usr/share/keyrings/debian-archive-keyring.gpg";
         let source = format!("deb [target=Packages signed-by={keys}] {mirror} {SUITE} main\n");
-        fs::write(&list, source).while_trying(format_args!("write `{}`", list.display()))?;
+        fs::write(&list, source).with_context(|| format!("could not write `{}`", list.display()))?;
         Ok(Self { folder })
     }
 
@@ -90,15 +91,15 @@ impl<'a> Apt<'a> {
         }
         apt.args(packages.iter().map(|package| format!("{package}/{SUITE}")));
         let shown = line(&apt);
-        read(&mut apt).map(drop).map_err(|problem| {
-            Problem::new(format!("could not fetch Vulkan's headers: {problem}; run this again (`{shown}`)"))
-        })
+        read(&mut apt)
+            .map(drop)
+            .map_err(|problem| anyhow!("could not fetch Vulkan's headers: {problem:#}; run this again (`{shown}`)"))
     }
 
     fn downloaded(&self) -> Result<Vec<PathBuf>> {
-        let reading = || format!("read the folder `{}`", self.folder.display());
-        let files = fs::read_dir(self.folder).while_trying(reading())?.map(|file| file.map(|file| file.path()));
-        let files = files.collect::<Result<Vec<_>, _>>().while_trying(reading())?;
+        let reading = || format!("could not read the folder `{}`", self.folder.display());
+        let files = fs::read_dir(self.folder).with_context(reading)?.map(|file| file.map(|file| file.path()));
+        let files = files.collect::<Result<Vec<_>, _>>().with_context(reading)?;
         Ok(files.into_iter().filter(|file| file.extension().is_some_and(|ending| ending == "deb")).collect())
     }
 }
