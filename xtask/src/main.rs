@@ -1,4 +1,4 @@
-//! The repository's commands: `cargo xtask run`, `cargo xtask test`, and what those who develop HAPA need besides.
+//! The repository's commands: `cargo xtask run`, `test`, `bench`, `vulkan`, `screens` and `queries`.
 
 mod bench;
 mod binaries;
@@ -11,30 +11,29 @@ mod vulkan;
 use std::process::ExitCode;
 
 use clap::Parser;
+use devenv::{Paths, status};
 
-use devenv::paths::Paths;
-
-/// Sets up what HAPA needs on this machine, then runs or tests it.
+/// Runs, tests and measures HAPA; what a command needs is installed first
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
 enum Arguments {
-    /// Set everything up and open HAPA; without a display, serve its API instead
+    /// Build and open HAPA; without a display, serve its API instead
     Run(run::Options),
-    /// Set everything up and run every check and test
+    /// Run all checks and tests
     Test,
-    /// Measure HAPA beside others on this machine
+    /// Run benchmarks
     Bench(bench::Options),
-    /// Build llama.cpp's Vulkan backend, put it beside the programs and prove that it works
+    /// Build llama.cpp's Vulkan backend, install it beside the binaries and test it
     Vulkan,
-    /// Take pictures of every view of the window
+    /// Take screenshots of every view of the window
     Screens(screenshots::Options),
-    /// Renew sidecar/.sqlx after a change of a query or a migration
+    /// Regenerate sidecar/.sqlx after a change of a query or a migration
     Queries,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let done = Paths::find().and_then(|paths| match arguments {
+    let result = Paths::from_env().and_then(|paths| match arguments {
         Arguments::Run(options) => run::run(&paths, &options),
         Arguments::Test => test::test(&paths),
         Arguments::Bench(options) => bench::bench(&paths, &options),
@@ -42,10 +41,10 @@ fn main() -> ExitCode {
         Arguments::Screens(options) => screenshots::screenshots(&paths, &options),
         Arguments::Queries => sqlx_prepare::sqlx_prepare(&paths),
     });
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(problem) => {
-            devenv::status::error(&problem);
+        Err(error) => {
+            status::error(&error);
             ExitCode::FAILURE
         }
     }

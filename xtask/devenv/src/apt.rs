@@ -1,124 +1,112 @@
-//! Installing system packages with apt where we may, and saying what to install where we may not.
+//! Installs system packages with apt, or reports what to install where the user's privileges do not suffice.
 
 use std::process::Command;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 
-use crate::process::{command, on_path, read, succeed};
+use crate::process::{capture, command, on_path, run};
 use crate::status;
-use crate::system_packages::{Package, Proof};
+use crate::system_packages::{Package, Probe};
 
-/// Sees to it that the packages of these lists are there.
-pub fn install(lists: &[&[Package]]) -> Result<()> {
-    let wanted: Vec<&Package> = lists.iter().copied().flatten().collect();
+/// Installs the packages of these lists that are missing.
+pub(crate) fn install(lists: &[&[Package]]) -> Result<()> {
+    let required: Vec<&Package> = lists.iter().copied().flatten().collect();
     let debian = on_path("dpkg-query") && on_path("apt-get");
-    let missing = if debian { missing_on_debian(&wanted) } else { missing_elsewhere(&wanted) };
+    let missing = if debian { missing_on_debian(&required) } else { missing_by_probe(&required) };
     if missing.is_empty() {
-        status::print("Fresh", format_args!("system packages ({})", wanted.len()));
+        status::print("Fresh", format_args!("system packages ({})", required.len()));
         return Ok(());
     }
     let names: Vec<&str> = missing.iter().map(|package| package.name).collect();
-    match Way::here(debian) {
-        Way::Ask => Err(anyhow!(advice(&missing, debian))),
-        way => {
-            status::print("Installing", format_args!("system packages: {}", names.join(" ")));
-            apt_get(way, &names)
-        }
-    }
+    let Some(privilege) = Privilege::detect().filter(|_| debian) else { bail!(advice(&missing, debian)) };
+    status::print("Installing", format_args!("system packages: {}", names.join(" ")));
+    apt_install(privilege, &names)
 }
 
-/// How packages get installed on this machine by this user.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// We are root.
+/// How this user may run apt-get.
+#[derive(Clone, Copy)]
+enum Privilege {
     Root,
-    /// sudo asks for no password.
+    /// Through sudo, which asks for no password.
     Sudo,
-    /// Only the user can.
-    Ask,
 }
 
-impl Way {
-    fn here(debian: bool) -> Self {
-        let says = |program: &str, argument: &str, answer: &str| {
-            read(command(program).arg(argument)).is_ok_and(|output| output.trim() == answer)
-        };
-        if !debian {
-            Self::Ask
-        } else if says("id", "-u", "0") {
-            Self::Root
-        } else if on_path("sudo") && read(command("sudo").args(["-n", "true"])).is_ok() {
-            Self::Sudo
+impl Privilege {
+    fn detect() -> Option<Self> {
+        if capture(command("id").arg("-u")).is_ok_and(|id| id.trim() == "0") {
+            Some(Self::Root)
+        } else if on_path("sudo") && capture(command("sudo").args(["-n", "true"])).is_ok() {
+            Some(Self::Sudo)
         } else {
-            Self::Ask
+            None
         }
     }
 
-    fn command(self) -> Command {
+    fn apt_get(self) -> Command {
         let mut command = match self {
+            Self::Root => command("apt-get"),
             Self::Sudo => {
                 let mut sudo = command("sudo");
                 sudo.args(["-n", "env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
                 sudo
             }
-            Self::Root | Self::Ask => command("apt-get"),
         };
         command.env("DEBIAN_FRONTEND", "noninteractive");
         command
     }
 }
 
-/// Installs. apt's lists are updated first where they do not know the packages, and once where that did not work out.
-fn apt_get(way: Way, names: &[&str]) -> Result<()> {
-    let update = || succeed(way.command().args(["update", "-qq"]));
+/// Installs packages. The package lists are updated first if they lack one of the packages, and once after a failed installation.
+fn apt_install(privilege: Privilege, names: &[&str]) -> Result<()> {
+    let update = || run(privilege.apt_get().args(["update", "-qq"]));
     let mut updated = false;
-    if read(command("apt-cache").args(["show", "--no-all-versions"]).args(names)).is_err() {
+    if capture(command("apt-cache").args(["show", "--no-all-versions"]).args(names)).is_err() {
         update()?;
         updated = true;
     }
     loop {
-        match read(way.command().args(["install", "-y", "-qq", "--no-install-recommends"]).args(names)) {
+        match capture(privilege.apt_get().args(["install", "-y", "-qq", "--no-install-recommends"]).args(names)) {
             Ok(_) => return Ok(()),
-            Err(problem) if updated => return Err(anyhow!("{problem:#}; try `{}`", by_hand(names))),
+            Err(error) if updated => return Err(anyhow!("{error:#}; try `{}`", install_command(names))),
             Err(_) => update()?,
         }
         updated = true;
     }
 }
 
-fn missing_on_debian<'a>(wanted: &[&'a Package]) -> Vec<&'a Package> {
-    let names = wanted.iter().map(|package| package.name);
+fn missing_on_debian<'a>(required: &[&'a Package]) -> Vec<&'a Package> {
+    let names = required.iter().map(|package| package.name);
     let query = command("dpkg-query").args(["-W", "-f", "${db:Status-Abbrev} ${Package}\n"]).args(names).output();
-    // It fails when any of them is unknown, and still lists the others.
+    // dpkg-query fails if one of the packages is unknown, and still lists the others.
     let known = query.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
     let installed = installed(&known);
-    wanted.iter().copied().filter(|package| !installed.contains(&package.name) && !proven(package)).collect()
+    required.iter().copied().filter(|package| !installed.contains(&package.name) && !is_found(package)).collect()
 }
 
-/// The packages that a dpkg-query list of states and names shows as installed.
+/// The packages whose state is "installed" in dpkg-query's list of states and names.
 fn installed(list: &str) -> Vec<&str> {
     list.lines().filter_map(|line| line.strip_prefix("ii")).map(str::trim).collect()
 }
 
-/// Without dpkg, what cannot be proven is taken to be there: the compiler will tell.
-fn missing_elsewhere<'a>(wanted: &[&'a Package]) -> Vec<&'a Package> {
-    wanted.iter().copied().filter(|package| !matches!(package.proof, Proof::None) && !proven(package)).collect()
+/// Without dpkg, a package that has no probe is assumed to be installed; the compiler reports it otherwise.
+fn missing_by_probe<'a>(required: &[&'a Package]) -> Vec<&'a Package> {
+    required.iter().copied().filter(|package| !matches!(package.probe, Probe::None) && !is_found(package)).collect()
 }
 
-fn proven(package: &Package) -> bool {
-    match package.proof {
-        Proof::Program(name) => on_path(name),
-        Proof::Library(name) => read(command("pkg-config").args(["--exists", name])).is_ok(),
-        Proof::None => false,
+fn is_found(package: &Package) -> bool {
+    match package.probe {
+        Probe::Program(name) => on_path(name),
+        Probe::Library(name) => capture(command("pkg-config").args(["--exists", name])).is_ok(),
+        Probe::None => false,
     }
 }
 
-/// The one sentence for whom we cannot install: what is missing, why, and the command.
+/// The error for a user who must install the packages: what is missing, why, and the command.
 fn advice(missing: &[&Package], debian: bool) -> String {
     let list =
         missing.iter().map(|package| format!("{} ({})", package.name, package.why)).collect::<Vec<_>>().join(", ");
     let names: Vec<&str> = missing.iter().map(|package| package.name).collect();
-    let command = by_hand(&names);
+    let command = install_command(&names);
     if debian {
         format!("system packages are missing: {list}; install them with `{command}` and run this again")
     } else {
@@ -129,8 +117,8 @@ fn advice(missing: &[&Package], debian: bool) -> String {
     }
 }
 
-/// The command that installs these packages, for the user to type.
-fn by_hand(names: &[&str]) -> String {
+/// The command with which the user installs these packages.
+fn install_command(names: &[&str]) -> String {
     format!("sudo apt-get install -y --no-install-recommends {}", names.join(" "))
 }
 
@@ -139,11 +127,11 @@ mod tests {
     use super::*;
     use crate::system_packages::{BUILD, TESTS, VULKAN, WINDOW};
 
-    const CMAKE: Package = Package { name: "cmake", why: "to configure llama.cpp", proof: Proof::Program("cmake") };
-    const CLANG: Package = Package { name: "libclang-dev", why: "to read its headers", proof: Proof::None };
+    const CMAKE: Package = Package { name: "cmake", why: "to configure llama.cpp", probe: Probe::Program("cmake") };
+    const CLANG: Package = Package { name: "libclang-dev", why: "to read its headers", probe: Probe::None };
 
     #[test]
-    fn who_may_not_install_reads_the_exact_command() {
+    fn a_user_without_privileges_gets_the_exact_command() {
         assert_eq!(
             advice(&[&CMAKE, &CLANG], true),
             "system packages are missing: cmake (to configure llama.cpp), libclang-dev (to read its headers); install them with \
@@ -152,21 +140,21 @@ mod tests {
     }
 
     #[test]
-    fn other_systems_are_told_debians_names() {
+    fn other_systems_get_debians_package_names() {
         let advice = advice(&[&CMAKE], false);
         assert!(advice.starts_with("this system lacks what Debian calls cmake (to configure llama.cpp); "), "{advice}");
     }
 
     #[test]
-    fn a_removed_package_with_its_settings_left_is_not_installed() {
+    fn a_removed_package_whose_configuration_remains_is_not_installed() {
         assert_eq!(installed("ii  cmake\nrc  xvfb\nii  xauth\nun  mold\n"), ["cmake", "xauth"]);
     }
 
     #[test]
-    fn without_dpkg_only_what_has_a_proof_can_be_missing() {
+    fn without_dpkg_only_packages_with_a_probe_can_be_missing() {
         const NOWHERE: Package =
-            Package { name: "nowhere", why: "", proof: Proof::Program("no-such-program-anywhere") };
-        let missing = missing_elsewhere(&[&NOWHERE, &CLANG]);
+            Package { name: "nowhere", why: "", probe: Probe::Program("no-such-program-anywhere") };
+        let missing = missing_by_probe(&[&NOWHERE, &CLANG]);
         assert_eq!(missing.iter().map(|package| package.name).collect::<Vec<_>>(), ["nowhere"]);
     }
 

@@ -1,4 +1,4 @@
-//! Small files that remember what a step was done for, so that it is not done again for the same.
+//! Fingerprints: small files that record the inputs of a finished step, so that it runs again only when they change.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,59 +6,59 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-/// A file that holds what its step was last done for.
-pub struct Fingerprint(PathBuf);
+/// The file with the inputs of a step's last successful run.
+pub(crate) struct Fingerprint(PathBuf);
 
 impl Fingerprint {
-    /// The fingerprint kept in this file.
-    pub fn at(path: impl Into<PathBuf>) -> Self {
+    /// The fingerprint stored in this file, which may be missing.
+    pub(crate) fn at(path: impl Into<PathBuf>) -> Self {
         Self(path.into())
     }
 
-    /// Whether the step was done for `what`.
-    pub fn says(&self, what: &str) -> bool {
-        fs::read_to_string(&self.0).is_ok_and(|text| text == what)
+    /// Whether the last successful run had these inputs.
+    pub(crate) fn matches(&self, inputs: &str) -> bool {
+        fs::read_to_string(&self.0).is_ok_and(|text| text == inputs)
     }
 
-    /// Remembers that the step was done for `what`.
-    pub fn write(&self, what: &str) -> Result<()> {
-        fs::write(&self.0, what).with_context(|| format!("could not write `{}`", self.0.display()))
+    /// Records that the step has succeeded with these inputs.
+    pub(crate) fn write(&self, inputs: &str) -> Result<()> {
+        fs::write(&self.0, inputs).with_context(|| format!("could not write `{}`", self.0.display()))
     }
 }
 
-/// The hex SHA-256 over the names and contents of all files below `folder`, without the entries of these names at its top.
-pub fn digest_folder(folder: &Path, without: &[&str]) -> Result<String> {
+/// Hex SHA-256 of the names and contents of all files below `folder`, except for the entries at its top named in `excluded`.
+pub(crate) fn hash_folder(folder: &Path, excluded: &[&str]) -> Result<String> {
     let mut files = Vec::new();
-    list(folder, without, &mut files)?;
+    list_files(folder, excluded, &mut files)?;
     files.sort();
-    digest_files(folder, &files)
+    hash_files(folder, &files)
 }
 
-/// The hex SHA-256 over the names and contents of `files` in `folder`.
-pub fn digest_files(folder: &Path, files: &[PathBuf]) -> Result<String> {
-    let mut digest = Sha256::new();
+/// Hex SHA-256 of the names and contents of `files` in `folder`.
+pub(crate) fn hash_files(folder: &Path, files: &[PathBuf]) -> Result<String> {
+    let mut hash = Sha256::new();
     for file in files {
         let path = folder.join(file);
         let content = fs::read(&path).with_context(|| format!("could not read `{}`", path.display()))?;
         let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy();
-        digest.update((name.len() as u64).to_le_bytes());
-        digest.update(name.as_bytes());
-        digest.update((content.len() as u64).to_le_bytes());
-        digest.update(&content);
+        hash.update((name.len() as u64).to_le_bytes());
+        hash.update(name.as_bytes());
+        hash.update((content.len() as u64).to_le_bytes());
+        hash.update(&content);
     }
-    Ok(hex::encode(digest.finalize()))
+    Ok(hex::encode(hash.finalize()))
 }
 
-fn list(folder: &Path, without: &[&str], files: &mut Vec<PathBuf>) -> Result<()> {
+fn list_files(folder: &Path, excluded: &[&str], files: &mut Vec<PathBuf>) -> Result<()> {
     let reading = || format!("could not read the folder `{}`", folder.display());
     for entry in fs::read_dir(folder).with_context(reading)? {
         let entry = entry.with_context(reading)?;
-        let kind = entry.file_type().with_context(reading)?;
-        if without.iter().any(|name| entry.file_name() == *name) {
+        let file_type = entry.file_type().with_context(reading)?;
+        if excluded.iter().any(|name| entry.file_name() == *name) {
             continue;
-        } else if kind.is_dir() {
-            list(&entry.path(), &[], files)?;
-        } else if kind.is_file() {
+        } else if file_type.is_dir() {
+            list_files(&entry.path(), &[], files)?;
+        } else if file_type.is_file() {
             files.push(entry.path());
         }
     }
@@ -70,22 +70,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_digest_changes_with_a_name_or_a_byte_and_not_with_what_is_left_out() {
-        let folder = std::env::temp_dir().join(format!("xtask-digest-{}", std::process::id()));
+    fn a_folder_hash_changes_with_a_name_or_a_byte_and_ignores_excluded_entries() {
+        let folder = std::env::temp_dir().join(format!("devenv-hash-{}", std::process::id()));
         fs::create_dir_all(folder.join("src")).unwrap();
         fs::create_dir_all(folder.join("dist")).unwrap();
-        let digest = || digest_folder(&folder, &["dist"]).unwrap();
+        let hash = || hash_folder(&folder, &["dist"]).unwrap();
 
         fs::write(folder.join("src/a.ts"), "one").unwrap();
-        let first = digest();
+        let first = hash();
         fs::write(folder.join("dist/a.js"), "built").unwrap();
-        assert_eq!(digest(), first);
+        assert_eq!(hash(), first);
         fs::write(folder.join("src/a.ts"), "two").unwrap();
-        assert_ne!(digest(), first);
+        assert_ne!(hash(), first);
         fs::write(folder.join("src/a.ts"), "one").unwrap();
-        assert_eq!(digest(), first);
+        assert_eq!(hash(), first);
         fs::rename(folder.join("src/a.ts"), folder.join("src/b.ts")).unwrap();
-        assert_ne!(digest(), first);
+        assert_ne!(hash(), first);
 
         fs::remove_dir_all(folder).unwrap();
     }

@@ -1,42 +1,41 @@
-//! The front end: its npm packages and its build.
+//! The front end: installs its npm packages and builds it into `ui/dist`.
 
 use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::fingerprint::{Fingerprint, digest_files, digest_folder};
-use crate::paths::Paths;
-use crate::process::{npm, succeed};
-use crate::status;
+use crate::fingerprint::{Fingerprint, hash_files, hash_folder};
+use crate::process::{npm, run};
+use crate::{Paths, status};
 
-/// Entries of `ui/` that its build makes or does not read.
-const NOT_BUILT_FROM: &[&str] = &["node_modules", "dist", "screenshots", "e2e", "playwright.config.ts"];
+/// Entries of `ui/` that are not inputs of the build.
+const NOT_INPUTS: &[&str] = &["node_modules", "dist", "screenshots", "e2e", "playwright.config.ts"];
 
-/// Installs the npm packages that `package-lock.json` names.
-pub fn install(paths: &Paths) -> Result<()> {
+/// Installs the npm packages of `package-lock.json`.
+pub(crate) fn install(paths: &Paths) -> Result<()> {
     let ui = paths.ui();
-    let wanted = digest_files(&ui, &["package.json", "package-lock.json"].map(PathBuf::from))?;
-    // Inside node_modules, so that the fingerprint goes when the packages go.
+    let inputs = hash_files(&ui, &["package.json", "package-lock.json"].map(PathBuf::from))?;
+    // Inside node_modules, so that both are deleted together.
     let fingerprint = Fingerprint::at(ui.join("node_modules/.installed-for"));
-    if fingerprint.says(&wanted) {
+    if fingerprint.matches(&inputs) {
         status::print("Fresh", "npm packages");
         return Ok(());
     }
     status::print("Installing", "npm packages");
-    succeed(npm(paths).args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]))?;
-    fingerprint.write(&wanted)
+    run(npm(paths).args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]))?;
+    fingerprint.write(&inputs)
 }
 
-/// Builds what the window shows into `ui/dist`.
-pub fn build(paths: &Paths) -> Result<()> {
+/// Builds the front end into `ui/dist`.
+pub(crate) fn build(paths: &Paths) -> Result<()> {
     let ui = paths.ui();
-    let source = digest_folder(&ui, NOT_BUILT_FROM)?;
+    let inputs = hash_folder(&ui, NOT_INPUTS)?;
     let fingerprint = Fingerprint::at(ui.join("node_modules/.built-from"));
-    if fingerprint.says(&source) && ui.join("dist/index.html").is_file() {
+    if fingerprint.matches(&inputs) && ui.join("dist/index.html").is_file() {
         status::print("Fresh", "front end");
         return Ok(());
     }
     status::print("Building", "front end");
-    succeed(npm(paths).args(["run", "--silent", "build"]))?;
-    fingerprint.write(&source)
+    run(npm(paths).args(["run", "--silent", "build"]))?;
+    fingerprint.write(&inputs)
 }

@@ -1,16 +1,16 @@
-//! Starting other programs, each with its failure told in one sentence.
+//! Runs other programs and turns their failures into errors of one sentence.
 
 use std::env;
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, bail};
 
-use crate::paths::Paths;
+use crate::Paths;
 
-/// A command without the variables that `cargo run` set for us. They describe the package `xtask`; build scripts that
-/// watch them would run again, llama.cpp's among them, each time cargo is called by hand and by us in turn.
+/// A command without the variables that `cargo run` sets for this package. Build scripts that watch them, llama.cpp's among them,
+/// would run again each time the user's cargo and ours alternate.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     for (name, _) in env::vars_os() {
@@ -23,11 +23,13 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
 }
 
 /// Cargo in the checkout, with the shared target folder.
+#[must_use]
 pub fn cargo(paths: &Paths) -> Command {
     cargo_under(&[], paths)
 }
 
 /// Cargo started by `wrapper`, a program and its arguments.
+#[must_use]
 pub fn cargo_under(wrapper: &[&str], paths: &Paths) -> Command {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = match wrapper {
@@ -43,43 +45,53 @@ pub fn cargo_under(wrapper: &[&str], paths: &Paths) -> Command {
 }
 
 /// npm in the front end's folder.
+#[must_use]
 pub fn npm(paths: &Paths) -> Command {
     let mut npm = command(if cfg!(windows) { "npm.cmd" } else { "npm" });
     npm.current_dir(paths.ui());
     npm
 }
 
-/// Runs to the end with our own streams; anything but success is a problem.
-pub fn succeed(command: &mut Command) -> Result<()> {
-    let line = line(command);
+/// Runs a command to its end with this process's stdin, stdout and stderr.
+///
+/// # Errors
+/// The command could not be started, or its exit status is not success.
+pub fn run(command: &mut Command) -> Result<()> {
+    let line = command_line(command);
     let status = command.status().with_context(|| format!("could not run `{line}`"))?;
-    if status.success() { Ok(()) } else { Err(anyhow!("`{line}` failed ({status}); its output above says why")) }
+    if !status.success() {
+        bail!("`{line}` failed ({status}); its output above says why");
+    }
+    Ok(())
 }
 
-/// Runs to the end unseen. What it wrote to stdout comes back on success, the last line of its stderr as the problem.
-pub fn read(command: &mut Command) -> Result<String> {
-    let line = line(command);
+/// Runs a command to its end and returns its stdout; nothing is shown to the user.
+///
+/// # Errors
+/// The command could not be started, or it failed: then the error ends with the last line of its stderr.
+pub fn capture(command: &mut Command) -> Result<String> {
+    let line = command_line(command);
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("could not run `{line}`"))?;
-    if output.status.success() {
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    } else {
-        Err(anyhow!("`{line}` failed: {}", last_line(&output.stderr).unwrap_or("it did not say why")))
+    if !output.status.success() {
+        bail!("`{line}` failed: {}", last_line(&output.stderr).unwrap_or("it printed no reason"));
     }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Whether a program of this name is on the PATH.
-pub fn on_path(program: &str) -> bool {
+pub(crate) fn on_path(program: &str) -> bool {
     let file = Path::new(program).with_extension(env::consts::EXE_EXTENSION);
     env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(&file).is_file()))
 }
 
 /// The last line that is not blank.
-pub fn last_line(output: &[u8]) -> Option<&str> {
+pub(crate) fn last_line(output: &[u8]) -> Option<&str> {
     str::from_utf8(output).ok()?.lines().map(str::trim).rfind(|line| !line.is_empty())
 }
 
-/// The command as it would be typed, without the program's folder.
-pub fn line(command: &Command) -> String {
+/// The command as a user would type it, without the program's folder.
+#[must_use]
+pub fn command_line(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_name().unwrap_or_default();
     std::iter::once(program).chain(command.get_args()).map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }
@@ -101,14 +113,14 @@ mod tests {
     }
 
     #[test]
-    fn a_command_is_shown_as_it_would_be_typed() {
+    fn a_command_line_is_shown_as_a_user_would_type_it() {
         let mut cargo = Command::new("/opt/rust/bin/cargo");
         cargo.args(["build", "--workspace"]);
-        assert_eq!(line(&cargo), "cargo build --workspace");
+        assert_eq!(command_line(&cargo), "cargo build --workspace");
     }
 
     #[test]
-    fn the_last_line_is_the_one_that_says_why() {
+    fn the_last_line_that_is_not_blank_is_the_reason() {
         assert_eq!(last_line(b"looking\nERROR: no such package\n\n"), Some("ERROR: no such package"));
         assert_eq!(last_line(b"\n"), None);
     }

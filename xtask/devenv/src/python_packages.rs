@@ -1,35 +1,38 @@
-//! Python programs that tests and benchmarks run: each set lies in a folder of its own in the cache, away from the user's packages.
+//! Python packages that tests and benchmarks use, each set installed into a folder of its own in the cache.
 
 use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
+use crate::files::empty_folder;
 use crate::fingerprint::Fingerprint;
-use crate::paths::Paths;
-use crate::process::{command, succeed};
-use crate::status;
+use crate::process::{command, run};
+use crate::{Paths, status};
 
-/// Packages with their versions, and the name of the folder that they go into.
-pub struct Set {
+/// Packages with pinned versions that are installed together.
+pub(crate) struct PackageSet {
+    /// The name of their folder.
     name: &'static str,
     packages: &'static [&'static str],
-    /// How packages in C++ are compiled, in CMake's options.
-    cmake: &'static [&'static str],
+    /// CMake options for packages that are compiled from C++.
+    cmake_options: &'static [&'static str],
 }
 
-/// The client that knows the API's description and nothing else.
-pub const SCHEMATHESIS: Set = Set { name: "schemathesis", packages: &["schemathesis==4.32.5"], cmake: &[] };
+/// The property-based API tester: it derives requests from the OpenAPI description alone.
+pub(crate) const SCHEMATHESIS: PackageSet =
+    PackageSet { name: "schemathesis", packages: &["schemathesis==4.32.5"], cmake_options: &[] };
 
 /// OpenAI's own client.
-pub const OPENAI: Set = Set { name: "openai", packages: &["openai==3.54.0"], cmake: &[] };
+pub(crate) const OPENAI: PackageSet = PackageSet { name: "openai", packages: &["openai==3.54.0"], cmake_options: &[] };
 
-/// The server that cached answers are measured against.
-pub const FASTAPI: Set = Set { name: "fastapi", packages: &["fastapi==0.165.0", "uvicorn==0.54.0"], cmake: &[] };
+/// The server that cached answers are compared with.
+pub(crate) const FASTAPI: PackageSet =
+    PackageSet { name: "fastapi", packages: &["fastapi==0.165.0", "uvicorn==0.54.0"], cmake_options: &[] };
 
-/// A server that we did not write, for HAPA to ask: llama-cpp-python's. It comes as source, of which no more is compiled than the
-/// library that it calls: some four minutes on two cores.
-pub const LLAMA_CPP: Set = Set {
+/// llama-cpp-python's OpenAI-compatible server: the independent remote server of the tests. It is distributed as source; only the
+/// library that it calls is compiled, which takes about 4 minutes on two cores.
+pub(crate) const LLAMA_CPP: PackageSet = PackageSet {
     name: "llama-cpp",
     packages: &[
         "llama-cpp-python[server]==0.3.36",
@@ -39,7 +42,7 @@ pub const LLAMA_CPP: Set = Set {
         "starlette-context==0.3.6",
         "uvicorn==0.54.0",
     ],
-    cmake: &[
+    cmake_options: &[
         "-DGGML_NATIVE=ON",
         "-DLLAVA_BUILD=OFF",
         "-DLLAMA_OPENSSL=OFF",
@@ -51,35 +54,33 @@ pub const LLAMA_CPP: Set = Set {
     ],
 };
 
-/// Leaves out the half of llama.cpp that only its own programs use. The package asks for it, and an option could not say no.
-const LIBRARY_ALONE: &str = "set(LLAMA_BUILD_COMMON OFF)\n";
+/// Excludes llama.cpp's `common` library, which only its own programs use. llama-cpp-python's CMake file turns the option on, so
+/// that a command line option could not turn it off.
+const WITHOUT_COMMON: &str = "set(LLAMA_BUILD_COMMON OFF)\n";
 
-/// Installs a set, and gives back its folder, which goes into `PYTHONPATH`.
-pub fn install(paths: &Paths, set: &Set) -> Result<PathBuf> {
+/// Installs a set and returns its folder, which goes into `PYTHONPATH`.
+pub(crate) fn install(paths: &Paths, set: &PackageSet) -> Result<PathBuf> {
     let folder = paths.tools().join("python").join(set.name);
     let fingerprint = Fingerprint::at(folder.join("installed"));
-    let wanted = [set.packages, set.cmake].concat().join("\n");
-    if fingerprint.says(&wanted) {
+    let inputs = [set.packages, set.cmake_options].concat().join("\n");
+    if fingerprint.matches(&inputs) {
         status::print("Fresh", set.packages.join(", "));
         return Ok(folder);
     }
     status::print("Installing", set.packages.join(", "));
-    if folder.exists() {
-        fs::remove_dir_all(&folder).with_context(|| format!("could not empty `{}`", folder.display()))?;
-    }
-    fs::create_dir_all(&folder).with_context(|| format!("could not create `{}`", folder.display()))?;
+    empty_folder(&folder)?;
     let mut pip = command("python3");
-    // Started in its own folder: `python3 -m` would import from a checkout too.
+    // `python3 -m` also imports from the current folder, which must therefore not be the checkout.
     pip.current_dir(&folder);
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--target"]);
     pip.arg(&folder).args(set.packages);
-    if !set.cmake.is_empty() {
+    if !set.cmake_options.is_empty() {
         let included = folder.join("library-alone.cmake");
-        fs::write(&included, LIBRARY_ALONE).with_context(|| format!("could not write `{}`", included.display()))?;
+        fs::write(&included, WITHOUT_COMMON).with_context(|| format!("could not write `{}`", included.display()))?;
         let include = format!("-DCMAKE_PROJECT_llama_cpp_INCLUDE={}", included.display());
-        pip.env("CMAKE_ARGS", format!("{} {include}", set.cmake.join(" ")));
+        pip.env("CMAKE_ARGS", format!("{} {include}", set.cmake_options.join(" ")));
     }
-    succeed(&mut pip)?;
-    fingerprint.write(&wanted)?;
+    run(&mut pip)?;
+    fingerprint.write(&inputs)?;
     Ok(folder)
 }

@@ -1,44 +1,40 @@
-//! What the user sees of our own work: one line a step, in cargo's manner, on stderr.
+//! Status lines on stderr, in cargo's format: a verb and its object, one line for each step.
 
 use std::fmt::Display;
-use std::io::{self, IsTerminal, stderr};
+use std::io::{self, IsTerminal, Write, stderr};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Says that a step starts or is done: a verb and what it is about.
-pub fn print(verb: &str, what: impl Display) {
-    eprintln!("{} {what}", paint("1;32", &format!("{verb:>12}")));
+/// Prints that a step starts or is done: a verb and its object.
+pub fn print(verb: &str, object: impl Display) {
+    line(format_args!("{} {object}", paint("1;32", &format!("{verb:>12}"))));
 }
 
-/// Tells something worth knowing before the next step.
-pub fn note(what: impl Display) {
-    eprintln!("{} {what}", paint("1;36", &format!("{:>12}", "Note")));
+/// Prints something the user should know before the next step.
+pub fn note(text: impl Display) {
+    line(format_args!("{} {text}", paint("1;36", &format!("{:>12}", "Note"))));
 }
 
-/// Prints an error with its causes, and what helps where the disk is full.
+/// Prints an error with its causes and, if the disk is full, the remedy.
 pub fn error(error: &anyhow::Error) {
-    eprintln!("{} {}", paint("1;31", "error:"), describe(error));
+    line(format_args!("{} {}", paint("1;31", "error:"), describe(error)));
 }
 
-fn describe(error: &anyhow::Error) -> String {
-    let full = |cause: &(dyn std::error::Error + 'static)| {
-        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::StorageFull)
-    };
-    if error.chain().any(full) {
-        format!("{error}: the disk is full; free some space and run this again, it resumes from there")
-    } else {
-        format!("{error:#}")
-    }
+/// Prints a line as it is.
+pub fn line(text: impl Display) {
+    // Without a stderr there is no reader to report to.
+    let _ = writeln!(stderr(), "{text}");
 }
 
-/// Writes `text` in red.
+/// `text` in red, if stderr shows colours.
+#[must_use]
 pub fn red(text: &str) -> String {
     paint("1;31", text)
 }
 
-/// A bar over `bytes`, of which `done` are there already. Nothing is drawn where stderr is not a terminal.
-pub fn bar(bytes: u64, done: u64) -> ProgressBar {
+/// A progress bar over `bytes`, of which `done` are already there. It is hidden if stderr is not a terminal.
+pub(crate) fn progress_bar(bytes: u64, done: u64) -> ProgressBar {
     let style = ProgressStyle::with_template(
         "{spinner:>12} [{bar:30}] {decimal_bytes:>10} of {decimal_total_bytes}  {eta} left  {msg}",
     )
@@ -50,9 +46,20 @@ pub fn bar(bytes: u64, done: u64) -> ProgressBar {
     bar
 }
 
-/// A size as people say it: `491 MB`.
-pub fn megabytes(bytes: u64) -> String {
+/// A size rounded to whole megabytes: `491 MB`.
+pub(crate) fn megabytes(bytes: u64) -> String {
     format!("{} MB", (bytes + 500_000) / 1_000_000)
+}
+
+fn describe(error: &anyhow::Error) -> String {
+    let storage_full = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::StorageFull)
+    };
+    if error.chain().any(storage_full) {
+        format!("{error}: the disk is full; free some space and run this again, it resumes where it stopped")
+    } else {
+        format!("{error:#}")
+    }
 }
 
 fn paint(style: &str, text: &str) -> String {
@@ -74,11 +81,11 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_reported_with_the_remedy() {
+    fn a_full_disk_is_reported_with_its_remedy() {
         let error = anyhow::Error::from(io::Error::from(io::ErrorKind::StorageFull)).context("could not write `x`");
         assert_eq!(
             describe(&error),
-            "could not write `x`: the disk is full; free some space and run this again, it resumes from there"
+            "could not write `x`: the disk is full; free some space and run this again, it resumes where it stopped"
         );
     }
 

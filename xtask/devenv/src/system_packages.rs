@@ -1,66 +1,66 @@
-//! The system packages, by Debian's names, each with the reason why it is here.
+//! The system packages that HAPA needs, by their Debian names and with the reason for each.
 
-/// A Debian package, and how to tell that what we want of it is there in another way.
+/// A Debian package.
 #[derive(Debug)]
-pub struct Package {
-    /// Its name for apt.
-    pub name: &'static str,
-    /// What HAPA wants it for, to follow "needed".
-    pub why: &'static str,
-    /// What shows, on any system, that it is there.
-    pub proof: Proof,
+pub(crate) struct Package {
+    /// Its name in apt.
+    pub(crate) name: &'static str,
+    /// What HAPA needs it for, shown to users who must install it themselves.
+    pub(crate) why: &'static str,
+    /// How to detect on any system that it is installed.
+    pub(crate) probe: Probe,
 }
 
-/// How a package shows itself without asking the package system.
+/// A check for a package that does not ask the package manager.
 #[derive(Debug)]
-pub enum Proof {
-    /// A program of this name on the PATH.
+pub(crate) enum Probe {
+    /// A program of this name is on the PATH.
     Program(&'static str),
-    /// A library that pkg-config knows.
+    /// pkg-config knows a library of this name.
     Library(&'static str),
-    /// Nothing simple: only the package system can tell.
+    /// Only the package manager knows.
     None,
 }
 
 /// Compiling the sidecar.
-pub const BUILD: &[Package] = &[
-    Package { name: "build-essential", why: "to compile llama.cpp and SQLite", proof: Proof::Program("c++") },
-    Package { name: "cmake", why: "to configure llama.cpp", proof: Proof::Program("cmake") },
-    Package { name: "libclang-dev", why: "to read llama.cpp's headers", proof: Proof::None },
+pub(crate) const BUILD: &[Package] = &[
+    Package { name: "build-essential", why: "to compile llama.cpp and SQLite", probe: Probe::Program("c++") },
+    Package { name: "cmake", why: "to configure llama.cpp", probe: Probe::Program("cmake") },
+    Package { name: "libclang-dev", why: "to read llama.cpp's headers", probe: Probe::None },
 ];
 
-/// Compiling and showing the window.
-pub const WINDOW: &[Package] = &[
-    Package { name: "pkg-config", why: "to find the window's libraries", proof: Proof::Program("pkg-config") },
+/// Compiling and running the window.
+pub(crate) const WINDOW: &[Package] = &[
+    Package { name: "pkg-config", why: "to find the window's libraries", probe: Probe::Program("pkg-config") },
     Package {
         name: "libwebkit2gtk-4.1-dev",
-        why: "for the window and the web view in it",
-        proof: Proof::Library("webkit2gtk-4.1"),
+        why: "for the window and its web view",
+        probe: Probe::Library("webkit2gtk-4.1"),
     },
-    Package { name: "libdbus-1-dev", why: "to talk to the desktop", proof: Proof::Library("dbus-1") },
-    Package { name: "libayatana-appindicator3-1", why: "for the icon in the tray", proof: Proof::None },
-    Package { name: "fonts-noto-cjk", why: "to show Korean", proof: Proof::None },
+    Package { name: "libdbus-1-dev", why: "for D-Bus, the desktop's message bus", probe: Probe::Library("dbus-1") },
+    Package { name: "libayatana-appindicator3-1", why: "for the tray icon", probe: Probe::None },
+    Package { name: "fonts-noto-cjk", why: "to display Korean", probe: Probe::None },
 ];
 
-/// Testing the window where there is no display.
-pub const TESTS: &[Package] = &[
-    Package { name: "xvfb", why: "as the tests' display", proof: Proof::Program("Xvfb") },
-    Package { name: "xauth", why: "by `xvfb-run`", proof: Proof::Program("xauth") },
-    Package { name: "dbus-daemon", why: "as the tests' session bus", proof: Proof::Program("dbus-run-session") },
-    Package { name: "chromium", why: "as the tests' browser", proof: Proof::Program("chromium") },
-    Package { name: "gnome-keyring", why: "as the tests' keychain", proof: Proof::Program("gnome-keyring-daemon") },
+/// Testing the window without a display.
+pub(crate) const TESTS: &[Package] = &[
+    Package { name: "xvfb", why: "as the tests' display", probe: Probe::Program("Xvfb") },
+    Package { name: "xauth", why: "by `xvfb-run`", probe: Probe::Program("xauth") },
+    Package { name: "dbus-daemon", why: "as the tests' session bus", probe: Probe::Program("dbus-run-session") },
+    Package { name: "chromium", why: "as the tests' browser", probe: Probe::Program("chromium") },
+    Package { name: "gnome-keyring", why: "as the tests' keychain", probe: Probe::Program("gnome-keyring-daemon") },
     Package {
         name: "webkit2gtk-driver",
         why: "to type and click in the tests",
-        proof: Proof::Program("WebKitWebDriver"),
+        probe: Probe::Program("WebKitWebDriver"),
     },
 ];
 
-/// Building llama.cpp's Vulkan backend, and running a model on it where there is no GPU.
-pub const VULKAN: &[Package] = &[
-    Package { name: "pkgconf", why: "to ask how new Vulkan's headers are", proof: Proof::Program("pkg-config") },
-    Package { name: "glslc", why: "to compile the programs that a GPU runs", proof: Proof::Program("glslc") },
-    Package { name: "libvulkan-dev", why: "to link to Vulkan's loader", proof: Proof::Library("vulkan") },
-    Package { name: "spirv-headers", why: "to read what those programs become", proof: Proof::None },
-    Package { name: "mesa-vulkan-drivers", why: "as a GPU that every machine has", proof: Proof::None },
+/// Building llama.cpp's Vulkan backend, and running a model on it without a GPU.
+pub(crate) const VULKAN: &[Package] = &[
+    Package { name: "pkgconf", why: "to find the version of Vulkan's headers", probe: Probe::Program("pkg-config") },
+    Package { name: "glslc", why: "to compile the GPU's shaders", probe: Probe::Program("glslc") },
+    Package { name: "libvulkan-dev", why: "to link to Vulkan's loader", probe: Probe::Library("vulkan") },
+    Package { name: "spirv-headers", why: "to read the compiled shaders", probe: Probe::None },
+    Package { name: "mesa-vulkan-drivers", why: "as a Vulkan device that runs on the processor", probe: Probe::None },
 ];

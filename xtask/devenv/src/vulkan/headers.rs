@@ -1,57 +1,54 @@
-//! Vulkan's headers: the system's where they are new enough, otherwise those of a newer Debian, unpacked in the cache.
+//! Vulkan's headers: the system's if they are recent enough, else those of a newer Debian, unpacked in the cache.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 
+use crate::files::{create_folder, remove_folder};
 use crate::fingerprint::Fingerprint;
-use crate::paths::Paths;
-use crate::process::{command, line, on_path, read, succeed};
-use crate::status;
+use crate::process::{capture, command, command_line, on_path, run};
+use crate::{Paths, status};
 
-/// The oldest that llama.cpp is known to be built with here; 1.3.239 of Debian 12 lacks `vk::LayerSettingEXT`.
-const OLDEST: &str = "1.4.309";
+/// The oldest version that is known to build llama.cpp; 1.3.239 of Debian 12 lacks `vk::LayerSettingEXT`.
+const MIN_VERSION: &str = "1.4.309";
 
-/// The Debian that has them, by the name of its suite.
+/// The Debian suite with recent headers.
 const SUITE: &str = "trixie";
 
-/// Its packages that carry them.
+/// The suite's packages that contain them.
 const PACKAGES: &[&str] = &["libvulkan-dev", "spirv-headers"];
 
-/// The folder with `include` and `share` in it, or `None` where the compiler finds good ones by itself.
-pub fn install(paths: &Paths) -> Result<Option<PathBuf>> {
-    if read(command("pkg-config").arg(format!("--atleast-version={OLDEST}")).arg("vulkan")).is_ok() {
+/// Returns the folder that contains `include` and `share`, or `None` if the compiler finds recent headers by itself.
+pub(crate) fn install(paths: &Paths) -> Result<Option<PathBuf>> {
+    if capture(command("pkg-config").arg(format!("--atleast-version={MIN_VERSION}")).arg("vulkan")).is_ok() {
         return Ok(None);
     }
     let folder = paths.cache.join("vulkan").join("headers");
     let unpacked = folder.join("unpacked");
     let fingerprint = Fingerprint::at(folder.join("unpacked.from"));
-    if fingerprint.says(SUITE) {
-        status::print("Fresh", format_args!("Vulkan's headers of {SUITE}"));
+    if fingerprint.matches(SUITE) {
+        status::print("Fresh", format_args!("Vulkan headers of {SUITE}"));
         return Ok(Some(unpacked.join("usr")));
     }
     if !on_path("apt-get") || !on_path("dpkg") {
-        return Err(anyhow!(
-            "this system's Vulkan headers are older than {OLDEST}; install newer ones, with those of SPIR-V, and run this again"
-        ));
+        bail!(
+            "this system's Vulkan headers are older than {MIN_VERSION}; install newer ones, with those of SPIR-V, and run this again"
+        );
     }
-    status::print("Fetching", format_args!("Vulkan's headers of {SUITE}, which are unpacked and not installed"));
-    if folder.exists() {
-        fs::remove_dir_all(&folder).with_context(|| format!("could not empty `{}`", folder.display()))?;
-    }
+    status::print("Fetching", format_args!("Vulkan headers of {SUITE} (unpacked into the cache, not installed)"));
+    remove_folder(&folder)?;
     let apt = Apt::open(&folder)?;
     apt.run(&["update", "-qq"], &[])?;
     apt.run(&["download", "-qq"], PACKAGES)?;
     for package in apt.downloaded()? {
-        succeed(command("dpkg").arg("-x").arg(&package).arg(&unpacked))?;
+        run(command("dpkg").arg("-x").arg(&package).arg(&unpacked))?;
     }
     fingerprint.write(SUITE)?;
     Ok(Some(unpacked.join("usr")))
 }
 
-/// An apt that knows nothing but the newer suite, of the mirror that this machine's own apt asks, and keeps all that it has in a
-/// folder.
+/// An apt whose only source is the newer suite, from the mirror that this machine uses, and whose state is in a folder of the cache.
 struct Apt<'a> {
     folder: &'a Path,
 }
@@ -59,13 +56,12 @@ struct Apt<'a> {
 impl<'a> Apt<'a> {
     fn open(folder: &'a Path) -> Result<Self> {
         for part in ["lists/partial", "archives/partial"] {
-            let part = folder.join(part);
-            fs::create_dir_all(&part).with_context(|| format!("could not create `{}`", part.display()))?;
+            create_folder(&folder.join(part))?;
         }
         let format = "$(CREATED_BY) $(LABEL) $(COMPONENT) $(REPO_URI)";
-        let targets = read(command("apt-get").args(["indextargets", "--format", format]))?;
+        let targets = capture(command("apt-get").args(["indextargets", "--format", format]))?;
         let mirror = mirror(&targets)
-            .ok_or_else(|| anyhow!("apt here knows no mirror of Debian, which has newer Vulkan headers"))?;
+            .context("apt has no Debian mirror configured, from which newer Vulkan headers could be downloaded")?;
         let list = folder.join("sources.list");
         let keys = "/usr/share/keyrings/debian-archive-keyring.gpg";
         let source = format!("deb [target=Packages signed-by={keys}] {mirror} {SUITE} main\n");
@@ -73,27 +69,27 @@ impl<'a> Apt<'a> {
         Ok(Self { folder })
     }
 
-    /// Runs `verb`, on packages of the suite. What it downloads comes into the folder.
-    fn run(&self, verb: &[&str], packages: &[&str]) -> Result<()> {
+    /// Runs an apt command on packages of the suite. Downloads are written into the folder.
+    fn run(&self, subcommand: &[&str], packages: &[&str]) -> Result<()> {
         let mut apt = command("apt-get");
-        apt.current_dir(self.folder).args(verb);
-        let place = |option: &str, name: &str| format!("{option}={}", self.folder.join(name).display());
+        apt.current_dir(self.folder).args(subcommand);
+        let path = |option: &str, name: &str| format!("{option}={}", self.folder.join(name).display());
         for option in [
-            place("Dir::Etc::SourceList", "sources.list"),
+            path("Dir::Etc::SourceList", "sources.list"),
             "Dir::Etc::SourceParts=-".to_owned(),
-            place("Dir::State::Lists", "lists"),
-            place("Dir::Cache", ""),
-            // The folder is the user's, whose home other users may not enter.
+            path("Dir::State::Lists", "lists"),
+            path("Dir::Cache", ""),
+            // apt's sandbox user cannot enter the user's home folder.
             "APT::Sandbox::User=root".to_owned(),
             "Acquire::Languages=none".to_owned(),
         ] {
             apt.arg("-o").arg(option);
         }
         apt.args(packages.iter().map(|package| format!("{package}/{SUITE}")));
-        let shown = line(&apt);
-        read(&mut apt)
+        let line = command_line(&apt);
+        capture(&mut apt)
             .map(drop)
-            .map_err(|problem| anyhow!("could not fetch Vulkan's headers: {problem:#}; run this again (`{shown}`)"))
+            .map_err(|error| anyhow!("could not download Vulkan headers: {error:#}; run this again (`{line}`)"))
     }
 
     fn downloaded(&self) -> Result<Vec<PathBuf>> {
@@ -104,7 +100,7 @@ impl<'a> Apt<'a> {
     }
 }
 
-/// Debian's mirror among apt's lists of packages, each a line of what made it, label, component and address.
+/// Debian's mirror in apt's index targets; each line holds creator, label, component and URL.
 fn mirror(targets: &str) -> Option<&str> {
     targets.lines().find_map(|target| target.strip_prefix("Packages Debian main ")).map(str::trim)
 }
@@ -114,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_mirror_is_debians_own_and_not_that_of_its_updates_or_of_others() {
+    fn the_mirror_is_that_of_debian_itself_not_of_its_updates_or_of_other_vendors() {
         let targets = "Contents-deb Debian main http://one.example/debian/\n\
                        Packages Node Source main https://two.example/node/\n\
                        Packages Debian-Security main http://one.example/debian-security/\n\
