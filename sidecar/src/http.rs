@@ -19,7 +19,7 @@ mod health;
 mod history;
 mod hosts;
 mod imports;
-mod json;
+pub(crate) mod json;
 mod keys;
 mod language;
 mod logs;

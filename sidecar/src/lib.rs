@@ -11,6 +11,8 @@ pub mod complete;
 pub mod config;
 pub mod doctor;
 pub mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod generate;
 pub mod http;
 pub mod hub;

@@ -6,7 +6,7 @@
 pub mod address;
 mod asking;
 mod body;
-mod events;
+pub(crate) mod events;
 pub mod failure;
 pub mod key;
 mod wire;

@@ -1,7 +1,8 @@
-//! The repository's commands: `cargo xtask run`, `test`, `bench`, `vulkan`, `screens` and `queries`.
+//! The repository's commands: `cargo xtask run`, `test`, `bench`, `vulkan`, `screens`, `queries` and `fuzz`.
 
 mod bench;
 mod binaries;
+mod fuzz;
 mod run;
 mod screenshots;
 mod sqlx_prepare;
@@ -29,6 +30,8 @@ enum Arguments {
     Screens(screenshots::Options),
     /// Regenerate sidecar/.sqlx after a change of a query or a migration
     Queries,
+    /// Fuzz the parsers of untrusted input
+    Fuzz(fuzz::Options),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Arguments::Vulkan => vulkan::vulkan(&paths),
         Arguments::Screens(options) => screenshots::screenshots(&paths, &options),
         Arguments::Queries => sqlx_prepare::sqlx_prepare(&paths),
+        Arguments::Fuzz(options) => fuzz::fuzz(&paths, &options),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,
