@@ -14,6 +14,9 @@ const BASE_ALLOCATION: u64 = 64 * 1024;
 /// copied when it grows, and an array of bytes becomes one of `u64` that grows in the same way.
 const ALLOCATION_PER_BYTE: u64 = 64;
 
+/// Layers that a model may have: the time to plan its memory grows with them, so that a header must not claim any number.
+const MAX_LAYERS: u32 = 4096;
+
 const GIB: u64 = 1024 * 1024 * 1024;
 
 thread_local! {
@@ -34,6 +37,7 @@ pub(crate) fn gguf(bytes: &[u8]) {
             allocated.bytes_max
         );
         let Some(Ok(facts)) = result else { return };
+        assert!(facts.layers <= MAX_LAYERS, "{} layers", facts.layers);
         assert!(facts.weights <= size, "the weights are part of the file");
         let outside_layers = facts.input.checked_add(facts.output);
         assert!(outside_layers.is_some_and(|bytes| bytes <= facts.weights), "the weights have two ends: {facts:?}");
