@@ -3,8 +3,14 @@
 use super::{Flaw, Head, Value};
 use crate::fit::Need;
 
-/// Layers, and tokens of a text, beyond which a number is a mistake.
+/// Tokens of a context, and numbers of an embedding, beyond which a number is a mistake.
 const MOST: u64 = 1 << 30;
+
+/// Layers beyond which a number is a mistake; llama.cpp supports 512. Planning takes time for each.
+const MAX_LAYERS: u64 = 4096;
+
+/// Bytes of a token in the KV cache beyond which a number is a mistake. Below it, plans cannot overflow.
+const MAX_TOKEN_BYTES: u64 = 1 << 30;
 
 /// Facts about a model that are known before it is loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,14 +74,18 @@ impl Facts {
             return Err(missing("the table of tensors"));
         }
         let own = |name: &str| format!("{architecture}.{name}");
-        let count = |name: &str| {
-            let name = own(name);
-            let number = head.number(&name).ok_or_else(|| missing(&name))?;
-            let fine = (1..MOST).contains(&number);
-            let number = u32::try_from(number).ok().filter(|_| fine);
-            number.ok_or(Flaw::Value { name, problem: "cannot be so much, or so little" })
+        let impossible = |name: &str| Flaw::Value { name: own(name), problem: "cannot be so much, or so little" };
+        let count = |name: &str, most: u64| {
+            let number = head.number(&own(name)).ok_or_else(|| missing(&own(name)))?;
+            let fine = (1..=most).contains(&number);
+            u32::try_from(number).ok().filter(|_| fine).ok_or_else(|| impossible(name))
         };
-        let (layers, context, width) = (count("block_count")?, count("context_length")?, count("embedding_length")?);
+        let layers = count("block_count", MAX_LAYERS)?;
+        let (context, width) = (count("context_length", MOST - 1)?, count("embedding_length", MOST - 1)?);
+        let token_bytes = token_bytes(head, &architecture, layers, width);
+        if token_bytes > MAX_TOKEN_BYTES {
+            return Err(impossible("attention.head_count_kv"));
+        }
         let tokens = head.array("tokenizer.ggml.tokens");
         let vocabulary = tokens.map(|tokens| tokens.count).or_else(|| head.number(&own("vocab_size"))).unwrap_or(0);
         let (input, output) = head.tensors.ends();
@@ -93,7 +103,7 @@ impl Facts {
             width,
             heads: heads(head, &architecture, layers),
             vocabulary: u32::try_from(vocabulary).unwrap_or(u32::MAX),
-            token_bytes: token_bytes(head, &architecture, layers, width),
+            token_bytes,
             fills: tokens.is_some_and(|tokens| tokens.fills) || mark("fim_pre") || mark("prefix"),
             template: text("tokenizer.chat_template"),
             architecture,
