@@ -1,6 +1,6 @@
 //! The table of tensors: each must be of a known type, and lie within the file.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use super::Flaw;
 use super::reader::Reader;
@@ -21,8 +21,6 @@ pub(super) struct Tensors {
     pub bytes: u64,
     /// Numbers in all of them.
     pub elements: u64,
-    /// Bytes by the number of their type.
-    pub kinds: BTreeMap<u32, u64>,
     /// Bytes of those that a token goes in by.
     input: u64,
     /// Bytes of those that a token comes out by.
@@ -135,7 +133,6 @@ impl Tensors {
         } else if name.starts_with("output") {
             self.output = self.output.saturating_add(size);
         }
-        *self.kinds.entry(kind).or_default() += size;
         Ok((size, offset))
     }
 }
