@@ -12,7 +12,7 @@ use crate::http::json::Json;
 use crate::remote::events::{Events, Said};
 use crate::remote::failure::Failure;
 
-/// The SSE parser of remote servers: how the bytes are split into packets does not change the events, and these are clean.
+/// SSE parser for remote servers: the events do not depend on how the stream is split into packets, and contain no control characters.
 pub fn sse(bytes: &[u8]) {
     let (events, result) = parse_sse(&[bytes]);
     for size in CHUNK_SIZES {
@@ -22,12 +22,12 @@ pub fn sse(bytes: &[u8]) {
     for event in events {
         let Said::Chunk(chunk) = event else { continue };
         assert!(chunk.text.chars().all(|char| !char.is_control() || matches!(char, '\n' | '\t')), "{chunk:?}");
-        assert_eq!(chunk.tokens == 0, chunk.text.is_empty(), "a text has tokens: {chunk:?}");
+        assert_eq!(chunk.tokens == 0, chunk.text.is_empty(), "tokens are counted for text only: {chunk:?}");
         assert!(chunk.log_probability.is_none_or(|logarithm| logarithm <= 0.0 && logarithm.is_finite()), "{chunk:?}");
     }
 }
 
-/// Bytes or characters of the pieces in which a stream is fed to a parser.
+/// Sizes, in bytes or characters, of the pieces in which a parser receives its input.
 const CHUNK_SIZES: [usize; 4] = [1, 2, 7, 50];
 
 fn parse_sse(chunks: &[&[u8]]) -> (Vec<Said>, Result<(), Failure>) {
@@ -36,8 +36,8 @@ fn parse_sse(chunks: &[&[u8]]) -> (Vec<Said>, Result<(), Failure>) {
     (events, result)
 }
 
-/// The lenient JSON deserializer: it reads what serde_json reads, but no object from a list and no word from an object, and takes
-/// floats without a fraction as integers.
+/// Lenient JSON deserializer: agrees with serde_json, except that it accepts floats without a fraction as integers, and refuses arrays
+/// for structs and objects for enums.
 pub fn lenient_json(bytes: &[u8]) {
     let Ok(json) = serde_json::from_slice::<Value>(bytes) else { return };
     let integers = with_integers(json.clone());
@@ -47,7 +47,7 @@ pub fn lenient_json(bytes: &[u8]) {
     let lenient = Sample::deserialize(Json(json.clone())).map_err(drop);
     let refused = json.is_array() || json["object"].is_array() || json["word"].is_object();
     if refused {
-        assert_eq!(lenient, Err(()), "only serde_json takes {json}");
+        assert_eq!(lenient, Err(()), "only serde_json accepts {json}");
     } else {
         assert_eq!(lenient, strict, "{json}");
         if let Ok(raw) = serde_json::from_value::<Sample>(json) {
@@ -56,7 +56,7 @@ pub fn lenient_json(bytes: &[u8]) {
     }
 }
 
-/// A type with all that request bodies have.
+/// A struct with a field of each type that request bodies use.
 #[derive(Debug, PartialEq, Deserialize)]
 struct Sample {
     natural: Option<u32>,
@@ -84,7 +84,7 @@ enum Word {
     Second,
 }
 
-/// JSON whose floats without a fraction are integers, up to 2^53, above which floats skip integers.
+/// Replaces floats without a fraction by integers, up to 2^53: above it, not every integer is a float.
 fn with_integers(json: Value) -> Value {
     match json {
         Value::Number(number) if number.is_f64() => match number.as_f64() {
@@ -99,8 +99,8 @@ fn with_integers(json: Value) -> Value {
     }
 }
 
-/// The stop of a FIM completion, for an input of prefix, NUL and completion: it is a place inside the completion, and the same
-/// while the completion is being streamed. The indentation before the cursor is removed, and nothing else.
+/// Stop detection of FIM completions, for an input of prefix, NUL and completion: the stop is a character boundary of the completion
+/// and does not depend on streaming. Of the completion only the indentation before the cursor is removed.
 pub fn fim_stop(bytes: &[u8]) {
     let input = String::from_utf8_lossy(bytes);
     let (prefix, completion) = input.split_once('\0').unwrap_or(("", &input));
@@ -113,20 +113,20 @@ pub fn fim_stop(bytes: &[u8]) {
     for several_lines in [false, true] {
         let ending = Ending::new(prefix, several_lines);
         let end = ending.of(completion);
-        assert!(end.is_none_or(|end| completion.is_char_boundary(end)), "{end:?} is inside the completion");
+        assert!(end.is_none_or(|end| completion.is_char_boundary(end)), "the stop {end:?} is no character boundary");
         for size in CHUNK_SIZES {
             let streamed = ends(completion, size).find_map(|length| ending.of(&completion[..length]));
-            assert_eq!(streamed, end, "in pieces of {size}, several lines: {several_lines}");
+            assert_eq!(streamed, end, "in pieces of {size} with several_lines = {several_lines}");
         }
     }
 }
 
-/// The lengths in bytes that a text has as it is streamed in pieces of `size` characters.
+/// The lengths in bytes that a text has after each piece, when it is streamed in pieces of `size` characters.
 fn ends(text: &str, size: usize) -> impl Iterator<Item = usize> {
     text.char_indices().map(|(start, _)| start).skip(size).step_by(size).chain([text.len()])
 }
 
-/// The markdown splitter: how the answer is streamed does not change its code and explanation, and no text is lost but fences.
+/// Markdown splitter: code and explanation do not depend on streaming, and contain all text of the answer except fences.
 pub fn markdown_splitter(bytes: &[u8]) {
     let answer = String::from_utf8_lossy(bytes);
     for shape in [Shape::CodeAndWords, Shape::Words] {
@@ -134,26 +134,40 @@ pub fn markdown_splitter(bytes: &[u8]) {
         for size in CHUNK_SIZES {
             assert_eq!(split_markdown(shape, &answer, size), split, "in pieces of {size}");
         }
+        let solid = without_white_space(&answer);
+        for part in [&split.code, &split.explanation] {
+            assert!(is_subsequence(&without_white_space(part), &solid), "{part:?} is in the answer's order");
+        }
         let is_fence = |line: &&str| shape == Shape::CodeAndWords && (line.contains("```") || line.contains("~~~"));
-        let (all, kept) = (count(&answer), count(&answer.lines().filter(|line| !is_fence(line)).collect::<String>()));
+        let max = count(&solid);
+        let min = count(&answer.split('\n').filter(|line| !is_fence(line)).collect::<String>());
         let split = count(&format!("{}{}", split.code, split.explanation));
-        for (char, most) in all {
-            let (least, count) = (kept.get(&char).copied().unwrap_or(0), split.get(&char).copied().unwrap_or(0));
-            assert!((least..=most).contains(&count), "{char:?} is there {count} times, of {least} to {most}");
+        for (char, max) in max {
+            let [min, count] = [&min, &split].map(|counts| counts.get(&char).copied().unwrap_or(0));
+            assert!((min..=max).contains(&count), "{char:?} occurs {count} times instead of {min} to {max}");
         }
     }
 }
 
-/// How often each character is in a text; white space does not count.
+fn without_white_space(text: &str) -> String {
+    text.chars().filter(|char| !char.is_whitespace()).collect()
+}
+
+fn is_subsequence(part: &str, whole: &str) -> bool {
+    let mut rest = whole.chars();
+    part.chars().all(|char| rest.any(|other| other == char))
+}
+
+/// The occurrences of each character in a text, except white space.
 fn count(text: &str) -> BTreeMap<char, usize> {
     let mut counts = BTreeMap::new();
-    for char in text.chars().filter(|char| !char.is_whitespace()) {
+    for char in without_white_space(text).chars() {
         *counts.entry(char).or_default() += 1;
     }
     counts
 }
 
-/// An answer after splitting.
+/// A split answer.
 #[derive(Debug, Default, PartialEq)]
 struct Split {
     code: String,
@@ -182,6 +196,10 @@ fn split_markdown(shape: Shape, answer: &str, size: usize) -> Split {
             Piece::Explanation(text) => split.explanation.push_str(&text),
         }
     }
-    assert_eq!((&*split.code, &*split.explanation), (splitter.code(), splitter.explanation()), "all pieces are sent");
+    assert_eq!(
+        (&*split.code, &*split.explanation),
+        (splitter.code(), splitter.explanation()),
+        "the pieces are the code and the explanation"
+    );
     split
 }

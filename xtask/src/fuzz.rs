@@ -75,6 +75,9 @@ fn fuzz_target(paths: &Paths, target: &str, seconds: u32) -> Result<()> {
     fuzzer.arg(format!("-artifact_prefix={}/", failures.display()));
     // libFuzzer adds new inputs to the first corpus and only reads the others.
     fuzzer.arg(&corpus).arg(&seeds);
+    // The loader finds llama.cpp's libraries here; `hapa` has this folder in its rpath.
+    let libraries = paths.binary(BINARY).with_file_name("llama");
+    fuzzer.env(if cfg!(target_os = "macos") { "DYLD_LIBRARY_PATH" } else { "LD_LIBRARY_PATH" }, libraries);
     run(fuzzer.env("HAPA_FUZZ_TARGET", target)).with_context(|| {
         format!(
             "an input of `{target}` failed and is now in `{}`; copy it into `{}`, where `cargo test -p fuzz` replays it",

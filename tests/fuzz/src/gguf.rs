@@ -1,4 +1,4 @@
-//! The GGUF header of a model file: reading it is bounded in memory, and what it yields can be calculated with.
+//! GGUF header parser: its memory is bounded by the size of the file, and no header overflows the memory plan that is made from it.
 
 use std::cell::RefCell;
 use std::fs;
@@ -24,7 +24,7 @@ thread_local! {
         RefCell::new(NamedTempFile::new().expect("the folder for temporary files is writable"));
 }
 
-/// Reads a header and plans the model's memory.
+/// Parses a header and plans the model's memory.
 pub(crate) fn gguf(bytes: &[u8]) {
     let size = bytes.len() as u64;
     FILE.with_borrow_mut(|file| {
@@ -38,9 +38,12 @@ pub(crate) fn gguf(bytes: &[u8]) {
         );
         let Some(Ok(facts)) = result else { return };
         assert!(facts.layers <= MAX_LAYERS, "{} layers", facts.layers);
-        assert!(facts.weights <= size, "the weights are part of the file");
+        assert!(facts.weights <= size, "the weights are larger than the file");
         let outside_layers = facts.input.checked_add(facts.output);
-        assert!(outside_layers.is_some_and(|bytes| bytes <= facts.weights), "the weights have two ends: {facts:?}");
+        assert!(
+            outside_layers.is_some_and(|bytes| bytes <= facts.weights),
+            "input and output layer are larger than all weights: {facts:?}"
+        );
         let wish = Wish { context: 8192, memory: 32768, saved: GIB, step: 512 };
         for (gpu, shared) in [(None, false), (Some(4 * GIB), false), (Some(8 * GIB), true)] {
             let room = Room { main: 8 * GIB, gpu, shared };
