@@ -15,7 +15,7 @@ use crate::remote::failure::Failure;
 /// SSE parser for remote servers: the events do not depend on how the stream is split into packets, and contain no control characters.
 pub fn sse(bytes: &[u8]) {
     let (events, result) = parse_sse(&[bytes]);
-    for size in CHUNK_SIZES {
+    for size in chunk_sizes(bytes.len()) {
         let chunks: Vec<&[u8]> = bytes.chunks(size).collect();
         assert_eq!(parse_sse(&chunks), (events.clone(), result), "in chunks of {size}");
     }
@@ -27,8 +27,11 @@ pub fn sse(bytes: &[u8]) {
     }
 }
 
-/// Sizes, in bytes or characters, of the pieces in which a parser receives its input.
-const CHUNK_SIZES: [usize; 4] = [1, 2, 7, 50];
+/// Sizes, in bytes or characters, of the pieces in which a parser receives an input of `length`. Small pieces are skipped for long
+/// inputs, of which libFuzzer would try too few.
+fn chunk_sizes(length: usize) -> impl Iterator<Item = usize> {
+    [1, 2, 7, 50].into_iter().filter(move |size| length <= 512 * size)
+}
 
 fn parse_sse(chunks: &[&[u8]]) -> (Vec<Said>, Result<(), Failure>) {
     let (mut parser, mut events) = (Events::default(), Vec::new());
@@ -114,7 +117,7 @@ pub fn fim_stop(bytes: &[u8]) {
         let ending = Ending::new(prefix, several_lines);
         let end = ending.of(completion);
         assert!(end.is_none_or(|end| completion.is_char_boundary(end)), "the stop {end:?} is no character boundary");
-        for size in CHUNK_SIZES {
+        for size in chunk_sizes(completion.len()) {
             let streamed = ends(completion, size).find_map(|length| ending.of(&completion[..length]));
             assert_eq!(streamed, end, "in pieces of {size} with several_lines = {several_lines}");
         }
@@ -131,7 +134,7 @@ pub fn markdown_splitter(bytes: &[u8]) {
     let answer = String::from_utf8_lossy(bytes);
     for shape in [Shape::CodeAndWords, Shape::Words] {
         let split = split_markdown(shape, &answer, usize::MAX);
-        for size in CHUNK_SIZES {
+        for size in chunk_sizes(answer.len()) {
             assert_eq!(split_markdown(shape, &answer, size), split, "in pieces of {size}");
         }
         let solid = without_white_space(&answer);
