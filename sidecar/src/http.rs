@@ -2,7 +2,7 @@
 
 mod docs;
 mod error;
-mod extract;
+pub(crate) mod extract;
 mod language;
 mod middleware;
 mod openai;

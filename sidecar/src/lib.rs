@@ -8,6 +8,8 @@ pub mod base;
 pub mod cli;
 pub mod config;
 pub mod doctor;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http;
 pub mod hub;
 pub mod inference;

@@ -8,7 +8,7 @@ mod client;
 pub mod credentials;
 pub mod error;
 mod request;
-mod sse;
+pub(crate) mod sse;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};

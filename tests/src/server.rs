@@ -74,13 +74,14 @@ impl Server {
         config.cors_origins = vec!["http://trusted.example".into()];
         change(&mut config);
         let shutdown = CancellationToken::new();
-        let house = House::open(&config, Purpose::Serve { window: None }, shutdown.clone())
+        let sidecar = Sidecar::open(&config, Mode::Serve { window: None }, shutdown.clone())
             .await
             .expect("a new data folder can be opened");
-        let key = house.key.reveal().to_owned();
+        let key = sidecar.key.reveal().to_owned();
         let listener = TcpListener::bind((config.host, 0)).await.expect("some port is free");
         let address = format!("http://{}", listener.local_addr().expect("it is bound"));
-        let serving = tokio::spawn(async move { house.serve(listener).await.expect("the server shuts down cleanly") });
+        let serving =
+            tokio::spawn(async move { sidecar.serve(listener).await.expect("the server shuts down cleanly") });
         let client = crate::client();
         Self { address, key, client, data, shutdown, serving }
     }

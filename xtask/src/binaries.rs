@@ -1,47 +1,43 @@
-//! Building the workspace's programs in the one profile that both commands share.
+//! Builds the workspace's binaries in the one profile that all commands share.
 
 use std::fs;
 
-use crate::console;
-use crate::places::Places;
-use crate::problem::Result;
-use crate::process::{cargo, succeed};
+use anyhow::Result;
+use devenv::process::{cargo, run};
+use devenv::{Paths, status};
 
-/// The desktop app's program.
-pub const DESKTOP: &str = "desktop";
+/// The desktop app's binary.
+pub(crate) const DESKTOP: &str = "desktop";
 
-/// Builds the programs of these names.
+/// Builds the binaries of these names.
 ///
-/// The whole workspace is selected each time, and only the wanted programs are built. Cargo settles features over the selected
-/// packages, also those of llama.cpp's build script: a narrower selection would build llama.cpp again for ten minutes.
-pub fn build(places: &Places, names: &[&str]) -> Result<()> {
-    announce_llama(places);
-    build_with(places, names, None)
+/// Always selects the whole workspace and builds only these binaries. Cargo unifies features over the selected packages, also those
+/// of llama.cpp's build script: with a narrower selection it would rebuild llama.cpp, which takes ten minutes.
+pub(crate) fn build(paths: &Paths, names: &[&str]) -> Result<()> {
+    announce_llama_build(paths);
+    run(cargo(paths).args(["build", "--workspace"]).args(select(names)))
 }
 
-/// The same with a feature of the sidecar, for which llama.cpp is built once more.
-pub fn build_with(places: &Places, names: &[&str], feature: Option<&str>) -> Result<()> {
-    let mut cargo = cargo(places);
-    cargo.args(["build", "--workspace"]);
-    for name in names {
-        cargo.args(["--bin", name]);
-    }
-    if let Some(feature) = feature {
-        cargo.arg("--features").arg(format!("sidecar/{feature}"));
-    }
-    succeed(&mut cargo)
+/// The same with a feature of the sidecar that rebuilds llama.cpp.
+pub(crate) fn build_with_feature(paths: &Paths, names: &[&str], feature: &str) -> Result<()> {
+    let feature = format!("sidecar/{feature}");
+    run(cargo(paths).args(["build", "--workspace", "--features", &feature]).args(select(names)))
 }
 
-/// Tells, before the first build, why it takes so long.
-pub fn announce_llama(places: &Places) {
-    if !llama_was_built(places) {
-        console::note("llama.cpp is built now, once for this machine: about 10 minutes on two cores");
+fn select<'a>(names: &[&'a str]) -> Vec<&'a str> {
+    names.iter().flat_map(|name| ["--bin", name]).collect()
+}
+
+/// Announces the long first build of llama.cpp.
+pub(crate) fn announce_llama_build(paths: &Paths) {
+    if !is_llama_built(paths) {
+        status::note("building llama.cpp, once for this machine: about 10 minutes on two cores");
     }
 }
 
-/// Whether a build of llama.cpp has come to its end in the target folder: cargo writes `output` then.
-fn llama_was_built(places: &Places) -> bool {
-    let Ok(scripts) = fs::read_dir(places.target.join("debug").join("build")) else { return false };
+/// Whether llama.cpp's build script has succeeded in the target folder: cargo writes its `output` then.
+fn is_llama_built(paths: &Paths) -> bool {
+    let Ok(scripts) = fs::read_dir(paths.target.join("debug").join("build")) else { return false };
     scripts.flatten().any(|script| {
         script.file_name().to_string_lossy().starts_with("llama-cpp-sys-2-") && script.path().join("output").is_file()
     })

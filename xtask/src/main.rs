@@ -1,56 +1,54 @@
-//! The repository's commands: `cargo xtask run`, `cargo xtask test`, and what those who develop HAPA need besides.
+//! The repository's commands: `cargo xtask run`, `test`, `bench`, `vulkan`, `screens`, `queries` and `fuzz`.
 
 mod bench;
 mod binaries;
-mod console;
-mod places;
-mod problem;
-mod process;
-mod queries;
+mod fuzz;
 mod run;
-mod screens;
-mod setup;
+mod screenshots;
+mod sqlx_prepare;
 mod test;
 mod vulkan;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use devenv::{Paths, status};
 
-use crate::places::Places;
-
-/// Sets up what HAPA needs on this machine, then runs or tests it.
+/// Runs, tests and measures HAPA; what a command needs is installed first
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
 enum Arguments {
-    /// Set everything up and open HAPA; without a display, serve its API instead
+    /// Build and open HAPA; without a display, serve its API instead
     Run(run::Options),
-    /// Set everything up and run every check and test
+    /// Run all checks and tests
     Test,
-    /// Measure HAPA beside others on this machine
+    /// Run benchmarks
     Bench(bench::Options),
-    /// Build llama.cpp's Vulkan backend, put it beside the programs and prove that it works
+    /// Build llama.cpp's Vulkan backend, install it beside the binaries and test it
     Vulkan,
-    /// Take pictures of every view of the window
-    Screens(screens::Options),
-    /// Renew sidecar/.sqlx after a change of a query or a migration
+    /// Take screenshots of every view of the window
+    Screens(screenshots::Options),
+    /// Regenerate sidecar/.sqlx after a change of a query or a migration
     Queries,
+    /// Fuzz the parsers of untrusted input
+    Fuzz(fuzz::Options),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let done = Places::find().and_then(|places| match arguments {
-        Arguments::Run(options) => run::run(&places, &options),
-        Arguments::Test => test::test(&places),
-        Arguments::Bench(options) => bench::bench(&places, &options),
-        Arguments::Vulkan => vulkan::vulkan(&places),
-        Arguments::Screens(options) => screens::screens(&places, &options),
-        Arguments::Queries => queries::queries(&places),
+    let result = Paths::from_env().and_then(|paths| match arguments {
+        Arguments::Run(options) => run::run(&paths, &options),
+        Arguments::Test => test::test(&paths),
+        Arguments::Bench(options) => bench::bench(&paths, &options),
+        Arguments::Vulkan => vulkan::vulkan(&paths),
+        Arguments::Screens(options) => screenshots::screenshots(&paths, &options),
+        Arguments::Queries => sqlx_prepare::sqlx_prepare(&paths),
+        Arguments::Fuzz(options) => fuzz::fuzz(&paths, &options),
     });
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(problem) => {
-            console::problem(&problem);
+        Err(error) => {
+            status::error(&error);
             ExitCode::FAILURE
         }
     }

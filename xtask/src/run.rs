@@ -1,38 +1,36 @@
-//! `cargo xtask run`: from a clone to an open window, or to a served API where there is no display.
+//! `cargo xtask run`: builds HAPA and opens its window, or serves its API without a window.
 
 use std::env;
 use std::process::Command;
 
+use anyhow::{Result, anyhow};
 use clap::{Args, ValueEnum};
+use devenv::{Paths, status};
 
 use crate::binaries::{self, DESKTOP};
-use crate::console;
-use crate::places::Places;
-use crate::problem::{Problem, Result};
-use crate::setup;
 
-/// What may be said after `run`.
+/// Options of `cargo xtask run`.
 #[derive(Args)]
-pub struct Options {
-    /// Serve the API without a window, and without what only a window needs
+pub(crate) struct Options {
+    /// Serve the API without a window, and without installing what only the window needs
     #[arg(long)]
     headless: bool,
-    /// Build llama.cpp for this kind of GPU too, once more and for many minutes; its compiler must be there
+    /// Also build llama.cpp for this GPU, which takes many minutes; the GPU's toolkit must be installed
     #[arg(long, value_enum)]
     gpu: Option<Gpu>,
 }
 
-/// GPUs whose backend is built together with llama.cpp. Vulkan's is a file of its own: `cargo xtask vulkan`.
+/// GPUs whose backend is compiled into llama.cpp. Vulkan's is a library of its own: `cargo xtask vulkan`.
 #[derive(Clone, Copy, ValueEnum)]
 enum Gpu {
-    /// NVIDIA's, with the CUDA toolkit
+    /// NVIDIA, with the CUDA toolkit
     Cuda,
-    /// Apple's
+    /// Apple
     Metal,
 }
 
 impl Gpu {
-    /// The feature of the sidecar.
+    /// The sidecar's feature.
     fn feature(self) -> &'static str {
         match self {
             Self::Cuda => "cuda",
@@ -41,67 +39,67 @@ impl Gpu {
     }
 }
 
-/// Sets everything up, then becomes the app.
-pub fn run(places: &Places, options: &Options) -> Result<()> {
+/// Sets the machine up, builds, then replaces this process with HAPA.
+pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     if options.headless {
-        serve(places, options.gpu)
-    } else if display_is_there() {
-        open_window(places, options.gpu)
+        serve(paths, options.gpu)
+    } else if has_display() {
+        open_window(paths, options.gpu)
     } else {
-        console::note("there is no display here, so HAPA serves its API without a window");
-        serve(places, options.gpu)
+        status::note("no display found: HAPA serves its API without a window");
+        serve(paths, options.gpu)
     }
 }
 
-fn open_window(places: &Places, gpu: Option<Gpu>) -> Result<()> {
+fn open_window(paths: &Paths, gpu: Option<Gpu>) -> Result<()> {
     {
-        let _lock = setup::lock(places)?;
-        setup::for_window(places)?;
-        build(places, &[handshake::BINARY, DESKTOP], gpu)?;
+        let _lock = devenv::lock(paths)?;
+        devenv::for_window(paths)?;
+        build(paths, &[handshake::BINARY, DESKTOP], gpu)?;
     }
-    console::step("Opening", "HAPA");
-    become_program(Command::new(places.binary(DESKTOP)))
+    status::print("Opening", "HAPA");
+    exec(Command::new(paths.binary(DESKTOP)))
 }
 
-fn serve(places: &Places, gpu: Option<Gpu>) -> Result<()> {
+fn serve(paths: &Paths, gpu: Option<Gpu>) -> Result<()> {
     {
-        let _lock = setup::lock(places)?;
-        setup::for_serving(places)?;
-        build(places, &[handshake::BINARY], gpu)?;
+        let _lock = devenv::lock(paths)?;
+        devenv::for_serving(paths)?;
+        build(paths, &[handshake::BINARY], gpu)?;
     }
-    console::step("Serving", "HAPA's API; Ctrl-C ends it");
-    let mut hapa = Command::new(places.binary(handshake::BINARY));
+    status::print("Serving", "HAPA's API; press Ctrl-C to stop it");
+    let mut hapa = Command::new(paths.binary(handshake::BINARY));
     hapa.arg("serve");
-    become_program(hapa)
+    exec(hapa)
 }
 
-fn build(places: &Places, names: &[&str], gpu: Option<Gpu>) -> Result<()> {
+fn build(paths: &Paths, names: &[&str], gpu: Option<Gpu>) -> Result<()> {
     match gpu {
-        Some(gpu) => binaries::build_with(places, names, Some(gpu.feature())),
-        None => binaries::build(places, names),
+        Some(gpu) => binaries::build_with_feature(paths, names, gpu.feature()),
+        None => binaries::build(paths, names),
     }
 }
 
-/// Replaces this process, so that Ctrl-C, exit code and process id are the program's own.
+/// Replaces this process, so that Ctrl-C, exit code and process id are those of the program.
 #[cfg(unix)]
-fn become_program(mut command: Command) -> Result<()> {
+fn exec(mut command: Command) -> Result<()> {
     use std::os::unix::process::CommandExt;
 
     let error = command.exec();
-    Err(Problem::new(format!("could not start `{}`: {error}", command.get_program().display())))
+    Err(anyhow!("could not start `{}`: {error}", command.get_program().display()))
 }
 
 /// Waits for the program: Windows cannot replace a process.
 #[cfg(not(unix))]
-fn become_program(mut command: Command) -> Result<()> {
-    use crate::problem::While;
+fn exec(mut command: Command) -> Result<()> {
+    use anyhow::Context;
 
-    let status = command.status().while_trying(format_args!("start `{}`", command.get_program().display()))?;
-    if status.success() { Ok(()) } else { Err(Problem::new(format!("HAPA ended with {status}"))) }
+    let status = command.status().with_context(|| format!("could not start `{}`", command.get_program().display()))?;
+    if status.success() { Ok(()) } else { Err(anyhow!("HAPA ended with {status}")) }
 }
 
-/// X11 and Wayland announce themselves in the environment; other systems always have a display.
-fn display_is_there() -> bool {
-    let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
-    !cfg!(target_os = "linux") || set("DISPLAY") || set("WAYLAND_DISPLAY")
+/// Whether a window can be opened: on Linux, if X11 or Wayland is in the environment; elsewhere, always.
+fn has_display() -> bool {
+    let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+    !cfg!(target_os = "linux") || is_set("DISPLAY") || is_set("WAYLAND_DISPLAY")
 }

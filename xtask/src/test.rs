@@ -1,103 +1,105 @@
-//! `cargo xtask test`: every check and every test, the cheap ones first, until one fails.
+//! `cargo xtask test`: runs all checks and tests, the fast ones first, and stops at the first failure.
+
+mod counts;
+mod report;
 
 use std::env;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, IsTerminal, Write, stdout};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use anyhow::{Context, Result, bail};
+use devenv::process::{self, cargo, cargo_under, npm, run};
+use devenv::{Paths, TestEnv, status};
+
+use self::counts::TestCounts;
+use self::report::Report;
 use crate::binaries::{self, DESKTOP};
-use crate::console;
-use crate::places::Places;
-use crate::problem::{Problem, Result, While};
-use crate::process::{self, cargo, cargo_under, npm, succeed};
-use crate::setup::{self, Tested};
 
-/// Sets everything up, takes each step in turn and ends with a table of what each took.
-pub fn test(places: &Places) -> Result<()> {
+/// Sets the machine up, runs each step in turn and prints a table with their durations.
+pub(crate) fn test(paths: &Paths) -> Result<()> {
     let start = Instant::now();
-    let tested = {
-        let _lock = setup::lock(places)?;
-        setup::for_tests(places)?
+    let env = {
+        let _lock = devenv::lock(paths)?;
+        devenv::for_tests(paths)?
     };
-    let mut report = vec![("setup", start.elapsed(), Outcome::Passed)];
+    let mut report = Report::new(start);
+    report.passed("setup", start.elapsed());
     let mut result = Ok(());
     for step in STEPS {
         if result.is_err() {
-            report.push((step.name, Duration::ZERO, Outcome::NotRun));
+            report.skipped(step.name);
             continue;
         }
-        console::step("Testing", step.name);
+        status::print("Testing", step.name);
         let start = Instant::now();
-        result = (step.run)(places, &tested);
-        let outcome = if result.is_ok() { Outcome::Passed } else { Outcome::Failed };
-        report.push((step.name, start.elapsed(), outcome));
+        result = (step.run)(paths, &env);
+        match result {
+            Ok(()) => report.passed(step.name, start.elapsed()),
+            Err(_) => report.failed(step.name, start.elapsed()),
+        }
     }
-    print_report(&report, start.elapsed());
+    report.print();
     result
 }
 
-/// A check with its name in the report.
+/// A check and its name in the report.
 struct Step {
     name: &'static str,
-    run: fn(&Places, &Tested) -> Result<()>,
+    run: fn(&Paths, &TestEnv) -> Result<()>,
 }
 
 const STEPS: &[Step] = &[
-    Step { name: "Rust format", run: |places, _| succeed(cargo(places).args(["fmt", "--all", "--check"])) },
-    Step { name: "UI types", run: |places, _| succeed(npm(places).args(["run", "--silent", "check"])) },
-    Step { name: "UI lint", run: |places, _| succeed(npm(places).args(["run", "--silent", "lint"])) },
-    Step { name: "UI tests", run: |places, _| succeed(npm(places).args(["run", "--silent", "test"])) },
-    Step {
-        name: "API types",
-        run: |places, _| succeed(npm(places).args(["run", "--silent", "schema", "--", "--check"])),
-    },
-    Step { name: "Rust lint", run: |places, _| rust_lint(places) },
-    Step { name: "programs", run: |places, _| binaries::build(places, &[handshake::BINARY, DESKTOP]) },
+    Step { name: "Rust format", run: |paths, _| run(cargo(paths).args(["fmt", "--all", "--check"])) },
+    Step { name: "UI types", run: |paths, _| run(npm(paths).args(["run", "--silent", "check"])) },
+    Step { name: "UI lint", run: |paths, _| run(npm(paths).args(["run", "--silent", "lint"])) },
+    Step { name: "UI tests", run: |paths, _| run(npm(paths).args(["run", "--silent", "test"])) },
+    Step { name: "API types", run: |paths, _| run(npm(paths).args(["run", "--silent", "schema", "--", "--check"])) },
+    Step { name: "Rust lint", run: |paths, _| rust_lint(paths) },
+    Step { name: "binaries", run: |paths, _| binaries::build(paths, &[handshake::BINARY, DESKTOP]) },
     Step { name: "browser tests", run: browser_tests },
     Step { name: "Rust tests", run: rust_tests },
 ];
 
-/// The window in Debian's Chromium, over the real sidecar.
-fn browser_tests(places: &Places, tested: &Tested) -> Result<()> {
-    let mut tests = npm(places);
-    tests.args(["run", "--silent", "e2e"]).env("HAPA_TEST_MODEL", &tested.model);
-    tests.env_remove("HAPA_MODEL").env_remove("HAPA_SCREENSHOTS");
-    succeed(tests.env("HAPA_TEST_PROGRAM", places.binary(handshake::BINARY)))
-}
-
-fn rust_lint(places: &Places) -> Result<()> {
-    binaries::announce_llama(places);
+fn rust_lint(paths: &Paths) -> Result<()> {
+    binaries::announce_llama_build(paths);
     let targets = ["clippy", "--workspace", "--all-targets", "--features", "tests/vulkan"];
-    succeed(cargo(places).args(targets).args(["--", "--deny", "warnings"]))
+    run(cargo(paths).args(targets).args(["--", "--deny", "warnings"]))
 }
 
-/// Compiles first, so that the display and the session bus are there for the tests alone.
-fn rust_tests(places: &Places, tested: &Tested) -> Result<()> {
-    succeed(cargo(places).args(["test", "--workspace", "--no-run"]))?;
-    let mut tests = cargo_under(if cfg!(target_os = "linux") { APART } else { &[] }, places);
+/// The front end in Chromium, against the real sidecar.
+fn browser_tests(paths: &Paths, env: &TestEnv) -> Result<()> {
+    let mut playwright = npm(paths);
+    playwright.args(["run", "--silent", "e2e"]).env("HAPA_TEST_MODEL", &env.model);
+    playwright.env_remove("HAPA_MODEL").env_remove("HAPA_SCREENSHOTS");
+    run(playwright.env("HAPA_TEST_PROGRAM", paths.binary(handshake::BINARY)))
+}
+
+/// Compiles first, so that the virtual display and the session bus run only as long as the tests.
+fn rust_tests(paths: &Paths, env: &TestEnv) -> Result<()> {
+    run(cargo(paths).args(["test", "--workspace", "--no-run"]))?;
+    let mut tests = cargo_under(if cfg!(target_os = "linux") { ISOLATED_SESSION } else { &[] }, paths);
     tests.args(["test", "--workspace"]);
-    for name in SETTINGS {
+    for name in HAPA_VARIABLES {
         tests.env_remove(name);
     }
-    tests.env("HAPA_TEST_SCHEMATHESIS", &tested.schemathesis);
-    tests.env("HAPA_TEST_OPENAI_PYTHON", &tested.openai_python).env("HAPA_TEST_OPENAI_NODE", &tested.openai_node);
-    tests.env("HAPA_TEST_LLAMA_CPP", &tested.llama_cpp);
-    tests.env("HAPA_TEST_MODEL", &tested.model).env("PATH", path_with(places.tools().join("bin"))?);
-    // Windows open on the display of the wrapper, not on a Wayland session that happens to be there.
+    tests.env("HAPA_TEST_SCHEMATHESIS", &env.schemathesis);
+    tests.env("HAPA_TEST_OPENAI_PYTHON", &env.openai_python).env("HAPA_TEST_OPENAI_NODE", &env.openai_node);
+    tests.env("HAPA_TEST_LLAMA_CPP", &env.llama_cpp).env("HAPA_TEST_MODEL", &env.model);
+    tests.env("PATH", prepend_to_path(paths.tools().join("bin"))?);
+    // The window opens on the virtual display, even if the user runs a Wayland session.
     tests.env_remove("WAYLAND_DISPLAY").env("GDK_BACKEND", "x11");
-    // Snapshots are compared here and never written.
-    tests.env("INSTA_UPDATE", "no");
-    count(&mut tests)
+    run_and_count(&mut tests)
 }
 
-/// A display and a session bus of the tests' own, where windows disturb nobody and find no other HAPA.
-const APART: &[&str] =
+/// Starts a command with a display and a session bus of its own: its windows are invisible and find no other instance of HAPA.
+const ISOLATED_SESSION: &[&str] =
     &["dbus-run-session", "--", "xvfb-run", "--auto-servernum", "--server-args=-screen 0 1280x800x24"];
 
-/// What a developer may have set for their own HAPA; the tests set what they need.
-const SETTINGS: &[&str] = &[
+/// Variables that a developer may have set for their own HAPA; the tests set those that they need.
+const HAPA_VARIABLES: &[&str] = &[
     "AI_MODEL_API_KEY",
     "AI_MODEL_ENDPOINT",
     "HAPA_DATA_DIR",
@@ -115,93 +117,34 @@ const SETTINGS: &[&str] = &[
     "LOG_LEVEL",
 ];
 
-fn path_with(folder: PathBuf) -> Result<OsString> {
-    let rest = env::var_os("PATH").unwrap_or_default();
-    env::join_paths(std::iter::once(folder).chain(env::split_paths(&rest)))
-        .map_err(|error| Problem::new(format!("could not put the test tools on the PATH: {error}")))
+fn prepend_to_path(folder: PathBuf) -> Result<OsString> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::join_paths(std::iter::once(folder).chain(env::split_paths(&path)))
+        .context("could not add the test tools to the PATH")
 }
 
-/// Passes the output of `cargo test` on and adds up what its many binaries report.
-fn count(tests: &mut Command) -> Result<()> {
+/// Runs `cargo test`, forwards its output and adds up the results of its test binaries.
+fn run_and_count(tests: &mut Command) -> Result<()> {
     if stdout().is_terminal() {
         tests.env("CARGO_TERM_COLOR", "always");
     }
-    let line = process::line(tests);
-    let trying = || format!("run `{line}`");
-    let mut child = tests.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().while_trying(trying())?;
+    let line = process::command_line(tests);
+    let running = || format!("could not run `{line}`");
+    let mut child = tests.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().with_context(running)?;
     let output = child.stdout.take().expect("stdout is piped");
-    let mut count = Count::default();
+    let mut counts = TestCounts::default();
     for line in BufReader::new(output).lines() {
-        let line = line.while_trying(trying())?;
-        writeln!(stdout(), "{line}").while_trying("print the tests' output")?;
-        count.add(&line);
+        let line = line.with_context(running)?;
+        writeln!(stdout(), "{line}").context("could not print the tests' output")?;
+        counts.add(&line);
     }
-    let status = child.wait().while_trying(trying())?;
-    println!("\nTests: {} passed, {} failed, {} skipped", count.passed, count.failed, count.ignored);
-    if !status.success() {
-        Err(Problem::new("Rust tests failed; they are named above"))
-    } else if count.passed == 0 {
-        Err(Problem::new("no Rust test ran, so nothing is proven"))
-    } else {
-        Ok(())
+    let exit = child.wait().with_context(running)?;
+    writeln!(stdout(), "\n{counts}").context("could not print the tests' results")?;
+    if !exit.success() {
+        bail!("Rust tests failed; their names are printed above");
     }
-}
-
-/// Tests counted over all test binaries.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Count {
-    passed: u32,
-    failed: u32,
-    ignored: u32,
-}
-
-impl Count {
-    /// Adds a line like `test result: ok. 12 passed; 0 failed; 1 ignored; …`; other lines count nothing.
-    fn add(&mut self, line: &str) {
-        let Some((_, figures)) = line.split_once("test result: ").and_then(|(_, rest)| rest.split_once(". ")) else {
-            return;
-        };
-        for figure in figures.split("; ") {
-            match figure.split_once(' ').map(|(number, what)| (number.parse::<u32>(), what)) {
-                Some((Ok(number), "passed")) => self.passed += number,
-                Some((Ok(number), "failed")) => self.failed += number,
-                Some((Ok(number), "ignored")) => self.ignored += number,
-                _ => {}
-            }
-        }
+    if counts.passed == 0 {
+        bail!("no Rust test ran");
     }
-}
-
-enum Outcome {
-    Passed,
-    Failed,
-    NotRun,
-}
-
-fn print_report(report: &[(&str, Duration, Outcome)], total: Duration) {
-    let line =
-        |name: &str, took: Duration, result: &str| eprintln!("{name:>12}  {:>7.1} s  {result}", took.as_secs_f64());
-    eprintln!();
-    for (name, took, outcome) in report {
-        match outcome {
-            Outcome::Passed => line(name, *took, "ok"),
-            Outcome::Failed => line(name, *took, &console::red("failed")),
-            Outcome::NotRun => eprintln!("{name:>12}            not run"),
-        }
-    }
-    line("total", total, "");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_results_of_all_test_binaries_are_added_up() {
-        let mut count = Count::default();
-        count.add("running 3 tests");
-        count.add("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s");
-        count.add("test result: \x1b[31mFAILED\x1b[0m. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1s");
-        assert_eq!(count, Count { passed: 15, failed: 2, ignored: 1 });
-    }
+    Ok(())
 }

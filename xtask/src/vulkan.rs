@@ -1,39 +1,37 @@
-//! `cargo xtask vulkan`: builds llama.cpp's Vulkan backend, puts it where HAPA finds it, and proves that a model runs on it.
+//! `cargo xtask vulkan`: builds llama.cpp's Vulkan backend, installs it beside the binaries, and tests a model on it.
 
 use std::fs;
 use std::path::Path;
 
-use crate::binaries;
-use crate::console;
-use crate::places::Places;
-use crate::problem::{Problem, Result, While};
-use crate::process::{cargo, succeed};
-use crate::setup::{self, vulkan};
+use anyhow::{Context, Result, bail};
+use devenv::process::{cargo, run};
+use devenv::{Paths, status};
 
-/// Builds, puts and proves. The proof needs no GPU: Mesa's driver that calculates on the processor stands in for one.
-pub fn vulkan(places: &Places) -> Result<()> {
+use crate::binaries;
+
+/// Builds, installs and tests the backend. The test needs no GPU: Mesa has a Vulkan driver that runs on the processor.
+pub(crate) fn vulkan(paths: &Paths) -> Result<()> {
     if !cfg!(target_os = "linux") {
-        return Err(Problem::new("the Vulkan backend is built on Linux only for now; HAPA runs without it"));
+        bail!("the Vulkan backend can only be built on Linux; HAPA works without it");
     }
-    let (backend, model) = {
-        let _lock = setup::lock(places)?;
-        setup::for_vulkan(places)?
-    };
-    binaries::build(places, &[handshake::BINARY])?;
-    put(&backend, &places.binary(handshake::BINARY).with_file_name("llama"))?;
-    console::step("Testing", "a model on Vulkan");
-    let mut proof = cargo(places);
-    proof.args(["test", "--workspace", "--features", "tests/vulkan", "--test", "vulkan", "--", "--nocapture"]);
-    proof.env("HAPA_TEST_MODEL", model);
-    succeed(&mut proof)
+    let lock = devenv::lock(paths)?;
+    let env = devenv::for_vulkan(paths)?;
+    drop(lock);
+    binaries::build(paths, &[handshake::BINARY])?;
+    install(&env.backend, &paths.binary(handshake::BINARY).with_file_name("llama"))?;
+    status::print("Testing", "a model on Vulkan");
+    let mut test = cargo(paths);
+    test.args(["test", "--workspace", "--features", "tests/vulkan", "--test", "vulkan", "--", "--nocapture"]);
+    run(test.env("HAPA_TEST_MODEL", env.model))
 }
 
-/// Copies the backend into the folder beside the programs. A program that runs keeps the file it has mapped.
-fn put(backend: &Path, folder: &Path) -> Result<()> {
-    let (place, fresh) = (folder.join(vulkan::FILE), folder.join(format!("{}.new", vulkan::FILE)));
-    let putting = || format!("put `{}`", place.display());
-    fs::copy(backend, &fresh).while_trying(putting())?;
-    fs::rename(&fresh, &place).while_trying(putting())?;
-    console::step("Put", place.display());
+/// Copies the backend into the folder beside the binaries by renaming a copy, so that a running HAPA keeps the file that it has mapped.
+fn install(backend: &Path, folder: &Path) -> Result<()> {
+    let name = backend.file_name().expect("the backend is a file");
+    let installed = folder.join(name);
+    let copy = installed.with_added_extension("new");
+    let copied = fs::copy(backend, &copy).and_then(|_| fs::rename(&copy, &installed));
+    copied.with_context(|| format!("could not install `{}`", installed.display()))?;
+    status::print("Installed", installed.display());
     Ok(())
 }

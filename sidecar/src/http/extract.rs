@@ -1,6 +1,6 @@
 //! Request bodies and queries as typed values; whatever is wrong with them becomes an error in the contract's shape.
 
-mod lenient_json;
+pub(crate) mod lenient_json;
 
 use axum::body::{Bytes, HttpBody};
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody};

@@ -159,7 +159,7 @@ mod tests {
         let stats = EndpointLatency::default();
         assert_eq!(stats.response_times().max, 0.0);
         for milliseconds in 1..=100 {
-            stats.note("GET", "/health", 200, Duration::from_millis(milliseconds));
+            stats.record("GET", "/health", 200, Duration::from_millis(milliseconds));
         }
         let times = stats.response_times();
         assert_eq!((times.total, times.last_day), (100, 100));

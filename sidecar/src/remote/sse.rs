@@ -180,7 +180,8 @@ fn probability(logprobs: Logprobs) -> (Option<f32>, usize) {
     let chat = logprobs.content.into_iter().flatten().map(|token| token.logprob);
     let all: Vec<Option<f32>> = chat.chain(logprobs.token_logprobs.into_iter().flatten()).collect();
     let known: Option<f32> = all.iter().copied().map(|one| one.filter(|one| one.is_finite() && *one <= 0.0)).sum();
-    (known.filter(|_| !all.is_empty()), all.len())
+    // The sum of logarithms may overflow to minus infinity, which JSON cannot express.
+    (known.filter(|sum| sum.is_finite() && !all.is_empty()), all.len())
 }
 
 #[cfg(test)]
@@ -258,6 +259,7 @@ mod tests {
             ("{\"content\":[]}", None),
             ("{\"content\":[{\"logprob\":-1.0},{\"logprob\":null}]}", None),
             ("{\"content\":[{\"logprob\":5.0}]}", None),
+            ("{\"token_logprobs\":[-3e38,-3e38]}", None),
             ("{\"content\":[{\"logprob\":-1.0},{\"logprob\":-0.5}]}", Some(-1.5)),
         ] {
             let event = format!("data: {{\"choices\":[{{\"text\":\"x\",\"logprobs\":{logprobs}}}]}}\n\n");

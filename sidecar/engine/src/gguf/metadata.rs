@@ -3,8 +3,14 @@
 use super::{Error, Header, Value};
 use crate::memory_plan::ModelSize;
 
-/// Maximum of counts, such as layers and context length; a larger one is an error in the file.
-const MAX_COUNT: u64 = 1 << 30;
+/// Maximum of the context length and the embedding width; a larger one is an error in the file.
+const MAX_COUNT: u64 = (1 << 30) - 1;
+
+/// Maximum of layers; llama.cpp supports 512. Planning takes time for each.
+const MAX_LAYERS: u64 = 4096;
+
+/// Maximum of the bytes of one token in the KV cache. Below it, memory plans cannot overflow.
+const MAX_KV_BYTES_PER_TOKEN: u64 = 1 << 30;
 
 /// What is known of a model before it is loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,14 +74,18 @@ impl ModelMetadata {
             return Err(missing("the table of tensors"));
         }
         let key = |name: &str| format!("{architecture}.{name}");
-        let count = |name: &str| {
-            let name = key(name);
-            let number = header.number(&name).ok_or_else(|| missing(&name))?;
-            let is_valid = (1..MAX_COUNT).contains(&number);
-            let number = u32::try_from(number).ok().filter(|_| is_valid);
-            number.ok_or(Error::InvalidValue { name, problem: "is out of range" })
+        let out_of_range = |name: &str| Error::InvalidValue { name: key(name), problem: "is out of range" };
+        let count = |name: &str, max: u64| {
+            let number = header.number(&key(name)).ok_or_else(|| missing(&key(name)))?;
+            let is_valid = (1..=max).contains(&number);
+            u32::try_from(number).ok().filter(|_| is_valid).ok_or_else(|| out_of_range(name))
         };
-        let (layers, context, n_embd) = (count("block_count")?, count("context_length")?, count("embedding_length")?);
+        let layers = count("block_count", MAX_LAYERS)?;
+        let (context, n_embd) = (count("context_length", MAX_COUNT)?, count("embedding_length", MAX_COUNT)?);
+        let kv_bytes_per_token = kv_bytes_per_token(header, &architecture, layers, n_embd);
+        if kv_bytes_per_token > MAX_KV_BYTES_PER_TOKEN {
+            return Err(out_of_range("attention.head_count_kv"));
+        }
         let tokens = header.array("tokenizer.ggml.tokens");
         let n_vocab = tokens.map(|tokens| tokens.count).or_else(|| header.number(&key("vocab_size"))).unwrap_or(0);
         let (embedding_bytes, output_bytes) = header.tensors.embedding_and_output_bytes();
@@ -93,7 +103,7 @@ impl ModelMetadata {
             n_embd,
             n_head: n_head(header, &architecture, layers),
             n_vocab: u32::try_from(n_vocab).unwrap_or(u32::MAX),
-            kv_bytes_per_token: kv_bytes_per_token(header, &architecture, layers, n_embd),
+            kv_bytes_per_token,
             supports_fim: tokens.is_some_and(|tokens| tokens.has_fim_prefix)
                 || has_token("fim_pre")
                 || has_token("prefix"),

@@ -1,6 +1,6 @@
 //! The tensor table: each tensor must have a known type and lie within the file.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use super::Error;
 use super::reader::Reader;
@@ -21,8 +21,6 @@ pub(super) struct Tensors {
     pub bytes: u64,
     /// Elements of all tensors.
     pub elements: u64,
-    /// Bytes by type id.
-    pub bytes_by_type: BTreeMap<u32, u64>,
     /// Bytes of the token embeddings.
     embedding_bytes: u64,
     /// Bytes of the output layer.
@@ -140,7 +138,6 @@ impl Tensors {
         } else if name.starts_with("output") {
             self.output_bytes = self.output_bytes.saturating_add(size);
         }
-        *self.bytes_by_type.entry(type_id).or_default() += size;
         Ok((size, offset))
     }
 }

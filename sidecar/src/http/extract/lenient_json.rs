@@ -27,7 +27,13 @@ impl<'de> Deserializer<'de> for Json {
             Value::Null => visitor.visit_unit(),
             Value::Bool(value) => visitor.visit_bool(value),
             Value::String(text) => visitor.visit_string(text),
-            Value::Array(items) => visitor.visit_seq(SeqDeserializer::new(items.into_iter().map(Json))),
+            Value::Array(items) => {
+                let mut items = SeqDeserializer::new(items.into_iter().map(Json));
+                let value = visitor.visit_seq(&mut items)?;
+                // A tuple has a fixed length: elements behind it are an error, as in serde_json.
+                items.end()?;
+                Ok(value)
+            }
             Value::Object(fields) => {
                 visitor.visit_map(MapDeserializer::new(fields.into_iter().map(|(name, value)| (name, Json(value)))))
             }
@@ -126,6 +132,14 @@ mod tests {
         assert_eq!(read(r#"{"inner": {"count": 4.0}, "share": 1}"#), Ok(expected));
         assert!(read(r#"{"inner": {"count": 4.5}, "share": 1}"#).is_err());
         assert!(read(r#"{"inner": {"count": -1.0}, "share": 1}"#).is_err());
+    }
+
+    #[test]
+    fn a_tuple_has_no_surplus_elements() {
+        let read = |json: &str| <(u8, String)>::deserialize(Json(serde_json::from_str(json).unwrap()));
+        assert_eq!(read(r#"[4.0, "a"]"#).unwrap(), (4, "a".to_owned()));
+        assert!(read(r#"[4, "a", "b"]"#).is_err());
+        assert!(read("[4]").is_err());
     }
 
     #[test]
