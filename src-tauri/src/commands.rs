@@ -7,15 +7,15 @@ use tauri::ipc::Invoke;
 use tauri::{AppHandle, Emitter, Manager, State, WebviewWindow};
 use tokio::sync::watch;
 
-use crate::choices::{Choices, Memory, Patch};
-use crate::folder::Kept;
-use crate::language::Language;
-use crate::quick::{self, Opened};
+use crate::data_dir::Kept;
+use crate::i18n::Language;
+use crate::preferences::{Choices, Memory, Patch};
+use crate::quick_window::{self, Opened};
 use crate::shortcut::{self, Shortcut};
 use crate::supervisor::{SidecarStatus, Supervisor};
 use crate::tray::{self, Engine};
 use crate::update::{UpdateStatus, Updates};
-use crate::{files, login, notice, window};
+use crate::{autostart, files, notifications, window};
 
 /// The event that carries a [`SidecarStatus`] whenever it changes.
 pub const SIDECAR_STATUS: &str = "sidecar-status";
@@ -73,7 +73,7 @@ where
     tauri::async_runtime::spawn(async move {
         while status.changed().await.is_ok() {
             let status = status.borrow_and_update().clone();
-            for window in [window::MAIN, quick::QUICK] {
+            for window in [window::MAIN, quick_window::QUICK] {
                 if let Err(error) = app.emit_to(window, event, &status) {
                     tracing::warn!("could not tell the window {window} of `{event}`: {error}");
                 }
@@ -105,7 +105,7 @@ fn window_ready(window: WebviewWindow) {
 fn window_drawn(window: WebviewWindow) -> tauri::Result<()> {
     window::drawn(&window);
     // Only now, so that the second page does not keep the first one waiting.
-    quick::prepare(window.app_handle()).map(drop)
+    quick_window::prepare(window.app_handle()).map(drop)
 }
 
 /// All that pages remember.
@@ -124,7 +124,7 @@ fn remember(window: WebviewWindow, pages: State<'_, Pages>, name: String, value:
         Some(value) => drop(texts.insert(name.clone(), value.clone())),
         None => drop(texts.remove(&name)),
     });
-    for other in [window::MAIN, quick::QUICK] {
+    for other in [window::MAIN, quick_window::QUICK] {
         if other != window.label() {
             window.emit_to(other, REMEMBERED, (&name, &value)).map_err(|error| error.to_string())?;
         }
@@ -147,7 +147,7 @@ async fn open_data_folder() -> Result<(), String> {
 /// Tells of something, unless the window is being looked at.
 #[tauri::command]
 fn notify(window: WebviewWindow, title: &str, text: &str) {
-    notice::tell(&window, title, text);
+    notifications::tell(&window, title, text);
 }
 
 /// What this desktop can do.
@@ -190,13 +190,13 @@ async fn choose(app: AppHandle, choices: Patch) -> Choices {
 /// Whether HAPA starts with the user's session.
 #[tauri::command]
 fn starts_at_login(app: AppHandle) -> bool {
-    login::is_on(&app)
+    autostart::is_on(&app)
 }
 
 /// Sees to it that HAPA does, or does not.
 #[tauri::command]
 fn set_start_at_login(app: AppHandle, on: bool) -> Result<(), String> {
-    login::set(&app, on).map_err(|error| {
+    autostart::set(&app, on).map_err(|error| {
         tracing::warn!("could not change whether HAPA starts with the session: {error}");
         error.to_string()
     })
@@ -244,17 +244,17 @@ fn cancel_update(updates: State<'_, Updates>) {
 /// Hides the quick window.
 #[tauri::command]
 fn hide_quick(app: AppHandle) {
-    quick::hide(&app);
+    quick_window::hide(&app);
 }
 
 /// Makes room for an answer in the quick window, or takes it back.
 #[tauri::command]
 fn grow_quick(window: WebviewWindow, grown: bool) -> tauri::Result<()> {
-    quick::grow(&window, grown)
+    quick_window::grow(&window, grown)
 }
 
 /// Goes on in the main window.
 #[tauri::command]
 fn open_in_window(app: AppHandle, what: Opened) -> tauri::Result<()> {
-    quick::open_in_window(&app, &what)
+    quick_window::open_in_window(&app, &what)
 }

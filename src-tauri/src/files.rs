@@ -6,7 +6,7 @@ use tauri::WebviewWindow;
 use tauri_plugin_dialog::DialogExt;
 use tokio::sync::oneshot;
 
-use crate::folder;
+use crate::data_dir;
 
 /// Asks the user where to save a text, and saves it. `false` if they did not say.
 pub async fn save(window: &WebviewWindow, name: &str, content: String) -> Result<bool, String> {
@@ -29,7 +29,7 @@ pub async fn save(window: &WebviewWindow, name: &str, content: String) -> Result
 
 /// Shows the data folder in the file manager.
 pub fn open_data_folder() -> Result<(), String> {
-    let folder = folder::data().ok_or("this system has no home folder")?;
+    let folder = data_dir::data().ok_or("this system has no home folder")?;
     tauri_plugin_opener::open_path(&folder, None::<&str>).map_err(|error| {
         tracing::warn!("could not open `{}`: {error}", folder.display());
         error.to_string()

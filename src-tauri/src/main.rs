@@ -1,14 +1,14 @@
 //! HAPA's window: one process that shows the front end and keeps the sidecar running.
 #![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
 
-mod choices;
+mod autostart;
 mod commands;
+mod data_dir;
 mod files;
-mod folder;
-mod language;
-mod login;
-mod notice;
-mod quick;
+mod i18n;
+mod notifications;
+mod preferences;
+mod quick_window;
 mod shortcut;
 mod supervisor;
 mod tray;
@@ -17,8 +17,8 @@ mod window;
 
 use std::process::ExitCode;
 
-use choices::Memory;
-use language::Language;
+use i18n::Language;
+use preferences::Memory;
 use supervisor::{Patience, Program, Supervisor};
 use tauri::{App, AppHandle, Manager, RunEvent};
 use tracing_subscriber::EnvFilter;
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
         // First, so that a second start ends before it begins anything.
         .plugin(tauri_plugin_single_instance::init(|app, arguments, _folder| started_again(app, &arguments)))
         .plugin(window::placement())
-        .plugin(login::plugin())
+        .plugin(autostart::plugin())
         .plugin(tauri_plugin_dialog::init())
         .plugin(tauri_plugin_notification::init())
         .plugin(update::plugin());
@@ -61,7 +61,7 @@ fn open(app: &App) -> tauri::Result<()> {
     commands::report_changes(app.handle(), commands::SIDECAR_STATUS, supervisor.changes());
     app.manage(supervisor);
     end_on_signals(app.handle().clone());
-    app.manage(choices::open());
+    app.manage(preferences::open());
     let updates = update::open(app.handle());
     commands::report_changes(app.handle(), commands::UPDATE_STATUS, updates.changes());
     app.manage(updates);
@@ -69,11 +69,11 @@ fn open(app: &App) -> tauri::Result<()> {
     app.manage(commands::Pages::open(commands::PAGES));
     app.manage(shortcut::Held::default());
     tray::open(app, language(app.handle()));
-    notice::follow_clicks(app.handle());
+    notifications::follow_clicks(app.handle());
     shortcut::take(app.handle(), app.state::<Memory>().get().choices.shortcut.as_deref());
     window::open(app)?;
-    if quick::is_asked_for() {
-        quick::show(app.handle());
+    if quick_window::is_asked_for() {
+        quick_window::show(app.handle());
     }
     Ok(())
 }
@@ -85,9 +85,9 @@ fn language(app: &AppHandle) -> Language {
 
 /// Somebody started HAPA while it runs.
 fn started_again(app: &AppHandle, arguments: &[String]) {
-    if arguments.iter().any(|argument| argument == quick::ARGUMENT) {
-        quick::show(app);
-    } else if !login::is_in(arguments) {
+    if arguments.iter().any(|argument| argument == quick_window::ARGUMENT) {
+        quick_window::show(app);
+    } else if !autostart::is_in(arguments) {
         window::show(app);
     }
 }

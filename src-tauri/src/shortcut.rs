@@ -8,7 +8,7 @@ use tauri::plugin::TauriPlugin;
 use tauri::{AppHandle, Manager, Wry};
 use tauri_plugin_global_shortcut::{Builder, GlobalShortcutExt, ShortcutState};
 
-use crate::quick;
+use crate::quick_window;
 
 /// The keys that are ours now.
 #[derive(Debug, Default)]
@@ -74,7 +74,7 @@ fn is_available(app: &AppHandle) -> bool {
 fn register(app: &AppHandle, keys: &str) -> Result<(), tauri_plugin_global_shortcut::Error> {
     app.global_shortcut().on_shortcut(keys, |app, _, event| {
         if event.state == ShortcutState::Pressed {
-            quick::toggle(app);
+            quick_window::toggle(app);
         }
     })
 }

@@ -3,11 +3,11 @@
 //! The sidecar never outlives the window. It ends when its stdin does, and the system closes that pipe for us however we
 //! end; on Linux the sidecar also asks the kernel to be killed with its parent.
 
+mod binary;
 mod child;
 mod key;
-mod log;
+mod log_tail;
 mod policy;
-mod program;
 #[cfg(test)]
 mod tests;
 
@@ -22,11 +22,11 @@ use tokio::runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 
+pub use binary::Program;
 use child::Child;
 use key::Key;
-use log::Log;
+use log_tail::Log;
 use policy::{Ending, Reason, Streak, Verdict};
-pub use program::Program;
 
 /// A handle to the task. The sidecar ends when the last handle drops.
 #[derive(Debug, Clone)]

@@ -11,8 +11,8 @@ use tauri::menu::{Menu, MenuEvent, MenuItem, PredefinedMenuItem};
 use tauri::tray::{MouseButton, MouseButtonState, TrayIcon, TrayIconBuilder, TrayIconEvent};
 use tauri::{App, AppHandle, Emitter, Manager, include_image};
 
-use crate::language::{Language, Words};
-use crate::{quick, window};
+use crate::i18n::{Language, Words};
+use crate::{quick_window, window};
 
 /// The event that asks the window to pause the engine or to resume it: only the window knows the API.
 const ORDER: &str = "order";
@@ -137,7 +137,7 @@ fn picture(engine: Engine) -> Image<'static> {
 fn on_menu(app: &AppHandle, event: MenuEvent) {
     match event.id().as_ref() {
         "open" => window::show(app),
-        "quick" => quick::show(app),
+        "quick" => quick_window::show(app),
         "pause" => ask(app),
         "quit" => app.exit(0),
         _ => {}

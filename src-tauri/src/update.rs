@@ -3,7 +3,7 @@
 //! What is installed carries the signature of whoever packaged this program, made for the version that was announced. A version that is
 //! not newer is none.
 
-mod feed;
+mod endpoint;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -16,9 +16,9 @@ use tauri_plugin_updater::{Config, Error, Update, UpdaterExt};
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
-pub use self::feed::Channel;
-use self::feed::Feed;
-use crate::choices::Memory;
+pub use self::endpoint::Channel;
+use self::endpoint::Feed;
+use crate::preferences::Memory;
 
 /// From the start to the first time that somebody is asked, and from then on.
 const FIRST: Duration = Duration::from_secs(60);

@@ -1,8 +1,8 @@
 //! The main window: hidden until it has something to show, in front whenever somebody asks for it, and where it was last time.
 
-mod placement;
 #[cfg(target_os = "linux")]
-mod renderer;
+mod software_rendering;
+mod state;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,9 +11,9 @@ use tauri::webview::{Color, NewWindowResponse};
 use tauri::{App, AppHandle, Manager, Theme, Url, WebviewWindow, WebviewWindowBuilder, WindowEvent, Wry};
 use tokio::time::sleep;
 
-pub use self::placement::plugin as placement;
-use crate::choices::Memory;
-use crate::{folder, login, notice, tray};
+pub use self::state::plugin as placement;
+use crate::preferences::Memory;
+use crate::{autostart, data_dir, notifications, tray};
 
 /// Its label.
 pub const MAIN: &str = "main";
@@ -43,7 +43,7 @@ pub fn open(app: &App) -> tauri::Result<()> {
     app.manage(Page::default());
     let config = app.config().app.windows.first().expect("tauri.conf.json has a window");
     let window = build(WebviewWindowBuilder::from_config(app, config)?)?;
-    placement::keep(&window);
+    state::keep(&window);
     let closed = window.clone();
     window.on_window_event(move |event| {
         if let WindowEvent::CloseRequested { api, .. } = event {
@@ -57,8 +57,8 @@ pub fn open(app: &App) -> tauri::Result<()> {
         }
     });
     #[cfg(target_os = "linux")]
-    renderer::watch(&window)?;
-    if login::is_this() {
+    software_rendering::watch(&window)?;
+    if autostart::is_this() {
         show_without_tray(app.handle().clone());
     } else {
         page(&window).wanted.store(true, Ordering::Relaxed);
@@ -70,7 +70,7 @@ pub fn open(app: &App) -> tauri::Result<()> {
 /// A window of ours: it shows nothing but our pages, and what its web view keeps lies in the data folder.
 pub fn build(builder: WebviewWindowBuilder<'_, Wry, impl Manager<Wry>>) -> tauri::Result<WebviewWindow> {
     let mut builder = builder.on_navigation(is_ours).on_new_window(|_, _| NewWindowResponse::Deny);
-    if let Some(folder) = folder::data() {
+    if let Some(folder) = data_dir::data() {
         builder = builder.data_directory(folder.join(PROFILE));
     }
     let window = builder.build()?;
@@ -90,7 +90,7 @@ pub fn ready(window: &WebviewWindow) {
 /// The page was drawn on the screen.
 pub fn drawn(window: &WebviewWindow) {
     #[cfg(target_os = "linux")]
-    if renderer::plays_blank() {
+    if software_rendering::plays_blank() {
         return;
     }
     page(window).drawn.store(true, Ordering::Relaxed);
@@ -105,14 +105,14 @@ pub fn show(app: &AppHandle) {
         tracing::warn!("could not show the window: {error}");
     }
     if hidden {
-        placement::restore(&window);
+        state::restore(&window);
     }
 }
 
 /// On Linux some graphics drivers leave the window blank; those that are known to are kept out of its way.
 pub fn avoid_known_blanks() {
     #[cfg(target_os = "linux")]
-    renderer::avoid_known_blanks();
+    software_rendering::avoid_known_blanks();
 }
 
 /// Whether closing the window leaves HAPA in the tray: the user wants that, and would find it there.
@@ -123,7 +123,7 @@ fn stays(app: &AppHandle) -> bool {
 /// Leaves HAPA in the tray, and says so the first time.
 fn hide(window: &WebviewWindow) {
     let (app, memory) = (window.app_handle(), window.state::<Memory>());
-    placement::save(app);
+    state::save(app);
     page(window).wanted.store(false, Ordering::Relaxed);
     if let Err(error) = window.hide() {
         tracing::warn!("could not hide the window: {error}");
@@ -131,7 +131,7 @@ fn hide(window: &WebviewWindow) {
     if !memory.get().told_of_tray {
         memory.change(|memory| memory.told_of_tray = true);
         let (title, text) = crate::language(app).words().stays;
-        notice::send(app, MAIN, title, text);
+        notifications::send(app, MAIN, title, text);
     }
 }
 

@@ -96,18 +96,18 @@ fn a_dependency_has_one_home() {
 fn a_dependency_of_the_desktop_has_one_home_too() {
     let sources = files("src-tauri/src", &[".rs"]);
     for (dependency, homes) in [
-        ("tauri_plugin_autostart", &["login.rs"][..]),
+        ("tauri_plugin_autostart", &["autostart.rs"][..]),
         ("tauri_plugin_dialog", &["files.rs", "main.rs"]),
         ("tauri_plugin_global_shortcut", &["shortcut.rs"]),
-        ("tauri_plugin_notification", &["notice.rs", "main.rs"]),
+        ("tauri_plugin_notification", &["notifications.rs", "main.rs"]),
         ("tauri_plugin_opener", &["files.rs"]),
         ("tauri_plugin_single_instance", &["main.rs"]),
         ("tauri_plugin_updater", &["update.rs"]),
-        ("tauri_plugin_window_state", &["window/placement.rs"]),
-        ("sys_locale", &["language.rs"]),
-        ("webkit2gtk", &["window/renderer.rs"]),
+        ("tauri_plugin_window_state", &["window/state.rs"]),
+        ("sys_locale", &["i18n.rs"]),
+        ("webkit2gtk", &["window/software_rendering.rs"]),
         ("zbus", &["tray.rs"]),
-        ("fs", &["files.rs", "folder.rs", "supervisor/tests.rs"]),
+        ("fs", &["files.rs", "data_dir.rs", "supervisor/tests.rs"]),
     ] {
         for (path, text) in &sources {
             let at_home = homes.iter().any(|home| path.ends_with(&format!("src-tauri/src/{home}")));

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::Program;
 use super::key::Key;
-use super::log::{Log, next_line};
+use super::log_tail::{Log, next_line};
 use super::policy::Ending;
 
 /// How long the last lines of a log may take to arrive after the process that wrote them.

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::folder::Kept;
-use crate::language::Language;
+use crate::data_dir::Kept;
+use crate::i18n::Language;
 use crate::update::Channel;
 
 /// The file, in the data folder.

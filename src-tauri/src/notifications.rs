@@ -3,8 +3,8 @@
 use tauri::{AppHandle, Manager, WebviewWindow};
 use tauri_plugin_notification::NotificationExt;
 
-use crate::choices::Memory;
-use crate::{quick, window};
+use crate::preferences::Memory;
+use crate::{quick_window, window};
 
 /// Characters of a title and of a text at most.
 const LIMIT: usize = 200;
@@ -20,7 +20,7 @@ pub fn follow_clicks(app: &AppHandle) {
             return;
         }
         let from = action.notification().and_then(|notice| notice.extra().get(WINDOW)?.as_str().map(str::to_owned));
-        if from.as_deref() == Some(quick::QUICK) { quick::show(&handle) } else { window::show(&handle) }
+        if from.as_deref() == Some(quick_window::QUICK) { quick_window::show(&handle) } else { window::show(&handle) }
     });
     if let Err(error) = followed {
         tracing::warn!("clicks on notices are not followed: {error}");

@@ -9,7 +9,7 @@ use tauri_plugin_window_state::{AppHandleExt, Builder, StateFlags, WindowExt};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-use crate::{folder, quick};
+use crate::{data_dir, quick_window};
 
 /// The file, in the data folder.
 const FILE: &str = "placement.json";
@@ -24,8 +24,8 @@ fn kept() -> StateFlags {
 
 /// What puts windows where they were.
 pub fn plugin() -> TauriPlugin<Wry> {
-    let mut builder = Builder::new().with_state_flags(kept()).with_denylist(&[quick::QUICK]);
-    if let Some(folder) = folder::data() {
+    let mut builder = Builder::new().with_state_flags(kept()).with_denylist(&[quick_window::QUICK]);
+    if let Some(folder) = data_dir::data() {
         // A whole path, which takes the place of the folder that the plugin would choose.
         builder = builder.with_filename(folder.join(FILE).to_string_lossy());
     }

@@ -7,7 +7,7 @@ use tauri::{
     AppHandle, Emitter, LogicalSize, Manager, PhysicalPosition, WebviewUrl, WebviewWindow, WebviewWindowBuilder,
 };
 
-use crate::language::Language;
+use crate::i18n::Language;
 use crate::window;
 
 /// Its label.
