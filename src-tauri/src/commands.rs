@@ -7,14 +7,14 @@ use tauri::ipc::Invoke;
 use tauri::{AppHandle, Emitter, Manager, State, WebviewWindow};
 use tokio::sync::watch;
 
-use crate::data_dir::Kept;
+use crate::data_dir::JsonFile;
 use crate::i18n::Language;
-use crate::preferences::{Choices, Memory, Patch};
-use crate::quick_window::{self, Opened};
-use crate::shortcut::{self, Shortcut};
+use crate::preferences::{DesktopPreferences, DesktopStateFile, PreferencesPatch};
+use crate::quick_window::{self, Handoff};
+use crate::shortcut::{self, ShortcutStatus};
 use crate::supervisor::{SidecarStatus, Supervisor};
-use crate::tray::{self, Engine};
-use crate::update::{UpdateStatus, Updates};
+use crate::tray::{self, EngineState};
+use crate::update::{UpdateStatus, Updater};
 use crate::{autostart, files, notifications, window};
 
 /// The event that carries a [`SidecarStatus`] whenever it changes.
@@ -24,16 +24,16 @@ pub const SIDECAR_STATUS: &str = "sidecar-status";
 pub const UPDATE_STATUS: &str = "update-status";
 
 /// The event that tells a window what another one remembers from now on.
-const REMEMBERED: &str = "remembered";
+const ITEM_CHANGED: &str = "remembered";
 
 /// Bytes of the longest text that is remembered: more than anybody types.
-const LONGEST: usize = 4 << 20;
+const MAX_ITEM_BYTES: usize = 4 << 20;
 
 /// What the pages remember, by names of their own.
-pub type Pages = Kept<BTreeMap<String, String>>;
+pub type KeyValueStore = JsonFile<BTreeMap<String, String>>;
 
 /// The file with it, in the data folder.
-pub const PAGES: &str = "window.json";
+pub const KEY_VALUE_FILE: &str = "window.json";
 
 /// The commands. `build.rs` names them too, and the files of `capabilities` allow them.
 pub fn handler() -> impl Fn(Invoke) -> bool + Send + Sync + 'static {
@@ -103,30 +103,35 @@ fn window_ready(window: WebviewWindow) {
 /// The first view was drawn on the screen.
 #[tauri::command]
 fn window_drawn(window: WebviewWindow) -> tauri::Result<()> {
-    window::drawn(&window);
+    window::painted(&window);
     // Only now, so that the second page does not keep the first one waiting.
-    quick_window::prepare(window.app_handle()).map(drop)
+    quick_window::create(window.app_handle()).map(drop)
 }
 
 /// All that pages remember.
 #[tauri::command]
-fn remembered(pages: State<'_, Pages>) -> BTreeMap<String, String> {
-    pages.get()
+fn remembered(store: State<'_, KeyValueStore>) -> BTreeMap<String, String> {
+    store.get()
 }
 
 /// Remembers a text by a name, or forgets it. The other windows hear of it.
 #[tauri::command]
-fn remember(window: WebviewWindow, pages: State<'_, Pages>, name: String, value: Option<String>) -> Result<(), String> {
-    if value.as_ref().is_some_and(|value| value.len() > LONGEST) {
+fn remember(
+    window: WebviewWindow,
+    store: State<'_, KeyValueStore>,
+    name: String,
+    value: Option<String>,
+) -> Result<(), String> {
+    if value.as_ref().is_some_and(|value| value.len() > MAX_ITEM_BYTES) {
         return Err(format!("`{name}` is too long to be remembered"));
     }
-    pages.change(|texts| match &value {
-        Some(value) => drop(texts.insert(name.clone(), value.clone())),
-        None => drop(texts.remove(&name)),
+    store.update(|items| match &value {
+        Some(value) => drop(items.insert(name.clone(), value.clone())),
+        None => drop(items.remove(&name)),
     });
     for other in [window::MAIN, quick_window::QUICK] {
         if other != window.label() {
-            window.emit_to(other, REMEMBERED, (&name, &value)).map_err(|error| error.to_string())?;
+            window.emit_to(other, ITEM_CHANGED, (&name, &value)).map_err(|error| error.to_string())?;
         }
     }
     Ok(())
@@ -147,56 +152,56 @@ async fn open_data_folder() -> Result<(), String> {
 /// Tells of something, unless the window is being looked at.
 #[tauri::command]
 fn notify(window: WebviewWindow, title: &str, text: &str) {
-    notifications::tell(&window, title, text);
+    notifications::notify_unless_in_front(&window, title, text);
 }
 
 /// What this desktop can do.
 #[derive(Debug, Serialize)]
 struct Abilities {
     tray: bool,
-    shortcut: Shortcut,
+    shortcut: ShortcutStatus,
 }
 
 /// What this desktop can do, as far as it is known now.
 #[tauri::command]
 async fn abilities(app: AppHandle) -> Abilities {
-    let chosen = app.state::<Memory>().get().choices.shortcut;
-    Abilities { tray: tray::is_there(&app), shortcut: shortcut::state(&app, chosen.as_deref()) }
+    let shortcut = app.state::<DesktopStateFile>().get().preferences.shortcut;
+    Abilities { tray: tray::is_available(&app), shortcut: shortcut::status(&app, shortcut.as_deref()) }
 }
 
 /// What is chosen.
 #[tauri::command]
-fn choices(memory: State<'_, Memory>) -> Choices {
-    memory.get().choices
+fn choices(state: State<'_, DesktopStateFile>) -> DesktopPreferences {
+    state.get().preferences
 }
 
 /// Chooses, and tells what is chosen then: keys that cannot be had are not.
 #[tauri::command]
-async fn choose(app: AppHandle, choices: Patch) -> Choices {
-    let memory = app.state::<Memory>();
-    let before = memory.get().choices;
-    let mut wanted = before.clone().with(choices);
-    if wanted.shortcut != before.shortcut && !shortcut::take(&app, wanted.shortcut.as_deref()) {
-        wanted.shortcut = before.shortcut;
+async fn choose(app: AppHandle, choices: PreferencesPatch) -> DesktopPreferences {
+    let state = app.state::<DesktopStateFile>();
+    let before = state.get().preferences;
+    let mut updated = before.clone().apply(choices);
+    if updated.shortcut != before.shortcut && !shortcut::register(&app, updated.shortcut.as_deref()) {
+        updated.shortcut = before.shortcut;
     }
-    let chosen = memory.change(|memory| memory.choices = wanted).choices;
-    if chosen.updates != before.updates {
+    let saved = state.update(|state| state.preferences = updated).preferences;
+    if saved.updates != before.updates {
         let app = app.clone();
-        tauri::async_runtime::spawn(async move { app.state::<Updates>().check(&app).await });
+        tauri::async_runtime::spawn(async move { app.state::<Updater>().check(&app).await });
     }
-    chosen
+    saved
 }
 
 /// Whether HAPA starts with the user's session.
 #[tauri::command]
 fn starts_at_login(app: AppHandle) -> bool {
-    autostart::is_on(&app)
+    autostart::is_enabled(&app)
 }
 
 /// Sees to it that HAPA does, or does not.
 #[tauri::command]
 fn set_start_at_login(app: AppHandle, on: bool) -> Result<(), String> {
-    autostart::set(&app, on).map_err(|error| {
+    autostart::set_enabled(&app, on).map_err(|error| {
         tracing::warn!("could not change whether HAPA starts with the session: {error}");
         error.to_string()
     })
@@ -204,41 +209,41 @@ fn set_start_at_login(app: AppHandle, on: bool) -> Result<(), String> {
 
 /// The window speaks this language, and so does the tray from now on.
 #[tauri::command]
-fn speak(app: AppHandle, memory: State<'_, Memory>, language: Language) {
-    if memory.get().language != Some(language) {
-        memory.change(|memory| memory.language = Some(language));
+fn speak(app: AppHandle, state: State<'_, DesktopStateFile>, language: Language) {
+    if state.get().language != Some(language) {
+        state.update(|state| state.language = Some(language));
     }
-    tray::speak(&app, language);
+    tray::set_language(&app, language);
 }
 
 /// What the engine is doing, for the tray.
 #[tauri::command]
-fn show_engine(app: AppHandle, state: Engine) {
-    tray::show_engine(&app, state);
+fn show_engine(app: AppHandle, state: EngineState) {
+    tray::set_engine_state(&app, state);
 }
 
 /// How it is about new versions of HAPA. A window asks once, after it has begun to listen for changes.
 #[tauri::command]
-fn update_status(updates: State<'_, Updates>) -> UpdateStatus {
-    updates.status()
+fn update_status(updater: State<'_, Updater>) -> UpdateStatus {
+    updater.status()
 }
 
 /// Asks whether there is a new version.
 #[tauri::command]
 async fn check_for_update(app: AppHandle) {
-    app.state::<Updates>().check(&app).await;
+    app.state::<Updater>().check(&app).await;
 }
 
 /// Puts the version that was found in the place of this one, and starts HAPA again.
 #[tauri::command]
 async fn install_update(app: AppHandle) {
-    app.state::<Updates>().install(&app).await;
+    app.state::<Updater>().install(&app).await;
 }
 
 /// Gives up its download.
 #[tauri::command]
-fn cancel_update(updates: State<'_, Updates>) {
-    updates.cancel();
+fn cancel_update(updater: State<'_, Updater>) {
+    updater.cancel();
 }
 
 /// Hides the quick window.
@@ -250,11 +255,11 @@ fn hide_quick(app: AppHandle) {
 /// Makes room for an answer in the quick window, or takes it back.
 #[tauri::command]
 fn grow_quick(window: WebviewWindow, grown: bool) -> tauri::Result<()> {
-    quick_window::grow(&window, grown)
+    quick_window::resize(&window, grown)
 }
 
 /// Goes on in the main window.
 #[tauri::command]
-fn open_in_window(app: AppHandle, what: Opened) -> tauri::Result<()> {
-    quick_window::open_in_window(&app, &what)
+fn open_in_window(app: AppHandle, what: Handoff) -> tauri::Result<()> {
+    quick_window::hand_off(&app, &what)
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// The folder for everything HAPA keeps, by the rule that the sidecar follows too. `None` only on a system without home folders.
-pub fn data() -> Option<PathBuf> {
+pub fn path() -> Option<PathBuf> {
     handshake::data_folder(env::var_os(handshake::DATA_VARIABLE).map(PathBuf::from))
 }
 
@@ -18,18 +18,18 @@ pub fn data() -> Option<PathBuf> {
 ///
 /// The file is replaced as a whole each time the value changes, so whatever ends the process leaves the old one or the new one.
 #[derive(Debug)]
-pub struct Kept<T> {
+pub struct JsonFile<T> {
     value: Mutex<T>,
     file: Option<PathBuf>,
 }
 
-impl<T: Clone + Default + Serialize + DeserializeOwned> Kept<T> {
+impl<T: Clone + Default + Serialize + DeserializeOwned> JsonFile<T> {
     /// The value in the file of this name in the data folder, or the usual one where there is none.
     pub fn open(name: &str) -> Self {
-        Self::at(data().map(|folder| folder.join(name)))
+        Self::open_at(path().map(|folder| folder.join(name)))
     }
 
-    fn at(file: Option<PathBuf>) -> Self {
+    fn open_at(file: Option<PathBuf>) -> Self {
         let text = file.as_deref().and_then(|file| fs::read(file).ok());
         let value = text.and_then(|text| {
             let value = serde_json::from_slice(&text);
@@ -44,12 +44,12 @@ impl<T: Clone + Default + Serialize + DeserializeOwned> Kept<T> {
     }
 
     /// Changes the value and writes it down. One that cannot be written is still in force as long as this process runs.
-    pub fn change(&self, change: impl FnOnce(&mut T)) -> T {
+    pub fn update(&self, change: impl FnOnce(&mut T)) -> T {
         // Held while it is written, so that files come in the order of the changes.
         let mut value = self.value.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut value);
         if let Some(file) = &self.file
-            && let Err(error) = write(file, &*value)
+            && let Err(error) = write_atomically(file, &*value)
         {
             tracing::warn!("could not write `{}`: {error}", file.display());
         }
@@ -58,9 +58,9 @@ impl<T: Clone + Default + Serialize + DeserializeOwned> Kept<T> {
 }
 
 /// Writes beside the file first, so that nobody ever finds half of it.
-fn write(file: &Path, value: &impl Serialize) -> io::Result<()> {
+fn write_atomically(file: &Path, value: &impl Serialize) -> io::Result<()> {
     if let Some(folder) = file.parent() {
-        make(folder)?;
+        create_private_dir(folder)?;
     }
     let partial = file.with_extension("partial");
     fs::write(&partial, serde_json::to_vec(value)?)?;
@@ -68,7 +68,7 @@ fn write(file: &Path, value: &impl Serialize) -> io::Result<()> {
 }
 
 /// Makes a folder that nobody else on this machine can look into, as the sidecar would.
-fn make(folder: &Path) -> io::Result<()> {
+fn create_private_dir(folder: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
@@ -83,9 +83,9 @@ mod tests {
     fn what_is_changed_is_there_for_the_next_process() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("hapa/value.json");
-        let kept = Kept::<Vec<String>>::at(Some(file.clone()));
-        assert_eq!(kept.change(|list| list.push("하나".into())), ["하나"]);
-        assert_eq!(Kept::<Vec<String>>::at(Some(file.clone())).get(), ["하나"]);
+        let list_file = JsonFile::<Vec<String>>::open_at(Some(file.clone()));
+        assert_eq!(list_file.update(|list| list.push("하나".into())), ["하나"]);
+        assert_eq!(JsonFile::<Vec<String>>::open_at(Some(file.clone())).get(), ["하나"]);
         assert!(!file.with_extension("partial").exists());
     }
 
@@ -94,6 +94,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("value.json");
         fs::write(&file, "{").unwrap();
-        assert_eq!(Kept::<Vec<String>>::at(Some(file)).get(), Vec::<String>::new());
+        assert_eq!(JsonFile::<Vec<String>>::open_at(Some(file)).get(), Vec::<String>::new());
     }
 }

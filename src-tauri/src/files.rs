@@ -29,7 +29,7 @@ pub async fn save(window: &WebviewWindow, name: &str, content: String) -> Result
 
 /// Shows the data folder in the file manager.
 pub fn open_data_folder() -> Result<(), String> {
-    let folder = data_dir::data().ok_or("this system has no home folder")?;
+    let folder = data_dir::path().ok_or("this system has no home folder")?;
     tauri_plugin_opener::open_path(&folder, None::<&str>).map_err(|error| {
         tracing::warn!("could not open `{}`: {error}", folder.display());
         error.to_string()

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::tray::Engine;
+use crate::tray::EngineState;
 
 /// A language that HAPA speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,7 +15,7 @@ pub enum Language {
 }
 
 /// What is said.
-pub struct Words {
+pub struct Strings {
     pub open: &'static str,
     pub quick: &'static str,
     pub pause: &'static str,
@@ -24,7 +24,7 @@ pub struct Words {
     /// Told once, when a closed window stays in the tray.
     pub stays: (&'static str, &'static str),
     /// What the engine is doing.
-    pub engine: fn(Engine) -> &'static str,
+    pub engine: fn(EngineState) -> &'static str,
 }
 
 impl Language {
@@ -35,7 +35,7 @@ impl Language {
     }
 
     /// Everything that the desktop says in it.
-    pub fn words(self) -> &'static Words {
+    pub fn strings(self) -> &'static Strings {
         match self {
             Self::Ko => &KO,
             Self::En => &EN,
@@ -43,7 +43,7 @@ impl Language {
     }
 }
 
-const KO: Words = Words {
+const KO: Strings = Strings {
     open: "HAPA 열기",
     quick: "빠른 질문",
     pause: "엔진 멈추기",
@@ -51,16 +51,16 @@ const KO: Words = Words {
     quit: "HAPA 끝내기",
     stays: ("HAPA가 트레이에서 계속 실행됩니다", "트레이 아이콘에서 다시 열거나 끝낼 수 있습니다."),
     engine: |engine| match engine {
-        Engine::Starting => "시작하는 중",
-        Engine::Loading => "모델을 불러오는 중",
-        Engine::Ready => "준비됨",
-        Engine::Paused => "멈춤: 모델을 메모리에서 내렸습니다",
-        Engine::Absent => "모델 없음",
-        Engine::Failed => "문제가 있습니다",
+        EngineState::Starting => "시작하는 중",
+        EngineState::Loading => "모델을 불러오는 중",
+        EngineState::Ready => "준비됨",
+        EngineState::Paused => "멈춤: 모델을 메모리에서 내렸습니다",
+        EngineState::Absent => "모델 없음",
+        EngineState::Failed => "문제가 있습니다",
     },
 };
 
-const EN: Words = Words {
+const EN: Strings = Strings {
     open: "Open HAPA",
     quick: "Quick question",
     pause: "Pause the engine",
@@ -68,11 +68,11 @@ const EN: Words = Words {
     quit: "Quit HAPA",
     stays: ("HAPA stays in the tray", "Open it again or quit it from the tray’s icon."),
     engine: |engine| match engine {
-        Engine::Starting => "Starting",
-        Engine::Loading => "Loading the model",
-        Engine::Ready => "Ready",
-        Engine::Paused => "Paused: the model is out of memory",
-        Engine::Absent => "No model",
-        Engine::Failed => "Something is wrong",
+        EngineState::Starting => "Starting",
+        EngineState::Loading => "Loading the model",
+        EngineState::Ready => "Ready",
+        EngineState::Paused => "Paused: the model is out of memory",
+        EngineState::Absent => "No model",
+        EngineState::Failed => "Something is wrong",
     },
 };

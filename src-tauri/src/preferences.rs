@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::data_dir::Kept;
+use crate::data_dir::JsonFile;
 use crate::i18n::Language;
 use crate::update::Channel;
 
@@ -10,29 +10,31 @@ use crate::update::Channel;
 const FILE: &str = "desktop.json";
 
 /// The desktop's own memory.
-pub type Memory = Kept<Remembered>;
+pub type DesktopStateFile = JsonFile<DesktopState>;
 
 /// Opens it.
-pub fn open() -> Memory {
-    Memory::open(FILE)
+pub fn open() -> DesktopStateFile {
+    DesktopStateFile::open(FILE)
 }
 
 /// What is in the file.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Remembered {
+pub struct DesktopState {
     /// What the user chose.
-    pub choices: Choices,
+    #[serde(rename = "choices")]
+    pub preferences: DesktopPreferences,
     /// The language that the window spoke last.
     pub language: Option<Language>,
     /// Whether the user was told that a closed window stays in the tray.
-    pub told_of_tray: bool,
+    #[serde(rename = "told_of_tray")]
+    pub tray_hint_shown: bool,
 }
 
 /// What the user chose.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Choices {
+pub struct DesktopPreferences {
     /// Whether closing the window leaves HAPA in the tray.
     pub background: bool,
     /// Whether an answer that nobody watches is told of.
@@ -43,7 +45,7 @@ pub struct Choices {
     pub updates: Channel,
 }
 
-impl Default for Choices {
+impl Default for DesktopPreferences {
     fn default() -> Self {
         Self {
             background: false,
@@ -57,24 +59,24 @@ impl Default for Choices {
 /// Some choices to take; those that are absent stay as they are.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Patch {
+pub struct PreferencesPatch {
     pub background: Option<bool>,
     pub notifications: Option<bool>,
     /// `Some(None)`: no keys.
-    #[serde(deserialize_with = "present")]
+    #[serde(deserialize_with = "present_or_null")]
     pub shortcut: Option<Option<String>>,
     pub updates: Option<Channel>,
 }
 
 /// A value that is there, be it `null`.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+fn present_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
-impl Choices {
+impl DesktopPreferences {
     /// These choices with those of the patch.
     #[must_use]
-    pub fn with(self, patch: Patch) -> Self {
+    pub fn apply(self, patch: PreferencesPatch) -> Self {
         Self {
             background: patch.background.unwrap_or(self.background),
             notifications: patch.notifications.unwrap_or(self.notifications),
@@ -90,10 +92,16 @@ mod tests {
 
     #[test]
     fn a_patch_changes_what_it_names() {
-        let patch = |json| serde_json::from_str::<Patch>(json).unwrap();
-        let usual = Choices::default();
-        assert_eq!(usual.clone().with(patch("{}")), usual);
-        assert_eq!(usual.clone().with(patch(r#"{"shortcut":null}"#)), Choices { shortcut: None, ..usual.clone() });
-        assert_eq!(usual.clone().with(patch(r#"{"background":true}"#)), Choices { background: true, ..usual });
+        let patch = |json| serde_json::from_str::<PreferencesPatch>(json).unwrap();
+        let defaults = DesktopPreferences::default();
+        assert_eq!(defaults.clone().apply(patch("{}")), defaults);
+        assert_eq!(
+            defaults.clone().apply(patch(r#"{"shortcut":null}"#)),
+            DesktopPreferences { shortcut: None, ..defaults.clone() }
+        );
+        assert_eq!(
+            defaults.clone().apply(patch(r#"{"background":true}"#)),
+            DesktopPreferences { background: true, ..defaults }
+        );
     }
 }

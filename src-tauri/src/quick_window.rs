@@ -17,20 +17,20 @@ pub const QUICK: &str = "quick";
 pub const ARGUMENT: &str = "--quick";
 
 /// The event that says that it has come up.
-const SHOWN: &str = "quick-shown";
+const SHOWN_EVENT: &str = "quick-shown";
 
 /// The event that hands something over to the main window.
-const OPENED: &str = "opened";
+const HANDOFF_EVENT: &str = "opened";
 
 /// Its width, and its height before there is an answer and after.
 const WIDTH: f64 = 680.0;
-const LOW: f64 = 132.0;
-const HIGH: f64 = 520.0;
+const COLLAPSED_HEIGHT: f64 = 132.0;
+const EXPANDED_HEIGHT: f64 = 520.0;
 
 /// What goes on in the main window.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Opened {
+pub enum Handoff {
     /// A question that was not asked yet.
     Question(String),
     /// The id of a conversation.
@@ -38,13 +38,13 @@ pub enum Opened {
 }
 
 /// Makes the window, hidden, unless there is one.
-pub fn prepare(app: &AppHandle) -> tauri::Result<WebviewWindow> {
+pub fn create(app: &AppHandle) -> tauri::Result<WebviewWindow> {
     if let Some(window) = app.get_webview_window(QUICK) {
         return Ok(window);
     }
     let builder = WebviewWindowBuilder::new(app, QUICK, WebviewUrl::App("quick.html".into()))
-        .title(format!("HAPA {}", Language::En.words().quick.to_lowercase()))
-        .inner_size(WIDTH, LOW)
+        .title(format!("HAPA {}", Language::En.strings().quick.to_lowercase()))
+        .inner_size(WIDTH, COLLAPSED_HEIGHT)
         .decorations(false)
         .always_on_top(true)
         .skip_taskbar(true)
@@ -65,13 +65,13 @@ pub fn toggle(app: &AppHandle) {
 
 /// Brings it to the user, on the screen where the pointer is.
 pub fn show(app: &AppHandle) {
-    let shown = prepare(app).and_then(|window| {
+    let shown = create(app).and_then(|window| {
         if !window.is_visible()? {
-            place(&window)?;
+            move_to_active_monitor(&window)?;
         }
         window.show()?;
         window.set_focus()?;
-        app.emit_to(QUICK, SHOWN, ())
+        app.emit_to(QUICK, SHOWN_EVENT, ())
     });
     if let Err(error) = shown {
         tracing::warn!("could not show the quick window: {error}");
@@ -88,19 +88,19 @@ pub fn hide(app: &AppHandle) {
 }
 
 /// Makes room for an answer, or takes it back.
-pub fn grow(window: &WebviewWindow, grown: bool) -> tauri::Result<()> {
-    window.set_size(LogicalSize::new(WIDTH, if grown { HIGH } else { LOW }))
+pub fn resize(window: &WebviewWindow, expanded: bool) -> tauri::Result<()> {
+    window.set_size(LogicalSize::new(WIDTH, if expanded { EXPANDED_HEIGHT } else { COLLAPSED_HEIGHT }))
 }
 
 /// Goes on in the main window.
-pub fn open_in_window(app: &AppHandle, what: &Opened) -> tauri::Result<()> {
+pub fn hand_off(app: &AppHandle, handoff: &Handoff) -> tauri::Result<()> {
     hide(app);
     window::show(app);
-    app.emit_to(window::MAIN, OPENED, what)
+    app.emit_to(window::MAIN, HANDOFF_EVENT, handoff)
 }
 
 /// In the middle, in the upper part of the screen.
-fn place(window: &WebviewWindow) -> tauri::Result<()> {
+fn move_to_active_monitor(window: &WebviewWindow) -> tauri::Result<()> {
     let pointer = window.cursor_position().unwrap_or_default();
     let monitor = match window.monitor_from_point(pointer.x, pointer.y)? {
         Some(monitor) => Some(monitor),
@@ -115,6 +115,6 @@ fn place(window: &WebviewWindow) -> tauri::Result<()> {
 }
 
 /// Whether this process was started to show it.
-pub fn is_asked_for() -> bool {
+pub fn is_requested() -> bool {
     env::args().any(|argument| argument == ARGUMENT)
 }

@@ -12,12 +12,12 @@ use crate::quick_window;
 
 /// The keys that are ours now.
 #[derive(Debug, Default)]
-pub struct Held(Mutex<Option<String>>);
+pub struct RegisteredShortcut(Mutex<Option<String>>);
 
 /// Whether keys can be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Shortcut {
+pub enum ShortcutStatus {
     /// The chosen ones work, or none are chosen.
     Works,
     /// Another program has them.
@@ -35,43 +35,43 @@ pub fn plugin() -> Option<TauriPlugin<Wry>> {
 }
 
 /// Takes keys in place of those that were taken before. `false` if they cannot be had; then those before stay.
-pub fn take(app: &AppHandle, keys: Option<&str>) -> bool {
+pub fn register(app: &AppHandle, keys: Option<&str>) -> bool {
     if !is_available(app) {
         return keys.is_none();
     }
-    let held = app.state::<Held>();
-    let mut held = held.0.lock().unwrap_or_else(PoisonError::into_inner);
-    if held.as_deref() == keys {
+    let registered = app.state::<RegisteredShortcut>();
+    let mut registered = registered.0.lock().unwrap_or_else(PoisonError::into_inner);
+    if registered.as_deref() == keys {
         return true;
     }
     if let Some(keys) = keys
-        && let Err(error) = register(app, keys)
+        && let Err(error) = listen(app, keys)
     {
         tracing::warn!("could not have {keys} for the quick window: {error}");
         return false;
     }
-    if let Some(before) = held.take() {
+    if let Some(before) = registered.take() {
         let _ = app.global_shortcut().unregister(before.as_str());
     }
-    *held = keys.map(str::to_owned);
+    *registered = keys.map(str::to_owned);
     true
 }
 
 /// Whether `chosen` keys work.
-pub fn state(app: &AppHandle, chosen: Option<&str>) -> Shortcut {
+pub fn status(app: &AppHandle, chosen: Option<&str>) -> ShortcutStatus {
     if !is_available(app) {
-        return Shortcut::Unavailable;
+        return ShortcutStatus::Unavailable;
     }
-    let held = app.state::<Held>();
-    let works = held.0.lock().unwrap_or_else(PoisonError::into_inner).as_deref() == chosen;
-    if works { Shortcut::Works } else { Shortcut::Taken }
+    let registered = app.state::<RegisteredShortcut>();
+    let works = registered.0.lock().unwrap_or_else(PoisonError::into_inner).as_deref() == chosen;
+    if works { ShortcutStatus::Works } else { ShortcutStatus::Taken }
 }
 
 fn is_available(app: &AppHandle) -> bool {
     app.try_state::<tauri_plugin_global_shortcut::GlobalShortcut<Wry>>().is_some()
 }
 
-fn register(app: &AppHandle, keys: &str) -> Result<(), tauri_plugin_global_shortcut::Error> {
+fn listen(app: &AppHandle, keys: &str) -> Result<(), tauri_plugin_global_shortcut::Error> {
     app.global_shortcut().on_shortcut(keys, |app, _, event| {
         if event.state == ShortcutState::Pressed {
             quick_window::toggle(app);

@@ -22,16 +22,16 @@ use tokio::runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 
-pub use binary::Program;
+pub use binary::Binary;
 use child::Child;
 use key::Key;
-use log_tail::Log;
-use policy::{Ending, Reason, Streak, Verdict};
+use log_tail::LogTail;
+use policy::{Decision, ExitKind, FailureReason, RestartBackoff};
 
 /// A handle to the task. The sidecar ends when the last handle drops.
 #[derive(Debug, Clone)]
 pub struct Supervisor {
-    mailbox: mpsc::Sender<Order>,
+    sender: mpsc::Sender<Command>,
     status: watch::Receiver<SidecarStatus>,
 }
 
@@ -59,14 +59,14 @@ pub enum SidecarStatus {
         /// From this report to the next start.
         retry_in_ms: u64,
         /// Why it ended.
-        reason: Reason,
+        reason: FailureReason,
         /// The last lines that it logged, oldest first.
         log: Vec<String>,
     },
     /// It is not started again unless the user asks.
     Failed {
         /// Why not.
-        reason: Reason,
+        reason: FailureReason,
         /// The last lines that it logged, oldest first.
         log: Vec<String>,
     },
@@ -74,42 +74,49 @@ pub enum SidecarStatus {
 
 /// How long to wait before doing something about it.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct Timeouts {
     /// From the start to the ready line. A model is loaded later, so this is no time for much.
     pub ready: Duration,
     /// From the request to end to the end: answers are cut and saved meanwhile.
     pub drain: Duration,
 }
 
-impl Default for Patience {
+impl Default for Timeouts {
     fn default() -> Self {
         Self { ready: Duration::from_secs(20), drain: Duration::from_secs(5) }
     }
 }
 
-enum Order {
+enum Command {
     Restart,
     /// Whoever holds the other end of the channel wants to know when it is done. `None`: no handle is left to ask.
     Stop(Option<blocking::Sender<()>>),
 }
 
-/// More orders than a user can have open at once: the task reads them while it waits for anything but a draining sidecar.
-const MAILBOX: usize = 8;
+/// More commands than a user can have open at once: the task reads them while it waits for anything but a draining sidecar.
+const COMMAND_CAPACITY: usize = 8;
 
 /// The longest that [`Supervisor::stop`] blocks: two drains, one of them of a restart under way, and some air.
-const STOP: Duration = Duration::from_secs(12);
+const STOP_TIMEOUT: Duration = Duration::from_secs(12);
 
 impl Supervisor {
     /// Starts the sidecar and watches over it, on a thread that lives until [`Supervisor::stop`].
     ///
     /// The thread is the sidecar's parent in the eyes of Linux, so it must not be one that a pool may end.
-    pub fn start(program: Program, patience: Patience) -> io::Result<Self> {
+    pub fn start(binary: Binary, timeouts: Timeouts) -> io::Result<Self> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-        let (mailbox, orders) = mpsc::channel(MAILBOX);
-        let (report, status) = watch::channel(SidecarStatus::Starting);
-        let task = Task { program, patience, orders: Orders(orders), report, streak: Streak::default(), restarts: 0 };
+        let (sender, commands) = mpsc::channel(COMMAND_CAPACITY);
+        let (publisher, status) = watch::channel(SidecarStatus::Starting);
+        let task = Task {
+            binary,
+            timeouts,
+            commands: CommandQueue(commands),
+            status: publisher,
+            backoff: RestartBackoff::default(),
+            restarts: 0,
+        };
         thread::Builder::new().name("supervisor".into()).spawn(move || runtime.block_on(task.supervise()))?;
-        Ok(Self { mailbox, status })
+        Ok(Self { sender, status })
     }
 
     /// How the sidecar is now.
@@ -125,60 +132,60 @@ impl Supervisor {
     /// Starts the sidecar again, ending it first if it runs. Whatever happened before is forgiven.
     pub fn restart(&self) {
         // A full mailbox is full of this same wish.
-        let _ = self.mailbox.try_send(Order::Restart);
+        let _ = self.sender.try_send(Command::Restart);
     }
 
     /// Ends the sidecar and returns when it is gone. Blocks the thread, and must not be called in a task.
     pub fn stop(&self) {
         let (done, stopped) = blocking::channel();
-        if self.mailbox.blocking_send(Order::Stop(Some(done))).is_ok() {
+        if self.sender.blocking_send(Command::Stop(Some(done))).is_ok() {
             // The sender drops with the task, so an error is either the end or a sidecar that even SIGKILL does not end.
-            let _ = stopped.recv_timeout(STOP);
+            let _ = stopped.recv_timeout(STOP_TIMEOUT);
         }
     }
 }
 
 struct Task {
-    program: Program,
-    patience: Patience,
-    orders: Orders,
-    report: watch::Sender<SidecarStatus>,
-    streak: Streak,
+    binary: Binary,
+    timeouts: Timeouts,
+    commands: CommandQueue,
+    status: watch::Sender<SidecarStatus>,
+    backoff: RestartBackoff,
     restarts: u32,
 }
 
-struct Orders(mpsc::Receiver<Order>);
+struct CommandQueue(mpsc::Receiver<Command>);
 
-impl Orders {
-    async fn next(&mut self) -> Order {
-        self.0.recv().await.unwrap_or(Order::Stop(None))
+impl CommandQueue {
+    async fn next(&mut self) -> Command {
+        self.0.recv().await.unwrap_or(Command::Stop(None))
     }
 }
 
 /// How a run came to its end.
-enum Run {
+enum RunOutcome {
     /// By itself, or because it never became ready.
-    Ended { ending: Ending, uptime: Duration, log: Vec<String> },
+    Exited { exit: ExitKind, uptime: Duration, log: Vec<String> },
     /// By an order.
-    Ordered(Order),
+    Interrupted(Command),
 }
 
 impl Task {
     async fn supervise(mut self) {
         loop {
-            let order = match self.run().await {
-                Run::Ordered(order) => order,
-                Run::Ended { ending, uptime, log } => match self.streak.after_exit(ending, uptime) {
-                    Verdict::GiveUp(reason) => self.give_up(reason, log).await,
-                    Verdict::RestartAfter { delay, reason } => match self.pause(delay, reason, log).await {
-                        Some(order) => order,
+            let command = match self.run().await {
+                RunOutcome::Interrupted(command) => command,
+                RunOutcome::Exited { exit, uptime, log } => match self.backoff.after_exit(exit, uptime) {
+                    Decision::GiveUp(reason) => self.give_up(reason, log).await,
+                    Decision::RestartAfter { delay, reason } => match self.back_off(delay, reason, log).await {
+                        Some(command) => command,
                         None => continue,
                     },
                 },
             };
-            match order {
-                Order::Restart => self.forgive(),
-                Order::Stop(done) => {
+            match command {
+                Command::Restart => self.reset_backoff(),
+                Command::Stop(done) => {
                     let _ = done.map(|done| done.send(()));
                     return;
                 }
@@ -187,69 +194,69 @@ impl Task {
     }
 
     /// One run of the sidecar, until it ends or an order ends it.
-    async fn run(&mut self) -> Run {
-        let log = Log::default();
+    async fn run(&mut self) -> RunOutcome {
+        let log = LogTail::default();
         let start = Instant::now();
-        let ended = |ending| Run::Ended { ending, uptime: start.elapsed(), log: log.lines() };
-        let mut child = match Child::spawn(&self.program, log.clone()) {
+        let exited = |exit| RunOutcome::Exited { exit, uptime: start.elapsed(), log: log.lines() };
+        let mut child = match Child::spawn(&self.binary, log.clone()) {
             Ok(child) => child,
             Err(error) => {
-                log.push(format!("could not start `{}`: {error}", self.program.path.display()));
-                return ended(Ending::NeverRan);
+                log.push(format!("could not start `{}`: {error}", self.binary.path.display()));
+                return exited(ExitKind::SpawnFailed);
             }
         };
         let key = Key::random();
         let ready = tokio::select! {
-            ready = timeout(self.patience.ready, child.ready(&key)) => ready,
-            order = self.orders.next() => return self.end(child, order).await,
+            ready = timeout(self.timeouts.ready, child.wait_ready(&key)) => ready,
+            command = self.commands.next() => return self.stop_child(child, command).await,
         };
         match ready {
-            Ok(Ok(Report::Ready { port, version })) => self.announce(port, version, key),
-            Ok(Err(ending)) => {
+            Ok(Ok(Report::Ready { port, version })) => self.publish_ready(port, version, key),
+            Ok(Err(exit)) => {
                 child.kill().await;
-                return ended(ending);
+                return exited(exit);
             }
             Err(_elapsed) => {
-                log.push(format!("the sidecar did not become ready within {:?}", self.patience.ready));
+                log.push(format!("the sidecar did not become ready within {:?}", self.timeouts.ready));
                 child.kill().await;
-                return ended(Ending::NotReady);
+                return exited(ExitKind::ReadyTimeout);
             }
         }
         tokio::select! {
-            ending = child.ended() => ended(ending),
-            order = self.orders.next() => self.end(child, order).await,
+            exit = child.wait() => exited(exit),
+            command = self.commands.next() => self.stop_child(child, command).await,
         }
     }
 
-    async fn end(&self, child: Child, order: Order) -> Run {
-        child.end(self.patience.drain).await;
-        Run::Ordered(order)
+    async fn stop_child(&self, child: Child, command: Command) -> RunOutcome {
+        child.stop(self.timeouts.drain).await;
+        RunOutcome::Interrupted(command)
     }
 
-    fn announce(&self, port: u16, version: String, key: Key) {
+    fn publish_ready(&self, port: u16, version: String, key: Key) {
         tracing::info!(port, version, restarts = self.restarts, "the sidecar is ready on port {port}");
         let base_url = format!("http://127.0.0.1:{port}");
-        self.report.send_replace(SidecarStatus::Ready { base_url, key, version, restarts: self.restarts });
+        self.status.send_replace(SidecarStatus::Ready { base_url, key, version, restarts: self.restarts });
     }
 
     /// The pause before a restart, which an order may cut short.
-    async fn pause(&mut self, delay: Duration, reason: Reason, log: Vec<String>) -> Option<Order> {
+    async fn back_off(&mut self, delay: Duration, reason: FailureReason, log: Vec<String>) -> Option<Command> {
         tracing::warn!(?reason, last = log.last(), "the sidecar ended and starts again in {delay:?}");
         self.restarts += 1;
         let retry_in_ms = delay.as_millis().try_into().unwrap_or(u64::MAX);
-        self.report.send_replace(SidecarStatus::Restarting { restarts: self.restarts, retry_in_ms, reason, log });
-        timeout(delay, self.orders.next()).await.ok()
+        self.status.send_replace(SidecarStatus::Restarting { restarts: self.restarts, retry_in_ms, reason, log });
+        timeout(delay, self.commands.next()).await.ok()
     }
 
     /// The time without a sidecar, until an order ends it.
-    async fn give_up(&mut self, reason: Reason, log: Vec<String>) -> Order {
+    async fn give_up(&mut self, reason: FailureReason, log: Vec<String>) -> Command {
         tracing::error!(?reason, last = log.last(), "the sidecar does not run and is not started again");
-        self.report.send_replace(SidecarStatus::Failed { reason, log });
-        self.orders.next().await
+        self.status.send_replace(SidecarStatus::Failed { reason, log });
+        self.commands.next().await
     }
 
-    fn forgive(&mut self) {
-        self.streak = Streak::default();
-        self.report.send_replace(SidecarStatus::Starting);
+    fn reset_backoff(&mut self) {
+        self.backoff = RestartBackoff::default();
+        self.status.send_replace(SidecarStatus::Starting);
     }
 }

@@ -11,20 +11,20 @@ use tauri::menu::{Menu, MenuEvent, MenuItem, PredefinedMenuItem};
 use tauri::tray::{MouseButton, MouseButtonState, TrayIcon, TrayIconBuilder, TrayIconEvent};
 use tauri::{App, AppHandle, Emitter, Manager, include_image};
 
-use crate::i18n::{Language, Words};
+use crate::i18n::{Language, Strings};
 use crate::{quick_window, window};
 
 /// The event that asks the window to pause the engine or to resume it: only the window knows the API.
-const ORDER: &str = "order";
+const TRAY_COMMAND: &str = "order";
 
 /// How long a desktop may take to say whether it has a tray.
 #[cfg(target_os = "linux")]
-const PATIENCE: Duration = Duration::from_secs(1);
+const DBUS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What the engine is doing, as the window tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Engine {
+pub enum EngineState {
     /// The sidecar is not there yet, or is coming back.
     Starting,
     /// A model is on its way into memory.
@@ -47,11 +47,11 @@ struct Tray {
     state: MenuItem<tauri::Wry>,
     pause: MenuItem<tauri::Wry>,
     quit: MenuItem<tauri::Wry>,
-    shown: Mutex<(Engine, Language)>,
+    shown: Mutex<(EngineState, Language)>,
 }
 
 /// Puts the icon into the tray. Where that is not possible, HAPA does without.
-pub fn open(app: &App, language: Language) {
+pub fn create(app: &App, language: Language) {
     // The library behind it is looked for only now on Linux, and missing it is a panic.
     match catch_unwind(AssertUnwindSafe(|| build(app, language))) {
         Ok(Ok(tray)) => {
@@ -63,21 +63,21 @@ pub fn open(app: &App, language: Language) {
 }
 
 /// Whether the icon is seen, so that HAPA can be found without a window.
-pub fn is_there(app: &AppHandle) -> bool {
-    app.try_state::<Tray>().is_some() && is_watched()
+pub fn is_available(app: &AppHandle) -> bool {
+    app.try_state::<Tray>().is_some() && has_tray_host()
 }
 
 /// Shows what the engine is doing.
-pub fn show_engine(app: &AppHandle, engine: Engine) {
-    change(app, |shown| shown.0 = engine);
+pub fn set_engine_state(app: &AppHandle, engine: EngineState) {
+    update(app, |shown| shown.0 = engine);
 }
 
 /// Speaks this language from now on.
-pub fn speak(app: &AppHandle, language: Language) {
-    change(app, |shown| shown.1 = language);
+pub fn set_language(app: &AppHandle, language: Language) {
+    update(app, |shown| shown.1 = language);
 }
 
-fn change(app: &AppHandle, change: impl FnOnce(&mut (Engine, Language))) {
+fn update(app: &AppHandle, change: impl FnOnce(&mut (EngineState, Language))) {
     let Some(tray) = app.try_state::<Tray>() else { return };
     let (engine, language) = {
         let mut shown = tray.shown.lock().unwrap_or_else(PoisonError::into_inner);
@@ -88,7 +88,7 @@ fn change(app: &AppHandle, change: impl FnOnce(&mut (Engine, Language))) {
         }
         *shown
     };
-    if let Err(error) = tray.show(engine, language) {
+    if let Err(error) = tray.render(engine, language) {
         tracing::warn!("could not change the tray icon: {error}");
     }
 }
@@ -97,40 +97,40 @@ fn build(app: &App, language: Language) -> tauri::Result<Tray> {
     let item = |id: &str, enabled| MenuItem::with_id(app, id, "", enabled, None::<&str>);
     let [open, quick, state] = [item("open", true)?, item("quick", true)?, item("state", false)?];
     let [pause, quit] = [item("pause", false)?, item("quit", true)?];
-    let line = || PredefinedMenuItem::separator(app);
-    let menu = Menu::with_items(app, &[&open, &quick, &line()?, &state, &pause, &line()?, &quit])?;
+    let separator = || PredefinedMenuItem::separator(app);
+    let menu = Menu::with_items(app, &[&open, &quick, &separator()?, &state, &pause, &separator()?, &quit])?;
     let icon = TrayIconBuilder::with_id("hapa")
         .menu(&menu)
         .show_menu_on_left_click(!cfg!(windows))
         .on_menu_event(on_menu)
         .on_tray_icon_event(on_click)
-        .icon(picture(Engine::Starting))
+        .icon(icon(EngineState::Starting))
         .build(app)?;
-    let tray = Tray { icon, open, quick, state, pause, quit, shown: Mutex::new((Engine::Starting, language)) };
-    tray.show(Engine::Starting, language)?;
+    let tray = Tray { icon, open, quick, state, pause, quit, shown: Mutex::new((EngineState::Starting, language)) };
+    tray.render(EngineState::Starting, language)?;
     Ok(tray)
 }
 
 impl Tray {
-    fn show(&self, engine: Engine, language: Language) -> tauri::Result<()> {
-        let words: &Words = language.words();
-        self.open.set_text(words.open)?;
-        self.quick.set_text(words.quick)?;
-        self.state.set_text((words.engine)(engine))?;
-        self.pause.set_text(if engine == Engine::Paused { words.resume } else { words.pause })?;
-        self.pause.set_enabled(matches!(engine, Engine::Ready | Engine::Loading | Engine::Paused))?;
-        self.quit.set_text(words.quit)?;
-        self.icon.set_tooltip(Some(format!("HAPA: {}", (words.engine)(engine))))?;
-        self.icon.set_icon(Some(picture(engine)))
+    fn render(&self, engine: EngineState, language: Language) -> tauri::Result<()> {
+        let strings: &Strings = language.strings();
+        self.open.set_text(strings.open)?;
+        self.quick.set_text(strings.quick)?;
+        self.state.set_text((strings.engine)(engine))?;
+        self.pause.set_text(if engine == EngineState::Paused { strings.resume } else { strings.pause })?;
+        self.pause.set_enabled(matches!(engine, EngineState::Ready | EngineState::Loading | EngineState::Paused))?;
+        self.quit.set_text(strings.quit)?;
+        self.icon.set_tooltip(Some(format!("HAPA: {}", (strings.engine)(engine))))?;
+        self.icon.set_icon(Some(icon(engine)))
     }
 }
 
-fn picture(engine: Engine) -> Image<'static> {
+fn icon(engine: EngineState) -> Image<'static> {
     match engine {
-        Engine::Ready => include_image!("../icons/tray/ready.png"),
-        Engine::Starting | Engine::Loading => include_image!("../icons/tray/busy.png"),
-        Engine::Paused => include_image!("../icons/tray/paused.png"),
-        Engine::Absent | Engine::Failed => include_image!("../icons/tray/failed.png"),
+        EngineState::Ready => include_image!("../icons/tray/ready.png"),
+        EngineState::Starting | EngineState::Loading => include_image!("../icons/tray/busy.png"),
+        EngineState::Paused => include_image!("../icons/tray/paused.png"),
+        EngineState::Absent | EngineState::Failed => include_image!("../icons/tray/failed.png"),
     }
 }
 
@@ -138,7 +138,7 @@ fn on_menu(app: &AppHandle, event: MenuEvent) {
     match event.id().as_ref() {
         "open" => window::show(app),
         "quick" => quick_window::show(app),
-        "pause" => ask(app),
+        "pause" => emit_command(app),
         "quit" => app.exit(0),
         _ => {}
     }
@@ -158,27 +158,27 @@ fn on_click(icon: &TrayIcon, event: TrayIconEvent) {
     }
 }
 
-fn ask(app: &AppHandle) {
+fn emit_command(app: &AppHandle) {
     let Some(tray) = app.try_state::<Tray>() else { return };
     let (engine, _) = *tray.shown.lock().unwrap_or_else(PoisonError::into_inner);
-    let order = if engine == Engine::Paused { "resume" } else { "pause" };
-    if let Err(error) = app.emit_to(window::MAIN, ORDER, order) {
-        tracing::warn!("could not ask the window to {order} the engine: {error}");
+    let command = if engine == EngineState::Paused { "resume" } else { "pause" };
+    if let Err(error) = app.emit_to(window::MAIN, TRAY_COMMAND, command) {
+        tracing::warn!("could not ask the window to {command} the engine: {error}");
     }
 }
 
 /// Whether anybody shows tray icons: on Linux that is a program of the desktop's, which not every desktop has.
 #[cfg(target_os = "linux")]
-fn is_watched() -> bool {
-    let asked = || -> zbus::Result<bool> {
-        let bus = zbus::blocking::connection::Builder::session()?.method_timeout(PATIENCE).build()?;
+fn has_tray_host() -> bool {
+    let query = || -> zbus::Result<bool> {
+        let bus = zbus::blocking::connection::Builder::session()?.method_timeout(DBUS_TIMEOUT).build()?;
         let watcher = "org.kde.StatusNotifierWatcher".try_into()?;
         Ok(zbus::blocking::fdo::DBusProxy::new(&bus)?.name_has_owner(watcher)?)
     };
-    asked().inspect_err(|error| tracing::warn!("could not ask whether there is a tray: {error}")).unwrap_or(false)
+    query().inspect_err(|error| tracing::warn!("could not ask whether there is a tray: {error}")).unwrap_or(false)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn is_watched() -> bool {
+fn has_tray_host() -> bool {
     true
 }

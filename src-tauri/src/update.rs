@@ -17,24 +17,24 @@ use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
 pub use self::endpoint::Channel;
-use self::endpoint::Feed;
-use crate::preferences::Memory;
+use self::endpoint::UpdateEndpoint;
+use crate::preferences::DesktopStateFile;
 
 /// From the start to the first time that somebody is asked, and from then on.
-const FIRST: Duration = Duration::from_secs(60);
-const EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+const INITIAL_DELAY: Duration = Duration::from_secs(60);
+const CHECK_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long whoever announces versions may take.
-const ANSWER: Duration = Duration::from_secs(30);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a download may stand still.
-const STALL: Duration = Duration::from_secs(60);
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Bytes of the largest package.
-const LARGEST: u64 = 4 << 30;
+const MAX_PACKAGE_BYTES: u64 = 4 << 30;
 
 /// Bytes between two reports of a download.
-const STEP: u64 = 1 << 20;
+const PROGRESS_STEP_BYTES: u64 = 1 << 20;
 
 /// How it is about new versions, as the windows are told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -74,7 +74,7 @@ pub enum UpdateStatus {
     /// That did not work. This version goes on.
     Failed {
         /// What did not.
-        reason: Reason,
+        reason: UpdateFailure,
         /// In words of the system.
         detail: String,
     },
@@ -89,7 +89,7 @@ impl UpdateStatus {
 /// What did not work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Reason {
+pub enum UpdateFailure {
     /// Nobody could be asked.
     Unreachable,
     /// It did not come as a whole.
@@ -106,36 +106,36 @@ pub fn plugin() -> TauriPlugin<Wry, Config> {
 }
 
 /// How it is about new versions, and the verbs on that.
-pub struct Updates {
-    feed: Option<Feed>,
+pub struct Updater {
+    endpoint: Option<UpdateEndpoint>,
     status: watch::Sender<UpdateStatus>,
-    found: Mutex<Option<Update>>,
-    stop: Notify,
-}
-
-/// Begins with what this program was packaged with.
-pub fn open(app: &AppHandle) -> Updates {
-    let feed = Feed::of(app);
-    let status = if feed.is_some() { UpdateStatus::Unknown } else { UpdateStatus::Unannounced };
-    Updates { feed, status: watch::Sender::new(status), found: Mutex::default(), stop: Notify::new() }
+    available: Mutex<Option<Update>>,
+    cancelled: Notify,
 }
 
 /// Asks by itself, soon and then every day, if anybody announces anything.
-pub fn follow(app: AppHandle) {
+pub fn check_periodically(app: AppHandle) {
     tauri::async_runtime::spawn(async move {
-        let updates = app.state::<Updates>();
-        if updates.feed.is_none() {
+        let updater = app.state::<Updater>();
+        if updater.endpoint.is_none() {
             return;
         }
-        sleep(FIRST).await;
+        sleep(INITIAL_DELAY).await;
         loop {
-            updates.check(&app).await;
-            sleep(EVERY).await;
+            updater.check(&app).await;
+            sleep(CHECK_INTERVAL).await;
         }
     });
 }
 
-impl Updates {
+impl Updater {
+    /// Begins with what this program was packaged with.
+    pub fn new(app: &AppHandle) -> Self {
+        let endpoint = UpdateEndpoint::from_config(app);
+        let status = if endpoint.is_some() { UpdateStatus::Unknown } else { UpdateStatus::Unannounced };
+        Self { endpoint, status: watch::Sender::new(status), available: Mutex::default(), cancelled: Notify::new() }
+    }
+
     /// How it is now.
     pub fn status(&self) -> UpdateStatus {
         self.status.borrow().clone()
@@ -148,45 +148,45 @@ impl Updates {
 
     /// Asks whether there is a newer version in the channel that the user has chosen.
     pub async fn check(&self, app: &AppHandle) {
-        let Some(feed) = &self.feed else { return };
-        if !self.begin(UpdateStatus::Checking) {
+        let Some(endpoint) = &self.endpoint else { return };
+        if !self.try_start(UpdateStatus::Checking) {
             return;
         }
-        let channel = app.state::<Memory>().get().choices.updates;
-        let (found, otherwise) = match feed.endpoint(channel) {
+        let channel = app.state::<DesktopStateFile>().get().preferences.updates;
+        let (found, otherwise) = match endpoint.url(channel) {
             None => (None, UpdateStatus::Unknown),
-            Some(endpoint) => match ask(app, feed, endpoint).await {
+            Some(url) => match request_update(app, endpoint, url).await {
                 Ok(found) => (found, UpdateStatus::Current),
                 // One that was not made for this kind of computer is none either.
                 Err(Error::TargetNotFound(_) | Error::TargetsNotFound(_)) => (None, UpdateStatus::Current),
                 // What was found before is still there.
-                Err(error) => (self.found(), failed(Reason::Unreachable, &error)),
+                Err(error) => (self.available_update(), failed(UpdateFailure::Unreachable, &error)),
             },
         };
-        let status = found.as_ref().map_or(otherwise, |update| told(app, update));
-        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = found;
+        let status = found.as_ref().map_or(otherwise, |update| found_status(app, update));
+        *self.available.lock().unwrap_or_else(PoisonError::into_inner) = found;
         self.status.send_replace(status);
     }
 
     /// Downloads what was found, checks it, puts it in the place of this program and starts HAPA again.
     pub async fn install(&self, app: &AppHandle) {
-        let Some(update) = self.found() else { return };
+        let Some(update) = self.available_update() else { return };
         let version = update.version.clone();
-        let begun = UpdateStatus::Downloading { version: version.clone(), received: 0, total: None };
-        if !replaces_itself(app) || !self.begin(begun) {
+        let downloading = UpdateStatus::Downloading { version: version.clone(), received: 0, total: None };
+        if !supports_self_update(app) || !self.try_start(downloading) {
             return;
         }
         let downloaded = tokio::select! {
             downloaded = self.download(&update) => downloaded,
-            () = self.stop.notified() => {
-                self.status.send_replace(told(app, &update));
+            () = self.cancelled.notified() => {
+                self.status.send_replace(found_status(app, &update));
                 return;
             }
         };
         let package = match downloaded {
             Ok(package) => package,
             Err(error) => {
-                self.status.send_replace(failed(reason(&error), &error));
+                self.status.send_replace(failed(download_failure(&error), &error));
                 return;
             }
         };
@@ -196,17 +196,17 @@ impl Updates {
         let installed = tauri::async_runtime::spawn_blocking(move || update.install(package)).await;
         match installed.map_err(Error::from).flatten() {
             Ok(()) => app.request_restart(),
-            Err(error) => drop(self.status.send_replace(failed(Reason::NotInstalled, &error))),
+            Err(error) => drop(self.status.send_replace(failed(UpdateFailure::NotInstalled, &error))),
         }
     }
 
     /// Gives up a download.
     pub fn cancel(&self) {
-        self.stop.notify_waiters();
+        self.cancelled.notify_waiters();
     }
 
     /// Goes to a status in which something is done, unless something is done already.
-    fn begin(&self, status: UpdateStatus) -> bool {
+    fn try_start(&self, status: UpdateStatus) -> bool {
         self.status.send_if_modified(|now| {
             let free = !now.is_busy();
             if free {
@@ -216,69 +216,69 @@ impl Updates {
         })
     }
 
-    fn found(&self) -> Option<Update> {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn available_update(&self) -> Option<Update> {
+        self.available.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The package, once its signature was checked.
     async fn download(&self, update: &Update) -> Result<Vec<u8>, Error> {
-        let (mut received, mut told) = (0, 0);
+        let (mut received, mut reported) = (0, 0);
         let too_large = Notify::new();
-        let on_part = |bytes: usize, total: Option<u64>| {
+        let on_chunk = |bytes: usize, total: Option<u64>| {
             received += bytes as u64;
-            if received.max(total.unwrap_or_default()) > LARGEST {
+            if received.max(total.unwrap_or_default()) > MAX_PACKAGE_BYTES {
                 too_large.notify_one();
-            } else if received >= told + STEP {
-                told = received;
+            } else if received >= reported + PROGRESS_STEP_BYTES {
+                reported = received;
                 let version = update.version.clone();
                 self.status.send_replace(UpdateStatus::Downloading { version, received, total });
             }
         };
         tokio::select! {
-            downloaded = update.download(on_part, || {}) => downloaded,
-            () = too_large.notified() => Err(Error::Network(format!("it is larger than {LARGEST} bytes"))),
+            downloaded = update.download(on_chunk, || {}) => downloaded,
+            () = too_large.notified() => Err(Error::Network(format!("it is larger than {MAX_PACKAGE_BYTES} bytes"))),
         }
     }
 }
 
-async fn ask(app: &AppHandle, feed: &Feed, endpoint: tauri::Url) -> Result<Option<Update>, Error> {
+async fn request_update(app: &AppHandle, endpoint: &UpdateEndpoint, url: tauri::Url) -> Result<Option<Update>, Error> {
     let handle = app.clone();
     let updater = app
         .updater_builder()
-        .endpoints(vec![endpoint])?
-        .pubkey(feed.key.as_str())
-        .timeout(ANSWER)
-        .configure_client(|client| client.read_timeout(STALL))
+        .endpoints(vec![url])?
+        .pubkey(endpoint.key.as_str())
+        .timeout(CHECK_TIMEOUT)
+        .configure_client(|client| client.read_timeout(READ_TIMEOUT))
         // Where the installer cannot replace programs that run, nothing of HAPA runs while it does.
-        .on_before_exit(move || crate::end(&handle))
+        .on_before_exit(move || crate::shut_down(&handle))
         .build()?;
     updater.check().await
 }
 
 /// What is said of a version that was found.
-fn told(app: &AppHandle, update: &Update) -> UpdateStatus {
+fn found_status(app: &AppHandle, update: &Update) -> UpdateStatus {
     let (version, notes) = (update.version.clone(), update.body.clone());
-    UpdateStatus::Found { version, notes, installable: replaces_itself(app) }
+    UpdateStatus::Found { version, notes, installable: supports_self_update(app) }
 }
 
 /// Whether this program knows how it was installed, and so how to be replaced.
-fn replaces_itself(app: &AppHandle) -> bool {
+fn supports_self_update(app: &AppHandle) -> bool {
     platform::bundle_type().is_some() || app.env().appimage.is_some()
 }
 
 /// Why a download failed.
-fn reason(error: &Error) -> Reason {
+fn download_failure(error: &Error) -> UpdateFailure {
     match error {
         Error::Minisign(_)
         | Error::Base64(_)
         | Error::SignatureUtf8(_)
         | Error::SignedVersionMismatch { .. }
-        | Error::MissingSignedVersion => Reason::NotTrusted,
-        _ => Reason::NotDownloaded,
+        | Error::MissingSignedVersion => UpdateFailure::NotTrusted,
+        _ => UpdateFailure::NotDownloaded,
     }
 }
 
-fn failed(reason: Reason, error: &Error) -> UpdateStatus {
+fn failed(reason: UpdateFailure, error: &Error) -> UpdateStatus {
     tracing::warn!("updating HAPA failed ({reason:?}): {error}");
     UpdateStatus::Failed { reason, detail: error.to_string() }
 }

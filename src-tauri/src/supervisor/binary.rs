@@ -7,14 +7,14 @@ use std::path::PathBuf;
 
 /// A program with its arguments.
 #[derive(Debug, Clone)]
-pub struct Program {
+pub struct Binary {
     /// The executable file.
     pub path: PathBuf,
     /// What follows it on the command line. Never a secret: everyone on the machine can read it.
     pub arguments: Vec<OsString>,
 }
 
-impl Program {
+impl Binary {
     /// `hapa serve --supervised`, from the folder that this program is in.
     ///
     /// A debug build takes the path in `HAPA_SIDECAR` instead, where it is set.

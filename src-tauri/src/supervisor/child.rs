@@ -10,21 +10,21 @@ use tokio::process::{self, ChildStdin, ChildStdout};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::Program;
+use super::Binary;
 use super::key::Key;
-use super::log_tail::{Log, next_line};
-use super::policy::Ending;
+use super::log_tail::{LogTail, next_line};
+use super::policy::ExitKind;
 
 /// How long the last lines of a log may take to arrive after the process that wrote them.
-const LAST_LINES: Duration = Duration::from_millis(500);
+const LOG_FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The running process. Dropping it kills it.
 pub struct Child {
     process: process::Child,
     /// Its end of this pipe tells the sidecar to end, also when the end is ours.
-    lifeline: ChildStdin,
+    stdin: ChildStdin,
     stdout: Option<BufReader<ChildStdout>>,
-    log: Log,
+    log: LogTail,
     log_task: JoinHandle<()>,
 }
 
@@ -32,11 +32,11 @@ impl Child {
     /// Starts the program.
     ///
     /// It must be called on a thread that outlives the process: Linux counts the end of the thread as the parent's death.
-    pub fn spawn(program: &Program, log: Log) -> io::Result<Self> {
-        let mut process = command(program).spawn()?;
+    pub fn spawn(binary: &Binary, log: LogTail) -> io::Result<Self> {
+        let mut process = command(binary).spawn()?;
         let stderr = process.stderr.take().expect("stderr is piped");
         Ok(Self {
-            lifeline: process.stdin.take().expect("stdin is piped"),
+            stdin: process.stdin.take().expect("stdin is piped"),
             stdout: process.stdout.take().map(BufReader::new),
             log_task: tokio::spawn(log.clone().follow(stderr)),
             log,
@@ -45,12 +45,12 @@ impl Child {
     }
 
     /// Hands the key over and waits for the ready line, or for the end of a process that never becomes ready.
-    pub async fn ready(&mut self, key: &Key) -> Result<Report, Ending> {
+    pub async fn wait_ready(&mut self, key: &Key) -> Result<Report, ExitKind> {
         let launch = Launch::Launch { key: key.reveal().to_owned() };
         // A process that is gone already says why by its exit code, not by this pipe.
-        let _ = self.lifeline.write_all(handshake::line(&launch).as_bytes()).await;
+        let _ = self.stdin.write_all(handshake::line(&launch).as_bytes()).await;
         let mut stdout = self.stdout.take().expect("a process becomes ready once");
-        let Some(line) = next_line(&mut stdout).await.ok().flatten() else { return Err(self.ended().await) };
+        let Some(line) = next_line(&mut stdout).await.ok().flatten() else { return Err(self.wait().await) };
         match serde_json::from_str(&line) {
             Ok(report) => {
                 tokio::spawn(async move { tokio::io::copy(&mut stdout, &mut tokio::io::sink()).await });
@@ -59,25 +59,25 @@ impl Child {
             Err(error) => {
                 self.log
                     .push(format!("the program is not HAPA's sidecar: its first line is not a ready line ({error})"));
-                Err(Ending::NeverRan)
+                Err(ExitKind::SpawnFailed)
             }
         }
     }
 
     /// Waits until the process ends by itself, and its log with it.
-    pub async fn ended(&mut self) -> Ending {
-        let Ok(status) = self.process.wait().await else { return Ending::Crash };
+    pub async fn wait(&mut self) -> ExitKind {
+        let Ok(status) = self.process.wait().await else { return ExitKind::Crash };
         // Who holds the other end of stderr after the sidecar's death is no reason to wait for long.
-        let _ = timeout(LAST_LINES, &mut self.log_task).await;
+        let _ = timeout(LOG_FLUSH_TIMEOUT, &mut self.log_task).await;
         self.log.push(format!("the sidecar ended: {status}"));
-        ending(status)
+        exit_kind(status)
     }
 
-    /// Asks the process to end by closing its stdin, and kills it if it is still there after `patience`.
-    pub async fn end(mut self, patience: Duration) {
-        drop(self.lifeline);
-        if timeout(patience, self.process.wait()).await.is_err() {
-            tracing::warn!("the sidecar did not end within {patience:?} and is killed");
+    /// Asks the process to end by closing its stdin, and kills it if it is still there after `drain`.
+    pub async fn stop(mut self, drain: Duration) {
+        drop(self.stdin);
+        if timeout(drain, self.process.wait()).await.is_err() {
+            tracing::warn!("the sidecar did not end within {drain:?} and is killed");
             let _ = self.process.kill().await;
         }
     }
@@ -89,14 +89,14 @@ impl Child {
     }
 }
 
-fn ending(status: ExitStatus) -> Ending {
-    status.code().and_then(Exit::from_code).map_or(Ending::Crash, Ending::Exit)
+fn exit_kind(status: ExitStatus) -> ExitKind {
+    status.code().and_then(Exit::from_code).map_or(ExitKind::Crash, ExitKind::Code)
 }
 
-fn command(program: &Program) -> process::Command {
-    let mut command = process::Command::new(&program.path);
+fn command(binary: &Binary) -> process::Command {
+    let mut command = process::Command::new(&binary.path);
     command
-        .args(&program.arguments)
+        .args(&binary.arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

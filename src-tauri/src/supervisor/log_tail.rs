@@ -7,16 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, BufReader};
 
 /// Lines kept for the window.
-const LINES: usize = 40;
+const MAX_LINES: usize = 40;
 
 /// Bytes kept of a line. The rest of a longer one is dropped.
-pub const LINE_BYTES: usize = 2_000;
+pub const MAX_LINE_BYTES: usize = 2_000;
 
 /// A handle to the lines, which a task fills while others read.
 #[derive(Debug, Clone, Default)]
-pub struct Log(Arc<Mutex<VecDeque<String>>>);
+pub struct LogTail(Arc<Mutex<VecDeque<String>>>);
 
-impl Log {
+impl LogTail {
     /// Keeps the lines of `pipe` until it ends.
     pub async fn follow(self, pipe: impl AsyncRead + Unpin) {
         let mut pipe = BufReader::new(pipe);
@@ -29,7 +29,7 @@ impl Log {
     /// Adds a line, and forgets the oldest one when there are too many.
     pub fn push(&self, line: String) {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.len() == LINES {
+        if lines.len() == MAX_LINES {
             lines.pop_front();
         }
         lines.push_back(line);
@@ -41,7 +41,7 @@ impl Log {
     }
 }
 
-/// The next line without its end, cut after [`LINE_BYTES`]; `None` at the end of the pipe.
+/// The next line without its end, cut after [`MAX_LINE_BYTES`]; `None` at the end of the pipe.
 pub async fn next_line(pipe: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<String>> {
     let mut line = Vec::new();
     loop {
@@ -51,7 +51,7 @@ pub async fn next_line(pipe: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Opt
         }
         let end = bytes.iter().position(|byte| *byte == b'\n');
         let part = &bytes[..end.unwrap_or(bytes.len())];
-        line.extend_from_slice(&part[..part.len().min(LINE_BYTES - line.len())]);
+        line.extend_from_slice(&part[..part.len().min(MAX_LINE_BYTES - line.len())]);
         let read = end.map_or(bytes.len(), |end| end + 1);
         pipe.consume(read);
         if end.is_some() {
@@ -70,7 +70,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_last_forty_lines_are_kept() {
-        let log = Log::default();
+        let log = LogTail::default();
         let written: String = (1..=50).map(|number| format!("line {number}\n")).collect();
         log.clone().follow(written.as_bytes()).await;
         let lines = log.lines();
@@ -81,11 +81,11 @@ mod tests {
 
     #[tokio::test]
     async fn an_endless_line_is_cut_and_the_next_one_is_whole() {
-        let log = Log::default();
+        let log = LogTail::default();
         let written = format!("{}\r\nafter\nwithout an end", "x".repeat(100_000));
         log.clone().follow(written.as_bytes()).await;
         let lines = log.lines();
-        assert_eq!(lines[0].len(), LINE_BYTES);
+        assert_eq!(lines[0].len(), MAX_LINE_BYTES);
         assert_eq!(lines[1..], ["after", "without an end"]);
     }
 }

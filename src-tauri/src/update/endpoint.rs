@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tauri::{AppHandle, Url};
 
 /// What an address has in the place of a channel's name.
-const NAME: &str = "{{channel}}";
+const CHANNEL_PLACEHOLDER: &str = "{{channel}}";
 
 /// Which versions the user wants to be told of.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,41 +23,42 @@ pub enum Channel {
 
 /// An address for each channel, and a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Feed {
-    address: String,
+pub struct UpdateEndpoint {
+    url_template: String,
     /// A public key of minisign, in the form that Tauri writes it down.
     pub key: String,
 }
 
-impl Feed {
+impl UpdateEndpoint {
     /// What this program was packaged with, in `plugins.updater` of its configuration; `None` for one that was built from source.
     ///
     /// A debug build takes `HAPA_UPDATE_FEED` and `HAPA_UPDATE_KEY` instead, where they are set.
-    pub fn of(app: &AppHandle) -> Option<Self> {
-        Self::of_environment().or_else(|| {
+    pub fn from_config(app: &AppHandle) -> Option<Self> {
+        Self::from_env().or_else(|| {
             let config = app.config().plugins.0.get("updater")?;
             Self::new(config["endpoints"].get(0)?.as_str()?, config["pubkey"].as_str()?)
         })
     }
 
-    fn of_environment() -> Option<Self> {
+    fn from_env() -> Option<Self> {
         let value = |name| env::var(name).ok().filter(|_| cfg!(debug_assertions));
         Self::new(&value("HAPA_UPDATE_FEED")?, &value("HAPA_UPDATE_KEY")?)
     }
 
-    fn new(address: &str, key: &str) -> Option<Self> {
-        (!address.is_empty() && !key.is_empty()).then(|| Self { address: address.to_owned(), key: key.to_owned() })
+    fn new(url_template: &str, key: &str) -> Option<Self> {
+        (!url_template.is_empty() && !key.is_empty())
+            .then(|| Self { url_template: url_template.to_owned(), key: key.to_owned() })
     }
 
     /// Where this channel's versions are announced; `None` for no channel, and for an address that is none.
-    pub fn endpoint(&self, channel: Channel) -> Option<Url> {
+    pub fn url(&self, channel: Channel) -> Option<Url> {
         let name = match channel {
             Channel::Stable => "stable",
             Channel::Preview => "preview",
             Channel::Off => return None,
         };
-        let address = self.address.replace(NAME, name);
-        Url::parse(&address).inspect_err(|error| tracing::warn!("`{address}` is no address of updates: {error}")).ok()
+        let url = self.url_template.replace(CHANNEL_PLACEHOLDER, name);
+        Url::parse(&url).inspect_err(|error| tracing::warn!("`{url}` is no url of updates: {error}")).ok()
     }
 }
 
@@ -67,16 +68,16 @@ mod tests {
 
     #[test]
     fn each_channel_has_an_address_of_its_own_and_off_has_none() {
-        let feed = Feed::new("https://updates.example/{{channel}}.json", "key").unwrap();
-        let address = |channel| feed.endpoint(channel).map(String::from);
-        assert_eq!(address(Channel::Stable).as_deref(), Some("https://updates.example/stable.json"));
-        assert_eq!(address(Channel::Preview).as_deref(), Some("https://updates.example/preview.json"));
-        assert_eq!(address(Channel::Off), None);
+        let endpoint = UpdateEndpoint::new("https://updates.example/{{channel}}.json", "key").unwrap();
+        let url = |channel| endpoint.url(channel).map(String::from);
+        assert_eq!(url(Channel::Stable).as_deref(), Some("https://updates.example/stable.json"));
+        assert_eq!(url(Channel::Preview).as_deref(), Some("https://updates.example/preview.json"));
+        assert_eq!(url(Channel::Off), None);
     }
 
     #[test]
     fn without_a_key_nothing_is_announced() {
-        assert_eq!(Feed::new("https://updates.example/{{channel}}.json", ""), None);
-        assert_eq!(Feed::new("", "key"), None);
+        assert_eq!(UpdateEndpoint::new("https://updates.example/{{channel}}.json", ""), None);
+        assert_eq!(UpdateEndpoint::new("", "key"), None);
     }
 }

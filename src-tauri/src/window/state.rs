@@ -15,17 +15,17 @@ use crate::{data_dir, quick_window};
 const FILE: &str = "placement.json";
 
 /// So long a window must rest before its place is written down.
-const REST: Duration = Duration::from_millis(400);
+const SAVE_DEBOUNCE: Duration = Duration::from_millis(400);
 
 /// What is kept of a window.
-fn kept() -> StateFlags {
+fn flags() -> StateFlags {
     StateFlags::SIZE | StateFlags::POSITION | StateFlags::MAXIMIZED
 }
 
 /// What puts windows where they were.
 pub fn plugin() -> TauriPlugin<Wry> {
-    let mut builder = Builder::new().with_state_flags(kept()).with_denylist(&[quick_window::QUICK]);
-    if let Some(folder) = data_dir::data() {
+    let mut builder = Builder::new().with_state_flags(flags()).with_denylist(&[quick_window::QUICK]);
+    if let Some(folder) = data_dir::path() {
         // A whole path, which takes the place of the folder that the plugin would choose.
         builder = builder.with_filename(folder.join(FILE).to_string_lossy());
     }
@@ -33,25 +33,25 @@ pub fn plugin() -> TauriPlugin<Wry> {
 }
 
 /// Writes the window's place down whenever it has come to rest, and not only at the end, which may be sudden.
-pub fn keep(window: &WebviewWindow) {
-    let moved = Arc::new(Notify::new());
+pub fn save_on_change(window: &WebviewWindow) {
+    let changed = Arc::new(Notify::new());
     let app = window.app_handle().clone();
-    let told = Arc::clone(&moved);
+    let notifier = Arc::clone(&changed);
     window.on_window_event(move |event| {
         if matches!(event, WindowEvent::Moved(_) | WindowEvent::Resized(_)) {
-            told.notify_one();
+            notifier.notify_one();
         }
     });
     tauri::async_runtime::spawn(async move {
         loop {
-            moved.notified().await;
-            while timeout(REST, moved.notified()).await.is_ok() {}
+            changed.notified().await;
+            while timeout(SAVE_DEBOUNCE, changed.notified()).await.is_ok() {}
             let handle = app.clone();
             // On the windows' own thread: the plugin asks the window while it holds what the window's events wait for.
             if app.run_on_main_thread(move || save(&handle)).is_err() {
                 return;
             }
-            sleep(REST).await;
+            sleep(SAVE_DEBOUNCE).await;
         }
     });
 }
@@ -62,14 +62,14 @@ pub fn save(app: &AppHandle) {
         // A hidden window has no place.
         return;
     }
-    if let Err(error) = app.save_window_state(kept()) {
+    if let Err(error) = app.save_window_state(flags()) {
         tracing::warn!("could not write down where the window is: {error}");
     }
 }
 
 /// Puts a window that was hidden back: some window managers would choose a new place for it.
 pub fn restore(window: &WebviewWindow) {
-    if let Err(error) = window.restore_state(kept()) {
+    if let Err(error) = window.restore_state(flags()) {
         tracing::warn!("could not put the window where it was: {error}");
     }
 }
