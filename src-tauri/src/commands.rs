@@ -41,26 +41,26 @@ pub fn handler() -> impl Fn(Invoke) -> bool + Send + Sync + 'static {
         sidecar_status,
         restart_sidecar,
         window_ready,
-        window_drawn,
-        remembered,
-        remember,
+        window_painted,
+        stored_items,
+        set_item,
         save_file,
         open_data_folder,
         notify,
         abilities,
-        choices,
-        choose,
+        preferences,
+        update_preferences,
         starts_at_login,
         set_start_at_login,
-        speak,
-        show_engine,
+        set_language,
+        set_engine_state,
         update_status,
         check_for_update,
         install_update,
         cancel_update,
-        hide_quick,
-        grow_quick,
-        open_in_window
+        hide_quick_window,
+        resize_quick_window,
+        open_in_main_window
     ]
 }
 
@@ -102,7 +102,7 @@ fn window_ready(window: WebviewWindow) {
 
 /// The first view was drawn on the screen.
 #[tauri::command]
-fn window_drawn(window: WebviewWindow) -> tauri::Result<()> {
+fn window_painted(window: WebviewWindow) -> tauri::Result<()> {
     window::painted(&window);
     // Only now, so that the second page does not keep the first one waiting.
     quick_window::create(window.app_handle()).map(drop)
@@ -110,28 +110,28 @@ fn window_drawn(window: WebviewWindow) -> tauri::Result<()> {
 
 /// All that pages remember.
 #[tauri::command]
-fn remembered(store: State<'_, KeyValueStore>) -> BTreeMap<String, String> {
+fn stored_items(store: State<'_, KeyValueStore>) -> BTreeMap<String, String> {
     store.get()
 }
 
 /// Remembers a text by a name, or forgets it. The other windows hear of it.
 #[tauri::command]
-fn remember(
+fn set_item(
     window: WebviewWindow,
     store: State<'_, KeyValueStore>,
-    name: String,
+    key: String,
     value: Option<String>,
 ) -> Result<(), String> {
     if value.as_ref().is_some_and(|value| value.len() > MAX_ITEM_BYTES) {
-        return Err(format!("`{name}` is too long to be remembered"));
+        return Err(format!("`{key}` is too long to be remembered"));
     }
     store.update(|items| match &value {
-        Some(value) => drop(items.insert(name.clone(), value.clone())),
-        None => drop(items.remove(&name)),
+        Some(value) => drop(items.insert(key.clone(), value.clone())),
+        None => drop(items.remove(&key)),
     });
     for other in [window::MAIN, quick_window::QUICK] {
         if other != window.label() {
-            window.emit_to(other, ITEM_CHANGED, (&name, &value)).map_err(|error| error.to_string())?;
+            window.emit_to(other, ITEM_CHANGED, (&key, &value)).map_err(|error| error.to_string())?;
         }
     }
     Ok(())
@@ -171,16 +171,16 @@ async fn abilities(app: AppHandle) -> Abilities {
 
 /// What is chosen.
 #[tauri::command]
-fn choices(state: State<'_, DesktopStateFile>) -> DesktopPreferences {
+fn preferences(state: State<'_, DesktopStateFile>) -> DesktopPreferences {
     state.get().preferences
 }
 
 /// Chooses, and tells what is chosen then: keys that cannot be had are not.
 #[tauri::command]
-async fn choose(app: AppHandle, choices: PreferencesPatch) -> DesktopPreferences {
+async fn update_preferences(app: AppHandle, changes: PreferencesPatch) -> DesktopPreferences {
     let state = app.state::<DesktopStateFile>();
     let before = state.get().preferences;
-    let mut updated = before.clone().apply(choices);
+    let mut updated = before.clone().apply(changes);
     if updated.shortcut != before.shortcut && !shortcut::register(&app, updated.shortcut.as_deref()) {
         updated.shortcut = before.shortcut;
     }
@@ -209,7 +209,7 @@ fn set_start_at_login(app: AppHandle, on: bool) -> Result<(), String> {
 
 /// The window speaks this language, and so does the tray from now on.
 #[tauri::command]
-fn speak(app: AppHandle, state: State<'_, DesktopStateFile>, language: Language) {
+fn set_language(app: AppHandle, state: State<'_, DesktopStateFile>, language: Language) {
     if state.get().language != Some(language) {
         state.update(|state| state.language = Some(language));
     }
@@ -218,7 +218,7 @@ fn speak(app: AppHandle, state: State<'_, DesktopStateFile>, language: Language)
 
 /// What the engine is doing, for the tray.
 #[tauri::command]
-fn show_engine(app: AppHandle, state: EngineState) {
+fn set_engine_state(app: AppHandle, state: EngineState) {
     tray::set_engine_state(&app, state);
 }
 
@@ -248,18 +248,18 @@ fn cancel_update(updater: State<'_, Updater>) {
 
 /// Hides the quick window.
 #[tauri::command]
-fn hide_quick(app: AppHandle) {
+fn hide_quick_window(app: AppHandle) {
     quick_window::hide(&app);
 }
 
 /// Makes room for an answer in the quick window, or takes it back.
 #[tauri::command]
-fn grow_quick(window: WebviewWindow, grown: bool) -> tauri::Result<()> {
-    quick_window::resize(&window, grown)
+fn resize_quick_window(window: WebviewWindow, expanded: bool) -> tauri::Result<()> {
+    quick_window::resize(&window, expanded)
 }
 
 /// Goes on in the main window.
 #[tauri::command]
-fn open_in_window(app: AppHandle, what: Handoff) -> tauri::Result<()> {
-    quick_window::hand_off(&app, &what)
+fn open_in_main_window(app: AppHandle, handoff: Handoff) -> tauri::Result<()> {
+    quick_window::hand_off(&app, &handoff)
 }

@@ -59,7 +59,7 @@ async fn the_tray_speaks_as_the_window_does() {
     let panel = Panel::on(&desk).await;
     let window = Window::open(&desk).await;
     panel.says("Quit HAPA").await;
-    window.invoke("speak", json!({"language": "ko"})).await;
+    window.invoke("set_language", json!({"language": "ko"})).await;
     panel.says("HAPA 끝내기").await;
 }
 
@@ -148,10 +148,10 @@ async fn keys_that_another_program_has_are_told_of_and_others_can_be_chosen() {
     screen.grab(&[CONTROL, SHIFT, SPACE]);
     let window = Window::open(&desk).await;
     window.shows("lacks", &["Ctrl+Shift+Space"]).await;
-    let chosen = window.invoke("choose", json!({"choices": {"shortcut": "Ctrl+Alt+J"}})).await;
+    let chosen = window.invoke("update_preferences", json!({"changes": {"shortcut": "Ctrl+Alt+J"}})).await;
     assert_eq!(chosen["shortcut"], "Ctrl+Alt+J");
     assert_eq!(window.invoke("abilities", json!({})).await["shortcut"], "works");
-    let refused = window.invoke("choose", json!({"choices": {"shortcut": "Ctrl+Shift+Space"}})).await;
+    let refused = window.invoke("update_preferences", json!({"changes": {"shortcut": "Ctrl+Shift+Space"}})).await;
     assert_eq!(refused["shortcut"], "Ctrl+Alt+J");
 }
 
@@ -210,7 +210,7 @@ async fn a_closed_window_stays_in_the_tray_where_that_is_chosen() {
     let panel = Panel::on(&desk).await;
     let window = Window::open(&desk).await;
     panel.says("Ready").await;
-    window.invoke("choose", json!({"choices": {"background": true}})).await;
+    window.invoke("update_preferences", json!({"changes": {"background": true}})).await;
     let screen = desk.screen();
     let sidecar = processes::sidecar(&desk).await;
     screen.close(screen.window().await);
