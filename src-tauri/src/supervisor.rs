@@ -1,7 +1,7 @@
-//! The task that owns the sidecar: start, ready, watch, stop.
+//! The supervisor task: starts the sidecar process, waits for its ready line, restarts it after a failure and stops it.
 //!
-//! The sidecar never outlives the window. It ends when its stdin does, and the system closes that pipe for us however we
-//! end; on Linux the sidecar also asks the kernel to be killed with its parent.
+//! The sidecar never outlives the window. It exits when its stdin is closed, and the operating system closes that pipe
+//! however this process ends. On Linux the sidecar also sets a parent-death signal (`PR_SET_PDEATHSIG`).
 
 mod binary;
 mod child;
@@ -28,56 +28,56 @@ use key::Key;
 use log_tail::LogTail;
 use policy::{Decision, ExitKind, FailureReason, RestartBackoff};
 
-/// A handle to the task. The sidecar ends when the last handle drops.
+/// A handle to the supervisor task. The sidecar is stopped when the last handle is dropped.
 #[derive(Debug, Clone)]
 pub struct Supervisor {
     sender: mpsc::Sender<Command>,
     status: watch::Receiver<SidecarStatus>,
 }
 
-/// How the sidecar is, as the window is told.
+/// The state of the sidecar, as it is sent to the window.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum SidecarStatus {
-    /// The first start, or one that the user asked for.
+    /// Starting for the first time, or because the user requested it.
     Starting,
-    /// The API answers.
+    /// The API accepts requests.
     Ready {
-        /// Where, without a slash at the end: `http://127.0.0.1:8000`.
+        /// Base URL without a trailing slash: `http://127.0.0.1:8000`.
         base_url: String,
-        /// The window's key, valid until this process ends.
+        /// The window's API key, valid until the sidecar process exits.
         key: Key,
         /// The sidecar's version.
         version: String,
-        /// How often it was started again since the window opened.
+        /// Automatic restarts since the window opened.
         restarts: u32,
     },
-    /// It ended, and is being started again.
+    /// The sidecar exited and will be restarted.
     Restarting {
-        /// How often it was started again since the window opened, this time included.
+        /// Automatic restarts since the window opened, this one included.
         restarts: u32,
-        /// From this report to the next start.
+        /// Milliseconds from this status to the restart.
         retry_in_ms: u64,
-        /// Why it ended.
+        /// Why it exited.
         reason: FailureReason,
-        /// The last lines that it logged, oldest first.
+        /// The last lines of its log, oldest first.
         log: Vec<String>,
     },
-    /// It is not started again unless the user asks.
+    /// The sidecar is not running and is restarted only at the user's request.
     Failed {
-        /// Why not.
+        /// Why it is not running.
         reason: FailureReason,
-        /// The last lines that it logged, oldest first.
+        /// The last lines of its log, oldest first.
         log: Vec<String>,
     },
 }
 
-/// How long to wait before doing something about it.
+/// Deadlines for starting and stopping the sidecar.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
-    /// From the start to the ready line. A model is loaded later, so this is no time for much.
+    /// From spawning the process to its ready line. Models are loaded after that, so a start is short.
     pub ready: Duration,
-    /// From the request to end to the end: answers are cut and saved meanwhile.
+    /// From closing stdin to the exit. Meanwhile the sidecar cancels and saves running answers.
     pub drain: Duration,
 }
 
@@ -89,20 +89,23 @@ impl Default for Timeouts {
 
 enum Command {
     Restart,
-    /// Whoever holds the other end of the channel wants to know when it is done. `None`: no handle is left to ask.
+    /// Signals the sender when the sidecar has exited. `None`: every handle was dropped, so no caller waits.
     Stop(Option<blocking::Sender<()>>),
 }
 
-/// More commands than a user can have open at once: the task reads them while it waits for anything but a draining sidecar.
+/// Capacity of the command queue. A user cannot fill it: the task reads commands at any time but while the sidecar drains.
 const COMMAND_CAPACITY: usize = 8;
 
-/// The longest that [`Supervisor::stop`] blocks: two drains, one of them of a restart under way, and some air.
+/// Upper bound for [`Supervisor::stop`]: two drain timeouts, one of them from a restart in progress, plus a margin.
 const STOP_TIMEOUT: Duration = Duration::from_secs(12);
 
 impl Supervisor {
-    /// Starts the sidecar and watches over it, on a thread that lives until [`Supervisor::stop`].
+    /// Starts the sidecar and supervises it on a dedicated thread, which runs until [`Supervisor::stop`].
     ///
-    /// The thread is the sidecar's parent in the eyes of Linux, so it must not be one that a pool may end.
+    /// Linux sends the parent-death signal when the thread that spawned the process exits, so no pool may own the thread.
+    ///
+    /// # Errors
+    /// When the runtime or the thread cannot be created.
     pub fn start(binary: Binary, timeouts: Timeouts) -> io::Result<Self> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let (sender, commands) = mpsc::channel(COMMAND_CAPACITY);
@@ -119,27 +122,27 @@ impl Supervisor {
         Ok(Self { sender, status })
     }
 
-    /// How the sidecar is now.
+    /// The current status of the sidecar.
     pub fn status(&self) -> SidecarStatus {
         self.status.borrow().clone()
     }
 
-    /// Each change of [`Supervisor::status`] from here on.
+    /// A receiver for the next changes of [`Supervisor::status`].
     pub fn changes(&self) -> watch::Receiver<SidecarStatus> {
         self.status.clone()
     }
 
-    /// Starts the sidecar again, ending it first if it runs. Whatever happened before is forgiven.
+    /// Restarts the sidecar, stopping it first if it runs, and resets the backoff.
     pub fn restart(&self) {
-        // A full mailbox is full of this same wish.
+        // A full queue already holds a restart command.
         let _ = self.sender.try_send(Command::Restart);
     }
 
-    /// Ends the sidecar and returns when it is gone. Blocks the thread, and must not be called in a task.
+    /// Stops the sidecar and returns when it has exited. Blocks, so it must not be called in an async task.
     pub fn stop(&self) {
         let (done, stopped) = blocking::channel();
         if self.sender.blocking_send(Command::Stop(Some(done))).is_ok() {
-            // The sender drops with the task, so an error is either the end or a sidecar that even SIGKILL does not end.
+            // The task drops the sender when it ends. A timeout means that even SIGKILL did not end the sidecar.
             let _ = stopped.recv_timeout(STOP_TIMEOUT);
         }
     }
@@ -162,11 +165,11 @@ impl CommandQueue {
     }
 }
 
-/// How a run came to its end.
+/// How one run of the sidecar ended.
 enum RunOutcome {
-    /// By itself, or because it never became ready.
+    /// The process exited, could not be spawned, or missed the ready deadline.
     Exited { exit: ExitKind, uptime: Duration, log: Vec<String> },
-    /// By an order.
+    /// A command stopped it.
     Interrupted(Command),
 }
 
@@ -193,7 +196,7 @@ impl Task {
         }
     }
 
-    /// One run of the sidecar, until it ends or an order ends it.
+    /// Runs the sidecar once, until it exits or a command stops it.
     async fn run(&mut self) -> RunOutcome {
         let log = LogTail::default();
         let start = Instant::now();
@@ -234,23 +237,23 @@ impl Task {
     }
 
     fn publish_ready(&self, port: u16, version: String, key: Key) {
-        tracing::info!(port, version, restarts = self.restarts, "the sidecar is ready on port {port}");
+        tracing::info!(port, version, restarts = self.restarts, "sidecar ready on port {port}");
         let base_url = format!("http://127.0.0.1:{port}");
         self.status.send_replace(SidecarStatus::Ready { base_url, key, version, restarts: self.restarts });
     }
 
-    /// The pause before a restart, which an order may cut short.
+    /// Waits for the restart delay, or for a command, which is returned.
     async fn back_off(&mut self, delay: Duration, reason: FailureReason, log: Vec<String>) -> Option<Command> {
-        tracing::warn!(?reason, last = log.last(), "the sidecar ended and starts again in {delay:?}");
+        tracing::warn!(?reason, last = log.last(), "sidecar exited, restarting in {delay:?}");
         self.restarts += 1;
         let retry_in_ms = delay.as_millis().try_into().unwrap_or(u64::MAX);
         self.status.send_replace(SidecarStatus::Restarting { restarts: self.restarts, retry_in_ms, reason, log });
         timeout(delay, self.commands.next()).await.ok()
     }
 
-    /// The time without a sidecar, until an order ends it.
+    /// Publishes the failure and waits for the next command.
     async fn give_up(&mut self, reason: FailureReason, log: Vec<String>) -> Command {
-        tracing::error!(?reason, last = log.last(), "the sidecar does not run and is not started again");
+        tracing::error!(?reason, last = log.last(), "sidecar failed and will not be restarted");
         self.status.send_replace(SidecarStatus::Failed { reason, log });
         self.commands.next().await
     }

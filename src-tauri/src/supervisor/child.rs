@@ -1,4 +1,4 @@
-//! One run of the sidecar's process, from its first line to its exit code.
+//! The sidecar's child process: spawn, ready line, exit code.
 
 use std::io;
 use std::process::{ExitStatus, Stdio};
@@ -15,13 +15,13 @@ use super::key::Key;
 use super::log_tail::{LogTail, next_line};
 use super::policy::ExitKind;
 
-/// How long the last lines of a log may take to arrive after the process that wrote them.
+/// How long to wait for the rest of stderr after the process has exited.
 const LOG_FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// The running process. Dropping it kills it.
+/// A running sidecar process. It is killed on drop.
 pub struct Child {
     process: process::Child,
-    /// Its end of this pipe tells the sidecar to end, also when the end is ours.
+    /// Closing it stops the sidecar; the operating system closes it when this process ends.
     stdin: ChildStdin,
     stdout: Option<BufReader<ChildStdout>>,
     log: LogTail,
@@ -29,9 +29,12 @@ pub struct Child {
 }
 
 impl Child {
-    /// Starts the program.
+    /// Spawns the process and starts collecting its stderr.
     ///
-    /// It must be called on a thread that outlives the process: Linux counts the end of the thread as the parent's death.
+    /// Call it on a thread that outlives the process: Linux sends the parent-death signal when that thread exits.
+    ///
+    /// # Errors
+    /// When the executable is missing or cannot be executed.
     pub fn spawn(binary: &Binary, log: LogTail) -> io::Result<Self> {
         let mut process = command(binary).spawn()?;
         let stderr = process.stderr.take().expect("stderr is piped");
@@ -44,12 +47,15 @@ impl Child {
         })
     }
 
-    /// Hands the key over and waits for the ready line, or for the end of a process that never becomes ready.
+    /// Writes the launch line with the key, then waits for the ready line.
+    ///
+    /// # Errors
+    /// The exit kind, when the process exits first or its first line is not a ready line.
     pub async fn wait_ready(&mut self, key: &Key) -> Result<Report, ExitKind> {
         let launch = Launch::Launch { key: key.reveal().to_owned() };
-        // A process that is gone already says why by its exit code, not by this pipe.
+        // If the process has exited already, its exit code is the reason, not this broken pipe.
         let _ = self.stdin.write_all(handshake::line(&launch).as_bytes()).await;
-        let mut stdout = self.stdout.take().expect("a process becomes ready once");
+        let mut stdout = self.stdout.take().expect("the ready line is read once");
         let Some(line) = next_line(&mut stdout).await.ok().flatten() else { return Err(self.wait().await) };
         match serde_json::from_str(&line) {
             Ok(report) => {
@@ -64,27 +70,27 @@ impl Child {
         }
     }
 
-    /// Waits until the process ends by itself, and its log with it.
+    /// Waits for the process to exit and for the end of its log.
     pub async fn wait(&mut self) -> ExitKind {
         let Ok(status) = self.process.wait().await else { return ExitKind::Crash };
-        // Who holds the other end of stderr after the sidecar's death is no reason to wait for long.
+        // A descendant of the sidecar may still hold stderr open, so the wait is bounded.
         let _ = timeout(LOG_FLUSH_TIMEOUT, &mut self.log_task).await;
-        self.log.push(format!("the sidecar ended: {status}"));
+        self.log.push(format!("the sidecar exited: {status}"));
         exit_kind(status)
     }
 
-    /// Asks the process to end by closing its stdin, and kills it if it is still there after `drain`.
+    /// Stops the process by closing its stdin, and kills it if it has not exited after `drain`.
     pub async fn stop(mut self, drain: Duration) {
         drop(self.stdin);
         if timeout(drain, self.process.wait()).await.is_err() {
-            tracing::warn!("the sidecar did not end within {drain:?} and is killed");
+            tracing::warn!("sidecar did not exit within {drain:?}, killing it");
             let _ = self.process.kill().await;
         }
     }
 
-    /// Ends a process that was never ready and has nothing to lose.
+    /// Kills a process that never became ready and so has nothing to save.
     pub async fn kill(mut self) {
-        // Fails only where the process has ended already.
+        // Fails only if the process has exited already.
         let _ = self.process.kill().await;
     }
 }
@@ -101,7 +107,7 @@ fn command(binary: &Binary) -> process::Command {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    // Ctrl-C in a terminal is for the window, which then ends the sidecar in order.
+    // A process group of its own: Ctrl-C in a terminal goes to the window, which then stops the sidecar gracefully.
     #[cfg(unix)]
     command.process_group(0);
     #[cfg(windows)]
@@ -109,6 +115,6 @@ fn command(binary: &Binary) -> process::Command {
     command
 }
 
-/// Windows opens a console for a console program unless it is told not to.
+/// Without this flag Windows opens a console window for a console program.
 #[cfg(windows)]
 const CREATE_NO_WINDOW: u32 = 0x0800_0000;

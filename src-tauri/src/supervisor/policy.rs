@@ -1,66 +1,66 @@
-//! When to start the sidecar again, and when to give up. No clock, no process.
+//! The restart policy of the sidecar: restart after a delay, or give up. Pure: no clock, no process.
 
 use std::time::Duration;
 
 use handshake::Exit;
 use serde::Serialize;
 
-/// How a run of the sidecar ended that nobody asked to end.
+/// How the sidecar ended when no command stopped it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExitKind {
-    /// With an exit code that says why.
+    /// It exited with a documented exit code.
     Code(Exit),
-    /// By a signal or with an exit code that says nothing.
+    /// It was killed by a signal, or exited with an undocumented exit code.
     Crash,
-    /// Still without its ready line at the deadline, and ended by us.
+    /// It wrote no ready line before the deadline and was killed.
     ReadyTimeout,
-    /// Before it ran: the program is missing, cannot be executed, or is not HAPA's sidecar.
+    /// The binary is missing, cannot be executed, or is not HAPA's sidecar.
     SpawnFailed,
 }
 
-/// What to do about an [`ExitKind`]. An end that we asked for is no question of policy.
+/// What to do after an [`ExitKind`]. A sidecar that a command stopped does not reach the policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// Start again when `delay` is over.
+    /// Restart after `delay`.
     RestartAfter {
-        /// From the end of the process to its next start.
+        /// From the exit to the restart.
         delay: Duration,
-        /// What the window tells meanwhile.
+        /// What the window shows meanwhile.
         reason: FailureReason,
     },
-    /// Start again only when the user asks.
+    /// Restart only at the user's request.
     GiveUp(FailureReason),
 }
 
-/// Why the sidecar does not run, in the words that the window translates.
+/// Why the sidecar is not running: a code, which the window translates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureReason {
-    /// It ended in a way that no program plans.
+    /// It crashed: a signal or an undocumented exit code.
     Crashed,
-    /// Somebody else asked it to end.
+    /// It exited normally, stopped by another program.
     Exited,
-    /// It did not say that it is ready.
+    /// It wrote no ready line before the deadline.
     NotReadyInTime,
-    /// It never ran, or did not understand how we start it.
+    /// It could not be spawned, or rejected its command line.
     CouldNotStart,
     /// A setting is invalid.
     BadConfig,
-    /// The port that the user pinned is taken.
+    /// The configured port is in use.
     PortTaken,
     /// The data folder or the database cannot be opened.
     StoreUnusable,
-    /// It crashed again after each of several restarts.
+    /// It crashed again after every restart that the backoff allows.
     CrashesTooOften,
 }
 
-/// Endings in a row, each soon after its start.
+/// Restart backoff: counts consecutive failures, each soon after a start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RestartBackoff {
     failures: usize,
 }
 
-/// The pauses before the first, second, … restart of a streak. After the last one we give up.
+/// Delays before the first, second, … restart. After the last one the policy gives up.
 const RESTART_DELAYS: [Duration; 5] = [
     Duration::from_millis(200),
     Duration::from_secs(1),
@@ -69,14 +69,14 @@ const RESTART_DELAYS: [Duration; 5] = [
     Duration::from_secs(10),
 ];
 
-/// A run that lived this long was a good one: what ends it starts a new streak.
+/// Uptime after which a run counts as stable: a failure after it resets the backoff.
 const STABLE_UPTIME: Duration = Duration::from_secs(60);
 
-/// How often a sidecar may be silent at its start. Each silence costs the user the whole deadline.
+/// Starts without a ready line before giving up. Each one costs the user the whole deadline.
 const MAX_READY_TIMEOUTS: usize = 2;
 
 impl RestartBackoff {
-    /// Counts an ending after `uptime` and says what to do.
+    /// Records an exit after `uptime` and decides what to do.
     pub fn after_exit(&mut self, exit: ExitKind, uptime: Duration) -> Decision {
         if uptime > STABLE_UPTIME {
             self.failures = 0;
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_try_cannot_help_is_given_up_at_once() {
+    fn failures_that_a_restart_cannot_fix_are_not_retried() {
         for (exit, reason) in [
             (ExitKind::Code(Exit::Config), FailureReason::BadConfig),
             (ExitKind::Code(Exit::PortTaken), FailureReason::PortTaken),
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn crashes_in_a_row_are_answered_later_and_later_and_then_not_any_more() {
+    fn consecutive_crashes_are_retried_with_growing_delays_up_to_a_limit() {
         let mut backoff = RestartBackoff::default();
         let decisions = [(); 7].map(|()| backoff.after_exit(ExitKind::Crash, SOON));
         assert_eq!(
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crash_after_a_good_run_is_the_first_of_its_row() {
+    fn a_crash_after_a_stable_run_resets_the_backoff() {
         let mut backoff = RestartBackoff::default();
         for _ in 0..6 {
             backoff.after_exit(ExitKind::Crash, SOON);
@@ -157,13 +157,13 @@ mod tests {
     }
 
     #[test]
-    fn a_sidecar_that_somebody_else_ended_comes_back() {
+    fn a_sidecar_stopped_by_another_program_is_restarted() {
         let mut backoff = RestartBackoff::default();
         assert_eq!(backoff.after_exit(ExitKind::Code(Exit::Done), SOON), restart_in(200, FailureReason::Exited));
     }
 
     #[test]
-    fn a_silent_start_is_tried_once_more() {
+    fn a_start_without_a_ready_line_is_retried_once() {
         let mut backoff = RestartBackoff::default();
         assert_eq!(backoff.after_exit(ExitKind::ReadyTimeout, SOON), restart_in(200, FailureReason::NotReadyInTime));
         assert_eq!(backoff.after_exit(ExitKind::ReadyTimeout, SOON), Decision::GiveUp(FailureReason::NotReadyInTime));

@@ -1,4 +1,4 @@
-//! The supervisor with small shell scripts as sidecars, in real processes and real time.
+//! Tests of the supervisor with shell scripts as sidecars: real processes, real time.
 #![cfg(unix)]
 
 use std::fs;
@@ -10,11 +10,11 @@ use tokio::time::timeout;
 use super::policy::FailureReason;
 use super::{Binary, SidecarStatus, Supervisor, Timeouts};
 
-/// What a sidecar does first: it takes the launch line, and says that it is ready.
+/// The start of every sidecar script: read the launch line, write the ready line.
 const READY: &str = r#"read -r launch; echo '{"ready":{"port":8123,"version":"1.2.3"}}';"#;
 
 #[tokio::test]
-async fn a_sidecar_that_says_so_is_ready_and_a_window_gets_its_address() {
+async fn the_ready_line_makes_the_sidecar_ready_and_publishes_its_base_url() {
     let supervisor = TestSupervisor::new(&format!("{READY} cat > /dev/null"));
     let status = supervisor.until(|status| matches!(status, SidecarStatus::Ready { .. })).await;
     let SidecarStatus::Ready { base_url, version, restarts, .. } = status else { unreachable!() };
@@ -22,7 +22,7 @@ async fn a_sidecar_that_says_so_is_ready_and_a_window_gets_its_address() {
 }
 
 #[tokio::test]
-async fn the_sidecar_gets_the_windows_key_over_stdin() {
+async fn the_sidecar_receives_the_windows_key_on_stdin() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("launch");
     let ready = r#"echo '{"ready":{"port":1,"version":""}}'"#;
@@ -33,26 +33,26 @@ async fn the_sidecar_gets_the_windows_key_over_stdin() {
 }
 
 #[tokio::test]
-async fn a_crash_is_told_with_its_last_words_and_followed_by_a_restart() {
+async fn a_crash_is_reported_with_the_end_of_the_log_and_followed_by_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let crash =
-        format!("if mkdir '{}'; then echo last words >&2; kill -KILL $$; fi;", folder.path().join("once").display());
+        format!("if mkdir '{}'; then echo last line >&2; kill -KILL $$; fi;", folder.path().join("once").display());
     let supervisor = TestSupervisor::new(&format!("{READY} {crash} cat > /dev/null"));
     let status = supervisor.until(|status| matches!(status, SidecarStatus::Restarting { .. })).await;
     let SidecarStatus::Restarting { restarts, retry_in_ms, reason, log } = status else { unreachable!() };
     assert_eq!((restarts, retry_in_ms, reason), (1, 200, FailureReason::Crashed));
-    assert_eq!(log, ["last words", "the sidecar ended: signal: 9 (SIGKILL)"]);
+    assert_eq!(log, ["last line", "the sidecar exited: signal: 9 (SIGKILL)"]);
     supervisor.until(|status| matches!(status, SidecarStatus::Ready { restarts: 1, .. })).await;
 }
 
 #[tokio::test]
-async fn an_invalid_setting_is_a_failure_until_the_user_starts_it_again() {
+async fn an_invalid_setting_is_a_failure_until_the_user_restarts_the_sidecar() {
     let folder = tempfile::tempdir().unwrap();
     let fixed = folder.path().join("fixed");
     let refuse = format!("[ -e '{}' ] || {{ echo PORT is not a number >&2; exit 78; }};", fixed.display());
     let supervisor = TestSupervisor::new(&format!("{refuse} {READY} cat > /dev/null"));
     let status = supervisor.until(|status| matches!(status, SidecarStatus::Failed { .. })).await;
-    let log = vec!["PORT is not a number".to_owned(), "the sidecar ended: exit status: 78".to_owned()];
+    let log = vec!["PORT is not a number".to_owned(), "the sidecar exited: exit status: 78".to_owned()];
     assert_eq!(status, SidecarStatus::Failed { reason: FailureReason::BadConfig, log });
     fs::write(fixed, "").unwrap();
     supervisor.handle.restart();
@@ -60,7 +60,7 @@ async fn an_invalid_setting_is_a_failure_until_the_user_starts_it_again() {
 }
 
 #[tokio::test]
-async fn a_restart_ends_the_running_sidecar_first() {
+async fn a_restart_stops_the_running_sidecar_first() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("story");
     let story = file.display();
@@ -94,7 +94,7 @@ async fn a_sidecar_that_does_not_drain_is_killed() {
 }
 
 #[tokio::test]
-async fn silence_is_not_readiness() {
+async fn a_sidecar_without_a_ready_line_times_out() {
     let timeouts = Timeouts { ready: Duration::from_millis(300), ..TIMEOUTS };
     let supervisor = TestSupervisor::with(shell("exec sleep 1000"), timeouts);
     let status = supervisor.until(|status| matches!(status, SidecarStatus::Failed { .. })).await;
@@ -103,7 +103,7 @@ async fn silence_is_not_readiness() {
 }
 
 #[tokio::test]
-async fn another_program_in_the_sidecars_place_is_not_spoken_to() {
+async fn a_binary_that_is_not_the_sidecar_is_rejected() {
     let supervisor = TestSupervisor::new("echo Welcome; exec sleep 1000");
     let status = supervisor.until(|status| matches!(status, SidecarStatus::Failed { .. })).await;
     let SidecarStatus::Failed { reason, log } = status else { unreachable!() };
@@ -112,7 +112,7 @@ async fn another_program_in_the_sidecars_place_is_not_spoken_to() {
 }
 
 #[tokio::test]
-async fn a_missing_program_is_named() {
+async fn a_missing_binary_is_named_in_the_log() {
     let binary = Binary { path: "/nowhere/hapa".into(), arguments: Vec::new() };
     let supervisor = TestSupervisor::with(binary, TIMEOUTS);
     let status = supervisor.until(|status| matches!(status, SidecarStatus::Failed { .. })).await;
@@ -122,7 +122,7 @@ async fn a_missing_program_is_named() {
 
 const TIMEOUTS: Timeouts = Timeouts { ready: Duration::from_secs(20), drain: Duration::from_millis(500) };
 
-/// The longest that any of this may take on a busy machine.
+/// Timeout of one expectation, long enough for a busy machine.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 struct TestSupervisor {
