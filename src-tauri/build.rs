@@ -1,4 +1,4 @@
-//! Embeds the front end, and makes the commands of `src/commands.rs` the only ones that the window may be allowed.
+//! Build script: embeds the front end, and declares the commands of `src/commands.rs` for `capabilities/` to allow.
 
 use tauri_build::{AppManifest, Attributes, CodegenContext};
 

@@ -1,4 +1,4 @@
-//! HAPA's data folder, and the small files that the desktop keeps in it.
+//! HAPA's data folder and the JSON files that the desktop app stores in it.
 
 use std::env;
 use std::fs::{self, DirBuilder};
@@ -9,14 +9,14 @@ use std::sync::{Mutex, PoisonError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The folder for everything HAPA keeps, by the rule that the sidecar follows too. `None` only on a system without home folders.
+/// Path of the data folder, resolved as in the sidecar. `None` only if the user has no home folder.
 pub fn path() -> Option<PathBuf> {
     handshake::data_folder(env::var_os(handshake::DATA_VARIABLE).map(PathBuf::from))
 }
 
-/// A value that outlives this process, as JSON in a file of its own.
+/// A value that is persisted as a JSON file.
 ///
-/// The file is replaced as a whole each time the value changes, so whatever ends the process leaves the old one or the new one.
+/// Every update replaces the file atomically, so a crash leaves either the old or the new value.
 #[derive(Debug)]
 pub struct JsonFile<T> {
     value: Mutex<T>,
@@ -24,7 +24,7 @@ pub struct JsonFile<T> {
 }
 
 impl<T: Clone + Default + Serialize + DeserializeOwned> JsonFile<T> {
-    /// The value in the file of this name in the data folder, or the usual one where there is none.
+    /// Loads the file of this name from the data folder. The value is the default if the file is missing or invalid.
     pub fn open(name: &str) -> Self {
         Self::open_at(path().map(|folder| folder.join(name)))
     }
@@ -33,19 +33,20 @@ impl<T: Clone + Default + Serialize + DeserializeOwned> JsonFile<T> {
         let text = file.as_deref().and_then(|file| fs::read(file).ok());
         let value = text.and_then(|text| {
             let value = serde_json::from_slice(&text);
-            value.inspect_err(|error| tracing::warn!("could not understand {file:?}, which is left out: {error}")).ok()
+            value.inspect_err(|error| tracing::warn!("could not parse {file:?}, using defaults: {error}")).ok()
         });
         Self { value: Mutex::new(value.unwrap_or_default()), file }
     }
 
-    /// The value as it is now.
+    /// A copy of the current value.
     pub fn get(&self) -> T {
         self.value.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Changes the value and writes it down. One that cannot be written is still in force as long as this process runs.
+    /// Changes the value, writes the file and returns the new value. A failed write is logged; the
+    /// change then lasts until this process ends.
     pub fn update(&self, change: impl FnOnce(&mut T)) -> T {
-        // Held while it is written, so that files come in the order of the changes.
+        // The lock is held during the write, so that writes happen in the order of the updates.
         let mut value = self.value.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut value);
         if let Some(file) = &self.file
@@ -57,7 +58,7 @@ impl<T: Clone + Default + Serialize + DeserializeOwned> JsonFile<T> {
     }
 }
 
-/// Writes beside the file first, so that nobody ever finds half of it.
+/// Writes a temporary file and renames it, so that no reader finds a partial file.
 fn write_atomically(file: &Path, value: &impl Serialize) -> io::Result<()> {
     if let Some(folder) = file.parent() {
         create_private_dir(folder)?;
@@ -67,7 +68,7 @@ fn write_atomically(file: &Path, value: &impl Serialize) -> io::Result<()> {
     fs::rename(partial, file)
 }
 
-/// Makes a folder that nobody else on this machine can look into, as the sidecar would.
+/// Creates a folder with mode 0700, as the sidecar does: no other user can read it.
 fn create_private_dir(folder: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     #[cfg(unix)]
@@ -80,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_changed_is_there_for_the_next_process() {
+    fn an_updated_value_is_loaded_by_the_next_process() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("hapa/value.json");
         let list_file = JsonFile::<Vec<String>>::open_at(Some(file.clone()));
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_nobody_understands_counts_as_absent() {
+    fn an_invalid_file_gives_the_default_value() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("value.json");
         fs::write(&file, "{").unwrap();

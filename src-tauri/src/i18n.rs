@@ -1,10 +1,10 @@
-//! What the desktop says where the window's page cannot: the tray's menu, and the title of a window.
+//! Translated strings of the tray menu and the notifications. The pages have their own.
 
 use serde::{Deserialize, Serialize};
 
 use crate::tray::EngineState;
 
-/// A language that HAPA speaks.
+/// A supported UI language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Language {
@@ -14,27 +14,27 @@ pub enum Language {
     En,
 }
 
-/// What is said.
+/// The strings of one language.
 pub struct Strings {
     pub open: &'static str,
     pub quick: &'static str,
     pub pause: &'static str,
     pub resume: &'static str,
     pub quit: &'static str,
-    /// Told once, when a closed window stays in the tray.
+    /// Title and body of the notification when a closed window stays in the tray, shown once.
     pub stays: (&'static str, &'static str),
-    /// What the engine is doing.
+    /// Label of the engine's state.
     pub engine: fn(EngineState) -> &'static str,
 }
 
 impl Language {
-    /// The system's, until the window has said which one the user chose.
+    /// The system's language, used until the window has reported the user's.
     pub fn of_system() -> Self {
         let korean = sys_locale::get_locale().is_some_and(|locale| locale.to_lowercase().starts_with("ko"));
         if korean { Self::Ko } else { Self::En }
     }
 
-    /// Everything that the desktop says in it.
+    /// The strings of this language.
     pub fn strings(self) -> &'static Strings {
         match self {
             Self::Ko => &KO,

@@ -1,4 +1,4 @@
-//! HAPA's window: one process that shows the front end and keeps the sidecar running.
+//! HAPA's desktop app: shows the front end in a Tauri window and supervises the sidecar.
 #![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
 
 mod autostart;
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         .init();
     window::apply_driver_workarounds();
     let mut app = tauri::Builder::default()
-        // First, so that a second start ends before it begins anything.
+        // First, so that a second instance exits before it initialises anything else.
         .plugin(tauri_plugin_single_instance::init(|app, arguments, _folder| on_second_launch(app, &arguments)))
         .plugin(window::state_plugin())
         .plugin(autostart::plugin())
@@ -45,18 +45,19 @@ fn main() -> ExitCode {
     match app {
         Ok(app) => ExitCode::from(u8::try_from(app.run_return(on_event)).unwrap_or(1)),
         Err(error) => {
-            tracing::error!("could not open HAPA's window: {error}");
+            tracing::error!("could not start the desktop app: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// The configuration and the front end, as `build.rs` embedded them.
+/// The Tauri configuration and the front end, as embedded by `build.rs`.
 #[expect(clippy::unwrap_used, reason = "tauri-build writes this code")]
 fn context() -> tauri::Context {
     tauri::tauri_build_context!()
 }
 
+/// Starts the parts of the app and opens the main window.
 fn setup(app: &App) -> tauri::Result<()> {
     let supervisor = Supervisor::start(Binary::sidecar()?, Timeouts::default())?;
     commands::emit_changes(app.handle(), commands::SIDECAR_STATUS, supervisor.changes());
@@ -79,12 +80,12 @@ fn setup(app: &App) -> tauri::Result<()> {
     Ok(())
 }
 
-/// The language that the desktop speaks: the window's, as far as it is known.
+/// The language of the tray and the notifications: the window's, or the system's until the window has reported one.
 fn current_language(app: &AppHandle) -> Language {
     app.state::<DesktopStateFile>().get().language.unwrap_or_else(Language::of_system)
 }
 
-/// Somebody started HAPA while it runs.
+/// Handles a second launch, which passes its arguments to this instance and exits.
 fn on_second_launch(app: &AppHandle, arguments: &[String]) {
     if arguments.iter().any(|argument| argument == quick_window::ARGUMENT) {
         quick_window::show(app);
@@ -95,20 +96,20 @@ fn on_second_launch(app: &AppHandle, arguments: &[String]) {
 
 fn on_event(app: &AppHandle, event: RunEvent) {
     if matches!(event, RunEvent::Exit) {
-        end(app);
+        shut_down(app);
     }
 }
 
-/// Ends what runs beside the window.
+/// Releases the single-instance lock and stops the sidecar.
 fn shut_down(app: &AppHandle) {
-    // From here on a new start opens a new window, while the sidecar of this one may still save its answers.
+    // Released first: a new launch can open a window while this sidecar still saves its answers.
     tauri_plugin_single_instance::destroy(app);
     if let Some(supervisor) = app.try_state::<Supervisor>() {
         supervisor.stop();
     }
 }
 
-/// Being asked to end by the system or a terminal closes the window like its close button.
+/// Exits gracefully on SIGTERM, SIGINT and SIGHUP.
 #[cfg(unix)]
 fn exit_on_signals(app: AppHandle) {
     use tokio::signal::unix::{SignalKind, signal};
@@ -125,6 +126,6 @@ fn exit_on_signals(app: AppHandle) {
     });
 }
 
-/// Windows ends a program with a window by closing the window.
+/// Windows asks a windowed program to exit by closing its window, so there are no signals to handle.
 #[cfg(not(unix))]
 fn exit_on_signals(_app: AppHandle) {}

@@ -1,4 +1,4 @@
-//! Telling the user by the system's own means what no window that is looked at tells.
+//! System notifications, shown while the window is not in front.
 
 use tauri::{AppHandle, Manager, WebviewWindow};
 use tauri_plugin_notification::NotificationExt;
@@ -6,13 +6,13 @@ use tauri_plugin_notification::NotificationExt;
 use crate::preferences::DesktopStateFile;
 use crate::{quick_window, window};
 
-/// Characters of a title and of a text at most.
+/// Maximum number of characters in a title or a body.
 const MAX_CHARS: usize = 200;
 
-/// What a notice remembers: the window to show when it is clicked.
+/// Extra field of a notification: the label of the window to show on a click.
 const WINDOW_KEY: &str = "window";
 
-/// Shows the window that a notice came from when somebody clicks it, where the system tells of that.
+/// Shows the window of a notification when the user clicks it, on systems that report clicks.
 pub fn handle_clicks(app: &AppHandle) {
     let handle = app.clone();
     let registered = app.notification().on_action(move |action| {
@@ -25,11 +25,11 @@ pub fn handle_clicks(app: &AppHandle) {
         if from.as_deref() == Some(quick_window::QUICK) { quick_window::show(&handle) } else { window::show(&handle) }
     });
     if let Err(error) = registered {
-        tracing::warn!("clicks on notices are not registered: {error}");
+        tracing::warn!("could not register for notification clicks: {error}");
     }
 }
 
-/// Tells of something that happened in this window, if the user wants that and does not see it anyway.
+/// Shows a notification of this window, if notifications are enabled and the window is not in front.
 pub fn notify_unless_in_front(window: &WebviewWindow, title: &str, text: &str) {
     let enabled = window.state::<DesktopStateFile>().get().preferences.notifications;
     if enabled && !is_in_front(window) {
@@ -37,7 +37,7 @@ pub fn notify_unless_in_front(window: &WebviewWindow, title: &str, text: &str) {
     }
 }
 
-/// Tells of something.
+/// Shows a notification. `from` is the label of the window that a click shows.
 pub fn show(app: &AppHandle, from: &str, title: &str, text: &str) {
     let notification = app
         .notification()
@@ -46,7 +46,7 @@ pub fn show(app: &AppHandle, from: &str, title: &str, text: &str) {
         .body(escape_markup(&truncate(text)))
         .extra(WINDOW_KEY, from);
     if let Err(error) = notification.show() {
-        tracing::warn!("could not show a notice: {error}");
+        tracing::warn!("could not show a notification: {error}");
     }
 }
 
@@ -59,7 +59,7 @@ fn truncate(text: &str) -> String {
     text.chars().take(MAX_CHARS).collect()
 }
 
-/// On Linux a text may be markup, which no question is meant to be.
+/// Linux notification daemons interpret the body as markup, so a question's `<` and `&` are escaped.
 fn escape_markup(text: &str) -> String {
     if cfg!(target_os = "linux") { text.replace('&', "&amp;").replace('<', "&lt;") } else { text.to_owned() }
 }

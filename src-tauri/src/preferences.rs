@@ -1,4 +1,4 @@
-//! What is chosen about the app as a program, and what it has to remember between two starts.
+//! Preferences of the desktop app, and the state that it persists with them.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -6,42 +6,42 @@ use crate::data_dir::JsonFile;
 use crate::i18n::Language;
 use crate::update::Channel;
 
-/// The file, in the data folder.
+/// File name in the data folder.
 const FILE: &str = "desktop.json";
 
-/// The desktop's own memory.
+/// The file with the persisted state.
 pub type DesktopStateFile = JsonFile<DesktopState>;
 
-/// Opens it.
+/// Loads the persisted state.
 pub fn open() -> DesktopStateFile {
     DesktopStateFile::open(FILE)
 }
 
-/// What is in the file.
+/// The persisted state: the content of `desktop.json`. The names of its fields in the file must not change.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DesktopState {
-    /// What the user chose.
+    /// The user's preferences.
     #[serde(rename = "choices")]
     pub preferences: DesktopPreferences,
-    /// The language that the window spoke last.
+    /// The language that the window used last.
     pub language: Option<Language>,
-    /// Whether the user was told that a closed window stays in the tray.
+    /// Whether the notification that a closed window stays in the tray was shown.
     #[serde(rename = "told_of_tray")]
     pub tray_hint_shown: bool,
 }
 
-/// What the user chose.
+/// Preferences of the desktop app, as the window shows and changes them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DesktopPreferences {
-    /// Whether closing the window leaves HAPA in the tray.
+    /// Whether closing the window keeps HAPA running in the tray.
     pub background: bool,
-    /// Whether an answer that nobody watches is told of.
+    /// Whether a finished answer shows a notification while the window is not in front.
     pub notifications: bool,
-    /// The keys that open the quick window; `None` for no keys at all.
+    /// The global shortcut of the quick window; `None` to disable it.
     pub shortcut: Option<String>,
-    /// Which new versions are told of.
+    /// The release channel for updates.
     pub updates: Channel,
 }
 
@@ -56,25 +56,25 @@ impl Default for DesktopPreferences {
     }
 }
 
-/// Some choices to take; those that are absent stay as they are.
+/// A partial update of the preferences: absent fields keep their values.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct PreferencesPatch {
     pub background: Option<bool>,
     pub notifications: Option<bool>,
-    /// `Some(None)`: no keys.
+    /// `Some(None)` disables the shortcut.
     #[serde(deserialize_with = "present_or_null")]
     pub shortcut: Option<Option<String>>,
     pub updates: Option<Channel>,
 }
 
-/// A value that is there, be it `null`.
+/// Deserialises a present field, `null` included, to `Some`; `default` covers the absent field.
 fn present_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
 impl DesktopPreferences {
-    /// These choices with those of the patch.
+    /// The preferences with the patch applied.
     #[must_use]
     pub fn apply(self, patch: PreferencesPatch) -> Self {
         Self {
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_patch_changes_what_it_names() {
+    fn a_patch_changes_only_the_fields_it_contains() {
         let patch = |json| serde_json::from_str::<PreferencesPatch>(json).unwrap();
         let defaults = DesktopPreferences::default();
         assert_eq!(defaults.clone().apply(patch("{}")), defaults);

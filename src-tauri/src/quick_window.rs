@@ -1,4 +1,4 @@
-//! The quick window: a question from anywhere, above everything else. It waits hidden, so that it is there at once.
+//! The quick window: a small always-on-top window for one question, created hidden so that it opens without delay.
 
 use std::env;
 
@@ -10,34 +10,37 @@ use tauri::{
 use crate::i18n::Language;
 use crate::window;
 
-/// Its label.
+/// Window label.
 pub const QUICK: &str = "quick";
 
-/// A start with this argument shows it, for desktops where keys can only be given to commands.
+/// Command-line argument that shows the quick window, for desktops where shortcuts can only run commands.
 pub const ARGUMENT: &str = "--quick";
 
-/// The event that says that it has come up.
+/// Event emitted to the quick window when it is shown.
 const SHOWN_EVENT: &str = "quick-shown";
 
-/// The event that hands something over to the main window.
+/// Event that carries a [`Handoff`] to the main window.
 const HANDOFF_EVENT: &str = "opened";
 
-/// Its width, and its height before there is an answer and after.
+/// Size in logical pixels; the height depends on whether an answer is shown.
 const WIDTH: f64 = 680.0;
 const COLLAPSED_HEIGHT: f64 = 132.0;
 const EXPANDED_HEIGHT: f64 = 520.0;
 
-/// What goes on in the main window.
+/// What the quick window passes to the main window.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Handoff {
-    /// A question that was not asked yet.
+    /// A question that has not been sent.
     Question(String),
     /// The id of a conversation.
     Conversation(String),
 }
 
-/// Makes the window, hidden, unless there is one.
+/// Creates the window, hidden, unless it exists.
+///
+/// # Errors
+/// When the window cannot be created.
 pub fn create(app: &AppHandle) -> tauri::Result<WebviewWindow> {
     if let Some(window) = app.get_webview_window(QUICK) {
         return Ok(window);
@@ -53,7 +56,7 @@ pub fn create(app: &AppHandle) -> tauri::Result<WebviewWindow> {
     window::build(builder)
 }
 
-/// Shows it, or hides it where it is in front already.
+/// Shows the window, or hides it if it is in front.
 pub fn toggle(app: &AppHandle) {
     let in_front =
         |window: &WebviewWindow| window.is_visible().unwrap_or_default() && window.is_focused().unwrap_or_default();
@@ -63,7 +66,7 @@ pub fn toggle(app: &AppHandle) {
     }
 }
 
-/// Brings it to the user, on the screen where the pointer is.
+/// Shows and focuses the window, on the monitor with the pointer.
 pub fn show(app: &AppHandle) {
     let shown = create(app).and_then(|window| {
         if !window.is_visible()? {
@@ -78,7 +81,7 @@ pub fn show(app: &AppHandle) {
     }
 }
 
-/// Takes it off the screen. What is written in it goes on.
+/// Hides the window. A running answer continues.
 pub fn hide(app: &AppHandle) {
     if let Some(window) = app.get_webview_window(QUICK)
         && let Err(error) = window.hide()
@@ -87,19 +90,25 @@ pub fn hide(app: &AppHandle) {
     }
 }
 
-/// Makes room for an answer, or takes it back.
+/// Expands the window to show an answer, or collapses it.
+///
+/// # Errors
+/// When the window cannot be resized.
 pub fn resize(window: &WebviewWindow, expanded: bool) -> tauri::Result<()> {
     window.set_size(LogicalSize::new(WIDTH, if expanded { EXPANDED_HEIGHT } else { COLLAPSED_HEIGHT }))
 }
 
-/// Goes on in the main window.
+/// Hides the quick window and passes its content to the main window.
+///
+/// # Errors
+/// When the event cannot be emitted.
 pub fn hand_off(app: &AppHandle, handoff: &Handoff) -> tauri::Result<()> {
     hide(app);
     window::show(app);
     app.emit_to(window::MAIN, HANDOFF_EVENT, handoff)
 }
 
-/// In the middle, in the upper part of the screen.
+/// Moves the window to the monitor with the pointer: centred, one fifth from the top.
 fn move_to_active_monitor(window: &WebviewWindow) -> tauri::Result<()> {
     let pointer = window.cursor_position().unwrap_or_default();
     let monitor = match window.monitor_from_point(pointer.x, pointer.y)? {
@@ -114,7 +123,7 @@ fn move_to_active_monitor(window: &WebviewWindow) -> tauri::Result<()> {
     window.set_position(PhysicalPosition::new(x, y))
 }
 
-/// Whether this process was started to show it.
+/// Whether this process was started with [`ARGUMENT`].
 pub fn is_requested() -> bool {
     env::args().any(|argument| argument == ARGUMENT)
 }

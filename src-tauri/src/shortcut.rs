@@ -1,4 +1,4 @@
-//! The keys that open the quick window from anywhere.
+//! The global shortcut that opens the quick window.
 
 use std::env;
 use std::sync::{Mutex, PoisonError};
@@ -10,31 +10,32 @@ use tauri_plugin_global_shortcut::{Builder, GlobalShortcutExt, ShortcutState};
 
 use crate::quick_window;
 
-/// The keys that are ours now.
+/// The shortcut that is registered now.
 #[derive(Debug, Default)]
 pub struct RegisteredShortcut(Mutex<Option<String>>);
 
-/// Whether keys can be had.
+/// Whether the configured shortcut works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ShortcutStatus {
-    /// The chosen ones work, or none are chosen.
+    /// It is registered, or none is configured.
     Works,
-    /// Another program has them.
+    /// Another program has registered it.
     Taken,
-    /// Not on this desktop.
+    /// This desktop does not support global shortcuts.
     Unavailable,
 }
 
-/// What asks the system for keys; `None` where it cannot be asked.
+/// The plugin that registers shortcuts; `None` if the desktop does not support them.
 ///
-/// Wayland hands keys to the window in front alone, so keys that X11 grants there would be dead in most places.
+/// Wayland delivers keys only to the focused window, so a shortcut registered through XWayland would rarely fire.
 pub fn plugin() -> Option<TauriPlugin<Wry>> {
     let wayland = cfg!(target_os = "linux") && env::var_os("WAYLAND_DISPLAY").is_some_and(|name| !name.is_empty());
     (!wayland).then(|| Builder::new().build())
 }
 
-/// Takes keys in place of those that were taken before. `false` if they cannot be had; then those before stay.
+/// Registers a shortcut in place of the previous one; `None` only unregisters. On failure the
+/// previous one stays and `false` is returned.
 pub fn register(app: &AppHandle, keys: Option<&str>) -> bool {
     if !is_available(app) {
         return keys.is_none();
@@ -47,7 +48,7 @@ pub fn register(app: &AppHandle, keys: Option<&str>) -> bool {
     if let Some(keys) = keys
         && let Err(error) = listen(app, keys)
     {
-        tracing::warn!("could not have {keys} for the quick window: {error}");
+        tracing::warn!("could not register shortcut {keys}: {error}");
         return false;
     }
     if let Some(before) = registered.take() {
@@ -57,7 +58,7 @@ pub fn register(app: &AppHandle, keys: Option<&str>) -> bool {
     true
 }
 
-/// Whether `chosen` keys work.
+/// The status of the configured shortcut.
 pub fn status(app: &AppHandle, chosen: Option<&str>) -> ShortcutStatus {
     if !is_available(app) {
         return ShortcutStatus::Unavailable;

@@ -93,7 +93,7 @@ enum Command {
     Stop(Option<blocking::Sender<()>>),
 }
 
-/// Capacity of the command queue. A user cannot fill it: the task reads commands at any time but while the sidecar drains.
+/// Capacity of the command queue. A user cannot fill it: the task reads commands except while the sidecar drains.
 const COMMAND_CAPACITY: usize = 8;
 
 /// Upper bound for [`Supervisor::stop`]: two drain timeouts, one of them from a restart in progress, plus a margin.
@@ -102,7 +102,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(12);
 impl Supervisor {
     /// Starts the sidecar and supervises it on a dedicated thread, which runs until [`Supervisor::stop`].
     ///
-    /// Linux sends the parent-death signal when the thread that spawned the process exits, so no pool may own the thread.
+    /// Linux sends the parent-death signal when the thread that spawned the process exits, so a pool may not own it.
     ///
     /// # Errors
     /// When the runtime or the thread cannot be created.

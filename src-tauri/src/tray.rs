@@ -1,4 +1,4 @@
-//! HAPA's icon in the tray: how the engine is, and a menu for when there is no window.
+//! The tray icon: shows the engine's state and has a menu to open, pause and quit HAPA.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
@@ -14,32 +14,32 @@ use tauri::{App, AppHandle, Emitter, Manager, include_image};
 use crate::i18n::{Language, Strings};
 use crate::{quick_window, window};
 
-/// The event that asks the window to pause the engine or to resume it: only the window knows the API.
+/// Event that requests the window to pause or resume the engine, since only the window knows the API.
 const TRAY_COMMAND: &str = "order";
 
-/// How long a desktop may take to say whether it has a tray.
+/// Timeout of the D-Bus call that looks for a tray host.
 #[cfg(target_os = "linux")]
 const DBUS_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What the engine is doing, as the window tells.
+/// The engine's state, as reported by the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EngineState {
-    /// The sidecar is not there yet, or is coming back.
+    /// The sidecar is starting or restarting.
     Starting,
-    /// A model is on its way into memory.
+    /// A model is being loaded.
     Loading,
-    /// A question would be answered.
+    /// A model is loaded and accepts requests.
     Ready,
-    /// The user took the model out of memory.
+    /// The user unloaded the model.
     Paused,
-    /// There is no model.
+    /// No model is installed.
     Absent,
-    /// Nobody answers.
+    /// The sidecar or the model failed.
     Failed,
 }
 
-/// The icon with its menu.
+/// The icon, its menu items and what they show.
 struct Tray {
     icon: TrayIcon,
     open: MenuItem<tauri::Wry>,
@@ -50,29 +50,29 @@ struct Tray {
     shown: Mutex<(EngineState, Language)>,
 }
 
-/// Puts the icon into the tray. Where that is not possible, HAPA does without.
+/// Creates the tray icon. If that fails, HAPA runs without one.
 pub fn create(app: &App, language: Language) {
-    // The library behind it is looked for only now on Linux, and missing it is a panic.
+    // On Linux the library is loaded here, and the crate panics if it is missing.
     match catch_unwind(AssertUnwindSafe(|| build(app, language))) {
         Ok(Ok(tray)) => {
             app.manage(tray);
         }
-        Ok(Err(error)) => tracing::warn!("there is no tray icon: {error}"),
-        Err(_) => tracing::warn!("there is no tray icon: libayatana-appindicator3 is not installed"),
+        Ok(Err(error)) => tracing::warn!("could not create the tray icon: {error}"),
+        Err(_) => tracing::warn!("could not create the tray icon: libayatana-appindicator3 is not installed"),
     }
 }
 
-/// Whether the icon is seen, so that HAPA can be found without a window.
+/// Whether the icon is visible, so that the user can reach HAPA without a window.
 pub fn is_available(app: &AppHandle) -> bool {
     app.try_state::<Tray>().is_some() && has_tray_host()
 }
 
-/// Shows what the engine is doing.
+/// Shows the engine's state.
 pub fn set_engine_state(app: &AppHandle, engine: EngineState) {
     update(app, |shown| shown.0 = engine);
 }
 
-/// Speaks this language from now on.
+/// Sets the language of the menu.
 pub fn set_language(app: &AppHandle, language: Language) {
     update(app, |shown| shown.1 = language);
 }
@@ -89,7 +89,7 @@ fn update(app: &AppHandle, change: impl FnOnce(&mut (EngineState, Language))) {
         *shown
     };
     if let Err(error) = tray.render(engine, language) {
-        tracing::warn!("could not change the tray icon: {error}");
+        tracing::warn!("could not update the tray icon: {error}");
     }
 }
 
@@ -144,7 +144,7 @@ fn on_menu(app: &AppHandle, event: MenuEvent) {
     }
 }
 
-/// Windows opens a program by a click on its icon, and its menu by the other button.
+/// On Windows a left click opens the window; the right button opens the menu.
 fn on_click(icon: &TrayIcon, event: TrayIconEvent) {
     let click = TrayIconEvent::Click {
         id: icon.id().clone(),
@@ -163,11 +163,11 @@ fn emit_command(app: &AppHandle) {
     let (engine, _) = *tray.shown.lock().unwrap_or_else(PoisonError::into_inner);
     let command = if engine == EngineState::Paused { "resume" } else { "pause" };
     if let Err(error) = app.emit_to(window::MAIN, TRAY_COMMAND, command) {
-        tracing::warn!("could not ask the window to {command} the engine: {error}");
+        tracing::warn!("could not send the tray command `{command}` to the window: {error}");
     }
 }
 
-/// Whether anybody shows tray icons: on Linux that is a program of the desktop's, which not every desktop has.
+/// Whether a tray host is running. On Linux that is a separate program, which not every desktop environment has.
 #[cfg(target_os = "linux")]
 fn has_tray_host() -> bool {
     let query = || -> zbus::Result<bool> {
@@ -175,7 +175,7 @@ fn has_tray_host() -> bool {
         let watcher = "org.kde.StatusNotifierWatcher".try_into()?;
         Ok(zbus::blocking::fdo::DBusProxy::new(&bus)?.name_has_owner(watcher)?)
     };
-    query().inspect_err(|error| tracing::warn!("could not ask whether there is a tray: {error}")).unwrap_or(false)
+    query().inspect_err(|error| tracing::warn!("could not look for a tray host on D-Bus: {error}")).unwrap_or(false)
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -1,4 +1,4 @@
-//! The main window: hidden until it has something to show, in front whenever somebody asks for it, and where it was last time.
+//! The main window: shown after its first view, hidden to the tray on close, restored at its last position.
 
 #[cfg(target_os = "linux")]
 mod software_rendering;
@@ -15,30 +15,33 @@ pub use self::state::plugin as state_plugin;
 use crate::preferences::DesktopStateFile;
 use crate::{autostart, data_dir, notifications, tray};
 
-/// Its label.
+/// Window label.
 pub const MAIN: &str = "main";
 
-/// Folder inside the data folder for what the web view keeps by itself.
+/// Folder of the web view's own data inside the data folder.
 const WEBVIEW_DIR: &str = "window";
 
-/// How long a front end may take to draw before the window is shown without it.
-const FIRST_PAINT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long to wait for the front end's first view before the window is shown anyway.
+const FIRST_VIEW_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a start with the session waits for a tray before it shows the window after all.
+/// How long an autostart waits for a tray host before the window is shown anyway.
 const TRAY_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What became of the page since it was last loaded.
+/// State of the main window's page since it was last loaded.
 #[derive(Debug, Default)]
 struct PageState {
-    /// It has a first view.
+    /// The page has rendered its first view.
     ready: AtomicBool,
-    /// The view was drawn on the screen.
+    /// The first view was painted.
     painted: AtomicBool,
-    /// The user wants to see the window.
+    /// The window is to be shown as soon as the page is ready.
     show_requested: AtomicBool,
 }
 
-/// Opens the window, hidden.
+/// Creates the window, hidden, and shows it as soon as its page is ready; an autostart leaves it hidden.
+///
+/// # Errors
+/// When the window cannot be created.
 pub fn open(app: &App) -> tauri::Result<()> {
     app.manage(PageState::default());
     let config = app.config().app.windows.first().expect("tauri.conf.json has a window");
@@ -51,7 +54,7 @@ pub fn open(app: &App) -> tauri::Result<()> {
                 api.prevent_close();
                 hide_to_tray(&closed);
             } else {
-                // The quick window, hidden or not, keeps nobody here.
+                // Explicitly, since the quick window, even hidden, would keep the process running.
                 closed.app_handle().exit(0);
             }
         }
@@ -67,7 +70,10 @@ pub fn open(app: &App) -> tauri::Result<()> {
     Ok(())
 }
 
-/// A window of ours: it shows nothing but our pages, and what its web view keeps lies in the data folder.
+/// Builds a window that loads only the app's pages and stores its web view data in the data folder.
+///
+/// # Errors
+/// When the window cannot be created.
 pub fn build(builder: WebviewWindowBuilder<'_, Wry, impl Manager<Wry>>) -> tauri::Result<WebviewWindow> {
     let mut builder = builder.on_navigation(is_app_url).on_new_window(|_, _| NewWindowResponse::Deny);
     if let Some(folder) = data_dir::path() {
@@ -78,7 +84,7 @@ pub fn build(builder: WebviewWindowBuilder<'_, Wry, impl Manager<Wry>>) -> tauri
     Ok(window)
 }
 
-/// The page has a first view: time to show the window, if somebody wants to see it.
+/// Handles the page's first view: shows the window if that was requested.
 pub fn ready(window: &WebviewWindow) {
     let page = page_state(window);
     let first = !page.ready.swap(true, Ordering::Relaxed);
@@ -87,7 +93,7 @@ pub fn ready(window: &WebviewWindow) {
     }
 }
 
-/// The page was drawn on the screen.
+/// Handles the first paint of the page.
 pub fn painted(window: &WebviewWindow) {
     #[cfg(target_os = "linux")]
     if software_rendering::simulates_blank() {
@@ -96,7 +102,7 @@ pub fn painted(window: &WebviewWindow) {
     page_state(window).painted.store(true, Ordering::Relaxed);
 }
 
-/// Brings the window to the user, wherever it was.
+/// Shows, unminimises and focuses the window.
 pub fn show(app: &AppHandle) {
     let Some(window) = app.get_webview_window(MAIN) else { return };
     page_state(&window).show_requested.store(true, Ordering::Relaxed);
@@ -109,18 +115,18 @@ pub fn show(app: &AppHandle) {
     }
 }
 
-/// On Linux some graphics drivers leave the window blank; those that are known to are kept out of its way.
+/// Works around graphics drivers with which WebKitGTK leaves the window blank; does nothing except on Linux.
 pub fn apply_driver_workarounds() {
     #[cfg(target_os = "linux")]
     software_rendering::apply_driver_workarounds();
 }
 
-/// Whether closing the window leaves HAPA in the tray: the user wants that, and would find it there.
+/// Whether closing the window hides it to the tray: the preference is set and a tray host is running.
 fn closes_to_tray(app: &AppHandle) -> bool {
     app.state::<DesktopStateFile>().get().preferences.background && tray::is_available(app)
 }
 
-/// Leaves HAPA in the tray, and says so the first time.
+/// Hides the window to the tray; the first time with a notification.
 fn hide_to_tray(window: &WebviewWindow) {
     let (app, state) = (window.app_handle(), window.state::<DesktopStateFile>());
     state::save(app);
@@ -135,20 +141,18 @@ fn hide_to_tray(window: &WebviewWindow) {
     }
 }
 
-/// Shows the window after a while, whatever its page does.
+/// Shows the window after a timeout, even if its page is not ready.
 fn show_after_timeout(window: WebviewWindow) {
     tauri::async_runtime::spawn(async move {
-        sleep(FIRST_PAINT_TIMEOUT).await;
+        sleep(FIRST_VIEW_TIMEOUT).await;
         if !page_state(&window).ready.load(Ordering::Relaxed) {
-            tracing::warn!(
-                "the front end has no first view after {FIRST_PAINT_TIMEOUT:?}; the window is shown without it"
-            );
+            tracing::warn!("no first view from the front end after {FIRST_VIEW_TIMEOUT:?}, showing the window anyway");
             show(window.app_handle());
         }
     });
 }
 
-/// A desktop that begins its session may put its tray up after us. One without any tray gets the window.
+/// Shows the window of an autostart if no tray host appears in time; at login the tray host may start after HAPA.
 fn show_without_tray(app: AppHandle) {
     tauri::async_runtime::spawn(async move {
         sleep(TRAY_TIMEOUT).await;
@@ -162,13 +166,13 @@ fn page_state(window: &WebviewWindow) -> tauri::State<'_, PageState> {
     window.state::<PageState>()
 }
 
-/// Whether a page belongs to the app. A window shows nothing else, whatever an answer links to.
+/// Whether a URL is one of the app's pages. A window navigates to no other, whatever an answer links to.
 fn is_app_url(url: &Url) -> bool {
     let embedded = url.scheme() == "tauri" || url.host_str() == Some("tauri.localhost");
     embedded || (cfg!(dev) && url.host_str() == Some("localhost"))
 }
 
-/// What is seen before the first view, and behind it while the window is resized: `--page` of the front end.
+/// Background before the first view and while the window is resized: the front end's `--page` colour.
 fn background_color(theme: Theme) -> Color {
     match theme {
         Theme::Dark => Color(0x18, 0x17, 0x15, 0xff),

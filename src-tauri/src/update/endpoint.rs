@@ -1,38 +1,38 @@
-//! Where new versions are announced, and whose signature they carry.
+//! The update endpoint: its URL for each release channel, and the public key of the publisher.
 
 use std::env;
 
 use serde::{Deserialize, Serialize};
 use tauri::{AppHandle, Url};
 
-/// What an address has in the place of a channel's name.
+/// Placeholder for the channel's name in the URL template.
 const CHANNEL_PLACEHOLDER: &str = "{{channel}}";
 
-/// Which versions the user wants to be told of.
+/// The release channel that the user follows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Channel {
-    /// Those that are meant for everybody.
+    /// Stable releases.
     #[default]
     Stable,
-    /// Those that are to be tried out, too.
+    /// Preview releases too.
     Preview,
-    /// None: nobody is asked.
+    /// No update checks.
     Off,
 }
 
-/// An address for each channel, and a key.
+/// URL template and public key of the publisher.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpdateEndpoint {
     url_template: String,
-    /// A public key of minisign, in the form that Tauri writes it down.
+    /// The minisign public key in Tauri's encoding: base64 of the key file.
     pub key: String,
 }
 
 impl UpdateEndpoint {
-    /// What this program was packaged with, in `plugins.updater` of its configuration; `None` for one that was built from source.
+    /// The endpoint in `plugins.updater` of the Tauri configuration; `None` if the app was built from source.
     ///
-    /// A debug build takes `HAPA_UPDATE_FEED` and `HAPA_UPDATE_KEY` instead, where they are set.
+    /// A debug build uses `HAPA_UPDATE_FEED` and `HAPA_UPDATE_KEY` instead, if they are set.
     pub fn from_config(app: &AppHandle) -> Option<Self> {
         Self::from_env().or_else(|| {
             let config = app.config().plugins.0.get("updater")?;
@@ -50,7 +50,7 @@ impl UpdateEndpoint {
             .then(|| Self { url_template: url_template.to_owned(), key: key.to_owned() })
     }
 
-    /// Where this channel's versions are announced; `None` for no channel, and for an address that is none.
+    /// The URL of a channel; `None` for [`Channel::Off`] and for an invalid URL, which is logged.
     pub fn url(&self, channel: Channel) -> Option<Url> {
         let name = match channel {
             Channel::Stable => "stable",
@@ -58,7 +58,7 @@ impl UpdateEndpoint {
             Channel::Off => return None,
         };
         let url = self.url_template.replace(CHANNEL_PLACEHOLDER, name);
-        Url::parse(&url).inspect_err(|error| tracing::warn!("`{url}` is no url of updates: {error}")).ok()
+        Url::parse(&url).inspect_err(|error| tracing::warn!("invalid update URL `{url}`: {error}")).ok()
     }
 }
 
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_channel_has_an_address_of_its_own_and_off_has_none() {
+    fn each_channel_has_its_own_url_and_off_has_none() {
         let endpoint = UpdateEndpoint::new("https://updates.example/{{channel}}.json", "key").unwrap();
         let url = |channel| endpoint.url(channel).map(String::from);
         assert_eq!(url(Channel::Stable).as_deref(), Some("https://updates.example/stable.json"));
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_key_nothing_is_announced() {
+    fn an_endpoint_requires_a_url_and_a_key() {
         assert_eq!(UpdateEndpoint::new("https://updates.example/{{channel}}.json", ""), None);
         assert_eq!(UpdateEndpoint::new("", "key"), None);
     }

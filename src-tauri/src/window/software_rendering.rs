@@ -1,6 +1,6 @@
-//! Getting a picture out of WebKitGTK, which leaves the window blank with some graphics drivers.
+//! Fallback to software rendering for WebKitGTK, which leaves the window blank with some graphics drivers.
 //!
-//! The settings are environment variables that WebKit reads once, so a change means that this process starts itself anew.
+//! WebKit reads these settings from environment variables once, so a change requires a relaunch of this process.
 
 use std::env;
 use std::io;
@@ -17,52 +17,56 @@ use webkit2gtk::WebViewExt;
 
 use super::page_state;
 
-/// Stops sharing buffers between GPU processes.
+/// Disables the DMA-BUF renderer, which shares buffers between processes.
 const DISABLE_DMABUF: &str = "WEBKIT_DISABLE_DMABUF_RENDERER";
 
-/// Draws without the GPU.
+/// Disables accelerated compositing: pages are rendered in software.
 const DISABLE_COMPOSITING: &str = "WEBKIT_DISABLE_COMPOSITING_MODE";
 
-/// Present where NVIDIA's own driver is loaded, with which shared buffers stay blank without any error
+/// Exists if NVIDIA's proprietary driver is loaded, with which the DMA-BUF renderer shows nothing and reports no error
 /// (<https://github.com/tauri-apps/tauri/issues/9394>).
 const NVIDIA_DRIVER: &str = "/proc/driver/nvidia/version";
 
-/// A window that is shown so long without being drawn is not slow: nothing is seen.
+/// A visible window that has not painted for so long is blank, not slow.
 const BLANK_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How often a page that never drew anything is loaded again.
+/// Maximum reloads of a page that never painted.
 const MAX_RELOADS: u32 = 3;
 
-/// Makes a debug build believe that nothing is seen until it draws in software, and sooner.
+/// Environment variable for tests: a debug build treats its window as blank until it renders in software.
 const SIMULATE_BLANK: &str = "DESKTOP_PLAYS_BLANK";
 
-/// Starts anew without shared buffers where they are known to fail. To be called before anything else runs.
+/// Relaunches without the DMA-BUF renderer if the driver is known to fail with it. Call it before anything else.
 pub fn apply_driver_workarounds() {
     if env::var_os(DISABLE_DMABUF).is_none() && Path::new(NVIDIA_DRIVER).exists() {
         let error = relaunch(&[DISABLE_DMABUF]);
-        tracing::warn!("could not start anew for NVIDIA's driver: {error}");
+        tracing::warn!("could not relaunch for NVIDIA's driver: {error}");
     }
 }
 
-/// Whether this process is to believe that nothing is seen.
+/// Whether this process simulates a blank window.
 pub fn simulates_blank() -> bool {
     cfg!(debug_assertions) && env::var_os(SIMULATE_BLANK).is_some() && env::var_os(DISABLE_COMPOSITING).is_none()
 }
 
-/// Draws in software from now on if the page ends or is still blank before it was ever drawn. Loads it again if it ends later.
+/// Watches the page: relaunches in software rendering if its process terminates or stays blank before the first paint,
+/// and reloads the page if its process terminates later.
+///
+/// # Errors
+/// When the web view cannot be accessed.
 pub fn watch(window: &WebviewWindow) -> tauri::Result<()> {
     let handle = window.clone();
     let reloads = AtomicU32::new(0);
     window.with_webview(move |webview| {
         webview.inner().connect_web_process_terminated(move |_, reason| {
-            tracing::error!("the window's page ended: {reason:?}");
+            tracing::error!("web process terminated: {reason:?}");
             let page = page_state(&handle);
             page.ready.store(false, Ordering::Relaxed);
             let painted = page.painted.swap(false, Ordering::Relaxed);
             if !painted && relaunch_in_software(handle.app_handle()) {
                 return;
             }
-            // One that ends again and again before it draws anything would keep this machine busy for nothing.
+            // A page that terminates before every paint would otherwise be reloaded forever.
             if painted || reloads.fetch_add(1, Ordering::Relaxed) < MAX_RELOADS {
                 let _ = handle.reload();
             }
@@ -71,7 +75,7 @@ pub fn watch(window: &WebviewWindow) -> tauri::Result<()> {
     let window = window.clone();
     tauri::async_runtime::spawn(async move {
         let deadline = if simulates_blank() { Duration::from_secs(1) } else { BLANK_TIMEOUT };
-        // What nobody sees is not drawn either: a window that is hidden or minimized has more time.
+        // WebKit does not paint a hidden or minimised window, so only two consecutive visible periods count.
         let mut visible = is_visible_to_user(&window);
         loop {
             sleep(deadline).await;
@@ -79,7 +83,7 @@ pub fn watch(window: &WebviewWindow) -> tauri::Result<()> {
                 return;
             }
             if visible && is_visible_to_user(&window) {
-                tracing::error!("the window is still blank after {deadline:?}");
+                tracing::error!("window still blank after {deadline:?}");
                 relaunch_in_software(window.app_handle());
                 return;
             }
@@ -93,24 +97,24 @@ fn is_visible_to_user(window: &WebviewWindow) -> bool {
     window.is_visible().unwrap_or_default() && !window.is_minimized().unwrap_or_default()
 }
 
-/// Starts anew, unless software draws already: then there is nothing more to try, and the answer is `false`.
+/// Relaunches in software rendering; `false` if it is active already, so that there is nothing left to try.
 fn relaunch_in_software(app: &AppHandle) -> bool {
     if env::var_os(DISABLE_COMPOSITING).is_some() {
         return false;
     }
     let app = app.clone();
-    // Ending the sidecar blocks, which neither the window's thread nor a task may.
+    // Stopping the sidecar blocks, which neither the main thread nor an async task may do.
     thread::spawn(move || {
-        tracing::warn!("starting anew and drawing in software");
+        tracing::warn!("relaunching in software rendering");
         crate::shut_down(&app);
         let error = relaunch(&[DISABLE_DMABUF, DISABLE_COMPOSITING]);
-        tracing::error!("could not start anew: {error}");
+        tracing::error!("could not relaunch: {error}");
         app.exit(1);
     });
     true
 }
 
-/// Becomes the same program with these variables set. Returns only if that fails.
+/// Replaces this process with the same executable and these variables set to 1. Returns only on failure.
 fn relaunch(variables: &[&str]) -> io::Error {
     let executable = match env::current_exe() {
         Ok(executable) => executable,

@@ -1,4 +1,4 @@
-//! Where the window is and how large, over restarts.
+//! Persists size and position of the main window across restarts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,28 +11,28 @@ use tokio::time::{sleep, timeout};
 
 use crate::{data_dir, quick_window};
 
-/// The file, in the data folder.
+/// File name in the data folder.
 const FILE: &str = "placement.json";
 
-/// So long a window must rest before its place is written down.
+/// Time without move or resize events before the state is saved.
 const SAVE_DEBOUNCE: Duration = Duration::from_millis(400);
 
-/// What is kept of a window.
+/// The parts of the state that are persisted.
 fn flags() -> StateFlags {
     StateFlags::SIZE | StateFlags::POSITION | StateFlags::MAXIMIZED
 }
 
-/// What puts windows where they were.
+/// The plugin that saves and restores window state.
 pub fn plugin() -> TauriPlugin<Wry> {
     let mut builder = Builder::new().with_state_flags(flags()).with_denylist(&[quick_window::QUICK]);
     if let Some(folder) = data_dir::path() {
-        // A whole path, which takes the place of the folder that the plugin would choose.
+        // An absolute path, which overrides the plugin's own folder.
         builder = builder.with_filename(folder.join(FILE).to_string_lossy());
     }
     builder.build()
 }
 
-/// Writes the window's place down whenever it has come to rest, and not only at the end, which may be sudden.
+/// Saves the state after every move or resize, debounced: the plugin saves at exit, which a crash skips.
 pub fn save_on_change(window: &WebviewWindow) {
     let changed = Arc::new(Notify::new());
     let app = window.app_handle().clone();
@@ -47,7 +47,7 @@ pub fn save_on_change(window: &WebviewWindow) {
             changed.notified().await;
             while timeout(SAVE_DEBOUNCE, changed.notified()).await.is_ok() {}
             let handle = app.clone();
-            // On the windows' own thread: the plugin asks the window while it holds what the window's events wait for.
+            // On the main thread: the plugin queries the window while it holds a lock that window event handlers take.
             if app.run_on_main_thread(move || save(&handle)).is_err() {
                 return;
             }
@@ -56,20 +56,20 @@ pub fn save_on_change(window: &WebviewWindow) {
     });
 }
 
-/// Writes it down now.
+/// Saves the state now, unless the window is hidden.
 pub fn save(app: &AppHandle) {
     if app.get_webview_window(super::MAIN).is_some_and(|window| !window.is_visible().unwrap_or_default()) {
-        // A hidden window has no place.
+        // A hidden window has no valid position.
         return;
     }
     if let Err(error) = app.save_window_state(flags()) {
-        tracing::warn!("could not write down where the window is: {error}");
+        tracing::warn!("could not save the window state: {error}");
     }
 }
 
-/// Puts a window that was hidden back: some window managers would choose a new place for it.
+/// Restores the state of a window that was hidden: some window managers would place it anew.
 pub fn restore(window: &WebviewWindow) {
     if let Err(error) = window.restore_state(flags()) {
-        tracing::warn!("could not put the window where it was: {error}");
+        tracing::warn!("could not restore the window state: {error}");
     }
 }
