@@ -182,13 +182,13 @@ fn preferences(state: State<'_, DesktopStateFile>) -> DesktopPreferences {
 #[tauri::command]
 async fn update_preferences(app: AppHandle, changes: PreferencesPatch) -> DesktopPreferences {
     let state = app.state::<DesktopStateFile>();
-    let before = state.get().preferences;
-    let mut updated = before.clone().apply(changes);
-    if updated.shortcut != before.shortcut && !shortcut::register(&app, updated.shortcut.as_deref()) {
-        updated.shortcut = before.shortcut;
+    let previous = state.get().preferences;
+    let mut updated = previous.clone().apply(changes);
+    if updated.shortcut != previous.shortcut && !shortcut::register(&app, updated.shortcut.as_deref()) {
+        updated.shortcut = previous.shortcut;
     }
     let saved = state.update(|state| state.preferences = updated).preferences;
-    if saved.updates != before.updates {
+    if saved.updates != previous.updates {
         let app = app.clone();
         tauri::async_runtime::spawn(async move { app.state::<Updater>().check(&app).await });
     }

@@ -13,13 +13,13 @@ use crate::data_dir;
 /// # Errors
 /// The system's message, when the file cannot be written.
 pub async fn save(window: &WebviewWindow, name: &str, content: String) -> Result<bool, String> {
-    let (chosen, answer) = oneshot::channel();
+    let (sender, receiver) = oneshot::channel();
     let dialog = window.dialog().file().set_parent(window).set_file_name(file_name(name));
     dialog.save_file(move |path| {
         // The receiver is dropped if the window was closed.
-        let _ = chosen.send(path);
+        let _ = sender.send(path);
     });
-    let Some(path) = answer.await.ok().flatten() else { return Ok(false) };
+    let Some(path) = receiver.await.ok().flatten() else { return Ok(false) };
     let path = path.into_path().map_err(|error| error.to_string())?;
     match tokio::fs::write(&path, content).await {
         Ok(()) => Ok(true),
@@ -45,8 +45,8 @@ pub fn open_data_folder() -> Result<(), String> {
 /// The proposed file name without folders and without characters that some systems do not allow.
 fn file_name(name: &str) -> String {
     let last = Path::new(name).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let taken = |char: char| char.is_control() || r#"<>:"/\|?*"#.contains(char);
-    last.chars().map(|char| if taken(char) { '_' } else { char }).take(120).collect()
+    let is_reserved = |char: char| char.is_control() || r#"<>:"/\|?*"#.contains(char);
+    last.chars().map(|char| if is_reserved(char) { '_' } else { char }).take(120).collect()
 }
 
 #[cfg(test)]

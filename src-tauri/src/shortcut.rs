@@ -46,25 +46,25 @@ pub fn register(app: &AppHandle, keys: Option<&str>) -> bool {
         return true;
     }
     if let Some(keys) = keys
-        && let Err(error) = listen(app, keys)
+        && let Err(error) = bind(app, keys)
     {
         tracing::warn!("could not register shortcut {keys}: {error}");
         return false;
     }
-    if let Some(before) = registered.take() {
-        let _ = app.global_shortcut().unregister(before.as_str());
+    if let Some(previous) = registered.take() {
+        let _ = app.global_shortcut().unregister(previous.as_str());
     }
     *registered = keys.map(str::to_owned);
     true
 }
 
 /// The status of the configured shortcut.
-pub fn status(app: &AppHandle, chosen: Option<&str>) -> ShortcutStatus {
+pub fn status(app: &AppHandle, configured: Option<&str>) -> ShortcutStatus {
     if !is_available(app) {
         return ShortcutStatus::Unavailable;
     }
     let registered = app.state::<RegisteredShortcut>();
-    let works = registered.0.lock().unwrap_or_else(PoisonError::into_inner).as_deref() == chosen;
+    let works = registered.0.lock().unwrap_or_else(PoisonError::into_inner).as_deref() == configured;
     if works { ShortcutStatus::Works } else { ShortcutStatus::Taken }
 }
 
@@ -72,7 +72,7 @@ fn is_available(app: &AppHandle) -> bool {
     app.try_state::<tauri_plugin_global_shortcut::GlobalShortcut<Wry>>().is_some()
 }
 
-fn listen(app: &AppHandle, keys: &str) -> Result<(), tauri_plugin_global_shortcut::Error> {
+fn bind(app: &AppHandle, keys: &str) -> Result<(), tauri_plugin_global_shortcut::Error> {
     app.global_shortcut().on_shortcut(keys, |app, _, event| {
         if event.state == ShortcutState::Pressed {
             quick_window::toggle(app);

@@ -153,18 +153,18 @@ impl Updater {
             return;
         }
         let channel = app.state::<DesktopStateFile>().get().preferences.updates;
-        let (found, otherwise) = match endpoint.url(channel) {
+        let (available, status_if_none) = match endpoint.url(channel) {
             None => (None, UpdateStatus::Unknown),
             Some(url) => match request_update(app, endpoint, url).await {
-                Ok(found) => (found, UpdateStatus::Current),
+                Ok(available) => (available, UpdateStatus::Current),
                 // An update without a package for this platform counts as none.
                 Err(Error::TargetNotFound(_) | Error::TargetsNotFound(_)) => (None, UpdateStatus::Current),
                 // A previously found update stays available.
                 Err(error) => (self.available_update(), failed(UpdateFailure::Unreachable, &error)),
             },
         };
-        let status = found.as_ref().map_or(otherwise, |update| found_status(app, update));
-        *self.available.lock().unwrap_or_else(PoisonError::into_inner) = found;
+        let status = available.as_ref().map_or(status_if_none, |update| found_status(app, update));
+        *self.available.lock().unwrap_or_else(PoisonError::into_inner) = available;
         self.status.send_replace(status);
     }
 

@@ -138,9 +138,9 @@ impl TestSupervisor {
         Self { handle: Supervisor::start(binary, timeouts).unwrap() }
     }
 
-    async fn until(&self, wanted: impl FnMut(&SidecarStatus) -> bool) -> SidecarStatus {
+    async fn until(&self, predicate: impl FnMut(&SidecarStatus) -> bool) -> SidecarStatus {
         let mut changes = self.handle.changes();
-        let status = timeout(DEADLINE, changes.wait_for(wanted)).await;
+        let status = timeout(DEADLINE, changes.wait_for(predicate)).await;
         status.unwrap_or_else(|_| panic!("still {:?}", self.handle.status())).unwrap().clone()
     }
 

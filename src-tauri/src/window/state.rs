@@ -67,7 +67,7 @@ pub fn save(app: &AppHandle) {
     }
 }
 
-/// Restores the state of a window that was hidden: some window managers would place it anew.
+/// Restores the state of a window that was hidden: some window managers would choose a new position.
 pub fn restore(window: &WebviewWindow) {
     if let Err(error) = window.restore_state(flags()) {
         tracing::warn!("could not restore the window state: {error}");
