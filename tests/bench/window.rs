@@ -6,12 +6,12 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot be taken ends the program")]
 
-#[path = "../desktop/desk.rs"]
+#[path = "../desktop/session.rs"]
 #[allow(dead_code, reason = "only windows are opened here")]
-mod desk;
-#[path = "../desktop/screen.rs"]
+mod session;
+#[path = "../desktop/x11.rs"]
 #[allow(dead_code, reason = "windows are only waited for here")]
-mod screen;
+mod x11;
 
 use std::fs;
 use std::path::Path;
@@ -22,7 +22,7 @@ use handshake::Discovery;
 use serde_json::{Value, json};
 use tests::process;
 
-use desk::Desk;
+use session::DesktopSession;
 
 /// How often the app is started.
 const STARTS: usize = 5;
@@ -67,16 +67,16 @@ async fn main() {
 
 /// Starts the app with a real model on a desk of its own; if `rest`, leaves it alone for a while and looks at its memory.
 async fn start(model: &str, rest: bool) -> Start {
-    let desk = Desk::new(&json!({})).await;
+    let session = DesktopSession::new(&json!({})).await;
     let mut app = desk.command(process::program("desktop"));
     app.env_remove("HAPA_SCRIPT").env("HAPA_MODEL", model);
     let begun = Instant::now();
     let app = app.spawn().unwrap();
     // The window is shown when its page has drawn the field for questions.
-    desk.screen().window().await;
+    session.display().window().await;
     let window = begun.elapsed();
     let found = tests::eventually("the sidecar can be found", || async {
-        serde_json::from_slice::<Discovery>(&fs::read(Discovery::path(desk.data())).ok()?).ok()
+        serde_json::from_slice::<Discovery>(&fs::read(Discovery::path(session.data_dir())).ok()?).ok()
     });
     let port = found.await.port;
     tests::eventually("the model answers", || async {

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use tests::eventually;
 use tokio::process::Child;
 
-use crate::desk::Desk;
+use crate::session::DesktopSession;
 
 /// An open window.
 pub struct Window {
@@ -23,9 +23,9 @@ pub struct Window {
 
 impl Window {
     /// Opens the app on a desk and waits for its question field.
-    pub async fn open(desk: &Desk) -> Self {
+    pub async fn open(session: &DesktopSession) -> Self {
         let [port, native] = free_ports();
-        let mut driver = desk.command("tauri-driver");
+        let mut driver = session.command("tauri-driver");
         driver.args(["--port", &port.to_string(), "--native-port", &native.to_string()]).stdout(Stdio::null());
         driver.kill_on_drop(false);
         let driver = Driver(driver.spawn().expect("tauri-driver is on the PATH: `cargo xtask test` installs it"));
@@ -33,8 +33,8 @@ impl Window {
             let address = ("127.0.0.1", port);
             eventually("the driver listens", || async { tokio::net::TcpStream::connect(address).await.ok() }).await;
         }
-        let arguments: Vec<_> = desk.arguments().iter().map(|argument| OsStr::to_string_lossy(argument)).collect();
-        let app = json!({"tauri:options": {"application": desk.app(), "args": arguments}, "browserName": "wry"});
+        let arguments: Vec<_> = session.arguments().iter().map(|argument| OsStr::to_string_lossy(argument)).collect();
+        let app = json!({"tauri:options": {"application": session.app(), "args": arguments}, "browserName": "wry"});
         let app: Map<String, Value> = serde_json::from_value(app).expect("capabilities are an object");
         let driver_url = format!("http://127.0.0.1:{port}");
         let page = ClientBuilder::new(HttpConnector::new()).capabilities(app).connect(&driver_url).await;
@@ -45,7 +45,7 @@ impl Window {
 
     /// The first element with this `data-testid`, as soon as there is one.
     pub async fn find(&self, name: &str) -> Element {
-        self.select(&hook(name)).await
+        self.select(&test_id(name)).await
     }
 
     /// The first element that a CSS selector finds, as soon as there is one.
@@ -58,12 +58,12 @@ impl Window {
     }
 
     /// Types a question and sends it.
-    pub async fn ask(&self, question: &str) {
+    pub async fn send_question(&self, question: &str) {
         eventually(&format!("`{question}` is sent"), || async {
             let field = self.find("question").await;
             field.clear().await.ok()?;
             field.send_keys(question).await.ok()?;
-            self.page.find(Locator::Css(&hook("send"))).await.ok()?.click().await.ok()
+            self.page.find(Locator::Css(&test_id("send"))).await.ok()?.click().await.ok()
         })
         .await;
     }
@@ -71,7 +71,7 @@ impl Window {
     /// The latest answer in this state, as soon as it is in it.
     pub async fn latest_answer(&self, state: &str) -> Element {
         eventually(&format!("the latest answer is {state}"), || async {
-            let latest = self.page.find_all(Locator::Css(&hook("answer"))).await.ok()?.pop()?;
+            let latest = self.page.find_all(Locator::Css(&test_id("answer"))).await.ok()?.pop()?;
             (latest.attr("data-state").await.ok()??.as_str() == state).then_some(latest)
         })
         .await
@@ -80,7 +80,7 @@ impl Window {
     /// Clicks, as soon as it can be clicked.
     pub async fn click(&self, name: &str) {
         eventually(&format!("`{name}` can be clicked"), || async {
-            self.page.find(Locator::Css(&hook(name))).await.ok()?.click().await.ok()
+            self.page.find(Locator::Css(&test_id(name))).await.ok()?.click().await.ok()
         })
         .await;
     }
@@ -88,7 +88,7 @@ impl Window {
     /// Waits until an element's text has all of these in it.
     pub async fn shows(&self, name: &str, words: &[&str]) {
         eventually(&format!("`{name}` shows {words:?}"), || async {
-            let text = self.page.find(Locator::Css(&hook(name))).await.ok()?.text().await.ok()?;
+            let text = self.page.find(Locator::Css(&test_id(name))).await.ok()?.text().await.ok()?;
             words.iter().all(|word| text.contains(word)).then_some(())
         })
         .await;
@@ -101,13 +101,13 @@ impl Window {
     }
 
     /// Types without sending.
-    pub async fn write(&self, text: &str) {
+    pub async fn type_text(&self, text: &str) {
         let field = self.find("question").await;
         field.send_keys(text).await.expect("the field can be written in");
     }
 
     /// What is in the question's field.
-    pub async fn written(&self) -> String {
+    pub async fn draft(&self) -> String {
         let field = self.find("question").await;
         field.prop("value").await.expect("the window is there").unwrap_or_default()
     }
@@ -121,14 +121,14 @@ impl Window {
 
     /// Whether an element is in the page now.
     pub async fn has(&self, name: &str) -> bool {
-        self.page.find(Locator::Css(&hook(name))).await.is_ok()
+        self.page.find(Locator::Css(&test_id(name))).await.is_ok()
     }
 
     /// What the desktop says when the page calls a command: `allowed`, or why not.
     pub async fn call(&self, command: &str) -> String {
         let script = "const [command, done] = arguments;
             window.__TAURI_INTERNALS__.invoke(command).then(() => done('allowed'), (error) => done(String(error)));";
-        self.ask_page(script, command).await
+        self.execute_async(script, command).await
     }
 
     /// What becomes of a request by the page: `allowed`, or the rule of its policy that forbids it.
@@ -136,7 +136,7 @@ impl Window {
         let script = "const [address, done] = arguments;
             document.addEventListener('securitypolicyviolation', (event) => done(event.effectiveDirective), { once: true });
             fetch(address).then(() => done('allowed'), () => {});";
-        self.ask_page(script, address).await
+        self.execute_async(script, address).await
     }
 
     /// What a script in the page returns.
@@ -145,18 +145,18 @@ impl Window {
     }
 
     /// Makes the page remember, from now on, whether an element appears, however shortly.
-    pub async fn look_out_for(&self, name: &str) {
+    pub async fn watch_for(&self, name: &str) {
         let script = "const [selector] = arguments;
             window.lookOut = new MutationObserver(() => {
                 const found = document.querySelector(selector);
                 if (found) window.seen = found.textContent;
             });
             window.lookOut.observe(document, { childList: true, subtree: true, characterData: true });";
-        self.page.execute(script, vec![hook(name).into()]).await.expect("the script runs");
+        self.page.execute(script, vec![test_id(name).into()]).await.expect("the script runs");
     }
 
-    /// What the element said that [`Window::look_out_for`] looks out for, as soon as it has appeared.
-    pub async fn seen(&self) -> String {
+    /// What the element said that [`Window::watch_for`] looks out for, as soon as it has appeared.
+    pub async fn appeared(&self) -> String {
         eventually("the element appears", || async {
             let seen = self.page.execute("return window.seen ?? null;", Vec::new()).await.ok()?;
             seen.as_str().map(str::to_owned)
@@ -165,7 +165,7 @@ impl Window {
     }
 
     /// Runs a script with one argument, which answers with a text when it is ready.
-    async fn ask_page(&self, script: &str, argument: &str) -> String {
+    async fn execute_async(&self, script: &str, argument: &str) -> String {
         let answer = self.page.execute_async(script, vec![argument.into()]).await;
         answer.expect("the script answers").as_str().expect("the answer is a text").to_owned()
     }
@@ -182,7 +182,7 @@ impl Drop for Driver {
     }
 }
 
-fn hook(name: &str) -> String {
+fn test_id(name: &str) -> String {
     format!("[data-testid=\"{name}\"]")
 }
 

@@ -13,10 +13,10 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
-use crate::screen::Screen;
+use crate::x11::X11Display;
 
 /// Everything that a window needs and nothing that a user of this machine has.
-pub struct Desk {
+pub struct DesktopSession {
     home: TempDir,
     display: String,
     bus: String,
@@ -28,14 +28,14 @@ pub struct Desk {
     _servers: [Child; 2],
 }
 
-impl Desk {
+impl DesktopSession {
     /// A desk on which the sidecar answers as `script` says.
     pub async fn new(script: &Value) -> Self {
         let home = process::data_with(script);
         // Both choose a free name by themselves and tell it on stdout.
-        let mut screen = Command::new("Xvfb");
+        let mut display = Command::new("Xvfb");
         screen.args(["-displayfd", "1", "-screen", "0", "1280x800x24", "-nolisten", "tcp", "-noreset"]);
-        let (screen, number) = first_line(screen).await;
+        let (display, number) = first_line(display).await;
         let mut bus = Command::new("dbus-daemon");
         bus.args(["--session", "--nofork", "--nopidfile", "--print-address=1"]);
         let (bus, address) = first_line(bus).await;
@@ -48,22 +48,22 @@ impl Desk {
             app: process::program("desktop"),
             arguments: Vec::new(),
             variables: Vec::new(),
-            _servers: [screen, bus],
+            _servers: [display, bus],
         }
     }
 
     /// Lets this program stand in for `hapa`.
-    pub fn let_stand_in(&mut self, program: PathBuf) {
+    pub fn set_sidecar(&mut self, program: PathBuf) {
         self.sidecar = Some(program);
     }
 
     /// Lets a real model answer instead of the script.
-    pub fn let_answer(&mut self, model: PathBuf) {
+    pub fn set_model(&mut self, model: PathBuf) {
         self.model = Some(model);
     }
 
     /// Lets this program be the app.
-    pub fn let_run(&mut self, app: PathBuf) {
+    pub fn set_app(&mut self, app: PathBuf) {
         self.app = app;
     }
 
@@ -73,7 +73,7 @@ impl Desk {
     }
 
     /// Gives the app an argument.
-    pub fn give_argument(&mut self, argument: impl Into<OsString>) {
+    pub fn add_argument(&mut self, argument: impl Into<OsString>) {
         self.arguments.push(argument.into());
     }
 
@@ -83,12 +83,12 @@ impl Desk {
     }
 
     /// Sets a variable for all programs on it.
-    pub fn set(&mut self, variable: &'static str, value: impl Into<OsString>) {
+    pub fn set_env(&mut self, variable: &'static str, value: impl Into<OsString>) {
         self.variables.push((variable, value.into()));
     }
 
     /// HAPA's data folder.
-    pub fn data(&self) -> &Path {
+    pub fn data_dir(&self) -> &Path {
         self.home.path()
     }
 
@@ -106,12 +106,12 @@ impl Desk {
     }
 
     fn stubs(&self) -> PathBuf {
-        self.data().join("stubs")
+        self.data_dir().join("stubs")
     }
 
     /// Its display.
-    pub fn screen(&self) -> Screen {
-        Screen::of(&self.display)
+    pub fn display(&self) -> X11Display {
+        X11Display::connect(&self.display)
     }
 
     /// A program on this desk. It ends with the test.

@@ -8,19 +8,19 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tests::eventually;
 
-use crate::desk::Desk;
+use crate::session::DesktopSession;
 
 /// The sidecar that runs on a desk.
-pub async fn sidecar(desk: &Desk) -> Discovery {
+pub async fn sidecar(session: &DesktopSession) -> Discovery {
     eventually("the sidecar can be found", || async {
-        let found: Discovery = serde_json::from_slice(&fs::read(Discovery::path(desk.data())).ok()?).ok()?;
-        lives(found.pid).then_some(found)
+        let found: Discovery = serde_json::from_slice(&fs::read(Discovery::path(session.data_dir())).ok()?).ok()?;
+        is_running(found.pid).then_some(found)
     })
     .await
 }
 
 /// Whether a process is there and not only waits to be forgotten.
-pub fn lives(pid: u32) -> bool {
+pub fn is_running(pid: u32) -> bool {
     status(pid).is_some_and(|status| !status.contains("State:\tZ"))
 }
 
@@ -34,19 +34,19 @@ fn parent_of(status: &str) -> Option<u32> {
 }
 
 /// The processes that draw the pages of this app's windows, the oldest first, as soon as there are two.
-pub async fn pages(app: u32) -> Vec<u32> {
+pub async fn web_processes(app: u32) -> Vec<u32> {
     eventually("both pages are drawn", || async {
-        let pages = pages_now(app);
+        let pages = current_web_processes(app);
         (pages.len() >= 2).then_some(pages)
     })
     .await
 }
 
 /// The processes that draw them now.
-pub fn pages_now(app: u32) -> Vec<u32> {
+pub fn current_web_processes(app: u32) -> Vec<u32> {
     let processes = fs::read_dir("/proc").expect("this is Linux").flatten();
     let pids = processes.filter_map(|process| process.file_name().to_str()?.parse().ok());
-    let mut pages: Vec<u32> = pids.filter(|pid| draws_for(*pid, app)).collect();
+    let mut pages: Vec<u32> = pids.filter(|pid| is_web_process_of(*pid, app)).collect();
     pages.sort_unstable();
     pages
 }
@@ -57,7 +57,7 @@ pub fn environment(pid: u32) -> String {
     String::from_utf8_lossy(&variables).replace('\0', "\n")
 }
 
-fn draws_for(pid: u32, app: u32) -> bool {
+fn is_web_process_of(pid: u32, app: u32) -> bool {
     // Linux shortens names to 15 characters.
     status(pid).is_some_and(|status| status.starts_with("Name:\tWebKitWebProces\n") && parent_of(&status) == Some(app))
 }
@@ -68,7 +68,7 @@ pub fn signal(pid: u32, signal: Signal) {
 }
 
 /// Whether a program could listen on this port now.
-pub fn is_free(port: u16) -> bool {
+pub fn is_port_free(port: u16) -> bool {
     TcpListener::bind(("127.0.0.1", port)).is_ok()
 }
 

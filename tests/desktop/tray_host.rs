@@ -7,9 +7,9 @@ use tests::eventually;
 use zbus::zvariant::{OwnedObjectPath, OwnedValue, Value};
 use zbus::{Connection, connection, fdo, interface, message::Header, object_server::SignalEmitter};
 
-use crate::desk::Desk;
+use crate::session::DesktopSession;
 
-const NOTICES: &str = "/org/freedesktop/Notifications";
+const NOTIFICATIONS_PATH: &str = "/org/freedesktop/Notifications";
 
 /// What the panel shows.
 #[derive(Debug, Default)]
@@ -17,18 +17,18 @@ struct Shown {
     /// The programs with an icon: their name on the bus, and the path of the icon there.
     icons: Vec<(String, String)>,
     /// Titles and texts, in the order in which they came.
-    notices: Vec<(String, String)>,
+    notifications: Vec<(String, String)>,
 }
 
 /// The panel. It goes when it is dropped.
-pub struct Panel {
+pub struct TrayHost {
     bus: Connection,
     shown: Arc<Mutex<Shown>>,
 }
 
 /// An entry of a tray icon's menu.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct MenuItem {
     id: i32,
     /// What it says.
     pub label: String,
@@ -36,14 +36,14 @@ pub struct Entry {
     pub enabled: bool,
 }
 
-impl Panel {
+impl TrayHost {
     /// Puts a panel on a desk.
-    pub async fn on(desk: &Desk) -> Self {
+    pub async fn start(session: &DesktopSession) -> Self {
         let shown = Arc::<Mutex<Shown>>::default();
         let bus = async {
-            connection::Builder::address(desk.bus())?
+            connection::Builder::address(session.bus())?
                 .serve_at("/StatusNotifierWatcher", Watcher(Arc::clone(&shown)))?
-                .serve_at(NOTICES, Notices(Arc::clone(&shown)))?
+                .serve_at(NOTIFICATIONS_PATH, Notifications(Arc::clone(&shown)))?
                 .name("org.kde.StatusNotifierWatcher")?
                 .name("org.freedesktop.Notifications")?
                 .build()
@@ -53,25 +53,25 @@ impl Panel {
     }
 
     /// The entries of the icon's menu that say something, as soon as there is an icon.
-    pub async fn menu(&self) -> Vec<Entry> {
+    pub async fn menu(&self) -> Vec<MenuItem> {
         eventually("there is a tray icon with a menu", || async {
-            let (_, entries) = self.read_menu().await?;
-            (!entries.is_empty()).then_some(entries)
+            let (_, items) = self.read_menu().await?;
+            (!items.is_empty()).then_some(items)
         })
         .await
     }
 
     /// Waits until the menu has an entry that says this.
-    pub async fn says(&self, label: &str) -> Entry {
+    pub async fn wait_for_item(&self, label: &str) -> MenuItem {
         eventually(&format!("the tray's menu says {label}"), || async {
-            self.menu().await.into_iter().find(|entry| entry.label == label)
+            self.menu().await.into_iter().find(|item| item.label == label)
         })
         .await
     }
 
     /// Clicks an entry of the menu.
     pub async fn click(&self, label: &str) {
-        let entry = self.says(label).await;
+        let item = self.wait_for_item(label).await;
         assert!(entry.enabled, "{label} can be clicked");
         let ((name, path), _) = self.read_menu().await.expect("the menu was there a moment ago");
         let event = (entry.id, "clicked", Value::from(0), 0u32);
@@ -80,42 +80,48 @@ impl Panel {
     }
 
     /// The notices until now, as soon as there are `count`.
-    pub async fn notices(&self, count: usize) -> Vec<(String, String)> {
+    pub async fn notifications(&self, count: usize) -> Vec<(String, String)> {
         eventually(&format!("there are {count} notices"), || async {
             let notices = self.shown.lock().expect("nobody panicked").notices.clone();
-            (notices.len() >= count).then_some(notices)
+            (notifications.len() >= count).then_some(notifications)
         })
         .await
     }
 
     /// Clicks the notice of this number, the first being 1.
-    pub async fn click_notice(&self, number: u32) {
+    pub async fn click_notification(&self, number: u32) {
         let clicked = self
             .bus
-            .emit_signal(None::<&str>, NOTICES, "org.freedesktop.Notifications", "ActionInvoked", &(number, "default"))
+            .emit_signal(
+                None::<&str>,
+                NOTIFICATIONS_PATH,
+                "org.freedesktop.Notifications",
+                "ActionInvoked",
+                &(number, "default"),
+            )
             .await;
         clicked.expect("the bus takes signals");
     }
 
     /// Where the menu of the latest icon is, and what is in it.
-    async fn read_menu(&self) -> Option<((String, OwnedObjectPath), Vec<Entry>)> {
+    async fn read_menu(&self) -> Option<((String, OwnedObjectPath), Vec<MenuItem>)> {
         let (name, path) = self.shown.lock().expect("nobody panicked").icons.last()?.clone();
         let icon = zbus::Proxy::new(&self.bus, name.clone(), path, "org.kde.StatusNotifierItem").await.ok()?;
         let menu: OwnedObjectPath = icon.get_property("Menu").await.ok()?;
         let proxy = zbus::Proxy::new(&self.bus, name.clone(), menu.clone(), "com.canonical.dbusmenu").await.ok()?;
         let (_, root): (u32, Node) = proxy.call("GetLayout", &(0, -1, Vec::<&str>::new())).await.ok()?;
-        let entries = root.2.into_iter().filter_map(|child| entry(Node::try_from(child).ok()?)).collect();
-        Some(((name, menu), entries))
+        let items = root.2.into_iter().filter_map(|child| item(Node::try_from(child).ok()?)).collect();
+        Some(((name, menu), items))
     }
 }
 
 /// An entry of a menu on the bus: its id, its properties, its children.
 type Node = (i32, HashMap<String, OwnedValue>, Vec<OwnedValue>);
 
-fn entry((id, properties, _): Node) -> Option<Entry> {
+fn item((id, properties, _): Node) -> Option<MenuItem> {
     let label = <&str>::try_from(properties.get("label")?).ok()?.replace('_', "");
     let enabled = properties.get("enabled").is_none_or(|enabled| bool::try_from(enabled).unwrap_or(true));
-    Some(Entry { id, label, enabled })
+    Some(MenuItem { id, label, enabled })
 }
 
 struct Watcher(Arc<Mutex<Shown>>);
@@ -124,12 +130,12 @@ struct Watcher(Arc<Mutex<Shown>>);
 impl Watcher {
     fn register_status_notifier_item(&self, service: &str, #[zbus(header)] header: Header<'_>) {
         let sender = header.sender().map(ToString::to_string).unwrap_or_default();
-        let place = if service.starts_with('/') {
+        let item = if service.starts_with('/') {
             (sender, service.to_owned())
         } else {
             (service.to_owned(), "/StatusNotifierItem".to_owned())
         };
-        self.0.lock().expect("nobody panicked").icons.push(place);
+        self.0.lock().expect("nobody panicked").icons.push(item);
     }
 
     #[zbus(property)]
@@ -148,10 +154,10 @@ impl Watcher {
     }
 }
 
-struct Notices(Arc<Mutex<Shown>>);
+struct Notifications(Arc<Mutex<Shown>>);
 
 #[interface(name = "org.freedesktop.Notifications")]
-impl Notices {
+impl Notifications {
     #[expect(clippy::too_many_arguments, reason = "the specification has so many")]
     fn notify(
         &self,
@@ -165,7 +171,7 @@ impl Notices {
         _timeout: i32,
     ) -> u32 {
         let mut shown = self.0.lock().expect("nobody panicked");
-        shown.notices.push((title.to_owned(), text.to_owned()));
+        shown.notifications.push((title.to_owned(), text.to_owned()));
         u32::try_from(shown.notices.len()).expect("a test has few notices")
     }
 
