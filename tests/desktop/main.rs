@@ -1,4 +1,4 @@
-//! The window, opened for real: a question becomes code, and what happens to it when processes die.
+//! Tests of the desktop app in a real window: questions, answers and process failures.
 #![cfg(target_os = "linux")]
 
 mod process_tree;
@@ -25,7 +25,7 @@ use session::DesktopSession;
 use window::Window;
 
 #[tokio::test]
-async fn a_korean_question_becomes_code_in_the_window() {
+async fn a_korean_question_is_answered_with_code_in_the_window() {
     let _lock = window_lock().await;
     let session = DesktopSession::new(&script()).await;
     let window = Window::open(&session).await;
@@ -38,7 +38,7 @@ async fn a_korean_question_becomes_code_in_the_window() {
 }
 
 #[tokio::test]
-async fn a_stopped_answer_keeps_what_was_written_and_the_next_question_is_answered() {
+async fn a_cancelled_answer_keeps_its_text_and_the_next_question_is_answered() {
     let _lock = window_lock().await;
     let session = DesktopSession::new(&script()).await;
     let window = Window::open(&session).await;
@@ -47,7 +47,7 @@ async fn a_stopped_answer_keeps_what_was_written_and_the_next_question_is_answer
     window.click("stop").await;
     let answer = window.latest_answer("stopped").await;
     assert!(answer.text().await.unwrap().contains("while True:"));
-    eventually("the model has stopped, too", || async {
+    eventually("the generation is cancelled", || async {
         (latest_in_history(&session).await?["finish_reason"] == "cancelled").then_some(())
     })
     .await;
@@ -56,7 +56,7 @@ async fn a_stopped_answer_keeps_what_was_written_and_the_next_question_is_answer
 }
 
 #[tokio::test]
-async fn a_killed_sidecar_comes_back_and_the_window_says_so_and_goes_on() {
+async fn a_killed_sidecar_is_restarted_with_a_banner_and_the_next_question_is_answered() {
     let _lock = window_lock().await;
     let session = DesktopSession::new(&script()).await;
     let window = Window::open(&session).await;
@@ -74,7 +74,7 @@ async fn a_killed_sidecar_comes_back_and_the_window_says_so_and_goes_on() {
 }
 
 #[tokio::test]
-async fn earlier_conversations_are_there_after_a_restart() {
+async fn conversations_are_listed_after_a_restart() {
     let _lock = window_lock().await;
     let session = DesktopSession::new(&script()).await;
     let window = Window::open(&session).await;
@@ -93,11 +93,11 @@ async fn earlier_conversations_are_there_after_a_restart() {
 }
 
 #[tokio::test]
-async fn a_killed_window_leaves_no_sidecar_and_a_free_port() {
+async fn killing_the_app_stops_the_sidecar_and_frees_the_port() {
     let _lock = window_lock().await;
     let session = DesktopSession::new(&script()).await;
     let window = Window::open(&session).await;
-    // Also while the model writes.
+    // Also during generation.
     window.send_question("loop forever").await;
     window.shows("code-block", &["while True:"]).await;
     let sidecar = process_tree::sidecar(&session).await;
@@ -109,7 +109,7 @@ async fn a_killed_window_leaves_no_sidecar_and_a_free_port() {
 }
 
 #[tokio::test]
-async fn closing_the_window_ends_everything_in_order() {
+async fn closing_the_window_stops_all_processes_gracefully() {
     let _lock = window_lock().await;
     let session = DesktopSession::new(&script()).await;
     let mut app = session.command(process::program("desktop")).spawn().unwrap();
@@ -122,7 +122,7 @@ async fn closing_the_window_ends_everything_in_order() {
 }
 
 #[tokio::test]
-async fn a_window_that_the_system_asks_to_end_ends_everything_in_order() {
+async fn sigterm_stops_all_processes_gracefully() {
     let _lock = window_lock().await;
     let session = DesktopSession::new(&script()).await;
     let mut app = session.command(process::program("desktop")).spawn().unwrap();
@@ -135,17 +135,17 @@ async fn a_window_that_the_system_asks_to_end_ends_everything_in_order() {
 }
 
 #[tokio::test]
-async fn a_page_that_dies_is_drawn_again_in_the_same_window() {
+async fn a_crashed_web_process_is_replaced_in_the_same_window() {
     let _lock = window_lock().await;
     let session = DesktopSession::new(&script()).await;
     let app = session.command(process::program("desktop")).spawn().unwrap();
     let display = session.display();
     let window = display.window().await;
     let app_id = app.id().unwrap();
-    // The main window's page is the first.
+    // The oldest web process belongs to the main window.
     let before = process_tree::web_processes(app_id).await;
     process_tree::signal(before[0], Signal::SIGKILL);
-    eventually("the page is drawn by another process", || async {
+    eventually("another web process renders the page", || async {
         process_tree::current_web_processes(app_id).into_iter().find(|page| !before.contains(page))
     })
     .await;
@@ -153,7 +153,7 @@ async fn a_page_that_dies_is_drawn_again_in_the_same_window() {
 }
 
 #[tokio::test]
-async fn a_second_start_shows_the_first_window() {
+async fn a_second_launch_shows_the_window_of_the_first() {
     let _lock = window_lock().await;
     let session = DesktopSession::new(&script()).await;
     let window = Window::open(&session).await;
@@ -170,10 +170,10 @@ async fn a_second_start_shows_the_first_window() {
 }
 
 #[tokio::test]
-async fn a_sidecar_that_gives_up_says_why_until_the_user_starts_it_again() {
+async fn a_failed_sidecar_shows_its_error_until_the_user_restarts_it() {
     let _lock = window_lock().await;
     let mut session = DesktopSession::new(&script()).await;
-    // As if the user had set a wrong port, and fixed it later.
+    // A wrapper sets an invalid port until the file exists, as if the user fixed the setting.
     let fixed = session.data_dir().join("fixed");
     let hapa = session.data_dir().join("hapa");
     let real = process::program("hapa");
@@ -194,7 +194,7 @@ async fn a_sidecar_that_gives_up_says_why_until_the_user_starts_it_again() {
 }
 
 #[tokio::test]
-async fn a_page_gets_no_file_no_program_and_no_other_computer() {
+async fn a_page_cannot_access_files_programs_or_remote_hosts() {
     let _lock = window_lock().await;
     let session = DesktopSession::new(&script()).await;
     let window = Window::open(&session).await;
@@ -218,7 +218,7 @@ async fn a_page_gets_no_file_no_program_and_no_other_computer() {
     assert_eq!(api, "undefined");
 }
 
-/// What the scripted model answers.
+/// The answers of the scripted model.
 fn script() -> Value {
     json!({
         "model": "scripted",
@@ -231,7 +231,7 @@ fn script() -> Value {
     })
 }
 
-/// The latest question and its answer, as another client of the API sees them.
+/// The newest history item, as another API client reads it.
 async fn latest_in_history(session: &DesktopSession) -> Option<Value> {
     let port = process_tree::sidecar(session).await.port;
     let key = fs::read_to_string(session.data_dir().join("api.key")).ok()?;
@@ -240,17 +240,20 @@ async fn latest_in_history(session: &DesktopSession) -> Option<Value> {
     answer.json::<Value>().await.ok()?["items"].get(0).cloned()
 }
 
-/// Waits until a process has ended.
+/// Waits until a process has exited.
 async fn wait_for_exit(pid: u32) {
-    eventually("the process ends", || async { (!process_tree::is_running(pid)).then_some(()) }).await;
+    eventually("the process exits", || async { (!process_tree::is_running(pid)).then_some(()) }).await;
 }
 
-/// How a process ended.
+/// Waits for a child process and returns its exit status.
 async fn exit_status(process: &mut Child) -> ExitStatus {
-    timeout(tests::PATIENCE, process.wait()).await.expect("the process ends").expect("it can be waited for")
+    timeout(tests::PATIENCE, process.wait())
+        .await
+        .expect("the process exits in time")
+        .expect("the child can be waited for")
 }
 
-/// Windows are heavy, so they open one after the other, and each test's deadlines are about its own.
+/// A lock that runs the tests one after the other: windows are heavy, and a test's timeouts assume that it runs alone.
 async fn window_lock() -> MutexGuard<'static, ()> {
     static LOCK: Mutex<()> = Mutex::const_new(());
     LOCK.lock().await

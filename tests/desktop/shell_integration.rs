@@ -1,4 +1,4 @@
-//! What is around the window: the tray, keys from anywhere, notices, files, and what outlives a sudden end.
+//! Tests of the desktop integration: tray, global shortcut, notifications, save dialog, autostart and crash recovery.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use crate::x11::{CONTROL, ENTER, ESCAPE, MAIN, QUICK, SHIFT, SPACE};
 use crate::{exit_status, latest_in_history, process_tree, wait_for_exit, window_lock};
 
 #[tokio::test]
-async fn the_trays_menu_shows_how_the_engine_is_opens_the_quick_window_and_quits() {
+async fn the_tray_menu_shows_the_engine_state_opens_the_quick_window_and_quits() {
     let _lock = window_lock().await;
     let session = DesktopSession::new(&script()).await;
     let tray_host = TrayHost::start(&session).await;
@@ -36,7 +36,7 @@ async fn the_trays_menu_shows_how_the_engine_is_opens_the_quick_window_and_quits
 }
 
 #[tokio::test]
-async fn the_tray_pauses_the_engine_which_frees_its_memory_and_resumes_it() {
+async fn the_tray_pauses_the_engine_by_unloading_the_model_and_resumes_it() {
     let _lock = window_lock().await;
     let mut session = DesktopSession::new(&script()).await;
     let model = std::env::var("HAPA_TEST_MODEL").expect("`cargo xtask test` names a small model in HAPA_TEST_MODEL");
@@ -49,11 +49,11 @@ async fn the_tray_pauses_the_engine_which_frees_its_memory_and_resumes_it() {
     window.find("paused").await;
     tray_host.click("Resume the engine").await;
     tray_host.wait_for_item("Ready").await;
-    eventually("it is not paused any more", || async { (!window.has("paused").await).then_some(()) }).await;
+    eventually("the engine is resumed", || async { (!window.has("paused").await).then_some(()) }).await;
 }
 
 #[tokio::test]
-async fn the_tray_speaks_as_the_window_does() {
+async fn the_tray_uses_the_language_of_the_window() {
     let _lock = window_lock().await;
     let session = DesktopSession::new(&script()).await;
     let tray_host = TrayHost::start(&session).await;
@@ -64,7 +64,7 @@ async fn the_tray_speaks_as_the_window_does() {
 }
 
 #[tokio::test]
-async fn a_question_from_anywhere_is_answered_copied_and_kept() {
+async fn a_quick_question_is_answered_copied_and_stored_in_the_history() {
     let _lock = window_lock().await;
     let session = DesktopSession::new(&script()).await;
     let _app = start(&session, &[]);
@@ -75,8 +75,8 @@ async fn a_question_from_anywhere_is_answered_copied_and_kept() {
     display.press(&[CONTROL, SHIFT, SPACE]);
     display.quick_window().await;
     let took = pressed.elapsed();
-    assert!(took < Duration::from_millis(500), "it took {took:?}, and usually takes a tenth of a second");
-    println!("the quick window came after {took:?}");
+    assert!(took < Duration::from_millis(500), "it took {took:?}; about 100 ms are usual");
+    println!("the quick window was shown after {took:?}");
     display.type_text("unique list");
     wait_for_stored_item(&session, "hapa.quick.draft", "unique list").await;
     display.press(&[ENTER]);
@@ -85,7 +85,7 @@ async fn a_question_from_anywhere_is_answered_copied_and_kept() {
     })
     .await;
     assert_eq!(saved["question"], "unique list");
-    // The page may hear of the end a moment after the history does; until then Enter copies nothing.
+    // The page may receive the end of the stream after the history is written; until then Enter copies nothing.
     let reader = display.clipboard_window();
     let copied = eventually("the code is copied", || async {
         display.press(&[ENTER]);
@@ -95,7 +95,7 @@ async fn a_question_from_anywhere_is_answered_copied_and_kept() {
     assert_eq!(copied, "def unique(items):\n    return list(dict.fromkeys(items))");
     display.press(&[ESCAPE]);
     display.wait_until_hidden(QUICK).await;
-    // The keys bring it back, and hide it where it is in front.
+    // The shortcut shows the window, and hides it if it is in front.
     display.press(&[CONTROL, SHIFT, SPACE]);
     display.quick_window().await;
     display.press(&[CONTROL, SHIFT, SPACE]);
@@ -103,7 +103,7 @@ async fn a_question_from_anywhere_is_answered_copied_and_kept() {
 }
 
 #[tokio::test]
-async fn another_start_can_ask_for_the_quick_window() {
+async fn a_second_launch_with_the_quick_argument_shows_the_quick_window() {
     let _lock = window_lock().await;
     let session = DesktopSession::new(&script()).await;
     let _app = start(&session, &[]);
@@ -114,7 +114,7 @@ async fn another_start_can_ask_for_the_quick_window() {
 }
 
 #[tokio::test]
-async fn a_window_that_was_made_hidden_is_laid_out_for_the_size_that_it_is_shown_in() {
+async fn a_window_created_hidden_has_the_layout_of_its_visible_size() {
     let _lock = window_lock().await;
     let session = DesktopSession::new(&script()).await;
     let window = Window::open(&session).await;
@@ -126,13 +126,13 @@ async fn a_window_that_was_made_hidden_is_laid_out_for_the_size_that_it_is_shown
 }
 
 #[tokio::test]
-async fn a_desktop_without_a_tray_is_told_of_once() {
+async fn a_missing_tray_is_reported_once() {
     let _lock = window_lock().await;
     let session = DesktopSession::new(&script()).await;
     let window = Window::open(&session).await;
     window.shows("lacks", &["tray"]).await;
     window.click("understood").await;
-    eventually("it is put away", || async { (!window.has("lacks").await).then_some(()) }).await;
+    eventually("the message is dismissed", || async { (!window.has("lacks").await).then_some(()) }).await;
     close(&session).await;
     drop(window);
     let window = Window::open(&session).await;
@@ -141,7 +141,7 @@ async fn a_desktop_without_a_tray_is_told_of_once() {
 }
 
 #[tokio::test]
-async fn keys_that_another_program_has_are_told_of_and_others_can_be_chosen() {
+async fn a_shortcut_taken_by_another_program_is_reported_and_can_be_changed() {
     let _lock = window_lock().await;
     let session = DesktopSession::new(&script()).await;
     let display = session.display();
@@ -156,35 +156,35 @@ async fn keys_that_another_program_has_are_told_of_and_others_can_be_chosen() {
 }
 
 #[tokio::test]
-async fn the_windows_place_outlives_a_sudden_end() {
+async fn the_window_geometry_survives_a_kill() {
     let _lock = window_lock().await;
     let session = DesktopSession::new(&script()).await;
     let app = start(&session, &[]);
     let display = session.display();
     let geometry = (40, 60, 900, 650);
     display.move_window(display.window().await, geometry);
-    eventually("the place is written down", || async {
+    eventually("the window state is saved", || async {
         let saved: Value = serde_json::from_slice(&fs::read(session.data_dir().join("placement.json")).ok()?).ok()?;
         (saved["main"]["width"] == 900 && saved["main"]["x"] == 40).then_some(())
     })
     .await;
     kill(&session, app.id().unwrap()).await;
     let _app = start(&session, &[]);
-    eventually("the window is where it was", || async {
+    eventually("the window state is restored", || async {
         (display.is_visible(MAIN) && display.geometry(display.window().await) == geometry).then_some(())
     })
     .await;
 }
 
 #[tokio::test]
-async fn what_was_typed_and_half_an_answer_outlive_a_sudden_end() {
+async fn a_draft_and_a_partial_answer_survive_a_kill() {
     let _lock = window_lock().await;
     let session = DesktopSession::new(&script()).await;
     let window = Window::open(&session).await;
     window.send_question("loop forever").await;
     window.shows("code-block", &["while True:"]).await;
     let sidecar = process_tree::sidecar(&session).await;
-    eventually("what is written is kept", || async {
+    eventually("the partial answer is stored", || async {
         latest_in_history(&session).await?["response"].as_str()?.contains("while True:").then_some(())
     })
     .await;
@@ -196,7 +196,7 @@ async fn what_was_typed_and_half_an_answer_outlive_a_sudden_end() {
     assert_eq!(window.draft().await, "그리고 다음에는");
     window.click("conversation").await;
     window.shows("code-block", &["while True:"]).await;
-    // The sidecar's sudden end takes nothing from the field either.
+    // Killing the sidecar does not change the draft either.
     let sidecar = process_tree::sidecar(&session).await;
     process_tree::signal(sidecar.pid, Signal::SIGKILL);
     wait_for_exit(sidecar.pid).await;
@@ -204,7 +204,7 @@ async fn what_was_typed_and_half_an_answer_outlive_a_sudden_end() {
 }
 
 #[tokio::test]
-async fn a_closed_window_stays_in_the_tray_where_that_is_chosen() {
+async fn closing_the_window_keeps_the_app_in_the_tray_if_configured() {
     let _lock = window_lock().await;
     let session = DesktopSession::new(&script()).await;
     let tray_host = TrayHost::start(&session).await;
@@ -217,13 +217,13 @@ async fn a_closed_window_stays_in_the_tray_where_that_is_chosen() {
     display.wait_until_hidden(MAIN).await;
     assert_eq!(tray_host.notifications(1).await[0].0, "HAPA stays in the tray");
     assert!(process_tree::is_running(sidecar.pid));
-    // The page lives on behind it.
+    // The hidden page keeps running.
     window.send_question("unique list").await;
     let notifications = tray_host.notifications(2).await;
-    assert_eq!(notices[1], ("Your answer is ready".to_owned(), "unique list".to_owned()));
+    assert_eq!(notifications[1], ("Your answer is ready".to_owned(), "unique list".to_owned()));
     tray_host.click_notification(2).await;
     display.window().await;
-    // It is said once.
+    // The notification about the tray is shown only once.
     display.close(display.window().await);
     display.wait_until_hidden(MAIN).await;
     tray_host.click("Open HAPA").await;
@@ -232,7 +232,7 @@ async fn a_closed_window_stays_in_the_tray_where_that_is_chosen() {
 }
 
 #[tokio::test]
-async fn without_a_tray_a_closed_window_ends_everything_whatever_is_chosen() {
+async fn without_a_tray_closing_the_window_quits_whatever_the_preference() {
     let _lock = window_lock().await;
     let session = DesktopSession::new(&script()).await;
     fs::write(session.data_dir().join("desktop.json"), r#"{"choices":{"background":true}}"#).unwrap();
@@ -245,7 +245,7 @@ async fn without_a_tray_a_closed_window_ends_everything_whatever_is_chosen() {
 }
 
 #[tokio::test]
-async fn a_start_with_the_session_waits_in_the_tray() {
+async fn an_autostart_shows_only_the_tray_icon() {
     let _lock = window_lock().await;
     let session = DesktopSession::new(&script()).await;
     let tray_host = TrayHost::start(&session).await;
@@ -267,7 +267,7 @@ async fn a_start_with_the_session_waits_in_the_tray() {
 }
 
 #[tokio::test]
-async fn a_text_is_saved_where_the_user_says() {
+async fn a_text_is_saved_to_the_path_from_the_dialog() {
     let _lock = window_lock().await;
     let session = DesktopSession::new(&script()).await;
     let window = Window::open(&session).await;
@@ -276,7 +276,7 @@ async fn a_text_is_saved_where_the_user_says() {
     let saved = window.invoke("save_file", json!({"name": "../unique.py", "content": "x = 1\n"}));
     let answered = async {
         display.file_dialog().await;
-        // The name is selected up to its ending; a whole path typed over it is taken as one.
+        // The proposed name is selected up to its extension, so typing replaces it; an absolute path is accepted.
         display.type_path(&name);
         display.press(&[ENTER]);
     };
@@ -300,7 +300,7 @@ async fn the_data_folder_is_opened_in_the_file_manager() {
 }
 
 #[tokio::test]
-async fn a_window_that_stays_blank_is_drawn_in_software() {
+async fn a_blank_window_falls_back_to_software_rendering() {
     let _lock = window_lock().await;
     let session = DesktopSession::new(&script()).await;
     let mut app = session.command(process::program("desktop"));
@@ -310,19 +310,19 @@ async fn a_window_that_stays_blank_is_drawn_in_software() {
     let in_software = || process_tree::environment(pid).contains("WEBKIT_DISABLE_COMPOSITING_MODE=1");
     let first = process_tree::sidecar(&session).await;
     assert!(!in_software());
-    eventually("it starts anew in software", || async { in_software().then_some(()) }).await;
+    eventually("the app relaunches in software rendering", || async { in_software().then_some(()) }).await;
     wait_for_exit(first.pid).await;
     session.display().window().await;
-    // The second page is made when the first is drawn.
+    // The second page is created after the first has painted.
     process_tree::web_processes(pid).await;
 }
 
-/// The app on a desk.
+/// Starts the app in a session.
 fn start(session: &DesktopSession, arguments: &[&str]) -> Child {
-    session.command(process::program("desktop")).args(arguments).spawn().expect("it can be started")
+    session.command(process::program("desktop")).args(arguments).spawn().expect("the app can be started")
 }
 
-/// Closes the window and waits for the end of everything.
+/// Closes the window and waits for the sidecar to exit.
 async fn close(session: &DesktopSession) {
     let sidecar = process_tree::sidecar(session).await;
     let display = session.display();
@@ -330,7 +330,7 @@ async fn close(session: &DesktopSession) {
     wait_for_exit(sidecar.pid).await;
 }
 
-/// Ends the app as suddenly as can be.
+/// Kills the app with SIGKILL and waits for it and the sidecar to exit.
 async fn kill(session: &DesktopSession, app: u32) {
     let sidecar = process_tree::sidecar(session).await;
     process_tree::signal(app, Signal::SIGKILL);
@@ -338,21 +338,21 @@ async fn kill(session: &DesktopSession, app: u32) {
     wait_for_exit(sidecar.pid).await;
 }
 
-/// Waits until the hidden page of the quick window has begun.
+/// Waits until the hidden page of the quick window has loaded.
 async fn wait_for_quick_window(session: &DesktopSession) {
     wait_for_stored_item(session, "hapa.quick.draft", "").await;
 }
 
-/// Waits until the windows remember this text by this name.
+/// Waits until the key-value store has this item.
 async fn wait_for_stored_item(session: &DesktopSession, key: &str, value: &str) {
-    eventually(&format!("`{name}` is remembered"), || async {
+    eventually(&format!("`{key}` is stored"), || async {
         let items: Value = serde_json::from_slice(&fs::read(session.data_dir().join("window.json")).ok()?).ok()?;
         (items[key] == value).then_some(())
     })
     .await;
 }
 
-/// What the scripted model answers.
+/// The answers of the scripted model.
 fn script() -> Value {
     json!({
         "model": "scripted",

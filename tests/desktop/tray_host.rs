@@ -1,4 +1,4 @@
-//! A desktop's panel on the bus of a desk: it shows tray icons and notices, as a user would see them.
+//! A fake tray host and notification daemon on the session bus.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -11,33 +11,33 @@ use crate::session::DesktopSession;
 
 const NOTIFICATIONS_PATH: &str = "/org/freedesktop/Notifications";
 
-/// What the panel shows.
+/// The registered tray icons and the notifications so far.
 #[derive(Debug, Default)]
 struct Shown {
-    /// The programs with an icon: their name on the bus, and the path of the icon there.
+    /// The tray icons: bus name and object path.
     icons: Vec<(String, String)>,
-    /// Titles and texts, in the order in which they came.
+    /// Title and body of each notification, in order of arrival.
     notifications: Vec<(String, String)>,
 }
 
-/// The panel. It goes when it is dropped.
+/// The tray host. It leaves the bus on drop.
 pub struct TrayHost {
     bus: Connection,
     shown: Arc<Mutex<Shown>>,
 }
 
-/// An entry of a tray icon's menu.
+/// A menu item of a tray icon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MenuItem {
     id: i32,
-    /// What it says.
+    /// Label without mnemonics.
     pub label: String,
     /// Whether it can be clicked.
     pub enabled: bool,
 }
 
 impl TrayHost {
-    /// Puts a panel on a desk.
+    /// Starts a tray host in a session.
     pub async fn start(session: &DesktopSession) -> Self {
         let shown = Arc::<Mutex<Shown>>::default();
         let bus = async {
@@ -49,10 +49,10 @@ impl TrayHost {
                 .build()
                 .await
         };
-        Self { bus: bus.await.expect("the bus takes a panel"), shown }
+        Self { bus: bus.await.expect("the bus accepts the tray host"), shown }
     }
 
-    /// The entries of the icon's menu that say something, as soon as there is an icon.
+    /// Waits for a tray icon and returns the menu items that have a label.
     pub async fn menu(&self) -> Vec<MenuItem> {
         eventually("there is a tray icon with a menu", || async {
             let (_, items) = self.read_menu().await?;
@@ -61,34 +61,34 @@ impl TrayHost {
         .await
     }
 
-    /// Waits until the menu has an entry that says this.
+    /// Waits for a menu item with this label.
     pub async fn wait_for_item(&self, label: &str) -> MenuItem {
-        eventually(&format!("the tray's menu says {label}"), || async {
+        eventually(&format!("the tray menu contains {label}"), || async {
             self.menu().await.into_iter().find(|item| item.label == label)
         })
         .await
     }
 
-    /// Clicks an entry of the menu.
+    /// Clicks a menu item.
     pub async fn click(&self, label: &str) {
         let item = self.wait_for_item(label).await;
-        assert!(entry.enabled, "{label} can be clicked");
-        let ((name, path), _) = self.read_menu().await.expect("the menu was there a moment ago");
+        assert!(entry.enabled, "{label} is enabled");
+        let ((name, path), _) = self.read_menu().await.expect("the menu was read a moment ago");
         let event = (entry.id, "clicked", Value::from(0), 0u32);
         let clicked = self.bus.call_method(Some(name), path, Some("com.canonical.dbusmenu"), "Event", &event).await;
-        clicked.expect("the menu can be clicked");
+        clicked.expect("the menu accepts events");
     }
 
-    /// The notices until now, as soon as there are `count`.
+    /// Waits for at least `count` notifications and returns all of them.
     pub async fn notifications(&self, count: usize) -> Vec<(String, String)> {
-        eventually(&format!("there are {count} notices"), || async {
-            let notices = self.shown.lock().expect("nobody panicked").notices.clone();
+        eventually(&format!("there are {count} notifications"), || async {
+            let notifications = self.shown.lock().expect("the lock is not poisoned").notifications.clone();
             (notifications.len() >= count).then_some(notifications)
         })
         .await
     }
 
-    /// Clicks the notice of this number, the first being 1.
+    /// Clicks the notification with this id; the first is 1.
     pub async fn click_notification(&self, number: u32) {
         let clicked = self
             .bus
@@ -100,12 +100,12 @@ impl TrayHost {
                 &(number, "default"),
             )
             .await;
-        clicked.expect("the bus takes signals");
+        clicked.expect("the bus accepts signals");
     }
 
-    /// Where the menu of the latest icon is, and what is in it.
+    /// Bus name and path of the newest icon's menu, and its items.
     async fn read_menu(&self) -> Option<((String, OwnedObjectPath), Vec<MenuItem>)> {
-        let (name, path) = self.shown.lock().expect("nobody panicked").icons.last()?.clone();
+        let (name, path) = self.shown.lock().expect("the lock is not poisoned").icons.last()?.clone();
         let icon = zbus::Proxy::new(&self.bus, name.clone(), path, "org.kde.StatusNotifierItem").await.ok()?;
         let menu: OwnedObjectPath = icon.get_property("Menu").await.ok()?;
         let proxy = zbus::Proxy::new(&self.bus, name.clone(), menu.clone(), "com.canonical.dbusmenu").await.ok()?;
@@ -115,7 +115,7 @@ impl TrayHost {
     }
 }
 
-/// An entry of a menu on the bus: its id, its properties, its children.
+/// A menu node in the DBusMenu protocol: id, properties, children.
 type Node = (i32, HashMap<String, OwnedValue>, Vec<OwnedValue>);
 
 fn item((id, properties, _): Node) -> Option<MenuItem> {
@@ -135,7 +135,7 @@ impl Watcher {
         } else {
             (service.to_owned(), "/StatusNotifierItem".to_owned())
         };
-        self.0.lock().expect("nobody panicked").icons.push(item);
+        self.0.lock().expect("the lock is not poisoned").icons.push(item);
     }
 
     #[zbus(property)]
@@ -150,7 +150,13 @@ impl Watcher {
 
     #[zbus(property)]
     fn registered_status_notifier_items(&self) -> Vec<String> {
-        self.0.lock().expect("nobody panicked").icons.iter().map(|(name, path)| format!("{name}{path}")).collect()
+        self.0
+            .lock()
+            .expect("the lock is not poisoned")
+            .icons
+            .iter()
+            .map(|(name, path)| format!("{name}{path}"))
+            .collect()
     }
 }
 
@@ -158,7 +164,7 @@ struct Notifications(Arc<Mutex<Shown>>);
 
 #[interface(name = "org.freedesktop.Notifications")]
 impl Notifications {
-    #[expect(clippy::too_many_arguments, reason = "the specification has so many")]
+    #[expect(clippy::too_many_arguments, reason = "the notification specification defines them")]
     fn notify(
         &self,
         _program: &str,
@@ -170,9 +176,9 @@ impl Notifications {
         _hints: HashMap<String, OwnedValue>,
         _timeout: i32,
     ) -> u32 {
-        let mut shown = self.0.lock().expect("nobody panicked");
+        let mut shown = self.0.lock().expect("the lock is not poisoned");
         shown.notifications.push((title.to_owned(), text.to_owned()));
-        u32::try_from(shown.notices.len()).expect("a test has few notices")
+        u32::try_from(shown.notifications.len()).expect("a test has few notifications")
     }
 
     fn close_notification(&self, _id: u32) -> fdo::Result<()> {
@@ -184,7 +190,7 @@ impl Notifications {
     }
 
     fn get_server_information(&self) -> (String, String, String, String) {
-        ("panel".into(), "HAPA".into(), "1".into(), "1.2".into())
+        ("tray-host".into(), "HAPA".into(), "1".into(), "1.2".into())
     }
 
     #[zbus(signal)]

@@ -1,4 +1,4 @@
-//! New versions of the app: told of, checked, put in the place of this one, and refused.
+//! Tests of the updater: updates are reported, verified, installed and rejected.
 
 use std::fs;
 use std::io::Cursor;
@@ -17,10 +17,10 @@ use crate::window::Window;
 use crate::{process_tree, script, wait_for_exit, window_lock};
 
 #[tokio::test]
-async fn a_new_version_is_told_of_checked_put_in_the_place_of_this_one_and_started() {
+async fn an_update_is_reported_verified_installed_and_started() {
     let _lock = window_lock().await;
     let mut session = DesktopSession::new(&script()).await;
-    // The package is a small program that leaves a mark: it makes the files that it is given the names of.
+    // The package is `touch`, which creates the file named by its argument: proof that the new version was started.
     let (package, marker) = (fs::read("/usr/bin/touch").unwrap(), session.data_dir().join("the new version was here"));
     let publisher = Publisher::new();
     let release = publisher.release("9.0.0", package.clone(), "9.0.0");
@@ -40,7 +40,7 @@ async fn a_new_version_is_told_of_checked_put_in_the_place_of_this_one_and_start
 }
 
 #[tokio::test]
-async fn a_package_that_was_changed_or_signed_for_another_version_is_refused_and_this_one_goes_on() {
+async fn a_modified_package_or_one_signed_for_another_version_is_rejected_and_the_app_keeps_running() {
     let _lock = window_lock().await;
     let mut session = DesktopSession::new(&script()).await;
     let package = fs::read("/usr/bin/touch").unwrap();
@@ -64,14 +64,14 @@ async fn a_package_that_was_changed_or_signed_for_another_version_is_refused_and
     window.latest_answer("done").await;
 }
 
-/// Has what was found installed, and waits until it is refused.
+/// Installs the available update and waits for the signature error.
 async fn install_is_rejected(window: &Window) {
     window.click("install-update").await;
     window.shows("part-updates", &["does not carry the right signature"]).await;
 }
 
 #[tokio::test]
-async fn an_older_version_is_none_and_nobody_is_asked_once_that_is_off() {
+async fn an_older_version_is_ignored_and_off_disables_checks() {
     let _lock = window_lock().await;
     let mut session = DesktopSession::new(&script()).await;
     let publisher = Publisher::new();
@@ -84,7 +84,7 @@ async fn an_older_version_is_none_and_nobody_is_asked_once_that_is_off() {
     window.click("check-for-update").await;
     window.shows("part-updates", &["This is the newest version."]).await;
     window.choose("setting-updates", "preview").await;
-    // This program was built here, and knows no way to be replaced.
+    // A build from source has no bundle type and cannot update itself.
     window.shows("part-updates", &["9.0.0", "in the way you installed it"]).await;
     assert!(!window.has("install-update").await);
     window.choose("setting-updates", "off").await;
@@ -93,10 +93,10 @@ async fn an_older_version_is_none_and_nobody_is_asked_once_that_is_off() {
     assert_eq!(requests, ["GET /stable.json", "GET /preview.json"]);
 }
 
-/// Somebody who signs versions.
+/// A publisher with a signing key.
 struct Publisher(KeyPair);
 
-/// A version as it is announced, and its package.
+/// A published version with its signed package.
 #[derive(Clone)]
 struct Release {
     version: &'static str,
@@ -109,9 +109,9 @@ impl Publisher {
         Self(KeyPair::generate_unencrypted_keypair().expect("there is randomness"))
     }
 
-    /// The public key, as Tauri writes it down.
+    /// The public key in Tauri's encoding.
     fn key(&self) -> String {
-        STANDARD.encode(self.0.pk.to_box().expect("a key can be written down").into_string())
+        STANDARD.encode(self.0.pk.to_box().expect("a key can be encoded").into_string())
     }
 
     fn release(&self, version: &'static str, package: Vec<u8>, signed_for: &str) -> Release {
@@ -122,7 +122,7 @@ impl Publisher {
     }
 }
 
-/// A server that announces a version in each of these channels.
+/// Starts an update server with one release for each channel.
 async fn update_server<const N: usize>(channels: [(&'static str, Release); N]) -> Stranger {
     Stranger::start(move |_, request| {
         let host = request.header("host").expect("clients name the host");
@@ -142,32 +142,33 @@ async fn update_server<const N: usize>(channels: [(&'static str, Release); N]) -
     .await
 }
 
-/// Has the app on a desk ask this server.
+/// Configures the app of a session to use this update server.
 fn configure_endpoint(session: &mut DesktopSession, server: &Stranger, publisher: &Publisher) {
     session.set_env("HAPA_UPDATE_FEED", format!("{}/{{{{channel}}}}.json", server.address));
     session.set_env("HAPA_UPDATE_KEY", publisher.key());
 }
 
-/// The same for an app that came as an AppImage, which is a file that brings a folder with the program when it is run. Returns the file.
+/// Configures the update server for an app that is installed as an AppImage: a file and its mount folder.
+/// Returns the path of the AppImage.
 fn install_as_appimage(session: &mut DesktopSession, server: &Stranger, publisher: &Publisher) -> PathBuf {
     configure_endpoint(session, server, publisher);
     let (image, folder) = (session.data_dir().join("HAPA.AppImage"), session.data_dir().join(".mount_HAPA"));
-    fs::write(&image, b"\x7fELF the version that is here").expect("the desk has room");
-    fs::set_permissions(&image, fs::Permissions::from_mode(0o755)).expect("it is ours");
-    fs::create_dir(&folder).expect("the desk has room");
+    fs::write(&image, b"\x7fELF the version that is here").expect("the file can be written");
+    fs::set_permissions(&image, fs::Permissions::from_mode(0o755)).expect("the file is ours");
+    fs::create_dir(&folder).expect("the file can be written");
     let program = folder.join("desktop");
     link_or_copy(&process::program("desktop"), &program);
     session.set_env("APPIMAGE", &image);
-    // There the folder is looked for.
+    // Tauri accepts APPIMAGE only if the executable is in a `.mount_` folder of the temporary folder.
     session.set_env("TMPDIR", session.data_dir().to_owned());
     session.set_sidecar(process::program(handshake::BINARY));
     session.set_app(program);
     image
 }
 
-/// A second name for a file, or a copy where it lies on another disk.
+/// Hard-links a file, or copies it to another file system.
 fn link_or_copy(file: &Path, name: &Path) {
     if fs::hard_link(file, name).is_err() {
-        fs::copy(file, name).expect("the desk has room");
+        fs::copy(file, name).expect("the file can be written");
     }
 }
