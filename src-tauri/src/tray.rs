@@ -33,7 +33,7 @@ pub enum EngineState {
     Ready,
     /// The user unloaded the model.
     Paused,
-    /// No model is installed.
+    /// No model is available.
     Absent,
     /// The sidecar or the model failed.
     Failed,

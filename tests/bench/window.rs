@@ -65,10 +65,10 @@ async fn main() {
     println!("| together | {:.0} | {:.0} |", whole.0 as f64 / 1024.0, whole.1 as f64 / 1024.0);
 }
 
-/// Starts the app with a real model on a desk of its own; if `rest`, leaves it alone for a while and looks at its memory.
+/// Starts the app with a real model in a session of its own; if `rest`, leaves it alone for a while and looks at its memory.
 async fn start(model: &str, rest: bool) -> Start {
     let session = DesktopSession::new(&json!({})).await;
-    let mut app = desk.command(process::program("desktop"));
+    let mut app = session.command(process::program("desktop"));
     app.env_remove("HAPA_SCRIPT").env("HAPA_MODEL", model);
     let begun = Instant::now();
     let app = app.spawn().unwrap();

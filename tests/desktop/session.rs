@@ -33,22 +33,22 @@ impl DesktopSession {
     pub async fn new(script: &Value) -> Self {
         let home = process::data_with(script);
         // Both choose a free name and print it on stdout.
-        let mut display = Command::new("Xvfb");
-        screen.args(["-displayfd", "1", "-screen", "0", "1280x800x24", "-nolisten", "tcp", "-noreset"]);
-        let (display, number) = first_line(display).await;
+        let mut xvfb = Command::new("Xvfb");
+        xvfb.args(["-displayfd", "1", "-screen", "0", "1280x800x24", "-nolisten", "tcp", "-noreset"]);
+        let (xvfb, display) = first_line(xvfb).await;
         let mut bus = Command::new("dbus-daemon");
         bus.args(["--session", "--nofork", "--nopidfile", "--print-address=1"]);
         let (bus, address) = first_line(bus).await;
         Self {
             home,
-            display: format!(":{number}"),
+            display: format!(":{display}"),
             bus: address,
             sidecar: None,
             model: None,
             app: process::program("desktop"),
             arguments: Vec::new(),
             variables: Vec::new(),
-            _servers: [display, bus],
+            _servers: [xvfb, bus],
         }
     }
 
