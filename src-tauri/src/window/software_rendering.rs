@@ -120,5 +120,5 @@ fn relaunch(variables: &[&str]) -> io::Error {
         Ok(executable) => executable,
         Err(error) => return error,
     };
-    Command::new(program).args(env::args_os().skip(1)).envs(variables.iter().map(|name| (name, "1"))).exec()
+    Command::new(executable).args(env::args_os().skip(1)).envs(variables.iter().map(|name| (name, "1"))).exec()
 }
