@@ -72,9 +72,9 @@ impl TrayHost {
     /// Clicks a menu item.
     pub async fn click(&self, label: &str) {
         let item = self.wait_for_item(label).await;
-        assert!(entry.enabled, "{label} is enabled");
+        assert!(item.enabled, "{label} is enabled");
         let ((name, path), _) = self.read_menu().await.expect("the menu was read a moment ago");
-        let event = (entry.id, "clicked", Value::from(0), 0u32);
+        let event = (item.id, "clicked", Value::from(0), 0u32);
         let clicked = self.bus.call_method(Some(name), path, Some("com.canonical.dbusmenu"), "Event", &event).await;
         clicked.expect("the menu accepts events");
     }
