@@ -1,4 +1,4 @@
-//! Embeds the front end, and makes the commands of `src/commands.rs` the only ones that the window may be allowed.
+//! Build script: embeds the front end, and declares the commands of `src/commands.rs` for `capabilities/` to allow.
 
 use tauri_build::{AppManifest, Attributes, CodegenContext};
 
@@ -7,26 +7,26 @@ fn main() {
         "sidecar_status",
         "restart_sidecar",
         "window_ready",
-        "window_drawn",
-        "remembered",
-        "remember",
+        "window_painted",
+        "stored_items",
+        "set_item",
         "save_file",
         "open_data_folder",
         "notify",
         "abilities",
-        "choices",
-        "choose",
+        "preferences",
+        "update_preferences",
         "starts_at_login",
         "set_start_at_login",
-        "speak",
-        "show_engine",
+        "set_language",
+        "set_engine_state",
         "update_status",
         "check_for_update",
         "install_update",
         "cancel_update",
-        "hide_quick",
-        "grow_quick",
-        "open_in_window",
+        "hide_quick_window",
+        "resize_quick_window",
+        "open_in_main_window",
     ];
     let attributes =
         Attributes::new().app_manifest(AppManifest::new().commands(commands)).codegen(CodegenContext::new());

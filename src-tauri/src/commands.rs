@@ -1,4 +1,4 @@
-//! All that the windows may ask of the desktop, and what they are told unasked.
+//! The Tauri commands that the windows can invoke, and the events that are emitted to them.
 
 use std::collections::BTreeMap;
 
@@ -7,65 +7,65 @@ use tauri::ipc::Invoke;
 use tauri::{AppHandle, Emitter, Manager, State, WebviewWindow};
 use tokio::sync::watch;
 
-use crate::choices::{Choices, Memory, Patch};
-use crate::folder::Kept;
-use crate::language::Language;
-use crate::quick::{self, Opened};
-use crate::shortcut::{self, Shortcut};
+use crate::data_dir::JsonFile;
+use crate::i18n::Language;
+use crate::preferences::{DesktopPreferences, DesktopStateFile, PreferencesPatch};
+use crate::quick_window::{self, Handoff};
+use crate::shortcut::{self, ShortcutStatus};
 use crate::supervisor::{SidecarStatus, Supervisor};
-use crate::tray::{self, Engine};
-use crate::update::{UpdateStatus, Updates};
-use crate::{files, login, notice, window};
+use crate::tray::{self, EngineState};
+use crate::update::{UpdateStatus, Updater};
+use crate::{autostart, files, notifications, window};
 
-/// The event that carries a [`SidecarStatus`] whenever it changes.
+/// Event with the new [`SidecarStatus`], emitted on every change.
 pub const SIDECAR_STATUS: &str = "sidecar-status";
 
-/// The event that carries an [`UpdateStatus`] whenever it changes.
+/// Event with the new [`UpdateStatus`], emitted on every change.
 pub const UPDATE_STATUS: &str = "update-status";
 
-/// The event that tells a window what another one remembers from now on.
-const REMEMBERED: &str = "remembered";
+/// Event with `[key, value]`, emitted to the other windows when one sets or removes an item.
+const ITEM_CHANGED: &str = "remembered";
 
-/// Bytes of the longest text that is remembered: more than anybody types.
-const LONGEST: usize = 4 << 20;
+/// Maximum length of a stored value in bytes; far more than a user types.
+const MAX_ITEM_BYTES: usize = 4 << 20;
 
-/// What the pages remember, by names of their own.
-pub type Pages = Kept<BTreeMap<String, String>>;
+/// Key-value store of the pages, their replacement for `localStorage`.
+pub type KeyValueStore = JsonFile<BTreeMap<String, String>>;
 
-/// The file with it, in the data folder.
-pub const PAGES: &str = "window.json";
+/// File name of the key-value store in the data folder.
+pub const KEY_VALUE_FILE: &str = "window.json";
 
-/// The commands. `build.rs` names them too, and the files of `capabilities` allow them.
+/// The handler of all commands. `build.rs` declares them too, and `capabilities/` allows them for each window.
 pub fn handler() -> impl Fn(Invoke) -> bool + Send + Sync + 'static {
     tauri::generate_handler![
         sidecar_status,
         restart_sidecar,
         window_ready,
-        window_drawn,
-        remembered,
-        remember,
+        window_painted,
+        stored_items,
+        set_item,
         save_file,
         open_data_folder,
         notify,
         abilities,
-        choices,
-        choose,
+        preferences,
+        update_preferences,
         starts_at_login,
         set_start_at_login,
-        speak,
-        show_engine,
+        set_language,
+        set_engine_state,
         update_status,
         check_for_update,
         install_update,
         cancel_update,
-        hide_quick,
-        grow_quick,
-        open_in_window
+        hide_quick_window,
+        resize_quick_window,
+        open_in_main_window
     ]
 }
 
-/// Tells the windows of each change of a status by an event, as long as the app runs.
-pub fn report_changes<T>(app: &AppHandle, event: &'static str, mut status: watch::Receiver<T>)
+/// Emits every change of a status to both windows, until the sender is dropped.
+pub fn emit_changes<T>(app: &AppHandle, event: &'static str, mut status: watch::Receiver<T>)
 where
     T: Clone + Serialize + Send + Sync + 'static,
 {
@@ -73,188 +73,196 @@ where
     tauri::async_runtime::spawn(async move {
         while status.changed().await.is_ok() {
             let status = status.borrow_and_update().clone();
-            for window in [window::MAIN, quick::QUICK] {
+            for window in [window::MAIN, quick_window::QUICK] {
                 if let Err(error) = app.emit_to(window, event, &status) {
-                    tracing::warn!("could not tell the window {window} of `{event}`: {error}");
+                    tracing::warn!("could not emit `{event}` to window `{window}`: {error}");
                 }
             }
         }
     });
 }
 
-/// How the sidecar is now. A window asks once, after it has begun to listen for changes.
+/// Returns the status of the sidecar. A window calls this once, after it has subscribed to changes.
 #[tauri::command]
 fn sidecar_status(supervisor: State<'_, Supervisor>) -> SidecarStatus {
     supervisor.status()
 }
 
-/// Starts the sidecar again, whatever happened before.
+/// Restarts the sidecar, also after it has failed.
 #[tauri::command]
 fn restart_sidecar(supervisor: State<'_, Supervisor>) {
     supervisor.restart();
 }
 
-/// The page has a first view.
+/// Reports that the page has rendered its first view.
 #[tauri::command]
 fn window_ready(window: WebviewWindow) {
     window::ready(&window);
 }
 
-/// The first view was drawn on the screen.
+/// Reports that the first view was painted.
 #[tauri::command]
-fn window_drawn(window: WebviewWindow) -> tauri::Result<()> {
-    window::drawn(&window);
-    // Only now, so that the second page does not keep the first one waiting.
-    quick::prepare(window.app_handle()).map(drop)
+fn window_painted(window: WebviewWindow) -> tauri::Result<()> {
+    window::painted(&window);
+    // Created only now, so that loading the second page does not delay the first.
+    quick_window::create(window.app_handle()).map(drop)
 }
 
-/// All that pages remember.
+/// Returns all items of the key-value store.
 #[tauri::command]
-fn remembered(pages: State<'_, Pages>) -> BTreeMap<String, String> {
-    pages.get()
+fn stored_items(store: State<'_, KeyValueStore>) -> BTreeMap<String, String> {
+    store.get()
 }
 
-/// Remembers a text by a name, or forgets it. The other windows hear of it.
+/// Stores an item, or removes it if `value` is `None`, and notifies the other windows.
+///
+/// # Errors
+/// When the value is longer than [`MAX_ITEM_BYTES`], or the event cannot be emitted.
 #[tauri::command]
-fn remember(window: WebviewWindow, pages: State<'_, Pages>, name: String, value: Option<String>) -> Result<(), String> {
-    if value.as_ref().is_some_and(|value| value.len() > LONGEST) {
-        return Err(format!("`{name}` is too long to be remembered"));
+fn set_item(
+    window: WebviewWindow,
+    store: State<'_, KeyValueStore>,
+    key: String,
+    value: Option<String>,
+) -> Result<(), String> {
+    if value.as_ref().is_some_and(|value| value.len() > MAX_ITEM_BYTES) {
+        return Err(format!("the value of `{key}` is longer than {MAX_ITEM_BYTES} bytes"));
     }
-    pages.change(|texts| match &value {
-        Some(value) => drop(texts.insert(name.clone(), value.clone())),
-        None => drop(texts.remove(&name)),
+    store.update(|items| match &value {
+        Some(value) => drop(items.insert(key.clone(), value.clone())),
+        None => drop(items.remove(&key)),
     });
-    for other in [window::MAIN, quick::QUICK] {
+    for other in [window::MAIN, quick_window::QUICK] {
         if other != window.label() {
-            window.emit_to(other, REMEMBERED, (&name, &value)).map_err(|error| error.to_string())?;
+            window.emit_to(other, ITEM_CHANGED, (&key, &value)).map_err(|error| error.to_string())?;
         }
     }
     Ok(())
 }
 
-/// Lets the user save a text as a file; `false` if they did not.
+/// Saves a text to a file that the user chooses in a dialog; `false` if they cancelled it.
 #[tauri::command]
 async fn save_file(window: WebviewWindow, name: String, content: String) -> Result<bool, String> {
     files::save(&window, &name, content).await
 }
 
-/// Shows the data folder.
+/// Opens the data folder in the file manager.
 #[tauri::command]
 async fn open_data_folder() -> Result<(), String> {
     files::open_data_folder()
 }
 
-/// Tells of something, unless the window is being looked at.
+/// Shows a notification, unless the window is in front.
 #[tauri::command]
 fn notify(window: WebviewWindow, title: &str, text: &str) {
-    notice::tell(&window, title, text);
+    notifications::notify_unless_in_front(&window, title, text);
 }
 
-/// What this desktop can do.
+/// Features that depend on the desktop environment.
 #[derive(Debug, Serialize)]
 struct Abilities {
     tray: bool,
-    shortcut: Shortcut,
+    shortcut: ShortcutStatus,
 }
 
-/// What this desktop can do, as far as it is known now.
+/// Detects which of these features are available now.
 #[tauri::command]
 async fn abilities(app: AppHandle) -> Abilities {
-    let chosen = app.state::<Memory>().get().choices.shortcut;
-    Abilities { tray: tray::is_there(&app), shortcut: shortcut::state(&app, chosen.as_deref()) }
+    let shortcut = app.state::<DesktopStateFile>().get().preferences.shortcut;
+    Abilities { tray: tray::is_available(&app), shortcut: shortcut::status(&app, shortcut.as_deref()) }
 }
 
-/// What is chosen.
+/// Returns the desktop preferences.
 #[tauri::command]
-fn choices(memory: State<'_, Memory>) -> Choices {
-    memory.get().choices
+fn preferences(state: State<'_, DesktopStateFile>) -> DesktopPreferences {
+    state.get().preferences
 }
 
-/// Chooses, and tells what is chosen then: keys that cannot be had are not.
+/// Applies changes to the preferences and returns the result. A shortcut that cannot be registered keeps its old value.
 #[tauri::command]
-async fn choose(app: AppHandle, choices: Patch) -> Choices {
-    let memory = app.state::<Memory>();
-    let before = memory.get().choices;
-    let mut wanted = before.clone().with(choices);
-    if wanted.shortcut != before.shortcut && !shortcut::take(&app, wanted.shortcut.as_deref()) {
-        wanted.shortcut = before.shortcut;
+async fn update_preferences(app: AppHandle, changes: PreferencesPatch) -> DesktopPreferences {
+    let state = app.state::<DesktopStateFile>();
+    let previous = state.get().preferences;
+    let mut updated = previous.clone().apply(changes);
+    if updated.shortcut != previous.shortcut && !shortcut::register(&app, updated.shortcut.as_deref()) {
+        updated.shortcut = previous.shortcut;
     }
-    let chosen = memory.change(|memory| memory.choices = wanted).choices;
-    if chosen.updates != before.updates {
+    let saved = state.update(|state| state.preferences = updated).preferences;
+    if saved.updates != previous.updates {
         let app = app.clone();
-        tauri::async_runtime::spawn(async move { app.state::<Updates>().check(&app).await });
+        tauri::async_runtime::spawn(async move { app.state::<Updater>().check(&app).await });
     }
-    chosen
+    saved
 }
 
-/// Whether HAPA starts with the user's session.
+/// Returns whether HAPA starts when the user logs in.
 #[tauri::command]
 fn starts_at_login(app: AppHandle) -> bool {
-    login::is_on(&app)
+    autostart::is_enabled(&app)
 }
 
-/// Sees to it that HAPA does, or does not.
+/// Enables or disables starting HAPA when the user logs in.
 #[tauri::command]
 fn set_start_at_login(app: AppHandle, on: bool) -> Result<(), String> {
-    login::set(&app, on).map_err(|error| {
-        tracing::warn!("could not change whether HAPA starts with the session: {error}");
+    autostart::set_enabled(&app, on).map_err(|error| {
+        tracing::warn!("could not change autostart: {error}");
         error.to_string()
     })
 }
 
-/// The window speaks this language, and so does the tray from now on.
+/// Sets the language of the tray and the notifications to that of the window.
 #[tauri::command]
-fn speak(app: AppHandle, memory: State<'_, Memory>, language: Language) {
-    if memory.get().language != Some(language) {
-        memory.change(|memory| memory.language = Some(language));
+fn set_language(app: AppHandle, state: State<'_, DesktopStateFile>, language: Language) {
+    if state.get().language != Some(language) {
+        state.update(|state| state.language = Some(language));
     }
-    tray::speak(&app, language);
+    tray::set_language(&app, language);
 }
 
-/// What the engine is doing, for the tray.
+/// Sets the engine's state that the tray shows.
 #[tauri::command]
-fn show_engine(app: AppHandle, state: Engine) {
-    tray::show_engine(&app, state);
+fn set_engine_state(app: AppHandle, state: EngineState) {
+    tray::set_engine_state(&app, state);
 }
 
-/// How it is about new versions of HAPA. A window asks once, after it has begun to listen for changes.
+/// Returns the update status. A window calls this once, after it has subscribed to changes.
 #[tauri::command]
-fn update_status(updates: State<'_, Updates>) -> UpdateStatus {
-    updates.status()
+fn update_status(updater: State<'_, Updater>) -> UpdateStatus {
+    updater.status()
 }
 
-/// Asks whether there is a new version.
+/// Checks for an update.
 #[tauri::command]
 async fn check_for_update(app: AppHandle) {
-    app.state::<Updates>().check(&app).await;
+    app.state::<Updater>().check(&app).await;
 }
 
-/// Puts the version that was found in the place of this one, and starts HAPA again.
+/// Downloads and installs the available update, then restarts HAPA.
 #[tauri::command]
 async fn install_update(app: AppHandle) {
-    app.state::<Updates>().install(&app).await;
+    app.state::<Updater>().install(&app).await;
 }
 
-/// Gives up its download.
+/// Cancels the download of an update.
 #[tauri::command]
-fn cancel_update(updates: State<'_, Updates>) {
-    updates.cancel();
+fn cancel_update(updater: State<'_, Updater>) {
+    updater.cancel();
 }
 
 /// Hides the quick window.
 #[tauri::command]
-fn hide_quick(app: AppHandle) {
-    quick::hide(&app);
+fn hide_quick_window(app: AppHandle) {
+    quick_window::hide(&app);
 }
 
-/// Makes room for an answer in the quick window, or takes it back.
+/// Expands the quick window to show an answer, or collapses it.
 #[tauri::command]
-fn grow_quick(window: WebviewWindow, grown: bool) -> tauri::Result<()> {
-    quick::grow(&window, grown)
+fn resize_quick_window(window: WebviewWindow, expanded: bool) -> tauri::Result<()> {
+    quick_window::resize(&window, expanded)
 }
 
-/// Goes on in the main window.
+/// Hides the quick window and continues in the main window.
 #[tauri::command]
-fn open_in_window(app: AppHandle, what: Opened) -> tauri::Result<()> {
-    quick::open_in_window(&app, &what)
+fn open_in_main_window(app: AppHandle, handoff: Handoff) -> tauri::Result<()> {
+    quick_window::hand_off(&app, &handoff)
 }

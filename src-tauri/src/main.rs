@@ -1,14 +1,14 @@
-//! HAPA's window: one process that shows the front end and keeps the sidecar running.
+//! HAPA's desktop app: shows the front end in a Tauri window and supervises the sidecar.
 #![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
 
-mod choices;
+mod autostart;
 mod commands;
+mod data_dir;
 mod files;
-mod folder;
-mod language;
-mod login;
-mod notice;
-mod quick;
+mod i18n;
+mod notifications;
+mod preferences;
+mod quick_window;
 mod shortcut;
 mod supervisor;
 mod tray;
@@ -17,99 +17,101 @@ mod window;
 
 use std::process::ExitCode;
 
-use choices::Memory;
-use language::Language;
-use supervisor::{Patience, Program, Supervisor};
+use i18n::Language;
+use preferences::DesktopStateFile;
+use supervisor::{Binary, Supervisor, Timeouts};
 use tauri::{App, AppHandle, Manager, RunEvent};
 use tracing_subscriber::EnvFilter;
+use update::Updater;
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_env_filter(EnvFilter::builder().with_default_directive(tracing::Level::INFO.into()).from_env_lossy())
         .init();
-    window::avoid_known_blanks();
+    window::apply_driver_workarounds();
     let mut app = tauri::Builder::default()
-        // First, so that a second start ends before it begins anything.
-        .plugin(tauri_plugin_single_instance::init(|app, arguments, _folder| started_again(app, &arguments)))
-        .plugin(window::placement())
-        .plugin(login::plugin())
+        // First, so that a second instance exits before it initialises anything else.
+        .plugin(tauri_plugin_single_instance::init(|app, arguments, _folder| on_second_launch(app, &arguments)))
+        .plugin(window::state_plugin())
+        .plugin(autostart::plugin())
         .plugin(tauri_plugin_dialog::init())
         .plugin(tauri_plugin_notification::init())
         .plugin(update::plugin());
     if let Some(keys) = shortcut::plugin() {
         app = app.plugin(keys);
     }
-    let app = app.invoke_handler(commands::handler()).setup(|app| Ok(open(app)?)).build(context());
+    let app = app.invoke_handler(commands::handler()).setup(|app| Ok(setup(app)?)).build(context());
     match app {
         Ok(app) => ExitCode::from(u8::try_from(app.run_return(on_event)).unwrap_or(1)),
         Err(error) => {
-            tracing::error!("could not open HAPA's window: {error}");
+            tracing::error!("could not start the desktop app: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// The configuration and the front end, as `build.rs` embedded them.
+/// The Tauri configuration and the front end, as embedded by `build.rs`.
 #[expect(clippy::unwrap_used, reason = "tauri-build writes this code")]
 fn context() -> tauri::Context {
     tauri::tauri_build_context!()
 }
 
-fn open(app: &App) -> tauri::Result<()> {
-    let supervisor = Supervisor::start(Program::sidecar()?, Patience::default())?;
-    commands::report_changes(app.handle(), commands::SIDECAR_STATUS, supervisor.changes());
+/// Starts the parts of the app and opens the main window.
+fn setup(app: &App) -> tauri::Result<()> {
+    let supervisor = Supervisor::start(Binary::sidecar()?, Timeouts::default())?;
+    commands::emit_changes(app.handle(), commands::SIDECAR_STATUS, supervisor.changes());
     app.manage(supervisor);
-    end_on_signals(app.handle().clone());
-    app.manage(choices::open());
-    let updates = update::open(app.handle());
-    commands::report_changes(app.handle(), commands::UPDATE_STATUS, updates.changes());
-    app.manage(updates);
-    update::follow(app.handle().clone());
-    app.manage(commands::Pages::open(commands::PAGES));
-    app.manage(shortcut::Held::default());
-    tray::open(app, language(app.handle()));
-    notice::follow_clicks(app.handle());
-    shortcut::take(app.handle(), app.state::<Memory>().get().choices.shortcut.as_deref());
+    exit_on_signals(app.handle().clone());
+    app.manage(preferences::open());
+    let updater = Updater::new(app.handle());
+    commands::emit_changes(app.handle(), commands::UPDATE_STATUS, updater.changes());
+    app.manage(updater);
+    update::check_periodically(app.handle().clone());
+    app.manage(commands::KeyValueStore::open(commands::KEY_VALUE_FILE));
+    app.manage(shortcut::RegisteredShortcut::default());
+    tray::create(app, current_language(app.handle()));
+    notifications::handle_clicks(app.handle());
+    shortcut::register(app.handle(), app.state::<DesktopStateFile>().get().preferences.shortcut.as_deref());
     window::open(app)?;
-    if quick::is_asked_for() {
-        quick::show(app.handle());
+    if quick_window::is_requested() {
+        quick_window::show(app.handle());
     }
     Ok(())
 }
 
-/// The language that the desktop speaks: the window's, as far as it is known.
-fn language(app: &AppHandle) -> Language {
-    app.state::<Memory>().get().language.unwrap_or_else(Language::of_system)
+/// The language of the tray and the notifications: the window's, or the system's until the window has reported one.
+fn current_language(app: &AppHandle) -> Language {
+    app.state::<DesktopStateFile>().get().language.unwrap_or_else(Language::of_system)
 }
 
-/// Somebody started HAPA while it runs.
-fn started_again(app: &AppHandle, arguments: &[String]) {
-    if arguments.iter().any(|argument| argument == quick::ARGUMENT) {
-        quick::show(app);
-    } else if !login::is_in(arguments) {
+/// Handles a second launch, which passes its arguments to this instance and exits.
+fn on_second_launch(app: &AppHandle, arguments: &[String]) {
+    if arguments.iter().any(|argument| argument == quick_window::ARGUMENT) {
+        quick_window::show(app);
+    } else if !autostart::is_autostart(arguments) {
         window::show(app);
     }
 }
 
 fn on_event(app: &AppHandle, event: RunEvent) {
     if matches!(event, RunEvent::Exit) {
-        end(app);
+        shut_down(app);
     }
 }
 
-/// Ends what runs beside the window.
-fn end(app: &AppHandle) {
-    // From here on a new start opens a new window, while the sidecar of this one may still save its answers.
+/// Releases the single-instance lock and stops the sidecar.
+fn shut_down(app: &AppHandle) {
+    // Released first: a new launch can open a window while this sidecar still saves its answers.
     tauri_plugin_single_instance::destroy(app);
     if let Some(supervisor) = app.try_state::<Supervisor>() {
         supervisor.stop();
     }
 }
 
-/// Being asked to end by the system or a terminal closes the window like its close button.
+/// Exits gracefully on SIGTERM, SIGINT and SIGHUP.
 #[cfg(unix)]
-fn end_on_signals(app: AppHandle) {
+fn exit_on_signals(app: AppHandle) {
     use tokio::signal::unix::{SignalKind, signal};
 
     tauri::async_runtime::spawn(async move {
@@ -124,6 +126,6 @@ fn end_on_signals(app: AppHandle) {
     });
 }
 
-/// Windows ends a program with a window by closing the window.
+/// Windows asks a windowed program to exit by closing its window, so there are no signals to handle.
 #[cfg(not(unix))]
-fn end_on_signals(_app: AppHandle) {}
+fn exit_on_signals(_app: AppHandle) {}

@@ -1,4 +1,4 @@
-//! The keys that open the quick window from anywhere.
+//! The global shortcut that opens the quick window.
 
 use std::env;
 use std::sync::{Mutex, PoisonError};
@@ -8,73 +8,74 @@ use tauri::plugin::TauriPlugin;
 use tauri::{AppHandle, Manager, Wry};
 use tauri_plugin_global_shortcut::{Builder, GlobalShortcutExt, ShortcutState};
 
-use crate::quick;
+use crate::quick_window;
 
-/// The keys that are ours now.
+/// The shortcut that is registered now.
 #[derive(Debug, Default)]
-pub struct Held(Mutex<Option<String>>);
+pub struct RegisteredShortcut(Mutex<Option<String>>);
 
-/// Whether keys can be had.
+/// Whether the configured shortcut works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Shortcut {
-    /// The chosen ones work, or none are chosen.
+pub enum ShortcutStatus {
+    /// It is registered, or none is configured.
     Works,
-    /// Another program has them.
+    /// Another program has registered it.
     Taken,
-    /// Not on this desktop.
+    /// This desktop does not support global shortcuts.
     Unavailable,
 }
 
-/// What asks the system for keys; `None` where it cannot be asked.
+/// The plugin that registers shortcuts; `None` if the desktop does not support them.
 ///
-/// Wayland hands keys to the window in front alone, so keys that X11 grants there would be dead in most places.
+/// Wayland delivers keys only to the focused window, so a shortcut registered through XWayland would rarely fire.
 pub fn plugin() -> Option<TauriPlugin<Wry>> {
     let wayland = cfg!(target_os = "linux") && env::var_os("WAYLAND_DISPLAY").is_some_and(|name| !name.is_empty());
     (!wayland).then(|| Builder::new().build())
 }
 
-/// Takes keys in place of those that were taken before. `false` if they cannot be had; then those before stay.
-pub fn take(app: &AppHandle, keys: Option<&str>) -> bool {
+/// Registers a shortcut in place of the previous one; `None` only unregisters. On failure the
+/// previous one stays and `false` is returned.
+pub fn register(app: &AppHandle, keys: Option<&str>) -> bool {
     if !is_available(app) {
         return keys.is_none();
     }
-    let held = app.state::<Held>();
-    let mut held = held.0.lock().unwrap_or_else(PoisonError::into_inner);
-    if held.as_deref() == keys {
+    let registered = app.state::<RegisteredShortcut>();
+    let mut registered = registered.0.lock().unwrap_or_else(PoisonError::into_inner);
+    if registered.as_deref() == keys {
         return true;
     }
     if let Some(keys) = keys
-        && let Err(error) = register(app, keys)
+        && let Err(error) = bind(app, keys)
     {
-        tracing::warn!("could not have {keys} for the quick window: {error}");
+        tracing::warn!("could not register shortcut {keys}: {error}");
         return false;
     }
-    if let Some(before) = held.take() {
-        let _ = app.global_shortcut().unregister(before.as_str());
+    if let Some(previous) = registered.take() {
+        let _ = app.global_shortcut().unregister(previous.as_str());
     }
-    *held = keys.map(str::to_owned);
+    *registered = keys.map(str::to_owned);
     true
 }
 
-/// Whether `chosen` keys work.
-pub fn state(app: &AppHandle, chosen: Option<&str>) -> Shortcut {
+/// The status of the configured shortcut.
+pub fn status(app: &AppHandle, configured: Option<&str>) -> ShortcutStatus {
     if !is_available(app) {
-        return Shortcut::Unavailable;
+        return ShortcutStatus::Unavailable;
     }
-    let held = app.state::<Held>();
-    let works = held.0.lock().unwrap_or_else(PoisonError::into_inner).as_deref() == chosen;
-    if works { Shortcut::Works } else { Shortcut::Taken }
+    let registered = app.state::<RegisteredShortcut>();
+    let works = registered.0.lock().unwrap_or_else(PoisonError::into_inner).as_deref() == configured;
+    if works { ShortcutStatus::Works } else { ShortcutStatus::Taken }
 }
 
 fn is_available(app: &AppHandle) -> bool {
     app.try_state::<tauri_plugin_global_shortcut::GlobalShortcut<Wry>>().is_some()
 }
 
-fn register(app: &AppHandle, keys: &str) -> Result<(), tauri_plugin_global_shortcut::Error> {
+fn bind(app: &AppHandle, keys: &str) -> Result<(), tauri_plugin_global_shortcut::Error> {
     app.global_shortcut().on_shortcut(keys, |app, _, event| {
         if event.state == ShortcutState::Pressed {
-            quick::toggle(app);
+            quick_window::toggle(app);
         }
     })
 }

@@ -1,13 +1,13 @@
-//! The task that owns the sidecar: start, ready, watch, stop.
+//! The supervisor task: starts the sidecar process, waits for its ready line, restarts it after a failure and stops it.
 //!
-//! The sidecar never outlives the window. It ends when its stdin does, and the system closes that pipe for us however we
-//! end; on Linux the sidecar also asks the kernel to be killed with its parent.
+//! The sidecar never outlives the window. It exits when its stdin is closed, and the operating system closes that pipe
+//! however this process ends. On Linux the sidecar also sets a parent-death signal (`PR_SET_PDEATHSIG`).
 
+mod binary;
 mod child;
 mod key;
-mod log;
+mod log_tail;
 mod policy;
-mod program;
 #[cfg(test)]
 mod tests;
 
@@ -22,163 +22,173 @@ use tokio::runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 
+pub use binary::Binary;
 use child::Child;
 use key::Key;
-use log::Log;
-use policy::{Ending, Reason, Streak, Verdict};
-pub use program::Program;
+use log_tail::LogTail;
+use policy::{Decision, ExitKind, FailureReason, RestartBackoff};
 
-/// A handle to the task. The sidecar ends when the last handle drops.
+/// A handle to the supervisor task. The sidecar is stopped when the last handle is dropped.
 #[derive(Debug, Clone)]
 pub struct Supervisor {
-    mailbox: mpsc::Sender<Order>,
+    sender: mpsc::Sender<Command>,
     status: watch::Receiver<SidecarStatus>,
 }
 
-/// How the sidecar is, as the window is told.
+/// The state of the sidecar, as it is sent to the window.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum SidecarStatus {
-    /// The first start, or one that the user asked for.
+    /// Starting for the first time, or because the user requested it.
     Starting,
-    /// The API answers.
+    /// The API accepts requests.
     Ready {
-        /// Where, without a slash at the end: `http://127.0.0.1:8000`.
+        /// Base URL without a trailing slash: `http://127.0.0.1:8000`.
         base_url: String,
-        /// The window's key, valid until this process ends.
+        /// The window's API key, valid until the sidecar process exits.
         key: Key,
         /// The sidecar's version.
         version: String,
-        /// How often it was started again since the window opened.
+        /// Automatic restarts since the window opened.
         restarts: u32,
     },
-    /// It ended, and is being started again.
+    /// The sidecar exited and will be restarted.
     Restarting {
-        /// How often it was started again since the window opened, this time included.
+        /// Automatic restarts since the window opened, this one included.
         restarts: u32,
-        /// From this report to the next start.
+        /// Milliseconds from this status to the restart.
         retry_in_ms: u64,
-        /// Why it ended.
-        reason: Reason,
-        /// The last lines that it logged, oldest first.
+        /// Why it exited.
+        reason: FailureReason,
+        /// The last lines of its log, oldest first.
         log: Vec<String>,
     },
-    /// It is not started again unless the user asks.
+    /// The sidecar is not running and is restarted only at the user's request.
     Failed {
-        /// Why not.
-        reason: Reason,
-        /// The last lines that it logged, oldest first.
+        /// Why it is not running.
+        reason: FailureReason,
+        /// The last lines of its log, oldest first.
         log: Vec<String>,
     },
 }
 
-/// How long to wait before doing something about it.
+/// Deadlines for starting and stopping the sidecar.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
-    /// From the start to the ready line. A model is loaded later, so this is no time for much.
+pub struct Timeouts {
+    /// From spawning the process to its ready line. Models are loaded after that, so a start is short.
     pub ready: Duration,
-    /// From the request to end to the end: answers are cut and saved meanwhile.
+    /// From closing stdin to the exit. Meanwhile the sidecar cancels and saves running answers.
     pub drain: Duration,
 }
 
-impl Default for Patience {
+impl Default for Timeouts {
     fn default() -> Self {
         Self { ready: Duration::from_secs(20), drain: Duration::from_secs(5) }
     }
 }
 
-enum Order {
+enum Command {
     Restart,
-    /// Whoever holds the other end of the channel wants to know when it is done. `None`: no handle is left to ask.
+    /// Signals the sender when the sidecar has exited. `None`: every handle was dropped, so no caller waits.
     Stop(Option<blocking::Sender<()>>),
 }
 
-/// More orders than a user can have open at once: the task reads them while it waits for anything but a draining sidecar.
-const MAILBOX: usize = 8;
+/// Capacity of the command queue. A user cannot fill it: the task reads commands except while the sidecar drains.
+const COMMAND_CAPACITY: usize = 8;
 
-/// The longest that [`Supervisor::stop`] blocks: two drains, one of them of a restart under way, and some air.
-const STOP: Duration = Duration::from_secs(12);
+/// Upper bound for [`Supervisor::stop`]: two drain timeouts, one of them from a restart in progress, plus a margin.
+const STOP_TIMEOUT: Duration = Duration::from_secs(12);
 
 impl Supervisor {
-    /// Starts the sidecar and watches over it, on a thread that lives until [`Supervisor::stop`].
+    /// Starts the sidecar and supervises it on a dedicated thread, which runs until [`Supervisor::stop`].
     ///
-    /// The thread is the sidecar's parent in the eyes of Linux, so it must not be one that a pool may end.
-    pub fn start(program: Program, patience: Patience) -> io::Result<Self> {
+    /// Linux sends the parent-death signal when the thread that spawned the process exits, so a pool may not own it.
+    ///
+    /// # Errors
+    /// When the runtime or the thread cannot be created.
+    pub fn start(binary: Binary, timeouts: Timeouts) -> io::Result<Self> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-        let (mailbox, orders) = mpsc::channel(MAILBOX);
-        let (report, status) = watch::channel(SidecarStatus::Starting);
-        let task = Task { program, patience, orders: Orders(orders), report, streak: Streak::default(), restarts: 0 };
+        let (sender, commands) = mpsc::channel(COMMAND_CAPACITY);
+        let (publisher, status) = watch::channel(SidecarStatus::Starting);
+        let task = Task {
+            binary,
+            timeouts,
+            commands: CommandQueue(commands),
+            status: publisher,
+            backoff: RestartBackoff::default(),
+            restarts: 0,
+        };
         thread::Builder::new().name("supervisor".into()).spawn(move || runtime.block_on(task.supervise()))?;
-        Ok(Self { mailbox, status })
+        Ok(Self { sender, status })
     }
 
-    /// How the sidecar is now.
+    /// The current status of the sidecar.
     pub fn status(&self) -> SidecarStatus {
         self.status.borrow().clone()
     }
 
-    /// Each change of [`Supervisor::status`] from here on.
+    /// A receiver for the next changes of [`Supervisor::status`].
     pub fn changes(&self) -> watch::Receiver<SidecarStatus> {
         self.status.clone()
     }
 
-    /// Starts the sidecar again, ending it first if it runs. Whatever happened before is forgiven.
+    /// Restarts the sidecar, stopping it first if it runs, and resets the backoff.
     pub fn restart(&self) {
-        // A full mailbox is full of this same wish.
-        let _ = self.mailbox.try_send(Order::Restart);
+        // A full queue already holds a restart command.
+        let _ = self.sender.try_send(Command::Restart);
     }
 
-    /// Ends the sidecar and returns when it is gone. Blocks the thread, and must not be called in a task.
+    /// Stops the sidecar and returns when it has exited. Blocks, so it must not be called in an async task.
     pub fn stop(&self) {
         let (done, stopped) = blocking::channel();
-        if self.mailbox.blocking_send(Order::Stop(Some(done))).is_ok() {
-            // The sender drops with the task, so an error is either the end or a sidecar that even SIGKILL does not end.
-            let _ = stopped.recv_timeout(STOP);
+        if self.sender.blocking_send(Command::Stop(Some(done))).is_ok() {
+            // The task drops the sender when it ends. A timeout means that even SIGKILL did not end the sidecar.
+            let _ = stopped.recv_timeout(STOP_TIMEOUT);
         }
     }
 }
 
 struct Task {
-    program: Program,
-    patience: Patience,
-    orders: Orders,
-    report: watch::Sender<SidecarStatus>,
-    streak: Streak,
+    binary: Binary,
+    timeouts: Timeouts,
+    commands: CommandQueue,
+    status: watch::Sender<SidecarStatus>,
+    backoff: RestartBackoff,
     restarts: u32,
 }
 
-struct Orders(mpsc::Receiver<Order>);
+struct CommandQueue(mpsc::Receiver<Command>);
 
-impl Orders {
-    async fn next(&mut self) -> Order {
-        self.0.recv().await.unwrap_or(Order::Stop(None))
+impl CommandQueue {
+    async fn next(&mut self) -> Command {
+        self.0.recv().await.unwrap_or(Command::Stop(None))
     }
 }
 
-/// How a run came to its end.
-enum Run {
-    /// By itself, or because it never became ready.
-    Ended { ending: Ending, uptime: Duration, log: Vec<String> },
-    /// By an order.
-    Ordered(Order),
+/// How one run of the sidecar ended.
+enum RunOutcome {
+    /// The process exited, could not be spawned, or missed the ready deadline.
+    Exited { exit: ExitKind, uptime: Duration, log: Vec<String> },
+    /// A command stopped it.
+    Interrupted(Command),
 }
 
 impl Task {
     async fn supervise(mut self) {
         loop {
-            let order = match self.run().await {
-                Run::Ordered(order) => order,
-                Run::Ended { ending, uptime, log } => match self.streak.after_exit(ending, uptime) {
-                    Verdict::GiveUp(reason) => self.give_up(reason, log).await,
-                    Verdict::RestartAfter { delay, reason } => match self.pause(delay, reason, log).await {
-                        Some(order) => order,
+            let command = match self.run().await {
+                RunOutcome::Interrupted(command) => command,
+                RunOutcome::Exited { exit, uptime, log } => match self.backoff.after_exit(exit, uptime) {
+                    Decision::GiveUp(reason) => self.give_up(reason, log).await,
+                    Decision::RestartAfter { delay, reason } => match self.back_off(delay, reason, log).await {
+                        Some(command) => command,
                         None => continue,
                     },
                 },
             };
-            match order {
-                Order::Restart => self.forgive(),
-                Order::Stop(done) => {
+            match command {
+                Command::Restart => self.reset_backoff(),
+                Command::Stop(done) => {
                     let _ = done.map(|done| done.send(()));
                     return;
                 }
@@ -186,70 +196,70 @@ impl Task {
         }
     }
 
-    /// One run of the sidecar, until it ends or an order ends it.
-    async fn run(&mut self) -> Run {
-        let log = Log::default();
+    /// Runs the sidecar once, until it exits or a command stops it.
+    async fn run(&mut self) -> RunOutcome {
+        let log = LogTail::default();
         let start = Instant::now();
-        let ended = |ending| Run::Ended { ending, uptime: start.elapsed(), log: log.lines() };
-        let mut child = match Child::spawn(&self.program, log.clone()) {
+        let exited = |exit| RunOutcome::Exited { exit, uptime: start.elapsed(), log: log.lines() };
+        let mut child = match Child::spawn(&self.binary, log.clone()) {
             Ok(child) => child,
             Err(error) => {
-                log.push(format!("could not start `{}`: {error}", self.program.path.display()));
-                return ended(Ending::NeverRan);
+                log.push(format!("could not start `{}`: {error}", self.binary.path.display()));
+                return exited(ExitKind::SpawnFailed);
             }
         };
         let key = Key::random();
         let ready = tokio::select! {
-            ready = timeout(self.patience.ready, child.ready(&key)) => ready,
-            order = self.orders.next() => return self.end(child, order).await,
+            ready = timeout(self.timeouts.ready, child.wait_ready(&key)) => ready,
+            command = self.commands.next() => return self.stop_child(child, command).await,
         };
         match ready {
-            Ok(Ok(ReadyMessage::Ready { port, version })) => self.announce(port, version, key),
-            Ok(Err(ending)) => {
+            Ok(Ok(ReadyMessage::Ready { port, version })) => self.publish_ready(port, version, key),
+            Ok(Err(exit)) => {
                 child.kill().await;
-                return ended(ending);
+                return exited(exit);
             }
             Err(_elapsed) => {
-                log.push(format!("the sidecar did not become ready within {:?}", self.patience.ready));
+                log.push(format!("the sidecar did not become ready within {:?}", self.timeouts.ready));
                 child.kill().await;
-                return ended(Ending::NotReady);
+                return exited(ExitKind::ReadyTimeout);
             }
         }
         tokio::select! {
-            ending = child.ended() => ended(ending),
-            order = self.orders.next() => self.end(child, order).await,
+            exit = child.wait() => exited(exit),
+            command = self.commands.next() => self.stop_child(child, command).await,
         }
     }
 
-    async fn end(&self, child: Child, order: Order) -> Run {
-        child.end(self.patience.drain).await;
-        Run::Ordered(order)
+    async fn stop_child(&self, child: Child, command: Command) -> RunOutcome {
+        child.stop(self.timeouts.drain).await;
+        RunOutcome::Interrupted(command)
     }
 
-    fn announce(&self, port: u16, version: String, key: Key) {
-        tracing::info!(port, version, restarts = self.restarts, "the sidecar is ready on port {port}");
+    fn publish_ready(&self, port: u16, version: String, key: Key) {
+        tracing::info!(port, version, restarts = self.restarts, "sidecar ready on port {port}");
         let base_url = format!("http://127.0.0.1:{port}");
-        self.report.send_replace(SidecarStatus::Ready { base_url, key, version, restarts: self.restarts });
+        self.status.send_replace(SidecarStatus::Ready { base_url, key, version, restarts: self.restarts });
     }
 
-    /// The pause before a restart, which an order may cut short.
-    async fn pause(&mut self, delay: Duration, reason: Reason, log: Vec<String>) -> Option<Order> {
-        tracing::warn!(?reason, last = log.last(), "the sidecar ended and starts again in {delay:?}");
+    /// Waits for the restart delay, or for a command, which is returned.
+    async fn back_off(&mut self, delay: Duration, reason: FailureReason, log: Vec<String>) -> Option<Command> {
+        tracing::warn!(?reason, last = log.last(), "sidecar exited, restarting in {delay:?}");
         self.restarts += 1;
         let retry_in_ms = delay.as_millis().try_into().unwrap_or(u64::MAX);
-        self.report.send_replace(SidecarStatus::Restarting { restarts: self.restarts, retry_in_ms, reason, log });
-        timeout(delay, self.orders.next()).await.ok()
+        self.status.send_replace(SidecarStatus::Restarting { restarts: self.restarts, retry_in_ms, reason, log });
+        timeout(delay, self.commands.next()).await.ok()
     }
 
-    /// The time without a sidecar, until an order ends it.
-    async fn give_up(&mut self, reason: Reason, log: Vec<String>) -> Order {
-        tracing::error!(?reason, last = log.last(), "the sidecar does not run and is not started again");
-        self.report.send_replace(SidecarStatus::Failed { reason, log });
-        self.orders.next().await
+    /// Publishes the failure and waits for the next command.
+    async fn give_up(&mut self, reason: FailureReason, log: Vec<String>) -> Command {
+        tracing::error!(?reason, last = log.last(), "sidecar failed and will not be restarted");
+        self.status.send_replace(SidecarStatus::Failed { reason, log });
+        self.commands.next().await
     }
 
-    fn forgive(&mut self) {
-        self.streak = Streak::default();
-        self.report.send_replace(SidecarStatus::Starting);
+    fn reset_backoff(&mut self) {
+        self.backoff = RestartBackoff::default();
+        self.status.send_replace(SidecarStatus::Starting);
     }
 }

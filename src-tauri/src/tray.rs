@@ -1,4 +1,4 @@
-//! HAPA's icon in the tray: how the engine is, and a menu for when there is no window.
+//! The tray icon: shows the engine's state and has a menu to open, pause and quit HAPA.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
@@ -11,35 +11,35 @@ use tauri::menu::{Menu, MenuEvent, MenuItem, PredefinedMenuItem};
 use tauri::tray::{MouseButton, MouseButtonState, TrayIcon, TrayIconBuilder, TrayIconEvent};
 use tauri::{App, AppHandle, Emitter, Manager, include_image};
 
-use crate::language::{Language, Words};
-use crate::{quick, window};
+use crate::i18n::{Language, Strings};
+use crate::{quick_window, window};
 
-/// The event that asks the window to pause the engine or to resume it: only the window knows the API.
-const ORDER: &str = "order";
+/// Event that requests the window to pause or resume the engine, since only the window knows the API.
+const TRAY_COMMAND: &str = "order";
 
-/// How long a desktop may take to say whether it has a tray.
+/// Timeout of the D-Bus call that looks for a tray host.
 #[cfg(target_os = "linux")]
-const PATIENCE: Duration = Duration::from_secs(1);
+const DBUS_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What the engine is doing, as the window tells.
+/// The engine's state, as reported by the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Engine {
-    /// The sidecar is not there yet, or is coming back.
+pub enum EngineState {
+    /// The sidecar is starting or restarting.
     Starting,
-    /// A model is on its way into memory.
+    /// A model is being loaded.
     Loading,
-    /// A question would be answered.
+    /// A model is loaded and accepts requests.
     Ready,
-    /// The user took the model out of memory.
+    /// The user unloaded the model.
     Paused,
-    /// There is no model.
+    /// No model is available.
     Absent,
-    /// Nobody answers.
+    /// The sidecar or the model failed.
     Failed,
 }
 
-/// The icon with its menu.
+/// The icon, its menu items and what they show.
 struct Tray {
     icon: TrayIcon,
     open: MenuItem<tauri::Wry>,
@@ -47,37 +47,37 @@ struct Tray {
     state: MenuItem<tauri::Wry>,
     pause: MenuItem<tauri::Wry>,
     quit: MenuItem<tauri::Wry>,
-    shown: Mutex<(Engine, Language)>,
+    shown: Mutex<(EngineState, Language)>,
 }
 
-/// Puts the icon into the tray. Where that is not possible, HAPA does without.
-pub fn open(app: &App, language: Language) {
-    // The library behind it is looked for only now on Linux, and missing it is a panic.
+/// Creates the tray icon. If that fails, HAPA runs without one.
+pub fn create(app: &App, language: Language) {
+    // On Linux the library is loaded here, and the crate panics if it is missing.
     match catch_unwind(AssertUnwindSafe(|| build(app, language))) {
         Ok(Ok(tray)) => {
             app.manage(tray);
         }
-        Ok(Err(error)) => tracing::warn!("there is no tray icon: {error}"),
-        Err(_) => tracing::warn!("there is no tray icon: libayatana-appindicator3 is not installed"),
+        Ok(Err(error)) => tracing::warn!("could not create the tray icon: {error}"),
+        Err(_) => tracing::warn!("could not create the tray icon: libayatana-appindicator3 is not installed"),
     }
 }
 
-/// Whether the icon is seen, so that HAPA can be found without a window.
-pub fn is_there(app: &AppHandle) -> bool {
-    app.try_state::<Tray>().is_some() && is_watched()
+/// Whether the icon is visible, so that the user can reach HAPA without a window.
+pub fn is_available(app: &AppHandle) -> bool {
+    app.try_state::<Tray>().is_some() && has_tray_host()
 }
 
-/// Shows what the engine is doing.
-pub fn show_engine(app: &AppHandle, engine: Engine) {
-    change(app, |shown| shown.0 = engine);
+/// Shows the engine's state.
+pub fn set_engine_state(app: &AppHandle, engine: EngineState) {
+    update(app, |shown| shown.0 = engine);
 }
 
-/// Speaks this language from now on.
-pub fn speak(app: &AppHandle, language: Language) {
-    change(app, |shown| shown.1 = language);
+/// Sets the language of the menu.
+pub fn set_language(app: &AppHandle, language: Language) {
+    update(app, |shown| shown.1 = language);
 }
 
-fn change(app: &AppHandle, change: impl FnOnce(&mut (Engine, Language))) {
+fn update(app: &AppHandle, change: impl FnOnce(&mut (EngineState, Language))) {
     let Some(tray) = app.try_state::<Tray>() else { return };
     let (engine, language) = {
         let mut shown = tray.shown.lock().unwrap_or_else(PoisonError::into_inner);
@@ -88,8 +88,8 @@ fn change(app: &AppHandle, change: impl FnOnce(&mut (Engine, Language))) {
         }
         *shown
     };
-    if let Err(error) = tray.show(engine, language) {
-        tracing::warn!("could not change the tray icon: {error}");
+    if let Err(error) = tray.render(engine, language) {
+        tracing::warn!("could not update the tray icon: {error}");
     }
 }
 
@@ -97,54 +97,54 @@ fn build(app: &App, language: Language) -> tauri::Result<Tray> {
     let item = |id: &str, enabled| MenuItem::with_id(app, id, "", enabled, None::<&str>);
     let [open, quick, state] = [item("open", true)?, item("quick", true)?, item("state", false)?];
     let [pause, quit] = [item("pause", false)?, item("quit", true)?];
-    let line = || PredefinedMenuItem::separator(app);
-    let menu = Menu::with_items(app, &[&open, &quick, &line()?, &state, &pause, &line()?, &quit])?;
+    let separator = || PredefinedMenuItem::separator(app);
+    let menu = Menu::with_items(app, &[&open, &quick, &separator()?, &state, &pause, &separator()?, &quit])?;
     let icon = TrayIconBuilder::with_id("hapa")
         .menu(&menu)
         .show_menu_on_left_click(!cfg!(windows))
         .on_menu_event(on_menu)
         .on_tray_icon_event(on_click)
-        .icon(picture(Engine::Starting))
+        .icon(icon(EngineState::Starting))
         .build(app)?;
-    let tray = Tray { icon, open, quick, state, pause, quit, shown: Mutex::new((Engine::Starting, language)) };
-    tray.show(Engine::Starting, language)?;
+    let tray = Tray { icon, open, quick, state, pause, quit, shown: Mutex::new((EngineState::Starting, language)) };
+    tray.render(EngineState::Starting, language)?;
     Ok(tray)
 }
 
 impl Tray {
-    fn show(&self, engine: Engine, language: Language) -> tauri::Result<()> {
-        let words: &Words = language.words();
-        self.open.set_text(words.open)?;
-        self.quick.set_text(words.quick)?;
-        self.state.set_text((words.engine)(engine))?;
-        self.pause.set_text(if engine == Engine::Paused { words.resume } else { words.pause })?;
-        self.pause.set_enabled(matches!(engine, Engine::Ready | Engine::Loading | Engine::Paused))?;
-        self.quit.set_text(words.quit)?;
-        self.icon.set_tooltip(Some(format!("HAPA: {}", (words.engine)(engine))))?;
-        self.icon.set_icon(Some(picture(engine)))
+    fn render(&self, engine: EngineState, language: Language) -> tauri::Result<()> {
+        let strings: &Strings = language.strings();
+        self.open.set_text(strings.open)?;
+        self.quick.set_text(strings.quick)?;
+        self.state.set_text((strings.engine)(engine))?;
+        self.pause.set_text(if engine == EngineState::Paused { strings.resume } else { strings.pause })?;
+        self.pause.set_enabled(matches!(engine, EngineState::Ready | EngineState::Loading | EngineState::Paused))?;
+        self.quit.set_text(strings.quit)?;
+        self.icon.set_tooltip(Some(format!("HAPA: {}", (strings.engine)(engine))))?;
+        self.icon.set_icon(Some(icon(engine)))
     }
 }
 
-fn picture(engine: Engine) -> Image<'static> {
+fn icon(engine: EngineState) -> Image<'static> {
     match engine {
-        Engine::Ready => include_image!("../icons/tray/ready.png"),
-        Engine::Starting | Engine::Loading => include_image!("../icons/tray/busy.png"),
-        Engine::Paused => include_image!("../icons/tray/paused.png"),
-        Engine::Absent | Engine::Failed => include_image!("../icons/tray/failed.png"),
+        EngineState::Ready => include_image!("../icons/tray/ready.png"),
+        EngineState::Starting | EngineState::Loading => include_image!("../icons/tray/busy.png"),
+        EngineState::Paused => include_image!("../icons/tray/paused.png"),
+        EngineState::Absent | EngineState::Failed => include_image!("../icons/tray/failed.png"),
     }
 }
 
 fn on_menu(app: &AppHandle, event: MenuEvent) {
     match event.id().as_ref() {
         "open" => window::show(app),
-        "quick" => quick::show(app),
-        "pause" => ask(app),
+        "quick" => quick_window::show(app),
+        "pause" => emit_command(app),
         "quit" => app.exit(0),
         _ => {}
     }
 }
 
-/// Windows opens a program by a click on its icon, and its menu by the other button.
+/// On Windows a left click opens the window; the right button opens the menu.
 fn on_click(icon: &TrayIcon, event: TrayIconEvent) {
     let click = TrayIconEvent::Click {
         id: icon.id().clone(),
@@ -158,27 +158,27 @@ fn on_click(icon: &TrayIcon, event: TrayIconEvent) {
     }
 }
 
-fn ask(app: &AppHandle) {
+fn emit_command(app: &AppHandle) {
     let Some(tray) = app.try_state::<Tray>() else { return };
     let (engine, _) = *tray.shown.lock().unwrap_or_else(PoisonError::into_inner);
-    let order = if engine == Engine::Paused { "resume" } else { "pause" };
-    if let Err(error) = app.emit_to(window::MAIN, ORDER, order) {
-        tracing::warn!("could not ask the window to {order} the engine: {error}");
+    let command = if engine == EngineState::Paused { "resume" } else { "pause" };
+    if let Err(error) = app.emit_to(window::MAIN, TRAY_COMMAND, command) {
+        tracing::warn!("could not send the tray command `{command}` to the window: {error}");
     }
 }
 
-/// Whether anybody shows tray icons: on Linux that is a program of the desktop's, which not every desktop has.
+/// Whether a tray host is running. On Linux that is a separate program, which not every desktop environment has.
 #[cfg(target_os = "linux")]
-fn is_watched() -> bool {
-    let asked = || -> zbus::Result<bool> {
-        let bus = zbus::blocking::connection::Builder::session()?.method_timeout(PATIENCE).build()?;
+fn has_tray_host() -> bool {
+    let query = || -> zbus::Result<bool> {
+        let bus = zbus::blocking::connection::Builder::session()?.method_timeout(DBUS_TIMEOUT).build()?;
         let watcher = "org.kde.StatusNotifierWatcher".try_into()?;
         Ok(zbus::blocking::fdo::DBusProxy::new(&bus)?.name_has_owner(watcher)?)
     };
-    asked().inspect_err(|error| tracing::warn!("could not ask whether there is a tray: {error}")).unwrap_or(false)
+    query().inspect_err(|error| tracing::warn!("could not look for a tray host on D-Bus: {error}")).unwrap_or(false)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn is_watched() -> bool {
+fn has_tray_host() -> bool {
     true
 }

@@ -1,9 +1,9 @@
-//! New versions of HAPA: whether there is one, and putting it in the place of this one.
+//! Updates of HAPA: check, download, verify and install.
 //!
-//! What is installed carries the signature of whoever packaged this program, made for the version that was announced. A version that is
-//! not newer is none.
+//! A package is installed only if it is signed with the publisher's key for exactly the announced version. Versions
+//! that are not newer are ignored.
 
-mod feed;
+mod endpoint;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -16,66 +16,66 @@ use tauri_plugin_updater::{Config, Error, Update, UpdaterExt};
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
-pub use self::feed::Channel;
-use self::feed::Feed;
-use crate::choices::Memory;
+pub use self::endpoint::Channel;
+use self::endpoint::UpdateEndpoint;
+use crate::preferences::DesktopStateFile;
 
-/// From the start to the first time that somebody is asked, and from then on.
-const FIRST: Duration = Duration::from_secs(60);
-const EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Delay of the first automatic check after the start, and the interval of the following ones.
+const INITIAL_DELAY: Duration = Duration::from_secs(60);
+const CHECK_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long whoever announces versions may take.
-const ANSWER: Duration = Duration::from_secs(30);
+/// Timeout of a request to the update endpoint.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a download may stand still.
-const STALL: Duration = Duration::from_secs(60);
+/// Timeout of a download that receives no data.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Bytes of the largest package.
-const LARGEST: u64 = 4 << 30;
+/// Maximum size of a package in bytes.
+const MAX_PACKAGE_BYTES: u64 = 4 << 30;
 
-/// Bytes between two reports of a download.
-const STEP: u64 = 1 << 20;
+/// Bytes between two progress reports of a download.
+const PROGRESS_STEP_BYTES: u64 = 1 << 20;
 
-/// How it is about new versions, as the windows are told.
+/// The update status, as it is sent to the windows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum UpdateStatus {
-    /// Nobody announces versions to this program: it was built from source.
+    /// No update endpoint is configured: the app was built from source.
     Unannounced,
-    /// Nobody was asked yet, or nobody is to be.
+    /// Not checked yet, or checks are turned off.
     Unknown,
-    /// Somebody is being asked.
+    /// A check is running.
     Checking,
-    /// There is none that is newer.
+    /// This version is the newest.
     Current,
-    /// There is one.
+    /// An update is available.
     Found {
         /// Such as `1.2.0`.
         version: String,
-        /// What is new in it, in the words of whoever announces it.
+        /// The publisher's release notes.
         notes: Option<String>,
-        /// Whether this program can put it in its own place. If not, it is updated in the way that it was installed.
+        /// Whether the app can update itself. If not, the user updates it the way they installed it.
         installable: bool,
     },
-    /// It is coming.
+    /// The package is being downloaded.
     Downloading {
         /// Such as `1.2.0`.
         version: String,
-        /// Bytes that are here.
+        /// Bytes received.
         received: u64,
-        /// Bytes in all, if they are known.
+        /// Size of the package in bytes, if known.
         total: Option<u64>,
     },
-    /// It was checked, and is being put in the place of this one. HAPA starts again afterwards.
+    /// The package is verified and being installed. HAPA restarts afterwards.
     Installing {
         /// Such as `1.2.0`.
         version: String,
     },
-    /// That did not work. This version goes on.
+    /// The check or the installation failed. The current version stays in use.
     Failed {
-        /// What did not.
-        reason: Reason,
-        /// In words of the system.
+        /// The step that failed.
+        reason: UpdateFailure,
+        /// The error message of the system or the library.
         detail: String,
     },
 }
@@ -86,127 +86,127 @@ impl UpdateStatus {
     }
 }
 
-/// What did not work.
+/// The step of an update that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// Nobody could be asked.
+pub enum UpdateFailure {
+    /// The update endpoint could not be reached.
     Unreachable,
-    /// It did not come as a whole.
+    /// The download failed or was incomplete.
     NotDownloaded,
-    /// It does not carry the signature that it has to.
+    /// The signature is missing, invalid, or for another version.
     NotTrusted,
-    /// It could not be put in the place of this one.
+    /// The package could not be installed.
     NotInstalled,
 }
 
-/// What tells of versions and installs them. Its own commands are allowed to no window.
+/// The updater plugin. No window has permission for its own commands.
 pub fn plugin() -> TauriPlugin<Wry, Config> {
     tauri_plugin_updater::Builder::new().build()
 }
 
-/// How it is about new versions, and the verbs on that.
-pub struct Updates {
-    feed: Option<Feed>,
+/// Checks for updates, installs them and publishes the status.
+pub struct Updater {
+    endpoint: Option<UpdateEndpoint>,
     status: watch::Sender<UpdateStatus>,
-    found: Mutex<Option<Update>>,
-    stop: Notify,
+    available: Mutex<Option<Update>>,
+    cancelled: Notify,
 }
 
-/// Begins with what this program was packaged with.
-pub fn open(app: &AppHandle) -> Updates {
-    let feed = Feed::of(app);
-    let status = if feed.is_some() { UpdateStatus::Unknown } else { UpdateStatus::Unannounced };
-    Updates { feed, status: watch::Sender::new(status), found: Mutex::default(), stop: Notify::new() }
-}
-
-/// Asks by itself, soon and then every day, if anybody announces anything.
-pub fn follow(app: AppHandle) {
+/// Checks for updates after a short delay and then daily, if an update endpoint is configured.
+pub fn check_periodically(app: AppHandle) {
     tauri::async_runtime::spawn(async move {
-        let updates = app.state::<Updates>();
-        if updates.feed.is_none() {
+        let updater = app.state::<Updater>();
+        if updater.endpoint.is_none() {
             return;
         }
-        sleep(FIRST).await;
+        sleep(INITIAL_DELAY).await;
         loop {
-            updates.check(&app).await;
-            sleep(EVERY).await;
+            updater.check(&app).await;
+            sleep(CHECK_INTERVAL).await;
         }
     });
 }
 
-impl Updates {
-    /// How it is now.
+impl Updater {
+    /// An updater with the endpoint of this build.
+    pub fn new(app: &AppHandle) -> Self {
+        let endpoint = UpdateEndpoint::from_config(app);
+        let status = if endpoint.is_some() { UpdateStatus::Unknown } else { UpdateStatus::Unannounced };
+        Self { endpoint, status: watch::Sender::new(status), available: Mutex::default(), cancelled: Notify::new() }
+    }
+
+    /// The current status.
     pub fn status(&self) -> UpdateStatus {
         self.status.borrow().clone()
     }
 
-    /// Each change from here on.
+    /// A receiver for the next changes of the status.
     pub fn changes(&self) -> watch::Receiver<UpdateStatus> {
         self.status.subscribe()
     }
 
-    /// Asks whether there is a newer version in the channel that the user has chosen.
+    /// Checks for a newer version in the user's channel. Does nothing while another operation runs.
     pub async fn check(&self, app: &AppHandle) {
-        let Some(feed) = &self.feed else { return };
-        if !self.begin(UpdateStatus::Checking) {
+        let Some(endpoint) = &self.endpoint else { return };
+        if !self.try_start(UpdateStatus::Checking) {
             return;
         }
-        let channel = app.state::<Memory>().get().choices.updates;
-        let (found, otherwise) = match feed.endpoint(channel) {
+        let channel = app.state::<DesktopStateFile>().get().preferences.updates;
+        let (available, status_if_none) = match endpoint.url(channel) {
             None => (None, UpdateStatus::Unknown),
-            Some(endpoint) => match ask(app, feed, endpoint).await {
-                Ok(found) => (found, UpdateStatus::Current),
-                // One that was not made for this kind of computer is none either.
+            Some(url) => match request_update(app, endpoint, url).await {
+                Ok(available) => (available, UpdateStatus::Current),
+                // An update without a package for this platform counts as none.
                 Err(Error::TargetNotFound(_) | Error::TargetsNotFound(_)) => (None, UpdateStatus::Current),
-                // What was found before is still there.
-                Err(error) => (self.found(), failed(Reason::Unreachable, &error)),
+                // A previously found update stays available.
+                Err(error) => (self.available_update(), failed(UpdateFailure::Unreachable, &error)),
             },
         };
-        let status = found.as_ref().map_or(otherwise, |update| told(app, update));
-        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = found;
+        let status = available.as_ref().map_or(status_if_none, |update| found_status(app, update));
+        *self.available.lock().unwrap_or_else(PoisonError::into_inner) = available;
         self.status.send_replace(status);
     }
 
-    /// Downloads what was found, checks it, puts it in the place of this program and starts HAPA again.
+    /// Downloads, verifies and installs the available update, then restarts HAPA.
     pub async fn install(&self, app: &AppHandle) {
-        let Some(update) = self.found() else { return };
+        let Some(update) = self.available_update() else { return };
         let version = update.version.clone();
-        let begun = UpdateStatus::Downloading { version: version.clone(), received: 0, total: None };
-        if !replaces_itself(app) || !self.begin(begun) {
+        let downloading = UpdateStatus::Downloading { version: version.clone(), received: 0, total: None };
+        if !supports_self_update(app) || !self.try_start(downloading) {
             return;
         }
         let downloaded = tokio::select! {
             downloaded = self.download(&update) => downloaded,
-            () = self.stop.notified() => {
-                self.status.send_replace(told(app, &update));
+            () = self.cancelled.notified() => {
+                self.status.send_replace(found_status(app, &update));
                 return;
             }
         };
         let package = match downloaded {
             Ok(package) => package,
             Err(error) => {
-                self.status.send_replace(failed(reason(&error), &error));
+                self.status.send_replace(failed(download_failure(&error), &error));
                 return;
             }
         };
         self.status.send_replace(UpdateStatus::Installing { version: version.clone() });
-        tracing::info!(version, "version {version} takes the place of this one");
-        // It checks the signature once more, of the very bytes that it writes.
+        tracing::info!(version, "installing version {version}");
+        // The plugin verifies the signature again, of the bytes that it writes.
         let installed = tauri::async_runtime::spawn_blocking(move || update.install(package)).await;
         match installed.map_err(Error::from).flatten() {
             Ok(()) => app.request_restart(),
-            Err(error) => drop(self.status.send_replace(failed(Reason::NotInstalled, &error))),
+            Err(error) => drop(self.status.send_replace(failed(UpdateFailure::NotInstalled, &error))),
         }
     }
 
-    /// Gives up a download.
+    /// Cancels the download.
     pub fn cancel(&self) {
-        self.stop.notify_waiters();
+        self.cancelled.notify_waiters();
     }
 
-    /// Goes to a status in which something is done, unless something is done already.
-    fn begin(&self, status: UpdateStatus) -> bool {
+    /// Enters a busy status; `false` if another operation is running.
+    fn try_start(&self, status: UpdateStatus) -> bool {
         self.status.send_if_modified(|now| {
             let free = !now.is_busy();
             if free {
@@ -216,69 +216,72 @@ impl Updates {
         })
     }
 
-    fn found(&self) -> Option<Update> {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn available_update(&self) -> Option<Update> {
+        self.available.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The package, once its signature was checked.
+    /// Downloads the package and verifies its signature.
+    ///
+    /// # Errors
+    /// When the download fails, is larger than [`MAX_PACKAGE_BYTES`], or its signature is invalid.
     async fn download(&self, update: &Update) -> Result<Vec<u8>, Error> {
-        let (mut received, mut told) = (0, 0);
+        let (mut received, mut reported) = (0, 0);
         let too_large = Notify::new();
-        let on_part = |bytes: usize, total: Option<u64>| {
+        let on_chunk = |bytes: usize, total: Option<u64>| {
             received += bytes as u64;
-            if received.max(total.unwrap_or_default()) > LARGEST {
+            if received.max(total.unwrap_or_default()) > MAX_PACKAGE_BYTES {
                 too_large.notify_one();
-            } else if received >= told + STEP {
-                told = received;
+            } else if received >= reported + PROGRESS_STEP_BYTES {
+                reported = received;
                 let version = update.version.clone();
                 self.status.send_replace(UpdateStatus::Downloading { version, received, total });
             }
         };
         tokio::select! {
-            downloaded = update.download(on_part, || {}) => downloaded,
-            () = too_large.notified() => Err(Error::Network(format!("it is larger than {LARGEST} bytes"))),
+            downloaded = update.download(on_chunk, || {}) => downloaded,
+            () = too_large.notified() => Err(Error::Network(format!("the package is larger than {MAX_PACKAGE_BYTES} bytes"))),
         }
     }
 }
 
-async fn ask(app: &AppHandle, feed: &Feed, endpoint: tauri::Url) -> Result<Option<Update>, Error> {
+async fn request_update(app: &AppHandle, endpoint: &UpdateEndpoint, url: tauri::Url) -> Result<Option<Update>, Error> {
     let handle = app.clone();
     let updater = app
         .updater_builder()
-        .endpoints(vec![endpoint])?
-        .pubkey(feed.key.as_str())
-        .timeout(ANSWER)
-        .configure_client(|client| client.read_timeout(STALL))
-        // Where the installer cannot replace programs that run, nothing of HAPA runs while it does.
-        .on_before_exit(move || crate::end(&handle))
+        .endpoints(vec![url])?
+        .pubkey(endpoint.key.as_str())
+        .timeout(CHECK_TIMEOUT)
+        .configure_client(|client| client.read_timeout(READ_TIMEOUT))
+        // Some installers cannot replace running programs, so the sidecar is stopped first.
+        .on_before_exit(move || crate::shut_down(&handle))
         .build()?;
     updater.check().await
 }
 
-/// What is said of a version that was found.
-fn told(app: &AppHandle, update: &Update) -> UpdateStatus {
+/// The status for an available update.
+fn found_status(app: &AppHandle, update: &Update) -> UpdateStatus {
     let (version, notes) = (update.version.clone(), update.body.clone());
-    UpdateStatus::Found { version, notes, installable: replaces_itself(app) }
+    UpdateStatus::Found { version, notes, installable: supports_self_update(app) }
 }
 
-/// Whether this program knows how it was installed, and so how to be replaced.
-fn replaces_itself(app: &AppHandle) -> bool {
+/// Whether the app can replace itself: it knows its bundle type or runs from an AppImage.
+fn supports_self_update(app: &AppHandle) -> bool {
     platform::bundle_type().is_some() || app.env().appimage.is_some()
 }
 
-/// Why a download failed.
-fn reason(error: &Error) -> Reason {
+/// The failure for an error of the download.
+fn download_failure(error: &Error) -> UpdateFailure {
     match error {
         Error::Minisign(_)
         | Error::Base64(_)
         | Error::SignatureUtf8(_)
         | Error::SignedVersionMismatch { .. }
-        | Error::MissingSignedVersion => Reason::NotTrusted,
-        _ => Reason::NotDownloaded,
+        | Error::MissingSignedVersion => UpdateFailure::NotTrusted,
+        _ => UpdateFailure::NotDownloaded,
     }
 }
 
-fn failed(reason: Reason, error: &Error) -> UpdateStatus {
-    tracing::warn!("updating HAPA failed ({reason:?}): {error}");
+fn failed(reason: UpdateFailure, error: &Error) -> UpdateStatus {
+    tracing::warn!("update failed ({reason:?}): {error}");
     UpdateStatus::Failed { reason, detail: error.to_string() }
 }

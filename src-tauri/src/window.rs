@@ -1,8 +1,8 @@
-//! The main window: hidden until it has something to show, in front whenever somebody asks for it, and where it was last time.
+//! The main window: shown after its first view, hidden to the tray on close, restored at its last position.
 
-mod placement;
 #[cfg(target_os = "linux")]
-mod renderer;
+mod software_rendering;
+mod state;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,163 +11,169 @@ use tauri::webview::{Color, NewWindowResponse};
 use tauri::{App, AppHandle, Manager, Theme, Url, WebviewWindow, WebviewWindowBuilder, WindowEvent, Wry};
 use tokio::time::sleep;
 
-pub use self::placement::plugin as placement;
-use crate::choices::Memory;
-use crate::{folder, login, notice, tray};
+pub use self::state::plugin as state_plugin;
+use crate::preferences::DesktopStateFile;
+use crate::{autostart, data_dir, notifications, tray};
 
-/// Its label.
+/// Window label.
 pub const MAIN: &str = "main";
 
-/// Folder inside the data folder for what the web view keeps by itself.
-const PROFILE: &str = "window";
+/// Folder of the web view's own data inside the data folder.
+const WEBVIEW_DIR: &str = "window";
 
-/// How long a front end may take to draw before the window is shown without it.
-const SHOW: Duration = Duration::from_secs(2);
+/// How long to wait for the front end's first view before the window is shown anyway.
+const FIRST_VIEW_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a start with the session waits for a tray before it shows the window after all.
-const TRAY: Duration = Duration::from_secs(20);
+/// How long an autostart waits for a tray host before the window is shown anyway.
+const TRAY_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What became of the page since it was last loaded.
+/// State of the main window's page since it was last loaded.
 #[derive(Debug, Default)]
-struct Page {
-    /// It has a first view.
+struct PageState {
+    /// The page has rendered its first view.
     ready: AtomicBool,
-    /// The view was drawn on the screen.
-    drawn: AtomicBool,
-    /// The user wants to see the window.
-    wanted: AtomicBool,
+    /// The first view was painted.
+    painted: AtomicBool,
+    /// The window is to be shown as soon as the page is ready.
+    show_requested: AtomicBool,
 }
 
-/// Opens the window, hidden.
+/// Creates the window, hidden, and shows it as soon as its page is ready; an autostart leaves it hidden.
+///
+/// # Errors
+/// When the window cannot be created.
 pub fn open(app: &App) -> tauri::Result<()> {
-    app.manage(Page::default());
+    app.manage(PageState::default());
     let config = app.config().app.windows.first().expect("tauri.conf.json has a window");
     let window = build(WebviewWindowBuilder::from_config(app, config)?)?;
-    placement::keep(&window);
+    state::save_on_change(&window);
     let closed = window.clone();
     window.on_window_event(move |event| {
         if let WindowEvent::CloseRequested { api, .. } = event {
-            if stays(closed.app_handle()) {
+            if closes_to_tray(closed.app_handle()) {
                 api.prevent_close();
-                hide(&closed);
+                hide_to_tray(&closed);
             } else {
-                // The quick window, hidden or not, keeps nobody here.
+                // Explicitly, since the quick window, even hidden, would keep the process running.
                 closed.app_handle().exit(0);
             }
         }
     });
     #[cfg(target_os = "linux")]
-    renderer::watch(&window)?;
-    if login::is_this() {
+    software_rendering::watch(&window)?;
+    if autostart::is_autostarted() {
         show_without_tray(app.handle().clone());
     } else {
-        page(&window).wanted.store(true, Ordering::Relaxed);
-        show_in_time(window);
+        page_state(&window).show_requested.store(true, Ordering::Relaxed);
+        show_after_timeout(window);
     }
     Ok(())
 }
 
-/// A window of ours: it shows nothing but our pages, and what its web view keeps lies in the data folder.
+/// Builds a window that loads only the app's pages and stores its web view data in the data folder.
+///
+/// # Errors
+/// When the window cannot be created.
 pub fn build(builder: WebviewWindowBuilder<'_, Wry, impl Manager<Wry>>) -> tauri::Result<WebviewWindow> {
-    let mut builder = builder.on_navigation(is_ours).on_new_window(|_, _| NewWindowResponse::Deny);
-    if let Some(folder) = folder::data() {
-        builder = builder.data_directory(folder.join(PROFILE));
+    let mut builder = builder.on_navigation(is_app_url).on_new_window(|_, _| NewWindowResponse::Deny);
+    if let Some(folder) = data_dir::path() {
+        builder = builder.data_directory(folder.join(WEBVIEW_DIR));
     }
     let window = builder.build()?;
-    window.set_background_color(Some(background(window.theme()?)))?;
+    window.set_background_color(Some(background_color(window.theme()?)))?;
     Ok(window)
 }
 
-/// The page has a first view: time to show the window, if somebody wants to see it.
+/// Handles the page's first view: shows the window if that was requested.
 pub fn ready(window: &WebviewWindow) {
-    let page = page(window);
+    let page = page_state(window);
     let first = !page.ready.swap(true, Ordering::Relaxed);
-    if first && page.wanted.load(Ordering::Relaxed) && !window.is_visible().unwrap_or_default() {
+    if first && page.show_requested.load(Ordering::Relaxed) && !window.is_visible().unwrap_or_default() {
         show(window.app_handle());
     }
 }
 
-/// The page was drawn on the screen.
-pub fn drawn(window: &WebviewWindow) {
+/// Handles the first paint of the page.
+pub fn painted(window: &WebviewWindow) {
     #[cfg(target_os = "linux")]
-    if renderer::plays_blank() {
+    if software_rendering::simulates_blank() {
         return;
     }
-    page(window).drawn.store(true, Ordering::Relaxed);
+    page_state(window).painted.store(true, Ordering::Relaxed);
 }
 
-/// Brings the window to the user, wherever it was.
+/// Shows, unminimises and focuses the window.
 pub fn show(app: &AppHandle) {
     let Some(window) = app.get_webview_window(MAIN) else { return };
-    page(&window).wanted.store(true, Ordering::Relaxed);
+    page_state(&window).show_requested.store(true, Ordering::Relaxed);
     let hidden = !window.is_visible().unwrap_or_default();
     if let Err(error) = window.show().and_then(|()| window.unminimize()).and_then(|()| window.set_focus()) {
         tracing::warn!("could not show the window: {error}");
     }
     if hidden {
-        placement::restore(&window);
+        state::restore(&window);
     }
 }
 
-/// On Linux some graphics drivers leave the window blank; those that are known to are kept out of its way.
-pub fn avoid_known_blanks() {
+/// Works around graphics drivers with which WebKitGTK leaves the window blank; does nothing except on Linux.
+pub fn apply_driver_workarounds() {
     #[cfg(target_os = "linux")]
-    renderer::avoid_known_blanks();
+    software_rendering::apply_driver_workarounds();
 }
 
-/// Whether closing the window leaves HAPA in the tray: the user wants that, and would find it there.
-fn stays(app: &AppHandle) -> bool {
-    app.state::<Memory>().get().choices.background && tray::is_there(app)
+/// Whether closing the window hides it to the tray: the preference is set and a tray host is running.
+fn closes_to_tray(app: &AppHandle) -> bool {
+    app.state::<DesktopStateFile>().get().preferences.background && tray::is_available(app)
 }
 
-/// Leaves HAPA in the tray, and says so the first time.
-fn hide(window: &WebviewWindow) {
-    let (app, memory) = (window.app_handle(), window.state::<Memory>());
-    placement::save(app);
-    page(window).wanted.store(false, Ordering::Relaxed);
+/// Hides the window to the tray; the first time with a notification.
+fn hide_to_tray(window: &WebviewWindow) {
+    let (app, state) = (window.app_handle(), window.state::<DesktopStateFile>());
+    state::save(app);
+    page_state(window).show_requested.store(false, Ordering::Relaxed);
     if let Err(error) = window.hide() {
         tracing::warn!("could not hide the window: {error}");
     }
-    if !memory.get().told_of_tray {
-        memory.change(|memory| memory.told_of_tray = true);
-        let (title, text) = crate::language(app).words().stays;
-        notice::send(app, MAIN, title, text);
+    if !state.get().tray_hint_shown {
+        state.update(|state| state.tray_hint_shown = true);
+        let (title, text) = crate::current_language(app).strings().stays;
+        notifications::show(app, MAIN, title, text);
     }
 }
 
-/// Shows the window after a while, whatever its page does.
-fn show_in_time(window: WebviewWindow) {
+/// Shows the window after a timeout, even if its page is not ready.
+fn show_after_timeout(window: WebviewWindow) {
     tauri::async_runtime::spawn(async move {
-        sleep(SHOW).await;
-        if !page(&window).ready.load(Ordering::Relaxed) {
-            tracing::warn!("the front end has no first view after {SHOW:?}; the window is shown without it");
+        sleep(FIRST_VIEW_TIMEOUT).await;
+        if !page_state(&window).ready.load(Ordering::Relaxed) {
+            tracing::warn!("no first view from the front end after {FIRST_VIEW_TIMEOUT:?}, showing the window anyway");
             show(window.app_handle());
         }
     });
 }
 
-/// A desktop that begins its session may put its tray up after us. One without any tray gets the window.
+/// Shows the window of an autostart if no tray host appears in time; at login the tray host may start after HAPA.
 fn show_without_tray(app: AppHandle) {
     tauri::async_runtime::spawn(async move {
-        sleep(TRAY).await;
-        if !tray::is_there(&app) {
+        sleep(TRAY_TIMEOUT).await;
+        if !tray::is_available(&app) {
             show(&app);
         }
     });
 }
 
-fn page(window: &WebviewWindow) -> tauri::State<'_, Page> {
-    window.state::<Page>()
+fn page_state(window: &WebviewWindow) -> tauri::State<'_, PageState> {
+    window.state::<PageState>()
 }
 
-/// Whether a page belongs to the app. A window shows nothing else, whatever an answer links to.
-fn is_ours(url: &Url) -> bool {
+/// Whether a URL is one of the app's pages. A window navigates to no other, whatever an answer links to.
+fn is_app_url(url: &Url) -> bool {
     let embedded = url.scheme() == "tauri" || url.host_str() == Some("tauri.localhost");
     embedded || (cfg!(dev) && url.host_str() == Some("localhost"))
 }
 
-/// What is seen before the first view, and behind it while the window is resized: `--page` of the front end.
-fn background(theme: Theme) -> Color {
+/// Background before the first view and while the window is resized: the front end's `--page` colour.
+fn background_color(theme: Theme) -> Color {
     match theme {
         Theme::Dark => Color(0x18, 0x17, 0x15, 0xff),
         _ => Color(0xfa, 0xf9, 0xf7, 0xff),

@@ -48,17 +48,17 @@ const RUFF: &[&str] =
 
 const DESKTOP: Homes = &[
     ("src-tauri/src/files.rs", &["fs", "tauri_plugin_dialog", "tauri_plugin_opener"]),
-    ("src-tauri/src/folder.rs", &["fs"]),
-    ("src-tauri/src/language.rs", &["sys_locale"]),
-    ("src-tauri/src/login.rs", &["tauri_plugin_autostart"]),
+    ("src-tauri/src/data_dir.rs", &["fs"]),
+    ("src-tauri/src/i18n.rs", &["sys_locale"]),
+    ("src-tauri/src/autostart.rs", &["tauri_plugin_autostart"]),
     ("src-tauri/src/main.rs", &["tauri_plugin_dialog", "tauri_plugin_notification", "tauri_plugin_single_instance"]),
-    ("src-tauri/src/notice.rs", &["tauri_plugin_notification"]),
+    ("src-tauri/src/notifications.rs", &["tauri_plugin_notification"]),
     ("src-tauri/src/shortcut.rs", &["tauri_plugin_global_shortcut"]),
     ("src-tauri/src/supervisor/tests.rs", &["fs"]),
     ("src-tauri/src/tray.rs", &["zbus"]),
     ("src-tauri/src/update.rs", &["tauri_plugin_updater"]),
-    ("src-tauri/src/window/placement.rs", &["tauri_plugin_window_state"]),
-    ("src-tauri/src/window/renderer.rs", &["webkit2gtk"]),
+    ("src-tauri/src/window/state.rs", &["tauri_plugin_window_state"]),
+    ("src-tauri/src/window/software_rendering.rs", &["webkit2gtk"]),
 ];
 
 /// Whether a file uses a dependency: as a path or a call, not as a part of another name or a function of its own.

@@ -1,4 +1,4 @@
-//! New versions of the app: told of, checked, put in the place of this one, and refused.
+//! Tests of the updater: updates are reported, verified, installed and rejected.
 
 use std::fs;
 use std::io::Cursor;
@@ -12,91 +12,91 @@ use serde_json::json;
 use tests::fake_remote::{FakeRemote, Reply};
 use tests::{eventually, fake_hub, process};
 
-use crate::desk::Desk;
+use crate::session::DesktopSession;
 use crate::window::Window;
-use crate::{gone, processes, script, turn};
+use crate::{process_tree, script, wait_for_exit, window_lock};
 
 #[tokio::test]
-async fn a_new_version_is_told_of_checked_put_in_the_place_of_this_one_and_started() {
-    let _turn = turn().await;
-    let mut desk = Desk::new(&script()).await;
-    // The package is a small program that leaves a mark: it makes the files that it is given the names of.
-    let (package, mark) = (fs::read("/usr/bin/touch").unwrap(), desk.data().join("the new version was here"));
+async fn an_update_is_reported_verified_installed_and_started() {
+    let _lock = window_lock().await;
+    let mut session = DesktopSession::new(&script()).await;
+    // The package is `touch`, which creates the file named by its argument: proof that the new version was started.
+    let (package, marker) = (fs::read("/usr/bin/touch").unwrap(), session.data_dir().join("the new version was here"));
     let publisher = Publisher::new();
     let release = publisher.release("9.0.0", package.clone(), "9.0.0");
-    let server = announce([("stable", release)]).await;
-    let installed = install(&mut desk, &server, &publisher);
-    desk.give_argument(&mark);
-    let window = Window::open(&desk).await;
-    let sidecar = processes::sidecar(&desk).await.pid;
+    let server = update_server([("stable", release)]).await;
+    let installed = install_as_appimage(&mut session, &server, &publisher);
+    session.add_argument(&marker);
+    let window = Window::open(&session).await;
+    let sidecar = process_tree::sidecar(&session).await.pid;
     window.click("open-settings").await;
     window.click("check-for-update").await;
     window.shows("update-notes", &["<b>Faster</b>"]).await;
     window.find("update-is-there").await;
     window.click("install-update").await;
-    eventually("the new version is started", || async { mark.exists().then_some(()) }).await;
+    eventually("the new version is started", || async { marker.exists().then_some(()) }).await;
     assert!(fs::read(installed).unwrap() == package);
-    gone(sidecar).await;
+    wait_for_exit(sidecar).await;
 }
 
 #[tokio::test]
-async fn a_package_that_was_changed_or_signed_for_another_version_is_refused_and_this_one_goes_on() {
-    let _turn = turn().await;
-    let mut desk = Desk::new(&script()).await;
+async fn a_modified_package_or_one_signed_for_another_version_is_rejected_and_the_app_keeps_running() {
+    let _lock = window_lock().await;
+    let mut session = DesktopSession::new(&script()).await;
     let package = fs::read("/usr/bin/touch").unwrap();
     let publisher = Publisher::new();
     let mut changed = publisher.release("9.0.0", package.clone(), "9.0.0");
     *changed.package.last_mut().unwrap() ^= 1;
     let old = publisher.release("9.0.0", package, "0.1.0");
-    let server = announce([("stable", changed), ("preview", old)]).await;
-    let installed = install(&mut desk, &server, &publisher);
+    let server = update_server([("stable", changed), ("preview", old)]).await;
+    let installed = install_as_appimage(&mut session, &server, &publisher);
     let before = fs::read(&installed).unwrap();
-    let window = Window::open(&desk).await;
+    let window = Window::open(&session).await;
     window.click("open-settings").await;
     window.click("check-for-update").await;
-    refused(&window).await;
+    install_is_rejected(&window).await;
     window.choose("setting-updates", "preview").await;
-    refused(&window).await;
+    install_is_rejected(&window).await;
     window.shows("update-detail", &["0.1.0"]).await;
     assert!(fs::read(installed).unwrap() == before);
     window.click("new-chat").await;
-    window.ask("리스트에서 중복 제거하는 함수 만들어줘").await;
+    window.send_question("리스트에서 중복 제거하는 함수 만들어줘").await;
     window.latest_answer("done").await;
 }
 
-/// Has what was found installed, and waits until it is refused.
-async fn refused(window: &Window) {
+/// Installs the available update and waits for the signature error.
+async fn install_is_rejected(window: &Window) {
     window.click("install-update").await;
     window.shows("part-updates", &["does not carry the right signature"]).await;
 }
 
 #[tokio::test]
-async fn an_older_version_is_none_and_nobody_is_asked_once_that_is_off() {
-    let _turn = turn().await;
-    let mut desk = Desk::new(&script()).await;
+async fn an_older_version_is_ignored_and_off_disables_checks() {
+    let _lock = window_lock().await;
+    let mut session = DesktopSession::new(&script()).await;
     let publisher = Publisher::new();
     let old = publisher.release("0.1.0", vec![1, 2, 3], "0.1.0");
     let new = publisher.release("9.0.0", vec![1, 2, 3], "9.0.0");
-    let server = announce([("stable", old), ("preview", new)]).await;
-    listen(&mut desk, &server, &publisher);
-    let window = Window::open(&desk).await;
+    let server = update_server([("stable", old), ("preview", new)]).await;
+    configure_endpoint(&mut session, &server, &publisher);
+    let window = Window::open(&session).await;
     window.click("open-settings").await;
     window.click("check-for-update").await;
     window.shows("part-updates", &["This is the newest version."]).await;
     window.choose("setting-updates", "preview").await;
-    // This program was built here, and knows no way to be replaced.
+    // A build from source has no bundle type and cannot update itself.
     window.shows("part-updates", &["9.0.0", "in the way you installed it"]).await;
     assert!(!window.has("install-update").await);
     window.choose("setting-updates", "off").await;
     window.shows("part-updates", &["New versions are not asked for."]).await;
-    let asked: Vec<String> = server.requests().into_iter().map(|heard| heard.request_line).collect();
-    assert_eq!(asked, ["GET /stable.json", "GET /preview.json"]);
+    let requests: Vec<String> = server.all().into_iter().map(|request| request.what).collect();
+    assert_eq!(requests, ["GET /stable.json", "GET /preview.json"]);
 }
 
-/// Somebody who signs versions.
+/// A publisher with a signing key.
 struct Publisher(KeyPair);
 
-/// A version as it is announced, and its package.
+/// A published version with its signed package.
 #[derive(Clone)]
 struct Release {
     version: &'static str,
@@ -109,9 +109,9 @@ impl Publisher {
         Self(KeyPair::generate_unencrypted_keypair().expect("there is randomness"))
     }
 
-    /// The public key, as Tauri writes it down.
+    /// The public key in Tauri's encoding.
     fn key(&self) -> String {
-        STANDARD.encode(self.0.pk.to_box().expect("a key can be written down").into_string())
+        STANDARD.encode(self.0.pk.to_box().expect("a key can be encoded").into_string())
     }
 
     fn release(&self, version: &'static str, package: Vec<u8>, signed_for: &str) -> Release {
@@ -122,19 +122,19 @@ impl Publisher {
     }
 }
 
-/// A server that announces a version in each of these channels.
-async fn announce<const N: usize>(channels: [(&'static str, Release); N]) -> FakeRemote {
-    FakeRemote::start(move |_, heard| {
-        let host = heard.header("host").expect("clients name the host");
-        let asked = |end: &str| channels.iter().find(|(name, _)| heard.request_line == format!("GET /{name}{end}"));
-        if let Some((name, release)) = asked(".json") {
-            let place = json!({"url": format!("http://{host}/{name}.AppImage"), "signature": release.signature});
+/// Starts an update server with one release for each channel.
+async fn update_server<const N: usize>(channels: [(&'static str, Release); N]) -> FakeRemote {
+    FakeRemote::start(move |_, request| {
+        let host = request.header("host").expect("clients name the host");
+        let requested = |end: &str| channels.iter().find(|(name, _)| request.what == format!("GET /{name}{end}"));
+        if let Some((name, release)) = requested(".json") {
+            let package = json!({"url": format!("http://{host}/{name}.AppImage"), "signature": release.signature});
             let platform = format!("linux-{}", std::env::consts::ARCH);
-            let announced =
-                json!({"version": release.version, "notes": "<b>Faster</b>", "platforms": {platform: place}});
-            return Reply::response(200, "application/json", &announced.to_string());
+            let manifest =
+                json!({"version": release.version, "notes": "<b>Faster</b>", "platforms": {platform: package}});
+            return Reply::response(200, "application/json", &manifest.to_string());
         }
-        match asked(".AppImage") {
+        match requested(".AppImage") {
             Some((_, release)) => Reply::Send(fake_hub::file_response(&release.package, 0, usize::MAX)),
             None => Reply::response(404, "text/plain", ""),
         }
@@ -142,32 +142,33 @@ async fn announce<const N: usize>(channels: [(&'static str, Release); N]) -> Fak
     .await
 }
 
-/// Has the app on a desk ask this server.
-fn listen(desk: &mut Desk, server: &FakeRemote, publisher: &Publisher) {
-    desk.set("HAPA_UPDATE_FEED", format!("{}/{{{{channel}}}}.json", server.address));
-    desk.set("HAPA_UPDATE_KEY", publisher.key());
+/// Configures the app of a session to use this update server.
+fn configure_endpoint(session: &mut DesktopSession, server: &FakeRemote, publisher: &Publisher) {
+    session.set_env("HAPA_UPDATE_FEED", format!("{}/{{{{channel}}}}.json", server.address));
+    session.set_env("HAPA_UPDATE_KEY", publisher.key());
 }
 
-/// The same for an app that came as an AppImage, which is a file that brings a folder with the program when it is run. Returns the file.
-fn install(desk: &mut Desk, server: &FakeRemote, publisher: &Publisher) -> PathBuf {
-    listen(desk, server, publisher);
-    let (image, folder) = (desk.data().join("HAPA.AppImage"), desk.data().join(".mount_HAPA"));
-    fs::write(&image, b"\x7fELF the version that is here").expect("the desk has room");
-    fs::set_permissions(&image, fs::Permissions::from_mode(0o755)).expect("it is ours");
-    fs::create_dir(&folder).expect("the desk has room");
+/// Configures the update server for an app that is installed as an AppImage: a file and its mount folder.
+/// Returns the path of the AppImage.
+fn install_as_appimage(session: &mut DesktopSession, server: &FakeRemote, publisher: &Publisher) -> PathBuf {
+    configure_endpoint(session, server, publisher);
+    let (image, folder) = (session.data_dir().join("HAPA.AppImage"), session.data_dir().join(".mount_HAPA"));
+    fs::write(&image, b"\x7fELF the version that is here").expect("the file can be written");
+    fs::set_permissions(&image, fs::Permissions::from_mode(0o755)).expect("the file is ours");
+    fs::create_dir(&folder).expect("the file can be written");
     let program = folder.join("desktop");
-    place(&process::program("desktop"), &program);
-    desk.set("APPIMAGE", &image);
-    // There the folder is looked for.
-    desk.set("TMPDIR", desk.data().to_owned());
-    desk.let_stand_in(process::program(handshake::BINARY));
-    desk.let_run(program);
+    link_or_copy(&process::program("desktop"), &program);
+    session.set_env("APPIMAGE", &image);
+    // Tauri accepts APPIMAGE only if the executable is in a `.mount_` folder of the temporary folder.
+    session.set_env("TMPDIR", session.data_dir().to_owned());
+    session.set_sidecar(process::program(handshake::BINARY));
+    session.set_app(program);
     image
 }
 
-/// A second name for a file, or a copy where it lies on another disk.
-fn place(file: &Path, name: &Path) {
+/// Hard-links a file, or copies it to another file system.
+fn link_or_copy(file: &Path, name: &Path) {
     if fs::hard_link(file, name).is_err() {
-        fs::copy(file, name).expect("the desk has room");
+        fs::copy(file, name).expect("the file can be written");
     }
 }

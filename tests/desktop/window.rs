@@ -1,4 +1,4 @@
-//! HAPA's window, seen and used as a user does: through what it shows, its fields and its buttons.
+//! The main window driven by WebDriver: finds elements, types, clicks and runs scripts.
 
 use std::ffi::OsStr;
 use std::net::TcpListener;
@@ -13,28 +13,31 @@ use serde_json::{Map, Value, json};
 use tests::eventually;
 use tokio::process::Child;
 
-use crate::desk::Desk;
+use crate::session::DesktopSession;
 
-/// An open window.
+/// A WebDriver session with the app's window.
 pub struct Window {
     page: Client,
     _driver: Driver,
 }
 
 impl Window {
-    /// Opens the app on a desk and waits for its question field.
-    pub async fn open(desk: &Desk) -> Self {
+    /// Starts the app in a session and waits for the question field.
+    pub async fn open(session: &DesktopSession) -> Self {
         let [port, native] = free_ports();
-        let mut driver = desk.command("tauri-driver");
+        let mut driver = session.command("tauri-driver");
         driver.args(["--port", &port.to_string(), "--native-port", &native.to_string()]).stdout(Stdio::null());
         driver.kill_on_drop(false);
         let driver = Driver(driver.spawn().expect("tauri-driver is on the PATH: `cargo xtask test` installs it"));
         for port in [native, port] {
             let address = ("127.0.0.1", port);
-            eventually("the driver listens", || async { tokio::net::TcpStream::connect(address).await.ok() }).await;
+            eventually("the driver accepts connections", || async {
+                tokio::net::TcpStream::connect(address).await.ok()
+            })
+            .await;
         }
-        let arguments: Vec<_> = desk.arguments().iter().map(|argument| OsStr::to_string_lossy(argument)).collect();
-        let app = json!({"tauri:options": {"application": desk.app(), "args": arguments}, "browserName": "wry"});
+        let arguments: Vec<_> = session.arguments().iter().map(|argument| OsStr::to_string_lossy(argument)).collect();
+        let app = json!({"tauri:options": {"application": session.app(), "args": arguments}, "browserName": "wry"});
         let app: Map<String, Value> = serde_json::from_value(app).expect("capabilities are an object");
         let driver_url = format!("http://127.0.0.1:{port}");
         let page = ClientBuilder::new(HttpConnector::new()).capabilities(app).connect(&driver_url).await;
@@ -43,14 +46,14 @@ impl Window {
         window
     }
 
-    /// The first element with this `data-testid`, as soon as there is one.
+    /// Waits for the first visible element with this `data-testid`.
     pub async fn find(&self, name: &str) -> Element {
-        self.select(&hook(name)).await
+        self.select(&test_id(name)).await
     }
 
-    /// The first element that a CSS selector finds, as soon as there is one.
+    /// Waits for the first visible element that matches a CSS selector.
     pub async fn select(&self, selector: &str) -> Element {
-        eventually(&format!("`{selector}` is shown"), || async {
+        eventually(&format!("`{selector}` is visible"), || async {
             let element = self.page.find(Locator::Css(selector)).await.ok()?;
             element.is_displayed().await.ok()?.then_some(element)
         })
@@ -58,105 +61,105 @@ impl Window {
     }
 
     /// Types a question and sends it.
-    pub async fn ask(&self, question: &str) {
+    pub async fn send_question(&self, question: &str) {
         eventually(&format!("`{question}` is sent"), || async {
             let field = self.find("question").await;
             field.clear().await.ok()?;
             field.send_keys(question).await.ok()?;
-            self.page.find(Locator::Css(&hook("send"))).await.ok()?.click().await.ok()
+            self.page.find(Locator::Css(&test_id("send"))).await.ok()?.click().await.ok()
         })
         .await;
     }
 
-    /// The latest answer in this state, as soon as it is in it.
+    /// Waits until the newest answer is in this state and returns its element.
     pub async fn latest_answer(&self, state: &str) -> Element {
-        eventually(&format!("the latest answer is {state}"), || async {
-            let latest = self.page.find_all(Locator::Css(&hook("answer"))).await.ok()?.pop()?;
+        eventually(&format!("the newest answer is {state}"), || async {
+            let latest = self.page.find_all(Locator::Css(&test_id("answer"))).await.ok()?.pop()?;
             (latest.attr("data-state").await.ok()??.as_str() == state).then_some(latest)
         })
         .await
     }
 
-    /// Clicks, as soon as it can be clicked.
+    /// Waits until an element can be clicked and clicks it.
     pub async fn click(&self, name: &str) {
         eventually(&format!("`{name}` can be clicked"), || async {
-            self.page.find(Locator::Css(&hook(name))).await.ok()?.click().await.ok()
+            self.page.find(Locator::Css(&test_id(name))).await.ok()?.click().await.ok()
         })
         .await;
     }
 
-    /// Waits until an element's text has all of these in it.
+    /// Waits until an element's text contains all of these words.
     pub async fn shows(&self, name: &str, words: &[&str]) {
         eventually(&format!("`{name}` shows {words:?}"), || async {
-            let text = self.page.find(Locator::Css(&hook(name))).await.ok()?.text().await.ok()?;
+            let text = self.page.find(Locator::Css(&test_id(name))).await.ok()?.text().await.ok()?;
             words.iter().all(|word| text.contains(word)).then_some(())
         })
         .await;
     }
 
-    /// Chooses a value of a list.
+    /// Selects an option of a `select` element by its value.
     pub async fn choose(&self, name: &str, value: &str) {
         let list = self.find(name).await;
-        list.select_by_value(value).await.expect("the list has the value");
+        list.select_by_value(value).await.expect("the option exists");
     }
 
-    /// Types without sending.
-    pub async fn write(&self, text: &str) {
+    /// Types into the question field without sending.
+    pub async fn type_text(&self, text: &str) {
         let field = self.find("question").await;
-        field.send_keys(text).await.expect("the field can be written in");
+        field.send_keys(text).await.expect("the field accepts input");
     }
 
-    /// What is in the question's field.
-    pub async fn written(&self) -> String {
+    /// The text in the question field.
+    pub async fn draft(&self) -> String {
         let field = self.find("question").await;
-        field.prop("value").await.expect("the window is there").unwrap_or_default()
+        field.prop("value").await.expect("the window is open").unwrap_or_default()
     }
 
-    /// What a command of the desktop answers, with arguments.
+    /// Invokes a Tauri command and returns its result, or `{"refused": message}`.
     pub async fn invoke(&self, command: &str, arguments: Value) -> Value {
         let script = "const [command, given, done] = arguments;
             window.__TAURI_INTERNALS__.invoke(command, given).then(done, (error) => done({ refused: String(error) }));";
         self.page.execute_async(script, vec![command.into(), arguments]).await.expect("the script answers")
     }
 
-    /// Whether an element is in the page now.
+    /// Whether the page contains an element now.
     pub async fn has(&self, name: &str) -> bool {
-        self.page.find(Locator::Css(&hook(name))).await.is_ok()
+        self.page.find(Locator::Css(&test_id(name))).await.is_ok()
     }
 
-    /// What the desktop says when the page calls a command: `allowed`, or why not.
+    /// Invokes a Tauri command and returns `allowed` or the error message.
     pub async fn call(&self, command: &str) -> String {
         let script = "const [command, done] = arguments;
             window.__TAURI_INTERNALS__.invoke(command).then(() => done('allowed'), (error) => done(String(error)));";
-        self.ask_page(script, command).await
+        self.execute_async(script, command).await
     }
 
-    /// What becomes of a request by the page: `allowed`, or the rule of its policy that forbids it.
+    /// Fetches a URL from the page and returns `allowed` or the CSP directive that blocks it.
     pub async fn fetch(&self, address: &str) -> String {
         let script = "const [address, done] = arguments;
             document.addEventListener('securitypolicyviolation', (event) => done(event.effectiveDirective), { once: true });
             fetch(address).then(() => done('allowed'), () => {});";
-        self.ask_page(script, address).await
+        self.execute_async(script, address).await
     }
 
-    /// What a script in the page returns.
+    /// Runs a script in the page and returns its result.
     pub async fn evaluate(&self, script: &str) -> Value {
         self.page.execute(script, Vec::new()).await.expect("the script runs")
     }
 
-    /// Makes the page remember, from now on, whether an element appears, however shortly.
-    pub async fn look_out_for(&self, name: &str) {
+    /// Installs a mutation observer that records when an element appears, however briefly.
+    pub async fn watch_for(&self, name: &str) {
         let script = "const [selector] = arguments;
             window.lookOut = new MutationObserver(() => {
                 const found = document.querySelector(selector);
                 if (found) window.seen = found.textContent;
             });
             window.lookOut.observe(document, { childList: true, subtree: true, characterData: true });";
-        self.page.execute(script, vec![hook(name).into()]).await.expect("the script runs");
+        self.page.execute(script, vec![test_id(name).into()]).await.expect("the script runs");
     }
 
-    /// What the element said that [`Window::look_out_for`] looks out for, as soon as it has appeared.
-    pub async fn seen(&self) -> String {
+    /// Waits until the element of [`Window::watch_for`] has appeared and returns its text.
+    pub async fn appeared(&self) -> String {
         eventually("the element appears", || async {
             let seen = self.page.execute("return window.seen ?? null;", Vec::new()).await.ok()?;
             seen.as_str().map(str::to_owned)
@@ -164,31 +167,31 @@ impl Window {
         .await
     }
 
-    /// Runs a script with one argument, which answers with a text when it is ready.
-    async fn ask_page(&self, script: &str, argument: &str) -> String {
+    /// Runs an asynchronous script with one argument and returns the string it passes to its callback.
+    async fn execute_async(&self, script: &str, argument: &str) -> String {
         let answer = self.page.execute_async(script, vec![argument.into()]).await;
-        answer.expect("the script answers").as_str().expect("the answer is a text").to_owned()
+        answer.expect("the script completes").as_str().expect("the result is a string").to_owned()
     }
 }
 
-/// The driver, which ends WebKit's own driver when it is asked to end. The window goes with its desk's display.
+/// The `tauri-driver` process. SIGTERM makes it stop WebKit's driver too; the window closes with the session's display.
 struct Driver(Child);
 
 impl Drop for Driver {
     fn drop(&mut self) {
         let pid = self.0.id().and_then(|pid| i32::try_from(pid).ok());
-        // What has ended already needs no signal.
+        // An error means that the process has exited already.
         let _ = pid.map(|pid| kill(Pid::from_raw(pid), Signal::SIGTERM));
     }
 }
 
-fn hook(name: &str) -> String {
+fn test_id(name: &str) -> String {
     format!("[data-testid=\"{name}\"]")
 }
 
-/// Two ports that nobody listens on now.
+/// Two free ports.
 fn free_ports() -> [u16; 2] {
-    // Both at once, so that they differ.
+    // Bound at the same time, so that they differ.
     let listeners = [(); 2].map(|()| TcpListener::bind(("127.0.0.1", 0)).expect("there are free ports"));
-    listeners.map(|listener| listener.local_addr().expect("it is bound").port())
+    listeners.map(|listener| listener.local_addr().expect("the socket is bound").port())
 }

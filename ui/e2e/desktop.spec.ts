@@ -26,10 +26,10 @@ async function playDesktop(page: Page, api: string, fragment: string, look: (typ
   await page.addInitScript(
     ({ base_url, key, language, theme }) => {
       const answers: Record<string, unknown> = {
-        remembered: { 'hapa.language': language, 'hapa.theme': theme },
+        stored_items: { 'hapa.language': language, 'hapa.theme': theme },
         sidecar_status: { state: 'ready', base_url, key, version: '0.4.0', restarts: 0 },
         abilities: { tray: false, shortcut: 'taken' },
-        choices: { background: false, notifications: true, shortcut: 'Ctrl+Shift+Space', updates: 'stable' },
+        preferences: { background: false, notifications: true, shortcut: 'Ctrl+Shift+Space', updates: 'stable' },
         update_status: {
           state: 'found',
           version: '1.0.0',

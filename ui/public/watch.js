@@ -33,7 +33,7 @@
     tell('window_ready');
     requestAnimationFrame(function () {
       requestAnimationFrame(function () {
-        tell('window_drawn');
+        tell('window_painted');
       });
     });
   }

@@ -132,8 +132,8 @@ export function openHost(): Host {
 const desktopHost: Host = {
   isDesktop: true,
   storage: async () => {
-    const values = await invoke<Record<string, string>>('remembered');
-    const storage = new Remembered(values, (name, value) => invoke('remember', { name, value }));
+    const values = await invoke<Record<string, string>>('stored_items');
+    const storage = new Remembered(values, (name, value) => invoke('set_item', { key: name, value }));
     await hear<[string, string | null]>('remembered', ([name, value]) => storage.take(name, value));
     return storage;
   },
@@ -141,19 +141,19 @@ const desktopHost: Host = {
   onSidecarStatus: (callback) => hear<SidecarStatus>('sidecar-status', callback),
   restartSidecar: () => invoke('restart_sidecar'),
   windowReady: () => invoke('window_ready'),
-  windowDrawn: () => invoke('window_drawn'),
+  windowDrawn: () => invoke('window_painted'),
 
   saveFile: (name, content) => invoke<boolean>('save_file', { name, content }),
   openDataFolder: () => invoke('open_data_folder'),
   notify: (title, text) => invoke('notify', { title, text }),
 
   abilities: () => invoke<Abilities>('abilities'),
-  choices: () => invoke<Choices>('choices'),
-  choose: (choices) => invoke<Choices>('choose', { choices }),
+  choices: () => invoke<Choices>('preferences'),
+  choose: (choices) => invoke<Choices>('update_preferences', { changes: choices }),
   startsAtLogin: () => invoke<boolean>('starts_at_login'),
   setStartAtLogin: (on) => invoke('set_start_at_login', { on }),
-  speak: (language) => invoke('speak', { language }),
-  showEngine: (state) => invoke('show_engine', { state }),
+  speak: (language) => invoke('set_language', { language }),
+  showEngine: (state) => invoke('set_engine_state', { state }),
   onOrder: (callback) => hear<Order>('order', callback),
 
   updateStatus: () => invoke<UpdateStatus>('update_status'),
@@ -162,10 +162,10 @@ const desktopHost: Host = {
   installUpdate: () => invoke('install_update'),
   cancelUpdate: () => invoke('cancel_update'),
 
-  hideQuick: () => invoke('hide_quick'),
-  growQuick: (grown) => invoke('grow_quick', { grown }),
+  hideQuick: () => invoke('hide_quick_window'),
+  growQuick: (grown) => invoke('resize_quick_window', { expanded: grown }),
   onQuickShown: (callback) => hear<null>('quick-shown', () => callback()),
-  openInWindow: (what) => invoke('open_in_window', { what }),
+  openInWindow: (what) => invoke('open_in_main_window', { handoff: what }),
   onOpened: (callback) => hear<Opened>('opened', callback),
 };
 

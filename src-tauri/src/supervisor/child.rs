@@ -1,4 +1,4 @@
-//! One run of the sidecar's process, from its first line to its exit code.
+//! The sidecar's child process: spawn, ready line, exit code.
 
 use std::io;
 use std::process::{ExitStatus, Stdio};
@@ -10,33 +10,36 @@ use tokio::process::{self, ChildStdin, ChildStdout};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::Program;
+use super::Binary;
 use super::key::Key;
-use super::log::{Log, next_line};
-use super::policy::Ending;
+use super::log_tail::{LogTail, next_line};
+use super::policy::ExitKind;
 
-/// How long the last lines of a log may take to arrive after the process that wrote them.
-const LAST_LINES: Duration = Duration::from_millis(500);
+/// How long to wait for the rest of stderr after the process has exited.
+const LOG_FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// The running process. Dropping it kills it.
+/// A running sidecar process. It is killed on drop.
 pub struct Child {
     process: process::Child,
-    /// Its end of this pipe tells the sidecar to end, also when the end is ours.
-    lifeline: ChildStdin,
+    /// Closing it stops the sidecar; the operating system closes it when this process ends.
+    stdin: ChildStdin,
     stdout: Option<BufReader<ChildStdout>>,
-    log: Log,
+    log: LogTail,
     log_task: JoinHandle<()>,
 }
 
 impl Child {
-    /// Starts the program.
+    /// Spawns the process and starts collecting its stderr.
     ///
-    /// It must be called on a thread that outlives the process: Linux counts the end of the thread as the parent's death.
-    pub fn spawn(program: &Program, log: Log) -> io::Result<Self> {
-        let mut process = command(program).spawn()?;
+    /// Call it on a thread that outlives the process: Linux sends the parent-death signal when that thread exits.
+    ///
+    /// # Errors
+    /// When the executable is missing or cannot be executed.
+    pub fn spawn(binary: &Binary, log: LogTail) -> io::Result<Self> {
+        let mut process = command(binary).spawn()?;
         let stderr = process.stderr.take().expect("stderr is piped");
         Ok(Self {
-            lifeline: process.stdin.take().expect("stdin is piped"),
+            stdin: process.stdin.take().expect("stdin is piped"),
             stdout: process.stdout.take().map(BufReader::new),
             log_task: tokio::spawn(log.clone().follow(stderr)),
             log,
@@ -44,13 +47,16 @@ impl Child {
         })
     }
 
-    /// Hands the key over and waits for the ready line, or for the end of a process that never becomes ready.
-    pub async fn ready(&mut self, key: &Key) -> Result<ReadyMessage, Ending> {
+    /// Writes the launch line with the key, then waits for the ready line.
+    ///
+    /// # Errors
+    /// The exit kind, when the process exits first or its first line is not a ready line.
+    pub async fn wait_ready(&mut self, key: &Key) -> Result<ReadyMessage, ExitKind> {
         let launch = LaunchMessage::Launch { key: key.reveal().to_owned() };
-        // A process that is gone already says why by its exit code, not by this pipe.
-        let _ = self.lifeline.write_all(handshake::encode_line(&launch).as_bytes()).await;
-        let mut stdout = self.stdout.take().expect("a process becomes ready once");
-        let Some(line) = next_line(&mut stdout).await.ok().flatten() else { return Err(self.ended().await) };
+        // If the process has exited already, its exit code is the reason, not this broken pipe.
+        let _ = self.stdin.write_all(handshake::encode_line(&launch).as_bytes()).await;
+        let mut stdout = self.stdout.take().expect("the ready line is read once");
+        let Some(line) = next_line(&mut stdout).await.ok().flatten() else { return Err(self.wait().await) };
         match serde_json::from_str(&line) {
             Ok(report) => {
                 tokio::spawn(async move { tokio::io::copy(&mut stdout, &mut tokio::io::sink()).await });
@@ -59,49 +65,49 @@ impl Child {
             Err(error) => {
                 self.log
                     .push(format!("the program is not HAPA's sidecar: its first line is not a ready line ({error})"));
-                Err(Ending::NeverRan)
+                Err(ExitKind::SpawnFailed)
             }
         }
     }
 
-    /// Waits until the process ends by itself, and its log with it.
-    pub async fn ended(&mut self) -> Ending {
-        let Ok(status) = self.process.wait().await else { return Ending::Crash };
-        // Who holds the other end of stderr after the sidecar's death is no reason to wait for long.
-        let _ = timeout(LAST_LINES, &mut self.log_task).await;
-        self.log.push(format!("the sidecar ended: {status}"));
-        ending(status)
+    /// Waits for the process to exit and for the end of its log.
+    pub async fn wait(&mut self) -> ExitKind {
+        let Ok(status) = self.process.wait().await else { return ExitKind::Crash };
+        // A descendant of the sidecar may still hold stderr open, so the wait is bounded.
+        let _ = timeout(LOG_FLUSH_TIMEOUT, &mut self.log_task).await;
+        self.log.push(format!("the sidecar exited: {status}"));
+        exit_kind(status)
     }
 
-    /// Asks the process to end by closing its stdin, and kills it if it is still there after `patience`.
-    pub async fn end(mut self, patience: Duration) {
-        drop(self.lifeline);
-        if timeout(patience, self.process.wait()).await.is_err() {
-            tracing::warn!("the sidecar did not end within {patience:?} and is killed");
+    /// Stops the process by closing its stdin, and kills it if it has not exited after `drain`.
+    pub async fn stop(mut self, drain: Duration) {
+        drop(self.stdin);
+        if timeout(drain, self.process.wait()).await.is_err() {
+            tracing::warn!("sidecar did not exit within {drain:?}, killing it");
             let _ = self.process.kill().await;
         }
     }
 
-    /// Ends a process that was never ready and has nothing to lose.
+    /// Kills a process that never became ready and so has nothing to save.
     pub async fn kill(mut self) {
-        // Fails only where the process has ended already.
+        // Fails only if the process has exited already.
         let _ = self.process.kill().await;
     }
 }
 
-fn ending(status: ExitStatus) -> Ending {
-    status.code().and_then(Exit::from_code).map_or(Ending::Crash, Ending::Exit)
+fn exit_kind(status: ExitStatus) -> ExitKind {
+    status.code().and_then(Exit::from_code).map_or(ExitKind::Crash, ExitKind::Code)
 }
 
-fn command(program: &Program) -> process::Command {
-    let mut command = process::Command::new(&program.path);
+fn command(binary: &Binary) -> process::Command {
+    let mut command = process::Command::new(&binary.path);
     command
-        .args(&program.arguments)
+        .args(&binary.arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    // Ctrl-C in a terminal is for the window, which then ends the sidecar in order.
+    // A process group of its own: Ctrl-C in a terminal goes to the window, which then stops the sidecar gracefully.
     #[cfg(unix)]
     command.process_group(0);
     #[cfg(windows)]
@@ -109,6 +115,6 @@ fn command(program: &Program) -> process::Command {
     command
 }
 
-/// Windows opens a console for a console program unless it is told not to.
+/// Without this flag Windows opens a console window for a console program.
 #[cfg(windows)]
 const CREATE_NO_WINDOW: u32 = 0x0800_0000;

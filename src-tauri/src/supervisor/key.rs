@@ -1,29 +1,29 @@
-//! The key of one launch, by which the sidecar knows the window.
+//! The API key of one launch, with which the window authenticates to the sidecar.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// A fresh secret: `hapa_` and 256 random bits in hex. It travels over the sidecar's stdin and to the window, nowhere else.
+/// A secret: `hapa_` and 256 random bits in hex. It is sent to the sidecar's stdin and to the window, nowhere else.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Key(String);
 
 impl Key {
-    /// A key that nobody has seen.
+    /// A new random key.
     pub fn random() -> Self {
         let mut bits = [0; 32];
         getrandom::fill(&mut bits).expect("an operating system has random numbers");
         Self(format!("hapa_{}", hex::encode(bits)))
     }
 
-    /// The secret itself.
+    /// The secret in plain text.
     pub fn reveal(&self) -> &str {
         &self.0
     }
 }
 
-/// Hides the secret, so that no log can hold it.
+/// Redacts the secret, so that it cannot get into a log.
 impl fmt::Debug for Key {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Key(hapa_…)")

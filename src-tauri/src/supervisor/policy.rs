@@ -1,67 +1,67 @@
-//! When to start the sidecar again, and when to give up. No clock, no process.
+//! The restart policy of the sidecar: restart after a delay, or give up. Pure: no clock, no process.
 
 use std::time::Duration;
 
 use handshake::Exit;
 use serde::Serialize;
 
-/// How a run of the sidecar ended that nobody asked to end.
+/// How the sidecar ended when no command stopped it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
-    /// With an exit code that says why.
-    Exit(Exit),
-    /// By a signal or with an exit code that says nothing.
+pub enum ExitKind {
+    /// It exited with a documented exit code.
+    Code(Exit),
+    /// It was killed by a signal, or exited with an undocumented exit code.
     Crash,
-    /// Still without its ready line at the deadline, and ended by us.
-    NotReady,
-    /// Before it ran: the program is missing, cannot be executed, or is not HAPA's sidecar.
-    NeverRan,
+    /// It wrote no ready line before the deadline and was killed.
+    ReadyTimeout,
+    /// The binary is missing, cannot be executed, or is not HAPA's sidecar.
+    SpawnFailed,
 }
 
-/// What to do about an [`Ending`]. An end that we asked for is no question of policy.
+/// What to do after an [`ExitKind`]. A sidecar that a command stopped does not reach the policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// Start again when `delay` is over.
+pub enum Decision {
+    /// Restart after `delay`.
     RestartAfter {
-        /// From the end of the process to its next start.
+        /// From the exit to the restart.
         delay: Duration,
-        /// What the window tells meanwhile.
-        reason: Reason,
+        /// What the window shows meanwhile.
+        reason: FailureReason,
     },
-    /// Start again only when the user asks.
-    GiveUp(Reason),
+    /// Restart only at the user's request.
+    GiveUp(FailureReason),
 }
 
-/// Why the sidecar does not run, in the words that the window translates.
+/// Why the sidecar is not running: a code, which the window translates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// It ended in a way that no program plans.
+pub enum FailureReason {
+    /// It crashed: a signal or an undocumented exit code.
     Crashed,
-    /// Somebody else asked it to end.
+    /// It exited normally, stopped by another program.
     Exited,
-    /// It did not say that it is ready.
+    /// It wrote no ready line before the deadline.
     NotReadyInTime,
-    /// It never ran, or did not understand how we start it.
+    /// It could not be spawned, or rejected its command line.
     CouldNotStart,
     /// A setting is invalid.
     BadConfig,
-    /// The port that the user pinned is taken.
+    /// The configured port is in use.
     PortTaken,
     /// The data folder or the database cannot be opened.
     StoreUnusable,
-    /// It crashed again after each of several restarts.
+    /// It crashed again after every restart that the backoff allows.
     CrashesTooOften,
 }
 
-/// Endings in a row, each soon after its start.
+/// Restart backoff: counts consecutive failures, each soon after a start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Streak {
-    endings: usize,
+pub struct RestartBackoff {
+    failures: usize,
 }
 
-/// The pauses before the first, second, … restart of a streak. After the last one we give up.
-const DELAYS: [Duration; 5] = [
+/// Delays before the first, second, … restart. After the last one the policy gives up.
+const RESTART_DELAYS: [Duration; 5] = [
     Duration::from_millis(200),
     Duration::from_secs(1),
     Duration::from_secs(3),
@@ -69,35 +69,37 @@ const DELAYS: [Duration; 5] = [
     Duration::from_secs(10),
 ];
 
-/// A run that lived this long was a good one: what ends it starts a new streak.
-const GOOD_RUN: Duration = Duration::from_secs(60);
+/// Uptime after which a run counts as stable: a failure after it resets the backoff.
+const STABLE_UPTIME: Duration = Duration::from_secs(60);
 
-/// How often a sidecar may be silent at its start. Each silence costs the user the whole deadline.
-const SILENT_STARTS: usize = 2;
+/// Starts without a ready line before giving up. Each one costs the user the whole deadline.
+const MAX_READY_TIMEOUTS: usize = 2;
 
-impl Streak {
-    /// Counts an ending after `uptime` and says what to do.
-    pub fn after_exit(&mut self, ending: Ending, uptime: Duration) -> Verdict {
-        if uptime > GOOD_RUN {
-            self.endings = 0;
+impl RestartBackoff {
+    /// Records an exit after `uptime` and decides what to do.
+    pub fn after_exit(&mut self, exit: ExitKind, uptime: Duration) -> Decision {
+        if uptime > STABLE_UPTIME {
+            self.failures = 0;
         }
-        let delay = DELAYS.get(self.endings).copied();
-        self.endings += 1;
-        match ending {
-            Ending::NeverRan | Ending::Exit(Exit::Usage) => Verdict::GiveUp(Reason::CouldNotStart),
-            Ending::Exit(Exit::Config) => Verdict::GiveUp(Reason::BadConfig),
-            Ending::Exit(Exit::PortTaken) => Verdict::GiveUp(Reason::PortTaken),
-            Ending::Exit(Exit::Store) => Verdict::GiveUp(Reason::StoreUnusable),
-            Ending::NotReady if self.endings >= SILENT_STARTS => Verdict::GiveUp(Reason::NotReadyInTime),
-            Ending::NotReady => again(delay, Reason::NotReadyInTime),
-            Ending::Exit(Exit::Done) => again(delay, Reason::Exited),
-            Ending::Crash => again(delay, Reason::Crashed),
+        let delay = RESTART_DELAYS.get(self.failures).copied();
+        self.failures += 1;
+        match exit {
+            ExitKind::SpawnFailed | ExitKind::Code(Exit::Usage) => Decision::GiveUp(FailureReason::CouldNotStart),
+            ExitKind::Code(Exit::Config) => Decision::GiveUp(FailureReason::BadConfig),
+            ExitKind::Code(Exit::PortTaken) => Decision::GiveUp(FailureReason::PortTaken),
+            ExitKind::Code(Exit::Store) => Decision::GiveUp(FailureReason::StoreUnusable),
+            ExitKind::ReadyTimeout if self.failures >= MAX_READY_TIMEOUTS => {
+                Decision::GiveUp(FailureReason::NotReadyInTime)
+            }
+            ExitKind::ReadyTimeout => restart_after(delay, FailureReason::NotReadyInTime),
+            ExitKind::Code(Exit::Done) => restart_after(delay, FailureReason::Exited),
+            ExitKind::Crash => restart_after(delay, FailureReason::Crashed),
         }
     }
 }
 
-fn again(delay: Option<Duration>, reason: Reason) -> Verdict {
-    delay.map_or(Verdict::GiveUp(Reason::CrashesTooOften), |delay| Verdict::RestartAfter { delay, reason })
+fn restart_after(delay: Option<Duration>, reason: FailureReason) -> Decision {
+    delay.map_or(Decision::GiveUp(FailureReason::CrashesTooOften), |delay| Decision::RestartAfter { delay, reason })
 }
 
 #[cfg(test)]
@@ -107,63 +109,63 @@ mod tests {
     const SOON: Duration = Duration::from_secs(2);
     const LONG: Duration = Duration::from_secs(61);
 
-    fn again_after(milliseconds: u64, reason: Reason) -> Verdict {
-        Verdict::RestartAfter { delay: Duration::from_millis(milliseconds), reason }
+    fn restart_in(milliseconds: u64, reason: FailureReason) -> Decision {
+        Decision::RestartAfter { delay: Duration::from_millis(milliseconds), reason }
     }
 
     #[test]
-    fn what_another_try_cannot_help_is_given_up_at_once() {
-        for (ending, reason) in [
-            (Ending::Exit(Exit::Config), Reason::BadConfig),
-            (Ending::Exit(Exit::PortTaken), Reason::PortTaken),
-            (Ending::Exit(Exit::Store), Reason::StoreUnusable),
-            (Ending::Exit(Exit::Usage), Reason::CouldNotStart),
-            (Ending::NeverRan, Reason::CouldNotStart),
+    fn failures_that_a_restart_cannot_fix_are_not_retried() {
+        for (exit, reason) in [
+            (ExitKind::Code(Exit::Config), FailureReason::BadConfig),
+            (ExitKind::Code(Exit::PortTaken), FailureReason::PortTaken),
+            (ExitKind::Code(Exit::Store), FailureReason::StoreUnusable),
+            (ExitKind::Code(Exit::Usage), FailureReason::CouldNotStart),
+            (ExitKind::SpawnFailed, FailureReason::CouldNotStart),
         ] {
             for uptime in [SOON, LONG] {
-                assert_eq!(Streak::default().after_exit(ending, uptime), Verdict::GiveUp(reason), "{ending:?}");
+                assert_eq!(RestartBackoff::default().after_exit(exit, uptime), Decision::GiveUp(reason), "{exit:?}");
             }
         }
     }
 
     #[test]
-    fn crashes_in_a_row_are_answered_later_and_later_and_then_not_any_more() {
-        let mut streak = Streak::default();
-        let verdicts = [(); 7].map(|()| streak.after_exit(Ending::Crash, SOON));
+    fn consecutive_crashes_are_retried_with_growing_delays_up_to_a_limit() {
+        let mut backoff = RestartBackoff::default();
+        let decisions = [(); 7].map(|()| backoff.after_exit(ExitKind::Crash, SOON));
         assert_eq!(
-            verdicts,
+            decisions,
             [
-                again_after(200, Reason::Crashed),
-                again_after(1_000, Reason::Crashed),
-                again_after(3_000, Reason::Crashed),
-                again_after(10_000, Reason::Crashed),
-                again_after(10_000, Reason::Crashed),
-                Verdict::GiveUp(Reason::CrashesTooOften),
-                Verdict::GiveUp(Reason::CrashesTooOften),
+                restart_in(200, FailureReason::Crashed),
+                restart_in(1_000, FailureReason::Crashed),
+                restart_in(3_000, FailureReason::Crashed),
+                restart_in(10_000, FailureReason::Crashed),
+                restart_in(10_000, FailureReason::Crashed),
+                Decision::GiveUp(FailureReason::CrashesTooOften),
+                Decision::GiveUp(FailureReason::CrashesTooOften),
             ]
         );
     }
 
     #[test]
-    fn a_crash_after_a_good_run_is_the_first_of_its_row() {
-        let mut streak = Streak::default();
+    fn a_crash_after_a_stable_run_resets_the_backoff() {
+        let mut backoff = RestartBackoff::default();
         for _ in 0..6 {
-            streak.after_exit(Ending::Crash, SOON);
+            backoff.after_exit(ExitKind::Crash, SOON);
         }
-        assert_eq!(streak.after_exit(Ending::Crash, LONG), again_after(200, Reason::Crashed));
-        assert_eq!(streak.after_exit(Ending::Crash, SOON), again_after(1_000, Reason::Crashed));
+        assert_eq!(backoff.after_exit(ExitKind::Crash, LONG), restart_in(200, FailureReason::Crashed));
+        assert_eq!(backoff.after_exit(ExitKind::Crash, SOON), restart_in(1_000, FailureReason::Crashed));
     }
 
     #[test]
-    fn a_sidecar_that_somebody_else_ended_comes_back() {
-        let mut streak = Streak::default();
-        assert_eq!(streak.after_exit(Ending::Exit(Exit::Done), SOON), again_after(200, Reason::Exited));
+    fn a_sidecar_stopped_by_another_program_is_restarted() {
+        let mut backoff = RestartBackoff::default();
+        assert_eq!(backoff.after_exit(ExitKind::Code(Exit::Done), SOON), restart_in(200, FailureReason::Exited));
     }
 
     #[test]
-    fn a_silent_start_is_tried_once_more() {
-        let mut streak = Streak::default();
-        assert_eq!(streak.after_exit(Ending::NotReady, SOON), again_after(200, Reason::NotReadyInTime));
-        assert_eq!(streak.after_exit(Ending::NotReady, SOON), Verdict::GiveUp(Reason::NotReadyInTime));
+    fn a_start_without_a_ready_line_is_retried_once() {
+        let mut backoff = RestartBackoff::default();
+        assert_eq!(backoff.after_exit(ExitKind::ReadyTimeout, SOON), restart_in(200, FailureReason::NotReadyInTime));
+        assert_eq!(backoff.after_exit(ExitKind::ReadyTimeout, SOON), Decision::GiveUp(FailureReason::NotReadyInTime));
     }
 }

@@ -1,4 +1,4 @@
-//! A place for one test's window: a display, a session bus and folders of its own.
+//! An isolated desktop session for one test: its own X display, D-Bus session bus and home folder.
 
 use std::ffi::OsString;
 use std::fs;
@@ -13,10 +13,10 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
-use crate::screen::Screen;
+use crate::x11::X11Display;
 
-/// Everything that a window needs and nothing that a user of this machine has.
-pub struct Desk {
+/// The environment of the app under test, without anything from the session of the user who runs the tests.
+pub struct DesktopSession {
     home: TempDir,
     display: String,
     bus: String,
@@ -28,102 +28,102 @@ pub struct Desk {
     _servers: [Child; 2],
 }
 
-impl Desk {
-    /// A desk on which the sidecar answers as `script` says.
+impl DesktopSession {
+    /// Starts a session in which the scripted model answers from `script`.
     pub async fn new(script: &Value) -> Self {
-        let home = process::data_dir_with(script);
-        // Both choose a free name by themselves and tell it on stdout.
-        let mut screen = Command::new("Xvfb");
-        screen.args(["-displayfd", "1", "-screen", "0", "1280x800x24", "-nolisten", "tcp", "-noreset"]);
-        let (screen, number) = first_line(screen).await;
+        let home = process::data_with(script);
+        // Both choose a free name and print it on stdout.
+        let mut xvfb = Command::new("Xvfb");
+        xvfb.args(["-displayfd", "1", "-screen", "0", "1280x800x24", "-nolisten", "tcp", "-noreset"]);
+        let (xvfb, display) = first_line(xvfb).await;
         let mut bus = Command::new("dbus-daemon");
         bus.args(["--session", "--nofork", "--nopidfile", "--print-address=1"]);
         let (bus, address) = first_line(bus).await;
         Self {
             home,
-            display: format!(":{number}"),
+            display: format!(":{display}"),
             bus: address,
             sidecar: None,
             model: None,
             app: process::program("desktop"),
             arguments: Vec::new(),
             variables: Vec::new(),
-            _servers: [screen, bus],
+            _servers: [xvfb, bus],
         }
     }
 
-    /// Lets this program stand in for `hapa`.
-    pub fn let_stand_in(&mut self, program: PathBuf) {
+    /// Runs this program as the sidecar instead of `hapa`.
+    pub fn set_sidecar(&mut self, program: PathBuf) {
         self.sidecar = Some(program);
     }
 
-    /// Lets a real model answer instead of the script.
-    pub fn let_answer(&mut self, model: PathBuf) {
+    /// Uses a real model instead of the scripted one.
+    pub fn set_model(&mut self, model: PathBuf) {
         self.model = Some(model);
     }
 
-    /// Lets this program be the app.
-    pub fn let_run(&mut self, app: PathBuf) {
+    /// Runs this executable as the app.
+    pub fn set_app(&mut self, app: PathBuf) {
         self.app = app;
     }
 
-    /// The app.
+    /// Path of the app's executable.
     pub fn app(&self) -> &Path {
         &self.app
     }
 
-    /// Gives the app an argument.
-    pub fn give_argument(&mut self, argument: impl Into<OsString>) {
+    /// Adds a command-line argument for the app.
+    pub fn add_argument(&mut self, argument: impl Into<OsString>) {
         self.arguments.push(argument.into());
     }
 
-    /// The app's arguments.
+    /// The command-line arguments for the app.
     pub fn arguments(&self) -> &[OsString] {
         &self.arguments
     }
 
-    /// Sets a variable for all programs on it.
-    pub fn set(&mut self, variable: &'static str, value: impl Into<OsString>) {
+    /// Sets an environment variable for all programs of the session.
+    pub fn set_env(&mut self, variable: &'static str, value: impl Into<OsString>) {
         self.variables.push((variable, value.into()));
     }
 
     /// HAPA's data folder.
-    pub fn data(&self) -> &Path {
+    pub fn data_dir(&self) -> &Path {
         self.home.path()
     }
 
-    /// The address of its session bus.
+    /// The address of the session bus.
     pub fn bus(&self) -> &str {
         &self.bus
     }
 
-    /// Lets a shell script stand in for a program that others call.
+    /// Puts a shell script on the PATH in place of a program.
     pub fn stub(&self, name: &str, script: &str) {
         let file = self.stubs().join(name);
-        fs::create_dir_all(self.stubs()).expect("the desk has room");
-        fs::write(&file, format!("#!/bin/sh\n{script}\n")).expect("the desk has room");
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("it is ours");
+        fs::create_dir_all(self.stubs()).expect("the file can be written");
+        fs::write(&file, format!("#!/bin/sh\n{script}\n")).expect("the file can be written");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("the file is ours");
     }
 
     fn stubs(&self) -> PathBuf {
-        self.data().join("stubs")
+        self.data_dir().join("stubs")
     }
 
-    /// Its display.
-    pub fn screen(&self) -> Screen {
-        Screen::of(&self.display)
+    /// A connection to the X display.
+    pub fn display(&self) -> X11Display {
+        X11Display::connect(&self.display)
     }
 
-    /// A program on this desk. It ends with the test.
+    /// A command in this session's environment. The process is killed when the test drops it.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
         let home = self.home.path();
         command.env_clear();
-        // What programs need to be found, and to find their libraries.
+        // PATH and the library path are inherited.
         command.envs(std::env::vars_os().filter(|(name, _)| name == "LD_LIBRARY_PATH"));
         let paths = std::env::var_os("PATH").unwrap_or_default();
         let paths = std::iter::once(self.stubs()).chain(std::env::split_paths(&paths));
-        command.env("PATH", std::env::join_paths(paths).expect("no folder has a colon in its name"));
+        command.env("PATH", std::env::join_paths(paths).expect("no path contains a colon"));
         command.env("HOME", home).env("XDG_RUNTIME_DIR", home).env("LANG", "C.UTF-8");
         command.env("DISPLAY", &self.display).env("GDK_BACKEND", "x11").env("DBUS_SESSION_BUS_ADDRESS", &self.bus);
         command.env("HAPA_DATA_DIR", home).env("HAPA_SCRIPT", home.join("script.json"));
@@ -132,7 +132,7 @@ impl Desk {
             command.env_remove("HAPA_SCRIPT").env("HAPA_MODEL", model);
         }
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        // The display has no GPU, and nobody here reads the screen aloud.
+        // The display has no GPU, and no screen reader runs.
         command.env("WEBKIT_DISABLE_COMPOSITING_MODE", "1").env("WEBKIT_DISABLE_DMABUF_RENDERER", "1");
         command.env("NO_AT_BRIDGE", "1").env("GIO_USE_VFS", "local");
         command.stdin(Stdio::null()).kill_on_drop(true);
@@ -140,14 +140,14 @@ impl Desk {
     }
 }
 
-/// Starts a server and waits for the first line that it prints.
+/// Starts a server process and waits for the first line on its stdout.
 async fn first_line(mut server: Command) -> (Child, String) {
     let name = server.as_std().get_program().to_string_lossy().into_owned();
     let server = server.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true).spawn();
     let mut server = server.unwrap_or_else(|error| panic!("could not start `{name}`: {error}"));
     let mut stdout = BufReader::new(server.stdout.take().expect("it is a pipe"));
     let line = timeout(TIMEOUT, read_line(&mut stdout)).await;
-    (server, line.unwrap_or_else(|_| panic!("`{name}` says nothing")))
+    (server, line.unwrap_or_else(|_| panic!("`{name}` printed nothing")))
 }
 
 async fn read_line(stdout: &mut BufReader<ChildStdout>) -> String {

@@ -1,10 +1,10 @@
-//! What the desktop says where the window's page cannot: the tray's menu, and the title of a window.
+//! Translated strings of the tray menu and the notifications. The pages have their own.
 
 use serde::{Deserialize, Serialize};
 
-use crate::tray::Engine;
+use crate::tray::EngineState;
 
-/// A language that HAPA speaks.
+/// A supported UI language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Language {
@@ -14,28 +14,28 @@ pub enum Language {
     En,
 }
 
-/// What is said.
-pub struct Words {
+/// The strings of one language.
+pub struct Strings {
     pub open: &'static str,
     pub quick: &'static str,
     pub pause: &'static str,
     pub resume: &'static str,
     pub quit: &'static str,
-    /// Told once, when a closed window stays in the tray.
+    /// Title and body of the notification when a closed window stays in the tray, shown once.
     pub stays: (&'static str, &'static str),
-    /// What the engine is doing.
-    pub engine: fn(Engine) -> &'static str,
+    /// Label of the engine's state.
+    pub engine: fn(EngineState) -> &'static str,
 }
 
 impl Language {
-    /// The system's, until the window has said which one the user chose.
+    /// The system's language, used until the window has reported the user's.
     pub fn of_system() -> Self {
         let korean = sys_locale::get_locale().is_some_and(|locale| locale.to_lowercase().starts_with("ko"));
         if korean { Self::Ko } else { Self::En }
     }
 
-    /// Everything that the desktop says in it.
-    pub fn words(self) -> &'static Words {
+    /// The strings of this language.
+    pub fn strings(self) -> &'static Strings {
         match self {
             Self::Ko => &KO,
             Self::En => &EN,
@@ -43,7 +43,7 @@ impl Language {
     }
 }
 
-const KO: Words = Words {
+const KO: Strings = Strings {
     open: "HAPA 열기",
     quick: "빠른 질문",
     pause: "엔진 멈추기",
@@ -51,16 +51,16 @@ const KO: Words = Words {
     quit: "HAPA 끝내기",
     stays: ("HAPA가 트레이에서 계속 실행됩니다", "트레이 아이콘에서 다시 열거나 끝낼 수 있습니다."),
     engine: |engine| match engine {
-        Engine::Starting => "시작하는 중",
-        Engine::Loading => "모델을 불러오는 중",
-        Engine::Ready => "준비됨",
-        Engine::Paused => "멈춤: 모델을 메모리에서 내렸습니다",
-        Engine::Absent => "모델 없음",
-        Engine::Failed => "문제가 있습니다",
+        EngineState::Starting => "시작하는 중",
+        EngineState::Loading => "모델을 불러오는 중",
+        EngineState::Ready => "준비됨",
+        EngineState::Paused => "멈춤: 모델을 메모리에서 내렸습니다",
+        EngineState::Absent => "모델 없음",
+        EngineState::Failed => "문제가 있습니다",
     },
 };
 
-const EN: Words = Words {
+const EN: Strings = Strings {
     open: "Open HAPA",
     quick: "Quick question",
     pause: "Pause the engine",
@@ -68,11 +68,11 @@ const EN: Words = Words {
     quit: "Quit HAPA",
     stays: ("HAPA stays in the tray", "Open it again or quit it from the tray’s icon."),
     engine: |engine| match engine {
-        Engine::Starting => "Starting",
-        Engine::Loading => "Loading the model",
-        Engine::Ready => "Ready",
-        Engine::Paused => "Paused: the model is out of memory",
-        Engine::Absent => "No model",
-        Engine::Failed => "Something is wrong",
+        EngineState::Starting => "Starting",
+        EngineState::Loading => "Loading the model",
+        EngineState::Ready => "Ready",
+        EngineState::Paused => "Paused: the model is out of memory",
+        EngineState::Absent => "No model",
+        EngineState::Failed => "Something is wrong",
     },
 };

@@ -1,4 +1,4 @@
-//! The last lines that a process wrote, however much it writes.
+//! A bounded buffer with the last lines of a process's output.
 
 use std::collections::VecDeque;
 use std::io;
@@ -6,18 +6,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, BufReader};
 
-/// Lines kept for the window.
-const LINES: usize = 40;
+/// Lines in the buffer.
+const MAX_LINES: usize = 40;
 
-/// Bytes kept of a line. The rest of a longer one is dropped.
-pub const LINE_BYTES: usize = 2_000;
+/// Bytes of a line; the rest of a longer line is discarded.
+pub const MAX_LINE_BYTES: usize = 2_000;
 
-/// A handle to the lines, which a task fills while others read.
+/// A cloneable handle to the buffer: one task appends, others read.
 #[derive(Debug, Clone, Default)]
-pub struct Log(Arc<Mutex<VecDeque<String>>>);
+pub struct LogTail(Arc<Mutex<VecDeque<String>>>);
 
-impl Log {
-    /// Keeps the lines of `pipe` until it ends.
+impl LogTail {
+    /// Appends the lines of `pipe` until it is closed.
     pub async fn follow(self, pipe: impl AsyncRead + Unpin) {
         let mut pipe = BufReader::new(pipe);
         while let Ok(Some(line)) = next_line(&mut pipe).await {
@@ -26,22 +26,25 @@ impl Log {
         }
     }
 
-    /// Adds a line, and forgets the oldest one when there are too many.
+    /// Appends a line; a full buffer drops its oldest line.
     pub fn push(&self, line: String) {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.len() == LINES {
+        if lines.len() == MAX_LINES {
             lines.pop_front();
         }
         lines.push_back(line);
     }
 
-    /// The lines, oldest first.
+    /// The buffered lines, oldest first.
     pub fn lines(&self) -> Vec<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 }
 
-/// The next line without its end, cut after [`LINE_BYTES`]; `None` at the end of the pipe.
+/// Reads the next line without its terminator, truncated to [`MAX_LINE_BYTES`]; `None` at the end of the pipe.
+///
+/// # Errors
+/// When the pipe cannot be read.
 pub async fn next_line(pipe: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<String>> {
     let mut line = Vec::new();
     loop {
@@ -51,7 +54,7 @@ pub async fn next_line(pipe: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Opt
         }
         let end = bytes.iter().position(|byte| *byte == b'\n');
         let part = &bytes[..end.unwrap_or(bytes.len())];
-        line.extend_from_slice(&part[..part.len().min(LINE_BYTES - line.len())]);
+        line.extend_from_slice(&part[..part.len().min(MAX_LINE_BYTES - line.len())]);
         let read = end.map_or(bytes.len(), |end| end + 1);
         pipe.consume(read);
         if end.is_some() {
@@ -69,8 +72,8 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn only_the_last_forty_lines_are_kept() {
-        let log = Log::default();
+    async fn the_buffer_holds_the_last_forty_lines() {
+        let log = LogTail::default();
         let written: String = (1..=50).map(|number| format!("line {number}\n")).collect();
         log.clone().follow(written.as_bytes()).await;
         let lines = log.lines();
@@ -80,12 +83,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_endless_line_is_cut_and_the_next_one_is_whole() {
-        let log = Log::default();
+    async fn a_long_line_is_truncated_and_the_next_line_is_complete() {
+        let log = LogTail::default();
         let written = format!("{}\r\nafter\nwithout an end", "x".repeat(100_000));
         log.clone().follow(written.as_bytes()).await;
         let lines = log.lines();
-        assert_eq!(lines[0].len(), LINE_BYTES);
+        assert_eq!(lines[0].len(), MAX_LINE_BYTES);
         assert_eq!(lines[1..], ["after", "without an end"]);
     }
 }

@@ -1,4 +1,4 @@
-//! The quick window: a question from anywhere, above everything else. It waits hidden, so that it is there at once.
+//! The quick window: a small always-on-top window for one question, created hidden so that it opens without delay.
 
 use std::env;
 
@@ -7,44 +7,47 @@ use tauri::{
     AppHandle, Emitter, LogicalSize, Manager, PhysicalPosition, WebviewUrl, WebviewWindow, WebviewWindowBuilder,
 };
 
-use crate::language::Language;
+use crate::i18n::Language;
 use crate::window;
 
-/// Its label.
+/// Window label.
 pub const QUICK: &str = "quick";
 
-/// A start with this argument shows it, for desktops where keys can only be given to commands.
+/// Command-line argument that shows the quick window, for desktops where shortcuts can only run commands.
 pub const ARGUMENT: &str = "--quick";
 
-/// The event that says that it has come up.
-const SHOWN: &str = "quick-shown";
+/// Event emitted to the quick window when it is shown.
+const SHOWN_EVENT: &str = "quick-shown";
 
-/// The event that hands something over to the main window.
-const OPENED: &str = "opened";
+/// Event that carries a [`Handoff`] to the main window.
+const HANDOFF_EVENT: &str = "opened";
 
-/// Its width, and its height before there is an answer and after.
+/// Size in logical pixels; the height depends on whether an answer is shown.
 const WIDTH: f64 = 680.0;
-const LOW: f64 = 132.0;
-const HIGH: f64 = 520.0;
+const COLLAPSED_HEIGHT: f64 = 132.0;
+const EXPANDED_HEIGHT: f64 = 520.0;
 
-/// What goes on in the main window.
+/// What the quick window passes to the main window.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Opened {
-    /// A question that was not asked yet.
+pub enum Handoff {
+    /// A question that has not been sent.
     Question(String),
     /// The id of a conversation.
     Conversation(String),
 }
 
-/// Makes the window, hidden, unless there is one.
-pub fn prepare(app: &AppHandle) -> tauri::Result<WebviewWindow> {
+/// Creates the window, hidden, unless it exists.
+///
+/// # Errors
+/// When the window cannot be created.
+pub fn create(app: &AppHandle) -> tauri::Result<WebviewWindow> {
     if let Some(window) = app.get_webview_window(QUICK) {
         return Ok(window);
     }
     let builder = WebviewWindowBuilder::new(app, QUICK, WebviewUrl::App("quick.html".into()))
-        .title(format!("HAPA {}", Language::En.words().quick.to_lowercase()))
-        .inner_size(WIDTH, LOW)
+        .title(format!("HAPA {}", Language::En.strings().quick.to_lowercase()))
+        .inner_size(WIDTH, COLLAPSED_HEIGHT)
         .decorations(false)
         .always_on_top(true)
         .skip_taskbar(true)
@@ -53,7 +56,7 @@ pub fn prepare(app: &AppHandle) -> tauri::Result<WebviewWindow> {
     window::build(builder)
 }
 
-/// Shows it, or hides it where it is in front already.
+/// Shows the window, or hides it if it is in front.
 pub fn toggle(app: &AppHandle) {
     let in_front =
         |window: &WebviewWindow| window.is_visible().unwrap_or_default() && window.is_focused().unwrap_or_default();
@@ -63,22 +66,22 @@ pub fn toggle(app: &AppHandle) {
     }
 }
 
-/// Brings it to the user, on the screen where the pointer is.
+/// Shows and focuses the window, on the monitor with the pointer.
 pub fn show(app: &AppHandle) {
-    let shown = prepare(app).and_then(|window| {
+    let shown = create(app).and_then(|window| {
         if !window.is_visible()? {
-            place(&window)?;
+            move_to_active_monitor(&window)?;
         }
         window.show()?;
         window.set_focus()?;
-        app.emit_to(QUICK, SHOWN, ())
+        app.emit_to(QUICK, SHOWN_EVENT, ())
     });
     if let Err(error) = shown {
         tracing::warn!("could not show the quick window: {error}");
     }
 }
 
-/// Takes it off the screen. What is written in it goes on.
+/// Hides the window. A running answer continues.
 pub fn hide(app: &AppHandle) {
     if let Some(window) = app.get_webview_window(QUICK)
         && let Err(error) = window.hide()
@@ -87,20 +90,26 @@ pub fn hide(app: &AppHandle) {
     }
 }
 
-/// Makes room for an answer, or takes it back.
-pub fn grow(window: &WebviewWindow, grown: bool) -> tauri::Result<()> {
-    window.set_size(LogicalSize::new(WIDTH, if grown { HIGH } else { LOW }))
+/// Expands the window to show an answer, or collapses it.
+///
+/// # Errors
+/// When the window cannot be resized.
+pub fn resize(window: &WebviewWindow, expanded: bool) -> tauri::Result<()> {
+    window.set_size(LogicalSize::new(WIDTH, if expanded { EXPANDED_HEIGHT } else { COLLAPSED_HEIGHT }))
 }
 
-/// Goes on in the main window.
-pub fn open_in_window(app: &AppHandle, what: &Opened) -> tauri::Result<()> {
+/// Hides the quick window and passes its content to the main window.
+///
+/// # Errors
+/// When the event cannot be emitted.
+pub fn hand_off(app: &AppHandle, handoff: &Handoff) -> tauri::Result<()> {
     hide(app);
     window::show(app);
-    app.emit_to(window::MAIN, OPENED, what)
+    app.emit_to(window::MAIN, HANDOFF_EVENT, handoff)
 }
 
-/// In the middle, in the upper part of the screen.
-fn place(window: &WebviewWindow) -> tauri::Result<()> {
+/// Moves the window to the monitor with the pointer: centred, one fifth from the top.
+fn move_to_active_monitor(window: &WebviewWindow) -> tauri::Result<()> {
     let pointer = window.cursor_position().unwrap_or_default();
     let monitor = match window.monitor_from_point(pointer.x, pointer.y)? {
         Some(monitor) => Some(monitor),
@@ -114,7 +123,7 @@ fn place(window: &WebviewWindow) -> tauri::Result<()> {
     window.set_position(PhysicalPosition::new(x, y))
 }
 
-/// Whether this process was started to show it.
-pub fn is_asked_for() -> bool {
+/// Whether this process was started with [`ARGUMENT`].
+pub fn is_requested() -> bool {
     env::args().any(|argument| argument == ARGUMENT)
 }

@@ -1,4 +1,4 @@
-//! The display as a window manager sees it: which windows there are, and what it may do to them.
+//! X11 client for the tests: finds, moves and closes windows, simulates key presses, reads the clipboard.
 
 use tests::eventually;
 use x11rb::connection::Connection;
@@ -9,32 +9,32 @@ use x11rb::protocol::xproto::{
 use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
 
-/// What the windows are called.
+/// Window titles.
 pub const MAIN: &str = "HAPA";
 pub const QUICK: &str = "HAPA quick question";
 
-/// Symbols of keys that are no letters.
+/// Keysyms of keys that are not letters.
 pub const ENTER: u32 = 0xff0d;
 pub const ESCAPE: u32 = 0xff1b;
 pub const CONTROL: u32 = 0xffe3;
 pub const SHIFT: u32 = 0xffe1;
 pub const SPACE: u32 = 0x20;
 
-/// A connection to the display of a desk.
-pub struct Screen {
+/// A connection to a session's X display.
+pub struct X11Display {
     server: RustConnection,
     root: Window,
 }
 
-impl Screen {
+impl X11Display {
     /// Connects to a display, named as in `DISPLAY`.
-    pub fn of(display: &str) -> Self {
+    pub fn connect(display: &str) -> Self {
         let (server, number) = RustConnection::connect(Some(display)).expect("the display answers");
         let root = server.setup().roots[number].root;
         Self { server, root }
     }
 
-    /// HAPA's window, as soon as it is shown; there must be just one.
+    /// Waits for the main window to be mapped. Panics if there are two.
     pub async fn window(&self) -> Window {
         eventually("the window is shown", || async {
             let shown = self.shown(MAIN);
@@ -44,39 +44,39 @@ impl Screen {
         .await
     }
 
-    /// The quick window, as soon as it is shown.
-    pub async fn quick(&self) -> Window {
+    /// Waits for the quick window to be mapped.
+    pub async fn quick_window(&self) -> Window {
         eventually("the quick window is shown", || async { self.shown(QUICK).first().copied() }).await
     }
 
-    /// Waits until no window of this name is shown.
-    pub async fn lacks(&self, name: &str) {
+    /// Waits until no window with this title is mapped.
+    pub async fn wait_until_hidden(&self, name: &str) {
         eventually(&format!("{name} is hidden"), || async { self.shown(name).is_empty().then_some(()) }).await;
     }
 
-    /// Whether a window of this name is shown now.
-    pub fn has(&self, name: &str) -> bool {
+    /// Whether a window with this title is mapped.
+    pub fn is_visible(&self, name: &str) -> bool {
         !self.shown(name).is_empty()
     }
 
-    /// Where a window is and how large: x, y, width, height.
-    pub fn place(&self, window: Window) -> (i16, i16, u16, u16) {
-        let place =
+    /// Geometry of a window in pixels: x, y, width, height.
+    pub fn geometry(&self, window: Window) -> (i16, i16, u16, u16) {
+        let geometry =
             self.server.get_geometry(window).expect("the display answers").reply().expect("the window is there");
-        (place.x, place.y, place.width, place.height)
+        (geometry.x, geometry.y, geometry.width, geometry.height)
     }
 
-    /// Moves a window, as its user would.
-    pub fn put(&self, window: Window, (x, y, width, height): (i16, i16, u16, u16)) {
-        let place =
+    /// Moves and resizes a window, as a window manager does.
+    pub fn move_window(&self, window: Window, (x, y, width, height): (i16, i16, u16, u16)) {
+        let geometry =
             ConfigureWindowAux::new().x(i32::from(x)).y(i32::from(y)).width(u32::from(width)).height(u32::from(height));
-        self.server.configure_window(window, &place).expect("the display answers");
+        self.server.configure_window(window, &geometry).expect("the display answers");
         self.server.flush().expect("the display answers");
     }
 
-    /// Presses keys together, the last one last, and lets them go.
+    /// Presses keys in order and releases them in reverse order.
     pub fn press(&self, keys: &[u32]) {
-        let codes: Vec<u8> = keys.iter().map(|key| self.code(*key)).collect();
+        let codes: Vec<u8> = keys.iter().map(|key| self.keycode(*key)).collect();
         let down = codes.iter().map(|code| (KEY_PRESS_EVENT, *code));
         let up = codes.iter().rev().map(|code| (KEY_RELEASE_EVENT, *code));
         for (kind, code) in down.chain(up) {
@@ -85,27 +85,27 @@ impl Screen {
         self.server.flush().expect("the display answers");
     }
 
-    /// Takes keys for itself, as another program would, until the screen is gone.
+    /// Grabs a shortcut, as another program would, until the connection is dropped.
     pub fn grab(&self, keys: &[u32]) {
         let (key, held) = keys.split_last().expect("there are keys");
         let bit = |key: &u32| if *key == CONTROL { ModMask::CONTROL } else { ModMask::SHIFT };
         let held = held.iter().map(bit).fold(ModMask::default(), |all, one| all | one);
-        let grab = self.server.grab_key(false, self.root, held, self.code(*key), GrabMode::ASYNC, GrabMode::ASYNC);
-        grab.expect("the display answers").check().expect("nobody else has the keys");
+        let grab = self.server.grab_key(false, self.root, held, self.keycode(*key), GrabMode::ASYNC, GrabMode::ASYNC);
+        grab.expect("the display answers").check().expect("no other client has grabbed the keys");
     }
 
-    /// A dialog for a file, as soon as it is shown: the one window that is neither of ours.
-    pub async fn dialog(&self) {
-        eventually("a dialog is shown", || async {
+    /// Waits for a file dialog: the only titled window that is not one of HAPA's.
+    pub async fn file_dialog(&self) {
+        eventually("a file dialog is shown", || async {
             let tree = self.server.query_tree(self.root).ok()?.reply().ok()?;
-            let mut shown = tree.children.into_iter().filter(|window| self.is_titled(*window).unwrap_or_default());
+            let mut shown = tree.children.into_iter().filter(|window| self.is_file_dialog(*window).unwrap_or_default());
             shown.next()
         })
         .await;
     }
 
-    /// Whether a window is shown that has a title other than ours.
-    fn is_titled(&self, window: Window) -> Option<bool> {
+    /// Whether a window is mapped and has a title that is not one of HAPA's.
+    fn is_file_dialog(&self, window: Window) -> Option<bool> {
         let attributes = self.server.get_window_attributes(window).ok()?.reply().ok()?;
         let name =
             self.server.get_property(false, window, AtomEnum::WM_NAME, AtomEnum::ANY, 0, 64).ok()?.reply().ok()?.value;
@@ -113,8 +113,8 @@ impl Screen {
         Some(attributes.map_state == MapState::VIEWABLE && !name.is_empty() && !ours)
     }
 
-    /// Types a path, whose key symbols are its characters.
-    pub fn write_path(&self, path: &str) {
+    /// Types a path; the keysyms are its characters.
+    pub fn type_path(&self, path: &str) {
         for char in path.chars() {
             match char {
                 'A'..='Z' => self.press(&[SHIFT, u32::from(char.to_ascii_lowercase())]),
@@ -124,30 +124,31 @@ impl Screen {
         }
     }
 
-    /// Types small letters and spaces, whose key symbols are their characters.
-    pub fn write(&self, text: &str) {
+    /// Types lower-case letters and spaces; the keysyms are their characters.
+    pub fn type_text(&self, text: &str) {
         text.bytes().for_each(|letter| self.press(&[u32::from(letter)]));
     }
 
-    /// A window that nobody sees, for [`Screen::clipboard`] to read by.
-    pub fn reader(&self) -> Window {
-        let (window, all) = (self.server.generate_id().expect("there are ids left"), CreateWindowAux::new());
-        let made = self.server.create_window(0, window, self.root, 0, 0, 1, 1, 0, WindowClass::INPUT_ONLY, 0, &all);
-        made.expect("the display answers");
+    /// Creates an invisible window that receives the selection for [`X11Display::clipboard`].
+    pub fn clipboard_window(&self) -> Window {
+        let (window, attributes) = (self.server.generate_id().expect("there are ids left"), CreateWindowAux::new());
+        let created =
+            self.server.create_window(0, window, self.root, 0, 0, 1, 1, 0, WindowClass::INPUT_ONLY, 0, &attributes);
+        created.expect("the display answers");
         window
     }
 
-    /// The text in the clipboard, if it has arrived since this reader last asked; and asks for it again.
+    /// The clipboard text if the owner has delivered it since the last call; also requests it again.
     pub fn clipboard(&self, reader: Window) -> Option<String> {
-        let [clipboard, text, place] = ["CLIPBOARD", "UTF8_STRING", "HAPA_TEST"].map(|name| self.atom(name));
-        let property = self.server.get_property(true, reader, place, AtomEnum::ANY, 0, 1 << 16).ok()?.reply().ok()?;
-        self.server.convert_selection(reader, clipboard, text, place, x11rb::CURRENT_TIME).ok()?;
+        let [clipboard, text, target] = ["CLIPBOARD", "UTF8_STRING", "HAPA_TEST"].map(|name| self.atom(name));
+        let property = self.server.get_property(true, reader, target, AtomEnum::ANY, 0, 1 << 16).ok()?.reply().ok()?;
+        self.server.convert_selection(reader, clipboard, text, target, x11rb::CURRENT_TIME).ok()?;
         self.server.flush().ok()?;
         (!property.value.is_empty()).then(|| String::from_utf8_lossy(&property.value).into_owned())
     }
 
-    /// The code of the key that has this symbol without others being held.
-    fn code(&self, symbol: u32) -> u8 {
+    /// The keycode whose unshifted keysym is `symbol`.
+    fn keycode(&self, symbol: u32) -> u8 {
         let setup = self.server.setup();
         let (first, last) = (setup.min_keycode, setup.max_keycode);
         let map = self.server.get_keyboard_mapping(first, last - first + 1).expect("the display answers");
@@ -162,14 +163,14 @@ impl Screen {
         atom.reply().expect("the display answers").atom
     }
 
-    /// Takes a window off the screen without telling the program behind it.
-    pub async fn hide(&self, window: Window) {
+    /// Unmaps a window without the app's involvement.
+    pub async fn unmap(&self, window: Window) {
         self.server.unmap_window(window).expect("the display answers");
         self.server.flush().expect("the display answers");
         eventually("the window is hidden", || async { self.shown(MAIN).is_empty().then_some(()) }).await;
     }
 
-    /// Does what a window's close button does.
+    /// Sends WM_DELETE_WINDOW, as the close button does.
     pub fn close(&self, window: Window) {
         let [protocols, delete] = ["WM_PROTOCOLS", "WM_DELETE_WINDOW"].map(|name| self.atom(name));
         let data = [delete, x11rb::CURRENT_TIME, 0, 0, 0].into();
@@ -185,17 +186,17 @@ impl Screen {
         self.server.flush().expect("the display answers");
     }
 
-    /// The windows of this name that are shown now.
+    /// The mapped windows with this title.
     fn shown(&self, name: &str) -> Vec<Window> {
         let tree = self.server.query_tree(self.root).expect("the display answers").reply().expect("there is a root");
         tree.children.into_iter().filter(|window| self.is_shown(*window, name).unwrap_or_default()).collect()
     }
 
-    /// `None` if the window has just gone.
-    fn is_shown(&self, window: Window, called: &str) -> Option<bool> {
+    /// `None` if the window was destroyed meanwhile.
+    fn is_shown(&self, window: Window, title: &str) -> Option<bool> {
         let attributes = self.server.get_window_attributes(window).ok()?.reply().ok()?;
         let name =
             self.server.get_property(false, window, AtomEnum::WM_NAME, AtomEnum::ANY, 0, 64).ok()?.reply().ok()?;
-        Some(attributes.map_state == MapState::VIEWABLE && name.value == called.as_bytes())
+        Some(attributes.map_state == MapState::VIEWABLE && name.value == title.as_bytes())
     }
 }

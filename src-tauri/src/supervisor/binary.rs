@@ -1,23 +1,26 @@
-//! Which program the sidecar is.
+//! Path and arguments of the sidecar's binary.
 
 use std::env;
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 
-/// A program with its arguments.
+/// An executable with its arguments.
 #[derive(Debug, Clone)]
-pub struct Program {
-    /// The executable file.
+pub struct Binary {
+    /// Path of the executable.
     pub path: PathBuf,
-    /// What follows it on the command line. Never a secret: everyone on the machine can read it.
+    /// Command-line arguments. Never a secret: every user of the machine can read them.
     pub arguments: Vec<OsString>,
 }
 
-impl Program {
-    /// `hapa serve --supervised`, from the folder that this program is in.
+impl Binary {
+    /// `hapa serve --supervised`, with `hapa` from the folder of this executable.
     ///
-    /// A debug build takes the path in `HAPA_SIDECAR` instead, where it is set.
+    /// A debug build uses the path in `HAPA_SIDECAR` instead, if it is set.
+    ///
+    /// # Errors
+    /// When the path of this executable cannot be determined.
     pub fn sidecar() -> io::Result<Self> {
         let path = match env::var_os("HAPA_SIDECAR").filter(|_| cfg!(debug_assertions)) {
             Some(path) => path.into(),
