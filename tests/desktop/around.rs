@@ -23,7 +23,7 @@ async fn the_trays_menu_shows_how_the_engine_is_opens_the_quick_window_and_quits
     let sidecar = processes::sidecar(&desk).await;
     panel.says("Ready").await;
     let labels: Vec<String> = panel.menu().await.into_iter().map(|entry| entry.label).collect();
-    assert_eq!(labels, ["Open HAPA", "Quick question", "Ready", "Pause the engine", "Quit HAPA"]);
+    assert_eq!(labels, ["Open HAPA", "Quick question", "Ready", "Pause engine", "Quit HAPA"]);
     let screen = desk.screen();
     panel.click("Quick question").await;
     screen.quick().await;
@@ -44,10 +44,10 @@ async fn the_tray_pauses_the_engine_which_frees_its_memory_and_resumes_it() {
     let panel = Panel::on(&desk).await;
     let window = Window::open(&desk).await;
     panel.says("Ready").await;
-    panel.click("Pause the engine").await;
-    panel.says("Paused: the model is out of memory").await;
+    panel.click("Pause engine").await;
+    panel.says("Paused: the model is unloaded").await;
     window.find("paused").await;
-    panel.click("Resume the engine").await;
+    panel.click("Resume engine").await;
     panel.says("Ready").await;
     eventually("it is not paused any more", || async { (!window.has("paused").await).then_some(()) }).await;
 }
@@ -60,7 +60,7 @@ async fn the_tray_speaks_as_the_window_does() {
     let window = Window::open(&desk).await;
     panel.says("Quit HAPA").await;
     window.invoke("speak", json!({"language": "ko"})).await;
-    panel.says("HAPA 끝내기").await;
+    panel.says("HAPA 종료").await;
 }
 
 #[tokio::test]
@@ -215,7 +215,7 @@ async fn a_closed_window_stays_in_the_tray_where_that_is_chosen() {
     let sidecar = processes::sidecar(&desk).await;
     screen.close(screen.window().await);
     screen.lacks(MAIN).await;
-    assert_eq!(panel.notices(1).await[0].0, "HAPA stays in the tray");
+    assert_eq!(panel.notices(1).await[0].0, "HAPA keeps running in the tray");
     assert!(processes::lives(sidecar.pid));
     // The page lives on behind it.
     window.ask("unique list").await;

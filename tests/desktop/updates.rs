@@ -67,7 +67,7 @@ async fn a_package_that_was_changed_or_signed_for_another_version_is_refused_and
 /// Has what was found installed, and waits until it is refused.
 async fn refused(window: &Window) {
     window.click("install-update").await;
-    window.shows("part-updates", &["does not carry the right signature"]).await;
+    window.shows("part-updates", &["signature of the download is invalid"]).await;
 }
 
 #[tokio::test]
@@ -82,13 +82,13 @@ async fn an_older_version_is_none_and_nobody_is_asked_once_that_is_off() {
     let window = Window::open(&desk).await;
     window.click("open-settings").await;
     window.click("check-for-update").await;
-    window.shows("part-updates", &["This is the newest version."]).await;
+    window.shows("part-updates", &["HAPA is up to date."]).await;
     window.choose("setting-updates", "preview").await;
     // This program was built here, and knows no way to be replaced.
-    window.shows("part-updates", &["9.0.0", "in the way you installed it"]).await;
+    window.shows("part-updates", &["9.0.0", "the way you installed it"]).await;
     assert!(!window.has("install-update").await);
     window.choose("setting-updates", "off").await;
-    window.shows("part-updates", &["New versions are not asked for."]).await;
+    window.shows("part-updates", &["HAPA does not check for updates."]).await;
     let asked: Vec<String> = server.all().into_iter().map(|heard| heard.what).collect();
     assert_eq!(asked, ["GET /stable.json", "GET /preview.json"]);
 }
