@@ -438,7 +438,7 @@ export const en: Messages = {
   firstTitle: 'Welcome to HAPA',
   firstText: 'An assistant that writes, explains and fixes code. A model that runs on this computer generates the answers.',
   firstPrivate: 'Your questions and code are not sent anywhere. The internet is used only to find and download models and updates.',
-  firstKeys: 'Global shortcuts',
+  firstKeys: 'Keyboard shortcuts',
   offerTitle: 'Select a model to use',
   whyGpu: 'The largest model that fits entirely into this computer’s GPU memory, with a licence that allows commercial use.',
   whyProcessor: 'A model that answers quickly on this computer’s CPU, with a licence that allows commercial use.',
