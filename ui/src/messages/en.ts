@@ -45,7 +45,7 @@ export const en: Messages = {
   codeLanguage: 'Code language',
 
   welcome: 'What do you want to build?',
-  private: 'Answers are generated on this computer. Your questions and code are not sent anywhere.',
+  private: 'Answers are generated on this computer. Your questions and code never leave it.',
   notPrivate: 'A remote server is configured. Your questions and code may be sent to it.',
   examplesTitle: 'Example questions',
   examples: [
@@ -323,7 +323,7 @@ export const en: Messages = {
   remoteServer: 'Remote server',
   remotePolicy: 'Answering model',
   policies: { local_only: 'Local only', local_then_remote: 'Local, with remote fallback', remote: 'Remote only' },
-  remoteOff: 'Your questions and code are not sent anywhere.',
+  remoteOff: 'Your questions and code never leave this computer.',
   remoteOn: 'Your questions and code may be sent to the server below.',
   remoteAddress: 'Server URL',
   remoteModel: 'Model',
@@ -437,7 +437,7 @@ export const en: Messages = {
 
   firstTitle: 'Welcome to HAPA',
   firstText: 'An assistant that writes, explains and fixes code. A model that runs on this computer generates the answers.',
-  firstPrivate: 'Your questions and code are not sent anywhere. The internet is used only to find and download models and updates.',
+  firstPrivate: 'Your questions and code never leave this computer. The internet is used only to find and download models and updates.',
   firstKeys: 'Keyboard shortcuts',
   offerTitle: 'Select a model to use',
   whyGpu: 'The largest model that fits entirely into this computer’s GPU memory, with a licence that allows commercial use.',
