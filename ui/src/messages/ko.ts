@@ -172,7 +172,7 @@ export const ko = {
   modelLoading: (percent: number | undefined) => (percent === undefined ? '모델 불러오는 중' : `모델 불러오는 중 ${percent}%`),
   modelReady: '준비됨',
   modelAbsent: '모델 없음',
-  modelAsleep: '메모리에서 내려감 · 다음 질문 때 다시 불러옵니다',
+  modelAsleep: '메모리에서 내려감 (질문하면 불러옴)',
   modelFailed: '모델 오류',
   remoteDown: '원격 서버가 응답하지 않습니다',
   modelAbsentTitle: '사용할 수 있는 모델이 없습니다',
