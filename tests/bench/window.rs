@@ -5,12 +5,12 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a failed measurement ends the program")]
 
-#[path = "../desktop/desk.rs"]
+#[path = "../desktop/session.rs"]
 #[allow(dead_code, reason = "only windows are opened here")]
-mod desk;
-#[path = "../desktop/screen.rs"]
+mod session;
+#[path = "../desktop/x11.rs"]
 #[allow(dead_code, reason = "windows are only waited for here")]
-mod screen;
+mod x11;
 
 use std::fs;
 use std::path::Path;
@@ -21,7 +21,7 @@ use handshake::InstanceFile;
 use serde_json::{Value, json};
 use tests::process;
 
-use desk::Desk;
+use session::DesktopSession;
 
 /// Number of starts.
 const STARTS: usize = 5;
@@ -66,16 +66,16 @@ async fn main() {
 
 /// Starts the app with a real model in a desktop session of its own; if `measure_memory`, measures its memory after [`IDLE`].
 async fn start(model: &str, measure_memory: bool) -> Start {
-    let desk = Desk::new(&json!({})).await;
-    let mut app = desk.command(process::program("desktop"));
+    let session = DesktopSession::new(&json!({})).await;
+    let mut app = session.command(process::program("desktop"));
     app.env_remove("HAPA_SCRIPT").env("HAPA_MODEL", model);
     let started = Instant::now();
     let app = app.spawn().unwrap();
     // The window is shown once its page has painted the composer.
-    desk.screen().window().await;
+    session.display().window().await;
     let window = started.elapsed();
     let found = tests::eventually("the sidecar can be found", || async {
-        serde_json::from_slice::<InstanceFile>(&fs::read(InstanceFile::path(desk.data())).ok()?).ok()
+        serde_json::from_slice::<InstanceFile>(&fs::read(InstanceFile::path(session.data_dir())).ok()?).ok()
     });
     let port = found.await.port;
     tests::eventually("the model answers", || async {

@@ -13,7 +13,8 @@ use crate::session::DesktopSession;
 /// Waits for the session's sidecar and returns its discovery file.
 pub async fn sidecar(session: &DesktopSession) -> InstanceFile {
     eventually("the sidecar is discoverable", || async {
-        let found: InstanceFile = serde_json::from_slice(&fs::read(InstanceFile::path(session.data_dir())).ok()?).ok()?;
+        let found: InstanceFile =
+            serde_json::from_slice(&fs::read(InstanceFile::path(session.data_dir())).ok()?).ok()?;
         is_running(found.pid).then_some(found)
     })
     .await

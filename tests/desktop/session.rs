@@ -31,7 +31,7 @@ pub struct DesktopSession {
 impl DesktopSession {
     /// Starts a session in which the scripted model answers from `script`.
     pub async fn new(script: &Value) -> Self {
-        let home = process::data_with(script);
+        let home = process::data_dir_with(script);
         // Both choose a free name and print it on stdout.
         let mut xvfb = Command::new("Xvfb");
         xvfb.args(["-displayfd", "1", "-screen", "0", "1280x800x24", "-nolisten", "tcp", "-noreset"]);

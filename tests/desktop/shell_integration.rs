@@ -23,7 +23,7 @@ async fn the_tray_menu_shows_the_engine_state_opens_the_quick_window_and_quits()
     let sidecar = process_tree::sidecar(&session).await;
     tray_host.wait_for_item("Ready").await;
     let labels: Vec<String> = tray_host.menu().await.into_iter().map(|item| item.label).collect();
-    assert_eq!(labels, ["Open HAPA", "Quick question", "Ready", "Pause the engine", "Quit HAPA"]);
+    assert_eq!(labels, ["Open HAPA", "Quick question", "Ready", "Pause engine", "Quit HAPA"]);
     let display = session.display();
     tray_host.click("Quick question").await;
     display.quick_window().await;
@@ -44,10 +44,10 @@ async fn the_tray_pauses_the_engine_by_unloading_the_model_and_resumes_it() {
     let tray_host = TrayHost::start(&session).await;
     let window = Window::open(&session).await;
     tray_host.wait_for_item("Ready").await;
-    tray_host.click("Pause the engine").await;
-    tray_host.wait_for_item("Paused: the model is out of memory").await;
+    tray_host.click("Pause engine").await;
+    tray_host.wait_for_item("Paused: the model is unloaded").await;
     window.find("paused").await;
-    tray_host.click("Resume the engine").await;
+    tray_host.click("Resume engine").await;
     tray_host.wait_for_item("Ready").await;
     eventually("the engine is resumed", || async { (!window.has("paused").await).then_some(()) }).await;
 }
@@ -60,7 +60,7 @@ async fn the_tray_uses_the_language_of_the_window() {
     let window = Window::open(&session).await;
     tray_host.wait_for_item("Quit HAPA").await;
     window.invoke("set_language", json!({"language": "ko"})).await;
-    tray_host.wait_for_item("HAPA 끝내기").await;
+    tray_host.wait_for_item("HAPA 종료").await;
 }
 
 #[tokio::test]
@@ -215,7 +215,7 @@ async fn closing_the_window_keeps_the_app_in_the_tray_if_configured() {
     let sidecar = process_tree::sidecar(&session).await;
     display.close(display.window().await);
     display.wait_until_hidden(MAIN).await;
-    assert_eq!(tray_host.notifications(1).await[0].0, "HAPA stays in the tray");
+    assert_eq!(tray_host.notifications(1).await[0].0, "HAPA keeps running in the tray");
     assert!(process_tree::is_running(sidecar.pid));
     // The hidden page keeps running.
     window.send_question("unique list").await;

@@ -67,7 +67,7 @@ async fn a_modified_package_or_one_signed_for_another_version_is_rejected_and_th
 /// Installs the available update and waits for the signature error.
 async fn install_is_rejected(window: &Window) {
     window.click("install-update").await;
-    window.shows("part-updates", &["does not carry the right signature"]).await;
+    window.shows("part-updates", &["signature of the download is invalid"]).await;
 }
 
 #[tokio::test]
@@ -82,14 +82,14 @@ async fn an_older_version_is_ignored_and_off_disables_checks() {
     let window = Window::open(&session).await;
     window.click("open-settings").await;
     window.click("check-for-update").await;
-    window.shows("part-updates", &["This is the newest version."]).await;
+    window.shows("part-updates", &["HAPA is up to date."]).await;
     window.choose("setting-updates", "preview").await;
     // A build from source has no bundle type and cannot update itself.
-    window.shows("part-updates", &["9.0.0", "in the way you installed it"]).await;
+    window.shows("part-updates", &["9.0.0", "the way you installed it"]).await;
     assert!(!window.has("install-update").await);
     window.choose("setting-updates", "off").await;
-    window.shows("part-updates", &["New versions are not asked for."]).await;
-    let requests: Vec<String> = server.all().into_iter().map(|request| request.what).collect();
+    window.shows("part-updates", &["HAPA does not check for updates."]).await;
+    let requests: Vec<String> = server.requests().into_iter().map(|request| request.request_line).collect();
     assert_eq!(requests, ["GET /stable.json", "GET /preview.json"]);
 }
 
@@ -126,7 +126,8 @@ impl Publisher {
 async fn update_server<const N: usize>(channels: [(&'static str, Release); N]) -> FakeRemote {
     FakeRemote::start(move |_, request| {
         let host = request.header("host").expect("clients name the host");
-        let requested = |end: &str| channels.iter().find(|(name, _)| request.what == format!("GET /{name}{end}"));
+        let requested =
+            |end: &str| channels.iter().find(|(name, _)| request.request_line == format!("GET /{name}{end}"));
         if let Some((name, release)) = requested(".json") {
             let package = json!({"url": format!("http://{host}/{name}.AppImage"), "signature": release.signature});
             let platform = format!("linux-{}", std::env::consts::ARCH);

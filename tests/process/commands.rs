@@ -39,7 +39,7 @@ async fn configuration_md_is_the_output_of_hapa_variables() {
     assert_eq!(code, Some(0), "{err}");
     for variable in sidecar::config::VARIABLES {
         let row =
-            format!("| `{}` | {} | {} |\n", variable.name, variable.default, variable.meaning).replace('<', "&lt;");
+            format!("| `{}` | {} | {} |\n", variable.name, variable.default, variable.description).replace('<', "&lt;");
         assert!(out.contains(&row) && row.matches('|').count() == 4, "{row}");
     }
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../CONFIGURATION.md")).unwrap();

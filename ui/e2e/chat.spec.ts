@@ -154,7 +154,7 @@ test('several deleted conversations are taken back one by one or all, also where
   }
   const notice = page.getByTestId('undo-notice');
   await expect(notice).toContainText('3 deleted');
-  await expect(page.getByRole('status').filter({ hasText: '3 conversations were deleted' })).toBeAttached();
+  await expect(page.getByRole('status').filter({ hasText: '3 conversations deleted' })).toBeAttached();
   await page.getByTestId('undo').click();
   await expect(row('Three')).toHaveCount(1);
   await expect(notice).toContainText('2 deleted');
@@ -270,7 +270,7 @@ test('versions of a question are turned over by keyboard, each with what followe
   }
   const asked = page.getByTestId('asked-question');
   await asked.nth(1).getByTestId('edit-question').click();
-  await expect(page.getByText('stay as another branch')).toBeVisible();
+  await expect(page.getByText('kept as another version')).toBeVisible();
   await page.getByTestId('edited-question').fill('another two');
   await page.keyboard.press('Enter');
   await expect(asked).toHaveCount(2);
@@ -311,9 +311,9 @@ test('an early question stays in sight while it is written anew, also from where
   await expect(field).toHaveValue(/line 7$/);
   await expect(field).toBeFocused();
   expect(await place()).toBeCloseTo(tops[index] ?? 0, -1);
-  await expect(page.getByRole('button', { name: 'To the end' })).toBeVisible();
+  await expect(page.getByRole('button', { name: 'Jump to end' })).toBeVisible();
   await page.keyboard.press('Escape');
-  await expect(page.getByRole('button', { name: 'To the end' })).toHaveCount(0);
+  await expect(page.getByRole('button', { name: 'Jump to end' })).toHaveCount(0);
 
   // In the smallest window, too, with what sends it.
   await page.setViewportSize({ width: 640, height: 480 });
@@ -420,7 +420,7 @@ test('a long conversation opens at its end, stays in place when earlier messages
   await page.unrouteAll();
 
   // By keyboard alone: page by page, or from button to button.
-  await page.getByRole('button', { name: 'To the end' }).click();
+  await page.getByRole('button', { name: 'Jump to end' }).click();
   await expect(message(299)).toBeInViewport();
   await page.getByTestId('question').focus();
   await page.keyboard.press('PageUp');
@@ -439,6 +439,6 @@ test('a long conversation opens at its end, stays in place when earlier messages
   await page.getByTestId('history-item').click();
   await expect(message(7)).toBeInViewport();
   await expect(message(7)).toHaveClass(/found/);
-  await page.getByRole('button', { name: 'To the end' }).click();
+  await page.getByRole('button', { name: 'Jump to end' }).click();
   await expect(message(299)).toBeInViewport();
 });

@@ -19,7 +19,7 @@ test('the first question is asked while the model comes, and answered as soon as
   await expect(page.getByTestId('question')).not.toHaveValue('');
   await page.getByTestId('question').fill('Say hello.');
   await page.keyboard.press('Enter');
-  await expect(page.getByTestId('answer')).toContainText('The model is being downloaded');
+  await expect(page.getByTestId('answer')).toContainText('The model is downloading');
   await expect(page.getByTestId('model-coming')).toContainText('Downloading');
   await page.getByTestId('open-models').click();
   await expect(page.getByTestId('download')).toBeVisible();

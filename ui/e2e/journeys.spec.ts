@@ -97,7 +97,7 @@ test.describe('without a model', () => {
     await page.getByTestId('confirm').click();
     await expect(page.getByTestId('model-row').filter({ hasText: ID })).toHaveAttribute('data-state', 'ready', { timeout: 45_000 });
     await page.getByTestId('verify').click();
-    await expect(page.getByTestId('verdict')).toContainText('whole');
+    await expect(page.getByTestId('verdict')).toContainText('intact');
     await page.getByTestId('give-up-download').click();
 
     await page.getByTestId('new-chat').first().click();

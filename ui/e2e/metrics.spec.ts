@@ -17,7 +17,7 @@ test('an answer is seen in the charts, at a time that is pointed at, in the tabl
   await page.getByTestId('range-5').click();
   const cpu = page.getByTestId('measure-cpu');
   await expect(cpu.locator('canvas')).toBeVisible();
-  await expect(cpu.getByRole('img')).toHaveAttribute('aria-label', /^Processor\. Now \d+%\. In the last 5 min between/);
+  await expect(cpu.getByRole('img')).toHaveAttribute('aria-label', /^CPU usage\. Now: \d+%\. Last 5 min: minimum/);
   const plot = cpu.locator('.u-over');
   const { width } = (await plot.boundingBox()) ?? { width: 0 };
   await plot.hover({ position: { x: width - 2, y: 20 } });

@@ -3,8 +3,8 @@
 (function () {
   'use strict';
   var texts = {
-    ko: ['화면을 띄우지 못했습니다', '대화와 설정은 그대로 있습니다. 다시 열어 보세요.', '다시 열기'],
-    en: ['The window could not be drawn', 'Your conversations and settings are safe. Try to open it again.', 'Open again'],
+    ko: ['화면을 표시하지 못했습니다', '대화와 설정은 안전합니다. 다시 불러와 보세요.', '다시 불러오기'],
+    en: ['The page could not be displayed', 'Your conversations and settings are safe. Try reloading.', 'Reload'],
   };
   var shown = false;
 

@@ -9,5 +9,5 @@ test('a page that breaks is followed by a word and a way out, never by an empty 
   const { app } = await house();
   render(Guarded, { app, page: Broken });
   expect(screen.getByTestId('page-failed').textContent).toContain('it broke');
-  expect(screen.getByTestId('reload').textContent).toBe('다시 열기');
+  expect(screen.getByTestId('reload').textContent).toBe('다시 불러오기');
 });

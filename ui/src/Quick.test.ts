@@ -65,5 +65,5 @@ test('what another window chooses is seen here too', async () => {
   localStorage.setItem('hapa.theme', 'dark');
   window.dispatchEvent(new StorageEvent('storage', { key: 'hapa.theme' }));
   await waitFor(() => expect(document.documentElement.dataset['theme']).toBe('dark'));
-  expect(field().placeholder).toBe('Ask for code');
+  expect(field().placeholder).toBe('Ask a coding question');
 });

@@ -111,7 +111,7 @@ test('an answer says how many earlier messages were left out of it', async () =>
   await user.type(question(), 'And now?{Enter}');
   await waitFor(() => expect(screen.getByTestId('left-out').textContent).toContain('2 earlier messages were left out'));
   app.preferences.language = 'ko';
-  await waitFor(() => expect(screen.getByTestId('left-out').textContent).toContain('앞선 메시지 2개를 빼고'));
+  await waitFor(() => expect(screen.getByTestId('left-out').textContent).toContain('이전 메시지 2개를 제외하고'));
   api.stream().start({ message_id: 'm2' }).done({ answer: 'Sure.', context: { used: 9, limit: 9, dropped: [], dropped_messages: 0 } });
   await user.click(screen.getByTestId('regenerate'));
   await waitFor(() => expect(answer().textContent).toContain('Sure.'));
@@ -121,7 +121,7 @@ test('an answer says how many earlier messages were left out of it', async () =>
 test('the window says that the sidecar is starting again, that it failed, and that it is back', async () => {
   const { host, user } = await open();
   host.report({ state: 'restarting', restarts: 1, retry_in_ms: 500, reason: 'crashed', log: [] });
-  await waitFor(() => expect(screen.getByTestId('sidecar-banner').textContent).toContain('다시 시작하고 있습니다'));
+  await waitFor(() => expect(screen.getByTestId('sidecar-banner').textContent).toContain('다시 시작하는 중입니다'));
   host.report({ state: 'failed', reason: 'port_taken', log: ['bind: address in use'] });
   await waitFor(() => expect(screen.getByTestId('sidecar-banner').textContent).toContain('포트를 다른 프로그램이'));
   expect(screen.getByTestId('sidecar-log').textContent).toContain('bind: address in use');
@@ -143,13 +143,13 @@ test('the model is named when it is ready, and its absence says what to do', asy
 
 test('without a model here, the server elsewhere is named, asked, and shown beside its answers', async () => {
   const { api, host, user } = await open();
-  await waitFor(() => expect(screen.getByTestId('privacy').textContent).toContain('밖으로 나가지 않습니다'));
+  await waitFor(() => expect(screen.getByTestId('privacy').textContent).toContain('외부로 전송되지 않습니다'));
   for (const policy of ['remote', 'local_then_remote'] as const) {
     api.model = { state: 'absent' };
     api.remote = { policy, state: 'up', model: 'far-away', endpoint: 'https://models.example/v1' };
     host.report(ready(policy.length));
     await waitFor(() => expect(screen.getByTestId('model-status').textContent).toMatch(/far-away\s*원격 서버/));
-    await waitFor(() => expect(screen.getByTestId('privacy').textContent).toContain('그 서버로 나갈 수 있습니다'));
+    await waitFor(() => expect(screen.getByTestId('privacy').textContent).toContain('해당 서버로 전송될 수 있습니다'));
     expect(screen.queryByTestId('model-notice')).toBeNull();
   }
   api.stream().start({ model_used: 'far-away', backend: 'remote' }).explanation('답').done({ answer: '답' });
@@ -225,7 +225,7 @@ test('a conversation is renamed and pinned from the list, also by keyboard', asy
   await waitFor(() => expect(api.items[1]?.title).toBe('바뀐 이름'));
   expect(screen.getByTitle('바뀐 이름')).toBeDefined();
 
-  await user.click(screen.getByRole('button', { name: '‘첫 대화’ 대화에 할 수 있는 일' }));
+  await user.click(screen.getByRole('button', { name: '‘첫 대화’ 대화 메뉴' }));
   await user.click(screen.getAllByTestId('rename-conversation')[0] as HTMLElement);
   await user.keyboard('그만{Escape}');
   expect(screen.getByTitle('첫 대화')).toBeDefined();
@@ -258,13 +258,13 @@ test('a question that is too long is not sent, and the window says how much too 
 test('keys lead through the window, are listed, and can be others', async () => {
   const { app, user } = await open({ language: 'en-US' });
   await user.keyboard('{Control>}[Slash]{/Control}');
-  expect(screen.getByTestId('shortcuts').textContent).toMatch(/Open the models\s*Ctrl\+M/);
+  expect(screen.getByTestId('shortcuts').textContent).toMatch(/Open models\s*Ctrl\+M/);
   await user.click(screen.getByTestId('change-shortcuts'));
   expect(app.place).toBe('settings');
 
   await user.click(screen.getByTestId('keys-models'));
   await user.keyboard('{Control>}[KeyH]{/Control}');
-  expect(screen.getByTestId('keys-outcome').textContent).toContain('In use for “Open the history”');
+  expect(screen.getByTestId('keys-outcome').textContent).toContain('Already used for “Open history”');
   expect(app.place).toBe('settings');
   await user.click(screen.getByTestId('keys-models'));
   await user.keyboard('{Escape}');

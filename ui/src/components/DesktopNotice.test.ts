@@ -13,8 +13,8 @@ test('what the desktop lacks is said once', async () => {
   await app.desktop.load();
   render(Window, { app });
   const notice = await screen.findByTestId('lacks');
-  expect(notice.textContent).toContain('트레이가 없어서');
-  expect(notice.textContent).toContain('다른 프로그램이 Ctrl+Shift+Space');
+  expect(notice.textContent).toContain('트레이가 없어');
+  expect(notice.textContent).toContain('다른 프로그램에서 Ctrl+Shift+Space');
   await userEvent.setup().click(screen.getByTestId('understood'));
   await waitFor(() => expect(screen.queryByTestId('lacks')).toBeNull());
   const next = new App({ host, fetch: api.fetch, storage: localStorage, language: 'ko-KR' });

@@ -61,7 +61,7 @@ test('without a tray HAPA cannot stay there, and a desktop that does not do what
   expect(screen.getByTestId<HTMLInputElement>('setting-background').disabled).toBe(true);
   expect(screen.getByTestId<HTMLButtonElement>('setting-keys').disabled).toBe(true);
   await user.click(await screen.findByTestId('open-folder'));
-  expect((await screen.findByTestId('folder-failed')).textContent).toBe('하지 못했습니다');
+  expect((await screen.findByTestId('folder-failed')).textContent).toBe('작업을 완료하지 못했습니다');
 });
 
 test('in a plain browser there is no desktop to choose for', async () => {

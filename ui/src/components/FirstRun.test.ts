@@ -21,8 +21,8 @@ test('without a model and a conversation the window introduces itself, offers on
   expect(screen.queryByTestId('model-notice')).toBeNull();
   const offered = await screen.findAllByTestId('catalogue-row');
   expect(offered).toHaveLength(1);
-  expect(offered[0]?.textContent).toMatch(/Small\s*Best for this computer\s*1.0 GiB.*apache-2.0\s*Of a size that answers quickly/s);
-  expect(screen.getByTestId('key-list').textContent).toMatch(/Begin a new chat\s*Ctrl\+N/);
+  expect(offered[0]?.textContent).toMatch(/Small\s*Best for this computer\s*1.0 GiB.*apache-2.0\s*A model that answers quickly/s);
+  expect(screen.getByTestId('key-list').textContent).toMatch(/Start a new chat\s*Ctrl\+N/);
   await waitFor(() => expect(screen.getByTestId<HTMLSelectElement>('first-explanationStyle').disabled).toBe(false));
   await user.selectOptions(screen.getByTestId('first-explanationStyle'), 'educational');
   await waitFor(() => expect(api.profile.explanationStyle).toBe('educational'));
@@ -33,7 +33,7 @@ test('without a model and a conversation the window introduces itself, offers on
 test('a model that a GPU holds as a whole is offered for that', async () => {
   const item = catalogueItem('Small', { suggested: true });
   await open({ catalogue: [{ ...item, fit: { ...item.fit, layers: 24, gpu_layers: 24 } }] });
-  expect((await screen.findByTestId('catalogue-row')).textContent).toContain('GPU holds as a whole');
+  expect((await screen.findByTestId('catalogue-row')).textContent).toContain('fits entirely into this computer’s GPU memory');
 });
 
 test('a question that is asked before the model waits for it, and the download is followed in the chat', async () => {
@@ -42,11 +42,11 @@ test('a question that is asked before the model waits for it, and the download i
   api.answer(refusal(503, 'SERVICE_UNAVAILABLE', { reason: 'model_missing' }));
   await user.type(screen.getByTestId('question'), 'My first question{Enter}');
   const answer = await screen.findByTestId('answer');
-  await waitFor(() => expect(answer.textContent).toContain('Choose one, and the answer begins'));
+  await waitFor(() => expect(answer.textContent).toContain('Select one to get an answer'));
   expect(screen.queryByTestId('first-run')).toBeNull();
   api.tell(download('small'));
   await waitFor(() => expect(screen.getByTestId('model-coming').textContent).toMatch(/512 MiB of 1.0 GiB.*8 MiB\/s/));
-  expect(answer.textContent).toContain('being downloaded');
+  expect(answer.textContent).toContain('The model is downloading');
 
   const stream = api.stream().start();
   api.model = { state: 'ready', name: 'small' };

@@ -42,7 +42,7 @@ test('it tells the models with their places, the devices, and the memory in its 
   const models = await screen.findAllByTestId('machine-model');
   expect(models.map((model) => model.dataset['state'])).toEqual(['ready', 'asleep']);
   expect(models[0]?.textContent).toMatch(/chats\s*Chat · Ready\s*24 of 24 layers on the processor/);
-  expect(models[1]?.textContent).toContain('Completion · Asleep');
+  expect(models[1]?.textContent).toContain('Completion · Unloaded');
   expect(models[1]?.textContent).not.toContain('layers');
   const devices = within(screen.getByTestId('machine-devices')).getAllByRole('listitem');
   expect(devices.map((device) => device.textContent)).toEqual([
@@ -101,7 +101,7 @@ test('it says when nothing can be told, and looks again', async () => {
   const { app } = await house({ api, language: 'ko-KR' });
   render(Window, { app });
   (await screen.findByTestId('model-status')).click();
-  await waitFor(() => expect(within(panel()).getByRole('alert').textContent).toContain('지금은 알 수 없습니다'));
+  await waitFor(() => expect(within(panel()).getByRole('alert').textContent).toContain('불러오지 못했습니다'));
   broken.now = false;
   await vi.advanceTimersByTimeAsync(5000);
   await waitFor(() => expect(screen.getByTestId('machine-model').textContent).toContain('대화 · 자동 완성 · 준비됨'));

@@ -35,7 +35,7 @@ test('a new version is asked for, told of with a mark at the settings, and insta
 
 test('what goes wrong is said with what it means', async () => {
   await open({ state: 'failed', reason: 'not_trusted', detail: 'The signature verification failed' });
-  expect(part()).toContain('서명이 맞지 않아 설치하지 않았습니다');
+  expect(part()).toContain('서명이 올바르지 않아 설치하지 않았습니다');
   expect(screen.getByTestId('update-detail').textContent).toBe('The signature verification failed');
 });
 

@@ -82,5 +82,5 @@ test('an answer that has come to its end is told of by the beginning of its ques
   await asked;
   api.stream().start({ message_id: 'm3' }).error();
   await app.conversations.thread.ask('고장', 'python');
-  expect(host.told.slice(1)).toEqual([{ title: '답변을 마치지 못했습니다', text: '고장' }]);
+  expect(host.told.slice(1)).toEqual([{ title: '답변을 완료하지 못했습니다', text: '고장' }]);
 });

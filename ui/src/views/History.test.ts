@@ -25,7 +25,7 @@ test('everything that was asked is there, is found by its words, and opens where
   await user.click(screen.getByTestId('open-history'));
   expect(document.activeElement).toBe(screen.getByTestId('history-search'));
   await waitFor(() => expect(screen.getAllByTestId('history-item')).toHaveLength(3));
-  expect(screen.getByTestId('history-count').textContent).toContain('3 found');
+  expect(screen.getByTestId('history-count').textContent).toContain('3 results');
   expect(screen.getAllByTestId('history-item')[2]?.textContent).toContain('<b>this</b>');
 
   await user.type(screen.getByTestId('history-search'), 'file');
@@ -47,7 +47,7 @@ test('it is narrowed by language, time and opinion, and says when nothing is lef
   const from = new Date(api.looks.at(-1)?.['from'] ?? '').getTime();
   expect(Math.abs(Date.now() - 7 * 86_400_000 - from)).toBeLessThan(60_000);
   await user.type(screen.getByTestId('history-search'), 'nowhere');
-  await waitFor(() => expect(screen.getByTestId('history-count').textContent).toContain('Nothing was found.'));
+  await waitFor(() => expect(screen.getByTestId('history-count').textContent).toContain('No results.'));
 });
 
 test('an opinion is kept, with a word on it if there is one, and is seen again', async () => {
@@ -78,7 +78,7 @@ test('a block of code is checked where it stands', async () => {
   await user.click(await screen.findByTitle('a'));
   await user.click(await screen.findByTestId('check-code'));
   await waitFor(() => expect(screen.getByTestId('code-findings').dataset['state']).toBe('done'));
-  expect(screen.getByTestId('code-findings').textContent).toMatch(/1 problem\s*6.5 of 10\s*2:5\s*Error\s*eval is risky S307\s*To fix it: use literal_eval/);
+  expect(screen.getByTestId('code-findings').textContent).toMatch(/1 problem\s*6.5 out of 10\s*2:5\s*Error\s*eval is risky S307\s*Fix: use literal_eval/);
   expect(screen.getByTestId('code-block').querySelectorAll('.line.error')).toHaveLength(1);
   expect(api.arrived.find(({ path }) => path.endsWith('validate-code'))?.body).toMatchObject({ code: 'x = input()\neval(x)\n', language: 'python' });
 });

@@ -47,7 +47,7 @@ test('charts tell what is now, in words for whoever does not see them, and what 
   expect(figures('memory')).toEqual(['4.0 GiB', '1.0 GiB']);
   expect(screen.queryByTestId('measure-gpu')).toBeNull();
   const chart = within(screen.getByTestId('measure-cpu')).getByRole('img');
-  expect(chart.getAttribute('aria-label')).toBe('Processor. Now 20%. In the last 15 min between 10% and 80%.');
+  expect(chart.getAttribute('aria-label')).toBe('CPU usage. Now: 20%. Last 15 min: minimum 10%, maximum 80%.');
   await waitFor(() => expect(drawn.charts).toHaveLength(8));
   drawn.charts[0]?.hover(0);
   await waitFor(() => expect(figures('cpu')).toEqual(['80%']));
@@ -62,7 +62,7 @@ test('charts tell what is now, in words for whoever does not see them, and what 
 test('a range is chosen, and a table tells the same', async () => {
   const { user } = await open({ points: [point(NOW - 600_000, { cpu: 90 }), point(NOW, { gpu_memory: 1024 ** 3 })] });
   await screen.findByTestId('measure-gpu');
-  expect(screen.getByTestId('pointed').textContent).toBe('One point for each 15 s');
+  expect(screen.getByTestId('pointed').textContent).toBe('Interval: 15 s');
   await user.click(screen.getByTestId('form-table'));
   expect(within(screen.getByTestId('figures')).getAllByRole('row')).toHaveLength(4);
   expect(screen.getByTestId('figures').textContent).toContain('90%');
@@ -102,12 +102,12 @@ test('before the first figures, and when nothing can be told, that is said', asy
     broken.now && new Request(...asked).url.includes('/metrics/series') ? Promise.resolve(refusal(500, 'INTERNAL_SERVER_ERROR')) : fetch(...asked);
   Object.assign(api, { fetch: answer });
   const { app } = await open(api, 'ko-KR');
-  expect((await screen.findByTestId('metrics-empty')).textContent).toContain('아직 측정한 값이 없습니다');
+  expect((await screen.findByTestId('metrics-empty')).textContent).toContain('아직 데이터가 없습니다');
   broken.now = true;
   app.place = 'chat';
   await waitFor(() => expect(screen.queryByTestId('metrics-empty')).toBeNull());
   app.place = 'metrics';
-  expect((await screen.findByTestId('metrics-failed')).textContent).toContain('지표를 읽지 못했습니다');
+  expect((await screen.findByTestId('metrics-failed')).textContent).toContain('지표를 불러오지 못했습니다');
 });
 
 test('requests by endpoint are sorted by any column, both ways', async () => {
@@ -131,7 +131,7 @@ test('errors are told with their codes, and those of our own fault with the numb
   const writeText = vi.spyOn(navigator.clipboard, 'writeText').mockResolvedValue();
   await user.click(await screen.findByTestId('copy-incident'));
   expect(writeText).toHaveBeenCalledWith('INC-1');
-  expect(screen.getByTestId('errors').textContent).toMatch(/2 in the last day, 4 in the last 30 days.*VALIDATION_ERROR 3.*POST \/x/s);
+  expect(screen.getByTestId('errors').textContent).toMatch(/2 in the last 24 hours, 4 in the last 30 days.*VALIDATION_ERROR 3.*POST \/x/s);
 });
 
 test('figures are saved as CSV and as JSON, and nothing is said where somebody changed their mind', async () => {

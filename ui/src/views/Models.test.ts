@@ -65,7 +65,7 @@ test('what is worth a download says how it would fit, and is downloaded with one
   await waitFor(() => expect(screen.getAllByTestId('catalogue-row')).toHaveLength(2));
   expect(row('catalogue-row', 'Small').getByText('Best for this computer')).toBeDefined();
   expect(row('catalogue-row', 'Large').getByText('needs 9.0 GiB of memory')).toBeDefined();
-  expect(row('catalogue-row', 'Large').getByText('research (research only)')).toBeDefined();
+  expect(row('catalogue-row', 'Large').getByText('research (non-commercial)')).toBeDefined();
   await user.click(row('catalogue-row', 'Small').getByTestId('download-model'));
   expect(api.orders).toEqual([['POST /downloads', { repository: 'Qwen/Small', file: 'small.gguf' }]]);
   api.tell(download('small'));
@@ -103,7 +103,7 @@ test('a model of strangers is downloaded only after its host and its hash were n
   });
   await user.type(screen.getByTestId('hub-search'), 'coder{Enter}');
   const found = await screen.findByTestId('hub-row');
-  expect(found.textContent).toMatch(/who\/<b>knows<\/b>\s*1,234 downloads\s*no licence named\s*asks for an account/);
+  expect(found.textContent).toMatch(/who\/<b>knows<\/b>\s*1,234 downloads\s*no licence stated\s*account required/);
   await user.click(screen.getByTestId('hub-files'));
   await user.click(await screen.findByTestId('hub-download'));
   expect(screen.getByTestId('confirm-dialog').textContent).toContain('huggingface.co');
@@ -140,13 +140,13 @@ test('a file of the user’s own is chosen or dropped, and one that is no model 
   expect(take).toHaveBeenLastCalledWith([file]);
   const transfer = { types: ['Files'], files: [file] };
   await fireEvent.dragEnter(screen.getByTestId('model-drop'), { dataTransfer: transfer });
-  expect(screen.getByTestId('model-drop').textContent).toContain('Drop it here');
+  expect(screen.getByTestId('model-drop').textContent).toContain('Drop here to import');
   await fireEvent.drop(screen.getByTestId('model-drop'), { dataTransfer: transfer });
-  expect(screen.getByTestId('model-drop').textContent).not.toContain('Drop it here');
+  expect(screen.getByTestId('model-drop').textContent).not.toContain('Drop here to import');
   expect(take).toHaveBeenCalledTimes(2);
   take.mockRestore();
   app.imports.take([new File(['1'], 'notes.txt')]);
-  expect((await screen.findByTestId('import')).textContent).toMatch(/notes.txt.*names end in .gguf/s);
+  expect((await screen.findByTestId('import')).textContent).toMatch(/notes.txt.*Only .gguf files/s);
   await user.click(screen.getByTestId('import-close'));
   expect(screen.queryByTestId('import')).toBeNull();
 });

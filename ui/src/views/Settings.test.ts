@@ -36,7 +36,7 @@ test('a setting is in force when it is left, says so, and empties to what HAPA d
 test('what is refused is said beside it, and what the environment decides cannot be touched', async () => {
   const { api, user } = await open({ refusals: [refusal(422, 'VALIDATION_ERROR')], fromEnvironment: { rate_limit: 'DEFAULT_RATE_LIMIT' } });
   expect(screen.getByTestId<HTMLInputElement>('setting-rate_limit').disabled).toBe(true);
-  expect(screen.getByTestId('part-limits').textContent).toContain('Set by DEFAULT_RATE_LIMIT in the environment');
+  expect(screen.getByTestId('part-limits').textContent).toContain('Set by the environment variable DEFAULT_RATE_LIMIT');
   await user.type(screen.getByTestId('setting-memory_budget_mb'), '1{Enter}');
   await waitFor(() => expect(screen.getByTestId('outcome-models').textContent).toContain('refused: VALIDATION_ERROR'));
   expect(api.settings.memory_budget_mb).toBeNull();
@@ -93,7 +93,7 @@ test('the data folder tells what lies in it, and opens on a desktop', async () =
   const parts = [{ name: 'models', bytes: 2 * 1024 ** 3 }];
   const stored = { status: 'success', folder: '/home/me/hapa', parts, free_bytes: 50 * 1024 ** 3 };
   const { host, user } = await open({ stored });
-  await waitFor(() => expect(screen.getByTestId('part-data').textContent).toMatch(/\/home\/me\/hapa.*Models2.0 GiB.*Free on the disk50.0 GiB/s));
+  await waitFor(() => expect(screen.getByTestId('part-data').textContent).toMatch(/\/home\/me\/hapa.*Models2.0 GiB.*Free disk space50.0 GiB/s));
   await user.click(screen.getByTestId('open-folder'));
   expect(host.foldersOpened).toBe(1);
 });
@@ -108,10 +108,10 @@ test('the history is saved as a file and taken in from one, and a file that is s
   await waitFor(() => expect(screen.getByTestId('outcome-data').textContent).toBe(''));
   host.saveFile = () => Promise.reject(new Error('read-only'));
   await user.click(screen.getByTestId('export-history-json'));
-  await waitFor(() => expect(screen.getByTestId('outcome-data').textContent).toContain('could not be saved as a file'));
+  await waitFor(() => expect(screen.getByTestId('outcome-data').textContent).toContain('The file could not be saved'));
 
   await user.upload(screen.getByTestId('import-history-file'), new File(['[1, 2'], 'x.json', { type: 'application/json' }));
-  await waitFor(() => expect(screen.getByTestId('outcome-data').textContent).toContain('no JSON file that HAPA has exported'));
+  await waitFor(() => expect(screen.getByTestId('outcome-data').textContent).toContain('not a JSON file exported by HAPA'));
   expect(api.taken).toEqual([]);
   await user.upload(screen.getByTestId('import-history-file'), new File(['{"format":"hapa","messages":[]}'], 'x.json', { type: 'application/json' }));
   await waitFor(() => expect(screen.getByTestId('imported').textContent).toMatch(/took it in\s*Message 3: no question/));
@@ -124,7 +124,7 @@ test('the log is told with the details of each line, filtered, and copied', asyn
   const writeText = vi.spyOn(navigator.clipboard, 'writeText').mockResolvedValue();
   await user.click(screen.getByTestId('settings-logs'));
   await waitFor(() => expect(screen.getAllByTestId('log-line')).toHaveLength(2));
-  expect(screen.getAllByTestId('log-line')[1]?.textContent).toMatch(/warn\s*slow\s*from\s*sidecar::http\s*duration_ms\s*900/);
+  expect(screen.getAllByTestId('log-line')[1]?.textContent).toMatch(/warn\s*slow\s*source\s*sidecar::http\s*duration_ms\s*900/);
   await user.click(screen.getByTestId('copy-logs'));
   expect(writeText.mock.lastCall?.[0].split('\n')).toHaveLength(2);
   await user.selectOptions(screen.getByTestId('logs-level'), 'warn');
@@ -146,8 +146,8 @@ test('the diagnosis names troubles with what helps, and is copied as text', asyn
   const writeText = vi.spyOn(navigator.clipboard, 'writeText').mockResolvedValue();
   await user.click(screen.getByTestId('settings-doctor'));
   await waitFor(() => expect(screen.getByTestId('doctor-verdict').dataset['tone']).toBe('warn'));
-  expect(screen.getByTestId('doctor-troubles').textContent).toMatch(/Warning · disk\s*little room\s*To fix it: delete models/);
-  expect(screen.getByTestId('doctor').textContent).toContain('1 thing is all right');
+  expect(screen.getByTestId('doctor-troubles').textContent).toMatch(/Warning · disk\s*little room\s*Fix: delete models/);
+  expect(screen.getByTestId('doctor').textContent).toContain('1 check passed');
   await user.click(screen.getByTestId('copy-diagnosis'));
   expect(writeText).toHaveBeenCalledWith('degraded\n[warning] disk: little room\n    delete models\n[ok] port: free');
   api.refusals = [refusal(500, 'INTERNAL_SERVER_ERROR')];
