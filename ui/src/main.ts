@@ -7,7 +7,7 @@ import './styles/code.css';
 import Guarded from './Guarded.svelte';
 import Window from './Window.svelte';
 import { openHost } from './host';
-import { painted } from './painted';
+import { painted } from './lib/painted';
 import { App } from './state/app.svelte';
 
 async function begin() {

@@ -2,12 +2,12 @@
 import { createContext } from 'svelte';
 
 import type { GenerateRequest } from '../api/client';
-import { fileName } from '../code';
-import type { Form } from '../exported';
-import { freeName } from '../files';
+import { fileName } from '../lib/code';
+import type { Form } from '../lib/exported';
+import { freeName } from '../lib/files';
 import type { Host, Opened } from '../host';
-import { beginningOf } from '../question';
-import type { Command } from '../shortcuts';
+import { beginningOf } from '../lib/question';
+import type { Command } from '../lib/shortcuts';
 import { Beginning } from './beginning.svelte';
 import { Conversations } from './conversations.svelte';
 import { Desktop } from './desktop.svelte';

@@ -1,6 +1,6 @@
 // The conversations: those the API keeps, and the one on the screen.
 import type { Api, ConversationItem, HistoryItem } from '../api/client';
-import { asMarkdown, nameOf, type Form } from '../exported';
+import { asMarkdown, nameOf, type Form } from '../lib/exported';
 import type { Draft } from './draft.svelte';
 import type { Backend } from './generation.svelte';
 import { WHOLE } from './history.svelte';

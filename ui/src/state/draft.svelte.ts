@@ -1,7 +1,7 @@
 // What the user has written and the API does not have yet: the words, what is to be done, and the files. It survives a restart.
-import { joined, read, type ContextFile, type Refused } from '../files';
-import { isOffered, USUAL, type Preset } from '../presets';
-import type { Along, Written } from '../question';
+import { joined, read, type ContextFile, type Refused } from '../lib/files';
+import { isOffered, USUAL, type Preset } from '../lib/presets';
+import type { Along, Written } from '../lib/question';
 
 /** Names in the storage, after what they all begin with. */
 const TEXT = 'draft';

@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
 
-import { USUAL } from '../presets';
+import { USUAL } from '../lib/presets';
 import { Draft } from './draft.svelte';
 
 const written = (question: string) => ({ question, preset: USUAL, files: [] });

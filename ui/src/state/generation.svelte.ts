@@ -1,7 +1,7 @@
 // One answer: being waited for, being written, or there.
 import type { Api, Frame, GenerateRequest, HistoryItem } from '../api/client';
 import { BrokenOff, Problem, Unreachable } from '../api/problem';
-import { Assembly } from '../answer';
+import { Assembly } from '../lib/answer';
 import { pause, type Model } from './model.svelte';
 import { SidecarFailed, type Sidecar } from './sidecar.svelte';
 

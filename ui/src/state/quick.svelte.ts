@@ -1,8 +1,8 @@
 // A quick question: asked, answered, copied, and out of the way again.
 import type { Token, Tokens } from 'marked';
 
-import { copy } from '../clipboard';
-import { parse } from '../markdown';
+import { copy } from '../lib/clipboard';
+import { parse } from '../lib/markdown';
 import type { App } from './app.svelte';
 import type { Message } from './thread.svelte';
 

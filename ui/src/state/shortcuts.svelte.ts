@@ -1,5 +1,5 @@
 // Which keys do what: the usual ones, and those that somebody chose instead.
-import { chordOf, commands, isFree, usual, type Chord, type Command } from '../shortcuts';
+import { chordOf, commands, isFree, usual, type Chord, type Command } from '../lib/shortcuts';
 
 const KEPT = 'hapa.shortcuts';
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { chordOf, spell, usual } from '../shortcuts';
+import { chordOf, spell, usual } from '../lib/shortcuts';
 import { Shortcuts } from './shortcuts.svelte';
 
 const press = (code: string, change: KeyboardEventInit = {}) => new KeyboardEvent('keydown', { code, key: code, ...change });

@@ -1,8 +1,8 @@
 // A conversation on the screen: its messages, and the verbs on them.
 import type { GenerateRequest, HistoryItem } from '../api/client';
-import { endingOf, looksLikeCode } from '../code';
-import { USUAL } from '../presets';
-import { ALONE, type Along, type Written } from '../question';
+import { endingOf, looksLikeCode } from '../lib/code';
+import { USUAL } from '../lib/presets';
+import { ALONE, type Along, type Written } from '../lib/question';
 import { Generation, type Backend } from './generation.svelte';
 
 let made = 0;

@@ -1,0 +1,43 @@
+import { render, screen, waitFor } from '@testing-library/svelte';
+import userEvent from '@testing-library/user-event';
+import { expect, test } from 'vitest';
+
+import Window from '../../Window.svelte';
+import { App } from '../../state/app.svelte';
+import { modelItem } from '../../testing/api';
+import { house } from '../../testing/house';
+
+test('what the desktop lacks is said once', async () => {
+  const { app, api, host } = await house();
+  host.can = { tray: false, shortcut: 'taken' };
+  await app.desktop.load();
+  render(Window, { app });
+  const notice = await screen.findByTestId('lacks');
+  expect(notice.textContent).toContain('트레이가 없어서');
+  expect(notice.textContent).toContain('다른 프로그램이 Ctrl+Shift+Space');
+  await userEvent.setup().click(screen.getByTestId('understood'));
+  await waitFor(() => expect(screen.queryByTestId('lacks')).toBeNull());
+  const next = new App({ host, fetch: api.fetch, storage: localStorage, language: 'ko-KR' });
+  await next.desktop.load();
+  expect(next.desktop.lacks).toEqual([]);
+  // What is new is said.
+  host.can = { tray: true, shortcut: 'unavailable' };
+  await next.desktop.load();
+  expect(next.desktop.lacks).toEqual(['shortcut']);
+});
+
+test('a paused engine says so, is shown in the tray, and is resumed here', async () => {
+  const { app, api, host } = await house();
+  api.models = [modelItem('chat')];
+  render(Window, { app });
+  await waitFor(() => expect(host.shown.at(-1)).toBe('ready'));
+  expect(host.spoken).toBe('ko');
+  api.model = { state: 'asleep' };
+  host.order('pause');
+  await screen.findByTestId('paused');
+  await waitFor(() => expect(host.shown.at(-1)).toBe('paused'));
+  api.model = { state: 'ready', name: 'chat' };
+  await userEvent.setup().click(screen.getByTestId('resume'));
+  await waitFor(() => expect(screen.queryByTestId('paused')).toBeNull());
+  await waitFor(() => expect(host.shown.at(-1)).toBe('ready'));
+});
