@@ -4,10 +4,10 @@ import { listen } from '@tauri-apps/api/event';
 import { getCurrentWindow } from '@tauri-apps/api/window';
 
 import { browserHost } from './host/browser';
-import { Remembered } from './host/remembered';
+import { PersistedStorage } from './host/persistedStorage';
 
 /** Why the sidecar is not running. */
-export type Reason =
+export type FailureReason =
   | 'crashed'
   | 'exited'
   | 'not_ready_in_time'
@@ -21,14 +21,14 @@ export type Reason =
 export type SidecarStatus =
   | { state: 'starting' }
   | { state: 'ready'; base_url: string; key: string; version: string; restarts: number }
-  | { state: 'restarting'; restarts: number; retry_in_ms: number; reason: Reason; log: string[] }
-  | { state: 'failed'; reason: Reason; log: string[] };
+  | { state: 'restarting'; restarts: number; retry_in_ms: number; reason: FailureReason; log: string[] }
+  | { state: 'failed'; reason: FailureReason; log: string[] };
 
 /** What the model is doing, for whoever sees only the tray's icon. */
 export type EngineState = 'starting' | 'loading' | 'ready' | 'paused' | 'absent' | 'failed';
 
 /** What is chosen about the app as a program, and kept by the desktop. */
-export interface Choices {
+export interface DesktopPreferences {
   /** Whether closing the window leaves HAPA in the tray. */
   background: boolean;
   /** Whether an answer that nobody watches is told of. */
@@ -48,7 +48,7 @@ export type UpdateStatus =
   | { state: 'failed'; reason: 'unreachable' | 'not_downloaded' | 'not_trusted' | 'not_installed'; detail: string };
 
 /** What the desktop that HAPA runs on can do. */
-export interface Abilities {
+export interface Capabilities {
   /** Whether there is a place for HAPA's icon, so that it can run without a window. */
   tray: boolean;
   /** Whether the chosen keys work; `taken` if another program has them, `unavailable` where no program can have any. */
@@ -56,7 +56,7 @@ export interface Abilities {
 }
 
 /** What the tray asks the window to do, since only the window knows the API. */
-export type Order = 'pause' | 'resume';
+export type EngineCommand = 'pause' | 'resume';
 
 /** What the window may ask of whatever it runs in. */
 export interface Host {
@@ -73,7 +73,7 @@ export interface Host {
   /** Says that there is something to see. */
   windowReady(): Promise<void>;
   /** Says that it was drawn on the screen. */
-  windowDrawn(): Promise<void>;
+  windowPainted(): Promise<void>;
 
   /** Lets the user save a text as a file, `name` being offered. `false` if they did not; rejects if it could not be written. */
   saveFile(name: string, content: string): Promise<boolean>;
@@ -83,20 +83,20 @@ export interface Host {
   notify(title: string, text: string): Promise<void>;
 
   /** What the desktop can do, as far as it is known now. */
-  abilities(): Promise<Abilities>;
+  capabilities(): Promise<Capabilities>;
   /** What is chosen. */
-  choices(): Promise<Choices>;
+  desktopPreferences(): Promise<DesktopPreferences>;
   /** Chooses. What is in force afterwards comes back: keys that cannot be had are not taken. */
-  choose(choices: Partial<Choices>): Promise<Choices>;
+  updateDesktopPreferences(choices: Partial<DesktopPreferences>): Promise<DesktopPreferences>;
   /** Whether HAPA starts when the user logs in. */
   startsAtLogin(): Promise<boolean>;
   setStartAtLogin(on: boolean): Promise<void>;
   /** Says which language the tray is to speak. */
-  speak(language: 'ko' | 'en'): Promise<void>;
+  setLanguage(language: 'ko' | 'en'): Promise<void>;
   /** Says what the tray's icon is to show. */
-  showEngine(state: EngineState): Promise<void>;
+  setEngineState(state: EngineState): Promise<void>;
   /** Calls back when the tray's menu asks for something; resolves when it listens. */
-  onOrder(callback: (order: Order) => void): Promise<void>;
+  onEngineCommand(callback: (order: EngineCommand) => void): Promise<void>;
 
   /** How it is about new versions now. */
   updateStatus(): Promise<UpdateStatus>;
@@ -112,17 +112,17 @@ export interface Host {
   /** Hides the quick window. */
   hideQuick(): Promise<void>;
   /** Makes room for an answer in the quick window, or takes it back. */
-  growQuick(grown: boolean): Promise<void>;
+  resizeQuick(grown: boolean): Promise<void>;
   /** Calls back whenever the quick window is shown; resolves when it listens. */
   onQuickShown(callback: () => void): Promise<void>;
   /** Goes on in the main window with a question, or with the conversation that it was asked in. */
-  openInWindow(what: Opened): Promise<void>;
+  openInMainWindow(what: OpenRequest): Promise<void>;
   /** Calls back when the quick window hands something over; resolves when it listens. */
-  onOpened(callback: (what: Opened) => void): Promise<void>;
+  onOpenRequest(callback: (what: OpenRequest) => void): Promise<void>;
 }
 
 /** What the quick window hands to the main one. */
-export type Opened = { question: string } | { conversation: string };
+export type OpenRequest = { question: string } | { conversation: string };
 
 /** The host that this page runs in. */
 export function openHost(): Host {
@@ -133,43 +133,43 @@ const desktopHost: Host = {
   isDesktop: true,
   storage: async () => {
     const values = await invoke<Record<string, string>>('remembered');
-    const storage = new Remembered(values, (name, value) => invoke('remember', { name, value }));
-    await hear<[string, string | null]>('remembered', ([name, value]) => storage.take(name, value));
+    const storage = new PersistedStorage(values, (name, value) => invoke('remember', { name, value }));
+    await subscribe<[string, string | null]>('remembered', ([name, value]) => storage.applyExternal(name, value));
     return storage;
   },
   sidecarStatus: () => invoke<SidecarStatus>('sidecar_status'),
-  onSidecarStatus: (callback) => hear<SidecarStatus>('sidecar-status', callback),
+  onSidecarStatus: (callback) => subscribe<SidecarStatus>('sidecar-status', callback),
   restartSidecar: () => invoke('restart_sidecar'),
   windowReady: () => invoke('window_ready'),
-  windowDrawn: () => invoke('window_drawn'),
+  windowPainted: () => invoke('window_drawn'),
 
   saveFile: (name, content) => invoke<boolean>('save_file', { name, content }),
   openDataFolder: () => invoke('open_data_folder'),
   notify: (title, text) => invoke('notify', { title, text }),
 
-  abilities: () => invoke<Abilities>('abilities'),
-  choices: () => invoke<Choices>('choices'),
-  choose: (choices) => invoke<Choices>('choose', { choices }),
+  capabilities: () => invoke<Capabilities>('abilities'),
+  desktopPreferences: () => invoke<DesktopPreferences>('choices'),
+  updateDesktopPreferences: (choices) => invoke<DesktopPreferences>('choose', { choices }),
   startsAtLogin: () => invoke<boolean>('starts_at_login'),
   setStartAtLogin: (on) => invoke('set_start_at_login', { on }),
-  speak: (language) => invoke('speak', { language }),
-  showEngine: (state) => invoke('show_engine', { state }),
-  onOrder: (callback) => hear<Order>('order', callback),
+  setLanguage: (language) => invoke('speak', { language }),
+  setEngineState: (state) => invoke('show_engine', { state }),
+  onEngineCommand: (callback) => subscribe<EngineCommand>('order', callback),
 
   updateStatus: () => invoke<UpdateStatus>('update_status'),
-  onUpdateStatus: (callback) => hear<UpdateStatus>('update-status', callback),
+  onUpdateStatus: (callback) => subscribe<UpdateStatus>('update-status', callback),
   checkForUpdate: () => invoke('check_for_update'),
   installUpdate: () => invoke('install_update'),
   cancelUpdate: () => invoke('cancel_update'),
 
   hideQuick: () => invoke('hide_quick'),
-  growQuick: (grown) => invoke('grow_quick', { grown }),
-  onQuickShown: (callback) => hear<null>('quick-shown', () => callback()),
-  openInWindow: (what) => invoke('open_in_window', { what }),
-  onOpened: (callback) => hear<Opened>('opened', callback),
+  resizeQuick: (grown) => invoke('grow_quick', { grown }),
+  onQuickShown: (callback) => subscribe<null>('quick-shown', () => callback()),
+  openInMainWindow: (what) => invoke('open_in_window', { what }),
+  onOpenRequest: (callback) => subscribe<OpenRequest>('opened', callback),
 };
 
 /** Listens for what is said to this window, not to the other one. */
-async function hear<T>(event: string, callback: (payload: T) => void): Promise<void> {
+async function subscribe<T>(event: string, callback: (payload: T) => void): Promise<void> {
   await listen<T>(event, ({ payload }) => callback(payload), { target: getCurrentWindow().label });
 }

@@ -4,7 +4,7 @@
  * Yields the data of each event. Ends with the stream; what was not ended by an empty line is no event.
  * Throws the reason of `signal` when it is aborted, also where the stream itself does not hear of it.
  */
-export async function* events(stream: ReadableStream<Uint8Array>, signal: AbortSignal): AsyncGenerator<string, void, undefined> {
+export async function* parseSse(stream: ReadableStream<Uint8Array>, signal: AbortSignal): AsyncGenerator<string, void, undefined> {
   const reader = stream.getReader();
   const hangUp = () => void reader.cancel().catch(() => undefined);
   signal.addEventListener('abort', hangUp, { once: true });

@@ -1,5 +1,5 @@
 // Sending a large file with news of how far it is, which `fetch` cannot tell.
-import { Unreachable } from './problem';
+import { ApiUnreachable } from './errors';
 
 /** Where a file goes, and how. */
 export interface Upload {
@@ -11,7 +11,7 @@ export interface Upload {
   signal: AbortSignal;
 }
 
-/** PUTs a file. Aborting `signal` hangs up; throws {@link Unreachable} where the line fails. */
+/** PUTs a file. Aborting `signal` hangs up; throws {@link ApiUnreachable} where the line fails. */
 export function upload({ url, headers, file, onprogress, signal }: Upload): Promise<Response> {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
@@ -24,7 +24,7 @@ export function upload({ url, headers, file, onprogress, signal }: Upload): Prom
     for (const [name, value] of Object.entries({ 'Content-Type': 'application/octet-stream', ...headers })) request.setRequestHeader(name, value);
     request.upload.onprogress = ({ loaded }) => onprogress(loaded);
     request.onload = over(() => resolve(new Response(request.responseText || null, { status: request.status })));
-    request.onerror = over(() => reject(new Unreachable()));
+    request.onerror = over(() => reject(new ApiUnreachable()));
     request.onabort = over(() => reject(new DOMException('stopped', 'AbortError')));
     signal.addEventListener('abort', hangUp, { once: true });
     if (signal.aborted) return reject(new DOMException('stopped', 'AbortError'));

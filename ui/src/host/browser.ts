@@ -1,8 +1,8 @@
 // A plain browser in place of the desktop, for development: the API's address and key come in the page's own address.
-import type { Choices, Host, SidecarStatus } from '../host';
+import type { DesktopPreferences, Host, SidecarStatus } from '../host';
 
 /** Nothing of what only a desktop has. */
-const NOTHING: Choices = { background: false, notifications: false, shortcut: null, updates: 'off' };
+const NOTHING: DesktopPreferences = { background: false, notifications: false, shortcut: null, updates: 'off' };
 
 /** Reads `#base=http://127.0.0.1:8000&key=hapa_...` out of `fragment`; starting the sidecar again reloads the page. */
 export function browserHost(page: Pick<Location, 'reload'>, fragment: string): Host {
@@ -13,20 +13,20 @@ export function browserHost(page: Pick<Location, 'reload'>, fragment: string): H
     onSidecarStatus: () => Promise.resolve(),
     restartSidecar: () => Promise.resolve(page.reload()),
     windowReady: () => Promise.resolve(),
-    windowDrawn: () => Promise.resolve(),
+    windowPainted: () => Promise.resolve(),
 
     saveFile: (name, content) => Promise.resolve(download(name, content)),
     openDataFolder: () => Promise.reject(new Error('a page in a browser opens no folder')),
     notify: () => Promise.resolve(),
 
-    abilities: () => Promise.resolve({ tray: false, shortcut: 'unavailable' }),
-    choices: () => Promise.resolve(NOTHING),
-    choose: () => Promise.resolve(NOTHING),
+    capabilities: () => Promise.resolve({ tray: false, shortcut: 'unavailable' }),
+    desktopPreferences: () => Promise.resolve(NOTHING),
+    updateDesktopPreferences: () => Promise.resolve(NOTHING),
     startsAtLogin: () => Promise.resolve(false),
     setStartAtLogin: () => Promise.resolve(),
-    speak: () => Promise.resolve(),
-    showEngine: () => Promise.resolve(),
-    onOrder: () => Promise.resolve(),
+    setLanguage: () => Promise.resolve(),
+    setEngineState: () => Promise.resolve(),
+    onEngineCommand: () => Promise.resolve(),
 
     updateStatus: () => Promise.resolve({ state: 'unannounced' }),
     onUpdateStatus: () => Promise.resolve(),
@@ -35,10 +35,10 @@ export function browserHost(page: Pick<Location, 'reload'>, fragment: string): H
     cancelUpdate: () => Promise.resolve(),
 
     hideQuick: () => Promise.resolve(),
-    growQuick: () => Promise.resolve(),
+    resizeQuick: () => Promise.resolve(),
     onQuickShown: () => Promise.resolve(),
-    openInWindow: () => Promise.resolve(),
-    onOpened: () => Promise.resolve(),
+    openInMainWindow: () => Promise.resolve(),
+    onOpenRequest: () => Promise.resolve(),
   };
 }
 

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 
-import { excerpt, wordsOf } from './excerpt';
+import { excerpt, searchTerms } from './excerpt';
 
 const shown = (text: string, search: string, length = 60) =>
-  excerpt(text, wordsOf(search), length).map(({ text, found }) => (found ? `[${text}]` : text)).join('');
+  excerpt(text, searchTerms(search), length).map(({ text, isMatch }) => (isMatch ? `[${text}]` : text)).join('');
 
 test('what was found is marked wherever it is, in any case', () => {
   expect(shown('A list, and another List.', 'list')).toBe('A [list], and another [List].');

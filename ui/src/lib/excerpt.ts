@@ -3,14 +3,14 @@
 /** A piece of an excerpt. */
 export interface Piece {
   text: string;
-  found: boolean;
+  isMatch: boolean;
 }
 
 /** Characters that are shown before the first place that was found. */
-const BEFORE = 40;
+const LEAD_CHARACTERS = 40;
 
 /** The places in `text` where one of the words is, in any case; places that touch are one. */
-function places(text: string, words: readonly string[]): [number, number][] {
+function findMatches(text: string, words: readonly string[]): [number, number][] {
   // Lower case may be longer than what it is of, as of `İ`: then nothing is marked rather than the wrong thing.
   const lower = text.toLowerCase();
   if (lower.length !== text.length) return [];
@@ -29,7 +29,7 @@ function places(text: string, words: readonly string[]): [number, number][] {
 }
 
 /** The words that are looked for. */
-export function wordsOf(search: string): string[] {
+export function searchTerms(search: string): string[] {
   return search.toLowerCase().split(/\s+/).filter((word) => word !== '');
 }
 
@@ -39,17 +39,17 @@ const FENCE = /^[ \t]*(`{3,}|~{3,}).*$/gm;
 /** At most `length` characters of `text` on one line, beginning a little before the first place that has one of `words`. */
 export function excerpt(text: string, words: readonly string[], length: number): Piece[] {
   const line = text.replace(FENCE, '').replace(/\s+/g, ' ').trim();
-  const first = places(line, words)[0]?.[0] ?? 0;
-  const start = first > BEFORE ? line.indexOf(' ', first - BEFORE) + 1 || first : 0;
+  const first = findMatches(line, words)[0]?.[0] ?? 0;
+  const start = first > LEAD_CHARACTERS ? line.indexOf(' ', first - LEAD_CHARACTERS) + 1 || first : 0;
   const from = Math.min(start, first);
   const shown = `${from > 0 ? '…' : ''}${line.slice(from, from + length)}${from + length < line.length ? '…' : ''}`;
   const pieces: Piece[] = [];
   let end = 0;
-  for (const [start, stop] of places(shown, words)) {
-    if (start > end) pieces.push({ text: shown.slice(end, start), found: false });
-    pieces.push({ text: shown.slice(start, stop), found: true });
+  for (const [start, stop] of findMatches(shown, words)) {
+    if (start > end) pieces.push({ text: shown.slice(end, start), isMatch: false });
+    pieces.push({ text: shown.slice(start, stop), isMatch: true });
     end = stop;
   }
-  if (end < shown.length) pieces.push({ text: shown.slice(end), found: false });
+  if (end < shown.length) pieces.push({ text: shown.slice(end), isMatch: false });
   return pieces;
 }

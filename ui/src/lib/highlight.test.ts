@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { highlight } from './highlight';
 
 const CODE = 'def 함수(x):\n    """여러\n    줄"""\n\n    return f"{x}"  # 주석';
-const text = (code: string, language: string) => highlight(code, language).flatMap((line) => line.pieces.map((piece) => piece.text)).join('');
+const text = (code: string, language: string) => highlight(code, language).flatMap((line) => line.tokens.map((piece) => piece.text)).join('');
 
 test('the pieces are the code, to the letter', () => {
   for (const language of ['python', 'rust', 'html', 'no-such-language', '']) {
@@ -12,7 +12,7 @@ test('the pieces are the code, to the letter', () => {
 });
 
 test('a string over several lines has its colour on each', () => {
-  const kinds = highlight(CODE, 'python').map((line) => line.pieces.map((piece) => piece.kind));
+  const kinds = highlight(CODE, 'python').map((line) => line.tokens.map((piece) => piece.kind));
   expect(kinds[1]).toContain('hljs-string');
   expect(kinds[2]).toContain('hljs-string');
   expect(kinds[0]).toContain('hljs-keyword');
@@ -27,6 +27,6 @@ test('lines that did not change stay the same objects', () => {
 
 test('the names that models use are known', () => {
   for (const name of ['python', 'py', 'js', 'ts', 'tsx', 'c++', 'sh', 'bash', 'rs', 'golang', 'html', 'yml', 'toml', 'json', 'sql', 'c#']) {
-    expect(highlight('<b a="x">1</b> // #', name).some((line) => line.pieces.some((piece) => piece.kind)), name).toBe(true);
+    expect(highlight('<b a="x">1</b> // #', name).some((line) => line.tokens.some((piece) => piece.kind)), name).toBe(true);
   }
 });

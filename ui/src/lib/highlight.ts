@@ -21,15 +21,15 @@ import yaml from 'highlight.js/lib/languages/yaml';
 import { createLowlight } from 'lowlight';
 
 /** A piece of a line; `kind` is what the piece is in the language, as class names. */
-export interface Piece {
+export interface Token {
   text: string;
   kind: string | undefined;
 }
 
-export interface Line {
+export interface TokenLine {
   /** Equal lines have equal keys. */
   key: string;
-  pieces: readonly Piece[];
+  tokens: readonly Token[];
 }
 
 const lowlight = createLowlight({
@@ -38,18 +38,18 @@ const lowlight = createLowlight({
 lowlight.registerAlias({ ini: ['toml'], python: ['python3'], shell: ['console'] });
 
 /** The lines of `code`, each with its line ending; plain where the language is not known. */
-export function highlight(code: string, language: string, before: readonly Line[] = []): readonly Line[] {
-  const pieces = lowlight.registered(language) ? flat(lowlight.highlight(language, code).children as Node[]) : [{ text: code, kind: undefined }];
+export function highlight(code: string, language: string, before: readonly TokenLine[] = []): readonly TokenLine[] {
+  const pieces = lowlight.registered(language) ? flatten(lowlight.highlight(language, code).children as Node[]) : [{ text: code, kind: undefined }];
   return lines(pieces).map((line, index) => {
     const key = JSON.stringify(line);
     const old = before[index];
-    return old?.key === key ? old : { key, pieces: line };
+    return old?.key === key ? old : { key, tokens: line };
   });
 }
 
 /** A highlighter that remembers the lines it made last. */
-export function highlighter(): (code: string, language: string) => readonly Line[] {
-  let before: readonly Line[] = [];
+export function highlighter(): (code: string, language: string) => readonly TokenLine[] {
+  let before: readonly TokenLine[] = [];
   return (code, language) => (before = highlight(code, language, before));
 }
 
@@ -57,21 +57,21 @@ export function highlighter(): (code: string, language: string) => readonly Line
 type Node = { type: 'text'; value: string } | { type: 'element'; properties: { className?: string[] }; children: Node[] };
 
 /** The leaves of the tree, each with the innermost kind. */
-function flat(nodes: readonly Node[], kind?: string): Piece[] {
+function flatten(nodes: readonly Node[], kind?: string): Token[] {
   return nodes.flatMap((node) =>
-    node.type === 'text' ? [{ text: node.value, kind }] : flat(node.children, node.properties.className?.join(' ') ?? kind),
+    node.type === 'text' ? [{ text: node.value, kind }] : flatten(node.children, node.properties.className?.join(' ') ?? kind),
   );
 }
 
-function lines(pieces: readonly Piece[]): Piece[][] {
-  const lines: Piece[][] = [[]];
+function lines(pieces: readonly Token[]): Token[][] {
+  const splitLines: Token[][] = [[]];
   for (const { text, kind } of pieces) {
     const parts = text.split(/(?<=\n)/);
     for (const part of parts) {
-      if (part !== '') lines.at(-1)?.push({ text: part, kind });
-      if (part.endsWith('\n')) lines.push([]);
+      if (part !== '') splitLines.at(-1)?.push({ text: part, kind });
+      if (part.endsWith('\n')) splitLines.push([]);
     }
   }
-  if (lines.at(-1)?.length === 0) lines.pop();
-  return lines;
+  if (splitLines.at(-1)?.length === 0) splitLines.pop();
+  return splitLines;
 }

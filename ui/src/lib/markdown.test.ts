@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { address, parse, parser, plain } from './markdown';
+import { safeLink, parse, incrementalParser, decodeEntities } from './markdown';
 
 const DOCUMENT = `중복을 제거합니다.
 
@@ -26,7 +26,7 @@ def f():
 > 끝 **굵게** [x](https://example.com)`;
 
 test('growing text reads, at every length, as it would at once', () => {
-  const grow = parser();
+  const grow = incrementalParser();
   for (let length = 0; length <= DOCUMENT.length; length += 1) {
     const text = DOCUMENT.slice(0, length);
     expect(grow(text, true), `after ${length} characters`).toEqual(parse(text));
@@ -47,13 +47,13 @@ test('another text is read from its beginning', () => {
 
 test('only addresses of the web and of mail are addresses', () => {
   for (const good of ['https://example.com/a?b=c', 'HTTP://EXAMPLE.COM', 'mailto:a@example.com']) {
-    expect(address(good)).toBe(good);
+    expect(safeLink(good)).toBe(good);
   }
   const bad = ['javascript:alert(1)', ' javascript:alert(1)', 'JaVaScRiPt:alert(1)', 'data:text/html,<script>', 'vbscript:x', 'file:///etc/passwd',
     'tauri://localhost', 'blob:https://x', '//example.com', '/etc', '#x', 'https://', ''];
-  for (const href of bad) expect(address(href), href).toBeUndefined();
+  for (const href of bad) expect(safeLink(href), href).toBeUndefined();
 });
 
 test('entities are the characters they stand for', () => {
-  expect(plain('a &lt;b&gt; &amp;amp; &#44032;&#xAC01; &unknown; &#9999999;')).toBe('a <b> &amp; 가각 &unknown; &#9999999;');
+  expect(decodeEntities('a &lt;b&gt; &amp;amp; &#44032;&#xAC01; &unknown; &#9999999;')).toBe('a <b> &amp; 가각 &unknown; &#9999999;');
 });

@@ -15,23 +15,23 @@ export function parse(text: string, before: readonly Token[] = []): readonly Tok
 }
 
 /** A parser that remembers what it parsed last, and goes on from there while the text grows. */
-export function parser(): (text: string, growing: boolean) => readonly Token[] {
+export function incrementalParser(): (text: string, growing: boolean) => readonly Token[] {
   let before: readonly Token[] = [];
   return (text, growing) => (before = parse(text, growing ? before : []));
 }
 
 /** The address of a link if it is one to show: the web or mail, nothing that runs. */
-export function address(href: string): string | undefined {
+export function safeLink(href: string): string | undefined {
   return /^(https?:\/\/|mailto:)/i.test(href) && URL.canParse(href) ? href : undefined;
 }
 
 /** Text with the usual entities as the characters that they stand for. */
-export function plain(text: string): string {
+export function decodeEntities(text: string): string {
   return text.replace(/&(?:(amp|lt|gt|quot|apos|nbsp)|#(\d{1,7})|#x([\da-f]{1,6}));/gi, (all, name?: string, decimal?: string, hex?: string) => {
-    if (name) return named[name.toLowerCase()] ?? all;
+    if (name) return ENTITIES[name.toLowerCase()] ?? all;
     const code = decimal ? Number.parseInt(decimal, 10) : Number.parseInt(hex ?? '', 16);
     return code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : all;
   });
 }
 
-const named: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: '\u00a0' };
+const ENTITIES: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: '\u00a0' };

@@ -18,7 +18,7 @@ export const presets = [
 export type OfferedPreset = (typeof presets)[number];
 
 /** New code for a question: the only one that needs no code to begin with. */
-export const USUAL: Preset = 'code_generation';
+export const DEFAULT_PRESET: Preset = 'code_generation';
 
 /** Words that choose a preset, Korean and English; the first of each language is the one that is shown. */
 const words: Record<OfferedPreset, Record<'ko' | 'en', readonly string[]>> = {
@@ -42,14 +42,14 @@ export function slashWord(preset: OfferedPreset, language: 'ko' | 'en'): string 
 }
 
 /** The presets that a word which is being written at the start of `text` may become; none where there is no such word. */
-export function begun(text: string): OfferedPreset[] {
+export function matchingPresets(text: string): OfferedPreset[] {
   const word = /^\/(\S*)$/.exec(text)?.[1]?.toLowerCase();
   if (word === undefined) return [];
   return presets.filter((preset) => allWords(preset).some((one) => one.startsWith(word)));
 }
 
 /** The preset that the first word of `text` chooses, and what is left without it. */
-export function chosen(text: string): { preset: OfferedPreset; rest: string } | undefined {
+export function parseSlashCommand(text: string): { preset: OfferedPreset; rest: string } | undefined {
   const [, word, rest] = /^\s*\/(\S+)(?:\s([^]*))?$/.exec(text) ?? [];
   const preset = word === undefined ? undefined : presets.find((preset) => allWords(preset).includes(word.toLowerCase()));
   return preset && { preset, rest: rest ?? '' };

@@ -1,5 +1,5 @@
 // The window's own keys: what each is for, what it is at first, and how it is spelled. One table for the window and the settings.
-import { isComposing } from './keys';
+import { isComposing } from './imeKeys';
 
 /** What a key can be for, in the order in which they are listed. */
 export const commands = ['newChat', 'history', 'models', 'metrics', 'settings', 'list', 'shortcuts'] as const;
@@ -9,7 +9,7 @@ export type Command = (typeof commands)[number];
 export type Chord = string;
 
 /** What each is until somebody chooses otherwise. */
-export const usual: Readonly<Record<Command, Chord>> = {
+export const defaultChords: Readonly<Record<Command, Chord>> = {
   newChat: 'Ctrl+KeyN',
   history: 'Ctrl+KeyH',
   models: 'Ctrl+KeyM',
@@ -20,9 +20,9 @@ export const usual: Readonly<Record<Command, Chord>> = {
 };
 
 /** What fields and the web view do by themselves; nobody would find it again. */
-const TAKEN = ['KeyA', 'KeyC', 'KeyV', 'KeyX', 'KeyY', 'KeyZ'].map((code) => `Ctrl+${code}`);
+const RESERVED = ['KeyA', 'KeyC', 'KeyV', 'KeyX', 'KeyY', 'KeyZ'].map((code) => `Ctrl+${code}`);
 const MODIFIERS = ['Control', 'Meta', 'Alt', 'Shift', 'AltGraph', 'CapsLock'];
-const SIGNS = new Map([
+const KEY_LABELS = new Map([
   ['Escape', 'Esc'], ['Comma', ','], ['Period', '.'], ['Slash', '/'], ['Backslash', '\\'], ['Semicolon', ';'], ['Quote', '\''], ['Minus', '-'], ['Equal', '='],
   ['BracketLeft', '['], ['BracketRight', ']'], ['Backquote', '`'], ['ArrowUp', '↑'], ['ArrowDown', '↓'], ['ArrowLeft', '←'], ['ArrowRight', '→'],
 ]);
@@ -35,14 +35,14 @@ export function chordOf(event: KeyboardEvent): Chord | undefined {
 }
 
 /** Whether a chord may be anybody's: what is typed, and what fields do by themselves, is not. */
-export function isFree(chord: Chord): boolean {
+export function isAllowed(chord: Chord): boolean {
   const isFunctionKey = /(^|\+)F\d+$/.test(chord);
-  return (chord.startsWith('Ctrl+') || chord.startsWith('Alt+') || isFunctionKey) && !TAKEN.includes(chord);
+  return (chord.startsWith('Ctrl+') || chord.startsWith('Alt+') || isFunctionKey) && !RESERVED.includes(chord);
 }
 
 /** `Ctrl+Shift+M`, or `⌘⇧M` on a Mac. */
-export function spell(chord: Chord, mac = isMac()): string {
-  const keys = chord.split('+').map((key) => SIGNS.get(key) ?? key.replace(/^(Key|Digit)/, ''));
+export function formatChord(chord: Chord, mac = isMac()): string {
+  const keys = chord.split('+').map((key) => KEY_LABELS.get(key) ?? key.replace(/^(Key|Digit)/, ''));
   if (!mac) return keys.join('+');
   const marks: Record<string, string> = { Ctrl: '⌘', Alt: '⌥', Shift: '⇧' };
   return keys.map((key) => marks[key] ?? key).join('');

@@ -1,10 +1,10 @@
 // What is wrong with the installation, and what helps.
 import type { Diagnosis } from '../api/client';
-import { Problem } from '../api/problem';
+import { ApiError } from '../api/errors';
 import type { Sidecar } from './sidecar.svelte';
 
 /** How long looking at everything may take, in milliseconds: the whole database is read. */
-const PATIENCE = 60_000;
+const TIMEOUT_MS = 60_000;
 
 /** An examination, which can be made again. */
 export class Doctor {
@@ -22,18 +22,18 @@ export class Doctor {
   async run(): Promise<void> {
     this.state = 'running';
     try {
-      const signal = AbortSignal.timeout(PATIENCE);
+      const signal = AbortSignal.timeout(TIMEOUT_MS);
       const api = await this.#sidecar.api(signal);
       this.diagnosis = await api.doctor(signal);
       this.state = 'done';
     } catch (error) {
-      this.message = error instanceof Problem ? error.message : '';
+      this.message = error instanceof ApiError ? error.message : '';
       this.state = 'failed';
     }
   }
 
   /** What was found, as text for somebody who helps. */
-  get text(): string {
+  get report(): string {
     const { status, findings } = this.diagnosis ?? { status: '', findings: [] };
     const lines = findings.map(({ id, severity, message, help }) => [`[${severity}] ${id}: ${message}`, help && `    ${help}`].filter(Boolean).join('\n'));
     return [status, ...lines].join('\n');

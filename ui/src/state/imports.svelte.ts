@@ -1,22 +1,22 @@
 // Model files of the user's own on their way to HAPA, one after the other.
 import { isAbort } from '../api/client';
-import { Problem } from '../api/problem';
+import { ApiError } from '../api/errors';
 import type { Sidecar } from './sidecar.svelte';
 
 /** How long is waited for a sidecar to send to, in milliseconds. */
-const PATIENCE = 10_000;
+const TIMEOUT_MS = 10_000;
 
 /** A file on its way; `checking` is what HAPA does once it has all of it. */
 export class Import {
   readonly file: File;
   state = $state<'waiting' | 'sending' | 'checking' | 'done' | 'failed'>('waiting');
   /** Bytes that have gone out. */
-  sent = $state(0);
+  sentBytes = $state(0);
   /** What is wrong, in the API's words; undefined where nobody answered. */
   message = $state<string>();
   /** Whether sending it again would change nothing. */
-  hopeless = $state(false);
-  readonly stopping = new AbortController();
+  notRetryable = $state(false);
+  readonly abort = new AbortController();
 
   constructor(file: File) {
     this.file = file;
@@ -44,10 +44,10 @@ export class Imports {
   }
 
   /** Brings files. Those that are no models by their names are told of at once. */
-  take(files: readonly File[]): void {
+  add(files: readonly File[]): void {
     const items = files.map((file) => {
       const item = new Import(file);
-      if (!/\.gguf$/i.test(file.name)) [item.state, item.message, item.hopeless] = ['failed', this.#notGguf(), true];
+      if (!/\.gguf$/i.test(file.name)) [item.state, item.message, item.notRetryable] = ['failed', this.#notGguf(), true];
       return item;
     });
     this.items = [...this.items, ...items];
@@ -55,22 +55,22 @@ export class Imports {
   }
 
   /** Brings a file again. */
-  again(item: Import): void {
+  retry(item: Import): void {
     const fresh = new Import(item.file);
     this.items = this.items.map((other) => (other === item ? fresh : other));
     void this.#run();
   }
 
   /** Stops bringing a file, or takes it off the list. */
-  drop(item: Import): void {
-    item.stopping.abort();
+  remove(item: Import): void {
+    item.abort.abort();
     this.items = this.items.filter((other) => other !== item);
   }
 
   async #run(): Promise<void> {
     if (this.#busy) return;
     this.#busy = true;
-    for (let next = this.#next(); next; next = this.#next()) await this.#bring(next);
+    for (let next = this.#next(); next; next = this.#next()) await this.#upload(next);
     this.#busy = false;
   }
 
@@ -78,21 +78,21 @@ export class Imports {
     return this.items.find(({ state }) => state === 'waiting');
   }
 
-  async #bring(item: Import): Promise<void> {
+  async #upload(item: Import): Promise<void> {
     item.state = 'sending';
     const hear = (sent: number) => {
-      item.sent = sent;
+      item.sentBytes = sent;
       if (sent >= item.file.size) item.state = 'checking';
     };
     try {
-      const api = await this.#sidecar.api(AbortSignal.timeout(PATIENCE));
-      await api.importModel(item.file, hear, item.stopping.signal);
+      const api = await this.#sidecar.api(AbortSignal.timeout(TIMEOUT_MS));
+      await api.importModel(item.file, hear, item.abort.signal);
       item.state = 'done';
       this.#ondone();
     } catch (error) {
-      if (isAbort(error) && item.stopping.signal.aborted) return;
-      item.message = error instanceof Problem ? error.message : undefined;
-      item.hopeless = error instanceof Problem && error.code === 'VALIDATION_ERROR';
+      if (isAbort(error) && item.abort.signal.aborted) return;
+      item.message = error instanceof ApiError ? error.message : undefined;
+      item.notRetryable = error instanceof ApiError && error.code === 'VALIDATION_ERROR';
       item.state = 'failed';
     }
   }

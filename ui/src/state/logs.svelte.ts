@@ -1,8 +1,8 @@
 // The log as it grows, looked through by weight and by words.
 import type { LogLine } from '../api/client';
-import { pause } from './model.svelte';
+import { sleep } from './activeModel.svelte';
 import type { Sidecar } from './sidecar.svelte';
-import { PATIENCE } from './thread.svelte';
+import { TIMEOUT_MS } from './thread.svelte';
 
 export type { LogLine };
 
@@ -11,15 +11,15 @@ export const levels = ['any', 'info', 'warn', 'error'] as const;
 export type Level = (typeof levels)[number];
 
 /** How many lines are asked for at a time, and how many are kept. */
-const PAGE = 200;
-const MOST = 2000;
+const PAGE_SIZE = 200;
+const MAX_LINES = 2000;
 /** How many pages are read at most to find an earlier line that is shown. */
-const MOST_PAGES = 10;
+const MAX_PAGES = 10;
 /** Where the log is looked at. */
-const LOOKING = '/api/v1/logs';
+const LOGS_ENDPOINT = '/api/v1/logs';
 /** How often is looked, and how long is waited for another letter, in milliseconds. */
-const OFTEN = 2000;
-const TYPING = 200;
+const POLL_MS = 2000;
+const DEBOUNCE_MS = 200;
 
 /** A look at the log. */
 export class Logs {
@@ -29,12 +29,12 @@ export class Logs {
   /** The lines, the latest last; undefined until the API has told. */
   lines = $state.raw<readonly LogLine[]>();
   /** Where earlier lines are, if there are any. */
-  #next = $state<number>();
+  #earlierCursor = $state<number>();
   /** The place of the latest line that came, also of one that is not shown. */
-  #last: number | undefined;
+  #latestCursor: number | undefined;
   /** Whether the API did not tell when it was last asked. */
   failed = $state(false);
-  #watching: AbortController | undefined;
+  #polling: AbortController | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(sidecar: Pick<Sidecar, 'api'>) {
@@ -43,7 +43,7 @@ export class Logs {
 
   /** Whether there are earlier lines. */
   get hasMore(): boolean {
-    return this.#next !== undefined;
+    return this.#earlierCursor !== undefined;
   }
 
   get level(): Level {
@@ -52,7 +52,7 @@ export class Logs {
 
   set level(level: Level) {
     this.#level = level;
-    this.#again();
+    this.#restart();
   }
 
   /** Words that are looked for. */
@@ -63,37 +63,37 @@ export class Logs {
   set search(text: string) {
     this.#search = text;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#again(), TYPING);
+    this.#timer = setTimeout(() => this.#restart(), DEBOUNCE_MS);
   }
 
-  /** Looks again and again until {@link rest}. */
-  async watch(): Promise<void> {
-    this.rest();
-    const { signal } = (this.#watching = new AbortController());
+  /** Looks again and again until {@link stopPolling}. */
+  async startPolling(): Promise<void> {
+    this.stopPolling();
+    const { signal } = (this.#polling = new AbortController());
     while (!signal.aborted) {
-      await this.#look(signal);
-      await pause(OFTEN, signal);
+      await this.#poll(signal);
+      await sleep(POLL_MS, signal);
     }
   }
 
   /** Looks no more. */
-  rest(): void {
+  stopPolling(): void {
     clearTimeout(this.#timer);
-    this.#watching?.abort();
+    this.#polling?.abort();
   }
 
   /** Reads earlier lines. */
-  async more(): Promise<void> {
+  async loadEarlier(): Promise<void> {
     const first = this.lines?.[0]?.cursor;
     try {
-      const signal = AbortSignal.timeout(PATIENCE);
+      const signal = AbortSignal.timeout(TIMEOUT_MS);
       const api = await this.#sidecar.api(signal);
-      for (let pages = 0; pages < MOST_PAGES && this.#next !== undefined; pages += 1) {
-        const seen = await api.logs({ ...this.#query(), before: this.#next }, signal);
+      for (let pages = 0; pages < MAX_PAGES && this.#earlierCursor !== undefined; pages += 1) {
+        const seen = await api.logs({ ...this.#query(), before: this.#earlierCursor }, signal);
         // Meanwhile something else was looked for.
         if (this.lines === undefined || this.lines[0]?.cursor !== first) return;
-        const lines = seen.lines.filter(isNews);
-        [this.#next, this.lines] = [seen.next ?? undefined, [...lines, ...this.lines]];
+        const lines = seen.lines.filter(isRelevant);
+        [this.#earlierCursor, this.lines] = [seen.next ?? undefined, [...lines, ...this.lines]];
         if (lines.length > 0) return;
       }
     } catch {
@@ -102,50 +102,50 @@ export class Logs {
   }
 
   /** Begins anew, with other wishes. */
-  #again(): void {
-    [this.lines, this.#last] = [undefined, undefined];
-    if (this.#watching && !this.#watching.signal.aborted) void this.watch();
+  #restart(): void {
+    [this.lines, this.#latestCursor] = [undefined, undefined];
+    if (this.#polling && !this.#polling.signal.aborted) void this.startPolling();
   }
 
-  async #look(signal: AbortSignal): Promise<void> {
+  async #poll(signal: AbortSignal): Promise<void> {
     try {
       const api = await this.#sidecar.api(signal);
       const seen = await api.logs(this.#query(), signal);
-      if (!signal.aborted) this.#take(seen);
+      if (!signal.aborted) this.#apply(seen);
     } catch {
       if (!signal.aborted) this.failed = true;
     }
   }
 
   /** Puts what is new behind what is known. Where too much has come to know what lies between, only what is new stays. */
-  #take({ lines, next }: { lines: readonly LogLine[]; next?: number | null }): void {
+  #apply({ lines, next }: { lines: readonly LogLine[]; next?: number | null }): void {
     this.failed = false;
-    const last = this.#last;
-    this.#last = lines.at(-1)?.cursor ?? last;
+    const last = this.#latestCursor;
+    this.#latestCursor = lines.at(-1)?.cursor ?? last;
     if (this.lines === undefined || last === undefined || !lines.some(({ cursor }) => cursor <= last)) {
-      [this.lines, this.#next] = [lines.filter(isNews), next ?? undefined];
+      [this.lines, this.#earlierCursor] = [lines.filter(isRelevant), next ?? undefined];
       return;
     }
-    const fresh = lines.filter((line) => line.cursor > last && isNews(line));
+    const fresh = lines.filter((line) => line.cursor > last && isRelevant(line));
     if (fresh.length === 0) return;
     const all = [...this.lines, ...fresh];
-    if (all.length > MOST) this.#next = all.at(-MOST)?.cursor;
-    this.lines = all.slice(-MOST);
+    if (all.length > MAX_LINES) this.#earlierCursor = all.at(-MAX_LINES)?.cursor;
+    this.lines = all.slice(-MAX_LINES);
   }
 
   #query() {
     const search = this.#search.trim();
-    return { limit: PAGE, ...(this.#level !== 'any' && { level: this.#level }), ...(search && { search }) };
+    return { limit: PAGE_SIZE, ...(this.#level !== 'any' && { level: this.#level }), ...(search && { search }) };
   }
 }
 
 /** Looking at the log is told in the log, which is no news to whoever looks. */
-function isNews({ fields }: LogLine): boolean {
-  return fields['endpoint'] !== LOOKING;
+function isRelevant({ fields }: LogLine): boolean {
+  return fields['endpoint'] !== LOGS_ENDPOINT;
 }
 
 /** A line as text. */
-export function textOf({ time, level, target, message, fields }: LogLine): string {
+export function formatLine({ time, level, target, message, fields }: LogLine): string {
   const more = Object.entries(fields).map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
   return [time, level.toUpperCase(), target, message, ...more].join(' ');
 }

@@ -7,14 +7,14 @@ export const themes = ['system', 'light', 'dark'] as const;
 /** Programming languages that code can be asked for in, as the API names them. */
 export const codeLanguages = ['python', 'javascript', 'typescript', 'java', 'go', 'rust', 'c', 'cpp', 'sql', 'bash'] as const;
 
-export type LanguageChoice = (typeof languages)[number];
-export type ThemeChoice = (typeof themes)[number];
+export type LanguagePreference = (typeof languages)[number];
+export type ThemePreference = (typeof themes)[number];
 export type CodeLanguage = (typeof codeLanguages)[number];
 
 const NAMES = new Map([['cpp', 'C++'], ['sql', 'SQL'], ['javascript', 'JavaScript'], ['typescript', 'TypeScript']]);
 
 /** What people call a programming language. */
-export function nameOfLanguage(language: string): string {
+export function languageName(language: string): string {
   return NAMES.get(language) ?? language.charAt(0).toUpperCase() + language.slice(1);
 }
 
@@ -22,57 +22,57 @@ export function nameOfLanguage(language: string): string {
 export class Preferences {
   readonly #storage: Storage;
   #systemLanguage = $state('');
-  #language = $state<LanguageChoice>('system');
-  #theme = $state<ThemeChoice>('system');
+  #language = $state<LanguagePreference>('system');
+  #theme = $state<ThemePreference>('system');
   #codeLanguage = $state<CodeLanguage>('python');
   #listShown = $state(true);
 
   constructor(storage: Storage, systemLanguage: string) {
     this.#storage = storage;
     this.#systemLanguage = systemLanguage;
-    this.lookAgain();
+    this.reload();
   }
 
   /** Reads what is kept, which another window may have changed. */
-  lookAgain(): void {
-    this.#language = this.#kept('language', languages, 'system');
-    this.#theme = this.#kept('theme', themes, 'system');
-    this.#codeLanguage = this.#kept('codeLanguage', codeLanguages, 'python');
-    this.#listShown = this.#kept('list', ['shown', 'hidden'], 'shown') === 'shown';
+  reload(): void {
+    this.#language = this.#stored('language', languages, 'system');
+    this.#theme = this.#stored('theme', themes, 'system');
+    this.#codeLanguage = this.#stored('codeLanguage', codeLanguages, 'python');
+    this.#listShown = this.#stored('list', ['shown', 'hidden'], 'shown') === 'shown';
   }
 
   /** The language that the window speaks. */
-  get spoken(): 'ko' | 'en' {
+  get locale(): 'ko' | 'en' {
     if (this.#language !== 'system') return this.#language;
     return this.#systemLanguage.toLowerCase().startsWith('ko') ? 'ko' : 'en';
   }
 
   /** Everything that the window says. */
   get messages(): Messages {
-    return this.spoken === 'ko' ? ko : en;
+    return this.locale === 'ko' ? ko : en;
   }
 
   /** The system's language has changed. */
-  systemLanguageIs(language: string): void {
+  setSystemLanguage(language: string): void {
     this.#systemLanguage = language;
   }
 
-  get language(): LanguageChoice {
+  get language(): LanguagePreference {
     return this.#language;
   }
 
-  set language(choice: LanguageChoice) {
+  set language(choice: LanguagePreference) {
     this.#language = choice;
-    this.#keep('language', choice);
+    this.#store('language', choice);
   }
 
-  get theme(): ThemeChoice {
+  get theme(): ThemePreference {
     return this.#theme;
   }
 
-  set theme(choice: ThemeChoice) {
+  set theme(choice: ThemePreference) {
     this.#theme = choice;
-    this.#keep('theme', choice);
+    this.#store('theme', choice);
   }
 
   get codeLanguage(): CodeLanguage {
@@ -81,7 +81,7 @@ export class Preferences {
 
   set codeLanguage(choice: CodeLanguage) {
     this.#codeLanguage = choice;
-    this.#keep('codeLanguage', choice);
+    this.#store('codeLanguage', choice);
   }
 
   /** Whether the list of conversations is shown. */
@@ -91,15 +91,15 @@ export class Preferences {
 
   set listShown(shown: boolean) {
     this.#listShown = shown;
-    this.#keep('list', shown ? 'shown' : 'hidden');
+    this.#store('list', shown ? 'shown' : 'hidden');
   }
 
-  #kept<T extends string>(name: string, choices: readonly T[], otherwise: T): T {
+  #stored<T extends string>(name: string, choices: readonly T[], otherwise: T): T {
     const kept = this.#storage.getItem(`hapa.${name}`);
     return choices.find((choice) => choice === kept) ?? otherwise;
   }
 
-  #keep(name: string, choice: string): void {
+  #store(name: string, choice: string): void {
     this.#storage.setItem(`hapa.${name}`, choice);
   }
 }

@@ -7,7 +7,7 @@ import type { App } from './app.svelte';
 import type { Message } from './thread.svelte';
 
 /** How long it is said what came of copying, in milliseconds. */
-const SAID = 2500;
+const COPY_STATUS_MS = 2500;
 
 /** The quick window's state, over that of the house. */
 export class Quick {
@@ -15,7 +15,7 @@ export class Quick {
   /** What came of copying, for a while. */
   copied = $state<'copied' | 'failed'>();
   /** Whether the answer goes on in the main window as soon as it is written. */
-  leaving = $state(false);
+  handoverPending = $state(false);
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(app: App) {
@@ -28,28 +28,28 @@ export class Quick {
   }
 
   /** Whether what is in the field is the question that was asked. */
-  get isAsked(): boolean {
+  get isSubmitted(): boolean {
     return this.message !== undefined && this.#app.draft.text.trim() === this.message.question;
   }
 
   /** What would be copied: the code of the answer, or all of it where there is none. */
   get copyable(): string {
     const { answer } = this.message ?? {};
-    return answer === undefined || answer.running ? '' : codeIn(answer.text) || answer.text;
+    return answer === undefined || answer.running ? '' : codeBlocks(answer.text) || answer.text;
   }
 
   /** Enter: asks what is in the field, and copies the answer where that was asked already. */
-  async enter(): Promise<void> {
+  async submitOrCopy(): Promise<void> {
     const { draft, conversations, preferences } = this.#app;
     const question = draft.text.trim();
     if (question === '') return;
-    if (this.isAsked && (this.message?.answer.running || this.copyable)) return this.copy();
+    if (this.isSubmitted && (this.message?.answer.running || this.copyable)) return this.copy();
     conversations.thread.stop();
     this.copied = undefined;
-    this.leaving = false;
+    this.handoverPending = false;
     conversations.startNew();
     await conversations.thread.ask(question, preferences.codeLanguage);
-    if (this.leaving && this.message?.question === question) await this.leave();
+    if (this.handoverPending && this.message?.question === question) await this.openInMainWindow();
   }
 
   /** Copies the answer, and says so. */
@@ -57,22 +57,22 @@ export class Quick {
     if (!this.copyable) return;
     this.copied = (await copy(this.copyable)) ? 'copied' : 'failed';
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => (this.copied = undefined), SAID);
+    this.#timer = setTimeout(() => (this.copied = undefined), COPY_STATUS_MS);
   }
 
   /** Goes on in the main window: with the conversation once it is written, or with the question that was not asked yet. */
-  async leave(): Promise<void> {
+  async openInMainWindow(): Promise<void> {
     const { host, draft, conversations } = this.#app;
-    if (this.isAsked && this.message?.answer.running) {
-      this.leaving = true;
+    if (this.isSubmitted && this.message?.answer.running) {
+      this.handoverPending = true;
       return;
     }
-    this.leaving = false;
+    this.handoverPending = false;
     const { id } = conversations.thread;
-    const what = this.isAsked && id !== undefined ? { conversation: id } : { question: draft.text };
+    const what = this.isSubmitted && id !== undefined ? { conversation: id } : { question: draft.text };
     draft.text = '';
     conversations.startNew();
-    await host.openInWindow(what);
+    await host.openInMainWindow(what);
   }
 
   /** Hides the window. What is being written goes on, and is told of. */
@@ -82,7 +82,7 @@ export class Quick {
 }
 
 /** All blocks of code in a text, one after the other. */
-function codeIn(text: string): string {
+function codeBlocks(text: string): string {
   const isCode = (token: Token): token is Tokens.Code => token.type === 'code';
   return parse(text).filter(isCode).map((block) => block.text).join('\n\n');
 }

@@ -1,17 +1,17 @@
 // The sidecar as the window sees it: how it is, and the API while there is one.
 import { connect, type Api } from '../api/client';
 import type { Host, SidecarStatus } from '../host';
-import { Watched } from './watched.svelte';
+import { Observable } from './observable.svelte';
 
 /** The sidecar was given up; only its user can start it again. */
 export class SidecarFailed extends Error {}
 
 /** How long it is said that the sidecar is back, in milliseconds. */
-const RECOVERED = 8000;
+const RECOVERED_NOTICE_MS = 8000;
 
 /** Follows the host's reports. */
 export class Sidecar {
-  readonly #status = new Watched<SidecarStatus>({ state: 'starting' });
+  readonly #status = new Observable<SidecarStatus>({ state: 'starting' });
   readonly #host: Host;
   readonly #connect: (baseUrl: string, key: string) => Api;
   #recovered = $state(false);
@@ -39,8 +39,8 @@ export class Sidecar {
       heard = true;
       const api = status.state === 'ready' ? this.#apiOf(status) : undefined;
       const isNew = api !== undefined && api !== this.#connection?.api;
-      if (isNew && this.#connection) this.#tellRecovered();
-      if (status.state === 'ready' && api) this.#connection = { to: addressOf(status), api };
+      if (isNew && this.#connection) this.#showRecovered();
+      if (status.state === 'ready' && api) this.#connection = { to: connectionId(status), api };
       this.#status.value = status;
       if (isNew) onready(api);
     };
@@ -64,18 +64,18 @@ export class Sidecar {
     await this.#host.restartSidecar();
   }
 
-  #tellRecovered(): void {
+  #showRecovered(): void {
     this.#recovered = true;
-    setTimeout(() => (this.#recovered = false), RECOVERED);
+    setTimeout(() => (this.#recovered = false), RECOVERED_NOTICE_MS);
   }
 
   #apiOf(status: Extract<SidecarStatus, { state: 'ready' }>): Api {
-    if (this.#connection?.to === addressOf(status)) return this.#connection.api;
+    if (this.#connection?.to === connectionId(status)) return this.#connection.api;
     return this.#connect(status.base_url, status.key);
   }
 }
 
 /** Two sidecars are the same connection if this is the same. */
-function addressOf(status: Extract<SidecarStatus, { state: 'ready' }>): string {
+function connectionId(status: Extract<SidecarStatus, { state: 'ready' }>): string {
   return [status.base_url, status.key, status.restarts].join(' ');
 }

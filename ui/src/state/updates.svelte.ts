@@ -13,7 +13,7 @@ export class Updates {
   }
 
   /** Whether there is one that nobody has installed. */
-  get isThere(): boolean {
+  get isAvailable(): boolean {
     return this.status.state === 'found';
   }
 

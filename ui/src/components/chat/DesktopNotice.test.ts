@@ -4,12 +4,12 @@ import { expect, test } from 'vitest';
 
 import Window from '../../Window.svelte';
 import { App } from '../../state/app.svelte';
-import { modelItem } from '../../testing/api';
-import { house } from '../../testing/house';
+import { modelItem } from '../../testing/fakeApi';
+import { testApp } from '../../testing/testApp';
 
 test('what the desktop lacks is said once', async () => {
-  const { app, api, host } = await house();
-  host.can = { tray: false, shortcut: 'taken' };
+  const { app, api, host } = await testApp();
+  host.currentCapabilities = { tray: false, shortcut: 'taken' };
   await app.desktop.load();
   render(Window, { app });
   const notice = await screen.findByTestId('lacks');
@@ -19,25 +19,25 @@ test('what the desktop lacks is said once', async () => {
   await waitFor(() => expect(screen.queryByTestId('lacks')).toBeNull());
   const next = new App({ host, fetch: api.fetch, storage: localStorage, language: 'ko-KR' });
   await next.desktop.load();
-  expect(next.desktop.lacks).toEqual([]);
+  expect(next.desktop.limitations).toEqual([]);
   // What is new is said.
-  host.can = { tray: true, shortcut: 'unavailable' };
+  host.currentCapabilities = { tray: true, shortcut: 'unavailable' };
   await next.desktop.load();
-  expect(next.desktop.lacks).toEqual(['shortcut']);
+  expect(next.desktop.limitations).toEqual(['shortcut']);
 });
 
 test('a paused engine says so, is shown in the tray, and is resumed here', async () => {
-  const { app, api, host } = await house();
+  const { app, api, host } = await testApp();
   api.models = [modelItem('chat')];
   render(Window, { app });
-  await waitFor(() => expect(host.shown.at(-1)).toBe('ready'));
-  expect(host.spoken).toBe('ko');
+  await waitFor(() => expect(host.engineStates.at(-1)).toBe('ready'));
+  expect(host.language).toBe('ko');
   api.model = { state: 'asleep' };
-  host.order('pause');
+  host.sendEngineCommand('pause');
   await screen.findByTestId('paused');
-  await waitFor(() => expect(host.shown.at(-1)).toBe('paused'));
+  await waitFor(() => expect(host.engineStates.at(-1)).toBe('paused'));
   api.model = { state: 'ready', name: 'chat' };
   await userEvent.setup().click(screen.getByTestId('resume'));
   await waitFor(() => expect(screen.queryByTestId('paused')).toBeNull());
-  await waitFor(() => expect(host.shown.at(-1)).toBe('ready'));
+  await waitFor(() => expect(host.engineStates.at(-1)).toBe('ready'));
 });

@@ -4,13 +4,13 @@ import { expect, test, vi } from 'vitest';
 
 import { App } from '../../state/app.svelte';
 import Window from '../../Window.svelte';
-import { FakeApi, catalogueItem, conversation, download, modelItem, refusal } from '../../testing/api';
-import { house, ready } from '../../testing/house';
+import { FakeApi, catalogueItem, conversation, download, modelItem, refusal } from '../../testing/fakeApi';
+import { testApp, ready } from '../../testing/testApp';
 
 /** A window of a sidecar without a model, whose API tells this. */
 async function open(told: Partial<FakeApi> = {}, language = 'en-US') {
   const catalogue = [catalogueItem('Small', { suggested: true }), catalogueItem('Large')];
-  const all = await house({ api: Object.assign(new FakeApi(), { model: { state: 'absent' }, catalogue, ...told }), language });
+  const all = await testApp({ api: Object.assign(new FakeApi(), { model: { state: 'absent' }, catalogue, ...told }), language });
   render(Window, { app: all.app });
   return { ...all, user: userEvent.setup() };
 }
@@ -27,7 +27,7 @@ test('without a model and a conversation the window introduces itself, offers on
   await user.selectOptions(screen.getByTestId('first-explanationStyle'), 'educational');
   await waitFor(() => expect(api.profile.explanationStyle).toBe('educational'));
   await user.click(screen.getByTestId('download-model'));
-  expect(api.orders).toEqual([['POST /downloads', { repository: 'Qwen/Small', file: 'small.gguf' }]]);
+  expect(api.modelCommands).toEqual([['POST /downloads', { repository: 'Qwen/Small', file: 'small.gguf' }]]);
 });
 
 test('a model that a GPU holds as a whole is offered for that', async () => {
@@ -44,14 +44,14 @@ test('a question that is asked before the model waits for it, and the download i
   const answer = await screen.findByTestId('answer');
   await waitFor(() => expect(answer.textContent).toContain('Choose one, and the answer begins'));
   expect(screen.queryByTestId('first-run')).toBeNull();
-  api.tell(download('small'));
+  api.reportDownloads(download('small'));
   await waitFor(() => expect(screen.getByTestId('model-coming').textContent).toMatch(/512 MiB of 1.0 GiB.*8 MiB\/s/));
   expect(answer.textContent).toContain('being downloaded');
 
   const stream = api.stream().start();
   api.model = { state: 'ready', name: 'small' };
   api.models = [modelItem('small')];
-  api.tell(download('small', { state: 'done' }));
+  api.reportDownloads(download('small', { state: 'done' }));
   await waitFor(() => expect(api.questions).toHaveLength(2));
   stream.explanation('Hello').done({ answer: 'Hello' });
   await waitFor(() => expect(answer.dataset['state']).toBe('done'));
@@ -62,7 +62,7 @@ test('a question that is asked before the model waits for it, and the download i
 test('a file that is brought is followed in the chat too', async () => {
   const { app, api } = await open();
   vi.stubGlobal('XMLHttpRequest', class { upload = {}; open() {} setRequestHeader() {} send() {} abort() {} });
-  app.imports.take([new File(['1'.repeat(100)], 'own.gguf')]);
+  app.imports.add([new File(['1'.repeat(100)], 'own.gguf')]);
   expect((await screen.findByTestId('import')).textContent).toContain('own.gguf');
   api.items = [conversation('a')];
   await app.conversations.refresh();
@@ -80,14 +80,14 @@ test('a question that waits for a model can be taken back', async () => {
 
 test('a download that failed says why, also in the chat, and goes on from there', async () => {
   const { api, app, user } = await open();
-  api.tell(download('small', { state: 'failed', message: 'the disk needs room' }));
+  api.reportDownloads(download('small', { state: 'failed', message: 'the disk needs room' }));
   await waitFor(() => expect(screen.getByTestId('download').textContent).toContain('the disk needs room'));
   await user.click(screen.getByTestId('resume-download'));
   api.items = [conversation('a')];
   await app.conversations.refresh();
   await waitFor(() => expect(screen.getByTestId('model-broken').textContent).toContain('the disk needs room'));
   await user.click(screen.getByTestId('resume-download'));
-  expect(api.orders.map(([order]) => order)).toEqual(['PATCH /downloads/small', 'PATCH /downloads/small']);
+  expect(api.modelCommands.map(([order]) => order)).toEqual(['PATCH /downloads/small', 'PATCH /downloads/small']);
 });
 
 test('it stays until the first question when the model comes, and never comes again after', async () => {
@@ -95,7 +95,7 @@ test('it stays until the first question when the model comes, and never comes ag
   await screen.findByTestId('catalogue-row');
   api.model = { state: 'ready', name: 'small' };
   api.models = [modelItem('small')];
-  api.tell(download('small', { state: 'done' }));
+  api.reportDownloads(download('small', { state: 'done' }));
   expect((await screen.findByTestId('offer-ready')).textContent).toContain('Ask your first question');
   api.items = [conversation('a')];
   await app.conversations.refresh();
@@ -104,31 +104,31 @@ test('it stays until the first question when the model comes, and never comes ag
 
 test('whoever has a model, conversations or a server elsewhere is not introduced to anything', async () => {
   for (const told of [{ model: { state: 'ready' } }, { items: [conversation('a')] }, { remote: { policy: 'remote', state: 'up' } }] as const) {
-    const { app } = await house({ api: Object.assign(new FakeApi(), { model: { state: 'absent' }, ...told }) });
+    const { app } = await testApp({ api: Object.assign(new FakeApi(), { model: { state: 'absent' }, ...told }) });
     await vi.waitFor(() => expect(app.conversations.items).toBeDefined());
-    await vi.waitFor(() => expect(app.model.state).not.toBe('unknown'));
-    await vi.waitFor(() => expect(app.beginning.state).toBe('over'));
+    await vi.waitFor(() => expect(app.activeModel.state).not.toBe('unknown'));
+    await vi.waitFor(() => expect(app.firstRun.state).toBe('over'));
   }
 });
 
 test('a first start is not told from others before the API has told, and never again once it is over', async () => {
   const { app, host } = await open({}, 'ko-KR');
-  await waitFor(() => expect(app.beginning.state).toBe('first'));
-  const starting = await house({ status: { state: 'starting' } });
-  expect(starting.app.beginning.state).toBe('unknown');
+  await waitFor(() => expect(app.firstRun.state).toBe('first'));
+  const starting = await testApp({ status: { state: 'starting' } });
+  expect(starting.app.firstRun.state).toBe('unknown');
   starting.host.report(ready());
-  await vi.waitFor(() => expect(starting.app.beginning.state).toBe('over'));
+  await vi.waitFor(() => expect(starting.app.firstRun.state).toBe('over'));
   // The storage is the same; the model and the conversations are gone.
   const api = Object.assign(new FakeApi(), { model: { state: 'absent' } });
   const again = new App({ host, fetch: api.fetch, storage: localStorage, language: 'ko-KR' });
-  expect(again.beginning.state).toBe('over');
+  expect(again.firstRun.state).toBe('over');
 });
 
 test('when nothing fits, that is said, and the other ways stay', async () => {
   const { app, user } = await open({ catalogue: [catalogueItem('Large')] }, 'ko-KR');
   await waitFor(() => expect(screen.getByTestId('offer').textContent).toContain('이 컴퓨터에 맞는 모델이 없습니다'));
   await user.click(screen.getByTestId('use-remote'));
-  expect(app.place).toBe('settings');
+  expect(app.view).toBe('settings');
 });
 
 test('a sidecar that starts again does not forget who waits for a model', async () => {

@@ -1,11 +1,11 @@
 import { render } from '@testing-library/svelte';
 import { expect, test } from 'vitest';
 
-import { house } from '../../testing/house';
+import { testApp } from '../../testing/testApp';
 import MarkdownInWindow from '../../testing/MarkdownInWindow.svelte';
 
 async function shown(text: string, growing = false): Promise<HTMLElement> {
-  const { app } = await house();
+  const { app } = await testApp();
   return render(MarkdownInWindow, { app, text, growing }).container;
 }
 
@@ -101,7 +101,7 @@ test('code in a list has its own button to copy it', async () => {
 });
 
 test('growing text keeps the elements that were there', async () => {
-  const { app } = await house();
+  const { app } = await testApp();
   const { container, rerender } = render(MarkdownInWindow, { app, text: '하나\n\n```python\na = 1\n', growing: true });
   const [paragraph, line] = [container.querySelector('p'), container.querySelector('.line')];
   await rerender({ text: '하나\n\n```python\na = 1\nb = 2\n```\n\n둘' });
