@@ -438,7 +438,7 @@ test('a long conversation opens at its end, stays in place when earlier messages
   await expect(page.getByTestId('history-item')).toHaveCount(1);
   await page.getByTestId('history-item').click();
   await expect(message(7)).toBeInViewport();
-  await expect(message(7)).toHaveClass(/found/);
+  await expect(message(7)).toHaveClass(/highlighted/);
   await page.getByRole('button', { name: 'To the end' }).click();
   await expect(message(299)).toBeInViewport();
 });

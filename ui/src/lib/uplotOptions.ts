@@ -15,14 +15,14 @@ export interface ChartConfig {
   /** The value of a token, as the canvas needs it. */
   colour: (token: string) => string;
   /** The end of the vertical scale. */
-  top: () => number;
+  axisMax: () => number;
   /** The ends of the horizontal one, in seconds. */
   range: () => [number, number];
   /** A figure at the side, in few characters. */
   tick: (value: number) => string;
   time: (seconds: number) => string;
   /** Somebody points at a place in the columns, or nowhere any more. */
-  onpoint: (index: number | undefined) => void;
+  onhover: (index: number | undefined) => void;
 }
 
 let loading: Promise<typeof import('uplot')> | undefined;
@@ -34,7 +34,7 @@ export function loadUPlot(): Promise<typeof import('uplot')> {
 }
 
 /** How uPlot is to draw it, `width` wide. */
-export function uplotOptions({ lines, colour, top, range, tick, time, onpoint }: ChartConfig, width: number, height: number): Options {
+export function uplotOptions({ lines, colour, axisMax, range, tick, time, onhover }: ChartConfig, width: number, height: number): Options {
   const font = `11px ${getComputedStyle(document.body).fontFamily}`;
   const side = { stroke: () => colour('--ink-3'), font, ticks: { show: false } };
   const grid = { stroke: () => colour('--line'), width: 1 };
@@ -45,10 +45,10 @@ export function uplotOptions({ lines, colour, top, range, tick, time, onpoint }:
     // At the right there is room for the half of a time that is told at the end.
     padding: [8, 16, 0, 0],
     cursor: { y: false, drag: { x: false, y: false }, sync: { key: SYNC_KEY }, points: { size: 6, width: 1.5 } },
-    scales: { x: { time: false, range }, y: { range: () => [0, top()] } },
+    scales: { x: { time: false, range }, y: { range: () => [0, axisMax()] } },
     axes: [
       { ...side, grid: { show: false }, incrs: [60, 120, 300, 900], size: 22, gap: 4, space: 70, values: (_, splits) => splits.map(time) },
-      { ...side, grid, size: 56, gap: 6, splits: () => [0, top() / 2, top()], values: (_, splits) => splits.map(tick) },
+      { ...side, grid, size: 56, gap: 6, splits: () => [0, axisMax() / 2, axisMax()], values: (_, splits) => splits.map(tick) },
     ],
     series: [
       {},
@@ -61,7 +61,7 @@ export function uplotOptions({ lines, colour, top, range, tick, time, onpoint }:
         ...(tone === 'first' && lines.length === 1 && { fill: () => colour(TONES[tone]).replace('rgb(', 'rgba(').replace(')', ', 0.12)') }),
       })),
     ],
-    hooks: { setCursor: [({ cursor }) => onpoint(cursor.idx ?? undefined)] },
+    hooks: { setCursor: [({ cursor }) => onhover(cursor.idx ?? undefined)] },
   };
 }
 
