@@ -1,4 +1,4 @@
-// What everybody must be able to use: every view in both languages and themes, and all of it without a mouse.
+// Accessibility tests: axe on every view in both languages and themes, and whole journeys by keyboard alone.
 import AxeBuilder from '@axe-core/playwright';
 import type { Locator, Page } from '@playwright/test';
 
@@ -182,7 +182,7 @@ test.describe('with two models', () => {
   });
 });
 
-/** Goes on from one thing to the next by the Tab key until it is there. */
+/** Presses Tab until `wanted` has the focus. */
 async function tabTo(page: Page, wanted: Locator): Promise<void> {
   for (let step = 0; step < 60; step += 1) {
     if (await wanted.evaluate((element) => element === document.activeElement)) return;

@@ -1,4 +1,4 @@
-// What goes with questions, and what can be done with a conversation.
+// Chat tests: presets, attachments, the token gauge, versions, export, and long conversations.
 import { readFile } from 'node:fs/promises';
 
 import type { Page } from '@playwright/test';
@@ -8,7 +8,7 @@ import { expect, KEY, test } from './fixtures';
 
 const CODE = 'def unique(items):\n    return list(set(items))\n';
 
-/** Drops files on the window, as from a folder of the system. */
+/** Drops files on the window, as from a file manager. */
 async function drop(page: Page, files: Record<string, string | number[]>): Promise<void> {
   const data = await page.evaluateHandle((files) => {
     const data = new DataTransfer();
@@ -294,7 +294,7 @@ test('an early question stays in sight while it is written anew, also from where
   await page.getByTitle('Short', { exact: true }).click();
   await expect(page.locator('[data-message="m39"]')).toBeInViewport();
 
-  // The first that is seen: what grows below it must not push it out.
+  // The first visible question: content that grows below must not push it out of view.
   const { y: top } = (await page.getByRole('log').locator('..').boundingBox()) ?? { y: 0 };
   const asked = await page.getByTestId('asked-question').all();
   const tops = await Promise.all(asked.map(async (question) => (await question.boundingBox())?.y ?? 0));
@@ -315,7 +315,7 @@ test('an early question stays in sight while it is written anew, also from where
   await page.keyboard.press('Escape');
   await expect(page.getByRole('button', { name: 'To the end' })).toHaveCount(0);
 
-  // In the smallest window, too, with what sends it.
+  // In the smallest window too, together with the send button.
   await page.setViewportSize({ width: 640, height: 480 });
   await expect(page.locator('[data-message="m39"]')).toBeInViewport();
   await page.locator('[data-message="m39"]').getByTestId('edit-question').press('Enter');
@@ -368,7 +368,7 @@ test.describe('an answer that ends before its end', () => {
     await page.keyboard.type('what comes next');
     await drop(page, { 'unique.py': CODE });
     await expect(page.getByTestId('file-chip')).toHaveCount(1);
-    // It is written to the disk every second.
+    // The sidecar writes a partial answer to the database every second.
     const kept = async () => (await request.get(`${app.api}/api/v1/user/history`, { headers: { 'X-API-Key': KEY } })).text();
     await expect.poll(kept).toContain('Begun.');
     await app.crash();
@@ -400,7 +400,7 @@ test('a long conversation opens at its end, stays in place when earlier messages
   await expect(message(299)).toBeInViewport();
   expect(await page.getByTestId('answer').count()).toBeLessThan(12);
 
-  // What is seen stays where it is on the screen while what is above it is read.
+  // Visible messages keep their position while earlier ones are loaded above.
   const held = new Promise<void>((resolve) => {
     void page.route('**/conversations/*before=*', async (route) => {
       await page.getByTestId('release').waitFor({ state: 'attached' });

@@ -1,4 +1,4 @@
-// What the window has around it on a desktop, in a browser that plays one; and the quick window.
+// Tests of the quick window, and of the window on a desktop that is simulated in the browser.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -21,7 +21,7 @@ async function screenshot(page: Page, name: string): Promise<void> {
   await page.screenshot({ path: join(folder, `${name}.png`), animations: 'disabled' });
 }
 
-/** Plays a desktop without a tray, on which another program has the keys. */
+/** Simulates a desktop without a tray, on which another program has taken the shortcut. */
 async function fakeDesktop(page: Page, api: string, fragment: string, look: (typeof LOOKS)[number]): Promise<void> {
   await page.addInitScript(
     ({ base_url, key, language, theme }) => {

@@ -1,4 +1,4 @@
-// The first start: from nothing to the first answer.
+// First-run tests: from no model to the first answer.
 import { expect, test } from './fixtures';
 
 test.use({ script: null });

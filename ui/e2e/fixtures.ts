@@ -1,4 +1,4 @@
-// A app for a browser: the built front end under the desktop's own policy, the real sidecar, and a hub with one model.
+// Fixtures: the built front end under the desktop app's content security policy, the real sidecar, and a hub with one model.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { copyFileSync, createReadStream, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -14,11 +14,11 @@ const UI = join(import.meta.dirname, '..');
 export const KEY = `hapa_${'7'.repeat(64)}`;
 const TYPES: Record<string, string> = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
 
-/** The small model that the hub has. */
+/** The repository of the small model that the hub serves. */
 export const REPOSITORY = 'HuggingFaceTB/SmolLM2-135M-Instruct-GGUF';
 export const FILE = 'smollm2-135m-instruct-q4_1.gguf';
 
-/** What every question is answered with, but those that say which. */
+/** The scripted model's answers; the last entry answers every other question. */
 export const SCRIPT = {
   model: 'scripted',
   answers: [
@@ -27,38 +27,38 @@ export const SCRIPT = {
   ],
 };
 
-/** The hub's storage, which is as fast as a test likes. */
+/** The hub's file storage, which a test can pause. */
 export interface Storage {
-  /** From now on files stop in their middle, until {@link resume}. */
+  /** Stops file transfers in the middle until {@link resume}. */
   pause(): void;
-  /** Files go on to their end. */
+  /** Lets file transfers finish. */
   resume(): void;
-  /** Whether files are there at all. */
+  /** Whether the hub has files at all; it answers 404 otherwise. */
   isAvailable: boolean;
 }
 
-/** A running app. */
+/** The application under test. */
 export interface TestApp {
-  /** Where the API is now. */
+  /** The API's current base URL. */
   readonly api: string;
-  /** What a page has to know of the API, as the fragment of its address. */
+  /** The URL fragment that gives a page the API's address and key. */
   readonly fragment: string;
   storage: Storage;
-  /** Opens the window, or another page, in a language and a theme if they are not the system's. */
+  /** Opens the window, or another page, in a language and theme other than the system's. */
   open(page: Page, look?: { language?: 'ko' | 'en'; theme?: 'light' | 'dark' }, file?: string): Promise<void>;
-  /** Kills the sidecar on the spot, and starts another over the same data, somewhere else. */
+  /** Kills the sidecar; `restart` starts another one on the same data and another port. */
   crash(): Promise<void>;
   restart(): Promise<void>;
 }
 
 interface Options {
-  /** What the sidecar follows instead of a model; none for a sidecar without any. */
+  /** The script that replaces the model; null for a sidecar without one. */
   script: object | null;
-  /** The model's file for a sidecar without a script; empty for none. */
+  /** The model file for a sidecar without a script; empty for none. */
   model: string;
-  /** The names of models that are there already; each is a copy of the small one. */
+  /** Names of models that are installed from the start; each is a copy of the small one. */
   models: readonly string[];
-  /** What the hub finds, whatever it is asked for. */
+  /** What the hub returns for every search. */
   hub: { repositories: object[] };
 }
 
@@ -116,7 +116,7 @@ function origin(server: Server): string {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** The policy that the desktop app shows its window under. */
+/** The content security policy of the desktop app. */
 function policy(): string {
   const config = JSON.parse(readFileSync(join(UI, '../src-tauri/tauri.conf.json'), 'utf8')) as { app: { security: { csp: Record<string, string> } } };
   return Object.entries(config.app.security.csp).map(([name, sources]) => `${name} ${sources}`).join('; ');
@@ -130,7 +130,7 @@ function serveFrontEnd(request: IncomingMessage, response: ServerResponse): void
   createReadStream(file).pipe(response);
 }
 
-/** Its file. */
+/** The small model's file. */
 const MODEL = process.env['HAPA_TEST_MODEL'] ?? '';
 let hash: string | undefined;
 
@@ -148,7 +148,7 @@ class PausableStorage implements Storage {
     this.#paused = undefined;
   }
 
-  /** The bytes of a file from `start`, paused up in the middle if they are. */
+  /** Sends the bytes of a file from `start`, waiting in the middle while paused. */
   async send(file: string, start: number, response: ServerResponse): Promise<void> {
     const paused = this.#paused;
     const middle = Math.max(start, Math.floor(statSync(file).size / 2));
@@ -179,7 +179,7 @@ async function serveHub(
   await storage.send(MODEL, start, response);
 }
 
-/** The sidecar, started as the desktop app starts it. */
+/** Starts the sidecar as the desktop app does. */
 async function startSidecar(page: string, hub: string, { script, model }: Pick<Options, 'script' | 'model'>, data: string) {
   const program = process.env['HAPA_TEST_PROGRAM'];
   if (!program) throw new Error('`cargo xtask test` names the sidecar in HAPA_TEST_PROGRAM');

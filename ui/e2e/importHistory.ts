@@ -1,19 +1,19 @@
-// Conversations that are there from the beginning: they come in by the door that an export comes back by.
+// Creates conversations for tests through the history import endpoint.
 import { expect, type APIRequestContext } from '@playwright/test';
 
 import { KEY, type TestApp } from './fixtures';
 
-/** What is said of a message; the rest is usual. */
+/** Fields of a message; the rest has defaults. */
 export interface MessageFields {
   question: string;
   response: string;
   [field: string]: unknown;
 }
 
-/** So many messages go into one request. */
+/** Messages per import request. */
 const BATCH_SIZE = 1000;
 
-/** Fills a conversation with `count` messages, whose ids are `m0`, `m1` and so on, a minute apart. */
+/** Imports a conversation of `count` messages with the ids `m0`, `m1` and so on, one minute apart. */
 export async function importConversation(app: TestApp, request: APIRequestContext, title: string, count: number, fieldsOf: (index: number) => MessageFields): Promise<void> {
   const startedAt = Date.parse('2024-01-01T00:00:00Z');
   const at = (index: number) => new Date(startedAt + index * 60_000).toISOString();

@@ -1,4 +1,4 @@
-// What people come to the window for, from the first click to the last.
+// The main user journeys, from the first click to the last.
 import { expect, FILE, REPOSITORY, test } from './fixtures';
 
 const ID = FILE.replace('.gguf', '');
@@ -56,7 +56,7 @@ test('a conversation is renamed, pinned and deleted, and all of that lasts', asy
   await other.getByTestId('delete-conversation').click();
   await expect(page.getByTestId('undo-notice')).toContainText('second question');
   await expect(page.getByTestId('conversation')).toHaveCount(1);
-  // The window goes away before the time is over.
+  // The window closes before the undo time is over.
   await page.reload();
   await expect(page.getByTestId('conversation')).toHaveCount(1);
   await expect(page.getByTestId('undo-notice')).toHaveCount(0);

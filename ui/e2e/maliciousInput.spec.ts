@@ -1,10 +1,10 @@
-// Nothing that a model, a file or the hub says makes the window do anything: under the desktop app's own policy, as a browser sees it.
+// Injection tests: no text from a model, a file or the hub is executed or loads anything, under the desktop app's own policy.
 import type { Page } from '@playwright/test';
 
 import { MALICIOUS_INPUT } from './maliciousInput';
 import { expect, KEY, test } from './fixtures';
 
-/** Watches whether anything happens that only hostile words would bring about; says what did. */
+/** Records everything that only an injection would cause; returns a function that reads the record. */
 async function detectInjection(page: Page): Promise<() => Promise<string[]>> {
   const observed: string[] = [];
   page.on('dialog', (dialog) => {
@@ -70,7 +70,7 @@ test.describe('nothing that is said does anything', () => {
       await expect(message.getByTestId('answer')).toBeVisible();
       await message.getByTestId('open-file').click();
       await expect(message.getByTestId('file-content')).toBeVisible();
-      // What can be pressed in an answer is pressed.
+      // Every button in an answer is clicked.
       for (const link of await message.locator('article .markdown button:not([data-testid])').all()) await link.click();
       expect(await detected(), text).toEqual([]);
     }
@@ -78,7 +78,7 @@ test.describe('nothing that is said does anything', () => {
     await expect(page.getByTestId('history-item').first()).toBeVisible();
     expect(await detected()).toEqual([]);
 
-    // And the guard would have seen it.
+    // The detector does see a real injection.
     await page.evaluate((html) => document.body.insertAdjacentHTML('beforeend', html), '<img src=x-canary onerror=canary()>');
     await expect.poll(detected).toEqual(expect.arrayContaining([expect.stringMatching(/^request/), expect.stringMatching(/^policy/), expect.stringMatching(/^element/)]));
   });
@@ -87,7 +87,7 @@ test.describe('nothing that is said does anything', () => {
     const all = MALICIOUS_INPUT.join('\n\n');
     const NAME = '<img src=x-canary onerror=canary()>';
     test.use({
-      // Piece by piece, so that every beginning of it is on the screen once.
+      // In small pieces, so that every prefix is rendered once.
       script: { model: NAME, answers: [{ pieces: all.match(/[^]{1,7}/g) ?? [] }] },
       hub: {
         repositories: MALICIOUS_INPUT.slice(0, 40).map((text, index) => ({

@@ -1,6 +1,6 @@
-// What somebody may write to have a page do something: in an answer, a title, a file's name or a model's card.
+// Injection payloads that may appear in an answer, a title, a file name or a model card.
 
-/** Each calls `canary`, asks for an address with that word in it, or makes an element that no answer is to have. */
+/** Each payload calls `canary`, requests a URL with that word in it, or creates an element that no answer may contain. */
 export const MALICIOUS_INPUT: readonly string[] = [
   // Scripts.
   '<script>canary()</script>',
@@ -11,7 +11,7 @@ export const MALICIOUS_INPUT: readonly string[] = [
   '</title><script>canary()</script>',
   '</textarea><script>canary()</script>',
   '<noscript><p title="</noscript><script>canary()</script>">',
-  // Elements that do something when they are there, or fail to load.
+  // Elements that run code when inserted, or when they fail to load.
   '<img src=x-canary onerror=canary()>',
   '<img src="https://evil.example/canary.png">',
   '<IMG """><SCRIPT>canary()</SCRIPT>">',
@@ -25,7 +25,7 @@ export const MALICIOUS_INPUT: readonly string[] = [
   '<marquee onstart=canary()>x</marquee>',
   '<select autofocus onfocus=canary()></select>',
   '<p style="animation-name:seek" onanimationend="canary()">x</p>',
-  // Pages in the page, and other addresses for it.
+  // Embedded pages, and other base addresses for the page.
   '<iframe src="javascript:canary()"></iframe>',
   '<iframe srcdoc="<script>parent.canary()</script>"></iframe>',
   '<object data="data:text/html,<script>canary()</script>"></object>',
@@ -34,7 +34,7 @@ export const MALICIOUS_INPUT: readonly string[] = [
   '<meta http-equiv="refresh" content="0;url=https://evil.example/canary">',
   '<link rel=stylesheet href="https://evil.example/canary.css">',
   '<form action="javascript:canary()"><button>press</button></form>',
-  // Drawings and formulas, also those that change when they are read twice.
+  // SVG and MathML, also payloads that change when they are parsed twice.
   '<svg onload=canary()>',
   '<svg><script>canary()</script></svg>',
   '<svg><animate onbegin=canary() attributeName=x dur=1s>',
@@ -68,7 +68,7 @@ export const MALICIOUS_INPUT: readonly string[] = [
   '```"><img src=x-canary onerror=canary()>\ncode\n```',
   '`<img src=x-canary onerror=canary()>`',
   '| a |\n|---|\n| <img src=x-canary onerror=canary()> |',
-  // Signs that look like others, or turn the direction around.
+  // Look-alike characters and bidirectional controls.
   '\u202E<script>canary()</script>\u202C',
   '＜script＞canary()＜/script＞',
   '<img src=x-canary on\u0130rror=canary()>',

@@ -1,4 +1,4 @@
-// How HAPA does, seen in charts.
+// Tests of the metrics view: charts, table and export.
 import { readFileSync } from 'node:fs';
 
 import { expect, KEY, test } from './fixtures';

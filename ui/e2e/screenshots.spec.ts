@@ -1,4 +1,4 @@
-// Pictures of every view, in both languages and themes, for `cargo xtask screens`. With HAPA_MODEL they show what that model answers.
+// Screenshots of every view in both languages and themes, for `cargo xtask screens`. With HAPA_MODEL they show that model's answers.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -11,7 +11,7 @@ test.use({ script: process.env['HAPA_MODEL'] ? null : SCRIPT });
 for (const [width, height] of [[800, 600], [1280, 800], [1920, 1080]] as const) {
   for (const language of ['ko', 'en'] as const) {
     for (const theme of ['light', 'dark'] as const) {
-      // Both languages and themes at the usual size; the others once each.
+      // Both languages and themes at the usual size; the other sizes once each.
       if (width !== 1280 && (language === 'ko') !== (theme === 'light')) continue;
       test.setTimeout(180_000);
       test(`${width} ${language} ${theme}`, async ({ app, page }) => {

@@ -1,4 +1,4 @@
-// What can be chosen and looked up about HAPA, over the real sidecar.
+// Tests of the settings view over the real sidecar.
 import { readFileSync } from 'node:fs';
 
 import type { Page } from '@playwright/test';

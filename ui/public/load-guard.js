@@ -1,5 +1,5 @@
-// Watches over the page's beginning, apart from everything else so that nothing else can break it: if the page's own script
-// fails before there is anything to see, this says so, with a way out.
+// Shows an error page with a reload button if the page's own script fails before anything is rendered. It depends on nothing else, so
+// that nothing else can break it.
 (function () {
   'use strict';
   var texts = {
@@ -46,7 +46,7 @@
   window.addEventListener(
     'error',
     function (event) {
-      // A script that could not be loaded tells so by its element, not by a message.
+      // A script that failed to load is reported by its element, not by a message.
       var script = event.target instanceof HTMLScriptElement ? event.target.src : '';
       if (event.message || script) show(event.message || script);
     },

@@ -202,7 +202,7 @@ test('several deleted conversations are taken back by one notice, which holds no
   await user.click(screen.getByTestId('undo'));
   expect(screen.getByTitle('셋째 대화')).toBeDefined();
   expect(notice.textContent).toMatch(/2개 삭제됨.*마지막: 둘째 대화/s);
-  // Somebody is there.
+  // The pointer is over the notice.
   await vi.advanceTimersByTimeAsync(UNDO_MS * 2);
   expect(api.deleted).toEqual([]);
   await user.click(screen.getByTestId('undo-all'));

@@ -1,4 +1,4 @@
-// The window begins here.
+// Entry point of the main window.
 import { mount } from 'svelte';
 
 import './styles/tokens.css';
@@ -10,7 +10,7 @@ import { openHost } from './host';
 import { waitForFirstPaint } from './lib/firstPaint';
 import { App } from './state/app.svelte';
 
-async function begin() {
+async function start() {
   const host = openHost();
   const storage = await host.storage();
   const app = new App({ host, fetch: globalThis.fetch.bind(globalThis), storage, language: navigator.language });
@@ -22,5 +22,5 @@ async function begin() {
   await host.windowPainted();
 }
 
-// public/load-guard.js hears of it.
-begin().catch(reportError);
+// public/load-guard.js listens for the error.
+start().catch(reportError);

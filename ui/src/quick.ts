@@ -1,4 +1,4 @@
-// The quick window begins here.
+// Entry point of the quick window.
 import { mount } from 'svelte';
 
 import './styles/tokens.css';
@@ -9,7 +9,7 @@ import Quick from './Quick.svelte';
 import { openHost } from './host';
 import { App } from './state/app.svelte';
 
-async function begin() {
+async function start() {
   const host = openHost();
   const storage = await host.storage();
   const app = new App({ host, fetch: globalThis.fetch.bind(globalThis), storage, language: navigator.language, draftPrefix: 'hapa.quick.' });
@@ -18,5 +18,5 @@ async function begin() {
   document.documentElement.dataset['mounted'] = 'true';
 }
 
-// public/load-guard.js hears of it.
-begin().catch(reportError);
+// public/load-guard.js listens for the error.
+start().catch(reportError);

@@ -1,4 +1,4 @@
-// How a conversation of 10,000 messages behaves: `HAPA_BENCH=1 npx playwright test bench`. It prints figures and fails on none.
+// Benchmark of a conversation with 10,000 messages: `HAPA_BENCH=1 npx playwright test bench`. It prints figures and never fails.
 import type { Page } from '@playwright/test';
 
 import { importConversation } from '../importHistory';
@@ -12,7 +12,7 @@ const WORDS = '순서를 지키며 중복을 제거합니다. `dict.fromkeys`는
 
 test.skip(!process.env['HAPA_BENCH'], 'no figures are wanted');
 test.setTimeout(300_000);
-/** Answers every question of the window by itself, 120 pieces a second: no scripted model takes so long a prompt. */
+/** Answers every question inside the page with 120 pieces a second: the scripted model's context is too small for such a prompt. */
 async function answer(page: Page): Promise<void> {
   await page.addInitScript((id) => {
     const { fetch } = window;
@@ -41,7 +41,7 @@ async function answer(page: Page): Promise<void> {
   }, ID);
 }
 
-/** Milliseconds from a press until `message` is painted in the window. */
+/** Milliseconds from a click until `message` is painted in the window. */
 async function until(page: Page, press: string, message: string): Promise<number> {
   return page.evaluate(
     async ([press, message]) => {
@@ -61,7 +61,7 @@ async function until(page: Page, press: string, message: string): Promise<number
   );
 }
 
-/** Begins to note how long each frame takes. */
+/** Starts recording the duration of each frame. */
 async function watch(page: Page): Promise<void> {
   await page.evaluate(() => {
     const frames: number[] = [];
@@ -76,7 +76,7 @@ async function watch(page: Page): Promise<void> {
   });
 }
 
-/** What was noted. */
+/** Stops recording and summarizes the frame times. */
 async function seen(page: Page): Promise<string> {
   const frames = await page.evaluate(() => {
     Object.assign(window, { ended: true });

@@ -1,18 +1,18 @@
-// What can go wrong between the window and the API, as three kinds of errors.
+// Errors of the API client: rejected by the API, unreachable, or interrupted.
 import type { components } from './schema';
 
 type ErrorBody = components['schemas']['Problem'];
 
-/** A word to branch on: the API's `error_details.reason` or, where it gives none, its `error_code`. */
+/** The machine-readable code: the API's `error_details.reason` or, without one, its `error_code`. */
 export type ApiErrorCode = components['schemas']['Reason'] | components['schemas']['ErrorCode'] | 'UNKNOWN';
 
-/** The API said no, in its own words. */
+/** An error response of the API. */
 export class ApiError extends Error {
-  /** What clients branch on. */
+  /** The code to branch on. */
   readonly code: ApiErrorCode;
-  /** Seconds after which asking again makes sense. */
+  /** Seconds after which a retry makes sense. */
   readonly retryAfter: number | undefined;
-  /** The id under which the API's log has more. */
+  /** The incident id, which finds the error in the API's log. */
   readonly incidentId: string | undefined;
 
   constructor(body: unknown, retryAfter?: number) {
@@ -26,7 +26,7 @@ export class ApiError extends Error {
   }
 }
 
-/** Nobody answered: the API is not there, or not any more. */
+/** The API did not respond. */
 export class ApiUnreachable extends Error {
   constructor(cause?: unknown) {
     super('the API does not answer', { cause });
@@ -34,7 +34,7 @@ export class ApiUnreachable extends Error {
   }
 }
 
-/** An answer broke off without a last word. */
+/** A stream ended before its final event. */
 export class StreamInterrupted extends Error {
   constructor(cause?: unknown) {
     super('the answer broke off', { cause });
@@ -46,7 +46,7 @@ function isErrorBody(body: unknown): body is ErrorBody {
   return typeof body === 'object' && body !== null && 'error_message' in body && 'error_code' in body;
 }
 
-/** The message, and what is wrong with each field where the API tells. */
+/** The error message, followed by the messages of invalid fields. */
 function messageOf(body: ErrorBody): string {
   const fields = Object.values(body.error_details ?? {}).filter((value) => Array.isArray(value));
   const wrong = fields.flat().filter((value) => typeof value === 'string');

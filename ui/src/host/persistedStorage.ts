@@ -1,15 +1,15 @@
-// What the window remembers, kept by the desktop: a web view writes its own storage only now and then, and loses what was typed
-// just before it was killed.
+// A key-value store that the desktop app writes to disk: a web view flushes its own storage rarely, and loses what was typed just before
+// it was killed.
 
-/** A `Storage` whose values somebody else keeps. */
+/** A `Storage` whose values are persisted elsewhere. */
 export class PersistedStorage implements Storage {
   readonly #values: Map<string, string>;
   readonly #persist: (name: string, value: string | null) => Promise<void>;
 
-  /** `values` are those that are kept already; `keep` keeps one more, or forgets it. */
-  constructor(values: Record<string, string>, keep: (name: string, value: string | null) => Promise<void>) {
+  /** `values` are the stored ones; `persist` writes one, or deletes it for null. */
+  constructor(values: Record<string, string>, persist: (name: string, value: string | null) => Promise<void>) {
     this.#values = new Map(Object.entries(values));
-    this.#persist = keep;
+    this.#persist = persist;
   }
 
   get length(): number {
@@ -34,7 +34,7 @@ export class PersistedStorage implements Storage {
     if (this.#values.delete(name)) void this.#send(name);
   }
 
-  /** Another window has set a value, or removed it. Whoever listens for what happens to a storage hears of it. */
+  /** Applies a change of another window, and dispatches a `storage` event as browsers do. */
   applyExternal(name: string, value: string | null): void {
     if (value === null) this.#values.delete(name);
     else this.#values.set(name, value);
@@ -45,12 +45,12 @@ export class PersistedStorage implements Storage {
     for (const name of [...this.#values.keys()]) this.removeItem(name);
   }
 
-  /** Each value goes out at once: what waited for an answer to the one before would be lost by a sudden end. They arrive in order. */
+  /** Each value is sent at once: waiting for the previous write would lose it on a sudden exit. Writes arrive in order. */
   async #send(name: string): Promise<void> {
     try {
       await this.#persist(name, this.getItem(name));
     } catch {
-      // It is still remembered here, and goes out with the next change.
+      // The value stays in memory and is sent with the next change.
     }
   }
 }

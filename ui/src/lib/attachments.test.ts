@@ -5,19 +5,19 @@ import { uniqueName, merge, MAX_FILES, MAX_CHARACTERS, readAttachment, decodeTex
 const file = (path: string, content = 'x = 1') => ({ path, content });
 
 test('a file takes the place of the one that has its name', () => {
-  const { files, refused } = merge([file('a.py', 'old'), file('b.py')], [file('a.py', 'new'), file('c.py')]);
+  const { files, rejected } = merge([file('a.py', 'old'), file('b.py')], [file('a.py', 'new'), file('c.py')]);
   expect(files.map(({ path, content }) => [path, content])).toEqual([['a.py', 'new'], ['b.py', 'x = 1'], ['c.py', 'x = 1']]);
-  expect(refused).toEqual([]);
+  expect(rejected).toEqual([]);
 });
 
 test('what does not fit stays behind, and what does is taken', () => {
   const large = file('large.py', 'x'.repeat(MAX_CHARACTERS - 3));
   expect(merge([large], [file('a.py', 'four'), file('b.py', 'one'), file('none.py', ' \n')])).toEqual({
     files: [large, file('b.py', 'one')],
-    refused: [{ name: 'a.py', reason: 'large' }, { name: 'none.py', reason: 'empty' }],
+    rejected: [{ name: 'a.py', reason: 'large' }, { name: 'none.py', reason: 'empty' }],
   });
   const many = Array.from({ length: MAX_FILES + 1 }, (_, index) => file(`${index}.py`));
-  expect(merge([], many).refused).toEqual([{ name: `${MAX_FILES}.py`, reason: 'many' }]);
+  expect(merge([], many).rejected).toEqual([{ name: `${MAX_FILES}.py`, reason: 'many' }]);
 });
 
 test('text is read as Unicode, or as Korean Windows wrote it, and nothing else is text', async () => {

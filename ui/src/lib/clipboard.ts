@@ -1,6 +1,6 @@
-// Text into the clipboard.
+// Copying text to the clipboard.
 
-/** Copies `text`; false where the web view did not let us. */
+/** Copies `text`; false if the web view refuses. */
 export async function copy(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
@@ -10,7 +10,7 @@ export async function copy(text: string): Promise<boolean> {
   }
 }
 
-/** The older way, for web views that keep the clipboard from pages of their own scheme. */
+/** Fallback for web views that deny the clipboard API to pages of a custom scheme. */
 function copyFromField(text: string): boolean {
   const focused = document.activeElement;
   const field = document.createElement('textarea');

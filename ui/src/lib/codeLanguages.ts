@@ -1,7 +1,7 @@
-// Code by its looks: whether text is code, in which language a file is, and what a piece of code is called as a file.
+// Code detection: whether text is code, the language of a file, and a file name for a snippet.
 
-/** The ending of a file in each language that is known here, and other names of the language. */
-const EXTENSIONS: readonly (readonly [ending: string, ...names: string[]])[] = [
+/** File extensions by language, with the language's names and aliases. */
+const EXTENSIONS: readonly (readonly [extension: string, ...names: string[]])[] = [
   ['py', 'python', 'python3'],
   ['js', 'javascript', 'jsx', 'mjs'],
   ['ts', 'typescript', 'tsx'],
@@ -27,35 +27,35 @@ const EXTENSIONS: readonly (readonly [ending: string, ...names: string[]])[] = [
   ['dockerfile', 'dockerfile'],
 ];
 
-/** The ending of files in `language`; `txt` for a language that is not known. */
+/** The file extension of `language`; `txt` for an unknown language. */
 export function extensionOf(language: string): string {
   const name = language.toLowerCase();
-  return EXTENSIONS.find(([ending, ...names]) => ending === name || names.includes(name))?.[0] ?? 'txt';
+  return EXTENSIONS.find(([extension, ...names]) => extension === name || names.includes(name))?.[0] ?? 'txt';
 }
 
-/** The language that a file is in by its name; empty where that does not tell. */
+/** The language of a file by its extension; empty if unknown. */
 export function languageOf(path: string): string {
-  const ending = /\.(\w+)$/.exec(path)?.[1]?.toLowerCase() ?? '';
-  return EXTENSIONS.find(([first, ...names]) => first === ending || names.includes(ending))?.[1] ?? '';
+  const extension = /\.(\w+)$/.exec(path)?.[1]?.toLowerCase() ?? '';
+  return EXTENSIONS.find(([first, ...names]) => first === extension || names.includes(extension))?.[1] ?? '';
 }
 
-/** What a file is called that has `code`: after the first thing that it makes, else `otherwise`. */
-export function suggestFileName(code: string, language: string, otherwise: string): string {
-  const made = DECLARATION.exec(code)?.[1];
-  return `${made ?? otherwise}.${extensionOf(language)}`;
+/** A file name for `code`: after its first declaration, else `otherwise`. */
+export function suggestFileName(code: string, language: string, fallback: string): string {
+  const declared = DECLARATION.exec(code)?.[1];
+  return `${declared ?? fallback}.${extensionOf(language)}`;
 }
 
-/** Whether `text` is rather code than words: fenced, or most lines look as only code does. */
+/** Whether `text` is code rather than prose: fenced, or most lines match {@link CODE_LINE}. */
 export function looksLikeCode(text: string): boolean {
   if (text.includes('```')) return true;
   const lines = text.split('\n').filter((line) => line.trim() !== '');
   return lines.length > 1 && lines.filter((line) => CODE_LINE.test(line)).length * 2 > lines.length;
 }
 
-/** The first class, function, type or table of some code, in one of many languages. */
+/** The first class, function, type or table declaration in one of many languages. */
 const DECLARATION =
   /^[ \t]*(?:(?:export|default|public|private|protected|static|abstract|final|async|pub(?:\([^)\n]*\))?|unsafe|const|data|sealed)[ \t]+)*(?:class|def|function\*?|func|fn|fun|struct|enum|interface|trait|type|record|CREATE[ \t]+(?:TABLE|VIEW|FUNCTION)(?:[ \t]+IF[ \t]+NOT[ \t]+EXISTS)?)[ \t]+(?:\([^)\n]*\)[ \t]*)?([A-Za-z_]\w{0,60})/im;
 
-/** A line as code has it: indented, ending in punctuation, calling, assigning or beginning with a keyword. */
+/** A line of code: indented, ending in punctuation, a call, an assignment, or starting with a keyword. */
 const CODE_LINE =
   /^(?:[ \t]{2,}\S|[})\]]|#include|@\w|(?:def|class|import|from|return|if|for|while|else|elif|try|except|const|let|var|function|fn|pub|use|func|package|struct|SELECT|INSERT|UPDATE|CREATE|raise|print)\b)|[;{}:(),[\]]\s*$|\w\(.*\)|^\s*\w+\s*[-+*/]?=[^=]/;

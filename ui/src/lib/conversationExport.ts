@@ -1,21 +1,21 @@
-// A conversation as a file: Markdown for reading, JSON for taking in again.
+// Export of a conversation: Markdown for reading, JSON for importing again.
 import type { components } from '../api/schema';
 
 type HistoryItem = components['schemas']['HistoryItem'];
 type ConversationItem = components['schemas']['ConversationItem'];
 
-/** The forms that a conversation can be saved in. */
+/** The formats of an exported conversation. */
 export type ExportFormat = 'markdown' | 'json';
 
-/** What the file is called: the title, without what a file's name cannot have. */
-export function exportFileName({ title }: ConversationItem, form: ExportFormat): string {
+/** The export's file name: the title without characters that file systems reject. */
+export function exportFileName({ title }: ConversationItem, format: ExportFormat): string {
   const plain = title.replace(/[\p{Cc}\p{Cf}\\/:*?"<>|]+/gu, ' ').replace(/\s+/g, ' ').trim();
-  // Cut between characters, and without the dots that Windows drops.
+  // Truncated between characters, and without the leading and trailing dots that Windows drops.
   const name = [...plain].slice(0, 60).join('').replace(/^[. ]+|[. ]+$/g, '');
-  return `${name || 'hapa'}.${form === 'markdown' ? 'md' : 'json'}`;
+  return `${name || 'hapa'}.${format === 'markdown' ? 'md' : 'json'}`;
 }
 
-/** A thread for reading. */
+/** A thread as Markdown. */
 export function toMarkdown({ title }: ConversationItem, thread: readonly HistoryItem[]): string {
   return [`# ${line(title)}\n`, ...thread.map(messageToMarkdown)].join('\n');
 }
@@ -32,10 +32,10 @@ function messageToMarkdown({ question, response, timestamp, files, code_context,
   return `${parts.filter((part) => part !== '' && part !== '**').join('\n\n')}\n`;
 }
 
-/** Code between fences that are longer than any in it. */
+/** Code in a fence that is longer than any in it. */
 function fenced(code: string, language: string): string {
-  const longest = Math.max(2, ...[...code.matchAll(/`+/g)].map(([marks]) => marks.length));
-  const fence = '`'.repeat(longest + 1);
+  const longestRun = Math.max(2, ...[...code.matchAll(/`+/g)].map(([marks]) => marks.length));
+  const fence = '`'.repeat(longestRun + 1);
   return `${fence}${language}\n${code.replace(/\n$/, '')}\n${fence}`;
 }
 

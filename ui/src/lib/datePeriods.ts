@@ -1,8 +1,8 @@
-// Conversations by the day on which they were last used.
+// Groups conversations by the day on which they were last used.
 
 export type Period = 'pinned' | 'today' | 'yesterday' | 'thisWeek' | 'earlier';
 
-/** The period that `date` is in, seen from `now`, by the days of the user's own calendar. */
+/** The period of `date` relative to `now`, by local calendar days. */
 export function periodOf(date: Date, now: Date): Period {
   const days = Math.round((midnight(now) - midnight(date)) / 86_400_000);
   if (days <= 0) return 'today';
@@ -10,7 +10,7 @@ export function periodOf(date: Date, now: Date): Period {
   return days < 7 ? 'thisWeek' : 'earlier';
 }
 
-/** Items in runs of the same period; their order stays. Those that are pinned are a period of their own. */
+/** Groups consecutive items of the same period in their order. Pinned items are a period of their own. */
 export function byPeriod<T extends { updated_at: string; pinned?: boolean }>(items: readonly T[], now: Date): { period: Period; items: T[] }[] {
   const groups: { period: Period; items: T[] }[] = [];
   for (const item of items) {

@@ -1,42 +1,42 @@
-// A few words of a long text around what was looked for, with what was found marked.
+// Search excerpts: a line of text around the first match, with all matches marked.
 
-/** A piece of an excerpt. */
+/** A part of an excerpt. */
 export interface Piece {
   text: string;
   isMatch: boolean;
 }
 
-/** Characters that are shown before the first place that was found. */
+/** Characters shown before the first match. */
 const LEAD_CHARACTERS = 40;
 
-/** The places in `text` where one of the words is, in any case; places that touch are one. */
+/** The ranges in `text` that match one of the words, ignoring case; adjacent ranges are merged. */
 function findMatches(text: string, words: readonly string[]): [number, number][] {
-  // Lower case may be longer than what it is of, as of `İ`: then nothing is marked rather than the wrong thing.
+  // Lower case may be longer, as of `İ`: then no match is marked rather than a wrong range.
   const lower = text.toLowerCase();
   if (lower.length !== text.length) return [];
-  const found: [number, number][] = [];
+  const matches: [number, number][] = [];
   for (const word of words) {
-    for (let at = lower.indexOf(word); at >= 0; at = lower.indexOf(word, at + word.length)) found.push([at, at + word.length]);
+    for (let at = lower.indexOf(word); at >= 0; at = lower.indexOf(word, at + word.length)) matches.push([at, at + word.length]);
   }
-  found.sort(([a], [b]) => a - b);
-  const joined: [number, number][] = [];
-  for (const [start, end] of found) {
-    const last = joined.at(-1);
+  matches.sort(([a], [b]) => a - b);
+  const merged: [number, number][] = [];
+  for (const [start, end] of matches) {
+    const last = merged.at(-1);
     if (last && start <= last[1]) last[1] = Math.max(last[1], end);
-    else joined.push([start, end]);
+    else merged.push([start, end]);
   }
-  return joined;
+  return merged;
 }
 
-/** The words that are looked for. */
+/** The terms of a search. */
 export function searchTerms(search: string): string[] {
   return search.toLowerCase().split(/\s+/).filter((word) => word !== '');
 }
 
-/** Where a block of code begins and ends in an answer: a line that is nothing to read. */
+/** A fence of a code block, which is nothing to read. */
 const FENCE = /^[ \t]*(`{3,}|~{3,}).*$/gm;
 
-/** At most `length` characters of `text` on one line, beginning a little before the first place that has one of `words`. */
+/** At most `length` characters of `text` on one line, starting a little before the first match. */
 export function excerpt(text: string, words: readonly string[], length: number): Piece[] {
   const line = text.replace(FENCE, '').replace(/\s+/g, ' ').trim();
   const first = findMatches(line, words)[0]?.[0] ?? 0;

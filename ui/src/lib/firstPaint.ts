@@ -1,11 +1,11 @@
-// Whether there is something to see: what the desktop waits for before it believes that a window is not blank.
+// First paint detection: the desktop app waits for it before it treats a window as blank.
 
-/** Resolves when two frames were drawn and the page has a size. A page that is not shown is not drawn, and waits. */
+/** Resolves when two frames were painted and the page has a size. A hidden page is not painted, and waits. */
 export async function waitForFirstPaint(page: Pick<Window, 'requestAnimationFrame' | 'document'> = window): Promise<void> {
-  const frame = () => new Promise<void>((resolve) => page.requestAnimationFrame(() => resolve()));
-  const isLaidOut = () => [...page.document.body.children].some((element) => element.getBoundingClientRect().height > 0);
+  const nextFrame = () => new Promise<void>((resolve) => page.requestAnimationFrame(() => resolve()));
+  const hasLayout = () => [...page.document.body.children].some((element) => element.getBoundingClientRect().height > 0);
   do {
-    await frame();
-    await frame();
-  } while (!isLaidOut());
+    await nextFrame();
+    await nextFrame();
+  } while (!hasLayout());
 }

@@ -1,4 +1,4 @@
-// Code as lines of coloured pieces. A line that has not changed stays the same object, so that it is not drawn again.
+// Syntax highlighting into lines of tokens. An unchanged line keeps its object, so that it is not rendered again.
 import bash from 'highlight.js/lib/languages/bash';
 import c from 'highlight.js/lib/languages/c';
 import cpp from 'highlight.js/lib/languages/cpp';
@@ -20,7 +20,7 @@ import xml from 'highlight.js/lib/languages/xml';
 import yaml from 'highlight.js/lib/languages/yaml';
 import { createLowlight } from 'lowlight';
 
-/** A piece of a line; `kind` is what the piece is in the language, as class names. */
+/** A token of a line; `kind` is its highlight.js class names. */
 export interface Token {
   text: string;
   kind: string | undefined;
@@ -37,26 +37,26 @@ const lowlight = createLowlight({
 });
 lowlight.registerAlias({ ini: ['toml'], python: ['python3'], shell: ['console'] });
 
-/** The lines of `code`, each with its line ending; plain where the language is not known. */
-export function highlight(code: string, language: string, before: readonly TokenLine[] = []): readonly TokenLine[] {
+/** Highlights `code` into lines with their line endings; plain text if the language is unknown. */
+export function highlight(code: string, language: string, previousLines: readonly TokenLine[] = []): readonly TokenLine[] {
   const pieces = lowlight.registered(language) ? flatten(lowlight.highlight(language, code).children as Node[]) : [{ text: code, kind: undefined }];
   return lines(pieces).map((line, index) => {
     const key = JSON.stringify(line);
-    const old = before[index];
-    return old?.key === key ? old : { key, tokens: line };
+    const previous = previousLines[index];
+    return previous?.key === key ? previous : { key, tokens: line };
   });
 }
 
-/** A highlighter that remembers the lines it made last. */
+/** A highlighter that reuses unchanged lines of the previous call. */
 export function highlighter(): (code: string, language: string) => readonly TokenLine[] {
-  let before: readonly TokenLine[] = [];
-  return (code, language) => (before = highlight(code, language, before));
+  let previousLines: readonly TokenLine[] = [];
+  return (code, language) => (previousLines = highlight(code, language, previousLines));
 }
 
-/** As much of the highlighter's tree as is used here. */
+/** The part of lowlight's tree that is used here. */
 type Node = { type: 'text'; value: string } | { type: 'element'; properties: { className?: string[] }; children: Node[] };
 
-/** The leaves of the tree, each with the innermost kind. */
+/** The leaves of the tree, each with its innermost class. */
 function flatten(nodes: readonly Node[], kind?: string): Token[] {
   return nodes.flatMap((node) =>
     node.type === 'text' ? [{ text: node.value, kind }] : flatten(node.children, node.properties.className?.join(' ') ?? kind),

@@ -1,12 +1,12 @@
-// What keys mean.
+// Key events and input methods (IME).
 
-/** Whether a key press belongs to an input method that is composing a character, as for Korean: it is no command then. */
+/** Whether a key event belongs to an IME composition, as for Korean: it must not trigger a command. */
 export function isComposing(event: KeyboardEvent): boolean {
-  // 229 covers WebKit, which ends the composition before it tells of the key that ended it.
+  // 229 covers WebKit, which ends the composition before it reports the key that ended it.
   return event.isComposing || event.keyCode === 229;
 }
 
-/** Enter alone: the text is meant to go out. */
+/** Whether Enter is pressed alone: the text is submitted. */
 export function isSubmit(event: KeyboardEvent): boolean {
   const modified = event.shiftKey || event.altKey;
   return event.key === 'Enter' && !modified && !isComposing(event);

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { MarkdownAssembler } from './markdownAssembler';
 import { parse, type MarkedToken } from './markdown';
 
-/** The blocks that the answer reads as, shortly. */
+/** The blocks of the parsed answer, in short form. */
 function blocks(assembly: MarkdownAssembler): string[] {
   return parse(assembly.text)
     .map((token) => token as MarkedToken)

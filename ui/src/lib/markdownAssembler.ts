@@ -1,37 +1,37 @@
-// An answer put together from the pieces of its stream, as markdown.
+// Assembles a streamed answer into Markdown.
 
 /** Longer than any fence that code plausibly contains. */
 const FENCE = '``````';
 
-/** Pieces in document order: explanation is markdown already, code gets its fences here. */
+/** Takes pieces in document order: explanation is Markdown already, code is put into fences. */
 export class MarkdownAssembler {
   #text: string;
   #inCode: boolean;
 
-  /** `begun` is what there is of the answer already. */
-  constructor(begun = '') {
-    this.#text = begun;
-    this.#inCode = endsInOpenFence(begun);
+  /** `initial` is the answer so far. */
+  constructor(initial = '') {
+    this.#text = initial;
+    this.#inCode = endsInOpenFence(initial);
   }
 
-  /** The answer so far. A block of code that is still being written has no closing fence. */
+  /** The answer so far. A code block that is still being streamed has no closing fence. */
   get text(): string {
     return this.#text;
   }
 
-  /** Adds a piece of explanation. */
+  /** Appends a piece of explanation. */
   explanation(piece: string): void {
     this.#text += this.#inCode ? this.#close() + piece.replace(/^\n+/, '') : piece;
   }
 
-  /** Adds a piece of code; `language` is given with the first piece of each block. */
+  /** Appends a piece of code; `language` comes with the first piece of each block. */
   code(piece: string, language?: string): void {
     if (language === undefined && this.#inCode) {
       this.#text += piece;
       return;
     }
     const before = this.#inCode ? this.#close() : this.#text === '' ? '' : '\n\n';
-    // The blank line that sets a later block apart from the one before is not part of it.
+    // The blank line that separates two blocks is not part of the code.
     this.#text += `${before}${FENCE}${language ?? ''}\n${piece.replace(/^\n\n/, '')}`;
     this.#inCode = true;
   }
@@ -42,7 +42,7 @@ export class MarkdownAssembler {
   }
 }
 
-/** Whether a fence is open where `text` ends. */
+/** Whether a fence is open at the end of `text`. */
 function endsInOpenFence(text: string): boolean {
   let fence = '';
   for (const [, marks = '', rest = ''] of text.matchAll(/^ {0,3}(`{3,}|~{3,})(.*)$/gm)) {

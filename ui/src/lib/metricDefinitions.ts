@@ -1,31 +1,31 @@
-// What is measured, as charts show it: which figures belong together, and how each is told.
+// Metric definitions: the series of each chart, and how values are formatted.
 import type { Messages } from '../messages/ko';
 import { formatBytes } from './formatBytes';
 import type { Preferences } from '../state/preferences.svelte';
 import type { Point } from '../state/metrics.svelte';
 
-/** The language that figures are told in. */
+/** The locale and texts for formatting. */
 export type FormatContext = Pick<Preferences, 'messages' | 'locale'>;
 
-/** A line of a chart. */
+/** A series of a chart. */
 export interface Series {
   name: keyof Messages['lines'];
   valueOf: (point: Point) => number | null;
-  /** What stands for several figures: their mean, if it says nothing else. */
+  /** How several values are combined; their mean by default. */
   aggregate?: 'sum' | 'most';
-  /** How it is drawn: in the colour of what matters, in a paler one, as what failed, or as a limit that the others stay under. */
+  /** The drawing style: primary, secondary and tertiary colour, failure, or a dashed limit. */
   tone: 'first' | 'second' | 'third' | 'fail' | 'limit';
 }
 
-/** A chart. */
+/** A metric with its chart. */
 export interface Metric {
   name: keyof Messages['measures'];
   series: readonly Series[];
-  /** A figure in words. */
+  /** A value as text. */
   format: (value: number, words: FormatContext) => string;
-  /** A figure at the side of the chart, where the words are too long for it. */
+  /** A shorter text for the axis. */
   formatTick?: (value: number, words: FormatContext) => string;
-  /** The top of the chart, where it does not follow from what is shown. */
+  /** The axis maximum, where it does not follow from the values. */
   axisMax?: (points: readonly Point[]) => number;
 }
 
@@ -93,18 +93,18 @@ const METRICS: readonly Metric[] = [
   { name: 'gpu', series: [{ name: 'gpu', valueOf: (point) => point.gpu_memory ?? null, tone: 'first' }], format: bytes },
 ];
 
-/** The charts that these figures fill: those about a GPU only where there is something to tell. */
+/** The metrics with data: those about a GPU only if there is one. */
 export function availableMetrics(points: readonly Point[]): readonly Metric[] {
   return METRICS.filter(({ name, series: lines }) => !name.startsWith('gpu') || points.some((point) => lines.some(({ valueOf: of }) => of(point) !== null)));
 }
 
-/** A moment: the end of some seconds, and a figure of each line over them; null where there was none. */
+/** A sample: the end of an interval, and a value per series; null where there is none. */
 export interface Sample {
   at: number;
   values: readonly (number | null)[];
 }
 
-/** Figures that come each `interval` in steps of `step` milliseconds, the oldest first. What is counted is told once a step is over. */
+/** Samples points that come every `interval` into steps of `step` milliseconds, oldest first. Sums are given once a step is complete. */
 export function toSamples(points: readonly Point[], lines: readonly Series[], step: number, interval: number): Sample[] {
   const steps = new Map<number, Point[]>();
   for (const point of points) {
@@ -129,7 +129,7 @@ function aggregateValues(values: number[], fold: Series['aggregate']): number | 
   return fold === 'sum' ? sum : sum / values.length;
 }
 
-/** Moments as columns: times in seconds, then each line. Where HAPA was not there for some steps, a gap is left. */
+/** Samples as columns: times in seconds, then each series. A gap is left where HAPA was not running. */
 export function toColumns(moments: readonly Sample[], lines: readonly Series[], step: number): [number[], ...(number | null)[][]] {
   const gap = (after: number) => ({ at: after + step, values: lines.map(() => null) });
   const all = moments.flatMap((moment, index) => {
@@ -139,12 +139,12 @@ export function toColumns(moments: readonly Sample[], lines: readonly Series[], 
   return [all.map(({ at }) => at / 1000), ...lines.map((_, index) => all.map(({ values }) => values[index] ?? null))];
 }
 
-/** The latest figure of a line that is there, or null. */
+/** The latest value of a series, or null. */
 export function latestValue(moments: readonly Sample[], line: number): number | null {
   return moments.map(({ values }) => values[line] ?? null).findLast((value) => value !== null) ?? null;
 }
 
-/** The top of a chart: a round number that nothing is above of. */
+/** The axis maximum: a round number that no value exceeds. */
 export function axisMaxOf(measure: Metric, moments: readonly Sample[], points: readonly Point[]): number {
   const given = measure.axisMax?.(points);
   if (given) return given;
@@ -154,7 +154,7 @@ export function axisMaxOf(measure: Metric, moments: readonly Sample[], points: r
   return Math.max(2, [1, 2, 5, 10].map((times) => times * step).find((top) => top >= most) ?? most);
 }
 
-/** All figures as CSV, one line for each time. */
+/** All points as CSV, one line each. */
 export function toCsv(points: readonly Point[]): string {
   const names = Object.keys(points[0] ?? { at: 0 }) as (keyof Point)[];
   const lines = points.map((point) => names.map((name) => (name === 'at' ? new Date(point.at).toISOString() : (point[name] ?? ''))).join(','));

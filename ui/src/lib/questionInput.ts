@@ -1,39 +1,39 @@
-// What the API takes as a question, and what goes with it.
+// The input of a question: text limit, preset and attachments.
 import type { Attachment } from './attachments';
 import { DEFAULT_PRESET, type Preset } from './presets';
 
-/** Characters of the longest question. */
+/** The API's limit for a question, in characters. */
 export const MAX_QUESTION_LENGTH = 10_000;
 
-/** What goes with the words of a question. */
+/** Options of a question. */
 export interface RequestOptions {
-  /** What is to be done. */
+  /** The task type. */
   preset: Preset;
-  /** Files that it is about. */
+  /** The attached files. */
   files: readonly Attachment[];
 }
 
-/** Nothing but the words. */
+/** The default options. */
 export const NO_OPTIONS: RequestOptions = { preset: DEFAULT_PRESET, files: [] };
 
-/** A question as it is written or on its way. */
+/** A question with its options, before it is sent. */
 export interface QuestionInput extends RequestOptions {
   question: string;
 }
 
-/** Characters of a question's beginning, where there is no room for all of it. */
+/** Characters of a summary. */
 const SUMMARY_LENGTH = 80;
 
-/** How a question begins: its first line of words, and never the code in it. */
+/** The first line of a question's prose, truncated; never its code. */
 export function summarize(question: string): string {
-  const words = question.replace(/^[ \t]*(```|~~~)[\s\S]*?(^[ \t]*\1|(?![\s\S]))/gm, '').trim();
-  const line = words.split('\n')[0]?.trim() ?? '';
+  const prose = question.replace(/^[ \t]*(```|~~~)[\s\S]*?(^[ \t]*\1|(?![\s\S]))/gm, '').trim();
+  const line = prose.split('\n')[0]?.trim() ?? '';
   const characters = [...line];
   return characters.length > SUMMARY_LENGTH ? `${characters.slice(0, SUMMARY_LENGTH - 1).join('')}…` : line;
 }
 
-/** Length in characters, as the API counts: an emoji is not two. */
+/** Length in characters as the API counts, so that an emoji is not two. */
 export function characterCount(text: string): number {
-  // Twice as many code units are needed at most, so most texts need not be walked through.
+  // A text has at most as many characters as code units, so that most need no counting.
   return text.length <= MAX_QUESTION_LENGTH ? text.length : [...text].length;
 }

@@ -1,45 +1,45 @@
-// Staying at the end of something that grows, as long as the user is there.
+// Keeps a scroll container at its end while content grows, until the user scrolls up.
 
-/** So near to the end, in pixels, counts as being there. */
+/** Distance from the end that counts as being there, in pixels. */
 const NEAR_END_PX = 32;
 
-/** Attach `container` to what scrolls; its first child is what grows. */
+/** Attach `container` to the scroll container; its first child is what grows. */
 export class StickToBottom {
-  /** Whether the end is in sight. */
+  /** Whether the end is in view. */
   atEnd = $state(true);
-  /** Whether the end is what the user wants to see at all. */
+  /** Whether to stick to the end at all. */
   enabled = true;
   #node: HTMLElement | undefined;
   #top = 0;
 
   readonly container = (node: HTMLElement): (() => void) => {
     this.#node = node;
-    // Only going back leaves the end: what grows under a window that stays where it is does not, unless it is held there.
-    const look = () => {
+    // Only scrolling up leaves the end; content that grows does not, unless a focused form holds the position.
+    const update = () => {
       const isNear = node.scrollHeight - node.scrollTop - node.clientHeight < NEAR_END_PX;
       if (isNear || node.scrollTop < this.#top || hasFocusedForm(node)) this.atEnd = isNear;
       this.#top = node.scrollTop;
     };
-    const growth = new ResizeObserver(() => {
+    const observer = new ResizeObserver(() => {
       if (this.atEnd && this.enabled && !hasFocusedForm(node)) this.scrollToEnd();
-      else look();
+      else update();
     });
-    node.addEventListener('scroll', look, { passive: true });
-    growth.observe(node);
-    if (node.firstElementChild) growth.observe(node.firstElementChild);
+    node.addEventListener('scroll', update, { passive: true });
+    observer.observe(node);
+    if (node.firstElementChild) observer.observe(node.firstElementChild);
     this.scrollToEnd();
     return () => {
-      growth.disconnect();
-      node.removeEventListener('scroll', look);
+      observer.disconnect();
+      node.removeEventListener('scroll', update);
     };
   };
 
-  /** Something else than the end is to be seen. */
+  /** Stops sticking: another position is to be shown. */
   release(): void {
     this.atEnd = false;
   }
 
-  /** Goes to the end, and stays there. */
+  /** Scrolls to the end and sticks to it. */
   scrollToEnd(): void {
     this.atEnd = true;
     if (!this.#node || !this.enabled) return;
@@ -48,7 +48,7 @@ export class StickToBottom {
   }
 }
 
-/** Whether somebody writes in it: what they write in must not go out of their sight. */
+/** Whether a form inside has the focus: it must not scroll out of view. */
 function hasFocusedForm(node: HTMLElement): boolean {
   return node.querySelector('form:focus-within') !== null;
 }

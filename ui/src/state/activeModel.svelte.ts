@@ -1,20 +1,20 @@
-// Who answers: the model here or the server elsewhere, what it is, and how far it is loaded.
+// The active chat model: local or remote, its name, and its load state.
 import type { Api, DetailedHealth } from '../api/client';
 import type { Sidecar } from './sidecar.svelte';
 import { Observable } from './observable.svelte';
 
-/** `unknown` until the API was asked, or has looked at the server elsewhere. */
+/** `unknown` until the API has reported it, or has probed the remote server. */
 export type ModelState = 'unknown' | 'absent' | 'asleep' | 'loading' | 'ready' | 'failed';
 
-/** How often is asked while the model loads, in milliseconds; and while a server elsewhere does not answer. */
+/** Poll intervals in milliseconds: while the model loads, while the remote server is down, and while there is no model. */
 const LOADING_POLL_MS = 400;
 const REMOTE_DOWN_POLL_MS = 5000;
 const ABSENT_POLL_MS = 1000;
-/** How long to wait after the API did not answer, and how often to try. */
+/** Delay after a failed poll, in milliseconds, and how many failures in a row end polling. */
 const RETRY_MS = 1000;
 const MAX_FAILURES = 10;
 
-/** Asks the API about its model until it is clear how that is. */
+/** Polls the API until the model's state is settled. */
 export class ActiveModel {
   readonly #health = new Observable<DetailedHealth | undefined>(undefined);
   #polling: AbortController | undefined;
@@ -24,65 +24,65 @@ export class ActiveModel {
     return stateOf(this.#health.value);
   }
 
-  /** Whether a server elsewhere answers, not the model here. */
+  /** Whether the remote server answers instead of the local model. */
   get remote(): boolean {
     return isRemote(this.#health.value);
   }
 
-  /** Whether questions may leave this computer; undefined until that is known. */
+  /** Whether questions may be sent to the remote server; undefined until known. */
   get mayUseRemote(): boolean | undefined {
     const health = this.#health.value;
     return health && health.remote.policy !== 'local_only';
   }
 
-  /** The model's name: that of its file without the ending once it is loaded, or the server's name for it. */
+  /** The model's name: its file name without the extension once loaded, or the remote server's name for it. */
   get name(): string | undefined {
     const health = this.#health.value;
     return (this.remote ? health?.remote.model : health?.model.name) ?? undefined;
   }
 
-  /** Where the model here runs, such as `CPU (zen4)`. */
+  /** The device of the local model, such as `CPU (zen4)`. */
   get device(): string | undefined {
     return this.remote ? undefined : (this.#health.value?.backend.device ?? undefined);
   }
 
-  /** The share that is in memory while it loads, 0 to 1. */
+  /** Load progress, 0 to 1. */
   get progress(): number | undefined {
     return this.#health.value?.model.progress ?? undefined;
   }
 
-  /** How often somebody asked here for a model that slept. */
+  /** How often an unloaded model was requested from this window. */
   get wakeCount(): number {
     return this.#wakeCount;
   }
 
-  /** Why it failed, in the API's words. */
+  /** The error message of the API, if it failed. */
   get message(): string | undefined {
     const health = this.#health.value;
     return (this.remote ? health?.remote.message : health?.model.message) ?? undefined;
   }
 
   /**
-   * Asks until the model is loaded, absent or failed, at intervals; one that sleeps is waited for only if it was `woken`, and a
-   * server elsewhere that does not answer always. A newer call ends an older one.
+   * Polls until the model is ready, absent or failed. An unloaded model is waited for only if it was `requested`; a remote server that
+   * is down is polled forever. A newer call cancels an older one.
    */
-  async follow(api: Api, woken = false): Promise<void> {
+  async follow(api: Api, requested = false): Promise<void> {
     this.#health.value = undefined;
-    await this.#poll(api, woken);
+    await this.#poll(api, requested);
   }
 
-  /** Asks once more, since something may have changed, and goes on while a model loads. Where nobody answers, what is known stays. */
+  /** Refreshes once, and polls on while a model loads. The last known state is kept if the API does not respond. */
   async refresh(api: Api): Promise<void> {
     try {
       const health = await api.healthDetailed();
       this.#health.value = health;
       if (isPending(health, false)) void this.#poll(api, false);
     } catch {
-      // Whoever needs an answer will hear of it.
+      // A request that needs the model reports the failure.
     }
   }
 
-  /** Waits until there is a model, however it comes: downloaded, brought, or elsewhere. Rejects when `signal` is aborted. */
+  /** Waits until a model is available: downloaded, imported or remote. Rejects when `signal` is aborted. */
   async waitUntilAvailable(sidecar: Pick<Sidecar, 'api'>, signal: AbortSignal): Promise<ModelState> {
     for (;;) {
       const api = await sidecar.api(signal);
@@ -93,41 +93,41 @@ export class ActiveModel {
     }
   }
 
-  /** Waits until the model is no longer on its way. Rejects when `signal` is aborted. */
+  /** Waits until the model is no longer pending. Rejects when `signal` is aborted. */
   async waitUntilSettled(api: Api, signal: AbortSignal): Promise<ModelState> {
     if (this.state !== 'loading') void this.follow(api, true);
-    const known = (health: DetailedHealth | undefined): health is DetailedHealth =>
+    const isSettled = (health: DetailedHealth | undefined): health is DetailedHealth =>
       health !== undefined && !isPending(health, true);
-    return stateOf(await this.#health.until(known, signal));
+    return stateOf(await this.#health.until(isSettled, signal));
   }
 
-  async #poll(api: Api, woken: boolean): Promise<void> {
+  async #poll(api: Api, requested: boolean): Promise<void> {
     this.#polling?.abort();
-    if (woken) this.#wakeCount += 1;
+    if (requested) this.#wakeCount += 1;
     const { signal } = (this.#polling = new AbortController());
-    for (let silences = 0; silences < MAX_FAILURES; ) {
+    for (let failures = 0; failures < MAX_FAILURES; ) {
       try {
         const health = await api.healthDetailed(signal);
         if (signal.aborted) return;
         this.#health.value = health;
-        silences = 0;
-        const down = isRemote(health) && stateOf(health) === 'failed';
-        if (!down && !isPending(health, woken)) return;
-        await sleep(down ? REMOTE_DOWN_POLL_MS : LOADING_POLL_MS, signal);
+        failures = 0;
+        const isRemoteDown = isRemote(health) && stateOf(health) === 'failed';
+        if (!isRemoteDown && !isPending(health, requested)) return;
+        await sleep(isRemoteDown ? REMOTE_DOWN_POLL_MS : LOADING_POLL_MS, signal);
       } catch {
         if (signal.aborted) return;
-        silences += 1;
+        failures += 1;
         await sleep(RETRY_MS, signal);
       }
       if (signal.aborted) return;
     }
   }
 
-  /** Asks until the model is not in memory any more. Rejects when `signal` is aborted. */
+  /** Waits until the model is no longer in memory. Rejects when `signal` is aborted. */
   async waitUntilUnloaded(api: Api, signal: AbortSignal): Promise<void> {
     for (;;) {
       await this.refresh(api);
-      // It may not have begun to leave.
+      // Unloading may not have started yet.
       this.#polling?.abort();
       if (this.state !== 'ready' && this.state !== 'loading') return;
       await sleep(LOADING_POLL_MS, signal);
@@ -136,13 +136,13 @@ export class ActiveModel {
   }
 }
 
-/** Whether waiting brings a model: it loads, or it was woken, or the server elsewhere is being looked at. */
-function isPending(health: DetailedHealth, woken: boolean): boolean {
+/** Whether waiting helps: the model is loading, it was requested, or the remote server is being probed. */
+function isPending(health: DetailedHealth, requested: boolean): boolean {
   const state = stateOf(health);
-  return state === 'loading' || state === 'unknown' || (woken && state === 'asleep');
+  return state === 'loading' || state === 'unknown' || (requested && state === 'asleep');
 }
 
-/** Whether the server elsewhere answers: always, or because the model here cannot. */
+/** Whether the remote server answers: always, or because the local model cannot. */
 function isRemote(health: DetailedHealth | undefined): boolean {
   if (health?.remote.policy === 'local_then_remote') return ['absent', 'failed'].includes(health.model.state);
   return health?.remote.policy === 'remote';

@@ -1,4 +1,4 @@
-// The window's state as a whole, for the components below it.
+// The window's state: one instance of each state class, wired together.
 import { createContext } from 'svelte';
 
 import type { GenerateRequest } from '../api/client';
@@ -29,26 +29,26 @@ import { Sidecar } from './sidecar.svelte';
 import type { Message } from './thread.svelte';
 import { Updates } from './updates.svelte';
 
-/** What a window is made of. */
+/** Dependencies of a window. */
 export interface AppDeps {
   host: Host;
   fetch: typeof globalThis.fetch;
   storage: Storage;
   /** The system's language, such as `ko-KR`. */
   language: string;
-  /** What the names of drafts begin with in `storage`, where this is not the main window. */
+  /** The prefix of draft keys in `storage`, for a window other than the main one. */
   draftPrefix?: string;
 }
 
-/** What the window shows beside the list of conversations. */
+/** The views beside the conversation list. */
 export type View = 'chat' | 'history' | 'models' | 'metrics' | 'settings';
 
-/** What came of saving a file: whoever was asked where may not say. */
+/** The result of saving a file; `declined` if the user cancelled. */
 export type SaveResult = 'saved' | 'declined' | 'failed';
 
-/** One of each. */
+/** All state of a window. */
 export class App {
-  /** What the window runs in. */
+  /** The host that the window runs in. */
   readonly host: Host;
   readonly preferences: Preferences;
   readonly shortcuts: Shortcuts;
@@ -70,11 +70,11 @@ export class App {
   readonly desktop: Desktop;
   readonly updates: Updates;
   view = $state<View>('chat');
-  /** Whether the list of keys is shown. */
+  /** Whether the shortcut dialog is open. */
   shortcutsShown = $state(false);
-  /** How often something was to be asked about: writing goes on then. */
+  /** Counts requests to focus the composer. */
   focusComposerRequests = $state(0);
-  /** What came of saving a conversation last. */
+  /** The result of the last conversation export. */
   saveResult = $state<SaveResult>();
 
   constructor({ host, fetch, storage, language, draftPrefix }: AppDeps) {
@@ -102,7 +102,7 @@ export class App {
     this.firstRun = new FirstRun(storage, this.activeModel, this.conversations);
   }
 
-  /** Looks again who answers, as when somebody comes back to the window. */
+  /** Refreshes the active model and the conversations, as when the window regains the focus. */
   async refresh(): Promise<void> {
     if (this.sidecar.status.state !== 'ready') return;
     const api = await this.sidecar.api(AbortSignal.timeout(1000));
@@ -110,7 +110,7 @@ export class App {
     await this.activeModel.refresh(api);
   }
 
-  /** Does what keys ask for. */
+  /** Runs the command of a shortcut. */
   runCommand(command: Command): void {
     if (command === 'newChat') this.startNew();
     else if (command === 'list') this.preferences.listShown = !this.preferences.listShown;
@@ -118,7 +118,7 @@ export class App {
     else this.view = this.view === command ? 'chat' : command;
   }
 
-  /** Attaches a part of a message to the question being written, called after what is in it. */
+  /** Attaches a part of a message to the draft, named after its first declaration. */
   askAbout(text: string, language: string): void {
     const name = suggestFileName(text, language, this.preferences.messages.selection);
     if (this.draft.files.some(({ content }) => content === text)) return;
@@ -135,18 +135,18 @@ export class App {
     }
   }
 
-  /** Lets the user save a conversation as a file; `saving` tells what came of it. */
-  async export(id: string, form: ExportFormat): Promise<void> {
+  /** Lets the user save a conversation as a file; `saveResult` has the result. */
+  async export(id: string, format: ExportFormat): Promise<void> {
     this.saveResult = undefined;
     try {
-      const { name, content } = await this.conversations.export(id, form);
+      const { name, content } = await this.conversations.export(id, format);
       this.saveResult = await this.save(name, content);
     } catch {
       this.saveResult = 'failed';
     }
   }
 
-  /** What would be asked if what is written went out now. */
+  /** The request that would be sent for the current draft. */
   #pendingRequest(): GenerateRequest | undefined {
     const { text, preset, files } = this.draft;
     if (text.trim() === '' && files.length === 0) return undefined;
@@ -155,38 +155,38 @@ export class App {
     return { user_question: text, language, model_type: preset, files: [...files], ...(id !== undefined && { conversation_id: id }) };
   }
 
-  /** Begins a new conversation, on the screen. */
+  /** Opens a new conversation. */
   startNew(): void {
     this.view = 'chat';
     this.conversations.startNew();
   }
 
-  /** Opens a conversation where a message of it is. */
+  /** Opens a conversation at a message. */
   async openMessage(conversation: string, message: string): Promise<void> {
     this.view = 'chat';
     await this.conversations.open(conversation, message);
   }
 
-  /** Goes on with what the quick window handed over. */
-  async continueFromQuickWindow(what: OpenRequest): Promise<void> {
+  /** Continues with a question or conversation of the quick window. */
+  async continueFromQuickWindow(request: OpenRequest): Promise<void> {
     this.startNew();
-    if ('conversation' in what) await this.conversations.open(what.conversation);
-    else this.draft.restore(what.question);
+    if ('conversation' in request) await this.conversations.open(request.conversation);
+    else this.draft.restore(request.question);
   }
 
-  /** Tells of an answer that nobody watched: how its question began, and no code. */
+  /** Notifies about a finished answer: a summary of its question, and no code. */
   #notifyAnswer({ question, answer }: Message): void {
     if (answer.state === 'stopped') return;
     const { answerDone, answerFailed } = this.preferences.messages;
     void this.host.notify(answer.state === 'done' ? answerDone : answerFailed, summarize(question));
   }
 
-  /** Follows the sidecar from now on; each new one is asked for its model and its conversations. */
+  /** Follows the sidecar; each new connection refreshes the model and the conversations. */
   start(): Promise<void> {
     void this.enginePause.followTray(this.host);
     void this.desktop.load();
     void this.updates.follow();
-    void this.host.onOpenRequest((what) => void this.continueFromQuickWindow(what));
+    void this.host.onOpenRequest((request) => void this.continueFromQuickWindow(request));
     return this.sidecar.follow((api) => {
       void Promise.all([this.activeModel.follow(api), this.conversations.refresh(api)]).then(() => this.firstRun.refresh());
       if (this.settings.values) void this.settings.load();
@@ -197,5 +197,5 @@ export class App {
   }
 }
 
-/** The state of the window that a component is in. */
+/** The state of the window that contains the component. */
 export const [useApp, provideApp] = createContext<App>();

@@ -1,26 +1,26 @@
-// What checking a piece of code has shown.
+// The result of a code check.
 import type { Finding, Validation } from '../api/client';
 import type { Sidecar } from './sidecar.svelte';
 
 export type { Finding, Validation };
 
-/** How long a check may take. */
+/** Timeout of a check, in milliseconds. */
 const TIMEOUT_MS = 20_000;
 
-/** A check of code, which can be made again. */
+/** A check of a code block, which can be repeated. */
 export class CodeCheck {
   state = $state<'none' | 'running' | 'done' | 'failed'>('none');
   #result = $state.raw<Validation>();
-  /** Why there is no result, in the API's words. */
+  /** The error message of the API. */
   message = $state('');
 
-  /** What was found, the worst first; none until it was looked for. */
+  /** All findings, worst first; empty before the check. */
   get findings(): readonly Finding[] {
     const found = this.#result;
     return found ? [...found.syntax_errors, ...found.security_issues, ...found.performance_warnings, ...found.style_issues] : [];
   }
 
-  /** The worst that was found in each line, by its number. */
+  /** The worst severity of each line, by line number. */
   get worstByLine(): ReadonlyMap<number, Finding['severity']> {
     const rank = { info: 0, warning: 1, error: 2 };
     const worst = new Map<number, Finding['severity']>();
@@ -36,12 +36,12 @@ export class CodeCheck {
     return this.#result?.code_quality_score;
   }
 
-  /** Whether nothing could be looked at, as for a language that is not read here. */
+  /** Whether the language is not supported by the checker. */
   get unsupported(): boolean {
     return this.#result !== undefined && this.#result.not_checked.includes('syntax');
   }
 
-  /** Looks for everything that can be found. A block is a whole file here, which ends with a line's end. */
+  /** Runs all checks. A block is checked as a whole file, which ends with a newline. */
   async run(sidecar: Pick<Sidecar, 'api'>, code: string, language: string): Promise<void> {
     this.state = 'running';
     try {

@@ -1,4 +1,4 @@
-// The conversations: those the API keeps, and the one on the screen.
+// The list of conversations, and the open thread.
 import type { Api, ConversationItem, HistoryItem } from '../api/client';
 import { toMarkdown, exportFileName, type ExportFormat } from '../lib/conversationExport';
 import type { Draft } from './draft.svelte';
@@ -9,42 +9,42 @@ import { TIMEOUT_MS, Thread, type Message, type ThreadDeps } from './thread.svel
 
 export type { ConversationItem };
 
-/** How many are asked for at a time. */
+/** Conversations per page. */
 const PAGE_SIZE = 50;
-/** How many messages the API gives out at a time, at most. */
+/** The API's limit of messages per page. */
 const MAX_PAGE_SIZE = 1000;
 
-/** Who wants to know of what happens. */
+/** Callbacks of the list. */
 interface Callbacks {
   onthreadchange?: () => void;
   onanswerend?: (message: Message) => void;
 }
 
-/** The list on the left, and which of it is open. */
+/** The conversation list, and which conversation is open. */
 export class Conversations {
-  /** As the API has them, the latest first; undefined until it has told. */
+  /** As the API returned them, newest first; undefined until loaded. */
   #items = $state.raw<ConversationItem[]>();
-  /** Those that are deleted soon. */
+  /** Conversations whose deletion can still be undone. */
   readonly pendingDeletes: PendingDeletes;
   hasMore = $state(false);
-  /** Whether the list could not be read. */
+  /** Whether the list could not be loaded. */
   failed = $state(false);
-  /** The conversation on the screen. */
+  /** The open conversation. */
   thread: Thread = $state.raw() as Thread;
 
   readonly #deps: ThreadDeps;
   readonly #onthreadchange: () => void;
-  /** Threads that the API does not have as they are, also off the screen: one is being answered, or could not be sent. */
+  /** Threads whose state the API does not have: one is being answered, or could not be sent. Also those that are not open. */
   #localThreads = $state.raw<readonly Thread[]>([]);
 
-  /** `onturn` is told when another thread is on the screen, or has more in it; `onended` of each answer that is over. */
-  constructor(backend: GenerationDeps, draft: Draft, storage: Storage, { onthreadchange, onanswerend }: Callbacks = {}) {
+  /** `onthreadchange` is called when another thread is opened or the open one is saved; `onanswerend` for each answer that ends. */
+  constructor(deps: GenerationDeps, draft: Draft, storage: Storage, { onthreadchange, onanswerend }: Callbacks = {}) {
     this.#onthreadchange = onthreadchange ?? (() => undefined);
-    this.pendingDeletes = new PendingDeletes(backend.sidecar, storage, (ids) => {
+    this.pendingDeletes = new PendingDeletes(deps.sidecar, storage, (ids) => {
       this.#items = this.#items?.filter((item) => !ids.includes(item.id));
     });
     this.#deps = {
-      ...backend,
+      ...deps,
       onchange: (thread) => {
         this.#threadChanged(thread);
         draft.setUnsent(thread, thread.unsent);
@@ -58,34 +58,34 @@ export class Conversations {
     this.thread = new Thread(this.#deps);
   }
 
-  /** The latest first, without those that are deleted soon; undefined until the API has told. */
+  /** Newest first, without pending deletes; undefined until loaded. */
   get items(): readonly ConversationItem[] | undefined {
     return this.#items?.filter(({ id }) => !this.pendingDeletes.has(id));
   }
 
-  /** Whether an answer of this conversation is being written. */
+  /** Whether an answer of this conversation is being generated. */
   isRunning(id: string): boolean {
     return this.#localThreads.some((thread) => thread.id === id && thread.running);
   }
 
-  /** Conversations that the API does not know yet, the latest first. */
+  /** Conversations that the API does not have yet, newest first. */
   get unsent(): readonly Thread[] {
     return this.#localThreads.filter((thread) => thread.id === undefined);
   }
 
-  /** Reads the beginning of the list again; what was read beyond it stays. */
+  /** Reloads the first page; items of later pages are kept. */
   async refresh(api?: Api): Promise<void> {
     await this.#loadPage(0, ({ items, has_more }) => {
       const end = items.at(-1)?.updated_at ?? '';
       const isBeyond = (item: ConversationItem) => has_more && item.updated_at <= end;
       const beyond = without(this.#items ?? [], items).filter(isBeyond);
-      // Whether there is more after what is beyond, the last page read has told.
+      // The last page that was loaded knows whether there are more.
       if (beyond.length === 0) this.hasMore = has_more;
       this.#items = [...items, ...beyond];
     }, api);
   }
 
-  /** Reads the next page. */
+  /** Loads the next page. */
   async loadMore(): Promise<void> {
     const known = this.#items ?? [];
     await this.#loadPage(known.length, ({ items, has_more }) => {
@@ -94,22 +94,22 @@ export class Conversations {
     });
   }
 
-  /** Begins a new conversation. */
+  /** Opens a new conversation. */
   startNew(): void {
     this.show(new Thread(this.#deps));
   }
 
-  /** Opens a conversation of the list, at a message of it if one is named. */
+  /** Opens a conversation, at a message if one is given. */
   async open(id: string, message?: string): Promise<void> {
-    const alive = this.#localThreads.find((thread) => thread.id === id);
+    const localThread = this.#localThreads.find((thread) => thread.id === id);
     const isOpen = this.thread.id === id && this.thread.loadState !== 'failed';
-    const thread = alive ?? (isOpen ? this.thread : new Thread(this.#deps, id));
+    const thread = localThread ?? (isOpen ? this.thread : new Thread(this.#deps, id));
     this.show(thread);
-    if (thread !== alive && !isOpen) await thread.load();
+    if (thread !== localThread && !isOpen) await thread.load();
     if (message !== undefined) await thread.scrollTo(message);
   }
 
-  /** Takes a conversation off the list and the screen; the API is told when it cannot be taken back any more. */
+  /** Removes a conversation from the list; it is deleted when the undo time is over. */
   remove(id: string): void {
     const item = this.#items?.find((item) => item.id === id);
     if (!item) return;
@@ -119,18 +119,18 @@ export class Conversations {
     this.pendingDeletes.add({ id, title: item.title, thread: isOpen ? this.thread : undefined });
   }
 
-  /** Puts the conversation that was removed last back, on the screen too if nothing else was begun there. */
+  /** Restores the conversation that was deleted last, and opens it again unless a new one was started. */
   undoDelete(): void {
-    const back = this.pendingDeletes.undo();
-    if (back && back.thread === this.thread && this.thread.messages.length === 0) void this.open(back.id);
+    const restored = this.pendingDeletes.undo();
+    if (restored && restored.thread === this.thread && this.thread.messages.length === 0) void this.open(restored.id);
   }
 
-  /** Puts all that can be taken back where it was. */
+  /** Restores all conversations that can still be restored. */
   undoAll(): void {
     while (this.pendingDeletes.count > 0) this.undoDelete();
   }
 
-  /** A conversation as a file: its thread for reading, or all versions of all its messages. Throws where it cannot be read. */
+  /** A conversation as a file: its thread as Markdown, or all versions as JSON. Throws if it cannot be loaded. */
   async export(id: string, form: ExportFormat): Promise<{ name: string; content: string }> {
     if (form === 'markdown') {
       const { conversation, thread } = await this.#loadAll(id);
@@ -143,7 +143,7 @@ export class Conversations {
     return { name: exportFileName(conversation, form), content: `${JSON.stringify(file, null, 2)}\n` };
   }
 
-  /** A conversation with all messages of its thread. */
+  /** Loads a conversation with all messages of its thread. */
   async #loadAll(id: string): Promise<{ conversation: ConversationItem; thread: HistoryItem[] }> {
     const thread: HistoryItem[] = [];
     for (;;) {
@@ -156,7 +156,7 @@ export class Conversations {
     }
   }
 
-  /** Renames a conversation, or pins it to the top of the list. What cannot be changed stays as it was. */
+  /** Renames or pins a conversation. A change that fails is rolled back. */
   async update(id: string, change: { title?: string; pinned?: boolean }): Promise<void> {
     const before = this.#items;
     this.#items = before?.map((item) => (item.id === id ? { ...item, ...change } : item));
@@ -170,25 +170,25 @@ export class Conversations {
     }
   }
 
-  /** Puts a thread on the screen. */
+  /** Opens a thread. */
   show(thread: Thread): void {
     this.thread = thread;
     this.#onthreadchange();
   }
 
   #threadChanged(thread: Thread): void {
-    const others = this.#localThreads.filter((other) => other !== thread);
-    const isAlive = thread.running !== undefined || thread.unsent.length > 0;
-    this.#localThreads = isAlive ? [thread, ...others] : others;
+    const otherThreads = this.#localThreads.filter((other) => other !== thread);
+    const isLocal = thread.running !== undefined || thread.unsent.length > 0;
+    this.#localThreads = isLocal ? [thread, ...otherThreads] : otherThreads;
   }
 
-  async #loadPage(offset: number, take: (page: Page) => void, api?: Api): Promise<void> {
+  async #loadPage(offset: number, apply: (page: Page) => void, api?: Api): Promise<void> {
     try {
       api ??= await this.#deps.sidecar.api(AbortSignal.timeout(TIMEOUT_MS));
-      take(await api.conversations({ limit: PAGE_SIZE, offset }));
+      apply(await api.conversations({ limit: PAGE_SIZE, offset }));
       this.failed = false;
     } catch {
-      // A list that is a little old is better than none.
+      // A stale list is better than none.
       this.failed = this.#items === undefined || offset > 0;
     }
   }
@@ -196,7 +196,7 @@ export class Conversations {
 
 type Page = Awaited<ReturnType<Api['conversations']>>;
 
-/** Those items that are not among `others`. */
+/** The items that are not among `others`. */
 function without(items: readonly ConversationItem[], others: readonly ConversationItem[]): ConversationItem[] {
   const ids = new Set(others.map(({ id }) => id));
   return items.filter(({ id }) => !ids.has(id));

@@ -7,7 +7,7 @@ import { UNDO_MS } from './pendingDeletes.svelte';
 
 afterEach(() => void vi.useRealTimers());
 
-/** A house with two conversations, the first of which is open. */
+/** An app with two conversations, the first of which is open. */
 async function withTwo() {
   const all = await testApp();
   all.api.items = [conversation('a'), conversation('b')];
@@ -129,7 +129,7 @@ test('each of several removed conversations can be taken back for its own while,
   expect(pendingDeletes).toMatchObject({ count: 3, last: { title: 'a' } });
   app.conversations.undoDelete();
   expect(pendingDeletes).toMatchObject({ count: 2, last: { title: 'c' } });
-  // What came later gives the first no more time, and what was taken back neither.
+  // A later deletion does not extend the first one's time, and neither does an undo.
   await vi.advanceTimersByTimeAsync(999);
   expect(api.deleted).toEqual([]);
   await vi.advanceTimersByTimeAsync(1);
@@ -228,7 +228,7 @@ test('a long list is read page by page, and keeps what was read when its beginni
   await app.conversations.loadMore();
   expect(app.conversations).toMatchObject({ items: { length: 120 }, hasMore: false });
 
-  // One is new, one was used again, one was deleted elsewhere.
+  // One is new, one was updated, one was deleted by another client.
   const used = { ...dated(7), updated_at: dated(122).updated_at };
   api.items = [used, dated(121), ...api.items.filter(({ id }) => id !== 'c7' && id !== 'c119')];
   await app.conversations.refresh();

@@ -1,18 +1,18 @@
-// HAPA as a program of this desktop: what is chosen about that, and what the desktop can do.
+// Desktop integration: preferences, capabilities and notifications.
 import type { Capabilities, DesktopPreferences, Host } from '../host';
 
 export type { Capabilities as Abilities, DesktopPreferences as Choices };
 
-/** Names of what was said once and need not be said again. */
+/** Dismissed limitations, separated by spaces. */
 const STORAGE_KEY = 'hapa.said';
 
-/** What the desktop lacks. */
+/** A missing capability of the desktop. */
 export type Limitation = 'tray' | 'shortcut' | 'shortcut-taken';
 
-/** What came of the last change. */
+/** The result of the last change. */
 export type Outcome = 'saving' | 'saved' | 'failed' | 'taken';
 
-/** The choices, each in force at once. */
+/** The desktop preferences, each applied at once. */
 export class Desktop {
   readonly #host: Host;
   readonly #storage: Storage;
@@ -28,27 +28,27 @@ export class Desktop {
     this.#dismissed = (storage.getItem(STORAGE_KEY) ?? '').split(' ').filter((name) => name !== '');
   }
 
-  /** Whether there is a desktop to speak of. */
+  /** Whether the window runs in the desktop app. */
   get isAvailable(): boolean {
     return this.#host.isDesktop;
   }
 
-  /** What the desktop lacks, as far as it was not said before. */
+  /** Missing capabilities that were not dismissed. */
   get limitations(): readonly Limitation[] {
     const { tray, shortcut } = this.capabilities ?? { tray: true, shortcut: 'works' };
-    const lacks: Limitation[] = [];
-    if (!tray) lacks.push('tray');
-    if (shortcut !== 'works') lacks.push(shortcut === 'taken' ? 'shortcut-taken' : 'shortcut');
-    return lacks.filter((lack) => !this.#dismissed.includes(lack));
+    const missing: Limitation[] = [];
+    if (!tray) missing.push('tray');
+    if (shortcut !== 'works') missing.push(shortcut === 'taken' ? 'shortcut-taken' : 'shortcut');
+    return missing.filter((limitation) => !this.#dismissed.includes(limitation));
   }
 
-  /** What is lacking was read, and is not said again. */
+  /** Dismisses the current limitations for good. */
   dismissLimitations(): void {
     this.#dismissed = [...this.#dismissed, ...this.limitations];
     this.#storage.setItem(STORAGE_KEY, this.#dismissed.join(' '));
   }
 
-  /** Asks for everything. Where the desktop does not tell, nothing is shown. */
+  /** Loads everything. If the desktop app does not respond, nothing is shown. */
   async load(): Promise<void> {
     if (!this.isAvailable) return;
     try {
@@ -59,16 +59,16 @@ export class Desktop {
     }
   }
 
-  /** Chooses. Keys that cannot be had are not taken. */
-  update(choices: Partial<DesktopPreferences>): Promise<void> {
+  /** Changes preferences. A shortcut that cannot be registered is dropped. */
+  update(change: Partial<DesktopPreferences>): Promise<void> {
     return this.#run(async () => {
-      this.preferences = await this.#host.updateDesktopPreferences(choices);
+      this.preferences = await this.#host.updateDesktopPreferences(change);
       this.capabilities = await this.#host.capabilities();
-      return choices.shortcut === undefined || choices.shortcut === this.preferences.shortcut;
+      return change.shortcut === undefined || change.shortcut === this.preferences.shortcut;
     });
   }
 
-  /** Whether HAPA starts when the user logs in. */
+  /** Sets whether HAPA starts at login. */
   setStartAtLogin(on: boolean): Promise<void> {
     return this.#run(async () => {
       await this.#host.setStartAtLogin(on);
@@ -77,10 +77,10 @@ export class Desktop {
     });
   }
 
-  async #run(act: () => Promise<boolean>): Promise<void> {
+  async #run(command: () => Promise<boolean>): Promise<void> {
     this.outcome = 'saving';
     try {
-      this.outcome = (await act()) ? 'saved' : 'taken';
+      this.outcome = (await command()) ? 'saved' : 'taken';
     } catch {
       this.outcome = 'failed';
     }

@@ -1,24 +1,24 @@
-// What is wrong with the installation, and what helps.
+// The doctor: diagnosis of the installation, with fixes.
 import type { Diagnosis } from '../api/client';
 import { ApiError } from '../api/errors';
 import type { Sidecar } from './sidecar.svelte';
 
-/** How long looking at everything may take, in milliseconds: the whole database is read. */
+/** Timeout in milliseconds: the integrity check reads the whole database. */
 const TIMEOUT_MS = 60_000;
 
-/** An examination, which can be made again. */
+/** A diagnosis, which can be repeated. */
 export class Doctor {
   readonly #sidecar: Pick<Sidecar, 'api'>;
   state = $state<'none' | 'running' | 'done' | 'failed'>('none');
   diagnosis = $state.raw<Diagnosis>();
-  /** Why there is none, in the API's words. */
+  /** The error message of the API. */
   message = $state('');
 
   constructor(sidecar: Pick<Sidecar, 'api'>) {
     this.#sidecar = sidecar;
   }
 
-  /** Looks at everything. */
+  /** Runs all checks. */
   async run(): Promise<void> {
     this.state = 'running';
     try {
@@ -32,7 +32,7 @@ export class Doctor {
     }
   }
 
-  /** What was found, as text for somebody who helps. */
+  /** The findings as text, for a bug report. */
   get report(): string {
     const { status, findings } = this.diagnosis ?? { status: '', findings: [] };
     const lines = findings.map(({ id, severity, message, help }) => [`[${severity}] ${id}: ${message}`, help && `    ${help}`].filter(Boolean).join('\n'));

@@ -1,15 +1,15 @@
-// What the user has written and the API does not have yet: the words, what is to be done, and the files. It survives a restart.
+// The draft: question text, preset and attachments that are not sent yet. It survives a restart.
 import { merge, readAttachment, type Attachment, type Rejected } from '../lib/attachments';
 import { isOffered, DEFAULT_PRESET, type Preset } from '../lib/presets';
 import type { RequestOptions, QuestionInput } from '../lib/questionInput';
 
-/** Names in the storage, after what they all begin with. */
+/** Storage keys, after the prefix. */
 const TEXT_KEY = 'draft';
 const PRESET_KEY = 'draft.preset';
 const FILES_KEY = 'draft.files';
 const UNSENT_KEY = 'unsent';
 
-/** What is in the composer, and a copy of each question that is still on its way. */
+/** The content of the composer, and a copy of each question that is not accepted yet. */
 export class Draft {
   readonly #storage: Storage;
   readonly #prefix: string;
@@ -18,22 +18,22 @@ export class Draft {
   #text = $state('');
   #preset = $state<Preset>(DEFAULT_PRESET);
   #files = $state.raw<readonly Attachment[]>([]);
-  /** Files that were brought last and could not be taken. */
+  /** Files of the last attempt that were rejected. */
   rejected = $state.raw<readonly Rejected[]>([]);
 
   /**
-   * Questions that a window which is gone never got through come back into the composer. `onchange` is told of every change; names in
-   * `storage` begin with `prefix`.
+   * Unsent questions of a closed window are restored into the composer. `onchange` is called on every change; keys in `storage` start
+   * with `prefix`.
    */
   constructor(storage: Storage, onchange: () => void = () => undefined, prefix = 'hapa.') {
     this.#storage = storage;
     this.#onchange = onchange;
     this.#prefix = prefix;
-    const lost = parseList(this.#stored(UNSENT_KEY)).flatMap(parseQuestion);
-    const kept = this.#stored(PRESET_KEY) ?? '';
-    this.text = [...lost.map(({ question }) => question), this.#stored(TEXT_KEY) ?? ''].filter((text) => text.trim() !== '').join('\n\n');
-    this.preset = isOffered(kept) && kept !== DEFAULT_PRESET ? kept : (lost.at(-1)?.preset ?? DEFAULT_PRESET);
-    this.#setFiles(merge([], [...lost.flatMap(({ files }) => files), ...parseList(this.#stored(FILES_KEY)).flatMap(parseFile)]).files);
+    const recovered = parseList(this.#stored(UNSENT_KEY)).flatMap(parseQuestion);
+    const storedPreset = this.#stored(PRESET_KEY) ?? '';
+    this.text = [...recovered.map(({ question }) => question), this.#stored(TEXT_KEY) ?? ''].filter((text) => text.trim() !== '').join('\n\n');
+    this.preset = isOffered(storedPreset) && storedPreset !== DEFAULT_PRESET ? storedPreset : (recovered.at(-1)?.preset ?? DEFAULT_PRESET);
+    this.#setFiles(merge([], [...recovered.flatMap(({ files }) => files), ...parseList(this.#stored(FILES_KEY)).flatMap(parseFile)]).files);
     storage.removeItem(prefix + UNSENT_KEY);
   }
 
@@ -47,7 +47,7 @@ export class Draft {
     this.#onchange();
   }
 
-  /** What is to be done. */
+  /** The preset. */
   get preset(): Preset {
     return this.#preset;
   }
@@ -58,31 +58,31 @@ export class Draft {
     this.#onchange();
   }
 
-  /** Files that are to go with the question. */
+  /** The attached files. */
   get files(): readonly Attachment[] {
     return this.#files;
   }
 
-  /** Takes files in, as far as they fit, and says of the others why not. */
+  /** Attaches files within the limits; `rejected` lists the others. */
   attach(more: readonly Attachment[], unreadable: readonly Rejected[] = []): void {
-    const { files, refused } = merge(this.#files, more);
-    this.rejected = [...unreadable, ...refused];
+    const { files, rejected } = merge(this.#files, more);
+    this.rejected = [...unreadable, ...rejected];
     this.#setFiles(files);
   }
 
-  /** Reads files that were brought, and takes them in; what else was brought is `refused` already. */
-  async addFiles(files: readonly File[], refused: readonly Rejected[] = []): Promise<void> {
-    const all = await Promise.all(files.map(readAttachment));
-    this.attach(all.filter((one) => 'content' in one), [...refused, ...all.filter((one) => 'reason' in one)]);
+  /** Reads and attaches files; `rejected` are those that were rejected before. */
+  async addFiles(files: readonly File[], rejected: readonly Rejected[] = []): Promise<void> {
+    const results = await Promise.all(files.map(readAttachment));
+    this.attach(results.filter((one) => 'content' in one), [...rejected, ...results.filter((one) => 'reason' in one)]);
   }
 
-  /** Puts a file out again. */
+  /** Removes a file. */
   detach(file: Attachment): void {
     this.rejected = [];
     this.#setFiles(this.#files.filter((one) => one !== file));
   }
 
-  /** Gives out what is written, and is empty. */
+  /** Returns the draft and clears it. */
   submit(): QuestionInput {
     const { text, preset, files } = this;
     this.text = '';
@@ -92,7 +92,7 @@ export class Draft {
     return { question: text.trim(), preset, files };
   }
 
-  /** Puts a question that was not sent back into the composer, before what is there. */
+  /** Puts an unsent question back into the composer, before the current text. */
   restore(question: string, options?: RequestOptions): void {
     this.text = [question, this.text].filter((text) => text.trim() !== '').join('\n\n');
     if (!options) return;
@@ -100,7 +100,7 @@ export class Draft {
     this.#setFiles(merge(options.files, this.#files).files);
   }
 
-  /** Notes the questions of `thread` that are not accepted yet. */
+  /** Stores the questions of `thread` that are not accepted yet. */
   setUnsent(thread: object, questions: readonly QuestionInput[]): void {
     if (questions.length > 0) this.#unsent.set(thread, questions);
     else this.#unsent.delete(thread);
@@ -117,7 +117,7 @@ export class Draft {
     return this.#storage.getItem(this.#prefix + name);
   }
 
-  /** What is too much for the storage is not kept; the words are, which have a place of their own. */
+  /** A list over the storage quota is not stored; the text is, under its own key. */
   #persist(name: string, list: readonly unknown[]): void {
     try {
       if (list.length > 0) this.#storage.setItem(this.#prefix + name, JSON.stringify(list));
@@ -128,7 +128,7 @@ export class Draft {
   }
 }
 
-/** A JSON list; an empty one where it is something else. */
+/** Parses a JSON list; empty if it is something else. */
 function parseList(json: string | null): unknown[] {
   try {
     const list: unknown = JSON.parse(json ?? '[]');
@@ -138,7 +138,7 @@ function parseList(json: string | null): unknown[] {
   }
 }
 
-/** A question that was on its way; earlier windows kept its words alone. */
+/** Parses an unsent question; earlier versions stored its text only. */
 function parseQuestion(item: unknown): QuestionInput[] {
   if (typeof item === 'string') return [{ question: item, preset: DEFAULT_PRESET, files: [] }];
   if (typeof item !== 'object' || item === null) return [];

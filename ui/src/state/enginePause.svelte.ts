@@ -1,49 +1,49 @@
-// The engine as a whole: what the tray shows of it, and pausing it, which takes every model out of memory.
+// Engine pause: unloads every model, and the engine state that the tray shows.
 import type { EngineState, Host } from '../host';
 import type { ActiveModel } from './activeModel.svelte';
 import type { Sidecar } from './sidecar.svelte';
 
-/** How long an order may take, in milliseconds. */
+/** Timeout of a command, in milliseconds. */
 const TIMEOUT_MS = 20_000;
 
-/** Pauses and resumes. A question that is asked while it is paused wakes the model, and ends the pause. */
+/** Pauses and resumes. A question asked while paused loads the model, which ends the pause. */
 export class EnginePause {
   readonly #sidecar: Sidecar;
   readonly #activeModel: ActiveModel;
-  /** How often models had been woken when the user paused. */
+  /** The wake count when the user paused. */
   #wakeCountAtPause = $state<number>();
   #failed = $state(false);
 
-  constructor(sidecar: Sidecar, model: ActiveModel) {
+  constructor(sidecar: Sidecar, activeModel: ActiveModel) {
     this.#sidecar = sidecar;
-    this.#activeModel = model;
+    this.#activeModel = activeModel;
   }
 
-  /** Whether the user has paused it, and nobody has woken it since. */
+  /** Whether the user has paused, and no model was requested since. */
   get paused(): boolean {
     return this.#wakeCountAtPause === this.#activeModel.wakeCount && this.#activeModel.state === 'asleep';
   }
 
-  /** Whether the last order could not be followed. */
+  /** Whether the last command failed. */
   get failed(): boolean {
     return this.#failed;
   }
 
-  /** What it is doing, in one word. A model that sleeps by itself is ready: a question wakes it. */
+  /** The engine's state. A model that was unloaded when idle counts as ready: a question loads it. */
   get state(): EngineState {
     const { state } = this.#sidecar.status;
     if (state !== 'ready') return state === 'failed' ? 'failed' : 'starting';
     if (this.paused) return 'paused';
-    const states = { unknown: 'starting', absent: 'absent', asleep: 'ready', loading: 'loading', ready: 'ready', failed: 'failed' } as const;
-    return states[this.#activeModel.state];
+    const engineStates = { unknown: 'starting', absent: 'absent', asleep: 'ready', loading: 'loading', ready: 'ready', failed: 'failed' } as const;
+    return engineStates[this.#activeModel.state];
   }
 
-  /** Follows what the tray's menu asks for. */
+  /** Executes the commands of the tray menu. */
   followTray(host: Host): Promise<void> {
-    return host.onEngineCommand((order) => void (order === 'pause' ? this.pause() : this.resume()));
+    return host.onEngineCommand((command) => void (command === 'pause' ? this.pause() : this.resume()));
   }
 
-  /** Takes every model out of memory. What is being written is finished first. */
+  /** Unloads every model. Running answers are finished first. */
   pause(): Promise<void> {
     return this.#run(async (signal) => {
       const api = await this.#sidecar.api(signal);
@@ -55,7 +55,7 @@ export class EnginePause {
     });
   }
 
-  /** Brings the models back. */
+  /** Loads the models again. */
   resume(): Promise<void> {
     return this.#run(async (signal) => {
       const api = await this.#sidecar.api(signal);
@@ -64,7 +64,7 @@ export class EnginePause {
       const first = asleep.find(({ roles }) => roles.includes('chat')) ?? asleep[0];
       if (first) {
         const role = first.roles.includes('chat') ? 'chat' : 'completion';
-        // To load one wakes all that sleep. It is a choice too, which is taken back where nobody had chosen.
+        // Loading one wakes all. It also assigns that model, which is undone if no model was assigned before.
         await api.loadModel(first.id, role, signal);
         if (role === 'chat' && !settings.chat_model) await api.changeSettings({ chat_model: null }, signal);
       }
@@ -73,10 +73,10 @@ export class EnginePause {
     });
   }
 
-  async #run(act: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  async #run(command: (signal: AbortSignal) => Promise<void>): Promise<void> {
     this.#failed = false;
     try {
-      await act(AbortSignal.timeout(TIMEOUT_MS));
+      await command(AbortSignal.timeout(TIMEOUT_MS));
     } catch {
       this.#failed = true;
     }

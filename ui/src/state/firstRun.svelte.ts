@@ -1,10 +1,10 @@
-// The first start: nobody can answer yet, and nothing was ever asked.
+// First-run detection: no model and no conversation yet.
 import type { Conversations } from './conversations.svelte';
 import type { ActiveModel } from './activeModel.svelte';
 
 const STORAGE_KEY = 'hapa.begun';
 
-/** Whether the window has to introduce itself. */
+/** Whether to show the first-run screen. */
 export class FirstRun {
   readonly #storage: Storage;
   readonly #activeModel: Pick<ActiveModel, 'state'>;
@@ -18,13 +18,13 @@ export class FirstRun {
     if (storage.getItem(STORAGE_KEY)) this.#state = 'over';
   }
 
-  /** `unknown` until it is clear; a first start is over with the first question, and not yet when a model comes. */
+  /** `unknown` until known; a first run ends with the first question, not when a model is installed. */
   get state(): 'unknown' | 'first' | 'over' {
-    const isAsked = (this.#conversations.items ?? []).length > 0 || this.#conversations.unsent.length > 0;
-    return isAsked ? 'over' : this.#state;
+    const hasQuestions = (this.#conversations.items ?? []).length > 0 || this.#conversations.unsent.length > 0;
+    return hasQuestions ? 'over' : this.#state;
   }
 
-  /** Looks how it is, once the API has told what it could. Whoever has begun once never begins again. */
+  /** Updates the state once the API has responded. A first run never comes back. */
   refresh(): void {
     const { items } = this.#conversations;
     if (this.#state !== 'unknown') {

@@ -1,4 +1,4 @@
-// One answer: being waited for, being written, or there.
+// An answer: pending, streaming or finished.
 import type { Api, Frame, GenerateRequest, HistoryItem } from '../api/client';
 import { StreamInterrupted, ApiError, ApiUnreachable } from '../api/errors';
 import { MarkdownAssembler } from '../lib/markdownAssembler';
@@ -7,31 +7,31 @@ import { SidecarFailed, type Sidecar } from './sidecar.svelte';
 
 export type AnswerState = 'waiting' | 'streaming' | 'done' | 'stopped' | 'interrupted' | 'failed';
 
-/** What a waiting answer waits for: the sidecar, any model at all, the model, a free place in the queue, or the first word. */
+/** What a pending answer waits for: the sidecar, a model download, the model, a slot in the queue, or the first token. */
 export type WaitReason = 'sidecar' | 'arrival' | 'model' | 'turn' | 'word';
 
-/** What a generation needs of the house. */
+/** Dependencies of a generation. */
 export interface GenerationDeps {
   sidecar: Pick<Sidecar, 'api'>;
   model: Pick<ActiveModel, 'waitUntilSettled' | 'waitUntilAvailable'>;
 }
 
-/** What somebody can think of an answer. */
+/** The user's feedback on an answer. */
 export type Feedback = 'positive' | 'negative';
 
-/** How long keeping an opinion may take, in milliseconds. */
+/** Timeout of storing feedback, in milliseconds. */
 const FEEDBACK_TIMEOUT_MS = 10_000;
 
-/** How often a question is put again to an API that has too much to do. */
+/** Attempts to send a question to an overloaded API. */
 const MAX_ATTEMPTS = 6;
 
-/** An answer. A new one waits to be started; `Generation.of` makes those of earlier days. */
+/** An answer. A new one is pending until started; `Generation.fromHistory` creates stored ones. */
 export class Generation {
   state = $state<AnswerState>('waiting');
   waitingFor = $state<WaitReason>('word');
-  /** The answer so far, markdown. */
+  /** The answer so far, as Markdown. */
   text = $state('');
-  /** Ids that the API gave; undefined until it has accepted the question. */
+  /** Ids of the API; undefined until it has accepted the question. */
   messageId = $state<string>();
   conversationId = $state<string>();
   model = $state('');
@@ -39,20 +39,20 @@ export class Generation {
   tokensPerSecond = $state<number>();
   /** Seconds from the question to the last token. */
   seconds = $state<number>();
-  /** Whether the answer was cut by its length limit. */
+  /** Whether the answer was truncated by its token limit. */
   truncated = $state(false);
-  /** Earlier messages that were left out of the prompt for want of room. */
+  /** Earlier messages that were dropped from the prompt to fit the context. */
   droppedMessages = $state(0);
-  /** What somebody thinks of it. */
+  /** The user's feedback. */
   feedback = $state<Feedback>();
-  /** What went wrong, if the answer failed. */
+  /** The error, if it failed. */
   error = $state.raw<Error>();
 
   #abort = new AbortController();
-  /** Whether the API has accepted what was asked last, the answer's first part or its next. */
+  /** Whether the API has accepted the last request: the answer, or its continuation. */
   #accepted = false;
 
-  /** The answer of a message in the history. */
+  /** The stored answer of a history item. */
   static fromHistory(item: HistoryItem): Generation {
     const generation = new Generation();
     generation.state = stateOf(item.finish_reason ?? undefined);
@@ -69,20 +69,20 @@ export class Generation {
     return generation;
   }
 
-  /** Whether there is more to come. */
+  /** Whether it is pending or streaming. */
   get running(): boolean {
     return this.state === 'waiting' || this.state === 'streaming';
   }
 
-  /** Whether it ended before its end, so that the model can go on with it. */
+  /** Whether it ended early, so that the model can continue it. */
   get canContinue(): boolean {
     const isCut = this.truncated || this.state === 'stopped' || this.state === 'interrupted' || this.state === 'failed';
     return isCut && !this.running && this.messageId !== undefined && this.text !== '';
   }
 
   /**
-   * Asks, waits for what has to be waited for, and follows the answer to its end; what is there of it already stays in front.
-   * Never throws: see `state` and `error`.
+   * Sends the request, waits for what it needs, and streams the answer to its end; existing text is continued. Never throws: see
+   * `state` and `error`.
    */
   async start(backend: GenerationDeps, request: GenerateRequest, onaccepted: () => void): Promise<void> {
     if (!this.running) {
@@ -94,7 +94,7 @@ export class Generation {
     this.#accepted = false;
     const { signal } = this.#abort;
     try {
-      for (let turn = 1; ; turn += 1) {
+      for (let attempt = 1; ; attempt += 1) {
         this.waitingFor = 'sidecar';
         const api = await backend.sidecar.api(signal);
         this.waitingFor = 'word';
@@ -102,7 +102,7 @@ export class Generation {
           return await this.#readStream(api, request, onaccepted, signal);
         } catch (error) {
           if (!(error instanceof ApiError) || this.#accepted) throw error;
-          await this.#waitForRetry(error, turn, api, backend, signal);
+          await this.#waitForRetry(error, attempt, api, backend, signal);
         }
       }
     } catch (error) {
@@ -110,51 +110,51 @@ export class Generation {
     }
   }
 
-  /** Keeps what somebody thinks of it, if they like with words. `false` if it could not be kept. */
-  async rate(sidecar: GenerationDeps['sidecar'], opinion: Feedback, comment?: string): Promise<boolean> {
+  /** Stores the user's feedback with an optional comment. `false` if that failed. */
+  async rate(sidecar: GenerationDeps['sidecar'], feedback: Feedback, comment?: string): Promise<boolean> {
     if (!this.messageId) return false;
     try {
       const signal = AbortSignal.timeout(FEEDBACK_TIMEOUT_MS);
       const api = await sidecar.api(signal);
-      await api.submitFeedback({ type: opinion, message_id: this.messageId, ...(comment && { comment }) }, signal);
-      this.feedback = opinion;
+      await api.submitFeedback({ type: feedback, message_id: this.messageId, ...(comment && { comment }) }, signal);
+      this.feedback = feedback;
       return true;
     } catch {
       return false;
     }
   }
 
-  /** Hangs up; what was written stays. */
+  /** Cancels the generation; the text so far stays. */
   stop(): void {
     this.#abort.abort(new DOMException('stopped', 'AbortError'));
   }
 
-  /** Waits where waiting helps; throws `problem` again where it does not. */
-  async #waitForRetry(problem: ApiError, turn: number, api: Api, backend: GenerationDeps, signal: AbortSignal): Promise<void> {
-    if (problem.code === 'model_loading') {
+  /** Waits where a retry makes sense; rethrows `error` where it does not. */
+  async #waitForRetry(error: ApiError, attempt: number, api: Api, backend: GenerationDeps, signal: AbortSignal): Promise<void> {
+    if (error.code === 'model_loading') {
       this.waitingFor = 'model';
       const state = await backend.model.waitUntilSettled(api, signal);
       if (state === 'ready') return;
-    } else if (problem.code === 'model_missing') {
+    } else if (error.code === 'model_missing') {
       this.waitingFor = 'arrival';
       const state = await backend.model.waitUntilAvailable(backend.sidecar, signal);
       if (state === 'ready') return;
-    } else if (problem.code === 'overloaded' && turn < MAX_ATTEMPTS) {
+    } else if (error.code === 'overloaded' && attempt < MAX_ATTEMPTS) {
       this.waitingFor = 'turn';
-      await sleep((problem.retryAfter ?? 5) * 1000, signal);
+      await sleep((error.retryAfter ?? 5) * 1000, signal);
       signal.throwIfAborted();
       return;
     }
-    throw problem;
+    throw error;
   }
 
   async #readStream(api: Api, request: GenerateRequest, onaccepted: () => void, signal: AbortSignal): Promise<void> {
-    const assembly = new MarkdownAssembler(this.text);
-    // As often as the screen is drawn, and no more.
+    const assembler = new MarkdownAssembler(this.text);
+    // At most one update per frame.
     let frame: number | undefined;
-    const show = () => {
+    const flush = () => {
       frame = undefined;
-      this.text = assembly.text;
+      this.text = assembler.text;
     };
     try {
       for await (const event of api.generateCodeStreaming(request, signal)) {
@@ -165,18 +165,18 @@ export class Generation {
         } else if (event.type === 'done') {
           this.#applyMetadata(event);
           const answer = event.metadata?.['answer'];
-          this.text = typeof answer === 'string' ? answer : assembly.text;
+          this.text = typeof answer === 'string' ? answer : assembler.text;
           this.state = event.metadata?.['finish_reason'] === 'cancelled' ? 'stopped' : 'done';
           return;
         } else if (event.content !== '') {
-          if (event.type === 'code') assembly.code(event.content, languageOf(event));
-          else assembly.explanation(event.content);
+          if (event.type === 'code') assembler.code(event.content, languageOf(event));
+          else assembler.explanation(event.content);
           this.state = 'streaming';
-          frame ??= requestAnimationFrame(show);
+          frame ??= requestAnimationFrame(flush);
         }
       }
     } catch (error) {
-      this.text = assembly.text;
+      this.text = assembler.text;
       throw error;
     } finally {
       if (frame !== undefined) cancelAnimationFrame(frame);
@@ -209,12 +209,12 @@ export class Generation {
   }
 }
 
-/** Whether an error means that the sidecar, not the question, is the trouble. */
+/** Whether an error means that the sidecar is down, not that the question is wrong. */
 export function isSidecarDown(error: Error | undefined): boolean {
   return error instanceof ApiUnreachable || error instanceof SidecarFailed;
 }
 
-/** An answer without an end is still being written for somebody, or was when its window went away. */
+/** Without a finish reason the answer is still being generated for another client, or its window closed. */
 function stateOf(finish: string | undefined): AnswerState {
   switch (finish) {
     case 'stop':

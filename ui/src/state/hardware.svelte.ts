@@ -1,4 +1,4 @@
-// This computer as models use it: which of them were chosen, what they run on, and what memory they take.
+// Hardware status: devices, memory budget and assigned models.
 import type { DetailedHealth, ModelItem } from '../api/client';
 import type { Models } from './models.svelte';
 import { sleep } from './activeModel.svelte';
@@ -8,7 +8,7 @@ export type Device = DetailedHealth['devices'][number];
 export type Memory = DetailedHealth['memory'];
 export type { ModelItem };
 
-/** What the API tells about the machine, for as long as somebody looks. The models in it are the library's. */
+/** Hardware status while it is polled. The models come from {@link Models}. */
 export class Hardware {
   readonly #sidecar: Pick<Sidecar, 'api'>;
   readonly #models: Models;
@@ -16,32 +16,32 @@ export class Hardware {
   #failed = $state(false);
   #watching: AbortController | undefined;
 
-  constructor(sidecar: Pick<Sidecar, 'api'>, library: Models) {
+  constructor(sidecar: Pick<Sidecar, 'api'>, models: Models) {
     this.#sidecar = sidecar;
-    this.#models = library;
+    this.#models = models;
   }
 
-  /** The models that were chosen to answer; undefined until the API has told. */
+  /** Models with a role; undefined until loaded. */
   get assigned(): readonly ModelItem[] | undefined {
     return this.#models.installed?.filter((model) => model.roles.length > 0);
   }
 
-  /** The devices that models can run on, the best first. */
+  /** The devices that models can run on, best first. */
   get devices(): readonly Device[] {
     return this.#health?.devices ?? [];
   }
 
-  /** The memory that models may take, and what they take at most. */
+  /** The memory budget, and its use. */
   get memory(): Memory | undefined {
     return this.#health?.memory;
   }
 
-  /** Whether the API did not tell when it was last asked. */
+  /** Whether the last poll failed. */
   get failed(): boolean {
     return this.#failed || this.#models.failed;
   }
 
-  /** Looks again and again until {@link stopPolling}. */
+  /** Polls until {@link stopPolling}. */
   startPolling(): void {
     this.stopPolling();
     const { signal } = (this.#watching = new AbortController());
@@ -50,7 +50,7 @@ export class Hardware {
     void this.#poll(signal);
   }
 
-  /** Looks no more. */
+  /** Stops polling. */
   stopPolling(): void {
     this.#watching?.abort();
   }

@@ -1,4 +1,4 @@
-// The history: what was asked and answered, looked through by words, language, time and opinion.
+// History search by text, language, time and feedback.
 import type { HistoryItem } from '../api/client';
 import { TIMEOUT_MS } from './thread.svelte';
 import type { Sidecar } from './sidecar.svelte';
@@ -13,27 +13,27 @@ export type FeedbackFilter = (typeof feedbackFilters)[number];
 /** Days of each span. */
 const DAYS: Record<Exclude<Span, 'any'>, number> = { day: 1, week: 7, month: 30, year: 365 };
 
-/** How long it may take to give out or take in all of it, in milliseconds. */
+/** Timeout of an import or export of the history, in milliseconds. */
 export const TRANSFER_TIMEOUT_MS = 300_000;
 
-/** How many are asked for at a time, and how long is waited for another letter, in milliseconds. */
+/** Items per page, and the debounce of typing in milliseconds. */
 const PAGE_SIZE = 30;
 const DEBOUNCE_MS = 200;
 
-/** A look through the history. */
+/** A search of the history. */
 export class History {
   readonly #sidecar: Pick<Sidecar, 'api'>;
   #search = $state('');
   #language = $state('');
   #span = $state<Span>('any');
   #feedback = $state<FeedbackFilter>('any');
-  /** What was found, the latest first; undefined until the API has told. */
+  /** The results, newest first; undefined until loaded. */
   items = $state.raw<readonly HistoryItem[]>();
   total = $state(0);
   hasMore = $state(false);
-  /** Whether the API did not tell. */
+  /** Whether the last request failed. */
   failed = $state(false);
-  /** What was looked for when the items were found. */
+  /** The search text of the current results. */
   appliedSearch = $state('');
   #abort: AbortController | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -42,7 +42,7 @@ export class History {
     this.#sidecar = sidecar;
   }
 
-  /** Words that are looked for. */
+  /** The search text. */
   get search(): string {
     return this.#search;
   }
@@ -63,7 +63,7 @@ export class History {
     void this.refresh();
   }
 
-  /** How long ago it was, at most. */
+  /** The maximum age. */
   get span(): Span {
     return this.#span;
   }
@@ -73,7 +73,7 @@ export class History {
     void this.refresh();
   }
 
-  /** What was thought of it. */
+  /** The feedback to filter by. */
   get feedback(): FeedbackFilter {
     return this.#feedback;
   }
@@ -83,13 +83,13 @@ export class History {
     void this.refresh();
   }
 
-  /** Looks from the beginning. A newer look ends an older one. */
+  /** Runs the search from the first page. A newer search cancels an older one. */
   refresh(): Promise<void> {
     clearTimeout(this.#timer);
     return this.#loadPage(0);
   }
 
-  /** Reads the next page. */
+  /** Loads the next page. */
   loadMore(): Promise<void> {
     return this.#loadPage(this.items?.length ?? 0);
   }

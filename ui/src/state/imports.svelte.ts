@@ -1,20 +1,20 @@
-// Model files of the user's own on their way to HAPA, one after the other.
+// Imports of model files, one after the other.
 import { isAbort } from '../api/client';
 import { ApiError } from '../api/errors';
 import type { Sidecar } from './sidecar.svelte';
 
-/** How long is waited for a sidecar to send to, in milliseconds. */
+/** How long to wait for a sidecar, in milliseconds. */
 const TIMEOUT_MS = 10_000;
 
-/** A file on its way; `checking` is what HAPA does once it has all of it. */
+/** A file that is being imported; `checking` is the sidecar's validation after the upload. */
 export class Import {
   readonly file: File;
   state = $state<'waiting' | 'sending' | 'checking' | 'done' | 'failed'>('waiting');
-  /** Bytes that have gone out. */
+  /** Bytes sent so far. */
   sentBytes = $state(0);
-  /** What is wrong, in the API's words; undefined where nobody answered. */
+  /** The error message of the API; undefined if it did not respond. */
   message = $state<string>();
-  /** Whether sending it again would change nothing. */
+  /** Whether a retry would fail again. */
   notRetryable = $state(false);
   readonly abort = new AbortController();
 
@@ -23,7 +23,7 @@ export class Import {
   }
 }
 
-/** The files that were chosen, until they are put away. */
+/** The queue of imports, until they are removed. */
 export class Imports {
   readonly #sidecar: Pick<Sidecar, 'api'>;
   readonly #ondone: () => void;
@@ -31,19 +31,19 @@ export class Imports {
   items = $state.raw<readonly Import[]>([]);
   #busy = false;
 
-  /** `ondone` is called when a model has come; `notGguf` says that a file is something else. */
+  /** `ondone` is called for each imported model; `notGguf` is the message for other files. */
   constructor(sidecar: Pick<Sidecar, 'api'>, ondone: () => void, notGguf: () => string) {
     this.#sidecar = sidecar;
     this.#ondone = ondone;
     this.#notGguf = notGguf;
   }
 
-  /** The file that is being brought now. */
+  /** The current import. */
   get running(): Import | undefined {
     return this.items.find(({ state }) => state === 'sending' || state === 'checking');
   }
 
-  /** Brings files. Those that are no models by their names are told of at once. */
+  /** Queues files. A file without the extension `.gguf` fails at once. */
   add(files: readonly File[]): void {
     const items = files.map((file) => {
       const item = new Import(file);
@@ -54,14 +54,14 @@ export class Imports {
     void this.#run();
   }
 
-  /** Brings a file again. */
+  /** Imports a file again. */
   retry(item: Import): void {
-    const fresh = new Import(item.file);
-    this.items = this.items.map((other) => (other === item ? fresh : other));
+    const retried = new Import(item.file);
+    this.items = this.items.map((other) => (other === item ? retried : other));
     void this.#run();
   }
 
-  /** Stops bringing a file, or takes it off the list. */
+  /** Cancels an import, or removes it from the list. */
   remove(item: Import): void {
     item.abort.abort();
     this.items = this.items.filter((other) => other !== item);
@@ -80,13 +80,13 @@ export class Imports {
 
   async #upload(item: Import): Promise<void> {
     item.state = 'sending';
-    const hear = (sent: number) => {
+    const onprogress = (sent: number) => {
       item.sentBytes = sent;
       if (sent >= item.file.size) item.state = 'checking';
     };
     try {
       const api = await this.#sidecar.api(AbortSignal.timeout(TIMEOUT_MS));
-      await api.importModel(item.file, hear, item.abort.signal);
+      await api.importModel(item.file, onprogress, item.abort.signal);
       item.state = 'done';
       this.#ondone();
     } catch (error) {

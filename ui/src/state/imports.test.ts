@@ -3,7 +3,7 @@ import { beforeEach, expect, test, vi } from 'vitest';
 import { refusal } from '../testing/fakeApi';
 import { testApp } from '../testing/testApp';
 
-/** Uploads that began, which the test carries on. */
+/** Uploads that the test drives. */
 class FakeRequest {
   static all: FakeRequest[] = [];
   readonly upload: { onprogress?: (event: { loaded: number }) => void } = {};

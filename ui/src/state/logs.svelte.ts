@@ -1,4 +1,4 @@
-// The log as it grows, looked through by weight and by words.
+// The log viewer: tails the log, filtered by level and text.
 import type { LogLine } from '../api/client';
 import { sleep } from './activeModel.svelte';
 import type { Sidecar } from './sidecar.svelte';
@@ -7,32 +7,32 @@ import { TIMEOUT_MS } from './thread.svelte';
 export type { LogLine };
 
 export const levels = ['any', 'info', 'warn', 'error'] as const;
-/** The least weight that is shown. */
+/** The minimum level. */
 export type Level = (typeof levels)[number];
 
-/** How many lines are asked for at a time, and how many are kept. */
+/** Lines per page, and the maximum kept. */
 const PAGE_SIZE = 200;
 const MAX_LINES = 2000;
-/** How many pages are read at most to find an earlier line that is shown. */
+/** Pages to read for one earlier visible line. */
 const MAX_PAGES = 10;
-/** Where the log is looked at. */
+/** The endpoint whose own requests are hidden. */
 const LOGS_ENDPOINT = '/api/v1/logs';
-/** How often is looked, and how long is waited for another letter, in milliseconds. */
+/** Poll interval, and debounce of typing, in milliseconds. */
 const POLL_MS = 2000;
 const DEBOUNCE_MS = 200;
 
-/** A look at the log. */
+/** A view of the log. */
 export class Logs {
   readonly #sidecar: Pick<Sidecar, 'api'>;
   #level = $state<Level>('any');
   #search = $state('');
-  /** The lines, the latest last; undefined until the API has told. */
+  /** The lines, newest last; undefined until loaded. */
   lines = $state.raw<readonly LogLine[]>();
-  /** Where earlier lines are, if there are any. */
+  /** Cursor of earlier lines, if there are any. */
   #earlierCursor = $state<number>();
-  /** The place of the latest line that came, also of one that is not shown. */
+  /** Cursor of the latest line, also of a hidden one. */
   #latestCursor: number | undefined;
-  /** Whether the API did not tell when it was last asked. */
+  /** Whether the last request failed. */
   failed = $state(false);
   #polling: AbortController | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -55,7 +55,7 @@ export class Logs {
     this.#restart();
   }
 
-  /** Words that are looked for. */
+  /** The search text. */
   get search(): string {
     return this.#search;
   }
@@ -66,7 +66,7 @@ export class Logs {
     this.#timer = setTimeout(() => this.#restart(), DEBOUNCE_MS);
   }
 
-  /** Looks again and again until {@link stopPolling}. */
+  /** Polls until {@link stopPolling}. */
   async startPolling(): Promise<void> {
     this.stopPolling();
     const { signal } = (this.#polling = new AbortController());
@@ -76,24 +76,24 @@ export class Logs {
     }
   }
 
-  /** Looks no more. */
+  /** Stops polling. */
   stopPolling(): void {
     clearTimeout(this.#timer);
     this.#polling?.abort();
   }
 
-  /** Reads earlier lines. */
+  /** Loads earlier lines. */
   async loadEarlier(): Promise<void> {
     const first = this.lines?.[0]?.cursor;
     try {
       const signal = AbortSignal.timeout(TIMEOUT_MS);
       const api = await this.#sidecar.api(signal);
       for (let pages = 0; pages < MAX_PAGES && this.#earlierCursor !== undefined; pages += 1) {
-        const seen = await api.logs({ ...this.#query(), before: this.#earlierCursor }, signal);
-        // Meanwhile something else was looked for.
+        const page = await api.logs({ ...this.#query(), before: this.#earlierCursor }, signal);
+        // The filter has changed meanwhile.
         if (this.lines === undefined || this.lines[0]?.cursor !== first) return;
-        const lines = seen.lines.filter(isRelevant);
-        [this.#earlierCursor, this.lines] = [seen.next ?? undefined, [...lines, ...this.lines]];
+        const lines = page.lines.filter(isRelevant);
+        [this.#earlierCursor, this.lines] = [page.next ?? undefined, [...lines, ...this.lines]];
         if (lines.length > 0) return;
       }
     } catch {
@@ -101,7 +101,7 @@ export class Logs {
     }
   }
 
-  /** Begins anew, with other wishes. */
+  /** Starts over with another filter. */
   #restart(): void {
     [this.lines, this.#latestCursor] = [undefined, undefined];
     if (this.#polling && !this.#polling.signal.aborted) void this.startPolling();
@@ -110,14 +110,14 @@ export class Logs {
   async #poll(signal: AbortSignal): Promise<void> {
     try {
       const api = await this.#sidecar.api(signal);
-      const seen = await api.logs(this.#query(), signal);
-      if (!signal.aborted) this.#apply(seen);
+      const page = await api.logs(this.#query(), signal);
+      if (!signal.aborted) this.#apply(page);
     } catch {
       if (!signal.aborted) this.failed = true;
     }
   }
 
-  /** Puts what is new behind what is known. Where too much has come to know what lies between, only what is new stays. */
+  /** Appends new lines. If more lines arrived than a page holds, the old ones are dropped: there would be a gap. */
   #apply({ lines, next }: { lines: readonly LogLine[]; next?: number | null }): void {
     this.failed = false;
     const last = this.#latestCursor;
@@ -126,9 +126,9 @@ export class Logs {
       [this.lines, this.#earlierCursor] = [lines.filter(isRelevant), next ?? undefined];
       return;
     }
-    const fresh = lines.filter((line) => line.cursor > last && isRelevant(line));
-    if (fresh.length === 0) return;
-    const all = [...this.lines, ...fresh];
+    const added = lines.filter((line) => line.cursor > last && isRelevant(line));
+    if (added.length === 0) return;
+    const all = [...this.lines, ...added];
     if (all.length > MAX_LINES) this.#earlierCursor = all.at(-MAX_LINES)?.cursor;
     this.lines = all.slice(-MAX_LINES);
   }
@@ -139,7 +139,7 @@ export class Logs {
   }
 }
 
-/** Looking at the log is told in the log, which is no news to whoever looks. */
+/** Whether a line is shown: requests of the log viewer itself are logged too, and hidden. */
 function isRelevant({ fields }: LogLine): boolean {
   return fields['endpoint'] !== LOGS_ENDPOINT;
 }

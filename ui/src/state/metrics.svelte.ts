@@ -1,29 +1,29 @@
-// How HAPA has done of late: figures over the last hour, requests by endpoint, and errors.
+// Metrics of the last hour, request metrics by endpoint, and the error summary.
 import type { EndpointMetrics, ErrorSummary, MetricsPoint } from '../api/client';
 import { sleep } from './activeModel.svelte';
 import type { Sidecar } from './sidecar.svelte';
 
 export type { EndpointMetrics as Endpoint, ErrorSummary as Errors, MetricsPoint as Point };
 
-/** How often is looked, and how long the figures are kept, in milliseconds. */
+/** Poll interval, and how long points are kept, in milliseconds. */
 const POLL_MS = 5000;
 const RETENTION_MS = 3_600_000;
 
-/** Minutes that can be looked at. */
+/** The time ranges, in minutes. */
 export const ranges = [5, 15, 60] as const;
 export type Range = (typeof ranges)[number];
 
-/** What the API tells, for as long as somebody looks. */
+/** Metrics while they are polled. */
 export class Metrics {
   readonly #sidecar: Pick<Sidecar, 'api'>;
-  /** The figures, the oldest first; undefined until the API has told. */
+  /** The points, oldest first; undefined until loaded. */
   #points = $state.raw<readonly MetricsPoint[]>();
-  /** Milliseconds between two of them. */
+  /** Milliseconds between two points. */
   interval = $state(POLL_MS);
   endpoints = $state.raw<readonly EndpointMetrics[]>([]);
   errors = $state.raw<ErrorSummary>();
   range = $state<Range>(15);
-  /** Whether the API did not tell when it was last asked. */
+  /** Whether the last poll failed. */
   failed = $state(false);
   #polling: AbortController | undefined;
 
@@ -31,18 +31,18 @@ export class Metrics {
     this.#sidecar = sidecar;
   }
 
-  /** The figures of the range, the oldest first. */
+  /** The points of the range, oldest first. */
   get points(): readonly MetricsPoint[] | undefined {
-    const end = this.#points?.at(-1)?.at ?? 0;
-    return this.#points?.filter(({ at }) => at > end - this.range * 60_000);
+    const latest = this.#points?.at(-1)?.at ?? 0;
+    return this.#points?.filter(({ at }) => at > latest - this.range * 60_000);
   }
 
-  /** Milliseconds that one figure of the range stands for, so that there are about sixty of them. */
+  /** Milliseconds per sample, so that a range has about sixty of them. */
   get step(): number {
     return Math.max(this.interval, this.range * 1000);
   }
 
-  /** Looks again and again until {@link stopPolling}. */
+  /** Polls until {@link stopPolling}. */
   async startPolling(): Promise<void> {
     this.stopPolling();
     const { signal } = (this.#polling = new AbortController());
@@ -52,7 +52,7 @@ export class Metrics {
     }
   }
 
-  /** Looks no more. */
+  /** Stops polling. */
   stopPolling(): void {
     this.#polling?.abort();
   }
@@ -71,10 +71,10 @@ export class Metrics {
   }
 
   #apply(points: readonly MetricsPoint[]): void {
-    const known = this.#points ?? [];
-    const end = known.at(-1)?.at ?? -Infinity;
-    const all = [...known, ...points.filter(({ at }) => at > end)];
-    const last = all.at(-1)?.at ?? 0;
-    this.#points = all.filter(({ at }) => at > last - RETENTION_MS);
+    const previous = this.#points ?? [];
+    const latest = previous.at(-1)?.at ?? -Infinity;
+    const merged = [...previous, ...points.filter(({ at }) => at > latest)];
+    const last = merged.at(-1)?.at ?? 0;
+    this.#points = merged.filter(({ at }) => at > last - RETENTION_MS);
   }
 }

@@ -1,4 +1,4 @@
-// The models: those that are here, those on their way, and those that can be had.
+// Models: installed ones, downloads, the catalogue, and the hub search.
 import { isAbort, type Api, type CatalogueItem, type Download, type HubFile, type HubItem, type ModelItem, type Role } from '../api/client';
 import { ApiError, ApiUnreachable } from '../api/errors';
 import { sleep } from './activeModel.svelte';
@@ -6,17 +6,17 @@ import type { Sidecar } from './sidecar.svelte';
 
 export type { CatalogueItem, Download, HubFile, HubItem, ModelItem, Role };
 
-/** How often is looked, in milliseconds: while a model loads, and while none does. */
+/** Poll intervals in milliseconds: while a model loads, and otherwise. */
 const LOADING_POLL_MS = 500;
 const IDLE_POLL_MS = 4000;
-/** How long an order may take, and how long to wait after the line broke. */
+/** Timeout of a command, and delay before reconnecting, in milliseconds. */
 const TIMEOUT_MS = 10_000;
 const RECONNECT_MS = 1000;
 
-/** What a check of a file has shown. */
+/** The result of a checksum verification. */
 export type VerifyResult = 'checking' | 'whole' | 'damaged' | 'unknown';
 
-/** What is known of a search. */
+/** A hub search and its results. */
 export interface HubSearch {
   text: string;
   state: 'searching' | 'found' | 'failed';
@@ -24,10 +24,10 @@ export interface HubSearch {
   repositories: readonly HubItem[];
 }
 
-/** The files of a repository, as far as they are known. */
+/** The files of a repository. */
 export type RepositoryFiles = { state: 'reading' } | { state: 'read'; host: string; files: readonly HubFile[] } | { state: 'failed'; message: string };
 
-/** What the API tells about models for as long as somebody looks, and what can be done with them. */
+/** Models while they are polled, and the commands on them. */
 export class Models {
   readonly #sidecar: Pick<Sidecar, 'api'>;
   #installed = $state.raw<readonly ModelItem[]>();
@@ -42,73 +42,73 @@ export class Models {
   #searching: AbortController | undefined;
 
   readonly #onchange: () => void;
-  /** What chats and how that is, when it was last seen. */
+  /** Ids and states of the chat models, as last seen. */
   #chatModels = '';
-  /** How many look. */
+  /** Number of active {@link startPolling} calls. */
   #pollers = 0;
 
-  /** `onchange` is called when another model chats, or the one that does has changed. */
+  /** `onchange` is called when the chat model or its state changes. */
   constructor(sidecar: Pick<Sidecar, 'api'>, onchange: () => void) {
     this.#sidecar = sidecar;
     this.#onchange = onchange;
   }
 
-  /** The models that are here, those that were chosen first; undefined until the API has told. */
+  /** Installed models, assigned ones first; undefined until loaded. */
   get installed(): readonly ModelItem[] | undefined {
     return this.#installed;
   }
 
-  /** Models that are worth a download, smallest first. */
+  /** The catalogue, smallest first. */
   get catalogue(): readonly CatalogueItem[] {
     return this.#catalogue;
   }
 
-  /** What is being downloaded, or was of late. */
+  /** Current and recent downloads. */
   get downloads(): readonly Download[] {
     return this.#downloads;
   }
 
-  /** The download that is on its way, or waits for somebody to let it go on. */
+  /** The download in progress or paused. */
   get activeDownload(): Download | undefined {
     return this.#downloads.find(({ state }) => state !== 'done' && state !== 'failed');
   }
 
-  /** The model that suits this machine best, of those worth a download. */
+  /** The recommended model for this machine. */
   get recommended(): CatalogueItem | undefined {
     return this.#catalogue.find((entry) => entry.suggested);
   }
 
-  /** Whether the API did not tell when it was last asked. */
+  /** Whether the last poll failed. */
   get failed(): boolean {
     return this.#failed;
   }
 
-  /** After how long it is worth looking again, in milliseconds. */
+  /** The current poll interval, in milliseconds. */
   get pollInterval(): number {
     return this.#installed?.some((model) => model.state === 'loading') ? LOADING_POLL_MS : IDLE_POLL_MS;
   }
 
-  /** Why the last order was not followed. */
+  /** The error of the last command. */
   get lastError(): string | undefined {
     return this.#lastError;
   }
 
-  /** The latest search, if there was one. */
+  /** The latest hub search. */
   get search(): HubSearch | undefined {
     return this.#search;
   }
 
-  /** The files of a repository, if they were asked for. */
+  /** The files of a repository, if they were requested. */
   files(repository: string): RepositoryFiles | undefined {
     return this.#files[repository];
   }
 
-  /** What a check of a model's file has shown, if there was one. */
+  /** The result of a model's verification, if there was one. */
   verifyResult(id: string): VerifyResult | undefined {
     return this.#verifyResults[id];
   }
 
-  /** Looks again and again until {@link stopPolling} was called as often. */
+  /** Polls until {@link stopPolling} was called as often. */
   startPolling(): void {
     this.#pollers += 1;
     if (this.#pollers > 1) return;
@@ -117,48 +117,48 @@ export class Models {
     void this.#followDownloads(signal);
   }
 
-  /** Looks no more. */
+  /** Stops polling. */
   stopPolling(): void {
     this.#pollers -= 1;
     if (this.#pollers === 0) this.#polling?.abort();
   }
 
-  /** Looks once, at once. */
+  /** Refreshes once. */
   refresh(): Promise<void> {
     return this.#run(async (api, signal) => this.#apply(await api.models(signal)));
   }
 
-  /** Forgets why the last order was not followed. */
+  /** Dismisses the last error. */
   dismissError(): void {
     this.#lastError = undefined;
   }
 
-  /** Begins to download a model. */
+  /** Starts a download. */
   download(repository: string, file: string): Promise<void> {
     return this.#run((api, signal) => api.download({ repository, file }, signal));
   }
 
-  /** Lets a download wait, or go on. */
+  /** Pauses or resumes a download. */
   pauseDownload(id: string, paused: boolean): Promise<void> {
     return this.#run((api, signal) => api.pauseDownload(id, paused, signal));
   }
 
-  /** Gives up a download, or takes one that is over off the list. */
+  /** Cancels a download, or removes a finished one from the list. */
   cancelDownload(id: string): Promise<void> {
     return this.#run((api, signal) => api.cancelDownload(id, signal));
   }
 
-  /** Chooses a model, and loads it. */
+  /** Assigns a model to a role and loads it. */
   load(id: string, role: Role): Promise<void> {
     return this.#run(async (api, signal) => this.#apply(await api.loadModel(id, role, signal)));
   }
 
-  /** Takes a model out of memory. */
+  /** Unloads a model from memory. */
   unload(id: string): Promise<void> {
     return this.#run(async (api, signal) => this.#apply(await api.unloadModel(id, signal)));
   }
 
-  /** Removes a model's file. One that is in memory is taken out first. */
+  /** Deletes a model's file. A loaded model is unloaded first. */
   remove(id: string): Promise<void> {
     return this.#run(async (api, signal) => {
       const inMemory = () => ['ready', 'loading'].includes(this.#installed?.find((model) => model.id === id)?.state ?? '');
@@ -172,21 +172,21 @@ export class Models {
     });
   }
 
-  /** Compares a model's bytes with what they were when it was downloaded. */
+  /** Verifies a model's checksum. */
   async verify(id: string): Promise<void> {
-    const verdict = (verdict?: VerifyResult) => (this.#verifyResults = verdict ? { ...this.#verifyResults, [id]: verdict } : without(this.#verifyResults, id));
-    verdict('checking');
+    const setResult = (result?: VerifyResult) => (this.#verifyResults = result ? { ...this.#verifyResults, [id]: result } : without(this.#verifyResults, id));
+    setResult('checking');
     try {
       const api = await this.#sidecar.api(AbortSignal.timeout(TIMEOUT_MS));
       const { matches } = await api.verifyModel(id);
-      verdict(matches === undefined || matches === null ? 'unknown' : matches ? 'whole' : 'damaged');
+      setResult(matches === undefined || matches === null ? 'unknown' : matches ? 'whole' : 'damaged');
     } catch (error) {
-      verdict();
+      setResult();
       this.#lastError = messageOf(error);
     }
   }
 
-  /** Searches the hub. A newer search ends an older one. */
+  /** Searches the hub. A newer search cancels an older one. */
   async searchHub(text: string): Promise<void> {
     this.#searching?.abort();
     const { signal } = (this.#searching = new AbortController());
@@ -200,7 +200,7 @@ export class Models {
     }
   }
 
-  /** Reads the files of a repository, or puts them away. */
+  /** Loads the files of a repository, or hides them. */
   async toggleFiles(repository: string): Promise<void> {
     const known = this.#files[repository];
     if (known && known.state !== 'failed') {
@@ -222,17 +222,17 @@ export class Models {
     this.#installed = models;
     this.#catalogue = catalogue;
     this.#failed = false;
-    const chatting = models.filter(({ roles }) => roles.includes('chat')).map(({ id, state }) => `${id} ${state}`).join();
-    if (chatting === this.#chatModels) return;
-    this.#chatModels = chatting;
+    const chatModels = models.filter(({ roles }) => roles.includes('chat')).map(({ id, state }) => `${id} ${state}`).join();
+    if (chatModels === this.#chatModels) return;
+    this.#chatModels = chatModels;
     this.#onchange();
   }
 
-  async #run(act: (api: Api, signal: AbortSignal) => Promise<unknown>): Promise<void> {
+  async #run(command: (api: Api, signal: AbortSignal) => Promise<unknown>): Promise<void> {
     this.#lastError = undefined;
     try {
       const signal = AbortSignal.timeout(TIMEOUT_MS);
-      await act(await this.#sidecar.api(signal), signal);
+      await command(await this.#sidecar.api(signal), signal);
     } catch (error) {
       this.#lastError = messageOf(error);
     }
@@ -242,9 +242,9 @@ export class Models {
     while (!signal.aborted) {
       try {
         const api = await this.#sidecar.api(signal);
-        const seen = await api.models(signal);
+        const response = await api.models(signal);
         if (signal.aborted) return;
-        this.#apply(seen);
+        this.#apply(response);
       } catch {
         if (!signal.aborted) this.#failed = true;
       }
@@ -252,16 +252,16 @@ export class Models {
     }
   }
 
-  /** Follows the list of downloads. When one is done, the models are looked at. */
+  /** Follows the stream of downloads. When one finishes, the models are refreshed. */
   async #followDownloads(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
         const api = await this.#sidecar.api(signal);
         for await (const { downloads } of api.downloads(signal)) {
-          const done = (list: readonly Download[]) => list.filter(({ state }) => state === 'done').length;
-          const more = done(downloads) > done(this.#downloads);
+          const finishedCount = (list: readonly Download[]) => list.filter(({ state }) => state === 'done').length;
+          const hasFinished = finishedCount(downloads) > finishedCount(this.#downloads);
           this.#downloads = downloads;
-          if (more) this.#apply(await api.models(signal));
+          if (hasFinished) this.#apply(await api.models(signal));
         }
       } catch (error) {
         if (isAbort(error)) return;

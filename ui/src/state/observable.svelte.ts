@@ -1,8 +1,8 @@
-// A value that can be shown and waited for.
+// A reactive value that can also be awaited.
 
 type Test<T, U extends T> = (value: T) => value is U;
 
-/** Reading `value` in a component keeps it up to date; `until` waits for it outside of components. */
+/** Reading `value` in a component tracks it; `until` awaits it outside of components. */
 export class Observable<T> {
   #value = $state.raw() as T;
   #waiters = new Set<() => void>();
@@ -17,30 +17,30 @@ export class Observable<T> {
 
   set value(value: T) {
     this.#value = value;
-    for (const look of [...this.#waiters]) look();
+    for (const check of [...this.#waiters]) check();
   }
 
-  /** The first value from now on that passes `test`. Rejects when `signal` is aborted. */
+  /** The first value that passes `test`, from now on. Rejects when `signal` is aborted. */
   until<U extends T>(test: Test<T, U>, signal: AbortSignal): Promise<U> {
     return new Promise((resolve, reject) => {
-      const end = () => {
-        this.#waiters.delete(look);
-        signal.removeEventListener('abort', aborted);
+      const cleanUp = () => {
+        this.#waiters.delete(check);
+        signal.removeEventListener('abort', onabort);
       };
-      const aborted = () => {
-        end();
+      const onabort = () => {
+        cleanUp();
         reject(signal.reason as Error);
       };
-      const look = () => {
+      const check = () => {
         const value = this.#value;
         if (!test(value)) return;
-        end();
+        cleanUp();
         resolve(value);
       };
-      if (signal.aborted) return aborted();
-      signal.addEventListener('abort', aborted);
-      this.#waiters.add(look);
-      look();
+      if (signal.aborted) return onabort();
+      signal.addEventListener('abort', onabort);
+      this.#waiters.add(check);
+      check();
     });
   }
 }

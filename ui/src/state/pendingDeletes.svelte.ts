@@ -1,38 +1,35 @@
-// Conversations that are off the list and soon deleted: until then they can be taken back.
+// Pending deletes: conversations whose deletion can still be undone.
 import type { Api } from '../api/client';
 import { ApiError } from '../api/errors';
 import type { Sidecar } from './sidecar.svelte';
 import { TIMEOUT_MS, type Thread } from './thread.svelte';
 
-/** A conversation that was removed. */
+/** A deleted conversation that can be restored. */
 export interface PendingDelete {
   id: string;
   title: string;
-  /** What is on the screen in its place, if it was there. */
+  /** The thread that was opened in its place, if it was open. */
   thread: Thread | undefined;
 }
 
-/** How long a removal can be taken back, in milliseconds. */
+/** How long a deletion can be undone, in milliseconds. */
 export const UNDO_MS = 10_000;
 
 const STORAGE_KEY = 'hapa.removed';
 
-/**
- * The removed conversations, each of which can be taken back for a while of its own. They are noted, so that a window which goes
- * away first leaves them to the next.
- */
+/** The pending deletes, each with its own timer. They are stored, so that the next window deletes those of a closed one. */
 export class PendingDeletes {
   readonly #sidecar: Pick<Sidecar, 'api'>;
   readonly #storage: Storage;
   readonly #ondeleted: (ids: readonly string[]) => void;
-  /** Removed and not deleted yet, the latest last. */
+  /** Can be undone, latest last. */
   #undoable = $state.raw<readonly PendingDelete[]>([]);
-  /** Whose deletion is under way. */
+  /** Ids whose deletion is in progress. */
   #deleting = $state.raw<readonly string[]>([]);
   /** Whether a deletion failed. */
   failed = $state(false);
   #timersPaused = false;
-  /** What ends the while of each that waits, by its id; nothing does while they are held. */
+  /** The timer of each pending delete by id; undefined while timers are paused. */
   readonly #timers = new Map<string, ReturnType<typeof setTimeout> | undefined>();
 
   constructor(sidecar: Pick<Sidecar, 'api'>, storage: Storage, ondeleted: (ids: readonly string[]) => void) {
@@ -42,30 +39,30 @@ export class PendingDeletes {
     this.#deleting = parseIds(storage.getItem(STORAGE_KEY));
   }
 
-  /** The one that was removed last and can be taken back. */
+  /** The latest pending delete. */
   get last(): PendingDelete | undefined {
     return this.#undoable.at(-1);
   }
 
-  /** How many can be taken back. */
+  /** How many can be undone. */
   get count(): number {
     return this.#undoable.length;
   }
 
-  /** Whether it is removed. */
+  /** Whether a conversation is pending or being deleted. */
   has(id: string): boolean {
-    return this.#deleting.includes(id) || this.#undoable.some((removed) => removed.id === id);
+    return this.#deleting.includes(id) || this.#undoable.some((pending) => pending.id === id);
   }
 
-  /** Removes one more; those that wait already go when their own while is over. */
-  add(removed: PendingDelete): void {
+  /** Adds a pending delete; the timers of others go on. */
+  add(pending: PendingDelete): void {
     this.failed = false;
-    this.#undoable = [...this.#undoable, removed];
+    this.#undoable = [...this.#undoable, pending];
     this.#persist();
-    this.#startTimer(removed.id);
+    this.#startTimer(pending.id);
   }
 
-  /** Takes the last one back. */
+  /** Undoes the latest one. */
   undo(): PendingDelete | undefined {
     const { last } = this;
     if (last) this.#clearTimer(last.id);
@@ -74,25 +71,25 @@ export class PendingDeletes {
     return last;
   }
 
-  /** Nothing is deleted while somebody looks at what they can take back. */
+  /** Pauses the timers while the notice is hovered or focused. */
   pauseTimers(): void {
     this.#timersPaused = true;
     for (const timer of this.#timers.values()) clearTimeout(timer);
   }
 
-  /** They look elsewhere; what waits has its whole while again. */
+  /** Restarts the timers with the full time. */
   resumeTimers(): void {
     if (!this.#timersPaused) return;
     this.#timersPaused = false;
     for (const id of this.#timers.keys()) this.#startTimer(id);
   }
 
-  /** Deletes what an earlier window left; what waits here goes on waiting. */
+  /** Deletes what an earlier window left; pending deletes of this one stay. */
   deleteLeftovers(): Promise<void> {
     return this.#delete(this.#deleting);
   }
 
-  /** Deletes all of it now. `keepalive` where the window goes away meanwhile. */
+  /** Deletes everything now. With `keepalive` the requests outlive the page. */
   flush(keepalive = false): Promise<void> {
     return this.#delete([...this.#deleting, ...this.#undoable.map(({ id }) => id)], keepalive);
   }
@@ -102,16 +99,16 @@ export class PendingDeletes {
     for (const id of ids) this.#clearTimer(id);
     this.#deleting = [...new Set([...this.#deleting, ...ids])];
     this.#undoable = this.#undoable.filter(({ id }) => !ids.includes(id));
-    const gone: string[] = [];
+    const deleted: string[] = [];
     try {
       const api = await this.#sidecar.api(AbortSignal.timeout(TIMEOUT_MS));
-      const outcomes = await Promise.all(ids.map((id) => tryDelete(api, id, keepalive)));
-      gone.push(...ids.filter((_, index) => outcomes[index]));
+      const results = await Promise.all(ids.map((id) => tryDelete(api, id, keepalive)));
+      deleted.push(...ids.filter((_, index) => results[index]));
     } catch {
-      // Nobody is there to delete anything.
+      // No sidecar to delete with.
     }
-    if (gone.length < ids.length) this.failed = true;
-    this.#ondeleted(gone);
+    if (deleted.length < ids.length) this.failed = true;
+    this.#ondeleted(deleted);
     this.#deleting = this.#deleting.filter((id) => !ids.includes(id));
     this.#persist();
   }
@@ -132,7 +129,7 @@ export class PendingDeletes {
   }
 }
 
-/** Deletes a conversation; one that is not there any more is deleted. */
+/** Deletes a conversation; one that no longer exists counts as deleted. */
 async function tryDelete(api: Api, id: string, keepalive: boolean): Promise<boolean> {
   try {
     await api.deleteConversation(id, keepalive);

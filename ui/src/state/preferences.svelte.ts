@@ -1,10 +1,10 @@
-// What the user chose about the window: language, theme, the language of code, the list on the left.
+// User preferences of the window: language, theme, code language, conversation list.
 import { en } from '../messages/en';
 import { ko, type Messages } from '../messages/ko';
 
 export const languages = ['system', 'ko', 'en'] as const;
 export const themes = ['system', 'light', 'dark'] as const;
-/** Programming languages that code can be asked for in, as the API names them. */
+/** Programming languages for generated code, as the API names them. */
 export const codeLanguages = ['python', 'javascript', 'typescript', 'java', 'go', 'rust', 'c', 'cpp', 'sql', 'bash'] as const;
 
 export type LanguagePreference = (typeof languages)[number];
@@ -13,12 +13,12 @@ export type CodeLanguage = (typeof codeLanguages)[number];
 
 const NAMES = new Map([['cpp', 'C++'], ['sql', 'SQL'], ['javascript', 'JavaScript'], ['typescript', 'TypeScript']]);
 
-/** What people call a programming language. */
+/** The display name of a programming language. */
 export function languageName(language: string): string {
   return NAMES.get(language) ?? language.charAt(0).toUpperCase() + language.slice(1);
 }
 
-/** Choices, kept in `storage`. `system` follows what the browser says. */
+/** Preferences in `storage`. `system` follows the browser. */
 export class Preferences {
   readonly #storage: Storage;
   #systemLanguage = $state('');
@@ -33,7 +33,7 @@ export class Preferences {
     this.reload();
   }
 
-  /** Reads what is kept, which another window may have changed. */
+  /** Reloads the preferences, which another window may have changed. */
   reload(): void {
     this.#language = this.#stored('language', languages, 'system');
     this.#theme = this.#stored('theme', themes, 'system');
@@ -41,13 +41,13 @@ export class Preferences {
     this.#listShown = this.#stored('list', ['shown', 'hidden'], 'shown') === 'shown';
   }
 
-  /** The language that the window speaks. */
+  /** The language of the window. */
   get locale(): 'ko' | 'en' {
     if (this.#language !== 'system') return this.#language;
     return this.#systemLanguage.toLowerCase().startsWith('ko') ? 'ko' : 'en';
   }
 
-  /** Everything that the window says. */
+  /** All texts of the window. */
   get messages(): Messages {
     return this.locale === 'ko' ? ko : en;
   }
@@ -61,30 +61,30 @@ export class Preferences {
     return this.#language;
   }
 
-  set language(choice: LanguagePreference) {
-    this.#language = choice;
-    this.#store('language', choice);
+  set language(value: LanguagePreference) {
+    this.#language = value;
+    this.#store('language', value);
   }
 
   get theme(): ThemePreference {
     return this.#theme;
   }
 
-  set theme(choice: ThemePreference) {
-    this.#theme = choice;
-    this.#store('theme', choice);
+  set theme(value: ThemePreference) {
+    this.#theme = value;
+    this.#store('theme', value);
   }
 
   get codeLanguage(): CodeLanguage {
     return this.#codeLanguage;
   }
 
-  set codeLanguage(choice: CodeLanguage) {
-    this.#codeLanguage = choice;
-    this.#store('codeLanguage', choice);
+  set codeLanguage(value: CodeLanguage) {
+    this.#codeLanguage = value;
+    this.#store('codeLanguage', value);
   }
 
-  /** Whether the list of conversations is shown. */
+  /** Whether the conversation list is shown. */
   get listShown(): boolean {
     return this.#listShown;
   }
@@ -94,12 +94,12 @@ export class Preferences {
     this.#store('list', shown ? 'shown' : 'hidden');
   }
 
-  #stored<T extends string>(name: string, choices: readonly T[], otherwise: T): T {
-    const kept = this.#storage.getItem(`hapa.${name}`);
-    return choices.find((choice) => choice === kept) ?? otherwise;
+  #stored<T extends string>(name: string, values: readonly T[], fallback: T): T {
+    const stored = this.#storage.getItem(`hapa.${name}`);
+    return values.find((value) => value === stored) ?? fallback;
   }
 
-  #store(name: string, choice: string): void {
-    this.#storage.setItem(`hapa.${name}`, choice);
+  #store(name: string, value: string): void {
+    this.#storage.setItem(`hapa.${name}`, value);
   }
 }

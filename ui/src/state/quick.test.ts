@@ -8,7 +8,7 @@ const ANSWER = 'So:\n\n```python\nx = 1\n```\n\nand then\n\n```python\ny = 2\n``
 
 async function open() {
   const all = await testApp();
-  // Brings a clipboard.
+  // Installs a clipboard.
   userEvent.setup();
   const writeText = vi.spyOn(navigator.clipboard, 'writeText').mockResolvedValue();
   return { ...all, writeText, quick: new Quick(all.app) };

@@ -1,4 +1,4 @@
-// What can be chosen about HAPA: settings, the profile, keys, and the server elsewhere. What is chosen is in force at once.
+// Settings: server settings, profile, API keys, and the remote server. Changes apply at once.
 import type {
   Api,
   HistoryFile,
@@ -19,59 +19,59 @@ import type { Sidecar } from './sidecar.svelte';
 
 export type { ImportResult as Imported, KeyItem, CreatedKey as MadeKey, Permission, Profile, SettingsValues, StorageUsage as Stored };
 
-/** How long an order may take, in milliseconds; trying a server elsewhere may take longer. */
+/** Timeout of a command, in milliseconds; testing the remote server may take longer. */
 const TIMEOUT_MS = 10_000;
 const REMOTE_TEST_TIMEOUT_MS = 60_000;
 
-/** The part of the view that something was changed in. */
+/** The section of the view that was changed. */
 export type Section = 'profile' | 'models' | 'remote' | 'server' | 'keys' | 'limits' | 'privacy' | 'data';
 
 export const settingsPages = ['choices', 'logs', 'doctor'] as const;
 export type SettingsPage = (typeof settingsPages)[number];
 
-/** What came of the last change. */
+/** The result of the last change. */
 export interface Outcome {
-  part: Section;
+  section: Section;
   state: 'saving' | 'saved' | 'failed';
   message?: string;
 }
 
-/** What the API tells of the choices, and the ways to change them. */
+/** The settings, and the commands that change them. */
 export class Settings {
   readonly #sidecar: Pick<Sidecar, 'api'>;
   values = $state.raw<SettingsValues>();
-  /** Settings that the environment decides, each with its variable. */
+  /** Settings fixed by the environment, each with its variable. */
   fromEnvironment = $state.raw<Readonly<Record<string, string>>>({});
-  /** Settings that are in force only after a restart. */
+  /** Settings that take effect after a restart. */
   restartRequired = $state.raw<readonly string[]>([]);
   profile = $state.raw<Profile>();
   keys = $state.raw<readonly KeyItem[]>([]);
   remote = $state.raw<Remote>();
-  /** What lies in the data folder; undefined where the API does not tell. */
+  /** Disk usage of the data folder; undefined if unknown. */
   storage = $state.raw<StorageUsage>();
-  /** What came of the history that was taken in last. */
+  /** The result of the last history import. */
   importResult = $state.raw<ImportResult>();
-  /** The key that was made last, shown until it is put away. */
+  /** The API key that was created last, shown until it is dismissed. */
   createdKey = $state.raw<CreatedKey>();
   outcome = $state.raw<Outcome>();
-  /** What of the view is shown. */
+  /** The current page of the view. */
   page = $state<SettingsPage>('choices');
-  /** The part that somebody wants to see, until they have. */
+  /** The section to scroll to, until that is done. */
   scrollTarget = $state<string>();
-  /** Whether the API did not tell. */
+  /** Whether loading failed. */
   failed = $state(false);
 
   constructor(sidecar: Pick<Sidecar, 'api'>) {
     this.#sidecar = sidecar;
   }
 
-  /** Has a part of the choices shown. */
-  scrollTo(part: string): void {
+  /** Scrolls to a section. */
+  scrollTo(section: string): void {
     this.page = 'choices';
-    this.scrollTarget = part;
+    this.scrollTarget = section;
   }
 
-  /** Asks for everything. */
+  /** Loads everything. */
   async load(): Promise<void> {
     try {
       const signal = AbortSignal.timeout(TIMEOUT_MS);
@@ -90,21 +90,21 @@ export class Settings {
   }
 
   /** Changes settings. */
-  change(part: Section, patch: SettingsPatch): Promise<void> {
-    return this.#run(part, async (api, signal) => {
+  change(section: Section, patch: SettingsPatch): Promise<void> {
+    return this.#run(section, async (api, signal) => {
       this.#apply(await api.changeSettings(patch, signal));
-      if (part === 'remote') this.remote = await api.remote(signal);
+      if (section === 'remote') this.remote = await api.remote(signal);
     });
   }
 
-  /** Changes some of the profile. */
+  /** Changes fields of the profile. */
   changeProfile(fields: ProfileFields): Promise<void> {
     return this.#run('profile', async (api, signal) => {
       this.profile = await api.saveProfile({ ...this.profile, ...fields }, signal);
     });
   }
 
-  /** Makes a key, which is shown once. */
+  /** Creates an API key, whose secret is shown once. */
   createKey(name: string, permissions: Permission[], days: number): Promise<void> {
     return this.#run('keys', async (api, signal) => {
       this.createdKey = await api.createKey({ name, permissions, expires_in_days: days }, signal);
@@ -112,7 +112,7 @@ export class Settings {
     });
   }
 
-  /** Revokes a key: from now on it opens nothing. */
+  /** Revokes an API key; takes effect immediately. */
   revokeKey(id: string): Promise<void> {
     return this.#run('keys', async (api, signal) => {
       await api.revokeKey(id, signal);
@@ -121,24 +121,24 @@ export class Settings {
     });
   }
 
-  /** Keeps the key of the server elsewhere, or forgets it. */
+  /** Stores or deletes the remote server's API key. */
   setRemoteKey(key: string | undefined): Promise<void> {
     return this.#run('remote', async (api, signal) => {
       this.remote = await (key === undefined ? api.removeRemoteKey(signal) : api.saveRemoteKey(key, signal));
     });
   }
 
-  /** Asks the server elsewhere whether it answers, and with which models. */
+  /** Tests the connection to the remote server, and lists its models. */
   testRemote(): Promise<void> {
     return this.#run('remote', async (api, signal) => void (this.remote = await api.testRemote(signal)), REMOTE_TEST_TIMEOUT_MS);
   }
 
-  /** Deletes everything that was asked and answered. */
+  /** Deletes the whole history. */
   deleteAllHistory(): Promise<void> {
     return this.#run('privacy', (api, signal) => api.deleteHistory(signal));
   }
 
-  /** Looks what lies in the data folder. */
+  /** Loads the disk usage. */
   async loadStorage(): Promise<void> {
     try {
       const signal = AbortSignal.timeout(TIMEOUT_MS);
@@ -148,19 +148,19 @@ export class Settings {
     }
   }
 
-  /** Hands all that was asked and answered to `save`, as a file's text; `save` tells whether it was kept, `failure` is said where it cannot be. */
+  /** Passes the history as a file's text to `save`, which returns whether the user saved it; `failure` is the message if saving fails. */
   async exportHistory(format: 'json' | 'markdown', save: (content: string) => Promise<boolean>, failure: string): Promise<void> {
-    let isKept = true;
+    let isSaved = true;
     await this.#run('data', async (api, signal) => {
       const content = await api.exportHistory({ format }, signal);
-      isKept = await save(content).catch(() => {
+      isSaved = await save(content).catch(() => {
         throw new ApiError({ error_message: failure, error_code: 'UNKNOWN' });
       });
     }, TRANSFER_TIMEOUT_MS);
-    if (!isKept) this.outcome = undefined;
+    if (!isSaved) this.outcome = undefined;
   }
 
-  /** Takes in a file of the history; `notOurs` is said of one that is something else. */
+  /** Imports a history file; `notOurs` is the message for another kind of file. */
   importHistory(file: File, notOurs: string): Promise<void> {
     this.importResult = undefined;
     return this.#run('data', async (api, signal) => {
@@ -174,21 +174,21 @@ export class Settings {
     [this.values, this.fromEnvironment, this.restartRequired] = [settings, from_environment, restart_required];
   }
 
-  async #run(part: Section, act: (api: Api, signal: AbortSignal) => Promise<unknown>, patience = TIMEOUT_MS): Promise<void> {
-    this.outcome = { part, state: 'saving' };
+  async #run(section: Section, command: (api: Api, signal: AbortSignal) => Promise<unknown>, timeout = TIMEOUT_MS): Promise<void> {
+    this.outcome = { section, state: 'saving' };
     try {
-      const signal = AbortSignal.timeout(patience);
-      await act(await this.#sidecar.api(signal), signal);
-      this.outcome = { part, state: 'saved' };
+      const signal = AbortSignal.timeout(timeout);
+      await command(await this.#sidecar.api(signal), signal);
+      this.outcome = { section, state: 'saved' };
     } catch (error) {
-      this.outcome = { part, state: 'failed', message: error instanceof ApiError ? error.message : '' };
+      this.outcome = { section, state: 'failed', message: error instanceof ApiError ? error.message : '' };
     }
   }
 }
 
 type SettingsResponse = Awaited<ReturnType<Api['settings']>>;
 
-/** The history in a file's text, if there is one. */
+/** Parses a history file; undefined for another kind of file. */
 function parseHistory(text: string): HistoryFile | undefined {
   try {
     const file = JSON.parse(text) as Partial<HistoryFile> | null;

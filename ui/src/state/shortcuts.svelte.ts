@@ -1,12 +1,12 @@
-// Which keys do what: the usual ones, and those that somebody chose instead.
+// The assigned shortcuts: defaults and custom chords.
 import { chordOf, commands, isAllowed, defaultChords, type Chord, type Command } from '../lib/shortcuts';
 
 const STORAGE_KEY = 'hapa.shortcuts';
 
-/** What came of choosing keys: `used` by another command, or `reserved` for what fields do. */
+/** The result of an assignment: `used` by another command, or `reserved` for text fields. */
 export type AssignResult = { state: 'chosen' } | { state: 'used'; by: Command } | { state: 'reserved' };
 
-/** The keys of every command, kept in `storage` where they are not the usual ones. */
+/** The chord of every command; custom ones are in `storage`. */
 export class Shortcuts {
   readonly #storage: Storage;
   #custom = $state.raw<Readonly<Partial<Record<Command, Chord>>>>({});
@@ -16,23 +16,23 @@ export class Shortcuts {
     this.#custom = parseChords(storage.getItem(STORAGE_KEY));
   }
 
-  /** The keys of a command. */
+  /** The chord of a command. */
   get(command: Command): Chord {
     return this.#custom[command] ?? defaultChords[command];
   }
 
-  /** Whether somebody chose other keys than the usual ones for a command. */
+  /** Whether a command has a custom chord. */
   isCustom(command: Command): boolean {
     return this.#custom[command] !== undefined;
   }
 
-  /** What is asked for by what is pressed. */
+  /** The command of a key event. */
   commandOf(event: KeyboardEvent): Command | undefined {
     const chord = chordOf(event);
     return chord === undefined ? undefined : commands.find((command) => this.get(command) === chord);
   }
 
-  /** Chooses keys for a command, unless they are somebody else's. */
+  /** Assigns a chord to a command, unless another command has it. */
   assign(command: Command, chord: Chord): AssignResult {
     if (!isAllowed(chord)) return { state: 'reserved' };
     const by = commands.find((other) => other !== command && this.get(other) === chord);
@@ -41,25 +41,25 @@ export class Shortcuts {
     return { state: 'chosen' };
   }
 
-  /** Takes the usual keys again: of one command where nobody else has them now, or of all. */
+  /** Resets one command to its default if that is free, or all of them. */
   reset(command?: Command): AssignResult {
     if (command) return this.assign(command, defaultChords[command]);
     this.#store({});
     return { state: 'chosen' };
   }
 
-  #store(chosen: Partial<Record<Command, Chord | undefined>>): void {
-    const entries = Object.entries(chosen).filter(([, chord]) => chord !== undefined);
+  #store(custom: Partial<Record<Command, Chord | undefined>>): void {
+    const entries = Object.entries(custom).filter(([, chord]) => chord !== undefined);
     this.#custom = Object.fromEntries(entries) as Partial<Record<Command, Chord>>;
     this.#storage.setItem(STORAGE_KEY, JSON.stringify(this.#custom));
   }
 }
 
-/** The chords of a JSON object by their commands; none where it is something else. */
+/** Parses the custom chords; none if the JSON is something else. */
 function parseChords(json: string | null): Partial<Record<Command, Chord>> {
   try {
-    const kept = JSON.parse(json ?? '{}') as Partial<Record<string, unknown>> | null;
-    const entries = commands.map((command) => [command, kept?.[command]] as const);
+    const stored = JSON.parse(json ?? '{}') as Partial<Record<string, unknown>> | null;
+    const entries = commands.map((command) => [command, stored?.[command]] as const);
     return Object.fromEntries(entries.filter(([, chord]) => typeof chord === 'string' && isAllowed(chord)));
   } catch {
     return {};

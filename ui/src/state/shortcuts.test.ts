@@ -44,7 +44,7 @@ test('keys of another command, of fields, or of typing are not given away', () =
   expect(keys.assign('newChat', 'Ctrl+KeyC')).toEqual({ state: 'reserved' });
   expect(keys.assign('newChat', 'Shift+KeyN')).toEqual({ state: 'reserved' });
   expect(keys.assign('newChat', 'F9')).toEqual({ state: 'chosen' });
-  // What was given up is free, and whoever took it keeps it when all others go back.
+  // A chord that was given up is free, and a command that took it keeps it when all others are reset.
   expect(keys.assign('history', 'Ctrl+KeyN')).toEqual({ state: 'chosen' });
   expect(keys.reset('newChat')).toEqual({ state: 'used', by: 'history' });
   keys.reset();

@@ -1,4 +1,4 @@
-// A conversation on the screen: its messages, and the verbs on them.
+// A thread: the messages of a conversation, and the actions on them.
 import type { GenerateRequest, HistoryItem } from '../api/client';
 import { extensionOf, looksLikeCode } from '../lib/codeLanguages';
 import { DEFAULT_PRESET } from '../lib/presets';
@@ -9,26 +9,26 @@ let lastKey = 0;
 
 /** A question with its answer. */
 export class Message {
-  /** Tells it from all others, also before the API has it. */
+  /** A unique key, also before the API has accepted it. */
   readonly key = (lastKey += 1);
   readonly question: string;
-  /** The programming language that code is wanted in. */
+  /** The programming language for generated code. */
   readonly language: string;
-  /** What is to be done, and the files that go with it. */
+  /** Preset and attachments. */
   readonly options: RequestOptions;
   answer: Generation = $state.raw(new Generation());
-  /** The ids of all versions of the question, oldest first, its own too; none before the API has it. */
+  /** The ids of all versions of the question including this one, oldest first; empty before it is accepted. */
   versions = $state.raw<readonly string[]>([]);
-  /** The message whose place this takes when the API accepts it, and what the screen showed before. */
+  /** The message that this one replaces once accepted, and the messages that were shown from there on. */
   readonly replaces: string | undefined;
   readonly replaced: readonly Message[];
 
-  constructor(question: string, language: string, options = NO_OPTIONS, instead: Replacement = {}) {
+  constructor(question: string, language: string, options = NO_OPTIONS, replacement: Replacement = {}) {
     this.question = question;
     this.language = language;
     this.options = options;
-    this.replaces = instead.replaces;
-    this.replaced = instead.replaced ?? [];
+    this.replaces = replacement.replaces;
+    this.replaced = replacement.replaced ?? [];
   }
 
   static fromHistory(item: HistoryItem): Message {
@@ -38,12 +38,12 @@ export class Message {
     return message;
   }
 
-  /** Whether the API has it. */
+  /** Whether the API has accepted it. */
   get accepted(): boolean {
     return this.answer.messageId !== undefined;
   }
 
-  /** Which of its versions it is, counted from zero. */
+  /** Zero-based index of this version. */
   get versionIndex(): number {
     return this.versions.indexOf(this.answer.messageId ?? '');
   }
@@ -54,47 +54,47 @@ interface Replacement {
   replaced?: readonly Message[];
 }
 
-/** What a thread needs of the house, and whom it tells. */
+/** Dependencies and callbacks of a thread. */
 export interface ThreadDeps extends GenerationDeps {
-  /** Questions were added, accepted, answered or taken back. */
+  /** Questions were added, accepted, answered or discarded. */
   onchange(thread: Thread): void;
-  /** The API has something new to show in its list. */
+  /** The API has saved something that changes the list. */
   onsaved(): void;
-  /** An answer has come to its end. */
+  /** An answer has ended. */
   onanswerend?(message: Message): void;
 }
 
-/** How long is waited for a sidecar to read from, in milliseconds. */
+/** Timeout of a request, in milliseconds. */
 export const TIMEOUT_MS = 10_000;
 
-/** How many messages are read at first, when somebody looks further back, and when one far back is looked for. */
+/** Page sizes in messages: at first, when scrolling up, and when loading back to a search result. */
 const INITIAL_PAGE_SIZE = 12;
 const EARLIER_PAGE_SIZE = 60;
 const SEARCH_PAGE_SIZE = 1000;
 
-/** Whether what was to be read is here. */
+/** The state of loading messages. */
 export type LoadState = 'done' | 'reading' | 'failed';
 
 /** A conversation. A new one has no id until its first question is accepted. */
 export class Thread {
   id = $state<string>();
   messages = $state.raw<readonly Message[]>([]);
-  /** The id of the message that somebody wants to see, until they have. */
+  /** The message to scroll to, until that is done. */
   scrollTarget = $state<string>();
-  /** Whether the messages that the API has are here. */
+  /** The state of loading the latest messages. */
   loadState = $state<LoadState>('done');
-  /** Whether the API has messages before those that are here, and how reading them goes. */
+  /** Whether there are earlier messages, and the state of loading them. */
   hasEarlier = $state(false);
   earlierLoadState = $state<LoadState>('done');
   readonly #deps: ThreadDeps;
 
-  /** With an `id`, a conversation that the API has; its messages come with {@link load}. */
-  constructor(surroundings: ThreadDeps, id?: string) {
-    this.#deps = surroundings;
+  /** With an `id`, a stored conversation; {@link load} loads its messages. */
+  constructor(deps: ThreadDeps, id?: string) {
+    this.#deps = deps;
     this.id = id;
   }
 
-  /** Reads the latest messages that the API has. What was asked here meanwhile stays. */
+  /** Loads the latest messages. Questions asked meanwhile are kept. */
   async load(): Promise<void> {
     if (this.id === undefined || this.loadState === 'reading') return;
     this.loadState = 'reading';
@@ -106,7 +106,7 @@ export class Thread {
     }
   }
 
-  /** Reads messages before those that are here. */
+  /** Loads earlier messages. */
   async loadEarlier(): Promise<void> {
     if (!this.hasEarlier || this.earlierLoadState === 'reading') return;
     this.earlierLoadState = 'reading';
@@ -118,7 +118,7 @@ export class Thread {
     }
   }
 
-  /** Shows the version of `message` that is `step` further on, with what followed it. The id of that one, if there is one. */
+  /** Switches to the version of `message` that is `step` further, with its branch. Returns that version's id, if there is one. */
   async switchVersion(message: Message, step: -1 | 1): Promise<string | undefined> {
     const id = message.versions[message.versionIndex + step];
     if (id === undefined || this.id === undefined || this.running) return undefined;
@@ -130,7 +130,7 @@ export class Thread {
     }
   }
 
-  /** Has the thread lead through a message, whatever version it is of, and reads it again as far back as that. */
+  /** Switches the conversation to the branch of a message, and reloads as many messages as before, at least back to that one. */
   async #switchBranch(conversation: string, id: string): Promise<void> {
     const signal = AbortSignal.timeout(TIMEOUT_MS);
     const api = await this.#deps.sidecar.api(signal);
@@ -142,13 +142,13 @@ export class Thread {
     this.#deps.onsaved();
   }
 
-  /** Reads as far back as a message is that somebody wants to see; where it left the thread, the thread leads through it again. */
+  /** Loads messages back to the given one and scrolls to it; switches branches if it is on another one. */
   async scrollTo(id: string): Promise<void> {
     try {
       if (!this.#has(id) && this.hasEarlier) await this.#loadPage(SEARCH_PAGE_SIZE, id);
       if (!this.#has(id) && this.id !== undefined && !this.running) await this.#switchBranch(this.id, id);
     } catch {
-      // What is here can be seen all the same.
+      // The messages that are loaded stay visible.
     }
     this.scrollTarget = this.#has(id) ? id : undefined;
   }
@@ -157,17 +157,17 @@ export class Thread {
     return this.messages.some(({ answer }) => answer.messageId === id);
   }
 
-  /** Reads a page of messages before those that are here, the latest where there are none; pages until one is there that is `sought`. */
-  async #loadPage(limit: number, sought?: string): Promise<void> {
+  /** Loads a page of earlier messages, or the latest if there are none; with `target`, pages until that message is loaded. */
+  async #loadPage(limit: number, target?: string): Promise<void> {
     const before = this.hasEarlier ? this.messages.find(({ accepted }) => accepted)?.answer.messageId : undefined;
-    const { items, isMore } = await this.#fetchMessages(limit, sought, before);
-    const here = new Set(this.messages.map(({ answer }) => answer.messageId));
-    this.messages = [...items.filter(({ id }) => !here.has(id)).map((item) => Message.fromHistory(item)), ...this.messages];
+    const { items, isMore } = await this.#fetchMessages(limit, target, before);
+    const loadedIds = new Set(this.messages.map(({ answer }) => answer.messageId));
+    this.messages = [...items.filter(({ id }) => !loadedIds.has(id)).map((item) => Message.fromHistory(item)), ...this.messages];
     this.hasEarlier = isMore;
   }
 
-  /** Messages as the API has them, and whether there are more before them. */
-  async #fetchMessages(limit: number, sought: string | undefined, before?: string): Promise<{ items: HistoryItem[]; isMore: boolean }> {
+  /** Fetches messages, and whether there are earlier ones. */
+  async #fetchMessages(limit: number, target: string | undefined, before?: string): Promise<{ items: HistoryItem[]; isMore: boolean }> {
     const items: HistoryItem[] = [];
     let isMore: boolean;
     do {
@@ -177,22 +177,22 @@ export class Thread {
       items.unshift(...page.messages);
       isMore = page.has_more;
       before = page.messages[0]?.id;
-    } while (sought !== undefined && isMore && !items.some(({ id }) => id === sought));
+    } while (target !== undefined && isMore && !items.some(({ id }) => id === target));
     return { items, isMore };
   }
 
-  /** The message whose answer is waited for or written, if there is one. */
+  /** The message whose answer is pending or streaming. */
   get running(): Message | undefined {
     const last = this.messages.at(-1);
     return last?.answer.running ? last : undefined;
   }
 
-  /** Whether there is code in it that another question can be about. */
+  /** Whether it contains code that a question can refer to. */
   get hasCode(): boolean {
     return this.messages.some(({ question, options, answer }) => options.files.length > 0 || looksLikeCode(question) || answer.text.includes('```'));
   }
 
-  /** Questions that the API does not have yet. */
+  /** Questions that the API has not accepted. */
   get unsent(): QuestionInput[] {
     return this.messages.filter((message) => !message.accepted).map(({ question, options }) => ({ question, ...options }));
   }
@@ -202,37 +202,37 @@ export class Thread {
     return this.#ask(new Message(question, language, options));
   }
 
-  /** Asks the question of `message` again, as {@link edit} does. */
+  /** Asks the question of `message` again, as a new version like {@link edit}. */
   regenerate(message: Message): Promise<void> {
     return this.edit(message, message.question);
   }
 
-  /** Has the model go on with an answer that ended before its end, if nothing follows it. */
+  /** Lets the model continue an answer that ended early, if it is the last one. */
   async continueAnswer(message: Message): Promise<void> {
     const { answer } = message;
     if (message !== this.messages.at(-1) || !answer.canContinue || answer.messageId === undefined) return;
-    const asked = answer.start(this.#deps, { ...this.#request(message), continues: answer.messageId }, () => undefined);
+    const started = answer.start(this.#deps, { ...this.#request(message), continues: answer.messageId }, () => undefined);
     this.#deps.onchange(this);
-    await asked;
+    await started;
     this.#deps.onchange(this);
     this.#deps.onsaved();
     this.#deps.onanswerend?.(message);
   }
 
-  /** Asks `question` in place of `message`, which gives way with all later ones; the API keeps them as another version. */
+  /** Asks `question` in place of `message` and those after it; the API keeps them as another version. */
   edit(message: Message, question: string, options = message.options): Promise<void> {
     const index = this.messages.indexOf(message);
     if (index < 0) return Promise.resolve();
     this.stop();
-    const given = this.messages.slice(index);
+    const replaced = this.messages.slice(index);
     this.messages = this.messages.slice(0, index);
-    const instead = message.accepted
-      ? { replaces: message.answer.messageId, replaced: given }
+    const replacement = message.accepted
+      ? { replaces: message.answer.messageId, replaced }
       : { replaces: message.replaces, replaced: message.replaced };
-    return this.#ask(new Message(question, message.language, options, instead));
+    return this.#ask(new Message(question, message.language, options, replacement));
   }
 
-  /** Takes back a question that the API never accepted. What it was to replace is there again. */
+  /** Discards a question that was never accepted. The messages it was to replace are shown again. */
   discardUnsent(message: Message): void {
     const index = this.messages.indexOf(message);
     if (index < 0 || message.accepted) return;
@@ -241,7 +241,7 @@ export class Thread {
     this.#deps.onchange(this);
   }
 
-  /** Stops the answer that is being written. */
+  /** Cancels the running answer. */
   stop(): void {
     this.running?.answer.stop();
   }
@@ -272,7 +272,7 @@ export class Thread {
   }
 }
 
-/** The files of a message; code that another client sent with it is one without a name of its own. */
+/** The attachments of a message; code that another client sent without a name gets one. */
 function filesOf({ files, code_context, language }: HistoryItem): RequestOptions['files'] {
   const context = code_context ? [{ path: `code.${extensionOf(language)}`, content: code_context }] : [];
   return [...context, ...files];

@@ -6,10 +6,10 @@ import type { Message } from './thread.svelte';
 
 afterEach(() => void vi.useRealTimers());
 
-/** What the screen shows of a thread. */
+/** The visible part of a thread. */
 const shown = (messages: readonly Message[]) => messages.map(({ question, answer }) => [question, answer.state, answer.text]);
 
-/** Waits for something that is about to be so. */
+/** Waits for a condition. */
 const until = (test: () => boolean) => vi.waitFor(() => expect(test()).toBe(true));
 
 test('an answer is written as it comes', async () => {

@@ -1,4 +1,4 @@
-// The API as the wire has it, without a wire: a `fetch` that tests write the answers of.
+// A fake API for unit tests: a `fetch` whose state and responses the test sets.
 import type {
   CatalogueItem,
   ConversationItem,
@@ -22,7 +22,7 @@ import type {
   Validation,
 } from '../api/client';
 
-/** A request as it arrived. */
+/** A request that was received. */
 export interface ReceivedRequest {
   method: string;
   path: string;
@@ -30,7 +30,7 @@ export interface ReceivedRequest {
   body: Record<string, unknown> | undefined;
 }
 
-/** Give `fetch` to whatever talks to the API. */
+/** Pass `fetch` to the API client. */
 export class FakeApi {
   readonly requests: ReceivedRequest[] = [];
   model: DetailedHealth['model'] = { state: 'ready', name: 'scripted' };
@@ -41,39 +41,39 @@ export class FakeApi {
   files: HubFile[] = [];
   /** Conversations that were deleted, in order. */
   deleted: string[] = [];
-  /** What the next orders about models, settings and deletions get instead, in order. */
+  /** Error responses for the next commands on models, settings and deletions, in order. */
   refusals: Response[] = [];
   devices: DetailedHealth['devices'] = [];
   memory: DetailedHealth['memory'] = memory();
   remote: DetailedHealth['remote'] = { policy: 'local_only', state: 'off' };
   items: ConversationItem[] = [];
   threads: Record<string, HistoryItem[]> = {};
-  /** What a thread is once a message of another version is to be shown. */
+  /** The thread of a conversation after switching to a message of another version. */
   branches: Record<string, HistoryItem[]> = {};
-  /** What is given out as the whole history. */
+  /** The exported history. */
   exportedHistory: HistoryItem[] | undefined;
-  /** What any question is counted as; undefined where nobody can count. */
+  /** The token count of any request; undefined if no model can count. */
   count: Partial<TokenCount> | undefined = {};
   settings: Partial<SettingsValues> = { memory_budget_mb: null, rate_limit: 100, rate_limit_enabled: true, remote_policy: 'local_only', log_level: 'info' };
   fromEnvironment: Record<string, string> = {};
   profile: Partial<Profile> = { pythonSkillLevel: 'intermediate', preferredLanguageFeatures: ['type_hints'] };
   keys: KeyItem[] = [];
-  /** What checking any code finds. */
+  /** The findings of any code check. */
   validation: Validation = validation();
   points: MetricsPoint[] = [];
   endpoints: EndpointMetrics[] = [];
   errors: Omit<ErrorSummary, 'status'> = { total_errors: 0, errors_last_24h: 0, error_rate: 0, top_error_codes: [], recent_incidents: [] };
-  /** The log, the oldest first. */
+  /** The log, oldest first. */
   log: LogLine[] = [];
   diagnosis: Diagnosis = { status: 'healthy', issues: { critical: 0, errors: 0, warnings: 0 }, findings: [] };
   stored: StorageUsage = { status: 'success', folder: '/data', parts: [] };
-  /** Settings that wait for a restart. */
+  /** Settings that take effect after a restart. */
   restartRequired: string[] = [];
-  /** Histories that were taken in. */
+  /** Histories that were imported. */
   importedHistories: Record<string, unknown>[] = [];
-  /** What the history was asked for. */
+  /** Queries of the history endpoint. */
   historyQueries: Record<string, string>[] = [];
-  /** What the next questions get, in order; a question that finds none waits for `answer`. */
+  /** Responses to the next questions, in order; a question without one waits for `answer`. */
   #listeners: ReadableStreamDefaultController<Uint8Array>[] = [];
   #answers: (Response | FakeStream)[] = [];
   #asking: ((answer: Response | FakeStream) => void)[] = [];
@@ -138,19 +138,19 @@ export class FakeApi {
     return messages ? Response.json({ ...conversation(id), status: 'success', ...pageOf(messages, searchParams) }) : refusal(404, 'NOT_FOUND');
   };
 
-  /** Tells all who follow the downloads. */
+  /** Sends the list of downloads to all subscribers. */
   reportDownloads(...downloads: Download[]): void {
     this.downloads = downloads;
     for (const listener of this.#listeners) listener.enqueue(this.#list());
   }
 
-  /** Orders about models that arrived, such as `POST /one/load`, with their bodies. */
+  /** Received commands on models, such as `POST /one/load`, with their bodies. */
   get modelCommands(): [string, Record<string, unknown> | undefined][] {
     const orders = this.requests.filter(({ method, path }) => path.startsWith('/api/v1/models') && method !== 'GET');
     return orders.map(({ method, path, body }) => [`${method} ${path.replace('/api/v1/models', '')}`, body]);
   }
 
-  /** What was counted, as the questions that it was of. */
+  /** Bodies of the received count requests. */
   get countRequests(): Record<string, unknown>[] {
     return this.requests.filter(({ path }) => path.endsWith('/count-tokens')).map(({ body }) => body ?? {});
   }
@@ -228,12 +228,12 @@ export class FakeApi {
     return new TextEncoder().encode(`data: ${JSON.stringify({ status: 'success', downloads: this.downloads })}\n\n`);
   }
 
-  /** Questions that arrived, as their bodies. */
+  /** Bodies of the received questions. */
   get questions(): Record<string, unknown>[] {
     return this.requests.filter(({ path }) => path.endsWith('streaming')).map(({ body }) => body ?? {});
   }
 
-  /** Answers the next question with `response`. */
+  /** Answers the next question. */
   answer(answer: Response | FakeStream): void {
     const asking = this.#asking.shift();
     if (asking) asking(answer);
@@ -254,7 +254,7 @@ export class FakeApi {
     return answer.response;
   }
 
-  /** The answer that the test will give. */
+  /** The response that the test will provide. */
   #written(signal: AbortSignal): Promise<Response | FakeStream> {
     return new Promise((resolve, reject) => {
       this.#asking.push(resolve);
@@ -274,7 +274,7 @@ export class FakeApi {
   }
 }
 
-/** The latest part of a thread, or that before one of its messages. */
+/** The latest page of a thread, or the one before a message. */
 function pageOf(thread: HistoryItem[], query: URLSearchParams) {
   const before = query.get('before');
   const end = before ? thread.findIndex(({ id }) => id === before) : thread.length;
@@ -282,10 +282,10 @@ function pageOf(thread: HistoryItem[], query: URLSearchParams) {
   return { messages: thread.slice(start, end), has_more: start > 0 };
 }
 
-/** A stream of events, written by a test. */
+/** A stream of server-sent events, written by a test. */
 export class FakeStream {
   readonly response: Response;
-  /** Whether the client has hung up. */
+  /** Whether the client has cancelled it. */
   cancelled = false;
   #sequence = 0;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
@@ -311,32 +311,32 @@ export class FakeStream {
     return this.send('code', content, language === undefined ? null : { block: 0, language });
   }
 
-  /** The last event of an answer, and the end of the stream. */
+  /** Sends the final event and ends the stream. */
   done(metadata: Record<string, unknown> = {}): this {
     this.send('done', '', { finish_reason: 'stop', tokens_per_second: 20, processing_time: 1.5, ...metadata });
     this.#controller?.close();
     return this;
   }
 
-  /** An error instead of a last event. */
+  /** Sends an error event and ends the stream. */
   error(code = 'INTERNAL_SERVER_ERROR', message = 'it broke'): this {
     this.send('error', '', { status: 'error', error_message: message, error_code: code, error_details: null });
     this.#controller?.close();
     return this;
   }
 
-  /** What the client's aborted signal makes of a stream. */
+  /** Fails the stream as an aborted signal does. */
   abort(reason: unknown): void {
     this.cancelled = true;
     this.#controller?.error(reason);
   }
 
-  /** The stream ends without a last event. */
+  /** Ends the stream without a final event. */
   end(): void {
     this.#controller?.close();
   }
 
-  /** The line is cut, as when the sidecar crashes. */
+  /** Fails the stream, as when the sidecar crashes. */
   fail(): void {
     this.#controller?.error(new TypeError('network error'));
   }
@@ -352,13 +352,13 @@ export class FakeStream {
   }
 }
 
-/** A plain error response. */
+/** An error response. */
 export function refusal(status: number, code: string, details: Record<string, unknown> | null = null, headers: HeadersInit = {}): Response {
   const body = { status: 'error', error_message: `refused: ${code}`, error_code: code, error_details: details };
   return Response.json(body, { status, headers });
 }
 
-/** Memory of which nothing is taken, but for what `parts` say. */
+/** An empty memory budget, except for `parts`. */
 export function memory(parts: Partial<DetailedHealth['memory']> = {}): DetailedHealth['memory'] {
   const { weights_bytes = 0, conversations_bytes = 0, work_bytes = 0, saved_bytes = 0 } = parts;
   return {
@@ -374,14 +374,14 @@ export function memory(parts: Partial<DetailedHealth['memory']> = {}): DetailedH
   };
 }
 
-/** A model that answers everything, wholly on the processor. */
+/** A loaded model with both roles, entirely on the CPU. */
 export function modelItem(id: string, change: Partial<ModelItem> = {}): ModelItem {
   const explanation = '24 of 24 layers on the processor';
   const fit = { fits: true, memory_bytes: 1024 ** 3, layers: 24, gpu_layers: 0, context: 16_384, explanation };
   return { id, state: 'ready', roles: ['chat', 'completion'], size_bytes: 1024 ** 3, fit, ...change };
 }
 
-/** Code in which nothing was found, but for what `found` says. */
+/** A code check without findings, except for `found`. */
 export function validation(found: Partial<Validation> = {}): Validation {
   return {
     is_valid: true,
@@ -398,7 +398,7 @@ export function validation(found: Partial<Validation> = {}): Validation {
   };
 }
 
-/** Figures of a quiet interval that ends at a time. */
+/** Metrics of an idle interval that ends at a time. */
 export function point(at: number, change: Partial<MetricsPoint> = {}): MetricsPoint {
   const memory = { memory: 4 * 1024 ** 3, memory_total: 16 * 1024 ** 3, process_memory: 1024 ** 3, gpu: null, gpu_memory: null };
   const budget = { budget_used: 1024 ** 3, budget_limit: 8 * 1024 ** 3 };
@@ -407,12 +407,12 @@ export function point(at: number, change: Partial<MetricsPoint> = {}): MetricsPo
   return { at, cpu: 10, ...memory, ...budget, ...queue, ...answers, requests: 0, errors: 0, cache_hits: 0, cache_misses: 0, ...change };
 }
 
-/** A line of the log. */
+/** A log line. */
 export function logLine(cursor: number, change: Partial<LogLine> = {}): LogLine {
   return { cursor, time: '2026-11-26T05:00:00Z', level: 'INFO', target: 'sidecar::http', message: `line ${cursor}`, fields: {}, ...change };
 }
 
-/** A key that somebody made. */
+/** An API key. */
 export function keyItem(id: string, change: Partial<KeyItem> = {}): KeyItem {
   const times = { created_at: '2024-12-28T10:00:00Z', expires_at: '2025-03-28T10:00:00Z', expired: false };
   return { id, name: id, hint: 'hapa_1a2b3c…', kind: 'made', user: 'me', permissions: ['code_generation'], ...times, ...change };
@@ -426,18 +426,18 @@ export function catalogueItem(name: string, change: Partial<CatalogueItem> = {})
   return { ...common, fit: fit as CatalogueItem['fit'], installed: false, suggested: false, ...change };
 }
 
-/** A download in the middle. */
+/** A download in progress. */
 export function download(id: string, change: Partial<Download> = {}): Download {
   const bytes = { received_bytes: 512 * 1024 ** 2, total_bytes: 1024 ** 3, bytes_per_second: 8 * 1024 ** 2 };
   return { id, repository: 'Qwen/Model', file: `${id}.gguf`, revision: 'main', state: 'downloading', ...bytes, ...change };
 }
 
-/** A conversation in the list. */
+/** A conversation of the list. */
 export function conversation(id: string, title = id): ConversationItem {
   return { id, title, created_at: '2024-12-28T10:00:00Z', updated_at: '2024-12-28T10:00:00Z', message_count: 1, pinned: false };
 }
 
-/** A message in the history. */
+/** A message of the history. */
 export function historyItem(id: string, change: Partial<HistoryItem> = {}): HistoryItem {
   return {
     id,

@@ -3,16 +3,16 @@ import type { Capabilities, DesktopPreferences, EngineState, Host, OpenRequest, 
 import { App } from '../state/app.svelte';
 import { FakeApi } from './fakeApi';
 
-/** A sidecar that runs; `restarts` tells one from the next. */
+/** The status of a running sidecar; `restarts` distinguishes runs. */
 export function ready(restarts = 0): SidecarStatus {
   return { state: 'ready', base_url: 'http://127.0.0.1:8000', key: 'hapa_0123', version: '0.4.0', restarts };
 }
 
-/** A desktop that reports what the test says. */
+/** A desktop whose reports the test sends. */
 export class FakeHost implements Host {
   status: SidecarStatus = ready();
   restarted = 0;
-  /** What it was asked to do, the latest last. */
+  /** The recorded commands, latest last. */
   readonly saved: { name: string; content: string }[] = [];
   readonly notifications: { title: string; text: string }[] = [];
   readonly engineStates: EngineState[] = [];
@@ -21,18 +21,18 @@ export class FakeHost implements Host {
   quickHidden = 0;
   language = '';
   quickExpanded = false;
-  /** Whether whoever is asked where to save a file does not say. */
+  /** Whether the user cancels the save dialog. */
   declinesSave = false;
   currentCapabilities: Capabilities = { tray: true, shortcut: 'works' };
   preferences: DesktopPreferences = { background: false, notifications: true, shortcut: 'Ctrl+Shift+Space', updates: 'stable' };
   update: UpdateStatus = { state: 'unannounced' };
-  /** What it was asked to do about new versions. */
+  /** The recorded update commands. */
   readonly updateCommands: ('check' | 'install' | 'cancel')[] = [];
   atLogin = false;
   #callback: ((status: SidecarStatus) => void) | undefined;
   #orders: ((command: EngineCommand) => void) | undefined;
   #quick: (() => void) | undefined;
-  #open: ((what: OpenRequest) => void) | undefined;
+  #open: ((request: OpenRequest) => void) | undefined;
   #updates: ((status: UpdateStatus) => void) | undefined;
 
   isDesktop = true;
@@ -63,8 +63,8 @@ export class FakeHost implements Host {
   };
   capabilities = () => Promise.resolve({ ...this.currentCapabilities });
   desktopPreferences = () => Promise.resolve({ ...this.preferences });
-  updateDesktopPreferences = (choices: Partial<DesktopPreferences>) => {
-    Object.assign(this.preferences, choices);
+  updateDesktopPreferences = (change: Partial<DesktopPreferences>) => {
+    Object.assign(this.preferences, change);
     return this.desktopPreferences();
   };
   startsAtLogin = () => Promise.resolve(this.atLogin);
@@ -80,7 +80,7 @@ export class FakeHost implements Host {
     this.engineStates.push(state);
     return Promise.resolve();
   };
-  onEngineCommand = (callback: (order: EngineCommand) => void) => {
+  onEngineCommand = (callback: (command: EngineCommand) => void) => {
     this.#orders = callback;
     return Promise.resolve();
   };
@@ -96,26 +96,26 @@ export class FakeHost implements Host {
     this.quickHidden += 1;
     return Promise.resolve();
   };
-  resizeQuick = (grown: boolean) => {
-    this.quickExpanded = grown;
+  resizeQuick = (expanded: boolean) => {
+    this.quickExpanded = expanded;
     return Promise.resolve();
   };
   onQuickShown = (callback: () => void) => {
     this.#quick = callback;
     return Promise.resolve();
   };
-  openInMainWindow = (what: OpenRequest) => {
-    this.openRequests.push(what);
+  openInMainWindow = (request: OpenRequest) => {
+    this.openRequests.push(request);
     return Promise.resolve();
   };
-  onOpenRequest = (callback: (what: OpenRequest) => void) => {
+  onOpenRequest = (callback: (request: OpenRequest) => void) => {
     this.#open = callback;
     return Promise.resolve();
   };
 
-  /** Asks what the tray's menu asks. */
-  sendEngineCommand(order: EngineCommand): void {
-    this.#orders?.(order);
+  /** Sends a command of the tray menu. */
+  sendEngineCommand(command: EngineCommand): void {
+    this.#orders?.(command);
   }
 
   /** Shows the quick window. */
@@ -123,30 +123,30 @@ export class FakeHost implements Host {
     this.#quick?.();
   }
 
-  /** Hands over what the quick window does. */
-  sendOpenRequest(what: OpenRequest): void {
-    this.#open?.(what);
+  /** Sends a request of the quick window. */
+  sendOpenRequest(request: OpenRequest): void {
+    this.#open?.(request);
   }
 
-  /** Tells of a change about new versions. */
+  /** Reports an update status. */
   reportUpdate(status: UpdateStatus): void {
     this.#updates?.(status);
   }
 
-  /** Reports a change. */
+  /** Reports a sidecar status. */
   report(status: SidecarStatus): void {
     this.status = status;
     this.#callback?.(status);
   }
 }
 
-/** A house whose sidecar is as `status` says, and which has heard of it. */
-export async function testApp(given: { status?: SidecarStatus; language?: string; api?: FakeApi } = {}) {
-  const api = given.api ?? new FakeApi();
+/** An app over a sidecar with this `status`, which it has received. */
+export async function testApp(options: { status?: SidecarStatus; language?: string; api?: FakeApi } = {}) {
+  const api = options.api ?? new FakeApi();
   const host = new FakeHost();
-  if (given.status) host.status = given.status;
+  if (options.status) host.status = options.status;
   localStorage.clear();
-  const app = new App({ host, fetch: api.fetch, storage: localStorage, language: given.language ?? 'ko-KR' });
+  const app = new App({ host, fetch: api.fetch, storage: localStorage, language: options.language ?? 'ko-KR' });
   await app.start();
   return { api, host, app };
 }

@@ -6,7 +6,7 @@ import Window from '../Window.svelte';
 import { FakeApi, point, refusal } from '../testing/fakeApi';
 import { testApp } from '../testing/testApp';
 
-/** What is drawn, instead of a canvas. */
+/** The charts that were drawn, instead of a canvas. */
 const drawn = vi.hoisted(() => ({ charts: [] as { hover: (index: number | null) => void; data: unknown }[] }));
 vi.mock('uplot', () => ({
   default: class {

@@ -6,7 +6,7 @@ import Window from '../Window.svelte';
 import { FakeApi, catalogueItem, download, modelItem, refusal } from '../testing/fakeApi';
 import { testApp } from '../testing/testApp';
 
-/** A window whose API tells this, with the models on the screen. */
+/** A window whose API has these values, with the models view open. */
 async function open(told: Partial<FakeApi> = {}, language = 'en-US') {
   const all = await testApp({ api: Object.assign(new FakeApi(), told), language });
   render(Window, { app: all.app });

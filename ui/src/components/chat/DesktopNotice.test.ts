@@ -20,7 +20,7 @@ test('what the desktop lacks is said once', async () => {
   const next = new App({ host, fetch: api.fetch, storage: localStorage, language: 'ko-KR' });
   await next.desktop.load();
   expect(next.desktop.limitations).toEqual([]);
-  // What is new is said.
+  // A new limitation is shown.
   host.currentCapabilities = { tray: true, shortcut: 'unavailable' };
   await next.desktop.load();
   expect(next.desktop.limitations).toEqual(['shortcut']);

@@ -7,7 +7,7 @@ import Window from '../../Window.svelte';
 import { FakeApi, catalogueItem, conversation, download, modelItem, refusal } from '../../testing/fakeApi';
 import { testApp, ready } from '../../testing/testApp';
 
-/** A window of a sidecar without a model, whose API tells this. */
+/** A window over a sidecar without a model, whose API has these values. */
 async function open(told: Partial<FakeApi> = {}, language = 'en-US') {
   const catalogue = [catalogueItem('Small', { suggested: true }), catalogueItem('Large')];
   const all = await testApp({ api: Object.assign(new FakeApi(), { model: { state: 'absent' }, catalogue, ...told }), language });

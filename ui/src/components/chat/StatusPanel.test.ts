@@ -8,7 +8,7 @@ import { testApp, ready } from '../../testing/testApp';
 
 const MIB = 1024 ** 2;
 
-/** A window whose API tells this, with the panel open. */
+/** A window whose API has these values, with the panel open. */
 async function open(told: Partial<FakeApi>, language = 'en-US') {
   const all = await testApp({ api: Object.assign(new FakeApi(), told), language });
   render(Window, { app: all.app });
@@ -66,7 +66,7 @@ test('it opens by keyboard, and while it is open Escape is its own', async () =>
   await user.keyboard('{Enter}');
   expect(screen.getByTestId('model-status').getAttribute('aria-expanded')).toBe('true');
   expect(panel().getAttribute('aria-labelledby')).toBe(within(panel()).getByRole('heading', { level: 2 }).id);
-  // It closes by itself in a browser; the answer that is being written goes on.
+  // A browser closes the dialog on Escape; the answer goes on.
   const stream = api.stream().start().explanation('a');
   void app.conversations.thread.ask('question', 'python');
   await waitFor(() => expect(screen.getByTestId('answer').dataset['state']).toBe('streaming'));

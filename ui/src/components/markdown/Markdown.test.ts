@@ -9,7 +9,7 @@ async function shown(text: string, growing = false): Promise<HTMLElement> {
   return render(MarkdownInWindow, { app, text, growing }).container;
 }
 
-/** Things that models were made to say to get out of the page. */
+/** Payloads that models were prompted to write to escape the page. */
 const hostile = [
   '<script>alert(1)</script>',
   '<img src=x onerror=alert(1)>',
