@@ -1,5 +1,6 @@
 // The active chat model: local or remote, its name, and its load state.
 import type { Api, DetailedHealth } from '../api/client';
+import { poll, sleep } from '../lib/poll';
 import type { Sidecar } from './sidecar.svelte';
 import { Observable } from './observable.svelte';
 
@@ -105,22 +106,23 @@ export class ActiveModel {
     this.#polling?.abort();
     if (requested) this.#wakeCount += 1;
     const { signal } = (this.#polling = new AbortController());
-    for (let failures = 0; failures < MAX_FAILURES; ) {
-      try {
-        const health = await api.healthDetailed(signal);
-        if (signal.aborted) return;
+    let failures = 0;
+    let interval: number | undefined;
+    await poll({
+      signal,
+      interval: () => interval,
+      fetch: (signal) => api.healthDetailed(signal),
+      apply: (health) => {
         this.#health.value = health;
         failures = 0;
         const isRemoteDown = isRemote(health) && stateOf(health) === 'failed';
-        if (!isRemoteDown && !isPending(health, requested)) return;
-        await sleep(isRemoteDown ? REMOTE_DOWN_POLL_MS : LOADING_POLL_MS, signal);
-      } catch {
-        if (signal.aborted) return;
+        interval = isRemoteDown ? REMOTE_DOWN_POLL_MS : isPending(health, requested) ? LOADING_POLL_MS : undefined;
+      },
+      onerror: () => {
         failures += 1;
-        await sleep(RETRY_MS, signal);
-      }
-      if (signal.aborted) return;
-    }
+        interval = failures < MAX_FAILURES ? RETRY_MS : undefined;
+      },
+    });
   }
 
   /** Waits until the model is no longer in memory. Rejects when `signal` is aborted. */
@@ -152,18 +154,4 @@ function stateOf(health: DetailedHealth | undefined): ModelState {
   if (!health) return 'unknown';
   if (!isRemote(health)) return health.model.state as ModelState;
   return { up: 'ready', down: 'failed' }[health.remote.state] as ModelState | undefined ?? 'unknown';
-}
-
-/** Resolves after `ms`, or at once when `signal` is aborted. */
-export function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal.addEventListener('abort', end);
-  });
 }

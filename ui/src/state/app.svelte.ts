@@ -3,10 +3,8 @@ import { createContext } from 'svelte';
 
 import type { GenerateRequest } from '../api/client';
 import { suggestFileName } from '../lib/codeLanguages';
-import type { ExportFormat } from '../lib/conversationExport';
 import { uniqueName } from '../lib/attachments';
 import type { Host, OpenRequest } from '../host';
-import { summarize } from '../lib/questionInput';
 import type { Command } from '../lib/shortcuts';
 import { FirstRun } from './firstRun.svelte';
 import { Conversations } from './conversations.svelte';
@@ -26,7 +24,6 @@ import { Preferences } from './preferences.svelte';
 import { Settings } from './settings.svelte';
 import { Shortcuts } from './shortcuts.svelte';
 import { Sidecar } from './sidecar.svelte';
-import type { Message } from './thread.svelte';
 import { Updates } from './updates.svelte';
 
 /** Dependencies of a window. */
@@ -42,9 +39,6 @@ export interface AppDeps {
 
 /** The views beside the conversation list. */
 export type View = 'chat' | 'history' | 'models' | 'metrics' | 'settings';
-
-/** The result of saving a file; `declined` if the user cancelled. */
-export type SaveResult = 'saved' | 'declined' | 'failed';
 
 /** All state of a window. */
 export class App {
@@ -74,8 +68,6 @@ export class App {
   shortcutsShown = $state(false);
   /** Counts requests to focus the composer. */
   focusComposerRequests = $state(0);
-  /** The result of the last conversation export. */
-  saveResult = $state<SaveResult>();
 
   constructor({ host, fetch, storage, language, draftPrefix }: AppDeps) {
     this.host = host;
@@ -93,11 +85,11 @@ export class App {
     this.hardware = new Hardware(this.sidecar, this.models);
     this.imports = new Imports(this.sidecar, () => void this.models.refresh(), () => this.preferences.messages.notGguf);
     this.enginePause = new EnginePause(this.sidecar, this.activeModel);
-    this.desktop = new Desktop(host, storage);
+    this.desktop = new Desktop(host, storage, this.preferences);
     this.updates = new Updates(host);
-    this.conversations = new Conversations({ sidecar: this.sidecar, model: this.activeModel }, this.draft, storage, {
+    this.conversations = new Conversations({ sidecar: this.sidecar, model: this.activeModel, desktop: this.desktop }, this.draft, storage, {
       onthreadchange: () => this.tokenCounter.refresh(),
-      onanswerend: (message) => this.#notifyAnswer(message),
+      onanswerend: (message) => this.desktop.notifyAnswer(message),
     });
     this.firstRun = new FirstRun(storage, this.activeModel, this.conversations);
   }
@@ -126,26 +118,6 @@ export class App {
     this.focusComposerRequests += 1;
   }
 
-  /** Lets the user save a text as a file. */
-  async save(name: string, content: string): Promise<SaveResult> {
-    try {
-      return (await this.host.saveFile(name, content)) ? 'saved' : 'declined';
-    } catch {
-      return 'failed';
-    }
-  }
-
-  /** Lets the user save a conversation as a file; `saveResult` has the result. */
-  async export(id: string, format: ExportFormat): Promise<void> {
-    this.saveResult = undefined;
-    try {
-      const { name, content } = await this.conversations.export(id, format);
-      this.saveResult = await this.save(name, content);
-    } catch {
-      this.saveResult = 'failed';
-    }
-  }
-
   /** The request that would be sent for the current draft. */
   #pendingRequest(): GenerateRequest | undefined {
     const { text, preset, files } = this.draft;
@@ -172,13 +144,6 @@ export class App {
     this.startNew();
     if ('conversation' in request) await this.conversations.open(request.conversation);
     else this.draft.restore(request.question);
-  }
-
-  /** Notifies about a finished answer: a summary of its question, and no code. */
-  #notifyAnswer({ question, answer }: Message): void {
-    if (answer.state === 'stopped') return;
-    const { answerDone, answerFailed } = this.preferences.messages;
-    void this.host.notify(answer.state === 'done' ? answerDone : answerFailed, summarize(question));
   }
 
   /** Follows the sidecar; each new connection refreshes the model and the conversations. */

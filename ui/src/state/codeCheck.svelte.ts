@@ -1,5 +1,6 @@
 // The result of a code check.
 import type { Finding, Validation } from '../api/client';
+import { attempt } from '../lib/attempt';
 import type { Sidecar } from './sidecar.svelte';
 
 export type { Finding, Validation };
@@ -11,8 +12,8 @@ const TIMEOUT_MS = 20_000;
 export class CodeCheck {
   state = $state<'none' | 'running' | 'done' | 'failed'>('none');
   #result = $state.raw<Validation>();
-  /** The error message of the API. */
-  message = $state('');
+  /** The error, if it failed. */
+  error = $state.raw<Error>();
 
   /** All findings, worst first; empty before the check. */
   get findings(): readonly Finding[] {
@@ -44,13 +45,10 @@ export class CodeCheck {
   /** Runs all checks. A block is checked as a whole file, which ends with a newline. */
   async run(sidecar: Pick<Sidecar, 'api'>, code: string, language: string): Promise<void> {
     this.state = 'running';
-    try {
+    this.error = await attempt(async () => {
       const api = await sidecar.api(AbortSignal.timeout(TIMEOUT_MS));
       this.#result = await api.validate({ code: `${code}\n`, language: language || 'python', validation_type: 'all' });
-      this.state = 'done';
-    } catch (error) {
-      this.message = error instanceof Error ? error.message : String(error);
-      this.state = 'failed';
-    }
+    });
+    this.state = this.error ? 'failed' : 'done';
   }
 }

@@ -1,6 +1,8 @@
 // The list of conversations, and the open thread.
 import type { Api, ConversationItem, HistoryItem } from '../api/client';
+import { attempt } from '../lib/attempt';
 import { toMarkdown, exportFileName, type ExportFormat } from '../lib/conversationExport';
+import type { Desktop, SaveResult } from './desktop.svelte';
 import type { Draft } from './draft.svelte';
 import type { GenerationDeps } from './generation.svelte';
 import { TRANSFER_TIMEOUT_MS } from './history.svelte';
@@ -13,6 +15,11 @@ export type { ConversationItem };
 const PAGE_SIZE = 50;
 /** The API's limit of messages per page. */
 const MAX_PAGE_SIZE = 1000;
+
+/** Dependencies of the list. */
+interface Deps extends GenerationDeps {
+  desktop: Pick<Desktop, 'saveFile'>;
+}
 
 /** Callbacks of the list. */
 interface Callbacks {
@@ -27,18 +34,23 @@ export class Conversations {
   /** Conversations whose deletion can still be undone. */
   readonly pendingDeletes: PendingDeletes;
   hasMore = $state(false);
-  /** Whether the list could not be loaded. */
-  failed = $state(false);
+  /** Why the list could not be loaded, if there is none to show. */
+  error = $state.raw<Error>();
   /** The open conversation. */
   thread: Thread = $state.raw() as Thread;
 
+  /** The result of the last export. */
+  exportResult = $state<SaveResult>();
+
+  readonly #desktop: Deps['desktop'];
   readonly #deps: ThreadDeps;
   readonly #onthreadchange: () => void;
   /** Threads whose state the API does not have: one is being answered, or could not be sent. Also those that are not open. */
   #localThreads = $state.raw<readonly Thread[]>([]);
 
   /** `onthreadchange` is called when another thread is opened or the open one is saved; `onanswerend` for each answer that ends. */
-  constructor(deps: GenerationDeps, draft: Draft, storage: Storage, { onthreadchange, onanswerend }: Callbacks = {}) {
+  constructor({ desktop, ...deps }: Deps, draft: Draft, storage: Storage, { onthreadchange, onanswerend }: Callbacks = {}) {
+    this.#desktop = desktop;
     this.#onthreadchange = onthreadchange ?? (() => undefined);
     this.pendingDeletes = new PendingDeletes(deps.sidecar, storage, (ids) => {
       this.#items = this.#items?.filter((item) => !ids.includes(item.id));
@@ -56,6 +68,11 @@ export class Conversations {
       onanswerend: (message) => onanswerend?.(message),
     };
     this.thread = new Thread(this.#deps);
+  }
+
+  /** Whether the list could not be loaded. */
+  get failed(): boolean {
+    return this.error !== undefined;
   }
 
   /** Newest first, without pending deletes; undefined until loaded. */
@@ -130,17 +147,27 @@ export class Conversations {
     while (this.pendingDeletes.count > 0) this.undoDelete();
   }
 
+  /** Lets the user save a conversation as a file; `exportResult` has the result. */
+  async export(id: string, format: ExportFormat): Promise<void> {
+    this.exportResult = undefined;
+    const error = await attempt(async () => {
+      const { name, content } = await this.exportFile(id, format);
+      this.exportResult = await this.#desktop.saveFile(name, content);
+    });
+    if (error) this.exportResult = 'failed';
+  }
+
   /** A conversation as a file: its thread as Markdown, or all versions as JSON. Throws if it cannot be loaded. */
-  async export(id: string, form: ExportFormat): Promise<{ name: string; content: string }> {
-    if (form === 'markdown') {
+  async exportFile(id: string, format: ExportFormat): Promise<{ name: string; content: string }> {
+    if (format === 'markdown') {
       const { conversation, thread } = await this.#loadAll(id);
-      return { name: exportFileName(conversation, form), content: toMarkdown(conversation, thread) };
+      return { name: exportFileName(conversation, format), content: toMarkdown(conversation, thread) };
     }
     const signal = AbortSignal.timeout(TRANSFER_TIMEOUT_MS);
     const api = await this.#deps.sidecar.api(signal);
     const conversation = await api.conversation(id, { limit: 1 }, signal);
     const file: unknown = JSON.parse(await api.exportHistory({ format: 'json', conversation: id }, signal));
-    return { name: exportFileName(conversation, form), content: `${JSON.stringify(file, null, 2)}\n` };
+    return { name: exportFileName(conversation, format), content: `${JSON.stringify(file, null, 2)}\n` };
   }
 
   /** Loads a conversation with all messages of its thread. */
@@ -183,14 +210,12 @@ export class Conversations {
   }
 
   async #loadPage(offset: number, apply: (page: Page) => void, api?: Api): Promise<void> {
-    try {
+    const error = await attempt(async () => {
       api ??= await this.#deps.sidecar.api(AbortSignal.timeout(TIMEOUT_MS));
       apply(await api.conversations({ limit: PAGE_SIZE, offset }));
-      this.failed = false;
-    } catch {
-      // A stale list is better than none.
-      this.failed = this.#items === undefined || offset > 0;
-    }
+    });
+    // A stale list is better than none.
+    this.error = this.#items === undefined || offset > 0 ? error : undefined;
   }
 }
 

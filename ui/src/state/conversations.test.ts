@@ -213,7 +213,7 @@ test('a conversation that cannot be deleted is in the list again', async () => {
 test('a conversation is a file with all versions of its questions, under its title', async () => {
   const { api, app } = await withTwo();
   api.exportedHistory = [historyItem('m1', { conversation_id: 'a', replaced: true }), historyItem('m9', { conversation_id: 'b' }), historyItem('m2', { conversation_id: 'a' })];
-  const { name, content } = await app.conversations.export('a', 'json');
+  const { name, content } = await app.conversations.exportFile('a', 'json');
   expect(name).toBe('a.json');
   expect(JSON.parse(content)).toMatchObject({ format: 'json', messages: [{ id: 'm1', replaced: true }, { id: 'm2' }] });
 });

@@ -1,5 +1,9 @@
-// Desktop integration: preferences, capabilities and notifications.
+// Desktop integration: preferences, capabilities, notifications and saving files.
 import type { Capabilities, DesktopPreferences, Host } from '../host';
+import { attempt } from '../lib/attempt';
+import { summarize } from '../lib/questionInput';
+import type { Preferences } from './preferences.svelte';
+import type { Message } from './thread.svelte';
 
 export type { Capabilities as Abilities, DesktopPreferences as Choices };
 
@@ -10,20 +14,27 @@ const STORAGE_KEY = 'hapa.said';
 export type Limitation = 'tray' | 'shortcut' | 'shortcut-taken';
 
 /** The result of the last change. */
-export type Outcome = 'saving' | 'saved' | 'failed' | 'taken';
+export type Outcome = 'saving' | 'saved' | 'failed' | 'shortcut-in-use';
 
-/** The desktop preferences, each applied at once. */
+/** The result of saving a file; `declined` if the user cancelled. */
+export type SaveResult = 'saved' | 'declined' | 'failed';
+
+/** The desktop preferences, each applied at once, and what the host does for the window. */
 export class Desktop {
   readonly #host: Host;
   readonly #storage: Storage;
+  readonly #texts: Pick<Preferences, 'messages'>;
   preferences = $state.raw<DesktopPreferences>();
   capabilities = $state.raw<Capabilities>();
   startsAtLogin = $state<boolean>();
   outcome = $state<Outcome>();
+  /** The error of the last change, if it failed. */
+  error = $state.raw<Error>();
   #dismissed = $state.raw<readonly string[]>([]);
 
-  constructor(host: Host, storage: Storage) {
+  constructor(host: Host, storage: Storage, texts: Pick<Preferences, 'messages'>) {
     this.#host = host;
+    this.#texts = texts;
     this.#storage = storage;
     this.#dismissed = (storage.getItem(STORAGE_KEY) ?? '').split(' ').filter((name) => name !== '');
   }
@@ -51,12 +62,11 @@ export class Desktop {
   /** Loads everything. If the desktop app does not respond, nothing is shown. */
   async load(): Promise<void> {
     if (!this.isAvailable) return;
-    try {
+    this.error = await attempt(async () => {
       const host = this.#host;
       [this.preferences, this.capabilities, this.startsAtLogin] = await Promise.all([host.desktopPreferences(), host.capabilities(), host.startsAtLogin()]);
-    } catch {
-      this.outcome = 'failed';
-    }
+    });
+    if (this.error) this.outcome = 'failed';
   }
 
   /** Changes preferences. A shortcut that cannot be registered is dropped. */
@@ -77,12 +87,25 @@ export class Desktop {
     });
   }
 
+  /** Notifies about a finished answer: a summary of its question, and no code. */
+  notifyAnswer({ question, answer }: Message): void {
+    if (answer.state === 'stopped') return;
+    const { answerDone, answerFailed } = this.#texts.messages;
+    void this.#host.notify(answer.state === 'done' ? answerDone : answerFailed, summarize(question));
+  }
+
+  /** Lets the user save a text as a file. */
+  async saveFile(name: string, content: string): Promise<SaveResult> {
+    try {
+      return (await this.#host.saveFile(name, content)) ? 'saved' : 'declined';
+    } catch {
+      return 'failed';
+    }
+  }
+
   async #run(command: () => Promise<boolean>): Promise<void> {
     this.outcome = 'saving';
-    try {
-      this.outcome = (await command()) ? 'saved' : 'taken';
-    } catch {
-      this.outcome = 'failed';
-    }
+    this.error = await attempt(async () => (this.outcome = (await command()) ? 'saved' : 'shortcut-in-use'));
+    if (this.error) this.outcome = 'failed';
   }
 }

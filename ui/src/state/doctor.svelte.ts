@@ -1,6 +1,7 @@
 // The doctor: diagnosis of the installation, with fixes.
 import type { Diagnosis } from '../api/client';
 import { ApiError } from '../api/errors';
+import { attempt } from '../lib/attempt';
 import type { Sidecar } from './sidecar.svelte';
 
 /** Timeout in milliseconds: the integrity check reads the whole database. */
@@ -11,8 +12,8 @@ export class Doctor {
   readonly #sidecar: Pick<Sidecar, 'api'>;
   state = $state<'none' | 'running' | 'done' | 'failed'>('none');
   diagnosis = $state.raw<Diagnosis>();
-  /** The error message of the API. */
-  message = $state('');
+  /** The error, if it failed. */
+  error = $state.raw<Error>();
 
   constructor(sidecar: Pick<Sidecar, 'api'>) {
     this.#sidecar = sidecar;
@@ -21,15 +22,17 @@ export class Doctor {
   /** Runs all checks. */
   async run(): Promise<void> {
     this.state = 'running';
-    try {
+    this.error = await attempt(async () => {
       const signal = AbortSignal.timeout(TIMEOUT_MS);
       const api = await this.#sidecar.api(signal);
       this.diagnosis = await api.doctor(signal);
-      this.state = 'done';
-    } catch (error) {
-      this.message = error instanceof ApiError ? error.message : '';
-      this.state = 'failed';
-    }
+    });
+    this.state = this.error ? 'failed' : 'done';
+  }
+
+  /** The error message of the API; empty if it did not respond. */
+  get message(): string {
+    return this.error instanceof ApiError ? this.error.message : '';
   }
 
   /** The findings as text, for a bug report. */

@@ -1,4 +1,5 @@
 // Engine pause: unloads every model, and the engine state that the tray shows.
+import { attempt } from '../lib/attempt';
 import type { EngineState, Host } from '../host';
 import type { ActiveModel } from './activeModel.svelte';
 import type { Sidecar } from './sidecar.svelte';
@@ -12,7 +13,7 @@ export class EnginePause {
   readonly #activeModel: ActiveModel;
   /** The wake count when the user paused. */
   #wakeCountAtPause = $state<number>();
-  #failed = $state(false);
+  #error = $state.raw<Error>();
 
   constructor(sidecar: Sidecar, activeModel: ActiveModel) {
     this.#sidecar = sidecar;
@@ -26,7 +27,7 @@ export class EnginePause {
 
   /** Whether the last command failed. */
   get failed(): boolean {
-    return this.#failed;
+    return this.#error !== undefined;
   }
 
   /** The engine's state. A model that was unloaded when idle counts as ready: a question loads it. */
@@ -74,11 +75,7 @@ export class EnginePause {
   }
 
   async #run(command: (signal: AbortSignal) => Promise<void>): Promise<void> {
-    this.#failed = false;
-    try {
-      await command(AbortSignal.timeout(TIMEOUT_MS));
-    } catch {
-      this.#failed = true;
-    }
+    this.#error = undefined;
+    this.#error = await attempt(() => command(AbortSignal.timeout(TIMEOUT_MS)));
   }
 }

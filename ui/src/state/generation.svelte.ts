@@ -1,8 +1,10 @@
 // An answer: pending, streaming or finished.
 import type { Api, Frame, GenerateRequest, HistoryItem } from '../api/client';
-import { StreamInterrupted, ApiError, ApiUnreachable } from '../api/errors';
+import { ApiError, ApiUnreachable, StreamInterrupted } from '../api/errors';
+import { attempt, toError } from '../lib/attempt';
 import { MarkdownAssembler } from '../lib/markdownAssembler';
-import { sleep, type ActiveModel } from './activeModel.svelte';
+import { sleep } from '../lib/poll';
+import type { ActiveModel } from './activeModel.svelte';
 import { SidecarFailed, type Sidecar } from './sidecar.svelte';
 
 export type AnswerState = 'waiting' | 'streaming' | 'done' | 'stopped' | 'interrupted' | 'failed';
@@ -45,6 +47,8 @@ export class Generation {
   droppedMessages = $state(0);
   /** The user's feedback. */
   feedback = $state<Feedback>();
+  /** Why the last feedback was not stored. */
+  feedbackError: Error | undefined;
   /** The error, if it failed. */
   error = $state.raw<Error>();
 
@@ -113,15 +117,14 @@ export class Generation {
   /** Stores the user's feedback with an optional comment. `false` if that failed. */
   async rate(sidecar: GenerationDeps['sidecar'], feedback: Feedback, comment?: string): Promise<boolean> {
     if (!this.messageId) return false;
-    try {
+    const { messageId } = this;
+    this.feedbackError = await attempt(async () => {
       const signal = AbortSignal.timeout(FEEDBACK_TIMEOUT_MS);
       const api = await sidecar.api(signal);
-      await api.submitFeedback({ type: feedback, message_id: this.messageId, ...(comment && { comment }) }, signal);
+      await api.submitFeedback({ type: feedback, message_id: messageId, ...(comment && { comment }) }, signal);
       this.feedback = feedback;
-      return true;
-    } catch {
-      return false;
-    }
+    });
+    return this.feedbackError === undefined;
   }
 
   /** Cancels the generation; the text so far stays. */
@@ -204,7 +207,7 @@ export class Generation {
       this.state = 'interrupted';
     } else {
       this.state = 'failed';
-      this.error = error instanceof Error ? error : new Error(String(error));
+      this.error = toError(error);
     }
   }
 }

@@ -1,7 +1,7 @@
 // Hardware status: devices, memory budget and assigned models.
 import type { DetailedHealth, ModelItem } from '../api/client';
 import type { Models } from './models.svelte';
-import { sleep } from './activeModel.svelte';
+import { poll } from '../lib/poll';
 import type { Sidecar } from './sidecar.svelte';
 
 export type Device = DetailedHealth['devices'][number];
@@ -13,8 +13,8 @@ export class Hardware {
   readonly #sidecar: Pick<Sidecar, 'api'>;
   readonly #models: Models;
   #health = $state.raw<DetailedHealth>();
-  #failed = $state(false);
-  #watching: AbortController | undefined;
+  #error = $state.raw<Error>();
+  #polling: AbortController | undefined;
 
   constructor(sidecar: Pick<Sidecar, 'api'>, models: Models) {
     this.#sidecar = sidecar;
@@ -38,35 +38,26 @@ export class Hardware {
 
   /** Whether the last poll failed. */
   get failed(): boolean {
-    return this.#failed || this.#models.failed;
+    return this.#error !== undefined || this.#models.failed;
   }
 
   /** Polls until {@link stopPolling}. */
   startPolling(): void {
     this.stopPolling();
-    const { signal } = (this.#watching = new AbortController());
+    const { signal } = (this.#polling = new AbortController());
     this.#models.startPolling();
     signal.addEventListener('abort', () => this.#models.stopPolling(), { once: true });
-    void this.#poll(signal);
+    void poll({
+      signal,
+      interval: () => this.#models.pollInterval,
+      fetch: async (signal) => (await this.#sidecar.api(signal)).healthDetailed(signal),
+      apply: (health) => ([this.#health, this.#error] = [health, undefined]),
+      onerror: (error) => (this.#error = error),
+    });
   }
 
   /** Stops polling. */
   stopPolling(): void {
-    this.#watching?.abort();
-  }
-
-  async #poll(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        const api = await this.#sidecar.api(signal);
-        const health = await api.healthDetailed(signal);
-        if (signal.aborted) return;
-        this.#health = health;
-        this.#failed = false;
-      } catch {
-        if (!signal.aborted) this.#failed = true;
-      }
-      await sleep(this.#models.pollInterval, signal);
-    }
+    this.#polling?.abort();
   }
 }

@@ -1,5 +1,6 @@
 // History search by text, language, time and feedback.
 import type { HistoryItem } from '../api/client';
+import { attempt } from '../lib/attempt';
 import { TIMEOUT_MS } from './thread.svelte';
 import type { Sidecar } from './sidecar.svelte';
 
@@ -31,8 +32,8 @@ export class History {
   items = $state.raw<readonly HistoryItem[]>();
   total = $state(0);
   hasMore = $state(false);
-  /** Whether the last request failed. */
-  failed = $state(false);
+  /** The error of the last request, if it failed. */
+  error = $state.raw<Error>();
   /** The search text of the current results. */
   appliedSearch = $state('');
   #abort: AbortController | undefined;
@@ -40,6 +41,11 @@ export class History {
 
   constructor(sidecar: Pick<Sidecar, 'api'>) {
     this.#sidecar = sidecar;
+  }
+
+  /** Whether the last request failed. */
+  get failed(): boolean {
+    return this.error !== undefined;
   }
 
   /** The search text. */
@@ -107,17 +113,15 @@ export class History {
       ...(this.#feedback !== 'any' && { opinion: this.#feedback }),
     };
     const timer = setTimeout(() => this.#abort?.abort(), TIMEOUT_MS);
-    try {
+    const error = await attempt(async () => {
       const api = await this.#sidecar.api(signal);
       const { items, total_count, has_more } = await api.history(query, signal);
       if (signal.aborted) return;
       this.items = offset === 0 ? items : [...(this.items ?? []), ...items];
-      [this.total, this.hasMore, this.appliedSearch, this.failed] = [total_count, has_more, search, false];
-    } catch {
-      if (this.#abort.signal === signal) this.failed = true;
-    } finally {
-      clearTimeout(timer);
-    }
+      [this.total, this.hasMore, this.appliedSearch, this.error] = [total_count, has_more, search, undefined];
+    });
+    clearTimeout(timer);
+    if (error && this.#abort.signal === signal) this.error = error;
   }
 }
 

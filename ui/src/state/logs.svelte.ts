@@ -1,6 +1,7 @@
 // The log viewer: tails the log, filtered by level and text.
 import type { LogLine } from '../api/client';
-import { sleep } from './activeModel.svelte';
+import { attempt } from '../lib/attempt';
+import { poll } from '../lib/poll';
 import type { Sidecar } from './sidecar.svelte';
 import { TIMEOUT_MS } from './thread.svelte';
 
@@ -32,13 +33,18 @@ export class Logs {
   #earlierCursor = $state<number>();
   /** Cursor of the latest line, also of a hidden one. */
   #latestCursor: number | undefined;
-  /** Whether the last request failed. */
-  failed = $state(false);
+  /** The error of the last request, if it failed. */
+  error = $state.raw<Error>();
   #polling: AbortController | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(sidecar: Pick<Sidecar, 'api'>) {
     this.#sidecar = sidecar;
+  }
+
+  /** Whether the last request failed. */
+  get failed(): boolean {
+    return this.error !== undefined;
   }
 
   /** Whether there are earlier lines. */
@@ -67,13 +73,16 @@ export class Logs {
   }
 
   /** Polls until {@link stopPolling}. */
-  async startPolling(): Promise<void> {
+  startPolling(): Promise<void> {
     this.stopPolling();
     const { signal } = (this.#polling = new AbortController());
-    while (!signal.aborted) {
-      await this.#poll(signal);
-      await sleep(POLL_MS, signal);
-    }
+    return poll({
+      signal,
+      interval: () => POLL_MS,
+      fetch: async (signal) => (await this.#sidecar.api(signal)).logs(this.#query(), signal),
+      apply: (page) => this.#apply(page),
+      onerror: (error) => (this.error = error),
+    });
   }
 
   /** Stops polling. */
@@ -85,7 +94,7 @@ export class Logs {
   /** Loads earlier lines. */
   async loadEarlier(): Promise<void> {
     const first = this.lines?.[0]?.cursor;
-    try {
+    const error = await attempt(async () => {
       const signal = AbortSignal.timeout(TIMEOUT_MS);
       const api = await this.#sidecar.api(signal);
       for (let pages = 0; pages < MAX_PAGES && this.#earlierCursor !== undefined; pages += 1) {
@@ -96,9 +105,8 @@ export class Logs {
         [this.#earlierCursor, this.lines] = [page.next ?? undefined, [...lines, ...this.lines]];
         if (lines.length > 0) return;
       }
-    } catch {
-      this.failed = true;
-    }
+    });
+    if (error) this.error = error;
   }
 
   /** Starts over with another filter. */
@@ -107,19 +115,9 @@ export class Logs {
     if (this.#polling && !this.#polling.signal.aborted) void this.startPolling();
   }
 
-  async #poll(signal: AbortSignal): Promise<void> {
-    try {
-      const api = await this.#sidecar.api(signal);
-      const page = await api.logs(this.#query(), signal);
-      if (!signal.aborted) this.#apply(page);
-    } catch {
-      if (!signal.aborted) this.failed = true;
-    }
-  }
-
   /** Appends new lines. If more lines arrived than a page holds, the old ones are dropped: there would be a gap. */
   #apply({ lines, next }: { lines: readonly LogLine[]; next?: number | null }): void {
-    this.failed = false;
+    this.error = undefined;
     const last = this.#latestCursor;
     this.#latestCursor = lines.at(-1)?.cursor ?? last;
     if (this.lines === undefined || last === undefined || !lines.some(({ cursor }) => cursor <= last)) {

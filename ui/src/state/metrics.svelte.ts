@@ -1,6 +1,6 @@
 // Metrics of the last hour, request metrics by endpoint, and the error summary.
 import type { EndpointMetrics, ErrorSummary, MetricsPoint } from '../api/client';
-import { sleep } from './activeModel.svelte';
+import { poll } from '../lib/poll';
 import type { Sidecar } from './sidecar.svelte';
 
 export type { EndpointMetrics as Endpoint, ErrorSummary as Errors, MetricsPoint as Point };
@@ -23,8 +23,8 @@ export class Metrics {
   endpoints = $state.raw<readonly EndpointMetrics[]>([]);
   errors = $state.raw<ErrorSummary>();
   range = $state<Range>(15);
-  /** Whether the last poll failed. */
-  failed = $state(false);
+  /** The error of the last poll, if it failed. */
+  error = $state.raw<Error>();
   #polling: AbortController | undefined;
 
   constructor(sidecar: Pick<Sidecar, 'api'>) {
@@ -42,14 +42,25 @@ export class Metrics {
     return Math.max(this.interval, this.range * 1000);
   }
 
+  /** Whether the last poll failed. */
+  get failed(): boolean {
+    return this.error !== undefined;
+  }
+
   /** Polls until {@link stopPolling}. */
-  async startPolling(): Promise<void> {
+  startPolling(): Promise<void> {
     this.stopPolling();
     const { signal } = (this.#polling = new AbortController());
-    while (!signal.aborted) {
-      await this.#poll(signal);
-      await sleep(POLL_MS, signal);
-    }
+    return poll({
+      signal,
+      interval: () => POLL_MS,
+      fetch: (signal) => this.#fetch(signal),
+      apply: ([series, { endpoints }, errors]) => {
+        this.#append(series.points);
+        [this.interval, this.endpoints, this.errors, this.error] = [series.interval_ms, endpoints, errors, undefined];
+      },
+      onerror: (error) => (this.error = error),
+    });
   }
 
   /** Stops polling. */
@@ -57,20 +68,13 @@ export class Metrics {
     this.#polling?.abort();
   }
 
-  async #poll(signal: AbortSignal): Promise<void> {
-    try {
-      const api = await this.#sidecar.api(signal);
-      const since = this.#points?.at(-1)?.at;
-      const [series, { endpoints }, errors] = await Promise.all([api.metricsSeries(since, signal), api.endpointMetrics(signal), api.errorSummary(signal)]);
-      if (signal.aborted) return;
-      this.#apply(series.points);
-      [this.interval, this.endpoints, this.errors, this.failed] = [series.interval_ms, endpoints, errors, false];
-    } catch {
-      if (!signal.aborted) this.failed = true;
-    }
+  async #fetch(signal: AbortSignal) {
+    const api = await this.#sidecar.api(signal);
+    const since = this.#points?.at(-1)?.at;
+    return Promise.all([api.metricsSeries(since, signal), api.endpointMetrics(signal), api.errorSummary(signal)]);
   }
 
-  #apply(points: readonly MetricsPoint[]): void {
+  #append(points: readonly MetricsPoint[]): void {
     const previous = this.#points ?? [];
     const latest = previous.at(-1)?.at ?? -Infinity;
     const merged = [...previous, ...points.filter(({ at }) => at > latest)];

@@ -1,7 +1,8 @@
 // Models: installed ones, downloads, the catalogue, and the hub search.
-import { isAbort, type Api, type CatalogueItem, type Download, type HubFile, type HubItem, type ModelItem, type Role } from '../api/client';
-import { ApiError, ApiUnreachable } from '../api/errors';
-import { sleep } from './activeModel.svelte';
+import { type Api, type CatalogueItem, type Download, type HubFile, type HubItem, type ModelItem, type Role } from '../api/client';
+import { ApiUnreachable } from '../api/errors';
+import { attempt } from '../lib/attempt';
+import { poll, sleep } from '../lib/poll';
 import type { Sidecar } from './sidecar.svelte';
 
 export type { CatalogueItem, Download, HubFile, HubItem, ModelItem, Role };
@@ -33,8 +34,8 @@ export class Models {
   #installed = $state.raw<readonly ModelItem[]>();
   #catalogue = $state.raw<readonly CatalogueItem[]>([]);
   #downloads = $state.raw<readonly Download[]>([]);
-  #failed = $state(false);
-  #lastError = $state<string>();
+  #pollError = $state.raw<Error>();
+  #commandError = $state.raw<Error>();
   #search = $state.raw<HubSearch>();
   #files = $state.raw<Readonly<Record<string, RepositoryFiles>>>({});
   #verifyResults = $state.raw<Readonly<Record<string, VerifyResult>>>({});
@@ -80,7 +81,7 @@ export class Models {
 
   /** Whether the last poll failed. */
   get failed(): boolean {
-    return this.#failed;
+    return this.#pollError !== undefined;
   }
 
   /** The current poll interval, in milliseconds. */
@@ -90,7 +91,7 @@ export class Models {
 
   /** The error of the last command. */
   get lastError(): string | undefined {
-    return this.#lastError;
+    return this.#commandError && messageOf(this.#commandError);
   }
 
   /** The latest hub search. */
@@ -113,8 +114,20 @@ export class Models {
     this.#pollers += 1;
     if (this.#pollers > 1) return;
     const { signal } = (this.#polling = new AbortController());
-    void this.#poll(signal);
-    void this.#followDownloads(signal);
+    void poll({
+      signal,
+      interval: () => this.pollInterval,
+      fetch: async (signal) => (await this.#sidecar.api(signal)).models(signal),
+      apply: (response) => this.#apply(response),
+      onerror: (error) => (this.#pollError = error),
+    });
+    void poll({
+      signal,
+      interval: () => RECONNECT_MS,
+      fetch: (signal) => this.#followDownloads(signal),
+      apply: () => undefined,
+      onerror: () => undefined,
+    });
   }
 
   /** Stops polling. */
@@ -130,7 +143,7 @@ export class Models {
 
   /** Dismisses the last error. */
   dismissError(): void {
-    this.#lastError = undefined;
+    this.#commandError = undefined;
   }
 
   /** Starts a download. */
@@ -176,14 +189,14 @@ export class Models {
   async verify(id: string): Promise<void> {
     const setResult = (result?: VerifyResult) => (this.#verifyResults = result ? { ...this.#verifyResults, [id]: result } : without(this.#verifyResults, id));
     setResult('checking');
-    try {
+    const error = await attempt(async () => {
       const api = await this.#sidecar.api(AbortSignal.timeout(TIMEOUT_MS));
       const { matches } = await api.verifyModel(id);
       setResult(matches === undefined || matches === null ? 'unknown' : matches ? 'whole' : 'damaged');
-    } catch (error) {
-      setResult();
-      this.#lastError = messageOf(error);
-    }
+    });
+    if (!error) return;
+    setResult();
+    this.#commandError = error;
   }
 
   /** Searches the hub. A newer search cancels an older one. */
@@ -191,13 +204,12 @@ export class Models {
     this.#searching?.abort();
     const { signal } = (this.#searching = new AbortController());
     this.#search = { text, state: 'searching', repositories: [] };
-    try {
+    const error = await attempt(async () => {
       const api = await this.#sidecar.api(signal);
       const { repositories } = await api.searchHub(text, signal);
       if (!signal.aborted) this.#search = { text, state: 'found', repositories };
-    } catch (error) {
-      if (!signal.aborted) this.#search = { text, state: 'failed', message: messageOf(error), repositories: [] };
-    }
+    });
+    if (error && !signal.aborted) this.#search = { text, state: 'failed', message: messageOf(error), repositories: [] };
   }
 
   /** Loads the files of a repository, or hides them. */
@@ -209,19 +221,18 @@ export class Models {
     }
     const set = (files: RepositoryFiles) => (this.#files = { ...this.#files, [repository]: files });
     set({ state: 'reading' });
-    try {
+    const error = await attempt(async () => {
       const api = await this.#sidecar.api(AbortSignal.timeout(TIMEOUT_MS));
       const { host, files } = await api.hubFiles(repository);
       set({ state: 'read', host, files });
-    } catch (error) {
-      set({ state: 'failed', message: messageOf(error) });
-    }
+    });
+    if (error) set({ state: 'failed', message: messageOf(error) });
   }
 
   #apply({ models, catalogue }: { models: readonly ModelItem[]; catalogue: readonly CatalogueItem[] }): void {
     this.#installed = models;
     this.#catalogue = catalogue;
-    this.#failed = false;
+    this.#pollError = undefined;
     const chatModels = models.filter(({ roles }) => roles.includes('chat')).map(({ id, state }) => `${id} ${state}`).join();
     if (chatModels === this.#chatModels) return;
     this.#chatModels = chatModels;
@@ -229,51 +240,28 @@ export class Models {
   }
 
   async #run(command: (api: Api, signal: AbortSignal) => Promise<unknown>): Promise<void> {
-    this.#lastError = undefined;
-    try {
+    this.#commandError = undefined;
+    this.#commandError = await attempt(async () => {
       const signal = AbortSignal.timeout(TIMEOUT_MS);
       await command(await this.#sidecar.api(signal), signal);
-    } catch (error) {
-      this.#lastError = messageOf(error);
-    }
+    });
   }
 
-  async #poll(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        const api = await this.#sidecar.api(signal);
-        const response = await api.models(signal);
-        if (signal.aborted) return;
-        this.#apply(response);
-      } catch {
-        if (!signal.aborted) this.#failed = true;
-      }
-      await sleep(this.pollInterval, signal);
-    }
-  }
-
-  /** Follows the stream of downloads. When one finishes, the models are refreshed. */
+  /** Reads the stream of downloads to its end. When a download finishes, the models are refreshed. */
   async #followDownloads(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        const api = await this.#sidecar.api(signal);
-        for await (const { downloads } of api.downloads(signal)) {
-          const finishedCount = (list: readonly Download[]) => list.filter(({ state }) => state === 'done').length;
-          const hasFinished = finishedCount(downloads) > finishedCount(this.#downloads);
-          this.#downloads = downloads;
-          if (hasFinished) this.#apply(await api.models(signal));
-        }
-      } catch (error) {
-        if (isAbort(error)) return;
-      }
-      await sleep(RECONNECT_MS, signal);
+    const api = await this.#sidecar.api(signal);
+    for await (const { downloads } of api.downloads(signal)) {
+      const finishedCount = (list: readonly Download[]) => list.filter(({ state }) => state === 'done').length;
+      const hasFinished = finishedCount(downloads) > finishedCount(this.#downloads);
+      this.#downloads = downloads;
+      if (hasFinished) this.#apply(await api.models(signal));
     }
   }
 }
 
-function messageOf(error: unknown): string {
-  if (error instanceof ApiError) return error.message;
-  return error instanceof ApiUnreachable ? '' : String(error instanceof Error ? error.message : error);
+/** The message to show; empty if the API did not respond, for which the view has a text. */
+function messageOf(error: Error): string {
+  return error instanceof ApiUnreachable ? '' : error.message;
 }
 
 function without<T>(record: Readonly<Record<string, T>>, key: string): Record<string, T> {

@@ -1,6 +1,7 @@
 // Pending deletes: conversations whose deletion can still be undone.
 import type { Api } from '../api/client';
 import { ApiError } from '../api/errors';
+import { attempt } from '../lib/attempt';
 import type { Sidecar } from './sidecar.svelte';
 import { TIMEOUT_MS, type Thread } from './thread.svelte';
 
@@ -26,8 +27,8 @@ export class PendingDeletes {
   #undoable = $state.raw<readonly PendingDelete[]>([]);
   /** Ids whose deletion is in progress. */
   #deleting = $state.raw<readonly string[]>([]);
-  /** Whether a deletion failed. */
-  failed = $state(false);
+  /** Why a deletion failed, until it is dismissed. */
+  error = $state.raw<Error>();
   #timersPaused = false;
   /** The timer of each pending delete by id; undefined while timers are paused. */
   readonly #timers = new Map<string, ReturnType<typeof setTimeout> | undefined>();
@@ -37,6 +38,11 @@ export class PendingDeletes {
     this.#storage = storage;
     this.#ondeleted = ondeleted;
     this.#deleting = parseIds(storage.getItem(STORAGE_KEY));
+  }
+
+  /** Whether a deletion failed. */
+  get failed(): boolean {
+    return this.error !== undefined;
   }
 
   /** The latest pending delete. */
@@ -56,7 +62,7 @@ export class PendingDeletes {
 
   /** Adds a pending delete; the timers of others go on. */
   add(pending: PendingDelete): void {
-    this.failed = false;
+    this.error = undefined;
     this.#undoable = [...this.#undoable, pending];
     this.#persist();
     this.#startTimer(pending.id);
@@ -100,14 +106,13 @@ export class PendingDeletes {
     this.#deleting = [...new Set([...this.#deleting, ...ids])];
     this.#undoable = this.#undoable.filter(({ id }) => !ids.includes(id));
     const deleted: string[] = [];
-    try {
+    const error = await attempt(async () => {
       const api = await this.#sidecar.api(AbortSignal.timeout(TIMEOUT_MS));
-      const results = await Promise.all(ids.map((id) => tryDelete(api, id, keepalive)));
-      deleted.push(...ids.filter((_, index) => results[index]));
-    } catch {
-      // No sidecar to delete with.
-    }
-    if (deleted.length < ids.length) this.failed = true;
+      const errors = await Promise.all(ids.map((id) => attempt(() => deleteConversation(api, id, keepalive))));
+      deleted.push(...ids.filter((_, index) => errors[index] === undefined));
+      for (const error of errors) if (error) throw error;
+    });
+    if (error) this.error = error;
     this.#ondeleted(deleted);
     this.#deleting = this.#deleting.filter((id) => !ids.includes(id));
     this.#persist();
@@ -130,12 +135,11 @@ export class PendingDeletes {
 }
 
 /** Deletes a conversation; one that no longer exists counts as deleted. */
-async function tryDelete(api: Api, id: string, keepalive: boolean): Promise<boolean> {
+async function deleteConversation(api: Api, id: string, keepalive: boolean): Promise<void> {
   try {
     await api.deleteConversation(id, keepalive);
-    return true;
   } catch (error) {
-    return error instanceof ApiError && error.code === 'NOT_FOUND';
+    if (!(error instanceof ApiError && error.code === 'NOT_FOUND')) throw error;
   }
 }
 

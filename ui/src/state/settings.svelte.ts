@@ -15,6 +15,7 @@ import type {
 } from '../api/client';
 import { ApiError } from '../api/errors';
 import { TRANSFER_TIMEOUT_MS } from './history.svelte';
+import { attempt } from '../lib/attempt';
 import type { Sidecar } from './sidecar.svelte';
 
 export type { ImportResult as Imported, KeyItem, CreatedKey as MadeKey, Permission, Profile, SettingsValues, StorageUsage as Stored };
@@ -33,6 +34,8 @@ export type SettingsPage = (typeof settingsPages)[number];
 export interface Outcome {
   section: Section;
   state: 'saving' | 'saved' | 'failed';
+  /** The error, if it failed, and the API's message for it. */
+  error?: Error;
   message?: string;
 }
 
@@ -58,11 +61,16 @@ export class Settings {
   page = $state<SettingsPage>('choices');
   /** The section to scroll to, until that is done. */
   scrollTarget = $state<string>();
-  /** Whether loading failed. */
-  failed = $state(false);
+  /** The error of the last load, if it failed. */
+  error = $state.raw<Error>();
 
   constructor(sidecar: Pick<Sidecar, 'api'>) {
     this.#sidecar = sidecar;
+  }
+
+  /** Whether loading failed. */
+  get failed(): boolean {
+    return this.error !== undefined;
   }
 
   /** Scrolls to a section. */
@@ -73,7 +81,7 @@ export class Settings {
 
   /** Loads everything. */
   async load(): Promise<void> {
-    try {
+    this.error = await attempt(async () => {
       const signal = AbortSignal.timeout(TIMEOUT_MS);
       const api = await this.#sidecar.api(signal);
       const [settings, profile, { keys }, remote] = await Promise.all([
@@ -83,10 +91,8 @@ export class Settings {
         api.remote(signal),
       ]);
       this.#apply(settings);
-      [this.profile, this.keys, this.remote, this.failed] = [profile, keys, remote, false];
-    } catch {
-      this.failed = true;
-    }
+      [this.profile, this.keys, this.remote] = [profile, keys, remote];
+    });
   }
 
   /** Changes settings. */
@@ -176,13 +182,11 @@ export class Settings {
 
   async #run(section: Section, command: (api: Api, signal: AbortSignal) => Promise<unknown>, timeout = TIMEOUT_MS): Promise<void> {
     this.outcome = { section, state: 'saving' };
-    try {
+    const error = await attempt(async () => {
       const signal = AbortSignal.timeout(timeout);
       await command(await this.#sidecar.api(signal), signal);
-      this.outcome = { section, state: 'saved' };
-    } catch (error) {
-      this.outcome = { section, state: 'failed', message: error instanceof ApiError ? error.message : '' };
-    }
+    });
+    this.outcome = error ? { section, state: 'failed', error, message: error instanceof ApiError ? error.message : '' } : { section, state: 'saved' };
   }
 }
 

@@ -1,5 +1,6 @@
 // A thread: the messages of a conversation, and the actions on them.
 import type { GenerateRequest, HistoryItem } from '../api/client';
+import { attempt } from '../lib/attempt';
 import { extensionOf, looksLikeCode } from '../lib/codeLanguages';
 import { DEFAULT_PRESET } from '../lib/presets';
 import { NO_OPTIONS, type RequestOptions, type QuestionInput } from '../lib/questionInput';
@@ -86,6 +87,8 @@ export class Thread {
   /** Whether there are earlier messages, and the state of loading them. */
   hasEarlier = $state(false);
   earlierLoadState = $state<LoadState>('done');
+  /** The error of the last load, if it failed. */
+  error = $state.raw<Error>();
   readonly #deps: ThreadDeps;
 
   /** With an `id`, a stored conversation; {@link load} loads its messages. */
@@ -98,24 +101,16 @@ export class Thread {
   async load(): Promise<void> {
     if (this.id === undefined || this.loadState === 'reading') return;
     this.loadState = 'reading';
-    try {
-      await this.#loadPage(INITIAL_PAGE_SIZE);
-      this.loadState = 'done';
-    } catch {
-      this.loadState = 'failed';
-    }
+    this.error = await attempt(() => this.#loadPage(INITIAL_PAGE_SIZE));
+    this.loadState = this.error ? 'failed' : 'done';
   }
 
   /** Loads earlier messages. */
   async loadEarlier(): Promise<void> {
     if (!this.hasEarlier || this.earlierLoadState === 'reading') return;
     this.earlierLoadState = 'reading';
-    try {
-      await this.#loadPage(EARLIER_PAGE_SIZE);
-      this.earlierLoadState = 'done';
-    } catch {
-      this.earlierLoadState = 'failed';
-    }
+    this.error = await attempt(() => this.#loadPage(EARLIER_PAGE_SIZE));
+    this.earlierLoadState = this.error ? 'failed' : 'done';
   }
 
   /** Switches to the version of `message` that is `step` further, with its branch. Returns that version's id, if there is one. */

@@ -32,7 +32,7 @@ test('everything that was asked is there, is found by its words, and opens where
   await waitFor(() => expect(screen.getAllByTestId('history-item')).toHaveLength(1));
   expect(screen.getByTestId('history-item').querySelector('mark')?.textContent).toBe('file');
   await user.click(screen.getByTestId('history-item'));
-  await waitFor(() => expect(document.querySelector<HTMLElement>('section.found')?.dataset['message']).toBe('m2'));
+  await waitFor(() => expect(document.querySelector<HTMLElement>('section.highlighted')?.dataset['message']).toBe('m2'));
   expect(screen.getAllByTestId('answer')).toHaveLength(2);
 });
 
