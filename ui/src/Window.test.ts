@@ -4,7 +4,7 @@ import { expect, test, vi } from 'vitest';
 
 import Window from './Window.svelte';
 import { UNDO_MS } from './state/pendingDeletes.svelte';
-import { conversation, historyItem } from './testing/fakeApi';
+import { conversation, historyItem } from './testing/items';
 import { testApp, ready } from './testing/testApp';
 
 async function open(given: Parameters<typeof testApp>[0] = {}) {

@@ -1,6 +1,9 @@
 import { afterEach, expect, test, vi } from 'vitest';
 
-import { FakeApi, FakeStream, conversation, refusal } from '../testing/fakeApi';
+import { FakeApi } from '../testing/fakeApi';
+import { FakeStream } from '../testing/fakeStream';
+import { conversation } from '../testing/items';
+import { refusal } from '../testing/router';
 import { connect, type Frame } from './client';
 import { StreamInterrupted, ApiError, ApiUnreachable } from './errors';
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 
 import { toMarkdown, exportFileName } from './conversationExport';
-import { conversation, historyItem } from '../testing/fakeApi';
+import { conversation, historyItem } from '../testing/items';
 
 const items = [
   historyItem('m1', {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 
 import { toColumns, toCsv, latestValue, availableMetrics, toSamples, axisMaxOf, type Metric } from './metricDefinitions';
-import { point } from '../testing/fakeApi';
+import { point } from '../testing/items';
 
 const named = (name: Metric['name'], gpu = false) => {
   const measure = availableMetrics([point(0, gpu ? { gpu_memory: 1 } : {})]).find((measure) => measure.name === name);

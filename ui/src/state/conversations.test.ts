@@ -1,6 +1,7 @@
 import { afterEach, expect, test, vi } from 'vitest';
 
-import { conversation, historyItem, refusal } from '../testing/fakeApi';
+import { conversation, historyItem } from '../testing/items';
+import { refusal } from '../testing/router';
 import { FakeHost, testApp, ready } from '../testing/testApp';
 import { App } from './app.svelte';
 import { UNDO_MS } from './pendingDeletes.svelte';

@@ -1,6 +1,7 @@
 import { expect, test, vi } from 'vitest';
 
-import { modelItem, refusal } from '../testing/fakeApi';
+import { modelItem } from '../testing/items';
+import { refusal } from '../testing/router';
 import { testApp, ready } from '../testing/testApp';
 
 test('pausing takes every model out of memory, and resuming brings them back without a choice being made', async () => {

@@ -1,6 +1,6 @@
 import { beforeEach, expect, test, vi } from 'vitest';
 
-import { refusal } from '../testing/fakeApi';
+import { refusal } from '../testing/router';
 import { testApp } from '../testing/testApp';
 
 /** Uploads that the test drives. */

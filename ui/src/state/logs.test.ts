@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 
-import { logLine } from '../testing/fakeApi';
+import { logLine } from '../testing/items';
 import { testApp } from '../testing/testApp';
 import { formatLine } from './logs.svelte';
 

@@ -1,6 +1,7 @@
 import { afterEach, expect, test, vi } from 'vitest';
 
-import { conversation, historyItem, refusal } from '../testing/fakeApi';
+import { conversation, historyItem } from '../testing/items';
+import { refusal } from '../testing/router';
 import { testApp, ready } from '../testing/testApp';
 import type { Message } from './thread.svelte';
 

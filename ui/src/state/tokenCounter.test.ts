@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from 'vitest';
 
-import { historyItem } from '../testing/fakeApi';
+import { historyItem } from '../testing/items';
 import { testApp } from '../testing/testApp';
 
 afterEach(() => void vi.useRealTimers());

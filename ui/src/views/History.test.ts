@@ -3,7 +3,8 @@ import userEvent from '@testing-library/user-event';
 import { expect, test } from 'vitest';
 
 import Window from '../Window.svelte';
-import { FakeApi, conversation, historyItem, validation } from '../testing/fakeApi';
+import { FakeApi } from '../testing/fakeApi';
+import { conversation, historyItem, validation } from '../testing/items';
 import { testApp } from '../testing/testApp';
 
 async function open(told: Partial<FakeApi> = {}, language = 'en-US') {

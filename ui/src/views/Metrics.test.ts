@@ -3,7 +3,9 @@ import userEvent from '@testing-library/user-event';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 
 import Window from '../Window.svelte';
-import { FakeApi, point, refusal } from '../testing/fakeApi';
+import { FakeApi } from '../testing/fakeApi';
+import { point } from '../testing/items';
+import { refusal } from '../testing/router';
 import { testApp } from '../testing/testApp';
 
 /** The charts that were drawn, instead of a canvas. */

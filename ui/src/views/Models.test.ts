@@ -3,7 +3,9 @@ import userEvent from '@testing-library/user-event';
 import { expect, test, vi } from 'vitest';
 
 import Window from '../Window.svelte';
-import { FakeApi, catalogueItem, download, modelItem, refusal } from '../testing/fakeApi';
+import { FakeApi } from '../testing/fakeApi';
+import { catalogueItem, download, modelItem } from '../testing/items';
+import { refusal } from '../testing/router';
 import { testApp } from '../testing/testApp';
 
 /** A window whose API has these values, with the models view open. */

@@ -3,7 +3,9 @@ import userEvent from '@testing-library/user-event';
 import { expect, test, vi } from 'vitest';
 
 import Window from '../Window.svelte';
-import { FakeApi, keyItem, logLine, refusal } from '../testing/fakeApi';
+import { FakeApi } from '../testing/fakeApi';
+import { keyItem, logLine } from '../testing/items';
+import { refusal } from '../testing/router';
 import { testApp, ready } from '../testing/testApp';
 
 async function open(told: Partial<FakeApi> = {}, language = 'en-US') {

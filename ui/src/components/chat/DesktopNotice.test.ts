@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 
 import Window from '../../Window.svelte';
 import { App } from '../../state/app.svelte';
-import { modelItem } from '../../testing/fakeApi';
+import { modelItem } from '../../testing/items';
 import { testApp } from '../../testing/testApp';
 
 test('what the desktop lacks is said once', async () => {

@@ -4,7 +4,9 @@ import { expect, test, vi } from 'vitest';
 
 import { App } from '../../state/app.svelte';
 import Window from '../../Window.svelte';
-import { FakeApi, catalogueItem, conversation, download, modelItem, refusal } from '../../testing/fakeApi';
+import { FakeApi } from '../../testing/fakeApi';
+import { catalogueItem, conversation, download, modelItem } from '../../testing/items';
+import { refusal } from '../../testing/router';
 import { testApp, ready } from '../../testing/testApp';
 
 /** A window over a sidecar without a model, whose API has these values. */

@@ -3,7 +3,9 @@ import userEvent from '@testing-library/user-event';
 import { expect, test, vi } from 'vitest';
 
 import Window from '../../Window.svelte';
-import { FakeApi, memory, modelItem, refusal } from '../../testing/fakeApi';
+import { FakeApi } from '../../testing/fakeApi';
+import { memory, modelItem } from '../../testing/items';
+import { refusal } from '../../testing/router';
 import { testApp, ready } from '../../testing/testApp';
 
 const MIB = 1024 ** 2;
