@@ -2,7 +2,7 @@
 import type { Messages } from '../messages/ko';
 import { formatBytes } from './formatBytes';
 import type { Preferences } from '../state/preferences.svelte';
-import type { Point } from '../state/metrics.svelte';
+import type { MetricsPoint } from '../state/metrics.svelte';
 
 /** The locale and texts for formatting. */
 export type FormatContext = Pick<Preferences, 'messages' | 'locale'>;
@@ -10,9 +10,9 @@ export type FormatContext = Pick<Preferences, 'messages' | 'locale'>;
 /** A series of a chart. */
 export interface Series {
   name: keyof Messages['lines'];
-  valueOf: (point: Point) => number | null;
+  valueOf: (point: MetricsPoint) => number | null;
   /** How several values are combined; their mean by default. */
-  aggregate?: 'sum' | 'most';
+  aggregate?: 'sum' | 'max';
   /** The drawing style: primary, secondary and tertiary colour, failure, or a dashed limit. */
   tone: 'first' | 'second' | 'third' | 'fail' | 'limit';
 }
@@ -22,11 +22,11 @@ export interface Metric {
   name: keyof Messages['measures'];
   series: readonly Series[];
   /** A value as text. */
-  format: (value: number, words: FormatContext) => string;
+  format: (value: number, context: FormatContext) => string;
   /** A shorter text for the axis. */
-  formatTick?: (value: number, words: FormatContext) => string;
+  formatTick?: (value: number, context: FormatContext) => string;
   /** The axis maximum, where it does not follow from the values. */
-  axisMax?: (points: readonly Point[]) => number;
+  axisMax?: (points: readonly MetricsPoint[]) => number;
 }
 
 const count = (value: number, { locale }: FormatContext) => value.toLocaleString(locale, { maximumFractionDigits: value < 10 ? 1 : 0 });
@@ -49,9 +49,9 @@ const METRICS: readonly Metric[] = [
   {
     name: 'queue',
     series: [
-      { name: 'chat', valueOf: (point) => point.queue_chat, aggregate: 'most', tone: 'first' },
-      { name: 'completion', valueOf: (point) => point.queue_completion, aggregate: 'most', tone: 'second' },
-      { name: 'background', valueOf: (point) => point.queue_background, aggregate: 'most', tone: 'third' },
+      { name: 'chat', valueOf: (point) => point.queue_chat, aggregate: 'max', tone: 'first' },
+      { name: 'completion', valueOf: (point) => point.queue_completion, aggregate: 'max', tone: 'second' },
+      { name: 'background', valueOf: (point) => point.queue_background, aggregate: 'max', tone: 'third' },
     ],
     format: count,
   },
@@ -94,8 +94,8 @@ const METRICS: readonly Metric[] = [
 ];
 
 /** The metrics with data: those about a GPU only if there is one. */
-export function availableMetrics(points: readonly Point[]): readonly Metric[] {
-  return METRICS.filter(({ name, series: lines }) => !name.startsWith('gpu') || points.some((point) => lines.some(({ valueOf: of }) => of(point) !== null)));
+export function availableMetrics(points: readonly MetricsPoint[]): readonly Metric[] {
+  return METRICS.filter(({ name, series }) => !name.startsWith('gpu') || points.some((point) => series.some(({ valueOf }) => valueOf(point) !== null)));
 }
 
 /** A sample: the end of an interval, and a value per series; null where there is none. */
@@ -105,8 +105,8 @@ export interface Sample {
 }
 
 /** Samples points that come every `interval` into steps of `step` milliseconds, oldest first. Sums are given once a step is complete. */
-export function toSamples(points: readonly Point[], lines: readonly Series[], step: number, interval: number): Sample[] {
-  const steps = new Map<number, Point[]>();
+export function toSamples(points: readonly MetricsPoint[], series: readonly Series[], step: number, interval: number): Sample[] {
+  const steps = new Map<number, MetricsPoint[]>();
   for (const point of points) {
     const number = Math.floor(point.at / step);
     const known = steps.get(number);
@@ -114,49 +114,49 @@ export function toSamples(points: readonly Point[], lines: readonly Series[], st
     else steps.set(number, [point]);
   }
   const last = points.at(-1)?.at ?? 0;
-  const isOver = (at: number) => at < last || (Math.floor(at / step) + 1) * step - at <= interval;
+  const isComplete = (at: number) => at < last || (Math.floor(at / step) + 1) * step - at <= interval;
   return [...steps.values()].map((points) => {
     const at = points.at(-1)?.at ?? 0;
-    const values = ({ valueOf: of, aggregate: fold }: Series) => (fold === 'sum' && !isOver(at) ? [] : points.map(of).filter((value) => value !== null));
-    return { at, values: lines.map((line) => aggregateValues(values(line), line.aggregate)) };
+    const values = ({ valueOf, aggregate }: Series) => (aggregate === 'sum' && !isComplete(at) ? [] : points.map(valueOf).filter((value) => value !== null));
+    return { at, values: series.map((one) => aggregateValues(values(one), one.aggregate)) };
   });
 }
 
-function aggregateValues(values: number[], fold: Series['aggregate']): number | null {
+function aggregateValues(values: number[], aggregate: Series['aggregate']): number | null {
   if (values.length === 0) return null;
-  if (fold === 'most') return Math.max(...values);
+  if (aggregate === 'max') return Math.max(...values);
   const sum = values.reduce((sum, value) => sum + value, 0);
-  return fold === 'sum' ? sum : sum / values.length;
+  return aggregate === 'sum' ? sum : sum / values.length;
 }
 
 /** Samples as columns: times in seconds, then each series. A gap is left where HAPA was not running. */
-export function toColumns(moments: readonly Sample[], lines: readonly Series[], step: number): [number[], ...(number | null)[][]] {
-  const gap = (after: number) => ({ at: after + step, values: lines.map(() => null) });
-  const all = moments.flatMap((moment, index) => {
-    const before = moments[index - 1]?.at;
-    return before !== undefined && moment.at - before > step * 2 ? [gap(before), moment] : [moment];
+export function toColumns(samples: readonly Sample[], series: readonly Series[], step: number): [number[], ...(number | null)[][]] {
+  const gap = (after: number) => ({ at: after + step, values: series.map(() => null) });
+  const all = samples.flatMap((sample, index) => {
+    const before = samples[index - 1]?.at;
+    return before !== undefined && sample.at - before > step * 2 ? [gap(before), sample] : [sample];
   });
-  return [all.map(({ at }) => at / 1000), ...lines.map((_, index) => all.map(({ values }) => values[index] ?? null))];
+  return [all.map(({ at }) => at / 1000), ...series.map((_, index) => all.map(({ values }) => values[index] ?? null))];
 }
 
 /** The latest value of a series, or null. */
-export function latestValue(moments: readonly Sample[], line: number): number | null {
-  return moments.map(({ values }) => values[line] ?? null).findLast((value) => value !== null) ?? null;
+export function latestValue(samples: readonly Sample[], index: number): number | null {
+  return samples.map(({ values }) => values[index] ?? null).findLast((value) => value !== null) ?? null;
 }
 
 /** The axis maximum: a round number that no value exceeds. */
-export function axisMaxOf(measure: Metric, moments: readonly Sample[], points: readonly Point[]): number {
-  const given = measure.axisMax?.(points);
+export function axisMaxOf(metric: Metric, samples: readonly Sample[], points: readonly MetricsPoint[]): number {
+  const given = metric.axisMax?.(points);
   if (given) return given;
-  const most = Math.max(0, ...moments.flatMap(({ values }) => values.filter((value) => value !== null)));
-  if (measure.format === bytes) return Math.max(most * 1.1, 1);
-  const step = 10 ** Math.floor(Math.log10(Math.max(most, 1)));
-  return Math.max(2, [1, 2, 5, 10].map((times) => times * step).find((top) => top >= most) ?? most);
+  const highest = Math.max(0, ...samples.flatMap(({ values }) => values.filter((value) => value !== null)));
+  if (metric.format === bytes) return Math.max(highest * 1.1, 1);
+  const step = 10 ** Math.floor(Math.log10(Math.max(highest, 1)));
+  return Math.max(2, [1, 2, 5, 10].map((times) => times * step).find((top) => top >= highest) ?? highest);
 }
 
 /** All points as CSV, one line each. */
-export function toCsv(points: readonly Point[]): string {
-  const names = Object.keys(points[0] ?? { at: 0 }) as (keyof Point)[];
+export function toCsv(points: readonly MetricsPoint[]): string {
+  const names = Object.keys(points[0] ?? { at: 0 }) as (keyof MetricsPoint)[];
   const lines = points.map((point) => names.map((name) => (name === 'at' ? new Date(point.at).toISOString() : (point[name] ?? ''))).join(','));
   return [names.join(','), ...lines, ''].join('\n');
 }

@@ -5,7 +5,7 @@ import { summarize } from '../lib/questionInput';
 import type { Preferences } from './preferences.svelte';
 import type { Message } from './thread.svelte';
 
-export type { Capabilities as Abilities, DesktopPreferences as Choices };
+export type { Capabilities, DesktopPreferences };
 
 /** Dismissed limitations, separated by spaces. */
 const STORAGE_KEY = 'hapa.said';

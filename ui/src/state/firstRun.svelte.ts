@@ -9,19 +9,19 @@ export class FirstRun {
   readonly #storage: Storage;
   readonly #activeModel: Pick<ActiveModel, 'state'>;
   readonly #conversations: Pick<Conversations, 'items' | 'unsent'>;
-  #state = $state<'unknown' | 'first' | 'over'>('unknown');
+  #state = $state<'unknown' | 'active' | 'done'>('unknown');
 
   constructor(storage: Storage, model: Pick<ActiveModel, 'state'>, conversations: Pick<Conversations, 'items' | 'unsent'>) {
     this.#storage = storage;
     this.#activeModel = model;
     this.#conversations = conversations;
-    if (storage.getItem(STORAGE_KEY)) this.#state = 'over';
+    if (storage.getItem(STORAGE_KEY)) this.#state = 'done';
   }
 
   /** `unknown` until known; a first run ends with the first question, not when a model is installed. */
-  get state(): 'unknown' | 'first' | 'over' {
+  get state(): 'unknown' | 'active' | 'done' {
     const hasQuestions = (this.#conversations.items ?? []).length > 0 || this.#conversations.unsent.length > 0;
-    return hasQuestions ? 'over' : this.#state;
+    return hasQuestions ? 'done' : this.#state;
   }
 
   /** Updates the state once the API has responded. A first run never comes back. */
@@ -30,9 +30,9 @@ export class FirstRun {
     if (this.#state !== 'unknown') {
       if (items && items.length > 0) this.#storage.setItem(STORAGE_KEY, 'yes');
     } else if (this.#activeModel.state === 'absent' && items?.length === 0) {
-      this.#state = 'first';
+      this.#state = 'active';
     } else {
-      this.#state = 'over';
+      this.#state = 'done';
       if (items && this.#activeModel.state !== 'unknown') this.#storage.setItem(STORAGE_KEY, 'yes');
     }
   }

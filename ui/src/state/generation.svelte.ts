@@ -10,7 +10,7 @@ import { SidecarFailed, type Sidecar } from './sidecar.svelte';
 export type AnswerState = 'waiting' | 'streaming' | 'done' | 'stopped' | 'interrupted' | 'failed';
 
 /** What a pending answer waits for: the sidecar, a model download, the model, a slot in the queue, or the first token. */
-export type WaitReason = 'sidecar' | 'arrival' | 'model' | 'turn' | 'word';
+export type WaitReason = 'sidecar' | 'download' | 'model' | 'queue' | 'first-token';
 
 /** Dependencies of a generation. */
 export interface GenerationDeps {
@@ -30,7 +30,7 @@ const MAX_ATTEMPTS = 6;
 /** An answer. A new one is pending until started; `Generation.fromHistory` creates stored ones. */
 export class Generation {
   state = $state<AnswerState>('waiting');
-  waitingFor = $state<WaitReason>('word');
+  waitingFor = $state<WaitReason>('first-token');
   /** The answer so far, as Markdown. */
   text = $state('');
   /** Ids of the API; undefined until it has accepted the question. */
@@ -101,7 +101,7 @@ export class Generation {
       for (let attempt = 1; ; attempt += 1) {
         this.waitingFor = 'sidecar';
         const api = await backend.sidecar.api(signal);
-        this.waitingFor = 'word';
+        this.waitingFor = 'first-token';
         try {
           return await this.#readStream(api, request, onaccepted, signal);
         } catch (error) {
@@ -139,11 +139,11 @@ export class Generation {
       const state = await backend.model.waitUntilSettled(api, signal);
       if (state === 'ready') return;
     } else if (error.code === 'model_missing') {
-      this.waitingFor = 'arrival';
+      this.waitingFor = 'download';
       const state = await backend.model.waitUntilAvailable(backend.sidecar, signal);
       if (state === 'ready') return;
     } else if (error.code === 'overloaded' && attempt < MAX_ATTEMPTS) {
-      this.waitingFor = 'turn';
+      this.waitingFor = 'queue';
       await sleep((error.retryAfter ?? 5) * 1000, signal);
       signal.throwIfAborted();
       return;

@@ -3,7 +3,7 @@ import type { EndpointMetrics, ErrorSummary, MetricsPoint } from '../api/client'
 import { poll } from '../lib/poll';
 import type { Sidecar } from './sidecar.svelte';
 
-export type { EndpointMetrics as Endpoint, ErrorSummary as Errors, MetricsPoint as Point };
+export type { EndpointMetrics, ErrorSummary, MetricsPoint };
 
 /** Poll interval, and how long points are kept, in milliseconds. */
 const POLL_MS = 5000;

@@ -26,7 +26,7 @@ export interface HubSearch {
 }
 
 /** The files of a repository. */
-export type RepositoryFiles = { state: 'reading' } | { state: 'read'; host: string; files: readonly HubFile[] } | { state: 'failed'; message: string };
+export type RepositoryFiles = { state: 'loading' } | { state: 'loaded'; host: string; files: readonly HubFile[] } | { state: 'failed'; message: string };
 
 /** Models while they are polled, and the commands on them. */
 export class Models {
@@ -220,11 +220,11 @@ export class Models {
       return;
     }
     const set = (files: RepositoryFiles) => (this.#files = { ...this.#files, [repository]: files });
-    set({ state: 'reading' });
+    set({ state: 'loading' });
     const error = await attempt(async () => {
       const api = await this.#sidecar.api(AbortSignal.timeout(TIMEOUT_MS));
       const { host, files } = await api.hubFiles(repository);
-      set({ state: 'read', host, files });
+      set({ state: 'loaded', host, files });
     });
     if (error) set({ state: 'failed', message: messageOf(error) });
   }

@@ -18,7 +18,7 @@ import { TRANSFER_TIMEOUT_MS } from './history.svelte';
 import { attempt } from '../lib/attempt';
 import type { Sidecar } from './sidecar.svelte';
 
-export type { ImportResult as Imported, KeyItem, CreatedKey as MadeKey, Permission, Profile, SettingsValues, StorageUsage as Stored };
+export type { CreatedKey, ImportResult, KeyItem, Permission, Profile, SettingsValues, StorageUsage };
 
 /** Timeout of a command, in milliseconds; testing the remote server may take longer. */
 const TIMEOUT_MS = 10_000;

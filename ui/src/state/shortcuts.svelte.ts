@@ -3,8 +3,8 @@ import { chordOf, commands, isAllowed, defaultChords, type Chord, type Command }
 
 const STORAGE_KEY = 'hapa.shortcuts';
 
-/** The result of an assignment: `used` by another command, or `reserved` for text fields. */
-export type AssignResult = { state: 'chosen' } | { state: 'used'; by: Command } | { state: 'reserved' };
+/** The result of an assignment: `in-use` by another command, or `reserved` for text fields. */
+export type AssignResult = { state: 'assigned' } | { state: 'in-use'; by: Command } | { state: 'reserved' };
 
 /** The chord of every command; custom ones are in `storage`. */
 export class Shortcuts {
@@ -36,16 +36,16 @@ export class Shortcuts {
   assign(command: Command, chord: Chord): AssignResult {
     if (!isAllowed(chord)) return { state: 'reserved' };
     const by = commands.find((other) => other !== command && this.get(other) === chord);
-    if (by) return { state: 'used', by };
+    if (by) return { state: 'in-use', by };
     this.#store({ ...this.#custom, [command]: chord === defaultChords[command] ? undefined : chord });
-    return { state: 'chosen' };
+    return { state: 'assigned' };
   }
 
   /** Resets one command to its default if that is free, or all of them. */
   reset(command?: Command): AssignResult {
     if (command) return this.assign(command, defaultChords[command]);
     this.#store({});
-    return { state: 'chosen' };
+    return { state: 'assigned' };
   }
 
   #store(custom: Partial<Record<Command, Chord | undefined>>): void {

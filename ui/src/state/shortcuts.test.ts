@@ -29,7 +29,7 @@ test('no two commands have the same keys at first', () => {
 
 test('chosen keys do what the usual ones did, and last', () => {
   const first = shortcuts();
-  expect(first.assign('newChat', 'Ctrl+KeyJ')).toEqual({ state: 'chosen' });
+  expect(first.assign('newChat', 'Ctrl+KeyJ')).toEqual({ state: 'assigned' });
   const again = new Shortcuts(localStorage);
   expect(again.commandOf(press('KeyJ', { ctrlKey: true }))).toBe('newChat');
   expect(again.commandOf(press('KeyN', { ctrlKey: true }))).toBeUndefined();
@@ -40,13 +40,13 @@ test('chosen keys do what the usual ones did, and last', () => {
 
 test('keys of another command, of fields, or of typing are not given away', () => {
   const keys = shortcuts();
-  expect(keys.assign('newChat', 'Ctrl+KeyH')).toEqual({ state: 'used', by: 'history' });
+  expect(keys.assign('newChat', 'Ctrl+KeyH')).toEqual({ state: 'in-use', by: 'history' });
   expect(keys.assign('newChat', 'Ctrl+KeyC')).toEqual({ state: 'reserved' });
   expect(keys.assign('newChat', 'Shift+KeyN')).toEqual({ state: 'reserved' });
-  expect(keys.assign('newChat', 'F9')).toEqual({ state: 'chosen' });
+  expect(keys.assign('newChat', 'F9')).toEqual({ state: 'assigned' });
   // A chord that was given up is free, and a command that took it keeps it when all others are reset.
-  expect(keys.assign('history', 'Ctrl+KeyN')).toEqual({ state: 'chosen' });
-  expect(keys.reset('newChat')).toEqual({ state: 'used', by: 'history' });
+  expect(keys.assign('history', 'Ctrl+KeyN')).toEqual({ state: 'assigned' });
+  expect(keys.reset('newChat')).toEqual({ state: 'in-use', by: 'history' });
   keys.reset();
   expect(keys.get('newChat')).toBe('Ctrl+KeyN');
 });

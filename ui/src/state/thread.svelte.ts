@@ -74,7 +74,7 @@ const EARLIER_PAGE_SIZE = 60;
 const SEARCH_PAGE_SIZE = 1000;
 
 /** The state of loading messages. */
-export type LoadState = 'done' | 'reading' | 'failed';
+export type LoadState = 'done' | 'loading' | 'failed';
 
 /** A conversation. A new one has no id until its first question is accepted. */
 export class Thread {
@@ -99,16 +99,16 @@ export class Thread {
 
   /** Loads the latest messages. Questions asked meanwhile are kept. */
   async load(): Promise<void> {
-    if (this.id === undefined || this.loadState === 'reading') return;
-    this.loadState = 'reading';
+    if (this.id === undefined || this.loadState === 'loading') return;
+    this.loadState = 'loading';
     this.error = await attempt(() => this.#loadPage(INITIAL_PAGE_SIZE));
     this.loadState = this.error ? 'failed' : 'done';
   }
 
   /** Loads earlier messages. */
   async loadEarlier(): Promise<void> {
-    if (!this.hasEarlier || this.earlierLoadState === 'reading') return;
-    this.earlierLoadState = 'reading';
+    if (!this.hasEarlier || this.earlierLoadState === 'loading') return;
+    this.earlierLoadState = 'loading';
     this.error = await attempt(() => this.#loadPage(EARLIER_PAGE_SIZE));
     this.earlierLoadState = this.error ? 'failed' : 'done';
   }

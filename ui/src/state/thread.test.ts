@@ -144,7 +144,7 @@ test('too much to do is waited for as long as the API asks, a limited number of 
   const asked = app.conversations.thread.ask('질문', 'python');
   await vi.advanceTimersByTimeAsync(2900);
   expect(api.questions).toHaveLength(1);
-  expect(app.conversations.thread.messages[0]?.answer.waitingFor).toBe('turn');
+  expect(app.conversations.thread.messages[0]?.answer.waitingFor).toBe('queue');
   await vi.advanceTimersByTimeAsync(60_000);
   await asked;
   expect(api.questions).toHaveLength(6);

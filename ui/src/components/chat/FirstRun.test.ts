@@ -75,7 +75,7 @@ test('a question that waits for a model can be taken back', async () => {
   const { api, app, user } = await open();
   api.answer(refusal(503, 'SERVICE_UNAVAILABLE', { reason: 'model_missing' }));
   await user.type(screen.getByTestId('question'), 'My first question{Enter}');
-  await waitFor(() => expect(app.conversations.thread.messages[0]?.answer.waitingFor).toBe('arrival'));
+  await waitFor(() => expect(app.conversations.thread.messages[0]?.answer.waitingFor).toBe('download'));
   await user.keyboard('{Escape}');
   await waitFor(() => expect(screen.getByTestId('answer').dataset['state']).toBe('stopped'));
 });
@@ -109,21 +109,21 @@ test('whoever has a model, conversations or a server elsewhere is not introduced
     const { app } = await testApp({ api: Object.assign(new FakeApi(), { model: { state: 'absent' }, ...told }) });
     await vi.waitFor(() => expect(app.conversations.items).toBeDefined());
     await vi.waitFor(() => expect(app.activeModel.state).not.toBe('unknown'));
-    await vi.waitFor(() => expect(app.firstRun.state).toBe('over'));
+    await vi.waitFor(() => expect(app.firstRun.state).toBe('done'));
   }
 });
 
 test('a first start is not told from others before the API has told, and never again once it is over', async () => {
   const { app, host } = await open({}, 'ko-KR');
-  await waitFor(() => expect(app.firstRun.state).toBe('first'));
+  await waitFor(() => expect(app.firstRun.state).toBe('active'));
   const starting = await testApp({ status: { state: 'starting' } });
   expect(starting.app.firstRun.state).toBe('unknown');
   starting.host.report(ready());
-  await vi.waitFor(() => expect(starting.app.firstRun.state).toBe('over'));
+  await vi.waitFor(() => expect(starting.app.firstRun.state).toBe('done'));
   // The storage is the same; the model and the conversations are gone.
   const api = Object.assign(new FakeApi(), { model: { state: 'absent' } });
   const again = new App({ host, fetch: api.fetch, storage: localStorage, language: 'ko-KR' });
-  expect(again.firstRun.state).toBe('over');
+  expect(again.firstRun.state).toBe('done');
 });
 
 test('when nothing fits, that is said, and the other ways stay', async () => {
@@ -137,7 +137,7 @@ test('a sidecar that starts again does not forget who waits for a model', async 
   const { api, app, host, user } = await open();
   api.answer(refusal(503, 'SERVICE_UNAVAILABLE', { reason: 'model_missing' }));
   await user.type(screen.getByTestId('question'), 'Q{Enter}');
-  await waitFor(() => expect(app.conversations.thread.messages[0]?.answer.waitingFor).toBe('arrival'));
+  await waitFor(() => expect(app.conversations.thread.messages[0]?.answer.waitingFor).toBe('download'));
   host.report({ state: 'restarting', restarts: 1, retry_in_ms: 0, reason: 'crashed', log: [] });
   api.model = { state: 'ready', name: 'small' };
   api.stream().start().done({ answer: 'Yes' });
