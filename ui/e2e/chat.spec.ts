@@ -1,14 +1,14 @@
-// What goes with questions, and what can be done with a conversation.
+// Chat tests: presets, attachments, the token gauge, versions, export, and long conversations.
 import { readFile } from 'node:fs/promises';
 
 import type { Page } from '@playwright/test';
 
-import { fill } from './history';
-import { expect, KEY, test } from './house';
+import { importConversation } from './importHistory';
+import { expect, KEY, test } from './fixtures';
 
 const CODE = 'def unique(items):\n    return list(set(items))\n';
 
-/** Drops files on the window, as from a folder of the system. */
+/** Drops files on the window, as from a file manager. */
 async function drop(page: Page, files: Record<string, string | number[]>): Promise<void> {
   const data = await page.evaluateHandle((files) => {
     const data = new DataTransfer();
@@ -23,12 +23,12 @@ async function drop(page: Page, files: Record<string, string | number[]>): Promi
   await expect(page.getByTestId('drop-zone')).toHaveCount(0);
 }
 
-async function answered(page: Page): Promise<void> {
+async function waitForAnswer(page: Page): Promise<void> {
   await expect(page.getByTestId('answer').last()).toHaveAttribute('data-state', 'done');
 }
 
-test('a slash chooses what to do, by keyboard alone, and the question keeps it', async ({ house, page }) => {
-  await house.open(page, { language: 'en' });
+test('a slash chooses what to do, by keyboard alone, and the question keeps it', async ({ app, page }) => {
+  await app.open(page, { language: 'en' });
   await page.keyboard.type('/');
   await expect(page.getByTestId('preset-option')).toHaveCount(7);
   await page.keyboard.type('f');
@@ -41,7 +41,7 @@ test('a slash chooses what to do, by keyboard alone, and the question keeps it',
   await page.reload();
   await expect(page.getByTestId('preset')).toHaveValue('bug_fix');
   await page.keyboard.press('Enter');
-  await answered(page);
+  await waitForAnswer(page);
   await expect(page.getByTestId('asked-preset')).toHaveText('Fix');
   await expect(page.getByTestId('preset')).toHaveValue('code_generation');
 
@@ -50,12 +50,12 @@ test('a slash chooses what to do, by keyboard alone, and the question keeps it',
   await expect(page.getByTestId('preset')).toHaveValue('bug_fix');
   await expect(page.getByTestId('lacks-code')).toHaveCount(0);
   await page.getByTestId('regenerate').click();
-  await answered(page);
+  await waitForAnswer(page);
   await expect(page.getByTestId('asked-preset')).toHaveText('Fix');
 });
 
-test('files are dropped, refused where they are no text, kept over a restart, and go with the question', async ({ house, page }) => {
-  await house.open(page, { language: 'en' });
+test('files are dropped, refused where they are no text, kept over a restart, and go with the question', async ({ app, page }) => {
+  await app.open(page, { language: 'en' });
   await drop(page, { 'unique.py': CODE, 'picture.png': [0x89, 0x50, 0x4e, 0x47, 0, 1], 'large.log': 'x'.repeat(100_001) });
   await expect(page.getByTestId('file-chip')).toHaveCount(1);
   await expect(page.getByTestId('refused-files')).toContainText('picture.png');
@@ -79,7 +79,7 @@ test('files are dropped, refused where they are no text, kept over a restart, an
   await expect(page.getByTestId('question')).toBeFocused();
   await page.keyboard.type('what is wrong?');
   await page.keyboard.press('Enter');
-  await answered(page);
+  await waitForAnswer(page);
   await expect(page.getByTestId('draft-files')).toHaveCount(0);
   const files = page.getByTestId('question-files');
   await expect(files.getByTestId('file-chip')).toHaveText(['unique.py', 'euc-kr.txt']);
@@ -89,8 +89,8 @@ test('files are dropped, refused where they are no text, kept over a restart, an
   await expect(page.getByTestId('file-content')).toContainText('가나');
 });
 
-test('the gauge tells how much of the context is taken, and which files have no room', async ({ house, page }) => {
-  await house.open(page, { language: 'en' });
+test('the gauge tells how much of the context is taken, and which files have no room', async ({ app, page }) => {
+  await app.open(page, { language: 'en' });
   await expect(page.getByTestId('token-gauge')).toHaveCount(0);
   await page.keyboard.type('What is wrong here?');
   await expect(page.getByTestId('token-gauge')).toContainText('/ 4,096 tokens');
@@ -104,8 +104,8 @@ test('the gauge tells how much of the context is taken, and which files have no 
   await expect(page.getByTestId('token-gauge')).toHaveAttribute('data-tone', 'calm');
 });
 
-test('a long text that is pasted can become a file', async ({ house, page }) => {
-  await house.open(page, { language: 'en' });
+test('a long text that is pasted can become a file', async ({ app, page }) => {
+  await app.open(page, { language: 'en' });
   const text = `${CODE}${'print(unique([1, 1]))\n'.repeat(60)}`;
   await page.getByTestId('question').fill('Explain this: ');
   await page.getByTestId('question').press('End');
@@ -123,11 +123,11 @@ test('a long text that is pasted can become a file', async ({ house, page }) => 
   await expect(page.getByTestId('question')).toBeFocused();
 });
 
-test('a deleted conversation can be taken back for a while, by keyboard too', async ({ house, page }) => {
-  await house.open(page, { language: 'en' });
+test('a deleted conversation can be taken back for a while, by keyboard too', async ({ app, page }) => {
+  await app.open(page, { language: 'en' });
   await page.keyboard.type('first question');
   await page.keyboard.press('Enter');
-  await answered(page);
+  await waitForAnswer(page);
   const row = page.getByTestId('conversation').filter({ hasText: 'first question' });
   await row.hover();
   await row.getByTestId('delete-conversation').click();
@@ -141,11 +141,11 @@ test('a deleted conversation can be taken back for a while, by keyboard too', as
   await expect(page.getByTestId('undo-notice')).toHaveCount(0);
 });
 
-test('several deleted conversations are taken back one by one or all, also where the window goes away meanwhile', async ({ house, page, request }) => {
+test('several deleted conversations are taken back one by one or all, also where the window goes away meanwhile', async ({ app, page, request }) => {
   for (const [index, title] of ['One', 'Two', 'Three'].entries()) {
-    await fill(house, request, title, 1, () => ({ id: `${title}-${index}`, question: `about ${title}`, response: 'yes' }));
+    await importConversation(app, request, title, 1, () => ({ id: `${title}-${index}`, question: `about ${title}`, response: 'yes' }));
   }
-  await house.open(page, { language: 'en' });
+  await app.open(page, { language: 'en' });
   const row = (title: string) => page.getByTestId('conversation').filter({ hasText: title });
   for (const title of ['One', 'Two', 'Three']) {
     await row(title).hover();
@@ -172,15 +172,15 @@ test('several deleted conversations are taken back one by one or all, also where
   await gone;
   await expect(row('Three')).toHaveCount(1);
   await expect(page.getByTestId('conversation')).toHaveCount(1);
-  const kept = async () => (await request.get(`${house.api}/api/v1/conversations`, { headers: { 'X-API-Key': KEY } })).json();
+  const kept = async () => (await request.get(`${app.api}/api/v1/conversations`, { headers: { 'X-API-Key': KEY } })).json();
   await expect.poll(kept).toMatchObject({ total_count: 1 });
 });
 
-test('code and what is selected is asked about, and code is saved under a name that tells what it is', async ({ house, page }) => {
-  await house.open(page, { language: 'en' });
+test('code and what is selected is asked about, and code is saved under a name that tells what it is', async ({ app, page }) => {
+  await app.open(page, { language: 'en' });
   await page.keyboard.type('remove duplicates');
   await page.keyboard.press('Enter');
-  await answered(page);
+  await waitForAnswer(page);
   const [file] = await Promise.all([page.waitForEvent('download'), page.getByTestId('save-code').click()]);
   expect(file.suggestedFilename()).toBe('unique.py');
   expect(await readFile(await file.path(), 'utf8')).toBe('def unique(items):\n    return list(dict.fromkeys(items))');
@@ -200,14 +200,14 @@ test('code and what is selected is asked about, and code is saved under a name t
   await expect(page.getByTestId('draft-files')).toContainText('selection.py');
   await page.keyboard.type('what is this?');
   await page.keyboard.press('Enter');
-  await answered(page);
+  await waitForAnswer(page);
   await page.getByTestId('question-files').getByText('selection.py').click();
   await expect(page.getByTestId('file-content')).toContainText('return list(dict');
 });
 
-test('a conversation is saved as Markdown and as JSON, all of it, and the JSON can be taken in again', async ({ house, page, request }) => {
-  await fill(house, request, 'Long', 1200, (index) => ({ question: `question ${index}`, response: `answer ${index}` }));
-  await house.open(page, { language: 'en' });
+test('a conversation is saved as Markdown and as JSON, all of it, and the JSON can be taken in again', async ({ app, page, request }) => {
+  await importConversation(app, request, 'Long', 1200, (index) => ({ question: `question ${index}`, response: `answer ${index}` }));
+  await app.open(page, { language: 'en' });
   await page.getByTitle('Long', { exact: true }).click();
   await expect(page.getByTestId('answer').last()).toBeVisible();
   await page.getByTestId('chat-menu').press('Enter');
@@ -223,21 +223,21 @@ test('a conversation is saved as Markdown and as JSON, all of it, and the JSON c
   const [json] = await Promise.all([page.waitForEvent('download'), row.getByTestId('export-json').click()]);
   const data: unknown = JSON.parse(await readFile(await json.path(), 'utf8'));
   const headers = { 'X-API-Key': KEY };
-  await request.delete(`${house.api}/api/v1/conversations/long`, { headers });
-  const taken = await request.post(`${house.api}/api/v1/user/history/import`, { headers, data });
+  await request.delete(`${app.api}/api/v1/conversations/long`, { headers });
+  const taken = await request.post(`${app.api}/api/v1/user/history/import`, { headers, data });
   expect(await taken.json()).toMatchObject({ imported: 1200, invalid: 0 });
 });
 
-test('as JSON a conversation has all versions of its questions, and is the same when it was taken in again', async ({ house, page, request }) => {
+test('as JSON a conversation has all versions of its questions, and is the same when it was taken in again', async ({ app, page, request }) => {
   const headers = { 'X-API-Key': KEY };
-  await fill(house, request, 'Another', 1, () => ({ id: 'other', question: 'elsewhere', response: 'yes' }));
-  await fill(house, request, 'Branched', 4, (index) => ({
+  await importConversation(app, request, 'Another', 1, () => ({ id: 'other', question: 'elsewhere', response: 'yes' }));
+  await importConversation(app, request, 'Branched', 4, (index) => ({
     question: ['one', 'two', 'three', 'another two'][index] ?? '',
     response: 'yes',
     parent: [null, 'm0', 'm1', 'm0'][index],
     replaced: index === 1 || index === 2,
   }));
-  await house.open(page, { language: 'en' });
+  await app.open(page, { language: 'en' });
   await page.getByTitle('Branched', { exact: true }).click();
   const asked = page.getByTestId('asked-question');
   await expect(asked).toHaveCount(2);
@@ -250,8 +250,8 @@ test('as JSON a conversation has all versions of its questions, and is the same 
     ['m2', 'm1', true],
     ['m3', 'm0', false],
   ]);
-  await request.delete(`${house.api}/api/v1/conversations/branched`, { headers });
-  const taken = await request.post(`${house.api}/api/v1/user/history/import`, { headers, data });
+  await request.delete(`${app.api}/api/v1/conversations/branched`, { headers });
+  const taken = await request.post(`${app.api}/api/v1/user/history/import`, { headers, data });
   expect(await taken.json()).toMatchObject({ imported: 4, invalid: 0 });
   await page.reload();
   await page.getByTitle('Branched', { exact: true }).click();
@@ -260,13 +260,13 @@ test('as JSON a conversation has all versions of its questions, and is the same 
   await expect(asked).toHaveText([/one/, /two/, /three/]);
 });
 
-test('versions of a question are turned over by keyboard, each with what followed it, and last', async ({ house, page }) => {
-  await house.open(page, { language: 'en' });
+test('versions of a question are turned over by keyboard, each with what followed it, and last', async ({ app, page }) => {
+  await app.open(page, { language: 'en' });
   for (const question of ['one', 'two', 'three']) {
     await page.keyboard.type(question);
     await page.keyboard.press('Enter');
     await expect(page.getByTestId('asked-question').last()).toContainText(question);
-    await answered(page);
+    await waitForAnswer(page);
   }
   const asked = page.getByTestId('asked-question');
   await asked.nth(1).getByTestId('edit-question').click();
@@ -274,7 +274,7 @@ test('versions of a question are turned over by keyboard, each with what followe
   await page.getByTestId('edited-question').fill('another two');
   await page.keyboard.press('Enter');
   await expect(asked).toHaveCount(2);
-  await answered(page);
+  await waitForAnswer(page);
   await expect(page.getByTestId('versions')).toContainText('2/2');
   await page.getByTestId('version-before').press('ArrowLeft');
   await expect(asked).toHaveCount(3);
@@ -288,13 +288,13 @@ test('versions of a question are turned over by keyboard, each with what followe
   await expect(asked.nth(1)).toContainText('another two');
 });
 
-test('an early question stays in sight while it is written anew, also from where the thread ends', async ({ house, page, request }) => {
-  await fill(house, request, 'Short', 40, (index) => ({ question: `question ${index}`, response: `answer ${index}` }));
-  await house.open(page, { language: 'en' });
+test('an early question stays in sight while it is written anew, also from where the thread ends', async ({ app, page, request }) => {
+  await importConversation(app, request, 'Short', 40, (index) => ({ question: `question ${index}`, response: `answer ${index}` }));
+  await app.open(page, { language: 'en' });
   await page.getByTitle('Short', { exact: true }).click();
   await expect(page.locator('[data-message="m39"]')).toBeInViewport();
 
-  // The first that is seen: what grows below it must not push it out.
+  // The first visible question: content that grows below must not push it out of view.
   const { y: top } = (await page.getByRole('log').locator('..').boundingBox()) ?? { y: 0 };
   const asked = await page.getByTestId('asked-question').all();
   const tops = await Promise.all(asked.map(async (question) => (await question.boundingBox())?.y ?? 0));
@@ -315,7 +315,7 @@ test('an early question stays in sight while it is written anew, also from where
   await page.keyboard.press('Escape');
   await expect(page.getByRole('button', { name: 'Jump to end' })).toHaveCount(0);
 
-  // In the smallest window, too, with what sends it.
+  // In the smallest window too, together with the send button.
   await page.setViewportSize({ width: 640, height: 480 });
   await expect(page.locator('[data-message="m39"]')).toBeInViewport();
   await page.locator('[data-message="m39"]').getByTestId('edit-question').press('Enter');
@@ -338,11 +338,11 @@ test.describe('an answer that ends before its end', () => {
     },
   });
 
-  test('is gone on with in its place', async ({ house, page }) => {
-    await house.open(page, { language: 'en' });
+  test('is gone on with in its place', async ({ app, page }) => {
+    await app.open(page, { language: 'en' });
     await page.keyboard.type('a long answer');
     await page.keyboard.press('Enter');
-    await answered(page);
+    await waitForAnswer(page);
     await page.getByTestId('go-on').click();
     await expect(page.getByTestId('answer')).toContainText('One. Two. Whole.');
     await expect(page.getByTestId('go-on')).toHaveCount(0);
@@ -360,24 +360,24 @@ test.describe('an answer that ends before its end', () => {
     await expect(page.getByTestId('answer')).toContainText('Begun. Whole.');
   });
 
-  test('outlives the sidecar as far as it came, and so does what is being written', async ({ house, page, request }) => {
-    await house.open(page, { language: 'en' });
+  test('outlives the sidecar as far as it came, and so does what is being written', async ({ app, page, request }) => {
+    await app.open(page, { language: 'en' });
     await page.keyboard.type('an endless answer');
     await page.keyboard.press('Enter');
     await expect(page.getByTestId('answer')).toContainText('Begun.');
     await page.keyboard.type('what comes next');
     await drop(page, { 'unique.py': CODE });
     await expect(page.getByTestId('file-chip')).toHaveCount(1);
-    // It is written to the disk every second.
-    const kept = async () => (await request.get(`${house.api}/api/v1/user/history`, { headers: { 'X-API-Key': KEY } })).text();
+    // The sidecar writes a partial answer to the database every second.
+    const kept = async () => (await request.get(`${app.api}/api/v1/user/history`, { headers: { 'X-API-Key': KEY } })).text();
     await expect.poll(kept).toContain('Begun.');
-    await house.crash();
+    await app.crash();
     await expect(page.getByTestId('answer')).toHaveAttribute('data-state', 'interrupted');
     await expect(page.getByTestId('answer')).toContainText('Begun.');
 
-    await house.restart();
+    await app.restart();
     await page.goto('about:blank');
-    await house.open(page);
+    await app.open(page);
     await expect(page.getByTestId('question')).toHaveValue('what comes next');
     await expect(page.getByTestId('draft-files')).toContainText('unique.py');
     await page.getByTestId('conversation').locator('[data-row]').click();
@@ -385,22 +385,22 @@ test.describe('an answer that ends before its end', () => {
     await expect(page.getByTestId('answer')).toContainText('Begun.');
     await page.getByTestId('go-on').click();
     await expect(page.getByTestId('answer')).toContainText('Begun. Whole.');
-    await answered(page);
+    await waitForAnswer(page);
   });
 });
 
-test('a long conversation opens at its end, stays in place when earlier messages come, and opens far up', async ({ house, page, request }) => {
-  await fill(house, request, 'Long', 300, (index) => ({
+test('a long conversation opens at its end, stays in place when earlier messages come, and opens far up', async ({ app, page, request }) => {
+  await importConversation(app, request, 'Long', 300, (index) => ({
     question: index === 7 ? 'find the needle' : `question ${index}`,
     response: `${'Some words. '.repeat(1 + (index % 40))}\n\n\`\`\`python\n${CODE}\`\`\``,
   }));
-  await house.open(page, { language: 'en' });
+  await app.open(page, { language: 'en' });
   await page.getByTitle('Long', { exact: true }).click();
   const message = (index: number) => page.locator(`[data-message="m${index}"]`);
   await expect(message(299)).toBeInViewport();
   expect(await page.getByTestId('answer').count()).toBeLessThan(12);
 
-  // What is seen stays where it is on the screen while what is above it is read.
+  // Visible messages keep their position while earlier ones are loaded above.
   const held = new Promise<void>((resolve) => {
     void page.route('**/conversations/*before=*', async (route) => {
       await page.getByTestId('release').waitFor({ state: 'attached' });
@@ -438,7 +438,7 @@ test('a long conversation opens at its end, stays in place when earlier messages
   await expect(page.getByTestId('history-item')).toHaveCount(1);
   await page.getByTestId('history-item').click();
   await expect(message(7)).toBeInViewport();
-  await expect(message(7)).toHaveClass(/found/);
+  await expect(message(7)).toHaveClass(/highlighted/);
   await page.getByRole('button', { name: 'Jump to end' }).click();
   await expect(message(299)).toBeInViewport();
 });

@@ -1,28 +1,28 @@
-// What the window has around it on a desktop, in a browser that plays one; and the quick window.
+// Tests of the quick window, and of the window on a desktop that is simulated in the browser.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 import AxeBuilder from '@axe-core/playwright';
 import type { Page } from '@playwright/test';
 
-import { expect, test } from './house';
+import { expect, test } from './fixtures';
 
 const LOOKS = (['ko', 'en'] as const).flatMap((language) => (['light', 'dark'] as const).map((theme) => ({ language, theme })));
 
-async function faults(page: Page): Promise<string[]> {
+async function violationsOf(page: Page): Promise<string[]> {
   const { violations } = await new AxeBuilder({ page }).analyze();
   return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(' | ')}`);
 }
 
-async function shoot(page: Page, name: string): Promise<void> {
+async function screenshot(page: Page, name: string): Promise<void> {
   const folder = process.env['HAPA_SCREENSHOTS'];
   if (!folder) return;
   mkdirSync(folder, { recursive: true });
   await page.screenshot({ path: join(folder, `${name}.png`), animations: 'disabled' });
 }
 
-/** Plays a desktop without a tray, on which another program has the keys. */
-async function playDesktop(page: Page, api: string, fragment: string, look: (typeof LOOKS)[number]): Promise<void> {
+/** Simulates a desktop without a tray, on which another program has taken the shortcut. */
+async function fakeDesktop(page: Page, api: string, fragment: string, look: (typeof LOOKS)[number]): Promise<void> {
   await page.addInitScript(
     ({ base_url, key, language, theme }) => {
       const answers: Record<string, unknown> = {
@@ -54,65 +54,65 @@ async function playDesktop(page: Page, api: string, fragment: string, look: (typ
 for (const look of LOOKS) {
   const name = `${look.language}-${look.theme}`;
 
-  test(`a quick question is asked, answered and copied, ${name}`, async ({ house, page, context }) => {
+  test(`a quick question is asked, answered and copied, ${name}`, async ({ app, page, context }) => {
     await context.grantPermissions(['clipboard-read', 'clipboard-write']);
     await page.setViewportSize({ width: 680, height: 132 });
-    await house.open(page, look, 'quick.html');
+    await app.open(page, look, 'quick.html');
     await expect(page.getByTestId('quick-question')).toBeFocused();
-    await shoot(page, `quick-empty-${name}`);
-    expect(await faults(page)).toEqual([]);
+    await screenshot(page, `quick-empty-${name}`);
+    expect(await violationsOf(page)).toEqual([]);
     await page.setViewportSize({ width: 680, height: 520 });
     await page.keyboard.type('unique');
     await page.keyboard.press('Enter');
     await expect(page.getByTestId('quick-answer')).toHaveAttribute('data-state', 'done');
-    await shoot(page, `quick-answer-${name}`);
-    expect(await faults(page)).toEqual([]);
+    await screenshot(page, `quick-answer-${name}`);
+    expect(await violationsOf(page)).toEqual([]);
     await page.keyboard.press('Enter');
     await expect(page.getByTestId('quick-said')).not.toBeEmpty();
-    await shoot(page, `quick-copied-${name}`);
-    expect(await faults(page)).toEqual([]);
+    await screenshot(page, `quick-copied-${name}`);
+    expect(await violationsOf(page)).toEqual([]);
     expect(await page.evaluate(() => navigator.clipboard.readText())).toBe('def unique(items):\n    return list(dict.fromkeys(items))');
     await page.keyboard.type(' more');
     await page.reload();
     await expect(page.getByTestId('quick-question')).toHaveValue('unique more');
   });
 
-  test(`axe finds nothing on what is about the desktop, ${name}`, async ({ house, page }) => {
+  test(`axe finds nothing on what is about the desktop, ${name}`, async ({ app, page }) => {
     await page.setViewportSize({ width: 800, height: 600 });
-    await playDesktop(page, house.api, house.fragment, look);
-    await house.open(page, look);
+    await fakeDesktop(page, app.api, app.fragment, look);
+    await app.open(page, look);
     await expect(page.getByTestId('lacks')).toBeVisible();
-    await shoot(page, `lacks-${name}`);
-    expect(await faults(page)).toEqual([]);
+    await screenshot(page, `lacks-${name}`);
+    expect(await violationsOf(page)).toEqual([]);
     await page.getByTestId('open-settings').click();
     await page.getByTestId('part-desktop').scrollIntoViewIfNeeded();
     await page.getByTestId('setting-keys').click();
-    await shoot(page, `desktop-${name}`);
-    expect(await faults(page)).toEqual([]);
+    await screenshot(page, `desktop-${name}`);
+    expect(await violationsOf(page)).toEqual([]);
     await page.keyboard.press('Escape');
     await page.getByTestId('part-updates').scrollIntoViewIfNeeded();
     await expect(page.getByTestId('update-notes')).toBeVisible();
-    await shoot(page, `updates-${name}`);
-    expect(await faults(page)).toEqual([]);
+    await screenshot(page, `updates-${name}`);
+    expect(await violationsOf(page)).toEqual([]);
   });
 }
 
-test('a page whose script cannot be had says so, with a way out', async ({ house, page }) => {
+test('a page whose script cannot be had says so, with a way out', async ({ app, page }) => {
   let broken = true;
   await page.route('**/assets/*.js', (route) => (broken ? route.abort() : route.continue()));
-  await house.open(page);
+  await app.open(page);
   await expect(page.getByTestId('page-unopened')).toBeVisible();
-  await shoot(page, 'unopened');
-  expect(await faults(page)).toEqual([]);
+  await screenshot(page, 'unopened');
+  expect(await violationsOf(page)).toEqual([]);
   broken = false;
   await page.getByRole('button').click();
   await expect(page.getByTestId('question')).toBeVisible();
 });
 
-test('a page whose script breaks before there is anything to see says so', async ({ house, page }) => {
+test('a page whose script breaks before there is anything to see says so', async ({ app, page }) => {
   await page.addInitScript(() => {
     Object.assign(window, { isTauri: true, __TAURI_INTERNALS__: { invoke: () => Promise.reject(new Error('no desktop')) } });
   });
-  await house.open(page);
+  await app.open(page);
   await expect(page.getByTestId('page-unopened')).toContainText('no desktop');
 });

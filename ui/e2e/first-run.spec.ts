@@ -1,11 +1,11 @@
-// The first start: from nothing to the first answer.
-import { expect, test } from './house';
+// First-run tests: from no model to the first answer.
+import { expect, test } from './fixtures';
 
 test.use({ script: null });
 
-test('the first question is asked while the model comes, and answered as soon as it is here', async ({ house, page }) => {
-  house.storage.hold();
-  await house.open(page, { language: 'en' });
+test('the first question is asked while the model comes, and answered as soon as it is here', async ({ app, page }) => {
+  app.storage.pause();
+  await app.open(page, { language: 'en' });
   await expect(page.getByTestId('first-run')).toBeVisible();
   await expect(page.getByTestId('question')).toBeFocused();
   await expect(page.getByTestId('catalogue-row')).toContainText('Best for this computer');
@@ -26,7 +26,7 @@ test('the first question is asked while the model comes, and answered as soon as
   await page.keyboard.press('Escape');
   await expect(page.getByTestId('answer')).toHaveAttribute('data-state', 'waiting');
 
-  house.storage.goOn();
+  app.storage.resume();
   await expect(page.getByTestId('answer')).toHaveAttribute('data-state', /streaming|done/, { timeout: 45_000 });
   await expect(page.getByTestId('model-coming')).toHaveCount(0);
   await expect(page.getByTestId('model-status')).toHaveAttribute('data-state', 'ready');
@@ -35,22 +35,22 @@ test('the first question is asked while the model comes, and answered as soon as
   await expect(page.getByTestId('first-run')).toHaveCount(0);
 });
 
-test('a download that fails says why and is tried again; the model that then comes is ready for the first question', async ({ house, page }) => {
-  house.storage.isThere = false;
-  await house.open(page, { language: 'en' });
+test('a download that fails says why and is tried again; the model that then comes is ready for the first question', async ({ app, page }) => {
+  app.storage.isAvailable = false;
+  await app.open(page, { language: 'en' });
   await page.getByTestId('download-model').click();
   const download = page.getByTestId('download');
   await expect(download).toHaveAttribute('data-state', 'failed');
   await expect(download).toContainText('the model hub has nothing by that name');
-  house.storage.isThere = true;
+  app.storage.isAvailable = true;
   await page.getByTestId('resume-download').click();
   await expect(page.getByTestId('offer-ready')).toBeVisible({ timeout: 45_000 });
   await expect(page.getByTestId('model-status')).toHaveAttribute('data-state', 'ready');
   await expect(page.getByTestId('first-run')).toBeVisible();
 });
 
-test('the other ways lead to the models and to the remote server', async ({ house, page }) => {
-  await house.open(page, { language: 'en' });
+test('the other ways lead to the models and to the remote server', async ({ app, page }) => {
+  await app.open(page, { language: 'en' });
   await page.getByTestId('other-model').click();
   await expect(page.getByTestId('hub-search')).toBeVisible();
   await page.keyboard.press('Escape');

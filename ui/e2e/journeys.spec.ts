@@ -1,10 +1,10 @@
-// What people come to the window for, from the first click to the last.
-import { expect, FILE, REPOSITORY, test } from './house';
+// The main user journeys, from the first click to the last.
+import { expect, FILE, REPOSITORY, test } from './fixtures';
 
 const ID = FILE.replace('.gguf', '');
 
-test('a question becomes code, which is checked and judged, and is found again where it was', async ({ house, page }) => {
-  await house.open(page, { language: 'en' });
+test('a question becomes code, which is checked and judged, and is found again where it was', async ({ app, page }) => {
+  await app.open(page, { language: 'en' });
   await page.getByTestId('question').fill('something risky');
   await page.getByTestId('send').click();
   await expect(page.getByTestId('answer')).toHaveAttribute('data-state', 'done');
@@ -33,8 +33,8 @@ test('a question becomes code, which is checked and judged, and is found again w
   await expect(page.getByTestId('opinion-negative')).toHaveAttribute('aria-pressed', 'true');
 });
 
-test('a conversation is renamed, pinned and deleted, and all of that lasts', async ({ house, page }) => {
-  await house.open(page, { language: 'en' });
+test('a conversation is renamed, pinned and deleted, and all of that lasts', async ({ app, page }) => {
+  await app.open(page, { language: 'en' });
   for (const question of ['first question', 'second question']) {
     await page.getByTestId('new-chat').first().click();
     await page.getByTestId('question').fill(question);
@@ -56,14 +56,14 @@ test('a conversation is renamed, pinned and deleted, and all of that lasts', asy
   await other.getByTestId('delete-conversation').click();
   await expect(page.getByTestId('undo-notice')).toContainText('second question');
   await expect(page.getByTestId('conversation')).toHaveCount(1);
-  // The window goes away before the time is over.
+  // The window closes before the undo time is over.
   await page.reload();
   await expect(page.getByTestId('conversation')).toHaveCount(1);
   await expect(page.getByTestId('undo-notice')).toHaveCount(0);
 });
 
-test('a setting and a key are in force at once, and a revoked key opens nothing', async ({ house, page, request }) => {
-  await house.open(page, { language: 'en' });
+test('a setting and a key are in force at once, and a revoked key opens nothing', async ({ app, page, request }) => {
+  await app.open(page, { language: 'en' });
   await page.keyboard.press('Control+,');
   await page.getByTestId('setting-cache_ttl').fill('0');
   await page.keyboard.press('Enter');
@@ -71,7 +71,7 @@ test('a setting and a key are in force at once, and a revoked key opens nothing'
   await page.getByTestId('key-name').fill('Editor');
   await page.keyboard.press('Enter');
   const key = (await page.getByTestId('made-key').locator('code').first().textContent()) ?? '';
-  const opens = async () => (await request.get(`${house.api}/v1/models`, { headers: { 'X-API-Key': key } })).status();
+  const opens = async () => (await request.get(`${app.api}/v1/models`, { headers: { 'X-API-Key': key } })).status();
   expect(await opens()).toBe(200);
   await page.getByTestId('revoke-key').click();
   await page.getByTestId('confirm').click();
@@ -85,8 +85,8 @@ test('a setting and a key are in force at once, and a revoked key opens nothing'
 test.describe('without a model', () => {
   test.use({ script: null });
 
-  test('a model is found, agreed to, downloaded, answers, and is deleted', async ({ house, page }) => {
-    await house.open(page, { language: 'en' });
+  test('a model is found, agreed to, downloaded, answers, and is deleted', async ({ app, page }) => {
+    await app.open(page, { language: 'en' });
     await page.getByTestId('other-model').click();
     await expect(page.getByTestId('catalogue-row').filter({ hasText: 'Best for this computer' })).toHaveCount(1);
     await page.getByTestId('hub-search').fill('smollm2');

@@ -1,12 +1,12 @@
-// How HAPA does, seen in charts.
+// Tests of the metrics view: charts, table and export.
 import { readFileSync } from 'node:fs';
 
-import { expect, KEY, test } from './house';
+import { expect, KEY, test } from './fixtures';
 
-test('an answer is seen in the charts, at a time that is pointed at, in the table, by its endpoint, and in a file', async ({ house, page }) => {
+test('an answer is seen in the charts, at a time that is pointed at, in the table, by its endpoint, and in a file', async ({ app, page }) => {
   const refused: string[] = [];
   page.on('console', (message) => void (/security policy/i.test(message.text()) && refused.push(message.text())));
-  await house.open(page, { language: 'en' });
+  await app.open(page, { language: 'en' });
   await page.getByTestId('question').fill('something risky');
   await page.keyboard.press('Enter');
   await expect(page.getByTestId('answer')).toHaveAttribute('data-state', 'done');
@@ -32,8 +32,8 @@ test('an answer is seen in the charts, at a time that is pointed at, in the tabl
   expect(refused).toEqual([]);
 });
 
-test('the charts follow the theme', async ({ house, page }) => {
-  await house.open(page, { language: 'en', theme: 'light' });
+test('the charts follow the theme', async ({ app, page }) => {
+  await app.open(page, { language: 'en', theme: 'light' });
   await page.keyboard.press('Control+Shift+M');
   const canvas = page.getByTestId('measure-memory').locator('canvas');
   await expect(canvas).toBeVisible();
@@ -56,10 +56,10 @@ test('the charts follow the theme', async ({ house, page }) => {
 });
 
 for (const width of [640, 800, 1280]) {
-  test(`requests by endpoint are seen whole where the window is ${width} wide, and sorted there too`, async ({ house, page, request }) => {
-    for (const path of ['code/enhanced-stream-generate', 'generate-code-streaming']) await request.post(`${house.api}/api/v1/${path}`, { headers: { 'X-API-Key': KEY } });
+  test(`requests by endpoint are seen whole where the window is ${width} wide, and sorted there too`, async ({ app, page, request }) => {
+    for (const path of ['code/enhanced-stream-generate', 'generate-code-streaming']) await request.post(`${app.api}/api/v1/${path}`, { headers: { 'X-API-Key': KEY } });
     await page.setViewportSize({ width, height: 600 });
-    await house.open(page, { language: 'ko' });
+    await app.open(page, { language: 'ko' });
     await page.keyboard.press('Control+Shift+M');
     const rows = page.getByTestId('endpoint');
     await expect(rows.first()).toBeVisible();

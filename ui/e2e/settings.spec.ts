@@ -1,9 +1,9 @@
-// What can be chosen and looked up about HAPA, over the real sidecar.
+// Tests of the settings view over the real sidecar.
 import { readFileSync } from 'node:fs';
 
 import type { Page } from '@playwright/test';
 
-import { expect, FILE, test } from './house';
+import { expect, FILE, test } from './fixtures';
 
 const ID = FILE.replace('.gguf', '');
 
@@ -13,8 +13,8 @@ async function ask(page: Page, question: string): Promise<void> {
   await expect(page.getByTestId('answer')).toHaveAttribute('data-state', 'done');
 }
 
-test('keys are listed, chosen, and last over a reload', async ({ house, page }) => {
-  await house.open(page, { language: 'en' });
+test('keys are listed, chosen, and last over a reload', async ({ app, page }) => {
+  await app.open(page, { language: 'en' });
   await expect(page.getByTestId('question')).toBeFocused();
   await page.keyboard.press('Control+/');
   await expect(page.getByTestId('shortcuts')).toContainText('Ctrl+Shift+M');
@@ -33,10 +33,10 @@ test('keys are listed, chosen, and last over a reload', async ({ house, page }) 
   await expect(page.getByTestId('history-search')).toBeFocused();
 });
 
-test('another port waits for a restart, and says so until it is taken back', async ({ house, page }) => {
-  await house.open(page, { language: 'en' });
+test('another port waits for a restart, and says so until it is taken back', async ({ app, page }) => {
+  await app.open(page, { language: 'en' });
   await page.keyboard.press('Control+,');
-  await expect(page.getByTestId('part-server')).toContainText(house.api);
+  await expect(page.getByTestId('part-server')).toContainText(app.api);
   await page.getByTestId('setting-port').fill('18123');
   await page.keyboard.press('Enter');
   await expect(page.getByTestId('restart-required')).toBeVisible();
@@ -46,8 +46,8 @@ test('another port waits for a restart, and says so until it is taken back', asy
   await expect(page.getByTestId('restart-required')).toHaveCount(0);
 });
 
-test('the history is saved as a file, and comes back from it', async ({ house, page }) => {
-  await house.open(page, { language: 'en' });
+test('the history is saved as a file, and comes back from it', async ({ app, page }) => {
+  await app.open(page, { language: 'en' });
   await ask(page, 'something risky');
   await page.keyboard.press('Control+,');
   await expect(page.getByTestId('stored')).toContainText('Conversations and history');
@@ -66,8 +66,8 @@ test('the history is saved as a file, and comes back from it', async ({ house, p
   await expect(page.getByTestId('answer')).toContainText('조심하세요');
 });
 
-test('the log tells what happened, by weight and by words, and the health what is missing', async ({ house, page }) => {
-  await house.open(page, { language: 'en' });
+test('the log tells what happened, by weight and by words, and the health what is missing', async ({ app, page }) => {
+  await app.open(page, { language: 'en' });
   await page.keyboard.press('Control+,');
   await page.getByTestId('settings-logs').click();
   await expect(page.getByTestId('log-line').first()).toBeVisible();
@@ -84,8 +84,8 @@ test('the log tells what happened, by weight and by words, and the health what i
 test.describe('without a model', () => {
   test.use({ script: null });
 
-  test('a model file of the user’s own is brought, checked and used, and what is no model is refused', async ({ house, page }) => {
-    await house.open(page, { language: 'en' });
+  test('a model file of the user’s own is brought, checked and used, and what is no model is refused', async ({ app, page }) => {
+    await app.open(page, { language: 'en' });
     await page.getByTestId('import-file').setInputFiles({ name: 'broken.gguf', mimeType: 'application/octet-stream', buffer: Buffer.from('GGUF, but not really') });
     await expect(page.getByTestId('import')).toHaveAttribute('data-state', 'failed');
     await expect(page.getByTestId('import').getByRole('alert')).not.toBeEmpty();

@@ -3,10 +3,10 @@ import userEvent from '@testing-library/user-event';
 import { expect, test, vi } from 'vitest';
 
 import Quick from './Quick.svelte';
-import { house } from './testing/house';
+import { testApp } from './testing/testApp';
 
 async function open() {
-  const all = await house();
+  const all = await testApp();
   render(Quick, { app: all.app });
   return { ...all, user: userEvent.setup() };
 }
@@ -16,12 +16,12 @@ const field = () => screen.getByTestId<HTMLTextAreaElement>('quick-question');
 test('the field has the focus, Enter asks, and the window makes room for the answer', async () => {
   const { api, host, user } = await open();
   expect(document.activeElement).toBe(field());
-  expect(host.grown).toBe(false);
+  expect(host.quickExpanded).toBe(false);
   const writeText = vi.spyOn(navigator.clipboard, 'writeText').mockResolvedValue();
   const stream = api.stream().start();
   await user.keyboard('하나{Shift>}{Enter}{/Shift}둘{Enter}');
   expect(api.questions[0]).toMatchObject({ user_question: '하나\n둘' });
-  await waitFor(() => expect(host.grown).toBe(true));
+  await waitFor(() => expect(host.quickExpanded).toBe(true));
   stream.explanation('이렇게:').code('x = 1\n', 'python');
   await waitFor(() => expect(screen.getByTestId('quick-answer').textContent).toContain('x = 1'));
   stream.done({ answer: '이렇게:\n\n```python\nx = 1\n```' });
@@ -56,7 +56,7 @@ test('Enter that ends a syllable asks nothing, and Ctrl+Enter goes on in the win
   field().dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', isComposing: true, bubbles: true, cancelable: true }));
   expect(api.questions).toEqual([]);
   await user.keyboard('{Control>}{Enter}{/Control}');
-  expect(host.opened).toEqual([{ question: '질문' }]);
+  expect(host.openRequests).toEqual([{ question: '질문' }]);
 });
 
 test('what another window chooses is seen here too', async () => {

@@ -3,12 +3,12 @@ import userEvent from '@testing-library/user-event';
 import { expect, test, vi } from 'vitest';
 
 import Window from './Window.svelte';
-import { RESPITE } from './state/removal.svelte';
-import { conversation, historyItem } from './testing/api';
-import { house, ready } from './testing/house';
+import { UNDO_MS } from './state/pendingDeletes.svelte';
+import { conversation, historyItem } from './testing/items';
+import { testApp, ready } from './testing/testApp';
 
-async function open(given: Parameters<typeof house>[0] = {}) {
-  const all = await house(given);
+async function open(given: Parameters<typeof testApp>[0] = {}) {
+  const all = await testApp(given);
   render(Window, { app: all.app });
   return { ...all, user: userEvent.setup() };
 }
@@ -202,14 +202,14 @@ test('several deleted conversations are taken back by one notice, which holds no
   await user.click(screen.getByTestId('undo'));
   expect(screen.getByTitle('셋째 대화')).toBeDefined();
   expect(notice.textContent).toMatch(/2개 삭제됨.*마지막: 둘째 대화/s);
-  // Somebody is there.
-  await vi.advanceTimersByTimeAsync(RESPITE * 2);
+  // The pointer is over the notice.
+  await vi.advanceTimersByTimeAsync(UNDO_MS * 2);
   expect(api.deleted).toEqual([]);
   await user.click(screen.getByTestId('undo-all'));
   await waitFor(() => expect(screen.queryByTestId('undo-notice')).toBeNull());
   expect(app.conversations.items).toHaveLength(3);
   app.conversations.remove('a');
-  await vi.advanceTimersByTimeAsync(RESPITE);
+  await vi.advanceTimersByTimeAsync(UNDO_MS);
   await waitFor(() => expect(api.deleted).toEqual(['a']));
   vi.useRealTimers();
 });
@@ -260,22 +260,22 @@ test('keys lead through the window, are listed, and can be others', async () => 
   await user.keyboard('{Control>}[Slash]{/Control}');
   expect(screen.getByTestId('shortcuts').textContent).toMatch(/Open models\s*Ctrl\+M/);
   await user.click(screen.getByTestId('change-shortcuts'));
-  expect(app.place).toBe('settings');
+  expect(app.view).toBe('settings');
 
   await user.click(screen.getByTestId('keys-models'));
   await user.keyboard('{Control>}[KeyH]{/Control}');
   expect(screen.getByTestId('keys-outcome').textContent).toContain('Already used for “Open history”');
-  expect(app.place).toBe('settings');
+  expect(app.view).toBe('settings');
   await user.click(screen.getByTestId('keys-models'));
   await user.keyboard('{Escape}');
-  expect(app.place).toBe('settings');
+  expect(app.view).toBe('settings');
   await user.click(screen.getByTestId('keys-models'));
   await user.keyboard('{Control>}[KeyL]{/Control}');
   expect(screen.getByTestId('keys-models').textContent).toContain('Ctrl+L');
   await user.keyboard('{Control>}[KeyM]{/Control}');
-  expect(app.place).toBe('settings');
+  expect(app.view).toBe('settings');
   await user.keyboard('{Control>}[KeyL]{/Control}');
-  expect(app.place).toBe('models');
+  expect(app.view).toBe('models');
   expect(screen.getByTestId('open-models').title).toBe('Ctrl+L');
 
   await user.keyboard('{Escape}');

@@ -1,13 +1,13 @@
-// The one door to the desktop: everything else in the window is an ordinary web page.
+// The host interface: the only module that imports Tauri. Everything else is an ordinary web page.
 import { invoke, isTauri } from '@tauri-apps/api/core';
 import { listen } from '@tauri-apps/api/event';
 import { getCurrentWindow } from '@tauri-apps/api/window';
 
 import { browserHost } from './host/browser';
-import { Remembered } from './host/remembered';
+import { PersistedStorage } from './host/persistedStorage';
 
 /** Why the sidecar is not running. */
-export type Reason =
+export type FailureReason =
   | 'crashed'
   | 'exited'
   | 'not_ready_in_time'
@@ -17,29 +17,29 @@ export type Reason =
   | 'store_unusable'
   | 'crashes_too_often';
 
-/** How the sidecar is, as the desktop tells it. */
+/** The sidecar's status, as reported by the desktop app. */
 export type SidecarStatus =
   | { state: 'starting' }
   | { state: 'ready'; base_url: string; key: string; version: string; restarts: number }
-  | { state: 'restarting'; restarts: number; retry_in_ms: number; reason: Reason; log: string[] }
-  | { state: 'failed'; reason: Reason; log: string[] };
+  | { state: 'restarting'; restarts: number; retry_in_ms: number; reason: FailureReason; log: string[] }
+  | { state: 'failed'; reason: FailureReason; log: string[] };
 
-/** What the model is doing, for whoever sees only the tray's icon. */
+/** The engine's state, as shown by the tray icon. */
 export type EngineState = 'starting' | 'loading' | 'ready' | 'paused' | 'absent' | 'failed';
 
-/** What is chosen about the app as a program, and kept by the desktop. */
-export interface Choices {
-  /** Whether closing the window leaves HAPA in the tray. */
+/** Preferences of the desktop app, stored by it. */
+export interface DesktopPreferences {
+  /** Whether closing the window keeps HAPA running in the tray. */
   background: boolean;
-  /** Whether an answer that nobody watches is told of. */
+  /** Whether to notify about finished answers when the window is in the background. */
   notifications: boolean;
-  /** The keys that open the quick window, such as `Ctrl+Shift+Space`; null for none. */
+  /** The global shortcut of the quick window, such as `Ctrl+Shift+Space`; null for none. */
   shortcut: string | null;
-  /** Which new versions are told of. */
+  /** Which updates are announced. */
   updates: 'stable' | 'preview' | 'off';
 }
 
-/** How it is about new versions of HAPA. */
+/** The status of updates. */
 export type UpdateStatus =
   | { state: 'unannounced' | 'unknown' | 'checking' | 'current' }
   | { state: 'found'; version: string; notes: string | null; installable: boolean }
@@ -47,84 +47,84 @@ export type UpdateStatus =
   | { state: 'installing'; version: string }
   | { state: 'failed'; reason: 'unreachable' | 'not_downloaded' | 'not_trusted' | 'not_installed'; detail: string };
 
-/** What the desktop that HAPA runs on can do. */
-export interface Abilities {
-  /** Whether there is a place for HAPA's icon, so that it can run without a window. */
+/** Capabilities of the desktop that HAPA runs on. */
+export interface Capabilities {
+  /** Whether the desktop has a tray, so that HAPA can run without a window. */
   tray: boolean;
-  /** Whether the chosen keys work; `taken` if another program has them, `unavailable` where no program can have any. */
+  /** Whether the global shortcut works; `taken` if another program has it, `unavailable` if the desktop supports none. */
   shortcut: 'works' | 'taken' | 'unavailable';
 }
 
-/** What the tray asks the window to do, since only the window knows the API. */
-export type Order = 'pause' | 'resume';
+/** Commands of the tray menu, executed by the window because only it knows the API. */
+export type EngineCommand = 'pause' | 'resume';
 
-/** What the window may ask of whatever it runs in. */
+/** What the window needs of its host. */
 export interface Host {
-  /** Whether this is an app of its own. In a plain browser what is about the desktop is not offered. */
+  /** Whether this is the desktop app. In a plain browser, desktop features are hidden. */
   readonly isDesktop: boolean;
-  /** What the window remembers by itself. On the desktop it is written when it is set, whatever happens next. */
+  /** The window's key-value store. The desktop app writes each value to disk at once. */
   storage(): Promise<Storage>;
-  /** How the sidecar is now. */
+  /** The sidecar's current status. */
   sidecarStatus(): Promise<SidecarStatus>;
-  /** Calls back on each change; resolves when it listens. */
+  /** Calls back on each change; resolves once subscribed. */
   onSidecarStatus(callback: (status: SidecarStatus) => void): Promise<void>;
-  /** Starts the sidecar again, also after it was given up. */
+  /** Restarts the sidecar, also after it was given up. */
   restartSidecar(): Promise<void>;
-  /** Says that there is something to see. */
+  /** Reports that the page is mounted. */
   windowReady(): Promise<void>;
-  /** Says that it was drawn on the screen. */
-  windowDrawn(): Promise<void>;
+  /** Reports that the first frame was painted. */
+  windowPainted(): Promise<void>;
 
-  /** Lets the user save a text as a file, `name` being offered. `false` if they did not; rejects if it could not be written. */
+  /** Lets the user save a text as a file named `name`. Resolves to `false` if the user cancels; rejects if writing fails. */
   saveFile(name: string, content: string): Promise<boolean>;
-  /** Shows the folder with everything HAPA keeps. */
+  /** Opens the data folder in the file manager. */
   openDataFolder(): Promise<void>;
-  /** Tells of something by the system's own means, where the window is not being looked at. */
+  /** Shows a desktop notification if the window is in the background. */
   notify(title: string, text: string): Promise<void>;
 
-  /** What the desktop can do, as far as it is known now. */
-  abilities(): Promise<Abilities>;
-  /** What is chosen. */
-  choices(): Promise<Choices>;
-  /** Chooses. What is in force afterwards comes back: keys that cannot be had are not taken. */
-  choose(choices: Partial<Choices>): Promise<Choices>;
-  /** Whether HAPA starts when the user logs in. */
+  /** The desktop's capabilities, as far as they are known. */
+  capabilities(): Promise<Capabilities>;
+  /** The desktop preferences. */
+  desktopPreferences(): Promise<DesktopPreferences>;
+  /** Changes preferences and returns those in effect: a shortcut that cannot be registered is dropped. */
+  updateDesktopPreferences(choices: Partial<DesktopPreferences>): Promise<DesktopPreferences>;
+  /** Whether HAPA starts at login. */
   startsAtLogin(): Promise<boolean>;
-  setStartAtLogin(on: boolean): Promise<void>;
-  /** Says which language the tray is to speak. */
-  speak(language: 'ko' | 'en'): Promise<void>;
-  /** Says what the tray's icon is to show. */
-  showEngine(state: EngineState): Promise<void>;
-  /** Calls back when the tray's menu asks for something; resolves when it listens. */
-  onOrder(callback: (order: Order) => void): Promise<void>;
+  setStartAtLogin(enabled: boolean): Promise<void>;
+  /** Sets the language of the tray. */
+  setLanguage(language: 'ko' | 'en'): Promise<void>;
+  /** Sets the state that the tray icon shows. */
+  setEngineState(state: EngineState): Promise<void>;
+  /** Calls back on each command of the tray menu; resolves once subscribed. */
+  onEngineCommand(callback: (command: EngineCommand) => void): Promise<void>;
 
-  /** How it is about new versions now. */
+  /** The current status of updates. */
   updateStatus(): Promise<UpdateStatus>;
-  /** Calls back on each change; resolves when it listens. */
+  /** Calls back on each change; resolves once subscribed. */
   onUpdateStatus(callback: (status: UpdateStatus) => void): Promise<void>;
-  /** Asks whether there is one. */
+  /** Checks for an update. */
   checkForUpdate(): Promise<void>;
-  /** Puts the one that was found in the place of this one, and starts HAPA again. */
+  /** Installs the update that was found and restarts HAPA. */
   installUpdate(): Promise<void>;
-  /** Gives up its download. */
+  /** Cancels the download of an update. */
   cancelUpdate(): Promise<void>;
 
   /** Hides the quick window. */
   hideQuick(): Promise<void>;
-  /** Makes room for an answer in the quick window, or takes it back. */
-  growQuick(grown: boolean): Promise<void>;
-  /** Calls back whenever the quick window is shown; resolves when it listens. */
+  /** Enlarges the quick window for an answer, or shrinks it again. */
+  resizeQuick(expanded: boolean): Promise<void>;
+  /** Calls back whenever the quick window is shown; resolves once subscribed. */
   onQuickShown(callback: () => void): Promise<void>;
-  /** Goes on in the main window with a question, or with the conversation that it was asked in. */
-  openInWindow(what: Opened): Promise<void>;
-  /** Calls back when the quick window hands something over; resolves when it listens. */
-  onOpened(callback: (what: Opened) => void): Promise<void>;
+  /** Continues in the main window with a question or a conversation. */
+  openInMainWindow(request: OpenRequest): Promise<void>;
+  /** Calls back on each request of the quick window; resolves once subscribed. */
+  onOpenRequest(callback: (request: OpenRequest) => void): Promise<void>;
 }
 
-/** What the quick window hands to the main one. */
-export type Opened = { question: string } | { conversation: string };
+/** What the quick window asks the main window to open. */
+export type OpenRequest = { question: string } | { conversation: string };
 
-/** The host that this page runs in. */
+/** The host of this page. */
 export function openHost(): Host {
   return isTauri() ? desktopHost : browserHost(window.location, window.location.hash);
 }
@@ -133,43 +133,43 @@ const desktopHost: Host = {
   isDesktop: true,
   storage: async () => {
     const values = await invoke<Record<string, string>>('stored_items');
-    const storage = new Remembered(values, (name, value) => invoke('set_item', { key: name, value }));
-    await hear<[string, string | null]>('remembered', ([name, value]) => storage.take(name, value));
+    const storage = new PersistedStorage(values, (name, value) => invoke('set_item', { key: name, value }));
+    await subscribe<[string, string | null]>('remembered', ([name, value]) => storage.applyExternal(name, value));
     return storage;
   },
   sidecarStatus: () => invoke<SidecarStatus>('sidecar_status'),
-  onSidecarStatus: (callback) => hear<SidecarStatus>('sidecar-status', callback),
+  onSidecarStatus: (callback) => subscribe<SidecarStatus>('sidecar-status', callback),
   restartSidecar: () => invoke('restart_sidecar'),
   windowReady: () => invoke('window_ready'),
-  windowDrawn: () => invoke('window_painted'),
+  windowPainted: () => invoke('window_painted'),
 
   saveFile: (name, content) => invoke<boolean>('save_file', { name, content }),
   openDataFolder: () => invoke('open_data_folder'),
   notify: (title, text) => invoke('notify', { title, text }),
 
-  abilities: () => invoke<Abilities>('abilities'),
-  choices: () => invoke<Choices>('preferences'),
-  choose: (choices) => invoke<Choices>('update_preferences', { changes: choices }),
+  capabilities: () => invoke<Capabilities>('abilities'),
+  desktopPreferences: () => invoke<DesktopPreferences>('preferences'),
+  updateDesktopPreferences: (changes) => invoke<DesktopPreferences>('update_preferences', { changes }),
   startsAtLogin: () => invoke<boolean>('starts_at_login'),
-  setStartAtLogin: (on) => invoke('set_start_at_login', { on }),
-  speak: (language) => invoke('set_language', { language }),
-  showEngine: (state) => invoke('set_engine_state', { state }),
-  onOrder: (callback) => hear<Order>('order', callback),
+  setStartAtLogin: (enabled) => invoke('set_start_at_login', { on: enabled }),
+  setLanguage: (language) => invoke('set_language', { language }),
+  setEngineState: (state) => invoke('set_engine_state', { state }),
+  onEngineCommand: (callback) => subscribe<EngineCommand>('order', callback),
 
   updateStatus: () => invoke<UpdateStatus>('update_status'),
-  onUpdateStatus: (callback) => hear<UpdateStatus>('update-status', callback),
+  onUpdateStatus: (callback) => subscribe<UpdateStatus>('update-status', callback),
   checkForUpdate: () => invoke('check_for_update'),
   installUpdate: () => invoke('install_update'),
   cancelUpdate: () => invoke('cancel_update'),
 
   hideQuick: () => invoke('hide_quick_window'),
-  growQuick: (grown) => invoke('resize_quick_window', { expanded: grown }),
-  onQuickShown: (callback) => hear<null>('quick-shown', () => callback()),
-  openInWindow: (what) => invoke('open_in_main_window', { handoff: what }),
-  onOpened: (callback) => hear<Opened>('opened', callback),
+  resizeQuick: (expanded) => invoke('resize_quick_window', { expanded }),
+  onQuickShown: (callback) => subscribe<null>('quick-shown', () => callback()),
+  openInMainWindow: (request) => invoke('open_in_main_window', { handoff: request }),
+  onOpenRequest: (callback) => subscribe<OpenRequest>('opened', callback),
 };
 
-/** Listens for what is said to this window, not to the other one. */
-async function hear<T>(event: string, callback: (payload: T) => void): Promise<void> {
+/** Subscribes to an event that targets this window. */
+async function subscribe<T>(event: string, callback: (payload: T) => void): Promise<void> {
   await listen<T>(event, ({ payload }) => callback(payload), { target: getCurrentWindow().label });
 }

@@ -1,26 +1,26 @@
-// The window begins here.
+// Entry point of the main window.
 import { mount } from 'svelte';
 
 import './styles/tokens.css';
 import './styles/base.css';
 import './styles/code.css';
-import Guarded from './Guarded.svelte';
+import ErrorBoundary from './ErrorBoundary.svelte';
 import Window from './Window.svelte';
 import { openHost } from './host';
-import { painted } from './painted';
+import { waitForFirstPaint } from './lib/firstPaint';
 import { App } from './state/app.svelte';
 
-async function begin() {
+async function start() {
   const host = openHost();
   const storage = await host.storage();
   const app = new App({ host, fetch: globalThis.fetch.bind(globalThis), storage, language: navigator.language });
   void app.start();
-  mount(Guarded, { target: document.body, props: { app, page: Window } });
+  mount(ErrorBoundary, { target: document.body, props: { app, page: Window } });
   document.documentElement.dataset['mounted'] = 'true';
   void host.windowReady();
-  await painted();
-  await host.windowDrawn();
+  await waitForFirstPaint();
+  await host.windowPainted();
 }
 
-// public/watch.js hears of it.
-begin().catch(reportError);
+// public/load-guard.js listens for the error.
+start().catch(reportError);

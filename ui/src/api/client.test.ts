@@ -1,8 +1,11 @@
 import { afterEach, expect, test, vi } from 'vitest';
 
-import { FakeApi, Stream, conversation, refusal } from '../testing/api';
+import { FakeApi } from '../testing/fakeApi';
+import { FakeStream } from '../testing/fakeStream';
+import { conversation } from '../testing/items';
+import { refusal } from '../testing/router';
 import { connect, type Frame } from './client';
-import { BrokenOff, Problem, Unreachable } from './problem';
+import { StreamInterrupted, ApiError, ApiUnreachable } from './errors';
 
 afterEach(() => void vi.useRealTimers());
 
@@ -20,7 +23,7 @@ const ask = (api: FakeApi, signal = new AbortController().signal) =>
 test('each request carries the key and the language of the window', async () => {
   const api = new FakeApi();
   await open(api, 'en').healthDetailed();
-  const [request] = api.arrived;
+  const [request] = api.requests;
   expect(request?.headers.get('X-API-Key')).toBe('hapa_0123');
   expect(request?.headers.get('Accept-Language')).toBe('en');
 });
@@ -37,7 +40,7 @@ test('a refusal is a problem with its reason, its words and when to come back', 
   const api = new FakeApi();
   api.answer(refusal(503, 'SERVICE_UNAVAILABLE', { reason: 'model_loading' }, { 'Retry-After': '2' }));
   const error = await ask(api).catch((error: unknown) => error);
-  expect(error).toBeInstanceOf(Problem);
+  expect(error).toBeInstanceOf(ApiError);
   expect(error).toMatchObject({ code: 'model_loading', message: 'refused: SERVICE_UNAVAILABLE', retryAfter: 2 });
 });
 
@@ -50,31 +53,31 @@ test('what is wrong with a field is part of the words', async () => {
 test('an error in the stream is a problem', async () => {
   const api = new FakeApi();
   api.stream().start().explanation('a').error('SERVICE_UNAVAILABLE', '모델이 답하지 않았습니다');
-  await expect(ask(api)).rejects.toMatchObject({ name: 'Problem', message: '모델이 답하지 않았습니다' });
+  await expect(ask(api)).rejects.toMatchObject({ name: 'ApiError', message: '모델이 답하지 않았습니다' });
 });
 
 test('a refusal that is not from the API is still a problem', async () => {
   const api = new FakeApi();
   api.answer(new Response('<h1>Bad gateway</h1>', { status: 502 }));
-  await expect(ask(api)).rejects.toMatchObject({ name: 'Problem', code: 'UNKNOWN' });
+  await expect(ask(api)).rejects.toMatchObject({ name: 'ApiError', code: 'UNKNOWN' });
 });
 
 test('nobody there is unreachable', async () => {
   const fetch = () => Promise.reject(new TypeError('failed to fetch'));
   const client = connect('http://127.0.0.1:8000', 'hapa_0123', fetch, () => 'ko');
-  await expect(client.conversations({ limit: 50, offset: 0 })).rejects.toBeInstanceOf(Unreachable);
+  await expect(client.conversations({ limit: 50, offset: 0 })).rejects.toBeInstanceOf(ApiUnreachable);
 });
 
 test('a cut line, an end without done, and nonsense are an answer that broke off', async () => {
-  const cuts: ((stream: Stream) => void)[] = [
-    (stream) => stream.cut(),
+  const cuts: ((stream: FakeStream) => void)[] = [
+    (stream) => stream.fail(),
     (stream) => stream.end(),
     (stream) => stream.raw('data: {not json\n\n'),
   ];
   for (const cut of cuts) {
     const api = new FakeApi();
     cut(api.stream().start());
-    await expect(ask(api)).rejects.toBeInstanceOf(BrokenOff);
+    await expect(ask(api)).rejects.toBeInstanceOf(StreamInterrupted);
   }
 });
 
@@ -88,7 +91,7 @@ test('a stream that falls silent is given up', async () => {
   await vi.advanceTimersByTimeAsync(40_000);
   expect(stream.cancelled).toBe(false);
   await vi.advanceTimersByTimeAsync(10_000);
-  expect(await outcome).toBeInstanceOf(BrokenOff);
+  expect(await outcome).toBeInstanceOf(StreamInterrupted);
 });
 
 test('conversations are listed and deleted', async () => {

@@ -1,9 +1,9 @@
-// The API as functions: typed by the OpenAPI document, with errors that can be told apart.
+// The API client: one typed function per endpoint, with errors as distinct classes.
 import createClient from 'openapi-fetch';
 
-import { BrokenOff, Problem, Unreachable } from './problem';
+import { StreamInterrupted, ApiError, ApiUnreachable } from './errors';
 import type { components, paths } from './schema';
-import { events } from './sse';
+import { parseSse } from './sse';
 import { upload } from './upload';
 
 export type GenerateRequest = components['schemas']['GenerateRequest'];
@@ -24,31 +24,28 @@ export type SettingsPatch = components['schemas']['Patch'];
 export type Profile = components['schemas']['Profile'];
 export type ProfileFields = components['schemas']['ProfileFields'];
 export type KeyItem = components['schemas']['KeyItem'];
-export type MadeKey = components['schemas']['KeyResponse'];
+export type CreatedKey = components['schemas']['KeyResponse'];
 export type Permission = components['schemas']['Permission'];
 export type Remote = components['schemas']['RemoteResponse'];
 export type Role = components['schemas']['ModelRole'];
 export type DetailedHealth = components['schemas']['DetailedHealthResponse'];
-export type Point = components['schemas']['MetricsPoint'];
-export type Endpoint = components['schemas']['EndpointFigures'];
+export type MetricsPoint = components['schemas']['MetricsPoint'];
+export type EndpointMetrics = components['schemas']['EndpointFigures'];
 export type LogLine = Omit<components['schemas']['LogLine'], 'fields'> & { fields: Record<string, unknown> };
 export type Diagnosis = components['schemas']['DoctorResponse'];
-export type Stored = components['schemas']['StorageResponse'];
+export type StorageUsage = components['schemas']['StorageResponse'];
 export type HistoryFile = components['schemas']['HistoryFile'];
-export type Imported = components['schemas']['ImportResponse'];
-export type Errors = components['schemas']['ErrorsResponse'];
+export type ImportResult = components['schemas']['ImportResponse'];
+export type ErrorSummary = components['schemas']['ErrorsResponse'];
 export type Frame = components['schemas']['Frame'];
 
 /** A connection to one running sidecar. */
 export type Api = ReturnType<typeof connect>;
 
-/** A stream that says nothing for so many milliseconds is dead: the API gives a sign of life every 10 s. */
-const SILENCE = 45_000;
+/** Idle timeout of a stream, in milliseconds: the API sends a keep-alive every 10 s. */
+const STREAM_IDLE_MS = 45_000;
 
-/**
- * Connects to the API at `baseUrl` with `key`.
- * `language` is asked before each request: the API words its errors in it.
- */
+/** Connects to the API at `baseUrl` with `key`. `language` is read before each request and sets the language of error messages. */
 export function connect(baseUrl: string, key: string, fetch: typeof globalThis.fetch, language: () => string) {
   const client = createClient<paths>({ baseUrl, fetch: (request) => fetch(request), headers: { 'X-API-Key': key } });
   client.use({
@@ -56,275 +53,275 @@ export function connect(baseUrl: string, key: string, fetch: typeof globalThis.f
       request.headers.set('Accept-Language', language());
       return request;
     },
-    onError: ({ error }) => (isAbort(error) ? undefined : new Unreachable(error)),
+    onError: ({ error }) => (isAbort(error) ? undefined : new ApiUnreachable(error)),
   });
 
   return {
-    /** How the API is: its model, its devices, its memory. */
+    /** Health of the API: models, devices, memory. */
     async healthDetailed(signal?: AbortSignal): Promise<DetailedHealth> {
-      return whole(await client.GET('/health/detailed', init(signal)));
+      return unwrap(await client.GET('/health/detailed', withSignal(signal)));
     },
 
-    /** The models that there are, those that were chosen first. */
+    /** Installed models, assigned ones first, and the catalogue. */
     async models(signal?: AbortSignal) {
-      return whole(await client.GET('/api/v1/models', init(signal)));
+      return unwrap(await client.GET('/api/v1/models', withSignal(signal)));
     },
 
-    /** Chooses a model for a role, and begins to load it. */
+    /** Assigns a model to a role and starts loading it. */
     async loadModel(id: string, role: Role, signal?: AbortSignal) {
-      return whole(await client.POST('/api/v1/models/{id}/load', { params: { path: { id } }, body: { role }, ...init(signal) }));
+      return unwrap(await client.POST('/api/v1/models/{id}/load', { params: { path: { id } }, body: { role }, ...withSignal(signal) }));
     },
 
-    /** Takes a model out of memory. */
+    /** Unloads a model from memory. */
     async unloadModel(id: string, signal?: AbortSignal) {
-      return whole(await client.POST('/api/v1/models/{id}/unload', { params: { path: { id } }, ...init(signal) }));
+      return unwrap(await client.POST('/api/v1/models/{id}/unload', { params: { path: { id } }, ...withSignal(signal) }));
     },
 
-    /** Removes a model's file. */
+    /** Deletes a model's file. */
     async removeModel(id: string, signal?: AbortSignal) {
-      return whole(await client.DELETE('/api/v1/models/{id}', { params: { path: { id } }, ...init(signal) }));
+      return unwrap(await client.DELETE('/api/v1/models/{id}', { params: { path: { id } }, ...withSignal(signal) }));
     },
 
-    /** Compares a model's bytes with what they must be, which takes seconds for each GiB. */
+    /** Compares a model's SHA-256 with the expected one; takes seconds per GiB. */
     async verifyModel(id: string, signal?: AbortSignal) {
-      return whole(await client.POST('/api/v1/models/{id}/verify', { params: { path: { id } }, ...init(signal) }));
+      return unwrap(await client.POST('/api/v1/models/{id}/verify', { params: { path: { id } }, ...withSignal(signal) }));
     },
 
-    /** Begins to download a model. */
+    /** Starts a download. */
     async download(body: components['schemas']['DownloadRequest'], signal?: AbortSignal) {
-      return whole(await client.POST('/api/v1/models/downloads', { body, ...init(signal) }));
+      return unwrap(await client.POST('/api/v1/models/downloads', { body, ...withSignal(signal) }));
     },
 
-    /** Lets a download wait, or go on. */
+    /** Pauses or resumes a download. */
     async pauseDownload(id: string, paused: boolean, signal?: AbortSignal) {
-      return whole(await client.PATCH('/api/v1/models/downloads/{id}', { params: { path: { id } }, body: { paused }, ...init(signal) }));
+      return unwrap(await client.PATCH('/api/v1/models/downloads/{id}', { params: { path: { id } }, body: { paused }, ...withSignal(signal) }));
     },
 
-    /** Gives up a download, or takes one that is over off the list. */
-    async giveUpDownload(id: string, signal?: AbortSignal) {
-      return whole(await client.DELETE('/api/v1/models/downloads/{id}', { params: { path: { id } }, ...init(signal) }));
+    /** Cancels a download, or removes a finished one from the list. */
+    async cancelDownload(id: string, signal?: AbortSignal) {
+      return unwrap(await client.DELETE('/api/v1/models/downloads/{id}', { params: { path: { id } }, ...withSignal(signal) }));
     },
 
-    /** Yields the list of downloads, now and whenever something about it changes. */
+    /** Yields the list of downloads, first at once and then on every change. */
     async *downloads(signal: AbortSignal): AsyncGenerator<components['schemas']['DownloadsResponse'], void, undefined> {
-      const stream = whole(await client.GET('/api/v1/models/downloads', { signal, parseAs: 'stream' }));
+      const stream = unwrap(await client.GET('/api/v1/models/downloads', { signal, parseAs: 'stream' }));
       if (!stream) return;
-      for await (const data of events(stream, signal)) yield JSON.parse(data) as components['schemas']['DownloadsResponse'];
+      for await (const data of parseSse(stream, signal)) yield JSON.parse(data) as components['schemas']['DownloadsResponse'];
     },
 
-    /** Brings a model file; `onprogress` hears how many bytes have gone out. */
+    /** Uploads a model file; `onprogress` receives the bytes sent so far. */
     async importModel(file: File, onprogress: (sent: number) => void, signal: AbortSignal): Promise<void> {
       const url = `${baseUrl}/api/v1/models/imports/${encodeURIComponent(file.name)}`;
       const headers = { 'X-API-Key': key, 'Accept-Language': language() };
       const response = await upload({ url, headers, file, onprogress, signal });
-      whole({ response, error: response.ok ? undefined : await response.json().catch(() => undefined) });
+      unwrap({ response, error: response.ok ? undefined : await response.json().catch(() => undefined) });
     },
 
-    /** Figures over the last hour, or those after a time in milliseconds. */
-    async series(since: number | undefined, signal?: AbortSignal) {
+    /** Metrics of the last hour, or those after `since`, in milliseconds since the epoch. */
+    async metricsSeries(since: number | undefined, signal?: AbortSignal) {
       const query = since === undefined ? {} : { since };
-      return whole(await client.GET('/api/v1/metrics/series', { params: { query }, ...init(signal) }));
+      return unwrap(await client.GET('/api/v1/metrics/series', { params: { query }, ...withSignal(signal) }));
     },
 
-    /** Requests by endpoint. */
-    async endpoints(signal?: AbortSignal) {
-      return whole(await client.GET('/api/v1/metrics/endpoints', init(signal)));
+    /** Request metrics by endpoint. */
+    async endpointMetrics(signal?: AbortSignal) {
+      return unwrap(await client.GET('/api/v1/metrics/endpoints', withSignal(signal)));
     },
 
-    /** What went wrong lately. */
-    async errors(signal?: AbortSignal): Promise<Errors> {
-      return whole(await client.GET('/api/v1/errors/dashboard', init(signal)));
+    /** Error counts and recent incidents. */
+    async errorSummary(signal?: AbortSignal): Promise<ErrorSummary> {
+      return unwrap(await client.GET('/api/v1/errors/dashboard', withSignal(signal)));
     },
 
-    /** Lines of the log, the latest last. */
+    /** Log lines, the newest last. */
     async logs(query: NonNullable<paths['/api/v1/logs']['get']['parameters']['query']>, signal?: AbortSignal) {
-      return whole(await client.GET('/api/v1/logs', { params: { query }, ...init(signal) }));
+      return unwrap(await client.GET('/api/v1/logs', { params: { query }, ...withSignal(signal) }));
     },
 
-    /** Looks at the whole installation. */
+    /** Runs all checks of the installation. */
     async doctor(signal?: AbortSignal): Promise<Diagnosis> {
-      return whole(await client.GET('/api/v1/doctor', init(signal)));
+      return unwrap(await client.GET('/api/v1/doctor', withSignal(signal)));
     },
 
-    /** What lies in the data folder. */
-    async storage(signal?: AbortSignal): Promise<Stored> {
-      return whole(await client.GET('/api/v1/storage', init(signal)));
+    /** Disk usage of the data folder. */
+    async storage(signal?: AbortSignal): Promise<StorageUsage> {
+      return unwrap(await client.GET('/api/v1/storage', withSignal(signal)));
     },
 
-    /** All that was asked and answered, as a file's text. */
+    /** The history as the text of an export file. */
     async exportHistory(query: ExportQuery, signal?: AbortSignal): Promise<string> {
-      return whole(await client.GET('/api/v1/user/history/export', { params: { query }, parseAs: 'text', ...init(signal) })) as string;
+      return unwrap(await client.GET('/api/v1/user/history/export', { params: { query }, parseAs: 'text', ...withSignal(signal) })) as string;
     },
 
-    /** Takes in a file of the history. What is here already is never changed. */
-    async importHistory(body: HistoryFile, signal?: AbortSignal): Promise<Imported> {
-      return whole(await client.POST('/api/v1/user/history/import', { body, ...init(signal) }));
+    /** Imports a history file. Existing entries are never changed. */
+    async importHistory(body: HistoryFile, signal?: AbortSignal): Promise<ImportResult> {
+      return unwrap(await client.POST('/api/v1/user/history/import', { body, ...withSignal(signal) }));
     },
 
-    /** Repositories of the hub with model files. */
+    /** Searches the hub for repositories with model files. */
     async searchHub(query: string, signal?: AbortSignal) {
-      return whole(await client.GET('/api/v1/models/hub', { params: { query: { query } }, ...init(signal) }));
+      return unwrap(await client.GET('/api/v1/models/hub', { params: { query: { query } }, ...withSignal(signal) }));
     },
 
-    /** The model files of a repository, such as `owner/name`. */
+    /** Model files of a repository, given as `owner/name`. */
     async hubFiles(repository: string, signal?: AbortSignal) {
       const [owner = '', name = ''] = repository.split('/');
-      return whole(await client.GET('/api/v1/models/hub/{owner}/{name}', { params: { path: { owner, name } }, ...init(signal) }));
+      return unwrap(await client.GET('/api/v1/models/hub/{owner}/{name}', { params: { path: { owner, name } }, ...withSignal(signal) }));
     },
 
-    /** The settings that are in force. */
+    /** The current settings. */
     async settings(signal?: AbortSignal) {
-      return whole(await client.GET('/api/v1/settings', init(signal)));
+      return unwrap(await client.GET('/api/v1/settings', withSignal(signal)));
     },
 
     /** Changes settings. */
     async changeSettings(body: SettingsPatch, signal?: AbortSignal) {
-      return whole(await client.PATCH('/api/v1/settings', { body, ...init(signal) }));
+      return unwrap(await client.PATCH('/api/v1/settings', { body, ...withSignal(signal) }));
     },
 
-    /** How answers should be. */
+    /** The user's profile: how answers should be written. */
     async profile(signal?: AbortSignal): Promise<Profile> {
-      return whole(await client.GET('/api/v1/users/profile', init(signal)));
+      return unwrap(await client.GET('/api/v1/users/profile', withSignal(signal)));
     },
 
-    /** Saves how answers should be; absent fields have their defaults. */
+    /** Saves the profile; absent fields are reset to their defaults. */
     async saveProfile(body: ProfileFields, signal?: AbortSignal): Promise<Profile> {
-      return whole(await client.PUT('/api/v1/users/profile', { body, ...init(signal) }));
+      return unwrap(await client.PUT('/api/v1/users/profile', { body, ...withSignal(signal) }));
     },
 
-    /** The keys that open the API. */
+    /** The API keys. */
     async keys(signal?: AbortSignal) {
-      return whole(await client.GET('/api/v1/keys', init(signal)));
+      return unwrap(await client.GET('/api/v1/keys', withSignal(signal)));
     },
 
-    /** Makes a key, which is told here and never again. */
-    async makeKey(body: components['schemas']['KeyRequest'], signal?: AbortSignal): Promise<MadeKey> {
-      return whole(await client.POST('/api/v1/keys', { body, ...init(signal) }));
+    /** Creates an API key; its secret is in this response only. */
+    async createKey(body: components['schemas']['KeyRequest'], signal?: AbortSignal): Promise<CreatedKey> {
+      return unwrap(await client.POST('/api/v1/keys', { body, ...withSignal(signal) }));
     },
 
-    /** Revokes a key. */
+    /** Revokes an API key. */
     async revokeKey(id: string, signal?: AbortSignal): Promise<void> {
-      whole(await client.DELETE('/api/v1/keys/{id}', { params: { path: { id } }, ...init(signal) }));
+      unwrap(await client.DELETE('/api/v1/keys/{id}', { params: { path: { id } }, ...withSignal(signal) }));
     },
 
-    /** The server elsewhere. */
+    /** Status of the remote server. */
     async remote(signal?: AbortSignal): Promise<Remote> {
-      return whole(await client.GET('/api/v1/remote', init(signal)));
+      return unwrap(await client.GET('/api/v1/remote', withSignal(signal)));
     },
 
-    /** Asks the server elsewhere whether it answers. */
-    async tryRemote(signal?: AbortSignal): Promise<Remote> {
-      return whole(await client.POST('/api/v1/remote/try', init(signal)));
+    /** Tests the connection to the remote server. */
+    async testRemote(signal?: AbortSignal): Promise<Remote> {
+      return unwrap(await client.POST('/api/v1/remote/try', withSignal(signal)));
     },
 
-    /** Keeps the key of the server elsewhere. */
+    /** Stores the remote server's API key. */
     async saveRemoteKey(key: string, signal?: AbortSignal): Promise<Remote> {
-      return whole(await client.PUT('/api/v1/remote/key', { body: { key }, ...init(signal) }));
+      return unwrap(await client.PUT('/api/v1/remote/key', { body: { key }, ...withSignal(signal) }));
     },
 
-    /** Forgets the key of the server elsewhere. */
+    /** Deletes the remote server's API key. */
     async removeRemoteKey(signal?: AbortSignal): Promise<Remote> {
-      return whole(await client.DELETE('/api/v1/remote/key', init(signal)));
+      return unwrap(await client.DELETE('/api/v1/remote/key', withSignal(signal)));
     },
 
-    /** Deletes everything that was asked and answered. */
+    /** Deletes the whole history. */
     async deleteHistory(signal?: AbortSignal): Promise<void> {
-      whole(await client.DELETE('/api/v1/user/history', { body: { confirm: true }, ...init(signal) }));
+      unwrap(await client.DELETE('/api/v1/user/history', { body: { confirm: true }, ...withSignal(signal) }));
     },
 
-    /** What is wrong with code. */
+    /** Checks code. */
     async validate(body: components['schemas']['ValidateRequest'], signal?: AbortSignal): Promise<Validation> {
-      return whole(await client.POST('/api/v1/validate-code', { body, ...init(signal) }));
+      return unwrap(await client.POST('/api/v1/validate-code', { body, ...withSignal(signal) }));
     },
 
-    /** Keeps what somebody thinks of an answer. */
+    /** Stores feedback on an answer. */
     async submitFeedback(body: components['schemas']['FeedbackRequest'], signal?: AbortSignal): Promise<void> {
-      whole(await client.POST('/api/v1/submit-feedback', { body, ...init(signal) }));
+      unwrap(await client.POST('/api/v1/submit-feedback', { body, ...withSignal(signal) }));
     },
 
-    /** A page of the history, the latest first. */
+    /** A page of the history, newest first. */
     async history(query: NonNullable<paths['/api/v1/user/history']['get']['parameters']['query']>, signal?: AbortSignal) {
-      return whole(await client.GET('/api/v1/user/history', { params: { query }, ...init(signal) }));
+      return unwrap(await client.GET('/api/v1/user/history', { params: { query }, ...withSignal(signal) }));
     },
 
-    /** A page of conversations, the latest first. */
+    /** A page of conversations, newest first. */
     async conversations(page: { limit: number; offset: number }) {
-      return whole(await client.GET('/api/v1/conversations', { params: { query: page } }));
+      return unwrap(await client.GET('/api/v1/conversations', { params: { query: page } }));
     },
 
-    /** One conversation with its latest messages, oldest first; those before one of them if it is named. */
-    async conversation(id: string, part: { limit: number; before?: string }, signal?: AbortSignal): Promise<Conversation> {
-      return whole(await client.GET('/api/v1/conversations/{id}', { params: { path: { id }, query: part }, ...init(signal) }));
+    /** A conversation with its latest messages, oldest first, or with those before the message `before`. */
+    async conversation(id: string, page: { limit: number; before?: string }, signal?: AbortSignal): Promise<Conversation> {
+      return unwrap(await client.GET('/api/v1/conversations/{id}', { params: { path: { id }, query: page }, ...withSignal(signal) }));
     },
 
-    /** Renames a conversation, pins it to the top of the list, or shows another version of it. */
+    /** Renames or pins a conversation, or switches the shown version. */
     async changeConversation(id: string, change: components['schemas']['ConversationChange'], signal?: AbortSignal) {
-      const options = { params: { path: { id } }, body: change, ...init(signal) };
-      return whole(await client.PATCH('/api/v1/conversations/{id}', options));
+      const options = { params: { path: { id } }, body: change, ...withSignal(signal) };
+      return unwrap(await client.PATCH('/api/v1/conversations/{id}', options));
     },
 
-    /** Deletes a conversation with all its messages. With `keepalive`, also when the page goes away meanwhile. */
+    /** Deletes a conversation with its messages. With `keepalive` the request outlives the page. */
     async deleteConversation(id: string, keepalive = false): Promise<void> {
-      whole(await client.DELETE('/api/v1/conversations/{id}', { params: { path: { id } }, keepalive }));
+      unwrap(await client.DELETE('/api/v1/conversations/{id}', { params: { path: { id } }, keepalive }));
     },
 
-    /** Counts the tokens that a question would take. */
+    /** Counts the tokens of a prompt without generating. */
     async countTokens(body: GenerateRequest, signal?: AbortSignal): Promise<TokenCount> {
-      return whole(await client.POST('/api/v1/count-tokens', { body, ...init(signal) }));
+      return unwrap(await client.POST('/api/v1/count-tokens', { body, ...withSignal(signal) }));
     },
 
     /**
-     * Asks a question and yields the events of its answer, the last of which is `done`.
-     * Aborting `signal` hangs up, and the model stops.
-     * Throws {@link Problem} where the API refuses or gives up, {@link Unreachable} or {@link BrokenOff} where the line fails.
+     * Sends a question and yields the events of its answer, the last of which is `done`. Aborting `signal` cancels the generation.
+     * Throws {@link ApiError} if the API rejects or fails the request, {@link ApiUnreachable} or {@link StreamInterrupted} if the
+     * connection fails.
      */
     async *generateCodeStreaming(body: GenerateRequest, signal: AbortSignal): AsyncGenerator<Frame, void, undefined> {
-      // Not `AbortSignal.any`: WebKit may collect the joined signal while the stream that follows it is still read.
-      const line = new AbortController();
-      const hangUp = () => line.abort(signal.reason);
-      signal.addEventListener('abort', hangUp, { once: true });
-      if (signal.aborted) hangUp();
-      const options = { body, signal: line.signal, parseAs: 'stream' } as const;
-      const stream = whole(await client.POST('/api/v1/generate-code-streaming', options));
-      if (!stream) throw new BrokenOff();
+      // Not `AbortSignal.any`: WebKit may collect the combined signal while the stream that follows it is still read.
+      const connection = new AbortController();
+      const cancel = () => connection.abort(signal.reason);
+      signal.addEventListener('abort', cancel, { once: true });
+      if (signal.aborted) cancel();
+      const options = { body, signal: connection.signal, parseAs: 'stream' } as const;
+      const stream = unwrap(await client.POST('/api/v1/generate-code-streaming', options));
+      if (!stream) throw new StreamInterrupted();
       let timer: ReturnType<typeof setTimeout> | undefined;
-      const listen = () => {
+      const resetTimer = () => {
         clearTimeout(timer);
-        timer = setTimeout(() => line.abort(), SILENCE);
+        timer = setTimeout(() => connection.abort(), STREAM_IDLE_MS);
       };
       try {
-        listen();
-        for await (const data of events(stream, line.signal)) {
-          listen();
+        resetTimer();
+        for await (const data of parseSse(stream, connection.signal)) {
+          resetTimer();
           const frame = JSON.parse(data) as Frame;
-          if (frame.type === 'error') throw new Problem(frame.metadata);
+          if (frame.type === 'error') throw new ApiError(frame.metadata);
           yield frame;
           if (frame.type === 'done') return;
         }
       } catch (error) {
-        if (error instanceof Problem || signal.aborted) throw error;
-        throw new BrokenOff(error);
+        if (error instanceof ApiError || signal.aborted) throw error;
+        throw new StreamInterrupted(error);
       } finally {
         clearTimeout(timer);
-        signal.removeEventListener('abort', hangUp);
+        signal.removeEventListener('abort', cancel);
       }
-      throw new BrokenOff();
+      throw new StreamInterrupted();
     },
   };
 }
 
-/** Whether `error` is what an aborted signal makes of a request. */
+/** Whether `error` is the AbortError of an aborted request. */
 export function isAbort(error: unknown): boolean {
   return error instanceof DOMException && error.name === 'AbortError';
 }
 
-function init(signal: AbortSignal | undefined) {
+function withSignal(signal: AbortSignal | undefined) {
   return signal ? { signal } : {};
 }
 
-/** The data of a response that went well. */
-function whole<T>(result: { data?: T; error?: unknown; response: Response }): T {
+/** The data of a successful response; throws {@link ApiError} otherwise. */
+function unwrap<T>(result: { data?: T; error?: unknown; response: Response }): T {
   if (result.response.ok) return result.data as T;
   const retryAfter = Number(result.response.headers.get('Retry-After') ?? undefined);
-  throw new Problem(result.error, Number.isFinite(retryAfter) ? retryAfter : undefined);
+  throw new ApiError(result.error, Number.isFinite(retryAfter) ? retryAfter : undefined);
 }

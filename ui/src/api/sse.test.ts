@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { events } from './sse';
+import { parseSse } from './sse';
 
 const encoder = new TextEncoder();
 const never = new AbortController().signal;
@@ -17,7 +17,7 @@ function streamOf(...chunks: Uint8Array[]): ReadableStream<Uint8Array> {
 async function read(...chunks: (string | Uint8Array)[]): Promise<string[]> {
   const bytes = chunks.map((chunk) => (typeof chunk === 'string' ? encoder.encode(chunk) : chunk));
   const found: string[] = [];
-  for await (const data of events(streamOf(...bytes), never)) found.push(data);
+  for await (const data of parseSse(streamOf(...bytes), never)) found.push(data);
   return found;
 }
 
@@ -55,7 +55,7 @@ test('whoever stops reading hangs up', async () => {
     pull: (controller) => controller.enqueue(encoder.encode('data: 1\n\n')),
     cancel: () => void (cancelled = true),
   });
-  for await (const data of events(endless, never)) {
+  for await (const data of parseSse(endless, never)) {
     expect(data).toBe('1');
     break;
   }
@@ -66,7 +66,7 @@ test('an abort ends the reading of a stream that does not hear of it', async () 
   const stop = new AbortController();
   const silent = new ReadableStream<Uint8Array>({ start: (controller) => controller.enqueue(encoder.encode('data: 1\n\n')) });
   const reading = (async () => {
-    for await (const data of events(silent, stop.signal)) {
+    for await (const data of parseSse(silent, stop.signal)) {
       expect(data).toBe('1');
       stop.abort();
     }

@@ -1,10 +1,10 @@
-// A plain browser in place of the desktop, for development: the API's address and key come in the page's own address.
-import type { Choices, Host, SidecarStatus } from '../host';
+// The host in a plain browser, for development: the API's address and key come from the URL fragment.
+import type { DesktopPreferences, Host, SidecarStatus } from '../host';
 
-/** Nothing of what only a desktop has. */
-const NOTHING: Choices = { background: false, notifications: false, shortcut: null, updates: 'off' };
+/** Preferences without any desktop feature. */
+const NO_PREFERENCES: DesktopPreferences = { background: false, notifications: false, shortcut: null, updates: 'off' };
 
-/** Reads `#base=http://127.0.0.1:8000&key=hapa_...` out of `fragment`; starting the sidecar again reloads the page. */
+/** Parses `#base=http://127.0.0.1:8000&key=hapa_...` in `fragment`; restarting the sidecar reloads the page. */
 export function browserHost(page: Pick<Location, 'reload'>, fragment: string): Host {
   return {
     isDesktop: false,
@@ -13,20 +13,20 @@ export function browserHost(page: Pick<Location, 'reload'>, fragment: string): H
     onSidecarStatus: () => Promise.resolve(),
     restartSidecar: () => Promise.resolve(page.reload()),
     windowReady: () => Promise.resolve(),
-    windowDrawn: () => Promise.resolve(),
+    windowPainted: () => Promise.resolve(),
 
     saveFile: (name, content) => Promise.resolve(download(name, content)),
     openDataFolder: () => Promise.reject(new Error('a page in a browser opens no folder')),
     notify: () => Promise.resolve(),
 
-    abilities: () => Promise.resolve({ tray: false, shortcut: 'unavailable' }),
-    choices: () => Promise.resolve(NOTHING),
-    choose: () => Promise.resolve(NOTHING),
+    capabilities: () => Promise.resolve({ tray: false, shortcut: 'unavailable' }),
+    desktopPreferences: () => Promise.resolve(NO_PREFERENCES),
+    updateDesktopPreferences: () => Promise.resolve(NO_PREFERENCES),
     startsAtLogin: () => Promise.resolve(false),
     setStartAtLogin: () => Promise.resolve(),
-    speak: () => Promise.resolve(),
-    showEngine: () => Promise.resolve(),
-    onOrder: () => Promise.resolve(),
+    setLanguage: () => Promise.resolve(),
+    setEngineState: () => Promise.resolve(),
+    onEngineCommand: () => Promise.resolve(),
 
     updateStatus: () => Promise.resolve({ state: 'unannounced' }),
     onUpdateStatus: () => Promise.resolve(),
@@ -35,30 +35,30 @@ export function browserHost(page: Pick<Location, 'reload'>, fragment: string): H
     cancelUpdate: () => Promise.resolve(),
 
     hideQuick: () => Promise.resolve(),
-    growQuick: () => Promise.resolve(),
+    resizeQuick: () => Promise.resolve(),
     onQuickShown: () => Promise.resolve(),
-    openInWindow: () => Promise.resolve(),
-    onOpened: () => Promise.resolve(),
+    openInMainWindow: () => Promise.resolve(),
+    onOpenRequest: () => Promise.resolve(),
   };
 }
 
-/** Where the file goes is the browser's business, and nobody tells us. */
+/** Downloads a file. The browser does not report where it was saved, or whether. */
 function download(name: string, content: string): boolean {
-  const address = URL.createObjectURL(new Blob([content], { type: 'application/octet-stream' }));
+  const url = URL.createObjectURL(new Blob([content], { type: 'application/octet-stream' }));
   const link = document.createElement('a');
-  link.href = address;
+  link.href = url;
   link.download = name;
   link.click();
-  // A browser that has not begun to read it yet would find nothing.
-  setTimeout(() => URL.revokeObjectURL(address), 60_000);
+  // The browser may not have started reading the URL yet.
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
   return true;
 }
 
 function statusFrom(fragment: string): SidecarStatus {
-  const given = new URLSearchParams(fragment.replace(/^#/, ''));
-  const [base, key] = [given.get('base'), given.get('key')];
-  if (base && key) {
-    return { state: 'ready', base_url: base.replace(/\/$/, ''), key, version: '', restarts: 0 };
+  const parameters = new URLSearchParams(fragment.replace(/^#/, ''));
+  const [baseUrl, key] = [parameters.get('base'), parameters.get('key')];
+  if (baseUrl && key) {
+    return { state: 'ready', base_url: baseUrl.replace(/\/$/, ''), key, version: '', restarts: 0 };
   }
   const hint = 'open this page with #base=http://127.0.0.1:8000&key=hapa_..., as printed by `hapa serve`';
   return { state: 'failed', reason: 'could_not_start', log: [hint] };

@@ -1,15 +1,16 @@
 import { afterEach, expect, test, vi } from 'vitest';
 
-import { conversation, historyItem, refusal } from '../testing/api';
-import { FakeHost, house, ready } from '../testing/house';
+import { conversation, historyItem } from '../testing/items';
+import { refusal } from '../testing/router';
+import { FakeHost, testApp, ready } from '../testing/testApp';
 import { App } from './app.svelte';
-import { RESPITE } from './removal.svelte';
+import { UNDO_MS } from './pendingDeletes.svelte';
 
 afterEach(() => void vi.useRealTimers());
 
-/** A house with two conversations, the first of which is open. */
+/** An app with two conversations, the first of which is open. */
 async function withTwo() {
-  const all = await house();
+  const all = await testApp();
   all.api.items = [conversation('a'), conversation('b')];
   all.api.threads['a'] = [historyItem('m1', { conversation_id: 'a' })];
   await all.app.conversations.refresh();
@@ -20,7 +21,7 @@ async function withTwo() {
 const until = (test: () => boolean) => vi.waitFor(() => expect(test()).toBe(true));
 
 test('earlier conversations are there when the sidecar is', async () => {
-  const { api, host, app } = await house({ status: { state: 'starting' } });
+  const { api, host, app } = await testApp({ status: { state: 'starting' } });
   api.items = [conversation('b'), conversation('a')];
   expect(app.conversations.items).toBeUndefined();
   host.report(ready());
@@ -28,28 +29,28 @@ test('earlier conversations are there when the sidecar is', async () => {
 });
 
 test('an opened conversation shows how each of its answers ended', async () => {
-  const { api, app } = await house();
+  const { api, app } = await testApp();
   const ends = ['stop', 'length', 'cancelled', 'interrupted', 'failed', null];
   api.threads['c'] = ends.map((finish_reason, index) => historyItem(`m${index}`, { finish_reason }));
   await app.conversations.open('c');
   const { messages } = app.conversations.thread;
   expect(messages.map(({ answer }) => answer.state)).toEqual(['done', 'done', 'stopped', 'interrupted', 'failed', 'interrupted']);
-  expect(messages.map(({ answer }) => answer.cut)).toEqual([false, true, false, false, false, false]);
+  expect(messages.map(({ answer }) => answer.truncated)).toEqual([false, true, false, false, false, false]);
   expect(messages[0]?.answer).toMatchObject({ text: 'answer m0', model: 'scripted', backend: 'local', tokensPerSecond: 12, seconds: 1 });
 });
 
 test('a conversation that cannot be read says so, and is read when the sidecar is back', async () => {
-  const { api, host, app } = await house();
+  const { api, host, app } = await testApp();
   await app.conversations.open('c');
-  expect(app.conversations.thread).toMatchObject({ id: 'c', reading: 'failed' });
+  expect(app.conversations.thread).toMatchObject({ id: 'c', loadState: 'failed' });
   api.threads['c'] = [historyItem('m1')];
   host.report(ready(1));
-  await until(() => app.conversations.thread.reading === 'done');
+  await until(() => app.conversations.thread.loadState === 'done');
   expect(app.conversations.thread.messages).toHaveLength(1);
 });
 
 test('an answer goes on being written off the screen', async () => {
-  const { api, app } = await house();
+  const { api, app } = await testApp();
   api.threads['old'] = [historyItem('m0')];
   const stream = api.stream().start({ conversation_id: 'c1' }).explanation('반');
   const asked = app.conversations.thread.ask('질문', 'python');
@@ -65,7 +66,7 @@ test('an answer goes on being written off the screen', async () => {
 });
 
 test('a new conversation joins the list when it is accepted', async () => {
-  const { api, app } = await house();
+  const { api, app } = await testApp();
   const stream = api.stream();
   const asked = app.conversations.thread.ask('질문', 'python');
   expect(app.conversations.unsent.map((thread) => thread.messages[0]?.question)).toEqual(['질문']);
@@ -78,7 +79,7 @@ test('a new conversation joins the list when it is accepted', async () => {
 });
 
 test('a question that could not be sent stays in reach, also after a new chat', async () => {
-  const { api, app } = await house();
+  const { api, app } = await testApp();
   api.answer(refusal(500, 'INTERNAL_SERVER_ERROR'));
   await app.conversations.thread.ask('질문', 'python');
   app.conversations.startNew();
@@ -94,7 +95,7 @@ test('a removed conversation leaves the list and the screen at once, and is dele
   app.conversations.remove('a');
   expect(app.conversations.items?.map(({ id }) => id)).toEqual(['b']);
   expect(app.conversations.thread.id).toBeUndefined();
-  await vi.advanceTimersByTimeAsync(RESPITE - 1);
+  await vi.advanceTimersByTimeAsync(UNDO_MS - 1);
   expect(api.deleted).toEqual([]);
   await vi.advanceTimersByTimeAsync(1);
   expect(api.deleted).toEqual(['a']);
@@ -107,12 +108,12 @@ test('what was removed can be taken back, and is on the screen again if nothing 
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   app.conversations.remove('b');
   app.conversations.remove('a');
-  expect(app.conversations.removal.last?.title).toBe('a');
-  app.conversations.takeBack();
+  expect(app.conversations.pendingDeletes.last?.title).toBe('a');
+  app.conversations.undoDelete();
   await vi.advanceTimersByTimeAsync(1);
   expect(app.conversations.thread.id).toBe('a');
   expect(app.conversations.items?.map(({ id }) => id)).toEqual(['a']);
-  await vi.advanceTimersByTimeAsync(RESPITE);
+  await vi.advanceTimersByTimeAsync(UNDO_MS);
   expect(api.deleted).toEqual(['b']);
 });
 
@@ -120,23 +121,23 @@ test('each of several removed conversations can be taken back for its own while,
   const { api, app } = await withTwo();
   api.items = [...api.items, conversation('c')];
   await app.conversations.refresh();
-  const { removal } = app.conversations;
+  const { pendingDeletes } = app.conversations;
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   app.conversations.remove('b');
-  await vi.advanceTimersByTimeAsync(RESPITE - 1000);
+  await vi.advanceTimersByTimeAsync(UNDO_MS - 1000);
   app.conversations.remove('c');
   app.conversations.remove('a');
-  expect(removal).toMatchObject({ count: 3, last: { title: 'a' } });
-  app.conversations.takeBack();
-  expect(removal).toMatchObject({ count: 2, last: { title: 'c' } });
-  // What came later gives the first no more time, and what was taken back neither.
+  expect(pendingDeletes).toMatchObject({ count: 3, last: { title: 'a' } });
+  app.conversations.undoDelete();
+  expect(pendingDeletes).toMatchObject({ count: 2, last: { title: 'c' } });
+  // A later deletion does not extend the first one's time, and neither does an undo.
   await vi.advanceTimersByTimeAsync(999);
   expect(api.deleted).toEqual([]);
   await vi.advanceTimersByTimeAsync(1);
   expect(api.deleted).toEqual(['b']);
   app.conversations.remove('a');
-  app.conversations.takeAllBack();
-  await vi.advanceTimersByTimeAsync(RESPITE * 2);
+  app.conversations.undoAll();
+  await vi.advanceTimersByTimeAsync(UNDO_MS * 2);
   expect(app.conversations.items?.map(({ id }) => id)).toEqual(['a', 'c']);
   expect(app.conversations.thread.id).toBe('a');
   expect(api.deleted).toEqual(['b']);
@@ -147,9 +148,9 @@ test('what was removed can be taken back from a sidecar that was started again',
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   app.conversations.remove('a');
   host.report(ready(1));
-  await vi.advanceTimersByTimeAsync(RESPITE - 1);
+  await vi.advanceTimersByTimeAsync(UNDO_MS - 1);
   expect(api.deleted).toEqual([]);
-  app.conversations.takeBack();
+  app.conversations.undoDelete();
   expect(app.conversations.items?.map(({ id }) => id)).toEqual(['a', 'b']);
 });
 
@@ -158,10 +159,10 @@ test('a window that goes away deletes all that waits', async () => {
   app.conversations.remove('a');
   app.conversations.remove('b');
   expect(localStorage.getItem('hapa.removed')).toBe('["a","b"]');
-  await app.conversations.removal.carryOut(true);
+  await app.conversations.pendingDeletes.flush(true);
   expect(api.deleted).toEqual(['a', 'b']);
   expect(localStorage.getItem('hapa.removed')).toBeNull();
-  expect(app.conversations.removal.count).toBe(0);
+  expect(app.conversations.pendingDeletes.count).toBe(0);
 });
 
 test('one that cannot be deleted is told of, although another was', async () => {
@@ -170,23 +171,23 @@ test('one that cannot be deleted is told of, although another was', async () => 
   api.refusals = [refusal(500, 'INTERNAL_SERVER_ERROR')];
   app.conversations.remove('a');
   app.conversations.remove('b');
-  await vi.advanceTimersByTimeAsync(RESPITE);
+  await vi.advanceTimersByTimeAsync(UNDO_MS);
   expect(api.deleted).toEqual(['b']);
   expect(app.conversations.items?.map(({ id }) => id)).toEqual(['a']);
-  expect(app.conversations.removal.failed).toBe(true);
+  expect(app.conversations.pendingDeletes.failed).toBe(true);
 });
 
 test('nothing is deleted while somebody looks at it, and the list that is read meanwhile shows no removed ones', async () => {
   const { api, app } = await withTwo();
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   app.conversations.remove('a');
-  app.conversations.removal.hold();
-  await vi.advanceTimersByTimeAsync(RESPITE * 3);
+  app.conversations.pendingDeletes.pauseTimers();
+  await vi.advanceTimersByTimeAsync(UNDO_MS * 3);
   await app.conversations.refresh();
   expect(app.conversations.items?.map(({ id }) => id)).toEqual(['b']);
   expect(api.deleted).toEqual([]);
-  app.conversations.removal.release();
-  await vi.advanceTimersByTimeAsync(RESPITE);
+  app.conversations.pendingDeletes.resumeTimers();
+  await vi.advanceTimersByTimeAsync(UNDO_MS);
   expect(api.deleted).toEqual(['a']);
 });
 
@@ -198,37 +199,37 @@ test('a window that goes away leaves what it removed to the next', async () => {
   await next.start();
   await until(() => api.deleted.length === 1);
   await until(() => next.conversations.items?.length === 1);
-  app.conversations.takeBack();
+  app.conversations.undoDelete();
 });
 
 test('a conversation that cannot be deleted is in the list again', async () => {
   const { api, app } = await withTwo();
   api.refusals = [refusal(500, 'INTERNAL_SERVER_ERROR')];
   app.conversations.remove('a');
-  await app.conversations.removal.carryOut();
+  await app.conversations.pendingDeletes.flush();
   expect(app.conversations.items?.map(({ id }) => id)).toEqual(['a', 'b']);
-  expect(app.conversations.removal.failed).toBe(true);
+  expect(app.conversations.pendingDeletes.failed).toBe(true);
 });
 
 test('a conversation is a file with all versions of its questions, under its title', async () => {
   const { api, app } = await withTwo();
-  api.whole = [historyItem('m1', { conversation_id: 'a', replaced: true }), historyItem('m9', { conversation_id: 'b' }), historyItem('m2', { conversation_id: 'a' })];
-  const { name, content } = await app.conversations.export('a', 'json');
+  api.exportedHistory = [historyItem('m1', { conversation_id: 'a', replaced: true }), historyItem('m9', { conversation_id: 'b' }), historyItem('m2', { conversation_id: 'a' })];
+  const { name, content } = await app.conversations.exportFile('a', 'json');
   expect(name).toBe('a.json');
   expect(JSON.parse(content)).toMatchObject({ format: 'json', messages: [{ id: 'm1', replaced: true }, { id: 'm2' }] });
 });
 
 test('a long list is read page by page, and keeps what was read when its beginning changes', async () => {
-  const { api, app } = await house();
+  const { api, app } = await testApp();
   const dated = (number: number) => ({ ...conversation(`c${number}`), updated_at: new Date(number * 60_000).toISOString() });
   api.items = Array.from({ length: 120 }, (_, index) => dated(120 - index));
   await app.conversations.refresh();
   expect(app.conversations).toMatchObject({ items: { length: 50 }, hasMore: true });
-  await app.conversations.more();
-  await app.conversations.more();
+  await app.conversations.loadMore();
+  await app.conversations.loadMore();
   expect(app.conversations).toMatchObject({ items: { length: 120 }, hasMore: false });
 
-  // One is new, one was used again, one was deleted elsewhere.
+  // One is new, one was updated, one was deleted by another client.
   const used = { ...dated(7), updated_at: dated(122).updated_at };
   api.items = [used, dated(121), ...api.items.filter(({ id }) => id !== 'c7' && id !== 'c119')];
   await app.conversations.refresh();
@@ -237,13 +238,13 @@ test('a long list is read page by page, and keeps what was read when its beginni
 });
 
 test('a list that cannot be read says so only where there is nothing to show', async () => {
-  const { api, app } = await house();
+  const { api, app } = await testApp();
   api.items = [conversation('a')];
   await app.conversations.refresh();
   const nobody = { ...api, conversations: () => Promise.reject(new TypeError('failed to fetch')) };
   await app.conversations.refresh(nobody as never);
   expect(app.conversations).toMatchObject({ failed: false, items: { length: 1 } });
-  const { app: other } = await house({ status: { state: 'starting' } });
+  const { app: other } = await testApp({ status: { state: 'starting' } });
   await other.conversations.refresh(nobody as never);
   expect(other.conversations.failed).toBe(true);
 });

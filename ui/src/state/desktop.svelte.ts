@@ -1,88 +1,111 @@
-// HAPA as a program of this desktop: what is chosen about that, and what the desktop can do.
-import type { Abilities, Choices, Host } from '../host';
+// Desktop integration: preferences, capabilities, notifications and saving files.
+import type { Capabilities, DesktopPreferences, Host } from '../host';
+import { attempt } from '../lib/attempt';
+import { summarize } from '../lib/questionInput';
+import type { Preferences } from './preferences.svelte';
+import type { Message } from './thread.svelte';
 
-export type { Abilities, Choices };
+export type { Capabilities, DesktopPreferences };
 
-/** Names of what was said once and need not be said again. */
-const SAID = 'hapa.said';
+/** Dismissed limitations, separated by spaces. */
+const STORAGE_KEY = 'hapa.said';
 
-/** What the desktop lacks. */
-export type Lack = 'tray' | 'shortcut' | 'shortcut-taken';
+/** A missing capability of the desktop. */
+export type Limitation = 'tray' | 'shortcut' | 'shortcut-taken';
 
-/** What came of the last change. */
-export type Outcome = 'saving' | 'saved' | 'failed' | 'taken';
+/** The result of the last change. */
+export type Outcome = 'saving' | 'saved' | 'failed' | 'shortcut-in-use';
 
-/** The choices, each in force at once. */
+/** The result of saving a file; `declined` if the user cancelled. */
+export type SaveResult = 'saved' | 'declined' | 'failed';
+
+/** The desktop preferences, each applied at once, and what the host does for the window. */
 export class Desktop {
   readonly #host: Host;
   readonly #storage: Storage;
-  choices = $state.raw<Choices>();
-  abilities = $state.raw<Abilities>();
+  readonly #texts: Pick<Preferences, 'messages'>;
+  preferences = $state.raw<DesktopPreferences>();
+  capabilities = $state.raw<Capabilities>();
   startsAtLogin = $state<boolean>();
   outcome = $state<Outcome>();
-  #said = $state.raw<readonly string[]>([]);
+  /** The error of the last change, if it failed. */
+  error = $state.raw<Error>();
+  #dismissed = $state.raw<readonly string[]>([]);
 
-  constructor(host: Host, storage: Storage) {
+  constructor(host: Host, storage: Storage, texts: Pick<Preferences, 'messages'>) {
     this.#host = host;
+    this.#texts = texts;
     this.#storage = storage;
-    this.#said = (storage.getItem(SAID) ?? '').split(' ').filter((name) => name !== '');
+    this.#dismissed = (storage.getItem(STORAGE_KEY) ?? '').split(' ').filter((name) => name !== '');
   }
 
-  /** Whether there is a desktop to speak of. */
-  get isThere(): boolean {
+  /** Whether the window runs in the desktop app. */
+  get isAvailable(): boolean {
     return this.#host.isDesktop;
   }
 
-  /** What the desktop lacks, as far as it was not said before. */
-  get lacks(): readonly Lack[] {
-    const { tray, shortcut } = this.abilities ?? { tray: true, shortcut: 'works' };
-    const lacks: Lack[] = [];
-    if (!tray) lacks.push('tray');
-    if (shortcut !== 'works') lacks.push(shortcut === 'taken' ? 'shortcut-taken' : 'shortcut');
-    return lacks.filter((lack) => !this.#said.includes(lack));
+  /** Missing capabilities that were not dismissed. */
+  get limitations(): readonly Limitation[] {
+    const { tray, shortcut } = this.capabilities ?? { tray: true, shortcut: 'works' };
+    const missing: Limitation[] = [];
+    if (!tray) missing.push('tray');
+    if (shortcut !== 'works') missing.push(shortcut === 'taken' ? 'shortcut-taken' : 'shortcut');
+    return missing.filter((limitation) => !this.#dismissed.includes(limitation));
   }
 
-  /** What is lacking was read, and is not said again. */
-  understood(): void {
-    this.#said = [...this.#said, ...this.lacks];
-    this.#storage.setItem(SAID, this.#said.join(' '));
+  /** Dismisses the current limitations for good. */
+  dismissLimitations(): void {
+    this.#dismissed = [...this.#dismissed, ...this.limitations];
+    this.#storage.setItem(STORAGE_KEY, this.#dismissed.join(' '));
   }
 
-  /** Asks for everything. Where the desktop does not tell, nothing is shown. */
+  /** Loads everything. If the desktop app does not respond, nothing is shown. */
   async load(): Promise<void> {
-    if (!this.isThere) return;
-    try {
+    if (!this.isAvailable) return;
+    this.error = await attempt(async () => {
       const host = this.#host;
-      [this.choices, this.abilities, this.startsAtLogin] = await Promise.all([host.choices(), host.abilities(), host.startsAtLogin()]);
-    } catch {
-      this.outcome = 'failed';
-    }
+      [this.preferences, this.capabilities, this.startsAtLogin] = await Promise.all([host.desktopPreferences(), host.capabilities(), host.startsAtLogin()]);
+    });
+    if (this.error) this.outcome = 'failed';
   }
 
-  /** Chooses. Keys that cannot be had are not taken. */
-  choose(choices: Partial<Choices>): Promise<void> {
-    return this.#do(async () => {
-      this.choices = await this.#host.choose(choices);
-      this.abilities = await this.#host.abilities();
-      return choices.shortcut === undefined || choices.shortcut === this.choices.shortcut;
+  /** Changes preferences. A shortcut that cannot be registered is dropped. */
+  update(change: Partial<DesktopPreferences>): Promise<void> {
+    return this.#run(async () => {
+      this.preferences = await this.#host.updateDesktopPreferences(change);
+      this.capabilities = await this.#host.capabilities();
+      return change.shortcut === undefined || change.shortcut === this.preferences.shortcut;
     });
   }
 
-  /** Whether HAPA starts when the user logs in. */
+  /** Sets whether HAPA starts at login. */
   setStartAtLogin(on: boolean): Promise<void> {
-    return this.#do(async () => {
+    return this.#run(async () => {
       await this.#host.setStartAtLogin(on);
       this.startsAtLogin = await this.#host.startsAtLogin();
       return true;
     });
   }
 
-  async #do(act: () => Promise<boolean>): Promise<void> {
-    this.outcome = 'saving';
+  /** Notifies about a finished answer: a summary of its question, and no code. */
+  notifyAnswer({ question, answer }: Message): void {
+    if (answer.state === 'stopped') return;
+    const { answerDone, answerFailed } = this.#texts.messages;
+    void this.#host.notify(answer.state === 'done' ? answerDone : answerFailed, summarize(question));
+  }
+
+  /** Lets the user save a text as a file. */
+  async saveFile(name: string, content: string): Promise<SaveResult> {
     try {
-      this.outcome = (await act()) ? 'saved' : 'taken';
+      return (await this.#host.saveFile(name, content)) ? 'saved' : 'declined';
     } catch {
-      this.outcome = 'failed';
+      return 'failed';
     }
+  }
+
+  async #run(command: () => Promise<boolean>): Promise<void> {
+    this.outcome = 'saving';
+    this.error = await attempt(async () => (this.outcome = (await command()) ? 'saved' : 'shortcut-in-use'));
+    if (this.error) this.outcome = 'failed';
   }
 }

@@ -1,39 +1,42 @@
-// What is wrong with the installation, and what helps.
+// The doctor: diagnosis of the installation, with fixes.
 import type { Diagnosis } from '../api/client';
-import { Problem } from '../api/problem';
+import { ApiError } from '../api/errors';
+import { attempt } from '../lib/attempt';
 import type { Sidecar } from './sidecar.svelte';
 
-/** How long looking at everything may take, in milliseconds: the whole database is read. */
-const PATIENCE = 60_000;
+/** Timeout in milliseconds: the integrity check reads the whole database. */
+const TIMEOUT_MS = 60_000;
 
-/** An examination, which can be made again. */
+/** A diagnosis, which can be repeated. */
 export class Doctor {
   readonly #sidecar: Pick<Sidecar, 'api'>;
   state = $state<'none' | 'running' | 'done' | 'failed'>('none');
   diagnosis = $state.raw<Diagnosis>();
-  /** Why there is none, in the API's words. */
-  message = $state('');
+  /** The error, if it failed. */
+  error = $state.raw<Error>();
 
   constructor(sidecar: Pick<Sidecar, 'api'>) {
     this.#sidecar = sidecar;
   }
 
-  /** Looks at everything. */
+  /** Runs all checks. */
   async run(): Promise<void> {
     this.state = 'running';
-    try {
-      const signal = AbortSignal.timeout(PATIENCE);
+    this.error = await attempt(async () => {
+      const signal = AbortSignal.timeout(TIMEOUT_MS);
       const api = await this.#sidecar.api(signal);
       this.diagnosis = await api.doctor(signal);
-      this.state = 'done';
-    } catch (error) {
-      this.message = error instanceof Problem ? error.message : '';
-      this.state = 'failed';
-    }
+    });
+    this.state = this.error ? 'failed' : 'done';
   }
 
-  /** What was found, as text for somebody who helps. */
-  get text(): string {
+  /** The error message of the API; empty if it did not respond. */
+  get message(): string {
+    return this.error instanceof ApiError ? this.error.message : '';
+  }
+
+  /** The findings as text, for a bug report. */
+  get report(): string {
     const { status, findings } = this.diagnosis ?? { status: '', findings: [] };
     const lines = findings.map(({ id, severity, message, help }) => [`[${severity}] ${id}: ${message}`, help && `    ${help}`].filter(Boolean).join('\n'));
     return [status, ...lines].join('\n');

@@ -1,40 +1,40 @@
-// What the user has written and the API does not have yet: the words, what is to be done, and the files. It survives a restart.
-import { joined, read, type ContextFile, type Refused } from '../files';
-import { isOffered, USUAL, type Preset } from '../presets';
-import type { Along, Written } from '../question';
+// The draft: question text, preset and attachments that are not sent yet. It survives a restart.
+import { merge, readAttachment, type Attachment, type Rejected } from '../lib/attachments';
+import { isOffered, DEFAULT_PRESET, type Preset } from '../lib/presets';
+import type { RequestOptions, QuestionInput } from '../lib/questionInput';
 
-/** Names in the storage, after what they all begin with. */
-const TEXT = 'draft';
-const PRESET = 'draft.preset';
-const FILES = 'draft.files';
-const UNSENT = 'unsent';
+/** Storage keys, after the prefix. */
+const TEXT_KEY = 'draft';
+const PRESET_KEY = 'draft.preset';
+const FILES_KEY = 'draft.files';
+const UNSENT_KEY = 'unsent';
 
-/** What is in the composer, and a copy of each question that is still on its way. */
+/** The content of the composer, and a copy of each question that is not accepted yet. */
 export class Draft {
   readonly #storage: Storage;
   readonly #prefix: string;
-  readonly #unsent = new Map<object, readonly Written[]>();
+  readonly #unsent = new Map<object, readonly QuestionInput[]>();
   readonly #onchange: () => void;
   #text = $state('');
-  #preset = $state<Preset>(USUAL);
-  #files = $state.raw<readonly ContextFile[]>([]);
-  /** Files that were brought last and could not be taken. */
-  refused = $state.raw<readonly Refused[]>([]);
+  #preset = $state<Preset>(DEFAULT_PRESET);
+  #files = $state.raw<readonly Attachment[]>([]);
+  /** Files of the last attempt that were rejected. */
+  rejected = $state.raw<readonly Rejected[]>([]);
 
   /**
-   * Questions that a window which is gone never got through come back into the composer. `onchange` is told of every change; names in
-   * `storage` begin with `prefix`.
+   * Unsent questions of a closed window are restored into the composer. `onchange` is called on every change; keys in `storage` start
+   * with `prefix`.
    */
   constructor(storage: Storage, onchange: () => void = () => undefined, prefix = 'hapa.') {
     this.#storage = storage;
     this.#onchange = onchange;
     this.#prefix = prefix;
-    const lost = listIn(this.#kept(UNSENT)).flatMap(writtenIn);
-    const kept = this.#kept(PRESET) ?? '';
-    this.text = [...lost.map(({ question }) => question), this.#kept(TEXT) ?? ''].filter((text) => text.trim() !== '').join('\n\n');
-    this.preset = isOffered(kept) && kept !== USUAL ? kept : (lost.at(-1)?.preset ?? USUAL);
-    this.#keep(joined([], [...lost.flatMap(({ files }) => files), ...listIn(this.#kept(FILES)).flatMap(fileIn)]).files);
-    storage.removeItem(prefix + UNSENT);
+    const recovered = parseList(this.#stored(UNSENT_KEY)).flatMap(parseQuestion);
+    const storedPreset = this.#stored(PRESET_KEY) ?? '';
+    this.text = [...recovered.map(({ question }) => question), this.#stored(TEXT_KEY) ?? ''].filter((text) => text.trim() !== '').join('\n\n');
+    this.preset = isOffered(storedPreset) && storedPreset !== DEFAULT_PRESET ? storedPreset : (recovered.at(-1)?.preset ?? DEFAULT_PRESET);
+    this.#setFiles(merge([], [...recovered.flatMap(({ files }) => files), ...parseList(this.#stored(FILES_KEY)).flatMap(parseFile)]).files);
+    storage.removeItem(prefix + UNSENT_KEY);
   }
 
   get text(): string {
@@ -43,82 +43,82 @@ export class Draft {
 
   set text(text: string) {
     this.#text = text;
-    this.#storage.setItem(this.#prefix + TEXT, text);
+    this.#storage.setItem(this.#prefix + TEXT_KEY, text);
     this.#onchange();
   }
 
-  /** What is to be done. */
+  /** The preset. */
   get preset(): Preset {
     return this.#preset;
   }
 
   set preset(preset: Preset) {
     this.#preset = preset;
-    this.#storage.setItem(this.#prefix + PRESET, preset);
+    this.#storage.setItem(this.#prefix + PRESET_KEY, preset);
     this.#onchange();
   }
 
-  /** Files that are to go with the question. */
-  get files(): readonly ContextFile[] {
+  /** The attached files. */
+  get files(): readonly Attachment[] {
     return this.#files;
   }
 
-  /** Takes files in, as far as they fit, and says of the others why not. */
-  attach(more: readonly ContextFile[], unreadable: readonly Refused[] = []): void {
-    const { files, refused } = joined(this.#files, more);
-    this.refused = [...unreadable, ...refused];
-    this.#keep(files);
+  /** Attaches files within the limits; `rejected` lists the others. */
+  attach(more: readonly Attachment[], unreadable: readonly Rejected[] = []): void {
+    const { files, rejected } = merge(this.#files, more);
+    this.rejected = [...unreadable, ...rejected];
+    this.#setFiles(files);
   }
 
-  /** Reads files that were brought, and takes them in; what else was brought is `refused` already. */
-  async bring(files: readonly File[], refused: readonly Refused[] = []): Promise<void> {
-    const all = await Promise.all(files.map(read));
-    this.attach(all.filter((one) => 'content' in one), [...refused, ...all.filter((one) => 'reason' in one)]);
+  /** Reads and attaches files; `rejected` are those that were rejected before. */
+  async addFiles(files: readonly File[], rejected: readonly Rejected[] = []): Promise<void> {
+    const results = await Promise.all(files.map(readAttachment));
+    this.attach(results.filter((one) => 'content' in one), [...rejected, ...results.filter((one) => 'reason' in one)]);
   }
 
-  /** Puts a file out again. */
-  detach(file: ContextFile): void {
-    this.refused = [];
-    this.#keep(this.#files.filter((one) => one !== file));
+  /** Removes a file. */
+  detach(file: Attachment): void {
+    this.rejected = [];
+    this.#setFiles(this.#files.filter((one) => one !== file));
   }
 
-  /** Gives out what is written, and is empty. */
-  take(): Written {
+  /** Returns the draft and clears it. */
+  submit(): QuestionInput {
     const { text, preset, files } = this;
     this.text = '';
-    this.preset = USUAL;
-    this.refused = [];
-    this.#keep([]);
+    this.preset = DEFAULT_PRESET;
+    this.rejected = [];
+    this.#setFiles([]);
     return { question: text.trim(), preset, files };
   }
 
-  /** Puts a question that was not sent back into the composer, before what is there. */
-  takeBack(question: string, along?: Along): void {
+  /** Puts an unsent question back into the composer, before the current text. */
+  restore(question: string, options?: RequestOptions): void {
     this.text = [question, this.text].filter((text) => text.trim() !== '').join('\n\n');
-    if (!along) return;
-    if (this.preset === USUAL) this.preset = along.preset;
-    this.#keep(joined(along.files, this.#files).files);
+    if (!options) return;
+    if (this.preset === DEFAULT_PRESET) this.preset = options.preset;
+    this.#setFiles(merge(options.files, this.#files).files);
   }
 
-  /** Notes the questions of `thread` that are not accepted yet. */
-  unsent(thread: object, questions: readonly Written[]): void {
+  /** Stores the questions of `thread` that are not accepted yet. */
+  setUnsent(thread: object, questions: readonly QuestionInput[]): void {
     if (questions.length > 0) this.#unsent.set(thread, questions);
     else this.#unsent.delete(thread);
-    this.#store(UNSENT, [...this.#unsent.values()].flat());
+    this.#persist(UNSENT_KEY, [...this.#unsent.values()].flat());
   }
 
-  #keep(files: readonly ContextFile[]): void {
+  #setFiles(files: readonly Attachment[]): void {
     this.#files = files;
-    this.#store(FILES, files);
+    this.#persist(FILES_KEY, files);
     this.#onchange();
   }
 
-  #kept(name: string): string | null {
+  #stored(name: string): string | null {
     return this.#storage.getItem(this.#prefix + name);
   }
 
-  /** What is too much for the storage is not kept; the words are, which have a place of their own. */
-  #store(name: string, list: readonly unknown[]): void {
+  /** A list over the storage quota is not stored; the text is, under its own key. */
+  #persist(name: string, list: readonly unknown[]): void {
     try {
       if (list.length > 0) this.#storage.setItem(this.#prefix + name, JSON.stringify(list));
       else this.#storage.removeItem(this.#prefix + name);
@@ -128,8 +128,8 @@ export class Draft {
   }
 }
 
-/** A JSON list; an empty one where it is something else. */
-function listIn(json: string | null): unknown[] {
+/** Parses a JSON list; empty if it is something else. */
+function parseList(json: string | null): unknown[] {
   try {
     const list: unknown = JSON.parse(json ?? '[]');
     return Array.isArray(list) ? list : [];
@@ -138,17 +138,17 @@ function listIn(json: string | null): unknown[] {
   }
 }
 
-/** A question that was on its way; earlier windows kept its words alone. */
-function writtenIn(item: unknown): Written[] {
-  if (typeof item === 'string') return [{ question: item, preset: USUAL, files: [] }];
+/** Parses an unsent question; earlier versions stored its text only. */
+function parseQuestion(item: unknown): QuestionInput[] {
+  if (typeof item === 'string') return [{ question: item, preset: DEFAULT_PRESET, files: [] }];
   if (typeof item !== 'object' || item === null) return [];
   const { question, preset, files } = item as Record<string, unknown>;
   if (typeof question !== 'string') return [];
-  const known = typeof preset === 'string' && isOffered(preset) ? preset : USUAL;
-  return [{ question, preset: known, files: Array.isArray(files) ? files.flatMap(fileIn) : [] }];
+  const known = typeof preset === 'string' && isOffered(preset) ? preset : DEFAULT_PRESET;
+  return [{ question, preset: known, files: Array.isArray(files) ? files.flatMap(parseFile) : [] }];
 }
 
-function fileIn(item: unknown): ContextFile[] {
+function parseFile(item: unknown): Attachment[] {
   if (typeof item !== 'object' || item === null) return [];
   const { path, content } = item as Record<string, unknown>;
   return typeof path === 'string' && typeof content === 'string' ? [{ path, content }] : [];

@@ -1,9 +1,9 @@
 import { beforeEach, expect, test } from 'vitest';
 
-import { USUAL } from '../presets';
+import { DEFAULT_PRESET } from '../lib/presets';
 import { Draft } from './draft.svelte';
 
-const written = (question: string) => ({ question, preset: USUAL, files: [] });
+const written = (question: string) => ({ question, preset: DEFAULT_PRESET, files: [] });
 const file = { path: 'a.py', content: 'x = 1' };
 
 beforeEach(() => localStorage.clear());
@@ -16,9 +16,9 @@ test('what is typed survives a reload', () => {
 test('questions that were on their way come back, before what is typed', () => {
   const draft = new Draft(localStorage);
   const [one, other] = [{}, {}];
-  draft.unsent(one, [written('첫 질문')]);
-  draft.unsent(other, [written('둘째 질문')]);
-  draft.unsent(one, []);
+  draft.setUnsent(one, [written('첫 질문')]);
+  draft.setUnsent(other, [written('둘째 질문')]);
+  draft.setUnsent(one, []);
   draft.text = '쓰던 것';
   expect(new Draft(localStorage).text).toBe('둘째 질문\n\n쓰던 것');
   expect(new Draft(localStorage).text, 'once').toBe('둘째 질문\n\n쓰던 것');
@@ -38,12 +38,12 @@ test('what is taken out leaves nothing behind', () => {
   draft.text = ' 고쳐 줘 ';
   draft.preset = 'bug_fix';
   draft.attach([file]);
-  expect(draft.take()).toEqual({ question: '고쳐 줘', preset: 'bug_fix', files: [file] });
-  expect(new Draft(localStorage)).toMatchObject({ text: '', preset: USUAL, files: [] });
+  expect(draft.submit()).toEqual({ question: '고쳐 줘', preset: 'bug_fix', files: [file] });
+  expect(new Draft(localStorage)).toMatchObject({ text: '', preset: DEFAULT_PRESET, files: [] });
 });
 
 test('a question that never got through comes back with its files and what was to be done', () => {
-  new Draft(localStorage).unsent({}, [{ question: '고쳐 줘', preset: 'bug_fix', files: [file] }]);
+  new Draft(localStorage).setUnsent({}, [{ question: '고쳐 줘', preset: 'bug_fix', files: [file] }]);
   expect(new Draft(localStorage)).toMatchObject({ text: '고쳐 줘', preset: 'bug_fix', files: [file] });
 });
 
@@ -67,7 +67,7 @@ test('files that are too much for the storage are not kept, and the words are', 
 test('a question that is taken back goes before what is typed', () => {
   const draft = new Draft(localStorage);
   draft.text = '쓰던 것';
-  draft.takeBack('되돌린 질문', { preset: 'code_review', files: [file] });
+  draft.restore('되돌린 질문', { preset: 'code_review', files: [file] });
   expect(draft).toMatchObject({ text: '되돌린 질문\n\n쓰던 것', preset: 'code_review', files: [file] });
 });
 

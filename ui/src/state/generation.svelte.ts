@@ -1,37 +1,39 @@
-// One answer: being waited for, being written, or there.
+// An answer: pending, streaming or finished.
 import type { Api, Frame, GenerateRequest, HistoryItem } from '../api/client';
-import { BrokenOff, Problem, Unreachable } from '../api/problem';
-import { Assembly } from '../answer';
-import { pause, type Model } from './model.svelte';
+import { ApiError, ApiUnreachable, StreamInterrupted } from '../api/errors';
+import { attempt, toError } from '../lib/attempt';
+import { MarkdownAssembler } from '../lib/markdownAssembler';
+import { sleep } from '../lib/poll';
+import type { ActiveModel } from './activeModel.svelte';
 import { SidecarFailed, type Sidecar } from './sidecar.svelte';
 
 export type AnswerState = 'waiting' | 'streaming' | 'done' | 'stopped' | 'interrupted' | 'failed';
 
-/** What a waiting answer waits for: the sidecar, any model at all, the model, a free place in the queue, or the first word. */
-export type Waiting = 'sidecar' | 'arrival' | 'model' | 'turn' | 'word';
+/** What a pending answer waits for: the sidecar, a model download, the model, a slot in the queue, or the first token. */
+export type WaitReason = 'sidecar' | 'download' | 'model' | 'queue' | 'first-token';
 
-/** What a generation needs of the house. */
-export interface Backend {
+/** Dependencies of a generation. */
+export interface GenerationDeps {
   sidecar: Pick<Sidecar, 'api'>;
-  model: Pick<Model, 'settled' | 'arrived'>;
+  model: Pick<ActiveModel, 'waitUntilSettled' | 'waitUntilAvailable'>;
 }
 
-/** What somebody can think of an answer. */
-export type Opinion = 'positive' | 'negative';
+/** The user's feedback on an answer. */
+export type Feedback = 'positive' | 'negative';
 
-/** How long keeping an opinion may take, in milliseconds. */
-const OPINION_PATIENCE = 10_000;
+/** Timeout of storing feedback, in milliseconds. */
+const FEEDBACK_TIMEOUT_MS = 10_000;
 
-/** How often a question is put again to an API that has too much to do. */
-const TURNS = 6;
+/** Attempts to send a question to an overloaded API. */
+const MAX_ATTEMPTS = 6;
 
-/** An answer. A new one waits to be started; `Generation.of` makes those of earlier days. */
+/** An answer. A new one is pending until started; `Generation.fromHistory` creates stored ones. */
 export class Generation {
   state = $state<AnswerState>('waiting');
-  waitingFor = $state<Waiting>('word');
-  /** The answer so far, markdown. */
+  waitingFor = $state<WaitReason>('first-token');
+  /** The answer so far, as Markdown. */
   text = $state('');
-  /** Ids that the API gave; undefined until it has accepted the question. */
+  /** Ids of the API; undefined until it has accepted the question. */
   messageId = $state<string>();
   conversationId = $state<string>();
   model = $state('');
@@ -39,21 +41,23 @@ export class Generation {
   tokensPerSecond = $state<number>();
   /** Seconds from the question to the last token. */
   seconds = $state<number>();
-  /** Whether the answer was cut by its length limit. */
-  cut = $state(false);
-  /** Earlier messages that were left out of the prompt for want of room. */
-  leftOut = $state(0);
-  /** What somebody thinks of it. */
-  opinion = $state<Opinion>();
-  /** What went wrong, if the answer failed. */
+  /** Whether the answer was truncated by its token limit. */
+  truncated = $state(false);
+  /** Earlier messages that were dropped from the prompt to fit the context. */
+  droppedMessages = $state(0);
+  /** The user's feedback. */
+  feedback = $state<Feedback>();
+  /** Why the last feedback was not stored. */
+  feedbackError: Error | undefined;
+  /** The error, if it failed. */
   error = $state.raw<Error>();
 
-  #stopping = new AbortController();
-  /** Whether the API has accepted what was asked last, the answer's first part or its next. */
+  #abort = new AbortController();
+  /** Whether the API has accepted the last request: the answer, or its continuation. */
   #accepted = false;
 
-  /** The answer of a message in the history. */
-  static of(item: HistoryItem): Generation {
+  /** The stored answer of a history item. */
+  static fromHistory(item: HistoryItem): Generation {
     const generation = new Generation();
     generation.state = stateOf(item.finish_reason ?? undefined);
     generation.text = item.response;
@@ -63,127 +67,126 @@ export class Generation {
     generation.backend = item.backend;
     generation.tokensPerSecond = item.tokens_per_second ?? undefined;
     generation.seconds = item.duration;
-    generation.cut = item.finish_reason === 'length';
-    generation.leftOut = item.dropped_messages;
-    if (item.rating) generation.opinion = item.rating > 3 ? 'positive' : item.rating < 3 ? 'negative' : undefined;
+    generation.truncated = item.finish_reason === 'length';
+    generation.droppedMessages = item.dropped_messages;
+    if (item.rating) generation.feedback = item.rating > 3 ? 'positive' : item.rating < 3 ? 'negative' : undefined;
     return generation;
   }
 
-  /** Whether there is more to come. */
+  /** Whether it is pending or streaming. */
   get running(): boolean {
     return this.state === 'waiting' || this.state === 'streaming';
   }
 
-  /** Whether it ended before its end, so that the model can go on with it. */
-  get unfinished(): boolean {
-    const isCut = this.cut || this.state === 'stopped' || this.state === 'interrupted' || this.state === 'failed';
+  /** Whether it ended early, so that the model can continue it. */
+  get canContinue(): boolean {
+    const isCut = this.truncated || this.state === 'stopped' || this.state === 'interrupted' || this.state === 'failed';
     return isCut && !this.running && this.messageId !== undefined && this.text !== '';
   }
 
   /**
-   * Asks, waits for what has to be waited for, and follows the answer to its end; what is there of it already stays in front.
-   * Never throws: see `state` and `error`.
+   * Sends the request, waits for what it needs, and streams the answer to its end; existing text is continued. Never throws: see
+   * `state` and `error`.
    */
-  async start(backend: Backend, request: GenerateRequest, onaccepted: () => void): Promise<void> {
+  async start(backend: GenerationDeps, request: GenerateRequest, onaccepted: () => void): Promise<void> {
     if (!this.running) {
       this.state = 'waiting';
       this.error = undefined;
-      this.cut = false;
-      this.#stopping = new AbortController();
+      this.truncated = false;
+      this.#abort = new AbortController();
     }
     this.#accepted = false;
-    const { signal } = this.#stopping;
+    const { signal } = this.#abort;
     try {
-      for (let turn = 1; ; turn += 1) {
+      for (let attempt = 1; ; attempt += 1) {
         this.waitingFor = 'sidecar';
         const api = await backend.sidecar.api(signal);
-        this.waitingFor = 'word';
+        this.waitingFor = 'first-token';
         try {
-          return await this.#follow(api, request, onaccepted, signal);
+          return await this.#readStream(api, request, onaccepted, signal);
         } catch (error) {
-          if (!(error instanceof Problem) || this.#accepted) throw error;
-          await this.#untilAskable(error, turn, api, backend, signal);
+          if (!(error instanceof ApiError) || this.#accepted) throw error;
+          await this.#waitForRetry(error, attempt, api, backend, signal);
         }
       }
     } catch (error) {
-      this.#end(error, signal.aborted);
+      this.#endWithError(error, signal.aborted);
     }
   }
 
-  /** Keeps what somebody thinks of it, if they like with words. `false` if it could not be kept. */
-  async judge(sidecar: Backend['sidecar'], opinion: Opinion, comment?: string): Promise<boolean> {
+  /** Stores the user's feedback with an optional comment. `false` if that failed. */
+  async rate(sidecar: GenerationDeps['sidecar'], feedback: Feedback, comment?: string): Promise<boolean> {
     if (!this.messageId) return false;
-    try {
-      const signal = AbortSignal.timeout(OPINION_PATIENCE);
+    const { messageId } = this;
+    this.feedbackError = await attempt(async () => {
+      const signal = AbortSignal.timeout(FEEDBACK_TIMEOUT_MS);
       const api = await sidecar.api(signal);
-      await api.submitFeedback({ type: opinion, message_id: this.messageId, ...(comment && { comment }) }, signal);
-      this.opinion = opinion;
-      return true;
-    } catch {
-      return false;
-    }
+      await api.submitFeedback({ type: feedback, message_id: messageId, ...(comment && { comment }) }, signal);
+      this.feedback = feedback;
+    });
+    return this.feedbackError === undefined;
   }
 
-  /** Hangs up; what was written stays. */
+  /** Cancels the generation; the text so far stays. */
   stop(): void {
-    this.#stopping.abort(new DOMException('stopped', 'AbortError'));
+    this.#abort.abort(new DOMException('stopped', 'AbortError'));
   }
 
-  /** Waits where waiting helps; throws `problem` again where it does not. */
-  async #untilAskable(problem: Problem, turn: number, api: Api, backend: Backend, signal: AbortSignal): Promise<void> {
-    if (problem.code === 'model_loading') {
+  /** Waits where a retry makes sense; rethrows `error` where it does not. */
+  async #waitForRetry(error: ApiError, attempt: number, api: Api, backend: GenerationDeps, signal: AbortSignal): Promise<void> {
+    if (error.code === 'model_loading') {
       this.waitingFor = 'model';
-      const state = await backend.model.settled(api, signal);
+      const state = await backend.model.waitUntilSettled(api, signal);
       if (state === 'ready') return;
-    } else if (problem.code === 'model_missing') {
-      this.waitingFor = 'arrival';
-      const state = await backend.model.arrived(backend.sidecar, signal);
+    } else if (error.code === 'model_missing') {
+      this.waitingFor = 'download';
+      const state = await backend.model.waitUntilAvailable(backend.sidecar, signal);
       if (state === 'ready') return;
-    } else if (problem.code === 'overloaded' && turn < TURNS) {
-      this.waitingFor = 'turn';
-      await pause((problem.retryAfter ?? 5) * 1000, signal);
+    } else if (error.code === 'overloaded' && attempt < MAX_ATTEMPTS) {
+      this.waitingFor = 'queue';
+      await sleep((error.retryAfter ?? 5) * 1000, signal);
       signal.throwIfAborted();
       return;
     }
-    throw problem;
+    throw error;
   }
 
-  async #follow(api: Api, request: GenerateRequest, onaccepted: () => void, signal: AbortSignal): Promise<void> {
-    const assembly = new Assembly(this.text);
-    // As often as the screen is drawn, and no more.
+  async #readStream(api: Api, request: GenerateRequest, onaccepted: () => void, signal: AbortSignal): Promise<void> {
+    const assembler = new MarkdownAssembler(this.text);
+    // At most one update per frame.
     let frame: number | undefined;
-    const show = () => {
+    const flush = () => {
       frame = undefined;
-      this.text = assembly.text;
+      this.text = assembler.text;
     };
     try {
       for await (const event of api.generateCodeStreaming(request, signal)) {
         if (event.type === 'start') {
           this.#accepted = true;
-          this.#take(event);
+          this.#applyMetadata(event);
           onaccepted();
         } else if (event.type === 'done') {
-          this.#take(event);
+          this.#applyMetadata(event);
           const answer = event.metadata?.['answer'];
-          this.text = typeof answer === 'string' ? answer : assembly.text;
+          this.text = typeof answer === 'string' ? answer : assembler.text;
           this.state = event.metadata?.['finish_reason'] === 'cancelled' ? 'stopped' : 'done';
           return;
         } else if (event.content !== '') {
-          if (event.type === 'code') assembly.code(event.content, languageOf(event));
-          else assembly.explanation(event.content);
+          if (event.type === 'code') assembler.code(event.content, languageOf(event));
+          else assembler.explanation(event.content);
           this.state = 'streaming';
-          frame ??= requestAnimationFrame(show);
+          frame ??= requestAnimationFrame(flush);
         }
       }
     } catch (error) {
-      this.text = assembly.text;
+      this.text = assembler.text;
       throw error;
     } finally {
       if (frame !== undefined) cancelAnimationFrame(frame);
     }
   }
 
-  #take({ metadata }: Frame): void {
+  #applyMetadata({ metadata }: Frame): void {
     const string = (name: string) => (typeof metadata?.[name] === 'string' ? metadata[name] : undefined);
     const number = (name: string) => (typeof metadata?.[name] === 'number' ? metadata[name] : undefined);
     this.messageId = string('message_id') ?? this.messageId;
@@ -192,29 +195,29 @@ export class Generation {
     this.backend = string('backend') ?? this.backend;
     this.tokensPerSecond = number('tokens_per_second');
     this.seconds = number('processing_time');
-    this.cut = string('finish_reason') === 'length';
+    this.truncated = string('finish_reason') === 'length';
     const context = metadata?.['context'] as { dropped_messages?: number } | undefined;
-    this.leftOut = context?.dropped_messages ?? 0;
+    this.droppedMessages = context?.dropped_messages ?? 0;
   }
 
-  #end(error: unknown, stopped: boolean): void {
+  #endWithError(error: unknown, stopped: boolean): void {
     if (stopped) {
       this.state = 'stopped';
-    } else if (error instanceof BrokenOff || (error instanceof Unreachable && this.#accepted)) {
+    } else if (error instanceof StreamInterrupted || (error instanceof ApiUnreachable && this.#accepted)) {
       this.state = 'interrupted';
     } else {
       this.state = 'failed';
-      this.error = error instanceof Error ? error : new Error(String(error));
+      this.error = toError(error);
     }
   }
 }
 
-/** Whether an error means that the sidecar, not the question, is the trouble. */
-export function isOutage(error: Error | undefined): boolean {
-  return error instanceof Unreachable || error instanceof SidecarFailed;
+/** Whether an error means that the sidecar is down, not that the question is wrong. */
+export function isSidecarDown(error: Error | undefined): boolean {
+  return error instanceof ApiUnreachable || error instanceof SidecarFailed;
 }
 
-/** An answer without an end is still being written for somebody, or was when its window went away. */
+/** Without a finish reason the answer is still being generated for another client, or its window closed. */
 function stateOf(finish: string | undefined): AnswerState {
   switch (finish) {
     case 'stop':

@@ -1,48 +1,54 @@
-// The history: what was asked and answered, looked through by words, language, time and opinion.
+// History search by text, language, time and feedback.
 import type { HistoryItem } from '../api/client';
-import { PATIENCE } from './thread.svelte';
+import { attempt } from '../lib/attempt';
+import { TIMEOUT_MS } from './thread.svelte';
 import type { Sidecar } from './sidecar.svelte';
 
 export type { HistoryItem };
 
 export const spans = ['any', 'day', 'week', 'month', 'year'] as const;
-export const opinions = ['any', 'positive', 'negative'] as const;
+export const feedbackFilters = ['any', 'positive', 'negative'] as const;
 export type Span = (typeof spans)[number];
-export type OpinionFilter = (typeof opinions)[number];
+export type FeedbackFilter = (typeof feedbackFilters)[number];
 
 /** Days of each span. */
 const DAYS: Record<Exclude<Span, 'any'>, number> = { day: 1, week: 7, month: 30, year: 365 };
 
-/** How long it may take to give out or take in all of it, in milliseconds. */
-export const WHOLE = 300_000;
+/** Timeout of an import or export of the history, in milliseconds. */
+export const TRANSFER_TIMEOUT_MS = 300_000;
 
-/** How many are asked for at a time, and how long is waited for another letter, in milliseconds. */
-const PAGE = 30;
-const TYPING = 200;
+/** Items per page, and the debounce of typing in milliseconds. */
+const PAGE_SIZE = 30;
+const DEBOUNCE_MS = 200;
 
-/** A look through the history. */
+/** A search of the history. */
 export class History {
   readonly #sidecar: Pick<Sidecar, 'api'>;
   #search = $state('');
   #language = $state('');
   #span = $state<Span>('any');
-  #opinion = $state<OpinionFilter>('any');
-  /** What was found, the latest first; undefined until the API has told. */
+  #feedback = $state<FeedbackFilter>('any');
+  /** The results, newest first; undefined until loaded. */
   items = $state.raw<readonly HistoryItem[]>();
   total = $state(0);
   hasMore = $state(false);
-  /** Whether the API did not tell. */
-  failed = $state(false);
-  /** What was looked for when the items were found. */
-  searched = $state('');
-  #asking: AbortController | undefined;
+  /** The error of the last request, if it failed. */
+  error = $state.raw<Error>();
+  /** The search text of the current results. */
+  appliedSearch = $state('');
+  #abort: AbortController | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(sidecar: Pick<Sidecar, 'api'>) {
     this.#sidecar = sidecar;
   }
 
-  /** Words that are looked for. */
+  /** Whether the last request failed. */
+  get failed(): boolean {
+    return this.error !== undefined;
+  }
+
+  /** The search text. */
   get search(): string {
     return this.#search;
   }
@@ -50,7 +56,7 @@ export class History {
   set search(text: string) {
     this.#search = text;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.look(), TYPING);
+    this.#timer = setTimeout(() => void this.refresh(), DEBOUNCE_MS);
   }
 
   /** The programming language; empty for any. */
@@ -60,64 +66,62 @@ export class History {
 
   set language(language: string) {
     this.#language = language;
-    void this.look();
+    void this.refresh();
   }
 
-  /** How long ago it was, at most. */
+  /** The maximum age. */
   get span(): Span {
     return this.#span;
   }
 
   set span(span: Span) {
     this.#span = span;
-    void this.look();
+    void this.refresh();
   }
 
-  /** What was thought of it. */
-  get opinion(): OpinionFilter {
-    return this.#opinion;
+  /** The feedback to filter by. */
+  get feedback(): FeedbackFilter {
+    return this.#feedback;
   }
 
-  set opinion(opinion: OpinionFilter) {
-    this.#opinion = opinion;
-    void this.look();
+  set feedback(opinion: FeedbackFilter) {
+    this.#feedback = opinion;
+    void this.refresh();
   }
 
-  /** Looks from the beginning. A newer look ends an older one. */
-  look(): Promise<void> {
+  /** Runs the search from the first page. A newer search cancels an older one. */
+  refresh(): Promise<void> {
     clearTimeout(this.#timer);
-    return this.#read(0);
+    return this.#loadPage(0);
   }
 
-  /** Reads the next page. */
-  more(): Promise<void> {
-    return this.#read(this.items?.length ?? 0);
+  /** Loads the next page. */
+  loadMore(): Promise<void> {
+    return this.#loadPage(this.items?.length ?? 0);
   }
 
-  async #read(offset: number): Promise<void> {
-    this.#asking?.abort();
-    const { signal } = (this.#asking = new AbortController());
+  async #loadPage(offset: number): Promise<void> {
+    this.#abort?.abort();
+    const { signal } = (this.#abort = new AbortController());
     const search = this.#search.trim();
     const query = {
-      limit: PAGE,
+      limit: PAGE_SIZE,
       offset,
       ...(search && { search }),
       ...(this.#language && { language: this.#language }),
       ...(this.#span !== 'any' && { from: daysAgo(DAYS[this.#span]) }),
-      ...(this.#opinion !== 'any' && { opinion: this.#opinion }),
+      ...(this.#feedback !== 'any' && { opinion: this.#feedback }),
     };
-    const timer = setTimeout(() => this.#asking?.abort(), PATIENCE);
-    try {
+    const timer = setTimeout(() => this.#abort?.abort(), TIMEOUT_MS);
+    const error = await attempt(async () => {
       const api = await this.#sidecar.api(signal);
       const { items, total_count, has_more } = await api.history(query, signal);
       if (signal.aborted) return;
       this.items = offset === 0 ? items : [...(this.items ?? []), ...items];
-      [this.total, this.hasMore, this.searched, this.failed] = [total_count, has_more, search, false];
-    } catch {
-      if (this.#asking.signal === signal) this.failed = true;
-    } finally {
-      clearTimeout(timer);
-    }
+      [this.total, this.hasMore, this.appliedSearch, this.error] = [total_count, has_more, search, undefined];
+    });
+    clearTimeout(timer);
+    if (error && this.#abort.signal === signal) this.error = error;
   }
 }
 

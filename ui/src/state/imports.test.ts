@@ -1,9 +1,9 @@
 import { beforeEach, expect, test, vi } from 'vitest';
 
-import { refusal } from '../testing/api';
-import { house } from '../testing/house';
+import { refusal } from '../testing/router';
+import { testApp } from '../testing/testApp';
 
-/** Uploads that began, which the test carries on. */
+/** Uploads that the test drives. */
 class FakeRequest {
   static all: FakeRequest[] = [];
   readonly upload: { onprogress?: (event: { loaded: number }) => void } = {};
@@ -41,15 +41,15 @@ const begun = async (count: number) => {
 };
 
 test('files go one after the other, say how far they are, and bring models', async () => {
-  const { api, app } = await house();
-  app.imports.take([file('my model.gguf'), file('two.GGUF')]);
+  const { api, app } = await testApp();
+  app.imports.add([file('my model.gguf'), file('two.GGUF')]);
   const states = () => app.imports.items.map(({ state }) => state);
   const first = await begun(1);
   expect(first.url).toBe('http://127.0.0.1:8000/api/v1/models/imports/my%20model.gguf');
   expect(first.headers).toEqual({ 'Content-Type': 'application/octet-stream', 'X-API-Key': 'hapa_0123', 'Accept-Language': 'ko' });
   expect(states()).toEqual(['sending', 'waiting']);
   first.upload.onprogress?.({ loaded: 3 });
-  expect(app.imports.items[0]?.sent).toBe(3);
+  expect(app.imports.items[0]?.sentBytes).toBe(3);
   first.upload.onprogress?.({ loaded: 4 });
   expect(states()).toEqual(['checking', 'waiting']);
   await first.answer(Response.json({ status: 'success' }));
@@ -57,30 +57,30 @@ test('files go one after the other, say how far they are, and bring models', asy
   expect(second.file?.name).toBe('two.GGUF');
   await second.answer(Response.json({ status: 'success' }));
   await vi.waitFor(() => expect(states()).toEqual(['done', 'done']));
-  await vi.waitFor(() => expect(api.arrived.filter(({ path }) => path === '/api/v1/models').length).toBeGreaterThan(0));
+  await vi.waitFor(() => expect(api.requests.filter(({ path }) => path === '/api/v1/models').length).toBeGreaterThan(0));
 });
 
 test('what is no model by its name is not sent, and what the API refuses is told in its words', async () => {
-  const { app } = await house({ language: 'en-US' });
-  app.imports.take([file('notes.txt'), file('broken.gguf')]);
-  expect(app.imports.items[0]).toMatchObject({ state: 'failed', hopeless: true, message: expect.stringContaining('.gguf') as string });
+  const { app } = await testApp({ language: 'en-US' });
+  app.imports.add([file('notes.txt'), file('broken.gguf')]);
+  expect(app.imports.items[0]).toMatchObject({ state: 'failed', notRetryable: true, message: expect.stringContaining('.gguf') as string });
   await (await begun(1)).answer(refusal(422, 'VALIDATION_ERROR'));
-  await vi.waitFor(() => expect(app.imports.items[1]).toMatchObject({ state: 'failed', hopeless: true, message: 'refused: VALIDATION_ERROR' }));
+  await vi.waitFor(() => expect(app.imports.items[1]).toMatchObject({ state: 'failed', notRetryable: true, message: 'refused: VALIDATION_ERROR' }));
 });
 
 test('a line that breaks can be tried again, and a file that is not wanted any more is hung up on', async () => {
-  const { app } = await house();
-  app.imports.take([file('one.gguf')]);
+  const { app } = await testApp();
+  app.imports.add([file('one.gguf')]);
   (await begun(1)).onerror?.();
-  await vi.waitFor(() => expect(app.imports.items[0]).toMatchObject({ state: 'failed', hopeless: false, message: undefined }));
+  await vi.waitFor(() => expect(app.imports.items[0]).toMatchObject({ state: 'failed', notRetryable: false, message: undefined }));
   const [failed] = app.imports.items;
-  if (failed) app.imports.again(failed);
+  if (failed) app.imports.retry(failed);
   const second = await begun(2);
   const hungUp = vi.spyOn(second, 'abort');
   const [sending] = app.imports.items;
-  if (sending) app.imports.drop(sending);
+  if (sending) app.imports.remove(sending);
   expect(hungUp).toHaveBeenCalled();
   expect(app.imports.items).toEqual([]);
-  app.imports.take([file('next.gguf')]);
+  app.imports.add([file('next.gguf')]);
   await begun(3);
 });

@@ -1,49 +1,55 @@
-// The log as it grows, looked through by weight and by words.
+// The log viewer: tails the log, filtered by level and text.
 import type { LogLine } from '../api/client';
-import { pause } from './model.svelte';
+import { attempt } from '../lib/attempt';
+import { poll } from '../lib/poll';
 import type { Sidecar } from './sidecar.svelte';
-import { PATIENCE } from './thread.svelte';
+import { TIMEOUT_MS } from './thread.svelte';
 
 export type { LogLine };
 
 export const levels = ['any', 'info', 'warn', 'error'] as const;
-/** The least weight that is shown. */
+/** The minimum level. */
 export type Level = (typeof levels)[number];
 
-/** How many lines are asked for at a time, and how many are kept. */
-const PAGE = 200;
-const MOST = 2000;
-/** How many pages are read at most to find an earlier line that is shown. */
-const MOST_PAGES = 10;
-/** Where the log is looked at. */
-const LOOKING = '/api/v1/logs';
-/** How often is looked, and how long is waited for another letter, in milliseconds. */
-const OFTEN = 2000;
-const TYPING = 200;
+/** Lines per page, and the maximum kept. */
+const PAGE_SIZE = 200;
+const MAX_LINES = 2000;
+/** Pages to read for one earlier visible line. */
+const MAX_PAGES = 10;
+/** The endpoint whose own requests are hidden. */
+const LOGS_ENDPOINT = '/api/v1/logs';
+/** Poll interval, and debounce of typing, in milliseconds. */
+const POLL_MS = 2000;
+const DEBOUNCE_MS = 200;
 
-/** A look at the log. */
+/** A view of the log. */
 export class Logs {
   readonly #sidecar: Pick<Sidecar, 'api'>;
   #level = $state<Level>('any');
   #search = $state('');
-  /** The lines, the latest last; undefined until the API has told. */
+  /** The lines, newest last; undefined until loaded. */
   lines = $state.raw<readonly LogLine[]>();
-  /** Where earlier lines are, if there are any. */
-  #next = $state<number>();
-  /** The place of the latest line that came, also of one that is not shown. */
-  #last: number | undefined;
-  /** Whether the API did not tell when it was last asked. */
-  failed = $state(false);
-  #watching: AbortController | undefined;
+  /** Cursor of earlier lines, if there are any. */
+  #earlierCursor = $state<number>();
+  /** Cursor of the latest line, also of a hidden one. */
+  #latestCursor: number | undefined;
+  /** The error of the last request, if it failed. */
+  error = $state.raw<Error>();
+  #polling: AbortController | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(sidecar: Pick<Sidecar, 'api'>) {
     this.#sidecar = sidecar;
   }
 
+  /** Whether the last request failed. */
+  get failed(): boolean {
+    return this.error !== undefined;
+  }
+
   /** Whether there are earlier lines. */
   get hasMore(): boolean {
-    return this.#next !== undefined;
+    return this.#earlierCursor !== undefined;
   }
 
   get level(): Level {
@@ -52,10 +58,10 @@ export class Logs {
 
   set level(level: Level) {
     this.#level = level;
-    this.#again();
+    this.#restart();
   }
 
-  /** Words that are looked for. */
+  /** The search text. */
   get search(): string {
     return this.#search;
   }
@@ -63,89 +69,81 @@ export class Logs {
   set search(text: string) {
     this.#search = text;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#again(), TYPING);
+    this.#timer = setTimeout(() => this.#restart(), DEBOUNCE_MS);
   }
 
-  /** Looks again and again until {@link rest}. */
-  async watch(): Promise<void> {
-    this.rest();
-    const { signal } = (this.#watching = new AbortController());
-    while (!signal.aborted) {
-      await this.#look(signal);
-      await pause(OFTEN, signal);
-    }
+  /** Polls until {@link stopPolling}. */
+  startPolling(): Promise<void> {
+    this.stopPolling();
+    const { signal } = (this.#polling = new AbortController());
+    return poll({
+      signal,
+      interval: () => POLL_MS,
+      fetch: async (signal) => (await this.#sidecar.api(signal)).logs(this.#query(), signal),
+      apply: (page) => this.#apply(page),
+      onerror: (error) => (this.error = error),
+    });
   }
 
-  /** Looks no more. */
-  rest(): void {
+  /** Stops polling. */
+  stopPolling(): void {
     clearTimeout(this.#timer);
-    this.#watching?.abort();
+    this.#polling?.abort();
   }
 
-  /** Reads earlier lines. */
-  async more(): Promise<void> {
+  /** Loads earlier lines. */
+  async loadEarlier(): Promise<void> {
     const first = this.lines?.[0]?.cursor;
-    try {
-      const signal = AbortSignal.timeout(PATIENCE);
+    const error = await attempt(async () => {
+      const signal = AbortSignal.timeout(TIMEOUT_MS);
       const api = await this.#sidecar.api(signal);
-      for (let pages = 0; pages < MOST_PAGES && this.#next !== undefined; pages += 1) {
-        const seen = await api.logs({ ...this.#query(), before: this.#next }, signal);
-        // Meanwhile something else was looked for.
+      for (let pages = 0; pages < MAX_PAGES && this.#earlierCursor !== undefined; pages += 1) {
+        const page = await api.logs({ ...this.#query(), before: this.#earlierCursor }, signal);
+        // The filter has changed meanwhile.
         if (this.lines === undefined || this.lines[0]?.cursor !== first) return;
-        const lines = seen.lines.filter(isNews);
-        [this.#next, this.lines] = [seen.next ?? undefined, [...lines, ...this.lines]];
+        const lines = page.lines.filter(isRelevant);
+        [this.#earlierCursor, this.lines] = [page.next ?? undefined, [...lines, ...this.lines]];
         if (lines.length > 0) return;
       }
-    } catch {
-      this.failed = true;
-    }
+    });
+    if (error) this.error = error;
   }
 
-  /** Begins anew, with other wishes. */
-  #again(): void {
-    [this.lines, this.#last] = [undefined, undefined];
-    if (this.#watching && !this.#watching.signal.aborted) void this.watch();
+  /** Starts over with another filter. */
+  #restart(): void {
+    [this.lines, this.#latestCursor] = [undefined, undefined];
+    if (this.#polling && !this.#polling.signal.aborted) void this.startPolling();
   }
 
-  async #look(signal: AbortSignal): Promise<void> {
-    try {
-      const api = await this.#sidecar.api(signal);
-      const seen = await api.logs(this.#query(), signal);
-      if (!signal.aborted) this.#take(seen);
-    } catch {
-      if (!signal.aborted) this.failed = true;
-    }
-  }
-
-  /** Puts what is new behind what is known. Where too much has come to know what lies between, only what is new stays. */
-  #take({ lines, next }: { lines: readonly LogLine[]; next?: number | null }): void {
-    this.failed = false;
-    const last = this.#last;
-    this.#last = lines.at(-1)?.cursor ?? last;
+  /** Appends new lines. If more lines arrived than a page holds, the old ones are dropped: there would be a gap. */
+  #apply({ lines, next }: { lines: readonly LogLine[]; next?: number | null }): void {
+    this.error = undefined;
+    const last = this.#latestCursor;
+    this.#latestCursor = lines.at(-1)?.cursor ?? last;
     if (this.lines === undefined || last === undefined || !lines.some(({ cursor }) => cursor <= last)) {
-      [this.lines, this.#next] = [lines.filter(isNews), next ?? undefined];
+      [this.lines, this.#earlierCursor] = [lines.filter(isRelevant), next ?? undefined];
       return;
     }
-    const fresh = lines.filter((line) => line.cursor > last && isNews(line));
-    if (fresh.length === 0) return;
-    const all = [...this.lines, ...fresh];
-    if (all.length > MOST) this.#next = all.at(-MOST)?.cursor;
-    this.lines = all.slice(-MOST);
+    const added = lines.filter((line) => line.cursor > last && isRelevant(line));
+    if (added.length === 0) return;
+    const all = [...this.lines, ...added];
+    if (all.length > MAX_LINES) this.#earlierCursor = all.at(-MAX_LINES)?.cursor;
+    this.lines = all.slice(-MAX_LINES);
   }
 
   #query() {
     const search = this.#search.trim();
-    return { limit: PAGE, ...(this.#level !== 'any' && { level: this.#level }), ...(search && { search }) };
+    return { limit: PAGE_SIZE, ...(this.#level !== 'any' && { level: this.#level }), ...(search && { search }) };
   }
 }
 
-/** Looking at the log is told in the log, which is no news to whoever looks. */
-function isNews({ fields }: LogLine): boolean {
-  return fields['endpoint'] !== LOOKING;
+/** Whether a line is shown: requests of the log viewer itself are logged too, and hidden. */
+function isRelevant({ fields }: LogLine): boolean {
+  return fields['endpoint'] !== LOGS_ENDPOINT;
 }
 
 /** A line as text. */
-export function textOf({ time, level, target, message, fields }: LogLine): string {
+export function formatLine({ time, level, target, message, fields }: LogLine): string {
   const more = Object.entries(fields).map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
   return [time, level.toUpperCase(), target, message, ...more].join(' ');
 }

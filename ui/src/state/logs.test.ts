@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 
-import { logLine } from '../testing/api';
-import { house } from '../testing/house';
-import { textOf } from './logs.svelte';
+import { logLine } from '../testing/items';
+import { testApp } from '../testing/testApp';
+import { formatLine } from './logs.svelte';
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'], shouldAdvanceTime: true }));
 afterEach(() => void vi.useRealTimers());
@@ -10,9 +10,9 @@ afterEach(() => void vi.useRealTimers());
 const lines = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => logLine(from + index));
 
 async function watching(count: number) {
-  const all = await house();
+  const all = await testApp();
   all.api.log = lines(0, count);
-  void all.app.logs.watch();
+  void all.app.logs.startPolling();
   await vi.waitFor(() => expect(all.app.logs.lines).toBeDefined());
   const ends = () => [all.app.logs.lines?.at(0)?.cursor, all.app.logs.lines?.at(-1)?.cursor, all.app.logs.lines?.length];
   return { ...all, logs: all.app.logs, ends };
@@ -25,11 +25,11 @@ test('what is new comes to the end, and what is earlier is read when it is wante
   api.log = lines(0, 503);
   await vi.advanceTimersByTimeAsync(2000);
   await vi.waitFor(() => expect(ends()).toEqual([300, 502, 203]));
-  await logs.more();
-  await logs.more();
+  await logs.loadEarlier();
+  await logs.loadEarlier();
   expect(ends()).toEqual([0, 502, 503]);
   expect(logs.hasMore).toBe(false);
-  logs.rest();
+  logs.stopPolling();
 });
 
 test('where more came than is asked for, only what is new stays, so that nothing is missing in the middle', async () => {
@@ -37,7 +37,7 @@ test('where more came than is asked for, only what is new stays, so that nothing
   api.log = lines(0, 1000);
   await vi.advanceTimersByTimeAsync(2000);
   await vi.waitFor(() => expect(ends()).toEqual([800, 999, 200]));
-  logs.rest();
+  logs.stopPolling();
 });
 
 test('that somebody looks at the log is told in the log, and is no news', async () => {
@@ -47,16 +47,16 @@ test('that somebody looks at the log is told in the log, and is no news', async 
   await vi.advanceTimersByTimeAsync(2000);
   api.log = [...lines(0, 300), ...looks(300, 549)];
   await vi.advanceTimersByTimeAsync(2000);
-  await vi.waitFor(() => expect(api.arrived.filter(({ path }) => path === '/api/v1/logs').length).toBeGreaterThan(2));
+  await vi.waitFor(() => expect(api.requests.filter(({ path }) => path === '/api/v1/logs').length).toBeGreaterThan(2));
   expect(ends()).toEqual([100, 299, 200]);
   api.log = [...api.log, logLine(549)];
   await vi.advanceTimersByTimeAsync(2000);
   await vi.waitFor(() => expect(ends()).toEqual([100, 549, 201]));
   logs.level = 'any';
   await vi.waitFor(() => expect(ends()).toEqual([549, 549, 1]));
-  await logs.more();
+  await logs.loadEarlier();
   expect(ends()).toEqual([150, 549, 151]);
-  logs.rest();
+  logs.stopPolling();
 });
 
 test('no more than so many lines are kept', async () => {
@@ -68,7 +68,7 @@ test('no more than so many lines are kept', async () => {
   }
   expect(ends()).toEqual([401, 2400, 2000]);
   expect(logs.hasMore).toBe(true);
-  logs.rest();
+  logs.stopPolling();
 });
 
 test('it is looked through by weight and by words, once somebody has stopped typing', async () => {
@@ -81,10 +81,10 @@ test('it is looked through by weight and by words, once somebody has stopped typ
   logs.search = 'line 3';
   await vi.advanceTimersByTimeAsync(200);
   await vi.waitFor(() => expect(logs.lines?.map(({ cursor }) => cursor)).toEqual([3]));
-  logs.rest();
+  logs.stopPolling();
 });
 
 test('a line as text has everything', () => {
   const line = logLine(1, { level: 'WARN', message: 'slow', fields: { duration_ms: 7, endpoint: '/x' } });
-  expect(textOf(line)).toBe('2026-11-26T05:00:00Z WARN sidecar::http slow duration_ms=7 endpoint=/x');
+  expect(formatLine(line)).toBe('2026-11-26T05:00:00Z WARN sidecar::http slow duration_ms=7 endpoint=/x');
 });

@@ -1,80 +1,84 @@
-// How HAPA has done of late: figures over the last hour, requests by endpoint, and errors.
-import type { Endpoint, Errors, Point } from '../api/client';
-import { pause } from './model.svelte';
+// Metrics of the last hour, request metrics by endpoint, and the error summary.
+import type { EndpointMetrics, ErrorSummary, MetricsPoint } from '../api/client';
+import { poll } from '../lib/poll';
 import type { Sidecar } from './sidecar.svelte';
 
-export type { Endpoint, Errors, Point };
+export type { EndpointMetrics, ErrorSummary, MetricsPoint };
 
-/** How often is looked, and how long the figures are kept, in milliseconds. */
-const OFTEN = 5000;
-const KEPT = 3_600_000;
+/** Poll interval, and how long points are kept, in milliseconds. */
+const POLL_MS = 5000;
+const RETENTION_MS = 3_600_000;
 
-/** Minutes that can be looked at. */
+/** The time ranges, in minutes. */
 export const ranges = [5, 15, 60] as const;
 export type Range = (typeof ranges)[number];
 
-/** What the API tells, for as long as somebody looks. */
+/** Metrics while they are polled. */
 export class Metrics {
   readonly #sidecar: Pick<Sidecar, 'api'>;
-  /** The figures, the oldest first; undefined until the API has told. */
-  #points = $state.raw<readonly Point[]>();
-  /** Milliseconds between two of them. */
-  interval = $state(OFTEN);
-  endpoints = $state.raw<readonly Endpoint[]>([]);
-  errors = $state.raw<Errors>();
+  /** The points, oldest first; undefined until loaded. */
+  #points = $state.raw<readonly MetricsPoint[]>();
+  /** Milliseconds between two points. */
+  interval = $state(POLL_MS);
+  endpoints = $state.raw<readonly EndpointMetrics[]>([]);
+  errors = $state.raw<ErrorSummary>();
   range = $state<Range>(15);
-  /** Whether the API did not tell when it was last asked. */
-  failed = $state(false);
-  #watching: AbortController | undefined;
+  /** The error of the last poll, if it failed. */
+  error = $state.raw<Error>();
+  #polling: AbortController | undefined;
 
   constructor(sidecar: Pick<Sidecar, 'api'>) {
     this.#sidecar = sidecar;
   }
 
-  /** The figures of the range, the oldest first. */
-  get points(): readonly Point[] | undefined {
-    const end = this.#points?.at(-1)?.at ?? 0;
-    return this.#points?.filter(({ at }) => at > end - this.range * 60_000);
+  /** The points of the range, oldest first. */
+  get points(): readonly MetricsPoint[] | undefined {
+    const latest = this.#points?.at(-1)?.at ?? 0;
+    return this.#points?.filter(({ at }) => at > latest - this.range * 60_000);
   }
 
-  /** Milliseconds that one figure of the range stands for, so that there are about sixty of them. */
+  /** Milliseconds per sample, so that a range has about sixty of them. */
   get step(): number {
     return Math.max(this.interval, this.range * 1000);
   }
 
-  /** Looks again and again until {@link rest}. */
-  async watch(): Promise<void> {
-    this.rest();
-    const { signal } = (this.#watching = new AbortController());
-    while (!signal.aborted) {
-      await this.#look(signal);
-      await pause(OFTEN, signal);
-    }
+  /** Whether the last poll failed. */
+  get failed(): boolean {
+    return this.error !== undefined;
   }
 
-  /** Looks no more. */
-  rest(): void {
-    this.#watching?.abort();
+  /** Polls until {@link stopPolling}. */
+  startPolling(): Promise<void> {
+    this.stopPolling();
+    const { signal } = (this.#polling = new AbortController());
+    return poll({
+      signal,
+      interval: () => POLL_MS,
+      fetch: (signal) => this.#fetch(signal),
+      apply: ([series, { endpoints }, errors]) => {
+        this.#append(series.points);
+        [this.interval, this.endpoints, this.errors, this.error] = [series.interval_ms, endpoints, errors, undefined];
+      },
+      onerror: (error) => (this.error = error),
+    });
   }
 
-  async #look(signal: AbortSignal): Promise<void> {
-    try {
-      const api = await this.#sidecar.api(signal);
-      const since = this.#points?.at(-1)?.at;
-      const [series, { endpoints }, errors] = await Promise.all([api.series(since, signal), api.endpoints(signal), api.errors(signal)]);
-      if (signal.aborted) return;
-      this.#take(series.points);
-      [this.interval, this.endpoints, this.errors, this.failed] = [series.interval_ms, endpoints, errors, false];
-    } catch {
-      if (!signal.aborted) this.failed = true;
-    }
+  /** Stops polling. */
+  stopPolling(): void {
+    this.#polling?.abort();
   }
 
-  #take(points: readonly Point[]): void {
-    const known = this.#points ?? [];
-    const end = known.at(-1)?.at ?? -Infinity;
-    const all = [...known, ...points.filter(({ at }) => at > end)];
-    const last = all.at(-1)?.at ?? 0;
-    this.#points = all.filter(({ at }) => at > last - KEPT);
+  async #fetch(signal: AbortSignal) {
+    const api = await this.#sidecar.api(signal);
+    const since = this.#points?.at(-1)?.at;
+    return Promise.all([api.metricsSeries(since, signal), api.endpointMetrics(signal), api.errorSummary(signal)]);
+  }
+
+  #append(points: readonly MetricsPoint[]): void {
+    const previous = this.#points ?? [];
+    const latest = previous.at(-1)?.at ?? -Infinity;
+    const merged = [...previous, ...points.filter(({ at }) => at > latest)];
+    const last = merged.at(-1)?.at ?? 0;
+    this.#points = merged.filter(({ at }) => at > last - RETENTION_MS);
   }
 }

@@ -1,105 +1,105 @@
-// What the user chose about the window: language, theme, the language of code, the list on the left.
+// User preferences of the window: language, theme, code language, conversation list.
 import { en } from '../messages/en';
 import { ko, type Messages } from '../messages/ko';
 
 export const languages = ['system', 'ko', 'en'] as const;
 export const themes = ['system', 'light', 'dark'] as const;
-/** Programming languages that code can be asked for in, as the API names them. */
+/** Programming languages for generated code, as the API names them. */
 export const codeLanguages = ['python', 'javascript', 'typescript', 'java', 'go', 'rust', 'c', 'cpp', 'sql', 'bash'] as const;
 
-export type LanguageChoice = (typeof languages)[number];
-export type ThemeChoice = (typeof themes)[number];
+export type LanguagePreference = (typeof languages)[number];
+export type ThemePreference = (typeof themes)[number];
 export type CodeLanguage = (typeof codeLanguages)[number];
 
 const NAMES = new Map([['cpp', 'C++'], ['sql', 'SQL'], ['javascript', 'JavaScript'], ['typescript', 'TypeScript']]);
 
-/** What people call a programming language. */
-export function nameOfLanguage(language: string): string {
+/** The display name of a programming language. */
+export function languageName(language: string): string {
   return NAMES.get(language) ?? language.charAt(0).toUpperCase() + language.slice(1);
 }
 
-/** Choices, kept in `storage`. `system` follows what the browser says. */
+/** Preferences in `storage`. `system` follows the browser. */
 export class Preferences {
   readonly #storage: Storage;
   #systemLanguage = $state('');
-  #language = $state<LanguageChoice>('system');
-  #theme = $state<ThemeChoice>('system');
+  #language = $state<LanguagePreference>('system');
+  #theme = $state<ThemePreference>('system');
   #codeLanguage = $state<CodeLanguage>('python');
   #listShown = $state(true);
 
   constructor(storage: Storage, systemLanguage: string) {
     this.#storage = storage;
     this.#systemLanguage = systemLanguage;
-    this.lookAgain();
+    this.reload();
   }
 
-  /** Reads what is kept, which another window may have changed. */
-  lookAgain(): void {
-    this.#language = this.#kept('language', languages, 'system');
-    this.#theme = this.#kept('theme', themes, 'system');
-    this.#codeLanguage = this.#kept('codeLanguage', codeLanguages, 'python');
-    this.#listShown = this.#kept('list', ['shown', 'hidden'], 'shown') === 'shown';
+  /** Reloads the preferences, which another window may have changed. */
+  reload(): void {
+    this.#language = this.#stored('language', languages, 'system');
+    this.#theme = this.#stored('theme', themes, 'system');
+    this.#codeLanguage = this.#stored('codeLanguage', codeLanguages, 'python');
+    this.#listShown = this.#stored('list', ['shown', 'hidden'], 'shown') === 'shown';
   }
 
-  /** The language that the window speaks. */
-  get spoken(): 'ko' | 'en' {
+  /** The language of the window. */
+  get locale(): 'ko' | 'en' {
     if (this.#language !== 'system') return this.#language;
     return this.#systemLanguage.toLowerCase().startsWith('ko') ? 'ko' : 'en';
   }
 
-  /** Everything that the window says. */
+  /** All texts of the window. */
   get messages(): Messages {
-    return this.spoken === 'ko' ? ko : en;
+    return this.locale === 'ko' ? ko : en;
   }
 
   /** The system's language has changed. */
-  systemLanguageIs(language: string): void {
+  setSystemLanguage(language: string): void {
     this.#systemLanguage = language;
   }
 
-  get language(): LanguageChoice {
+  get language(): LanguagePreference {
     return this.#language;
   }
 
-  set language(choice: LanguageChoice) {
-    this.#language = choice;
-    this.#keep('language', choice);
+  set language(value: LanguagePreference) {
+    this.#language = value;
+    this.#store('language', value);
   }
 
-  get theme(): ThemeChoice {
+  get theme(): ThemePreference {
     return this.#theme;
   }
 
-  set theme(choice: ThemeChoice) {
-    this.#theme = choice;
-    this.#keep('theme', choice);
+  set theme(value: ThemePreference) {
+    this.#theme = value;
+    this.#store('theme', value);
   }
 
   get codeLanguage(): CodeLanguage {
     return this.#codeLanguage;
   }
 
-  set codeLanguage(choice: CodeLanguage) {
-    this.#codeLanguage = choice;
-    this.#keep('codeLanguage', choice);
+  set codeLanguage(value: CodeLanguage) {
+    this.#codeLanguage = value;
+    this.#store('codeLanguage', value);
   }
 
-  /** Whether the list of conversations is shown. */
+  /** Whether the conversation list is shown. */
   get listShown(): boolean {
     return this.#listShown;
   }
 
   set listShown(shown: boolean) {
     this.#listShown = shown;
-    this.#keep('list', shown ? 'shown' : 'hidden');
+    this.#store('list', shown ? 'shown' : 'hidden');
   }
 
-  #kept<T extends string>(name: string, choices: readonly T[], otherwise: T): T {
-    const kept = this.#storage.getItem(`hapa.${name}`);
-    return choices.find((choice) => choice === kept) ?? otherwise;
+  #stored<T extends string>(name: string, values: readonly T[], fallback: T): T {
+    const stored = this.#storage.getItem(`hapa.${name}`);
+    return values.find((value) => value === stored) ?? fallback;
   }
 
-  #keep(name: string, choice: string): void {
-    this.#storage.setItem(`hapa.${name}`, choice);
+  #store(name: string, value: string): void {
+    this.#storage.setItem(`hapa.${name}`, value);
   }
 }

@@ -1,88 +1,88 @@
-// A quick question: asked, answered, copied, and out of the way again.
+// A quick question: asked, answered, copied, and the window hidden again.
 import type { Token, Tokens } from 'marked';
 
-import { copy } from '../clipboard';
-import { parse } from '../markdown';
+import { copy } from '../lib/clipboard';
+import { parse } from '../lib/markdown';
 import type { App } from './app.svelte';
 import type { Message } from './thread.svelte';
 
-/** How long it is said what came of copying, in milliseconds. */
-const SAID = 2500;
+/** How long the result of copying is shown, in milliseconds. */
+const COPY_STATUS_MS = 2500;
 
-/** The quick window's state, over that of the house. */
+/** The state of the quick window, on top of the app's. */
 export class Quick {
   readonly #app: App;
-  /** What came of copying, for a while. */
+  /** The result of copying, for a while. */
   copied = $state<'copied' | 'failed'>();
-  /** Whether the answer goes on in the main window as soon as it is written. */
-  leaving = $state(false);
+  /** Whether the conversation moves to the main window once the answer is finished. */
+  handoverPending = $state(false);
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(app: App) {
     this.#app = app;
   }
 
-  /** The question that was asked last, with its answer. */
+  /** The last question with its answer. */
   get message(): Message | undefined {
     return this.#app.conversations.thread.messages.at(-1);
   }
 
-  /** Whether what is in the field is the question that was asked. */
-  get isAsked(): boolean {
+  /** Whether the field contains the question that was submitted. */
+  get isSubmitted(): boolean {
     return this.message !== undefined && this.#app.draft.text.trim() === this.message.question;
   }
 
-  /** What would be copied: the code of the answer, or all of it where there is none. */
+  /** The text to copy: the answer's code, or all of it if there is none. */
   get copyable(): string {
     const { answer } = this.message ?? {};
-    return answer === undefined || answer.running ? '' : codeIn(answer.text) || answer.text;
+    return answer === undefined || answer.running ? '' : codeBlocks(answer.text) || answer.text;
   }
 
-  /** Enter: asks what is in the field, and copies the answer where that was asked already. */
-  async enter(): Promise<void> {
+  /** Enter: submits the question, or copies the answer if it was submitted already. */
+  async submitOrCopy(): Promise<void> {
     const { draft, conversations, preferences } = this.#app;
     const question = draft.text.trim();
     if (question === '') return;
-    if (this.isAsked && (this.message?.answer.running || this.copyable)) return this.copy();
+    if (this.isSubmitted && (this.message?.answer.running || this.copyable)) return this.copy();
     conversations.thread.stop();
     this.copied = undefined;
-    this.leaving = false;
+    this.handoverPending = false;
     conversations.startNew();
     await conversations.thread.ask(question, preferences.codeLanguage);
-    if (this.leaving && this.message?.question === question) await this.leave();
+    if (this.handoverPending && this.message?.question === question) await this.openInMainWindow();
   }
 
-  /** Copies the answer, and says so. */
+  /** Copies the answer and shows the result. */
   async copy(): Promise<void> {
     if (!this.copyable) return;
     this.copied = (await copy(this.copyable)) ? 'copied' : 'failed';
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => (this.copied = undefined), SAID);
+    this.#timer = setTimeout(() => (this.copied = undefined), COPY_STATUS_MS);
   }
 
-  /** Goes on in the main window: with the conversation once it is written, or with the question that was not asked yet. */
-  async leave(): Promise<void> {
+  /** Continues in the main window: with the conversation once it is finished, or with the unsent question. */
+  async openInMainWindow(): Promise<void> {
     const { host, draft, conversations } = this.#app;
-    if (this.isAsked && this.message?.answer.running) {
-      this.leaving = true;
+    if (this.isSubmitted && this.message?.answer.running) {
+      this.handoverPending = true;
       return;
     }
-    this.leaving = false;
+    this.handoverPending = false;
     const { id } = conversations.thread;
-    const what = this.isAsked && id !== undefined ? { conversation: id } : { question: draft.text };
+    const request = this.isSubmitted && id !== undefined ? { conversation: id } : { question: draft.text };
     draft.text = '';
     conversations.startNew();
-    await host.openInWindow(what);
+    await host.openInMainWindow(request);
   }
 
-  /** Hides the window. What is being written goes on, and is told of. */
+  /** Hides the window. A running answer goes on and ends with a notification. */
   async hide(): Promise<void> {
     await this.#app.host.hideQuick();
   }
 }
 
-/** All blocks of code in a text, one after the other. */
-function codeIn(text: string): string {
+/** All code blocks of a text, joined. */
+function codeBlocks(text: string): string {
   const isCode = (token: Token): token is Tokens.Code => token.type === 'code';
   return parse(text).filter(isCode).map((block) => block.text).join('\n\n');
 }

@@ -1,14 +1,14 @@
 import userEvent from '@testing-library/user-event';
 import { expect, test, vi } from 'vitest';
 
-import { house } from '../testing/house';
+import { testApp } from '../testing/testApp';
 import { Quick } from './quick.svelte';
 
 const ANSWER = 'So:\n\n```python\nx = 1\n```\n\nand then\n\n```python\ny = 2\n```\n';
 
 async function open() {
-  const all = await house();
-  // Brings a clipboard.
+  const all = await testApp();
+  // Installs a clipboard.
   userEvent.setup();
   const writeText = vi.spyOn(navigator.clipboard, 'writeText').mockResolvedValue();
   return { ...all, writeText, quick: new Quick(all.app) };
@@ -18,14 +18,14 @@ test('Enter asks, and once the answer is there it copies the code', async () => 
   const { api, app, quick, writeText } = await open();
   const stream = api.stream().start();
   app.draft.text = ' 질문 ';
-  const asked = quick.enter();
+  const asked = quick.submitOrCopy();
   await vi.waitFor(() => expect(quick.message?.answer.messageId).toBe('m'));
   app.draft.text = '질문';
-  await quick.enter();
+  await quick.submitOrCopy();
   expect(writeText).not.toHaveBeenCalled();
   stream.done({ answer: ANSWER });
   await asked;
-  await quick.enter();
+  await quick.submitOrCopy();
   expect(writeText).toHaveBeenCalledWith('x = 1\n\ny = 2');
   expect(quick.copied).toBe('copied');
   expect(api.questions).toHaveLength(1);
@@ -35,12 +35,12 @@ test('another question takes the place of the one before, and an answer without 
   const { api, app, quick, writeText } = await open();
   api.stream().start().done({ answer: '하나' });
   app.draft.text = '첫째';
-  await quick.enter();
+  await quick.submitOrCopy();
   api.stream().start({ message_id: 'm2', conversation_id: 'c2' }).done({ answer: '둘' });
   app.draft.text = '둘째';
-  await quick.enter();
+  await quick.submitOrCopy();
   expect(api.questions.map(({ conversation_id }) => conversation_id)).toEqual([undefined, undefined]);
-  await quick.enter();
+  await quick.submitOrCopy();
   expect(writeText).toHaveBeenCalledWith('둘');
 });
 
@@ -48,33 +48,33 @@ test('an answer that is being written opens in the window when it is there, and 
   const { api, app, host, quick } = await open();
   const stream = api.stream().start();
   app.draft.text = '질문';
-  const asked = quick.enter();
+  const asked = quick.submitOrCopy();
   await vi.waitFor(() => expect(quick.message?.answer.messageId).toBe('m'));
-  await quick.leave();
-  expect([quick.leaving, host.opened]).toEqual([true, []]);
+  await quick.openInMainWindow();
+  expect([quick.handoverPending, host.openRequests]).toEqual([true, []]);
   stream.done({ answer: ANSWER });
   await asked;
-  expect(host.opened).toEqual([{ conversation: 'c' }]);
+  expect(host.openRequests).toEqual([{ conversation: 'c' }]);
   expect([app.draft.text, quick.message]).toEqual(['', undefined]);
 
   app.draft.text = '아직 안 물은 것';
-  await quick.leave();
-  expect(host.opened[1]).toEqual({ question: '아직 안 물은 것' });
+  await quick.openInMainWindow();
+  expect(host.openRequests[1]).toEqual({ question: '아직 안 물은 것' });
 });
 
 test('the main window goes on with what it is handed', async () => {
   const { app, host } = await open();
   await app.start();
-  app.place = 'settings';
-  host.handOver({ question: '이어서' });
-  expect([app.place, app.draft.text]).toEqual(['chat', '이어서']);
+  app.view = 'settings';
+  host.sendOpenRequest({ question: '이어서' });
+  expect([app.view, app.draft.text]).toEqual(['chat', '이어서']);
 });
 
 test('an answer that has come to its end is told of by the beginning of its question, and one that was stopped is not', async () => {
   const { api, app, host } = await open();
   api.stream().start().done({ answer: 'x' });
   await app.conversations.thread.ask('이 코드 봐줘\n```python\nsecret = 1\n```', 'python');
-  expect(host.told).toEqual([{ title: '답변이 준비되었습니다', text: '이 코드 봐줘' }]);
+  expect(host.notifications).toEqual([{ title: '답변이 준비되었습니다', text: '이 코드 봐줘' }]);
   api.stream().start({ message_id: 'm2' });
   const asked = app.conversations.thread.ask('그만', 'python');
   await vi.waitFor(() => expect(app.conversations.thread.running?.accepted).toBe(true));
@@ -82,5 +82,5 @@ test('an answer that has come to its end is told of by the beginning of its ques
   await asked;
   api.stream().start({ message_id: 'm3' }).error();
   await app.conversations.thread.ask('고장', 'python');
-  expect(host.told.slice(1)).toEqual([{ title: '답변을 완료하지 못했습니다', text: '고장' }]);
+  expect(host.notifications.slice(1)).toEqual([{ title: '답변을 완료하지 못했습니다', text: '고장' }]);
 });

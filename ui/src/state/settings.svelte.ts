@@ -1,80 +1,88 @@
-// What can be chosen about HAPA: settings, the profile, keys, and the server elsewhere. What is chosen is in force at once.
+// Settings: server settings, profile, API keys, and the remote server. Changes apply at once.
 import type {
   Api,
   HistoryFile,
-  Imported,
+  ImportResult,
   KeyItem,
-  MadeKey,
+  CreatedKey,
   Permission,
   Profile,
   ProfileFields,
   Remote,
   SettingsPatch,
   SettingsValues,
-  Stored,
+  StorageUsage,
 } from '../api/client';
-import { Problem } from '../api/problem';
-import { WHOLE } from './history.svelte';
+import { ApiError } from '../api/errors';
+import { TRANSFER_TIMEOUT_MS } from './history.svelte';
+import { attempt } from '../lib/attempt';
 import type { Sidecar } from './sidecar.svelte';
 
-export type { Imported, KeyItem, MadeKey, Permission, Profile, SettingsValues, Stored };
+export type { CreatedKey, ImportResult, KeyItem, Permission, Profile, SettingsValues, StorageUsage };
 
-/** How long an order may take, in milliseconds; trying a server elsewhere may take longer. */
-const PATIENCE = 10_000;
-const TRYING = 60_000;
+/** Timeout of a command, in milliseconds; testing the remote server may take longer. */
+const TIMEOUT_MS = 10_000;
+const REMOTE_TEST_TIMEOUT_MS = 60_000;
 
-/** The part of the view that something was changed in. */
-export type Part = 'profile' | 'models' | 'remote' | 'server' | 'keys' | 'limits' | 'privacy' | 'data';
+/** The section of the view that was changed. */
+export type Section = 'profile' | 'models' | 'remote' | 'server' | 'keys' | 'limits' | 'privacy' | 'data';
 
 export const settingsPages = ['choices', 'logs', 'doctor'] as const;
 export type SettingsPage = (typeof settingsPages)[number];
 
-/** What came of the last change. */
+/** The result of the last change. */
 export interface Outcome {
-  part: Part;
+  section: Section;
   state: 'saving' | 'saved' | 'failed';
+  /** The error, if it failed, and the API's message for it. */
+  error?: Error;
   message?: string;
 }
 
-/** What the API tells of the choices, and the ways to change them. */
+/** The settings, and the commands that change them. */
 export class Settings {
   readonly #sidecar: Pick<Sidecar, 'api'>;
   values = $state.raw<SettingsValues>();
-  /** Settings that the environment decides, each with its variable. */
-  fixed = $state.raw<Readonly<Record<string, string>>>({});
-  /** Settings that are in force only after a restart. */
-  waiting = $state.raw<readonly string[]>([]);
+  /** Settings fixed by the environment, each with its variable. */
+  fromEnvironment = $state.raw<Readonly<Record<string, string>>>({});
+  /** Settings that take effect after a restart. */
+  restartRequired = $state.raw<readonly string[]>([]);
   profile = $state.raw<Profile>();
   keys = $state.raw<readonly KeyItem[]>([]);
   remote = $state.raw<Remote>();
-  /** What lies in the data folder; undefined where the API does not tell. */
-  stored = $state.raw<Stored>();
-  /** What came of the history that was taken in last. */
-  imported = $state.raw<Imported>();
-  /** The key that was made last, shown until it is put away. */
-  made = $state.raw<MadeKey>();
+  /** Disk usage of the data folder; undefined if unknown. */
+  storage = $state.raw<StorageUsage>();
+  /** The result of the last history import. */
+  importResult = $state.raw<ImportResult>();
+  /** The API key that was created last, shown until it is dismissed. */
+  createdKey = $state.raw<CreatedKey>();
   outcome = $state.raw<Outcome>();
-  /** What of the view is shown. */
+  /** The current page of the view. */
   page = $state<SettingsPage>('choices');
-  /** The part that somebody wants to see, until they have. */
-  sought = $state<string>();
-  /** Whether the API did not tell. */
-  failed = $state(false);
+  /** The section to scroll to, until that is done. */
+  scrollTarget = $state<string>();
+  /** The error of the last load, if it failed. */
+  error = $state.raw<Error>();
 
   constructor(sidecar: Pick<Sidecar, 'api'>) {
     this.#sidecar = sidecar;
   }
 
-  /** Has a part of the choices shown. */
-  seek(part: string): void {
-    this.page = 'choices';
-    this.sought = part;
+  /** Whether loading failed. */
+  get failed(): boolean {
+    return this.error !== undefined;
   }
 
-  /** Asks for everything. */
+  /** Scrolls to a section. */
+  scrollTo(section: string): void {
+    this.page = 'choices';
+    this.scrollTarget = section;
+  }
+
+  /** Loads everything. */
   async load(): Promise<void> {
-    try {
-      const signal = AbortSignal.timeout(PATIENCE);
+    this.error = await attempt(async () => {
+      const signal = AbortSignal.timeout(TIMEOUT_MS);
       const api = await this.#sidecar.api(signal);
       const [settings, profile, { keys }, remote] = await Promise.all([
         api.settings(signal),
@@ -82,114 +90,110 @@ export class Settings {
         api.keys(signal),
         api.remote(signal),
       ]);
-      this.#take(settings);
-      [this.profile, this.keys, this.remote, this.failed] = [profile, keys, remote, false];
-    } catch {
-      this.failed = true;
-    }
-  }
-
-  /** Changes settings. */
-  change(part: Part, patch: SettingsPatch): Promise<void> {
-    return this.#do(part, async (api, signal) => {
-      this.#take(await api.changeSettings(patch, signal));
-      if (part === 'remote') this.remote = await api.remote(signal);
+      this.#apply(settings);
+      [this.profile, this.keys, this.remote] = [profile, keys, remote];
     });
   }
 
-  /** Changes some of the profile. */
+  /** Changes settings. */
+  change(section: Section, patch: SettingsPatch): Promise<void> {
+    return this.#run(section, async (api, signal) => {
+      this.#apply(await api.changeSettings(patch, signal));
+      if (section === 'remote') this.remote = await api.remote(signal);
+    });
+  }
+
+  /** Changes fields of the profile. */
   changeProfile(fields: ProfileFields): Promise<void> {
-    return this.#do('profile', async (api, signal) => {
+    return this.#run('profile', async (api, signal) => {
       this.profile = await api.saveProfile({ ...this.profile, ...fields }, signal);
     });
   }
 
-  /** Makes a key, which is shown once. */
-  makeKey(name: string, permissions: Permission[], days: number): Promise<void> {
-    return this.#do('keys', async (api, signal) => {
-      this.made = await api.makeKey({ name, permissions, expires_in_days: days }, signal);
+  /** Creates an API key, whose secret is shown once. */
+  createKey(name: string, permissions: Permission[], days: number): Promise<void> {
+    return this.#run('keys', async (api, signal) => {
+      this.createdKey = await api.createKey({ name, permissions, expires_in_days: days }, signal);
       this.keys = (await api.keys(signal)).keys;
     });
   }
 
-  /** Revokes a key: from now on it opens nothing. */
+  /** Revokes an API key; takes effect immediately. */
   revokeKey(id: string): Promise<void> {
-    return this.#do('keys', async (api, signal) => {
+    return this.#run('keys', async (api, signal) => {
       await api.revokeKey(id, signal);
-      if (this.made?.id === id) this.made = undefined;
+      if (this.createdKey?.id === id) this.createdKey = undefined;
       this.keys = (await api.keys(signal)).keys;
     });
   }
 
-  /** Keeps the key of the server elsewhere, or forgets it. */
+  /** Stores or deletes the remote server's API key. */
   setRemoteKey(key: string | undefined): Promise<void> {
-    return this.#do('remote', async (api, signal) => {
+    return this.#run('remote', async (api, signal) => {
       this.remote = await (key === undefined ? api.removeRemoteKey(signal) : api.saveRemoteKey(key, signal));
     });
   }
 
-  /** Asks the server elsewhere whether it answers, and with which models. */
-  tryRemote(): Promise<void> {
-    return this.#do('remote', async (api, signal) => void (this.remote = await api.tryRemote(signal)), TRYING);
+  /** Tests the connection to the remote server, and lists its models. */
+  testRemote(): Promise<void> {
+    return this.#run('remote', async (api, signal) => void (this.remote = await api.testRemote(signal)), REMOTE_TEST_TIMEOUT_MS);
   }
 
-  /** Deletes everything that was asked and answered. */
-  forgetEverything(): Promise<void> {
-    return this.#do('privacy', (api, signal) => api.deleteHistory(signal));
+  /** Deletes the whole history. */
+  deleteAllHistory(): Promise<void> {
+    return this.#run('privacy', (api, signal) => api.deleteHistory(signal));
   }
 
-  /** Looks what lies in the data folder. */
-  async measure(): Promise<void> {
+  /** Loads the disk usage. */
+  async loadStorage(): Promise<void> {
     try {
-      const signal = AbortSignal.timeout(PATIENCE);
-      this.stored = await (await this.#sidecar.api(signal)).storage(signal);
+      const signal = AbortSignal.timeout(TIMEOUT_MS);
+      this.storage = await (await this.#sidecar.api(signal)).storage(signal);
     } catch {
-      this.stored = undefined;
+      this.storage = undefined;
     }
   }
 
-  /** Hands all that was asked and answered to `save`, as a file's text; `save` tells whether it was kept, `failure` is said where it cannot be. */
+  /** Passes the history as a file's text to `save`, which returns whether the user saved it; `failure` is the message if saving fails. */
   async exportHistory(format: 'json' | 'markdown', save: (content: string) => Promise<boolean>, failure: string): Promise<void> {
-    let isKept = true;
-    await this.#do('data', async (api, signal) => {
+    let isSaved = true;
+    await this.#run('data', async (api, signal) => {
       const content = await api.exportHistory({ format }, signal);
-      isKept = await save(content).catch(() => {
-        throw new Problem({ error_message: failure, error_code: 'UNKNOWN' });
+      isSaved = await save(content).catch(() => {
+        throw new ApiError({ error_message: failure, error_code: 'UNKNOWN' });
       });
-    }, WHOLE);
-    if (!isKept) this.outcome = undefined;
+    }, TRANSFER_TIMEOUT_MS);
+    if (!isSaved) this.outcome = undefined;
   }
 
-  /** Takes in a file of the history; `notOurs` is said of one that is something else. */
+  /** Imports a history file; `notOurs` is the message for another kind of file. */
   importHistory(file: File, notOurs: string): Promise<void> {
-    this.imported = undefined;
-    return this.#do('data', async (api, signal) => {
-      const history = historyIn(await file.text());
-      if (!history) throw new Problem({ error_message: notOurs, error_code: 'VALIDATION_ERROR' });
-      this.imported = await api.importHistory(history, signal);
-    }, WHOLE);
+    this.importResult = undefined;
+    return this.#run('data', async (api, signal) => {
+      const history = parseHistory(await file.text());
+      if (!history) throw new ApiError({ error_message: notOurs, error_code: 'VALIDATION_ERROR' });
+      this.importResult = await api.importHistory(history, signal);
+    }, TRANSFER_TIMEOUT_MS);
   }
 
-  #take({ settings, from_environment, restart_required }: Answered): void {
-    [this.values, this.fixed, this.waiting] = [settings, from_environment, restart_required];
+  #apply({ settings, from_environment, restart_required }: SettingsResponse): void {
+    [this.values, this.fromEnvironment, this.restartRequired] = [settings, from_environment, restart_required];
   }
 
-  async #do(part: Part, act: (api: Api, signal: AbortSignal) => Promise<unknown>, patience = PATIENCE): Promise<void> {
-    this.outcome = { part, state: 'saving' };
-    try {
-      const signal = AbortSignal.timeout(patience);
-      await act(await this.#sidecar.api(signal), signal);
-      this.outcome = { part, state: 'saved' };
-    } catch (error) {
-      this.outcome = { part, state: 'failed', message: error instanceof Problem ? error.message : '' };
-    }
+  async #run(section: Section, command: (api: Api, signal: AbortSignal) => Promise<unknown>, timeout = TIMEOUT_MS): Promise<void> {
+    this.outcome = { section, state: 'saving' };
+    const error = await attempt(async () => {
+      const signal = AbortSignal.timeout(timeout);
+      await command(await this.#sidecar.api(signal), signal);
+    });
+    this.outcome = error ? { section, state: 'failed', error, message: error instanceof ApiError ? error.message : '' } : { section, state: 'saved' };
   }
 }
 
-type Answered = Awaited<ReturnType<Api['settings']>>;
+type SettingsResponse = Awaited<ReturnType<Api['settings']>>;
 
-/** The history in a file's text, if there is one. */
-function historyIn(text: string): HistoryFile | undefined {
+/** Parses a history file; undefined for another kind of file. */
+function parseHistory(text: string): HistoryFile | undefined {
   try {
     const file = JSON.parse(text) as Partial<HistoryFile> | null;
     return Array.isArray(file?.messages) ? (file as HistoryFile) : undefined;

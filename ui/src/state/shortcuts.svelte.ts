@@ -1,66 +1,66 @@
-// Which keys do what: the usual ones, and those that somebody chose instead.
-import { chordOf, commands, isFree, usual, type Chord, type Command } from '../shortcuts';
+// The assigned shortcuts: defaults and custom chords.
+import { chordOf, commands, isAllowed, defaultChords, type Chord, type Command } from '../lib/shortcuts';
 
-const KEPT = 'hapa.shortcuts';
+const STORAGE_KEY = 'hapa.shortcuts';
 
-/** What came of choosing keys: `used` by another command, or `reserved` for what fields do. */
-export type Choosing = { state: 'chosen' } | { state: 'used'; by: Command } | { state: 'reserved' };
+/** The result of an assignment: `in-use` by another command, or `reserved` for text fields. */
+export type AssignResult = { state: 'assigned' } | { state: 'in-use'; by: Command } | { state: 'reserved' };
 
-/** The keys of every command, kept in `storage` where they are not the usual ones. */
+/** The chord of every command; custom ones are in `storage`. */
 export class Shortcuts {
   readonly #storage: Storage;
-  #chosen = $state.raw<Readonly<Partial<Record<Command, Chord>>>>({});
+  #custom = $state.raw<Readonly<Partial<Record<Command, Chord>>>>({});
 
   constructor(storage: Storage) {
     this.#storage = storage;
-    this.#chosen = chordsIn(storage.getItem(KEPT));
+    this.#custom = parseChords(storage.getItem(STORAGE_KEY));
   }
 
-  /** The keys of a command. */
-  of(command: Command): Chord {
-    return this.#chosen[command] ?? usual[command];
+  /** The chord of a command. */
+  get(command: Command): Chord {
+    return this.#custom[command] ?? defaultChords[command];
   }
 
-  /** Whether somebody chose other keys than the usual ones for a command. */
-  isChosen(command: Command): boolean {
-    return this.#chosen[command] !== undefined;
+  /** Whether a command has a custom chord. */
+  isCustom(command: Command): boolean {
+    return this.#custom[command] !== undefined;
   }
 
-  /** What is asked for by what is pressed. */
+  /** The command of a key event. */
   commandOf(event: KeyboardEvent): Command | undefined {
     const chord = chordOf(event);
-    return chord === undefined ? undefined : commands.find((command) => this.of(command) === chord);
+    return chord === undefined ? undefined : commands.find((command) => this.get(command) === chord);
   }
 
-  /** Chooses keys for a command, unless they are somebody else's. */
-  choose(command: Command, chord: Chord): Choosing {
-    if (!isFree(chord)) return { state: 'reserved' };
-    const by = commands.find((other) => other !== command && this.of(other) === chord);
-    if (by) return { state: 'used', by };
-    this.#keep({ ...this.#chosen, [command]: chord === usual[command] ? undefined : chord });
-    return { state: 'chosen' };
+  /** Assigns a chord to a command, unless another command has it. */
+  assign(command: Command, chord: Chord): AssignResult {
+    if (!isAllowed(chord)) return { state: 'reserved' };
+    const by = commands.find((other) => other !== command && this.get(other) === chord);
+    if (by) return { state: 'in-use', by };
+    this.#store({ ...this.#custom, [command]: chord === defaultChords[command] ? undefined : chord });
+    return { state: 'assigned' };
   }
 
-  /** Takes the usual keys again: of one command where nobody else has them now, or of all. */
-  reset(command?: Command): Choosing {
-    if (command) return this.choose(command, usual[command]);
-    this.#keep({});
-    return { state: 'chosen' };
+  /** Resets one command to its default if that is free, or all of them. */
+  reset(command?: Command): AssignResult {
+    if (command) return this.assign(command, defaultChords[command]);
+    this.#store({});
+    return { state: 'assigned' };
   }
 
-  #keep(chosen: Partial<Record<Command, Chord | undefined>>): void {
-    const entries = Object.entries(chosen).filter(([, chord]) => chord !== undefined);
-    this.#chosen = Object.fromEntries(entries) as Partial<Record<Command, Chord>>;
-    this.#storage.setItem(KEPT, JSON.stringify(this.#chosen));
+  #store(custom: Partial<Record<Command, Chord | undefined>>): void {
+    const entries = Object.entries(custom).filter(([, chord]) => chord !== undefined);
+    this.#custom = Object.fromEntries(entries) as Partial<Record<Command, Chord>>;
+    this.#storage.setItem(STORAGE_KEY, JSON.stringify(this.#custom));
   }
 }
 
-/** The chords of a JSON object by their commands; none where it is something else. */
-function chordsIn(json: string | null): Partial<Record<Command, Chord>> {
+/** Parses the custom chords; none if the JSON is something else. */
+function parseChords(json: string | null): Partial<Record<Command, Chord>> {
   try {
-    const kept = JSON.parse(json ?? '{}') as Partial<Record<string, unknown>> | null;
-    const entries = commands.map((command) => [command, kept?.[command]] as const);
-    return Object.fromEntries(entries.filter(([, chord]) => typeof chord === 'string' && isFree(chord)));
+    const stored = JSON.parse(json ?? '{}') as Partial<Record<string, unknown>> | null;
+    const entries = commands.map((command) => [command, stored?.[command]] as const);
+    return Object.fromEntries(entries.filter(([, chord]) => typeof chord === 'string' && isAllowed(chord)));
   } catch {
     return {};
   }

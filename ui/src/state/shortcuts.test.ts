@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { chordOf, spell, usual } from '../shortcuts';
+import { chordOf, formatChord, defaultChords } from '../lib/shortcuts';
 import { Shortcuts } from './shortcuts.svelte';
 
 const press = (code: string, change: KeyboardEventInit = {}) => new KeyboardEvent('keydown', { code, key: code, ...change });
@@ -18,43 +18,43 @@ test('keys are told by their place, so that a Korean layout is the same, and Com
 });
 
 test('keys are spelled as people know them', () => {
-  expect(spell('Ctrl+Shift+KeyM', false)).toBe('Ctrl+Shift+M');
-  expect(spell('Ctrl+Comma', false)).toBe('Ctrl+,');
-  expect(spell('Ctrl+Alt+Digit1', true)).toBe('⌘⌥1');
+  expect(formatChord('Ctrl+Shift+KeyM', false)).toBe('Ctrl+Shift+M');
+  expect(formatChord('Ctrl+Comma', false)).toBe('Ctrl+,');
+  expect(formatChord('Ctrl+Alt+Digit1', true)).toBe('⌘⌥1');
 });
 
 test('no two commands have the same keys at first', () => {
-  expect(new Set(Object.values(usual)).size).toBe(Object.values(usual).length);
+  expect(new Set(Object.values(defaultChords)).size).toBe(Object.values(defaultChords).length);
 });
 
 test('chosen keys do what the usual ones did, and last', () => {
   const first = shortcuts();
-  expect(first.choose('newChat', 'Ctrl+KeyJ')).toEqual({ state: 'chosen' });
+  expect(first.assign('newChat', 'Ctrl+KeyJ')).toEqual({ state: 'assigned' });
   const again = new Shortcuts(localStorage);
   expect(again.commandOf(press('KeyJ', { ctrlKey: true }))).toBe('newChat');
   expect(again.commandOf(press('KeyN', { ctrlKey: true }))).toBeUndefined();
   again.reset('newChat');
-  expect(again.isChosen('newChat')).toBe(false);
+  expect(again.isCustom('newChat')).toBe(false);
   expect(new Shortcuts(localStorage).commandOf(press('KeyN', { ctrlKey: true }))).toBe('newChat');
 });
 
 test('keys of another command, of fields, or of typing are not given away', () => {
   const keys = shortcuts();
-  expect(keys.choose('newChat', 'Ctrl+KeyH')).toEqual({ state: 'used', by: 'history' });
-  expect(keys.choose('newChat', 'Ctrl+KeyC')).toEqual({ state: 'reserved' });
-  expect(keys.choose('newChat', 'Shift+KeyN')).toEqual({ state: 'reserved' });
-  expect(keys.choose('newChat', 'F9')).toEqual({ state: 'chosen' });
-  // What was given up is free, and whoever took it keeps it when all others go back.
-  expect(keys.choose('history', 'Ctrl+KeyN')).toEqual({ state: 'chosen' });
-  expect(keys.reset('newChat')).toEqual({ state: 'used', by: 'history' });
+  expect(keys.assign('newChat', 'Ctrl+KeyH')).toEqual({ state: 'in-use', by: 'history' });
+  expect(keys.assign('newChat', 'Ctrl+KeyC')).toEqual({ state: 'reserved' });
+  expect(keys.assign('newChat', 'Shift+KeyN')).toEqual({ state: 'reserved' });
+  expect(keys.assign('newChat', 'F9')).toEqual({ state: 'assigned' });
+  // A chord that was given up is free, and a command that took it keeps it when all others are reset.
+  expect(keys.assign('history', 'Ctrl+KeyN')).toEqual({ state: 'assigned' });
+  expect(keys.reset('newChat')).toEqual({ state: 'in-use', by: 'history' });
   keys.reset();
-  expect(keys.of('newChat')).toBe('Ctrl+KeyN');
+  expect(keys.get('newChat')).toBe('Ctrl+KeyN');
 });
 
 test('what was kept and is no keys is forgotten', () => {
   localStorage.setItem('hapa.shortcuts', '{"newChat":"KeyN","history":7,"models":"Ctrl+KeyL"}');
   const keys = new Shortcuts(localStorage);
-  expect([keys.of('newChat'), keys.of('history'), keys.of('models')]).toEqual(['Ctrl+KeyN', 'Ctrl+KeyH', 'Ctrl+KeyL']);
+  expect([keys.get('newChat'), keys.get('history'), keys.get('models')]).toEqual(['Ctrl+KeyN', 'Ctrl+KeyH', 'Ctrl+KeyL']);
   localStorage.setItem('hapa.shortcuts', 'null');
-  expect(new Shortcuts(localStorage).of('models')).toBe('Ctrl+KeyM');
+  expect(new Shortcuts(localStorage).get('models')).toBe('Ctrl+KeyM');
 });

@@ -1,11 +1,11 @@
 import { expect, test, vi } from 'vitest';
 
 import { browserHost } from '../host/browser';
-import { house, ready } from '../testing/house';
+import { testApp, ready } from '../testing/testApp';
 
 test('each new sidecar is asked once for its model and its conversations', async () => {
-  const { api, host } = await house();
-  const asked = (path: string) => api.arrived.filter((request) => request.path === path).length;
+  const { api, host } = await testApp();
+  const asked = (path: string) => api.requests.filter((request) => request.path === path).length;
   await vi.waitFor(() => expect(asked('/health/detailed')).toBe(1));
   host.report(ready());
   host.report({ state: 'restarting', restarts: 1, retry_in_ms: 0, reason: 'crashed', log: [] });
@@ -15,7 +15,7 @@ test('each new sidecar is asked once for its model and its conversations', async
 });
 
 test('a sidecar that came back is told of, one that was never gone is not', async () => {
-  const { host, app } = await house();
+  const { host, app } = await testApp();
   expect(app.sidecar.recovered).toBe(false);
   host.report(ready());
   expect(app.sidecar.recovered).toBe(false);
@@ -25,7 +25,7 @@ test('a sidecar that came back is told of, one that was never gone is not', asyn
 });
 
 test('a report that overtakes the first answer is the newer one', async () => {
-  const { host, app } = await house({ status: { state: 'starting' } });
+  const { host, app } = await testApp({ status: { state: 'starting' } });
   let answer: (() => void) | undefined;
   host.sidecarStatus = () => new Promise((resolve) => (answer = () => resolve({ state: 'starting' })));
   const following = app.start();

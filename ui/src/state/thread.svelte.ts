@@ -1,279 +1,274 @@
-// A conversation on the screen: its messages, and the verbs on them.
+// A thread: the messages of a conversation, and the actions on them.
 import type { GenerateRequest, HistoryItem } from '../api/client';
-import { endingOf, looksLikeCode } from '../code';
-import { USUAL } from '../presets';
-import { ALONE, type Along, type Written } from '../question';
-import { Generation, type Backend } from './generation.svelte';
+import { attempt } from '../lib/attempt';
+import { extensionOf, looksLikeCode } from '../lib/codeLanguages';
+import { DEFAULT_PRESET } from '../lib/presets';
+import { NO_OPTIONS, type RequestOptions, type QuestionInput } from '../lib/questionInput';
+import { Generation, type GenerationDeps } from './generation.svelte';
 
-let made = 0;
+let lastKey = 0;
 
 /** A question with its answer. */
 export class Message {
-  /** Tells it from all others, also before the API has it. */
-  readonly key = (made += 1);
+  /** A unique key, also before the API has accepted it. */
+  readonly key = (lastKey += 1);
   readonly question: string;
-  /** The programming language that code is wanted in. */
+  /** The programming language for generated code. */
   readonly language: string;
-  /** What is to be done, and the files that go with it. */
-  readonly along: Along;
+  /** Preset and attachments. */
+  readonly options: RequestOptions;
   answer: Generation = $state.raw(new Generation());
-  /** The ids of all versions of the question, oldest first, its own too; none before the API has it. */
+  /** The ids of all versions of the question including this one, oldest first; empty before it is accepted. */
   versions = $state.raw<readonly string[]>([]);
-  /** The message whose place this takes when the API accepts it, and what the screen showed before. */
+  /** The message that this one replaces once accepted, and the messages that were shown from there on. */
   readonly replaces: string | undefined;
   readonly replaced: readonly Message[];
 
-  constructor(question: string, language: string, along = ALONE, instead: Instead = {}) {
+  constructor(question: string, language: string, options = NO_OPTIONS, replacement: Replacement = {}) {
     this.question = question;
     this.language = language;
-    this.along = along;
-    this.replaces = instead.replaces;
-    this.replaced = instead.replaced ?? [];
+    this.options = options;
+    this.replaces = replacement.replaces;
+    this.replaced = replacement.replaced ?? [];
   }
 
-  static of(item: HistoryItem): Message {
+  static fromHistory(item: HistoryItem): Message {
     const message = new Message(item.question, item.language, { preset: item.model_type, files: filesOf(item) });
-    message.answer = Generation.of(item);
+    message.answer = Generation.fromHistory(item);
     message.versions = item.versions;
     return message;
   }
 
-  /** Whether the API has it. */
+  /** Whether the API has accepted it. */
   get accepted(): boolean {
     return this.answer.messageId !== undefined;
   }
 
-  /** Which of its versions it is, counted from zero. */
-  get version(): number {
+  /** Zero-based index of this version. */
+  get versionIndex(): number {
     return this.versions.indexOf(this.answer.messageId ?? '');
   }
 }
 
-interface Instead {
+interface Replacement {
   replaces?: string | undefined;
   replaced?: readonly Message[];
 }
 
-/** What a thread needs of the house, and whom it tells. */
-export interface Surroundings extends Backend {
-  /** Questions were added, accepted, answered or taken back. */
+/** Dependencies and callbacks of a thread. */
+export interface ThreadDeps extends GenerationDeps {
+  /** Questions were added, accepted, answered or discarded. */
   onchange(thread: Thread): void;
-  /** The API has something new to show in its list. */
-  onkept(): void;
-  /** An answer has come to its end. */
-  onended?(message: Message): void;
+  /** The API has saved something that changes the list. */
+  onsaved(): void;
+  /** An answer has ended. */
+  onanswerend?(message: Message): void;
 }
 
-/** How long is waited for a sidecar to read from, in milliseconds. */
-export const PATIENCE = 10_000;
+/** Timeout of a request, in milliseconds. */
+export const TIMEOUT_MS = 10_000;
 
-/** How many messages are read at first, when somebody looks further back, and when one far back is looked for. */
-const FIRST = 12;
-const MORE = 60;
-const MANY = 1000;
+/** Page sizes in messages: at first, when scrolling up, and when loading back to a search result. */
+const INITIAL_PAGE_SIZE = 12;
+const EARLIER_PAGE_SIZE = 60;
+const SEARCH_PAGE_SIZE = 1000;
 
-/** Whether what was to be read is here. */
-export type Reading = 'done' | 'reading' | 'failed';
+/** The state of loading messages. */
+export type LoadState = 'done' | 'loading' | 'failed';
 
 /** A conversation. A new one has no id until its first question is accepted. */
 export class Thread {
   id = $state<string>();
   messages = $state.raw<readonly Message[]>([]);
-  /** The id of the message that somebody wants to see, until they have. */
-  sought = $state<string>();
-  /** Whether the messages that the API has are here. */
-  reading = $state<Reading>('done');
-  /** Whether the API has messages before those that are here, and how reading them goes. */
+  /** The message to scroll to, until that is done. */
+  scrollTarget = $state<string>();
+  /** The state of loading the latest messages. */
+  loadState = $state<LoadState>('done');
+  /** Whether there are earlier messages, and the state of loading them. */
   hasEarlier = $state(false);
-  readingEarlier = $state<Reading>('done');
-  readonly #surroundings: Surroundings;
+  earlierLoadState = $state<LoadState>('done');
+  /** The error of the last load, if it failed. */
+  error = $state.raw<Error>();
+  readonly #deps: ThreadDeps;
 
-  /** With an `id`, a conversation that the API has; its messages come with {@link read}. */
-  constructor(surroundings: Surroundings, id?: string) {
-    this.#surroundings = surroundings;
+  /** With an `id`, a stored conversation; {@link load} loads its messages. */
+  constructor(deps: ThreadDeps, id?: string) {
+    this.#deps = deps;
     this.id = id;
   }
 
-  /** Reads the latest messages that the API has. What was asked here meanwhile stays. */
-  async read(): Promise<void> {
-    if (this.id === undefined || this.reading === 'reading') return;
-    this.reading = 'reading';
-    try {
-      await this.#page(FIRST);
-      this.reading = 'done';
-    } catch {
-      this.reading = 'failed';
-    }
+  /** Loads the latest messages. Questions asked meanwhile are kept. */
+  async load(): Promise<void> {
+    if (this.id === undefined || this.loadState === 'loading') return;
+    this.loadState = 'loading';
+    this.error = await attempt(() => this.#loadPage(INITIAL_PAGE_SIZE));
+    this.loadState = this.error ? 'failed' : 'done';
   }
 
-  /** Reads messages before those that are here. */
-  async readEarlier(): Promise<void> {
-    if (!this.hasEarlier || this.readingEarlier === 'reading') return;
-    this.readingEarlier = 'reading';
-    try {
-      await this.#page(MORE);
-      this.readingEarlier = 'done';
-    } catch {
-      this.readingEarlier = 'failed';
-    }
+  /** Loads earlier messages. */
+  async loadEarlier(): Promise<void> {
+    if (!this.hasEarlier || this.earlierLoadState === 'loading') return;
+    this.earlierLoadState = 'loading';
+    this.error = await attempt(() => this.#loadPage(EARLIER_PAGE_SIZE));
+    this.earlierLoadState = this.error ? 'failed' : 'done';
   }
 
-  /** Shows the version of `message` that is `step` further on, with what followed it. The id of that one, if there is one. */
-  async turn(message: Message, step: -1 | 1): Promise<string | undefined> {
-    const id = message.versions[message.version + step];
+  /** Switches to the version of `message` that is `step` further, with its branch. Returns that version's id, if there is one. */
+  async switchVersion(message: Message, step: -1 | 1): Promise<string | undefined> {
+    const id = message.versions[message.versionIndex + step];
     if (id === undefined || this.id === undefined || this.running) return undefined;
     try {
-      await this.#lead(this.id, id);
+      await this.#switchBranch(this.id, id);
       return id;
     } catch {
       return undefined;
     }
   }
 
-  /** Has the thread lead through a message, whatever version it is of, and reads it again as far back as that. */
-  async #lead(conversation: string, id: string): Promise<void> {
-    const signal = AbortSignal.timeout(PATIENCE);
-    const api = await this.#surroundings.sidecar.api(signal);
+  /** Switches the conversation to the branch of a message, and reloads as many messages as before, at least back to that one. */
+  async #switchBranch(conversation: string, id: string): Promise<void> {
+    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    const api = await this.#deps.sidecar.api(signal);
     await api.changeConversation(conversation, { shown: id }, signal);
     const known = new Map(this.messages.map((message) => [message.answer.messageId, message]));
-    const { items, isMore } = await this.#items(Math.max(FIRST, this.messages.length), id);
-    this.messages = items.map((item) => known.get(item.id) ?? Message.of(item));
+    const { items, isMore } = await this.#fetchMessages(Math.max(INITIAL_PAGE_SIZE, this.messages.length), id);
+    this.messages = items.map((item) => known.get(item.id) ?? Message.fromHistory(item));
     this.hasEarlier = isMore;
-    this.#surroundings.onkept();
+    this.#deps.onsaved();
   }
 
-  /** Reads as far back as a message is that somebody wants to see; where it left the thread, the thread leads through it again. */
-  async seek(id: string): Promise<void> {
+  /** Loads messages back to the given one and scrolls to it; switches branches if it is on another one. */
+  async scrollTo(id: string): Promise<void> {
     try {
-      if (!this.#has(id) && this.hasEarlier) await this.#page(MANY, id);
-      if (!this.#has(id) && this.id !== undefined && !this.running) await this.#lead(this.id, id);
+      if (!this.#has(id) && this.hasEarlier) await this.#loadPage(SEARCH_PAGE_SIZE, id);
+      if (!this.#has(id) && this.id !== undefined && !this.running) await this.#switchBranch(this.id, id);
     } catch {
-      // What is here can be seen all the same.
+      // The messages that are loaded stay visible.
     }
-    this.sought = this.#has(id) ? id : undefined;
+    this.scrollTarget = this.#has(id) ? id : undefined;
   }
 
   #has(id: string): boolean {
     return this.messages.some(({ answer }) => answer.messageId === id);
   }
 
-  /** Reads a page of messages before those that are here, the latest where there are none; pages until one is there that is `sought`. */
-  async #page(limit: number, sought?: string): Promise<void> {
+  /** Loads a page of earlier messages, or the latest if there are none; with `target`, pages until that message is loaded. */
+  async #loadPage(limit: number, target?: string): Promise<void> {
     const before = this.hasEarlier ? this.messages.find(({ accepted }) => accepted)?.answer.messageId : undefined;
-    const { items, isMore } = await this.#items(limit, sought, before);
-    const here = new Set(this.messages.map(({ answer }) => answer.messageId));
-    this.messages = [...items.filter(({ id }) => !here.has(id)).map((item) => Message.of(item)), ...this.messages];
+    const { items, isMore } = await this.#fetchMessages(limit, target, before);
+    const loadedIds = new Set(this.messages.map(({ answer }) => answer.messageId));
+    this.messages = [...items.filter(({ id }) => !loadedIds.has(id)).map((item) => Message.fromHistory(item)), ...this.messages];
     this.hasEarlier = isMore;
   }
 
-  /** Messages as the API has them, and whether there are more before them. */
-  async #items(limit: number, sought: string | undefined, before?: string): Promise<{ items: HistoryItem[]; isMore: boolean }> {
+  /** Fetches messages, and whether there are earlier ones. */
+  async #fetchMessages(limit: number, target: string | undefined, before?: string): Promise<{ items: HistoryItem[]; isMore: boolean }> {
     const items: HistoryItem[] = [];
     let isMore: boolean;
     do {
-      const signal = AbortSignal.timeout(PATIENCE);
-      const api = await this.#surroundings.sidecar.api(signal);
+      const signal = AbortSignal.timeout(TIMEOUT_MS);
+      const api = await this.#deps.sidecar.api(signal);
       const page = await api.conversation(this.id ?? '', { limit, ...(before !== undefined && { before }) }, signal);
       items.unshift(...page.messages);
       isMore = page.has_more;
       before = page.messages[0]?.id;
-    } while (sought !== undefined && isMore && !items.some(({ id }) => id === sought));
+    } while (target !== undefined && isMore && !items.some(({ id }) => id === target));
     return { items, isMore };
   }
 
-  /** The message whose answer is waited for or written, if there is one. */
+  /** The message whose answer is pending or streaming. */
   get running(): Message | undefined {
     const last = this.messages.at(-1);
     return last?.answer.running ? last : undefined;
   }
 
-  /** Whether there is code in it that another question can be about. */
+  /** Whether it contains code that a question can refer to. */
   get hasCode(): boolean {
-    return this.messages.some(({ question, along, answer }) => along.files.length > 0 || looksLikeCode(question) || answer.text.includes('```'));
+    return this.messages.some(({ question, options, answer }) => options.files.length > 0 || looksLikeCode(question) || answer.text.includes('```'));
   }
 
-  /** Questions that the API does not have yet. */
-  get unsent(): Written[] {
-    return this.messages.filter((message) => !message.accepted).map(({ question, along }) => ({ question, ...along }));
+  /** Questions that the API has not accepted. */
+  get unsent(): QuestionInput[] {
+    return this.messages.filter((message) => !message.accepted).map(({ question, options }) => ({ question, ...options }));
   }
 
   /** Asks a new question. */
-  ask(question: string, language: string, along = ALONE): Promise<void> {
-    return this.#run(new Message(question, language, along));
+  ask(question: string, language: string, options = NO_OPTIONS): Promise<void> {
+    return this.#ask(new Message(question, language, options));
   }
 
-  /** Asks the question of `message` again, as {@link edit} does. */
-  askAgain(message: Message): Promise<void> {
+  /** Asks the question of `message` again, as a new version like {@link edit}. */
+  regenerate(message: Message): Promise<void> {
     return this.edit(message, message.question);
   }
 
-  /** Has the model go on with an answer that ended before its end, if nothing follows it. */
-  async goOn(message: Message): Promise<void> {
+  /** Lets the model continue an answer that ended early, if it is the last one. */
+  async continueAnswer(message: Message): Promise<void> {
     const { answer } = message;
-    if (message !== this.messages.at(-1) || !answer.unfinished || answer.messageId === undefined) return;
-    const asked = answer.start(this.#surroundings, { ...this.#request(message), continues: answer.messageId }, () => undefined);
-    this.#surroundings.onchange(this);
-    await asked;
-    this.#surroundings.onchange(this);
-    this.#surroundings.onkept();
-    this.#surroundings.onended?.(message);
+    if (message !== this.messages.at(-1) || !answer.canContinue || answer.messageId === undefined) return;
+    const started = answer.start(this.#deps, { ...this.#request(message), continues: answer.messageId }, () => undefined);
+    this.#deps.onchange(this);
+    await started;
+    this.#deps.onchange(this);
+    this.#deps.onsaved();
+    this.#deps.onanswerend?.(message);
   }
 
-  /** Asks `question` in place of `message`, which gives way with all later ones; the API keeps them as another version. */
-  edit(message: Message, question: string, along = message.along): Promise<void> {
+  /** Asks `question` in place of `message` and those after it; the API keeps them as another version. */
+  edit(message: Message, question: string, options = message.options): Promise<void> {
     const index = this.messages.indexOf(message);
     if (index < 0) return Promise.resolve();
     this.stop();
-    const given = this.messages.slice(index);
+    const replaced = this.messages.slice(index);
     this.messages = this.messages.slice(0, index);
-    const instead = message.accepted
-      ? { replaces: message.answer.messageId, replaced: given }
+    const replacement = message.accepted
+      ? { replaces: message.answer.messageId, replaced }
       : { replaces: message.replaces, replaced: message.replaced };
-    return this.#run(new Message(question, message.language, along, instead));
+    return this.#ask(new Message(question, message.language, options, replacement));
   }
 
-  /** Takes back a question that the API never accepted. What it was to replace is there again. */
-  discard(message: Message): void {
+  /** Discards a question that was never accepted. The messages it was to replace are shown again. */
+  discardUnsent(message: Message): void {
     const index = this.messages.indexOf(message);
     if (index < 0 || message.accepted) return;
     message.answer.stop();
     this.messages = [...this.messages.slice(0, index), ...message.replaced];
-    this.#surroundings.onchange(this);
+    this.#deps.onchange(this);
   }
 
-  /** Stops the answer that is being written. */
+  /** Cancels the running answer. */
   stop(): void {
     this.running?.answer.stop();
   }
 
-  #request({ question, language, along }: Message): GenerateRequest {
+  #request({ question, language, options }: Message): GenerateRequest {
     const request: GenerateRequest = { user_question: question, language };
-    if (along.preset !== USUAL) request.model_type = along.preset;
-    if (along.files.length > 0) request.files = [...along.files];
+    if (options.preset !== DEFAULT_PRESET) request.model_type = options.preset;
+    if (options.files.length > 0) request.files = [...options.files];
     if (this.id !== undefined) request.conversation_id = this.id;
     return request;
   }
 
-  async #run(message: Message): Promise<void> {
+  async #ask(message: Message): Promise<void> {
     this.messages = [...this.messages, message];
-    this.#surroundings.onchange(this);
+    this.#deps.onchange(this);
     const request = this.#request(message);
     if (message.replaces !== undefined) request.replaces = message.replaces;
-    await message.answer.start(this.#surroundings, request, () => {
+    await message.answer.start(this.#deps, request, () => {
       this.id = message.answer.conversationId ?? this.id;
       const before = message.replaced.find(({ answer }) => answer.messageId === message.replaces)?.versions ?? [];
       message.versions = [...before, message.answer.messageId ?? ''];
-      this.#surroundings.onchange(this);
-      this.#surroundings.onkept();
+      this.#deps.onchange(this);
+      this.#deps.onsaved();
     });
-    this.#surroundings.onchange(this);
-    if (message.accepted) this.#surroundings.onkept();
-    this.#surroundings.onended?.(message);
+    this.#deps.onchange(this);
+    if (message.accepted) this.#deps.onsaved();
+    this.#deps.onanswerend?.(message);
   }
 }
 
-/** The files of a message; code that another client sent with it is one without a name of its own. */
-function filesOf({ files, code_context, language }: HistoryItem): Along['files'] {
-  const context = code_context ? [{ path: `code.${endingOf(language)}`, content: code_context }] : [];
+/** The attachments of a message; code that another client sent without a name gets one. */
+function filesOf({ files, code_context, language }: HistoryItem): RequestOptions['files'] {
+  const context = code_context ? [{ path: `code.${extensionOf(language)}`, content: code_context }] : [];
   return [...context, ...files];
 }

@@ -1,19 +1,20 @@
 import { afterEach, expect, test, vi } from 'vitest';
 
-import { conversation, historyItem, refusal } from '../testing/api';
-import { house, ready } from '../testing/house';
+import { conversation, historyItem } from '../testing/items';
+import { refusal } from '../testing/router';
+import { testApp, ready } from '../testing/testApp';
 import type { Message } from './thread.svelte';
 
 afterEach(() => void vi.useRealTimers());
 
-/** What the screen shows of a thread. */
+/** The visible part of a thread. */
 const shown = (messages: readonly Message[]) => messages.map(({ question, answer }) => [question, answer.state, answer.text]);
 
-/** Waits for something that is about to be so. */
+/** Waits for a condition. */
 const until = (test: () => boolean) => vi.waitFor(() => expect(test()).toBe(true));
 
 test('an answer is written as it comes', async () => {
-  const { api, app } = await house();
+  const { api, app } = await testApp();
   const thread = app.conversations.thread;
   const stream = api.stream();
   const asked = thread.ask('질문', 'python');
@@ -33,14 +34,14 @@ test('an answer is written as it comes', async () => {
     backend: 'local',
     tokensPerSecond: 20,
     seconds: 1.5,
-    cut: false,
-    leftOut: 0,
+    truncated: false,
+    droppedMessages: 0,
   });
   expect(api.questions).toEqual([{ user_question: '질문', language: 'python' }]);
 });
 
 test('the next question goes to the same conversation', async () => {
-  const { api, app } = await house();
+  const { api, app } = await testApp();
   const thread = app.conversations.thread;
   api.stream().start({ conversation_id: 'c1', message_id: 'm1' }).done();
   await thread.ask('하나', 'python');
@@ -50,14 +51,14 @@ test('the next question goes to the same conversation', async () => {
 });
 
 test('an answer that was cut by its length, or whose prompt was shortened, says so', async () => {
-  const { api, app } = await house();
+  const { api, app } = await testApp();
   api.stream().start().done({ finish_reason: 'length', context: { used: 9, limit: 9, dropped: ['2 earlier messages'], dropped_messages: 2 } });
   await app.conversations.thread.ask('질문', 'python');
-  expect(app.conversations.thread.messages[0]?.answer).toMatchObject({ state: 'done', cut: true, leftOut: 2 });
+  expect(app.conversations.thread.messages[0]?.answer).toMatchObject({ state: 'done', truncated: true, droppedMessages: 2 });
 });
 
 test('stopping hangs up and keeps what was written', async () => {
-  const { api, app } = await house();
+  const { api, app } = await testApp();
   const thread = app.conversations.thread;
   const stream = api.stream().start().code('while True:\n', 'python');
   const asked = thread.ask('질문', 'python');
@@ -71,7 +72,7 @@ test('stopping hangs up and keeps what was written', async () => {
 });
 
 test('a question can be stopped before it was accepted', async () => {
-  const { app } = await house();
+  const { app } = await testApp();
   const thread = app.conversations.thread;
   const asked = thread.ask('질문', 'python');
   thread.stop();
@@ -80,18 +81,18 @@ test('a question can be stopped before it was accepted', async () => {
 });
 
 test('an answer whose sidecar crashes is interrupted, stays, and can be asked for again', async () => {
-  const { api, host, app } = await house();
+  const { api, host, app } = await testApp();
   const thread = app.conversations.thread;
   const stream = api.stream().start({ message_id: 'm1' }).explanation('반쯤');
   const asked = thread.ask('질문', 'python');
   await until(() => thread.messages[0]?.answer.text === '반쯤');
-  stream.cut();
+  stream.fail();
   await asked;
   expect(shown(thread.messages)).toEqual([['질문', 'interrupted', '반쯤']]);
 
   host.report({ state: 'restarting', restarts: 1, retry_in_ms: 0, reason: 'crashed', log: [] });
   const [message] = thread.messages;
-  const again = message ? thread.askAgain(message) : undefined;
+  const again = message ? thread.regenerate(message) : undefined;
   expect(thread.messages[0]?.answer.waitingFor).toBe('sidecar');
   api.stream().start({ message_id: 'm2' }).explanation('다').done();
   host.report(ready(1));
@@ -101,7 +102,7 @@ test('an answer whose sidecar crashes is interrupted, stays, and can be asked fo
 });
 
 test('an error in the middle keeps what was written', async () => {
-  const { api, app } = await house();
+  const { api, app } = await testApp();
   api.stream().start().explanation('반쯤').error('SERVICE_UNAVAILABLE', '모델이 답하지 않았습니다');
   await app.conversations.thread.ask('질문', 'python');
   const answer = app.conversations.thread.messages[0]?.answer;
@@ -110,13 +111,13 @@ test('an error in the middle keeps what was written', async () => {
 });
 
 test('a question waits for the model to load and is sent again by itself', async () => {
-  const { api, app } = await house();
+  const { api, app } = await testApp();
   api.model = { state: 'loading', progress: 0.4 };
   api.answer(refusal(503, 'SERVICE_UNAVAILABLE', { reason: 'model_loading' }, { 'Retry-After': '2' }));
   const thread = app.conversations.thread;
   const asked = thread.ask('질문', 'python');
-  await until(() => thread.messages[0]?.answer.waitingFor === 'model' && app.model.state === 'loading');
-  expect(app.model.progress).toBe(0.4);
+  await until(() => thread.messages[0]?.answer.waitingFor === 'model' && app.activeModel.state === 'loading');
+  expect(app.activeModel.progress).toBe(0.4);
   api.stream().start().explanation('답').done();
   api.model = { state: 'ready', name: 'scripted' };
   await asked;
@@ -125,25 +126,25 @@ test('a question waits for the model to load and is sent again by itself', async
 });
 
 test('a model that fails to load fails the question that waited for it', async () => {
-  const { api, app } = await house();
+  const { api, app } = await testApp();
   api.model = { state: 'loading', progress: 0.9 };
   api.answer(refusal(503, 'SERVICE_UNAVAILABLE', { reason: 'model_loading' }));
   const asked = app.conversations.thread.ask('질문', 'python');
   api.model = { state: 'failed', message: 'it ends 3 MB early' };
   await asked;
   expect(app.conversations.thread.messages[0]?.answer.state).toBe('failed');
-  expect(app.model).toMatchObject({ state: 'failed', message: 'it ends 3 MB early' });
+  expect(app.activeModel).toMatchObject({ state: 'failed', message: 'it ends 3 MB early' });
 });
 
 test('too much to do is waited for as long as the API asks, a limited number of times', async () => {
-  const { api, app } = await house();
+  const { api, app } = await testApp();
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   const overloaded = () => refusal(503, 'SERVICE_UNAVAILABLE', { reason: 'overloaded' }, { 'Retry-After': '3' });
   for (let time = 0; time < 20; time += 1) api.answer(overloaded());
   const asked = app.conversations.thread.ask('질문', 'python');
   await vi.advanceTimersByTimeAsync(2900);
   expect(api.questions).toHaveLength(1);
-  expect(app.conversations.thread.messages[0]?.answer.waitingFor).toBe('turn');
+  expect(app.conversations.thread.messages[0]?.answer.waitingFor).toBe('queue');
   await vi.advanceTimersByTimeAsync(60_000);
   await asked;
   expect(api.questions).toHaveLength(6);
@@ -151,7 +152,7 @@ test('too much to do is waited for as long as the API asks, a limited number of 
 });
 
 test('a question that is asked while the sidecar starts is sent when it is there', async () => {
-  const { api, host, app } = await house({ status: { state: 'starting' } });
+  const { api, host, app } = await testApp({ status: { state: 'starting' } });
   api.stream().start().done({ answer: '답' });
   const asked = app.conversations.thread.ask('질문', 'python');
   expect(api.questions).toHaveLength(0);
@@ -161,7 +162,7 @@ test('a question that is asked while the sidecar starts is sent when it is there
 });
 
 test('a sidecar that is given up fails the question, which stays and is kept over a reload', async () => {
-  const { host, app } = await house({ status: { state: 'starting' } });
+  const { host, app } = await testApp({ status: { state: 'starting' } });
   const asked = app.conversations.thread.ask('질문', 'python');
   host.report({ state: 'failed', reason: 'crashes_too_often', log: ['panicked'] });
   await asked;
@@ -170,7 +171,7 @@ test('a sidecar that is given up fails the question, which stays and is kept ove
 });
 
 test('an accepted question is not kept as unsent', async () => {
-  const { api, app } = await house();
+  const { api, app } = await testApp();
   const stream = api.stream();
   const asked = app.conversations.thread.ask('질문', 'python');
   expect(localStorage.getItem('hapa.unsent')).toContain('질문');
@@ -180,7 +181,7 @@ test('an accepted question is not kept as unsent', async () => {
 });
 
 test('an edited question takes the place of the old one and all that followed', async () => {
-  const { api, app } = await house();
+  const { api, app } = await testApp();
   api.items = [conversation('c')];
   api.threads['c'] = [historyItem('m1'), historyItem('m2'), historyItem('m3')];
   await app.conversations.open('c');
@@ -194,42 +195,42 @@ test('an edited question takes the place of the old one and all that followed', 
 });
 
 test('a long conversation is read from its end, and further back when somebody looks there', async () => {
-  const { api, app } = await house();
+  const { api, app } = await testApp();
   api.threads['c'] = Array.from({ length: 200 }, (_, index) => historyItem(`m${index}`));
   await app.conversations.open('c');
   const thread = app.conversations.thread;
   const ids = () => thread.messages.map(({ answer }) => answer.messageId);
   expect(ids()).toHaveLength(12);
   expect(ids().at(-1)).toBe('m199');
-  await Promise.all([thread.readEarlier(), thread.readEarlier()]);
+  await Promise.all([thread.loadEarlier(), thread.loadEarlier()]);
   expect(ids()[0]).toBe('m128');
-  while (thread.hasEarlier) await thread.readEarlier();
+  while (thread.hasEarlier) await thread.loadEarlier();
   expect(ids()).toEqual(api.threads['c'].map(({ id }) => id));
 });
 
 test('a message far back is read as far as it is, and one that is nowhere is looked for no more', async () => {
-  const { api, app } = await house();
+  const { api, app } = await testApp();
   api.threads['c'] = Array.from({ length: 2500 }, (_, index) => historyItem(`m${index}`));
   await app.conversations.open('c', 'm900');
   const thread = app.conversations.thread;
-  expect(thread).toMatchObject({ sought: 'm900', hasEarlier: true });
+  expect(thread).toMatchObject({ scrollTarget: 'm900', hasEarlier: true });
   expect(thread.messages[0]?.answer.messageId).toBe('m488');
   await app.conversations.open('c', 'nowhere');
-  expect(thread).toMatchObject({ sought: undefined, hasEarlier: false, messages: { length: 2500 } });
+  expect(thread).toMatchObject({ scrollTarget: undefined, hasEarlier: false, messages: { length: 2500 } });
 });
 
 test('a message that left its thread is seen where it was', async () => {
-  const { api, app } = await house();
+  const { api, app } = await testApp();
   const versions = ['m2', 'm3'];
   api.threads['c'] = [historyItem('m1'), historyItem('m3', { versions })];
   api.branches = { m2: [historyItem('m1'), historyItem('m2', { versions })] };
   await app.conversations.open('c', 'm2');
-  expect(app.conversations.thread.sought).toBe('m2');
+  expect(app.conversations.thread.scrollTarget).toBe('m2');
   expect(app.conversations.thread.messages.map(({ question }) => question)).toEqual(['question m1', 'question m2']);
 });
 
 test('what was asked meanwhile stays when earlier messages are read, and failing to read them loses nothing', async () => {
-  const { api, host, app } = await house();
+  const { api, host, app } = await testApp();
   api.threads['c'] = Array.from({ length: 100 }, (_, index) => historyItem(`m${index}`));
   await app.conversations.open('c');
   const thread = app.conversations.thread;
@@ -237,40 +238,40 @@ test('what was asked meanwhile stays when earlier messages are read, and failing
   await thread.ask('새 질문', 'python');
   const { c } = api.threads;
   delete api.threads['c'];
-  await thread.readEarlier();
-  expect(thread).toMatchObject({ readingEarlier: 'failed', messages: { length: 13 } });
+  await thread.loadEarlier();
+  expect(thread).toMatchObject({ earlierLoadState: 'failed', messages: { length: 13 } });
   if (c) api.threads['c'] = c;
   host.report(ready(1));
-  await thread.readEarlier();
+  await thread.loadEarlier();
   expect(thread.messages.at(-1)?.answer.messageId).toBe('new');
   expect(thread.messages).toHaveLength(73);
 });
 
 test('what is to be done and the files go with a question, and again when it is edited or asked again', async () => {
-  const { api, app } = await house();
+  const { api, app } = await testApp();
   const thread = app.conversations.thread;
   const files = [{ path: 'a.py', content: 'x = 1' }];
   for (const id of ['m1', 'm2', 'm3']) api.stream().start({ conversation_id: 'c', message_id: id }).done({ answer: '답' });
   await thread.ask('고쳐 줘', 'python', { preset: 'bug_fix', files });
-  await thread.askAgain(thread.messages[0] as Message);
+  await thread.regenerate(thread.messages[0] as Message);
   await thread.edit(thread.messages[0] as Message, '다시 고쳐 줘');
   for (const question of api.questions) expect(question).toMatchObject({ model_type: 'bug_fix', files });
   expect(api.questions.map(({ replaces }) => replaces)).toEqual([undefined, 'm1', 'm2']);
 });
 
 test('a message of the history keeps what was to be done and its files, and code that other clients sent is one', async () => {
-  const { api, app } = await house();
+  const { api, app } = await testApp();
   const files = [{ path: 'a.py', content: 'x = 1' }];
   api.threads['c'] = [historyItem('m1', { model_type: 'code_review', files, code_context: 'y = 2' }), historyItem('m2')];
   await app.conversations.open('c');
-  expect(app.conversations.thread.messages.map(({ along }) => along)).toEqual([
+  expect(app.conversations.thread.messages.map(({ options }) => options)).toEqual([
     { preset: 'code_review', files: [{ path: 'code.py', content: 'y = 2' }, ...files] },
     { preset: 'code_generation', files: [] },
   ]);
 });
 
 test('a question that was edited has versions, and each of them is shown with what followed it', async () => {
-  const { api, app } = await house();
+  const { api, app } = await testApp();
   const [first, second] = [historyItem('m1'), historyItem('m2', { versions: ['m2', 'm4'] })];
   const [third, edited] = [historyItem('m3'), historyItem('m4', { versions: ['m2', 'm4'] })];
   api.threads['c'] = [first, historyItem('m2'), third];
@@ -281,70 +282,70 @@ test('a question that was edited has versions, and each of them is shown with wh
   const [kept] = thread.messages;
   api.stream().start({ message_id: 'm4' }).done({ answer: '새 답' });
   await thread.edit(at(1), '고친 질문');
-  expect([at(1).versions, at(1).version]).toEqual([['m2', 'm4'], 1]);
-  expect(await thread.turn(at(1), 1), 'there is none').toBeUndefined();
+  expect([at(1).versions, at(1).versionIndex]).toEqual([['m2', 'm4'], 1]);
+  expect(await thread.switchVersion(at(1), 1), 'there is none').toBeUndefined();
 
-  expect(await thread.turn(at(1), -1)).toBe('m2');
-  expect(api.arrived.findLast(({ method }) => method === 'PATCH')?.body).toEqual({ shown: 'm2' });
+  expect(await thread.switchVersion(at(1), -1)).toBe('m2');
+  expect(api.requests.findLast(({ method }) => method === 'PATCH')?.body).toEqual({ shown: 'm2' });
   expect(thread.messages.map(({ question }) => question)).toEqual(['question m1', 'question m2', 'question m3']);
   expect(at(0), 'what is the same stays the same').toBe(kept);
-  expect(await thread.turn(at(1), 1)).toBe('m4');
+  expect(await thread.switchVersion(at(1), 1)).toBe('m4');
   expect(thread.messages.map(({ question }) => question)).toEqual(['question m1', 'question m4']);
 });
 
 test('what an answer did not see of its conversation is still known when that is opened again', async () => {
-  const { api, app } = await house();
+  const { api, app } = await testApp();
   api.threads['c'] = [historyItem('m1'), historyItem('m2', { dropped_messages: 3 })];
   await app.conversations.open('c');
-  expect(app.conversations.thread.messages.map(({ answer }) => answer.leftOut)).toEqual([0, 3]);
+  expect(app.conversations.thread.messages.map(({ answer }) => answer.droppedMessages)).toEqual([0, 3]);
 });
 
 test('the model goes on with an answer that was cut, in its place', async () => {
-  const { api, app } = await house();
+  const { api, app } = await testApp();
   api.threads['c'] = [historyItem('m1'), historyItem('m2', { response: '이렇게:\n\n```python\nx = ', finish_reason: 'length', model_type: 'bug_fix' })];
   await app.conversations.open('c');
   const thread = app.conversations.thread;
   const message = thread.messages[1] as Message;
-  expect(message.answer.unfinished).toBe(true);
+  expect(message.answer.canContinue).toBe(true);
   const stream = api.stream().start({ message_id: 'm2' }).code('1\n').explanation('끝.');
-  const gone = thread.goOn(message);
+  const gone = thread.continueAnswer(message);
   await until(() => message.answer.text.endsWith('끝.'));
   expect(message.answer.state).toBe('streaming');
   expect(message.answer.text).toMatch(/^이렇게:\n\n```python\nx = 1\n`{3,}\n\n끝\.$/);
   stream.done({ answer: '이렇게:\n\n```python\nx = 1\n```\n\n끝.' });
   await gone;
-  expect(message.answer).toMatchObject({ state: 'done', cut: false, unfinished: false, messageId: 'm2' });
+  expect(message.answer).toMatchObject({ state: 'done', truncated: false, canContinue: false, messageId: 'm2' });
   expect(api.questions).toEqual([{ user_question: 'question m2', language: 'python', model_type: 'bug_fix', conversation_id: 'c', continues: 'm2' }]);
 });
 
 test('an answer that cannot be gone on with stays as it was and says why; one that is whole is left alone', async () => {
-  const { api, app } = await house();
+  const { api, app } = await testApp();
   api.threads['c'] = [historyItem('m1', { finish_reason: 'length' }), historyItem('m2', { finish_reason: 'cancelled' })];
   await app.conversations.open('c');
   const thread = app.conversations.thread;
   const [first, last] = thread.messages as [Message, Message];
-  await thread.goOn(first);
+  await thread.continueAnswer(first);
   expect(api.questions, 'something follows it').toEqual([]);
   api.answer(refusal(422, 'VALIDATION_ERROR', { reason: 'context_too_long' }));
-  await thread.goOn(last);
-  expect(last.answer).toMatchObject({ state: 'failed', text: 'answer m2', unfinished: true });
+  await thread.continueAnswer(last);
+  expect(last.answer).toMatchObject({ state: 'failed', text: 'answer m2', canContinue: true });
 
   const stream = api.stream().start({ message_id: 'm2' }).explanation(', und');
-  const gone = thread.goOn(last);
+  const gone = thread.continueAnswer(last);
   await until(() => last.answer.text === 'answer m2, und');
   thread.stop();
   await gone;
   expect(stream.cancelled).toBe(true);
   expect(last.answer).toMatchObject({ state: 'stopped', text: 'answer m2, und', error: undefined });
   api.stream().start({ message_id: 'm2' }).done({ answer: 'answer m2, und so weiter' });
-  await thread.goOn(last);
-  expect(last.answer.unfinished).toBe(false);
-  await thread.goOn(last);
+  await thread.continueAnswer(last);
+  expect(last.answer.canContinue).toBe(false);
+  await thread.continueAnswer(last);
   expect(api.questions).toHaveLength(3);
 });
 
 test('an edited question that is refused can be sent again, or taken back with nothing lost', async () => {
-  const { api, app } = await house();
+  const { api, app } = await testApp();
   api.threads['c'] = [historyItem('m1'), historyItem('m2')];
   await app.conversations.open('c');
   const thread = app.conversations.thread;
@@ -354,15 +355,15 @@ test('an edited question that is refused can be sent again, or taken back with n
   expect(shown(thread.messages)).toEqual([['너무 긴 질문', 'failed', '']]);
 
   api.answer(refusal(500, 'INTERNAL_SERVER_ERROR'));
-  await thread.askAgain(at(0));
+  await thread.regenerate(at(0));
   expect(api.questions[1]).toMatchObject({ user_question: '너무 긴 질문', replaces: 'm1' });
 
-  thread.discard(at(0));
+  thread.discardUnsent(at(0));
   expect(shown(thread.messages)).toEqual([['question m1', 'done', 'answer m1'], ['question m2', 'done', 'answer m2']]);
 });
 
 test('editing while an answer is written stops that answer', async () => {
-  const { api, app } = await house();
+  const { api, app } = await testApp();
   const thread = app.conversations.thread;
   const first = api.stream().start({ message_id: 'm1' }).explanation('가');
   const asked = thread.ask('하나', 'python');

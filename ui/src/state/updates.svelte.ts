@@ -1,9 +1,9 @@
-// New versions of HAPA, as the desktop tells of them.
+// Updates of HAPA, as reported by the desktop app.
 import type { Host, UpdateStatus } from '../host';
 
 export type { UpdateStatus };
 
-/** How it is about them, and the verbs on that. */
+/** The update status, and the commands on it. */
 export class Updates {
   readonly #host: Host;
   status = $state.raw<UpdateStatus>({ state: 'unannounced' });
@@ -12,37 +12,37 @@ export class Updates {
     this.#host = host;
   }
 
-  /** Whether there is one that nobody has installed. */
-  get isThere(): boolean {
+  /** Whether an update is available. */
+  get isAvailable(): boolean {
     return this.status.state === 'found';
   }
 
-  /** Whether something is being done. */
+  /** Whether a command is running. */
   get isBusy(): boolean {
     return ['checking', 'downloading', 'installing'].includes(this.status.state);
   }
 
-  /** Follows the desktop from now on. */
+  /** Follows the desktop app's reports. */
   async follow(): Promise<void> {
     try {
       await this.#host.onUpdateStatus((status) => (this.status = status));
       this.status = await this.#host.updateStatus();
     } catch {
-      // A desktop that does not tell has nothing to update.
+      // A host without updates.
     }
   }
 
-  /** Asks whether there is one. */
+  /** Checks for an update. */
   check(): Promise<void> {
     return this.#host.checkForUpdate();
   }
 
-  /** Puts it in the place of this one; HAPA starts again then. */
+  /** Installs the update; HAPA restarts then. */
   install(): Promise<void> {
     return this.#host.installUpdate();
   }
 
-  /** Gives up its download. */
+  /** Cancels the download. */
   cancel(): Promise<void> {
     return this.#host.cancelUpdate();
   }

@@ -1,24 +1,24 @@
-// What the test's stand-in for a browser lacks.
+// Test setup: what jsdom lacks.
 import { configure } from '@testing-library/svelte';
 import { beforeEach, vi } from 'vitest';
 
-// A busy machine is slow, and no test waits for something that is not to come.
-const PATIENT = { timeout: 10_000 };
-configure({ asyncUtilTimeout: PATIENT.timeout });
+// A generous timeout for busy machines; no test waits for something that never comes.
+const WAIT = { timeout: 10_000 };
+configure({ asyncUtilTimeout: WAIT.timeout });
 const { waitFor } = vi;
-vi.waitFor = (callback, options) => waitFor(callback, options ?? PATIENT);
+vi.waitFor = (callback, options) => waitFor(callback, options ?? WAIT);
 
-/** Every element is as large as every other, so that a list that shows what is near has something near. */
-class Sized implements ResizeObserver {
-  readonly #told: ResizeObserverCallback;
+/** Reports the same size for every element, so that virtualized lists render items. */
+class FixedSizeObserver implements ResizeObserver {
+  readonly #callback: ResizeObserverCallback;
 
-  constructor(told: ResizeObserverCallback) {
-    this.#told = told;
+  constructor(callback: ResizeObserverCallback) {
+    this.#callback = callback;
   }
 
   observe(target: Element) {
     const contentRect = new DOMRect(0, 0, 800, 300);
-    queueMicrotask(() => this.#told([{ target, contentRect } as ResizeObserverEntry], this));
+    queueMicrotask(() => this.#callback([{ target, contentRect } as ResizeObserverEntry], this));
   }
 
   unobserve() {}
@@ -30,7 +30,7 @@ function parentOf(this: HTMLElement) {
 }
 
 beforeEach(() => {
-  globalThis.ResizeObserver = Sized;
+  globalThis.ResizeObserver = FixedSizeObserver;
   Object.defineProperty(HTMLElement.prototype, 'offsetParent', { configurable: true, get: parentOf });
   Element.prototype.scrollIntoView ??= () => {};
   Blob.prototype.text ??= function (this: Blob) {

@@ -3,11 +3,12 @@ import userEvent from '@testing-library/user-event';
 import { expect, test } from 'vitest';
 
 import Window from '../Window.svelte';
-import { FakeApi, conversation, historyItem, validation } from '../testing/api';
-import { house } from '../testing/house';
+import { FakeApi } from '../testing/fakeApi';
+import { conversation, historyItem, validation } from '../testing/items';
+import { testApp } from '../testing/testApp';
 
 async function open(told: Partial<FakeApi> = {}, language = 'en-US') {
-  const all = await house({ api: Object.assign(new FakeApi(), told), language });
+  const all = await testApp({ api: Object.assign(new FakeApi(), told), language });
   render(Window, { app: all.app });
   return { ...all, user: userEvent.setup() };
 }
@@ -32,7 +33,7 @@ test('everything that was asked is there, is found by its words, and opens where
   await waitFor(() => expect(screen.getAllByTestId('history-item')).toHaveLength(1));
   expect(screen.getByTestId('history-item').querySelector('mark')?.textContent).toBe('file');
   await user.click(screen.getByTestId('history-item'));
-  await waitFor(() => expect(document.querySelector<HTMLElement>('section.found')?.dataset['message']).toBe('m2'));
+  await waitFor(() => expect(document.querySelector<HTMLElement>('section.highlighted')?.dataset['message']).toBe('m2'));
   expect(screen.getAllByTestId('answer')).toHaveLength(2);
 });
 
@@ -43,8 +44,8 @@ test('it is narrowed by language, time and opinion, and says when nothing is lef
   await user.selectOptions(screen.getByTestId('history-language'), 'rust');
   await user.selectOptions(screen.getByTestId('history-span'), 'week');
   await user.selectOptions(screen.getByTestId('history-opinion'), 'negative');
-  await waitFor(() => expect(api.looks.at(-1)).toMatchObject({ language: 'rust', opinion: 'negative', limit: '30', offset: '0' }));
-  const from = new Date(api.looks.at(-1)?.['from'] ?? '').getTime();
+  await waitFor(() => expect(api.historyQueries.at(-1)).toMatchObject({ language: 'rust', opinion: 'negative', limit: '30', offset: '0' }));
+  const from = new Date(api.historyQueries.at(-1)?.['from'] ?? '').getTime();
   expect(Math.abs(Date.now() - 7 * 86_400_000 - from)).toBeLessThan(60_000);
   await user.type(screen.getByTestId('history-search'), 'nowhere');
   await waitFor(() => expect(screen.getByTestId('history-count').textContent).toContain('No results.'));
@@ -59,7 +60,7 @@ test('an opinion is kept, with a word on it if there is one, and is seen again',
   await user.type(await screen.findByTestId('opinion-comment'), 'clear{Enter}');
   await waitFor(() => expect(screen.queryByTestId('opinion-comment')).toBeNull());
   expect(screen.getByTestId('opinion-positive').getAttribute('aria-pressed')).toBe('true');
-  const said = api.arrived.filter(({ path }) => path.endsWith('submit-feedback')).map(({ body }) => body);
+  const said = api.requests.filter(({ path }) => path.endsWith('submit-feedback')).map(({ body }) => body);
   expect(said).toEqual([
     { type: 'positive', message_id: 'm3' },
     { type: 'positive', message_id: 'm3', comment: 'clear' },
@@ -80,5 +81,5 @@ test('a block of code is checked where it stands', async () => {
   await waitFor(() => expect(screen.getByTestId('code-findings').dataset['state']).toBe('done'));
   expect(screen.getByTestId('code-findings').textContent).toMatch(/1 problem\s*6.5 out of 10\s*2:5\s*Error\s*eval is risky S307\s*Fix: use literal_eval/);
   expect(screen.getByTestId('code-block').querySelectorAll('.line.error')).toHaveLength(1);
-  expect(api.arrived.find(({ path }) => path.endsWith('validate-code'))?.body).toMatchObject({ code: 'x = input()\neval(x)\n', language: 'python' });
+  expect(api.requests.find(({ path }) => path.endsWith('validate-code'))?.body).toMatchObject({ code: 'x = input()\neval(x)\n', language: 'python' });
 });

@@ -3,10 +3,12 @@ import userEvent from '@testing-library/user-event';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 
 import Window from '../Window.svelte';
-import { FakeApi, point, refusal } from '../testing/api';
-import { house } from '../testing/house';
+import { FakeApi } from '../testing/fakeApi';
+import { point } from '../testing/items';
+import { refusal } from '../testing/router';
+import { testApp } from '../testing/testApp';
 
-/** What is drawn, instead of a canvas. */
+/** The charts that were drawn, instead of a canvas. */
 const drawn = vi.hoisted(() => ({ charts: [] as { hover: (index: number | null) => void; data: unknown }[] }));
 vi.mock('uplot', () => ({
   default: class {
@@ -29,7 +31,7 @@ afterEach(() => void vi.useRealTimers());
 const NOW = 1_800_000_000_000;
 
 async function open(told: Partial<FakeApi> = {}, language = 'en-US') {
-  const all = await house({ api: Object.assign(new FakeApi(), told), language });
+  const all = await testApp({ api: Object.assign(new FakeApi(), told), language });
   render(Window, { app: all.app });
   const user = userEvent.setup();
   await user.keyboard('{Control>}{Shift>}[KeyM]{/Shift}{/Control}');
@@ -81,17 +83,17 @@ test('only what is new is asked for, and nothing while nobody looks', async () =
   expect(app.metrics.points).toHaveLength(2);
   const visible = vi.spyOn(document, 'visibilityState', 'get').mockReturnValue('hidden');
   document.dispatchEvent(new Event('visibilitychange'));
-  const asked = api.arrived.length;
+  const asked = api.requests.length;
   await vi.advanceTimersByTimeAsync(60_000);
-  expect(api.arrived).toHaveLength(asked);
+  expect(api.requests).toHaveLength(asked);
   visible.mockReturnValue('visible');
   document.dispatchEvent(new Event('visibilitychange'));
-  await waitFor(() => expect(api.arrived.length).toBeGreaterThan(asked));
-  app.place = 'chat';
+  await waitFor(() => expect(api.requests.length).toBeGreaterThan(asked));
+  app.view = 'chat';
   await waitFor(() => expect(screen.queryByTestId('charts')).toBeNull());
-  const then = api.arrived.length;
+  const then = api.requests.length;
   await vi.advanceTimersByTimeAsync(60_000);
-  expect(api.arrived).toHaveLength(then);
+  expect(api.requests).toHaveLength(then);
 });
 
 test('before the first figures, and when nothing can be told, that is said', async () => {
@@ -104,9 +106,9 @@ test('before the first figures, and when nothing can be told, that is said', asy
   const { app } = await open(api, 'ko-KR');
   expect((await screen.findByTestId('metrics-empty')).textContent).toContain('아직 데이터가 없습니다');
   broken.now = true;
-  app.place = 'chat';
+  app.view = 'chat';
   await waitFor(() => expect(screen.queryByTestId('metrics-empty')).toBeNull());
-  app.place = 'metrics';
+  app.view = 'metrics';
   expect((await screen.findByTestId('metrics-failed')).textContent).toContain('지표를 불러오지 못했습니다');
 });
 
@@ -142,7 +144,7 @@ test('figures are saved as CSV and as JSON, and nothing is said where somebody c
   await waitFor(() => expect(host.saved.map(({ name }) => name)).toEqual(['hapa-metrics.csv', 'hapa-metrics.json']));
   expect(host.saved[0]?.content).toContain('cpu');
   expect(JSON.parse(host.saved[1]?.content ?? '')).toMatchObject({ points: [{ at: NOW }], endpoints: [] });
-  host.refusing = true;
+  host.declinesSave = true;
   await user.click(screen.getByTestId('export-csv'));
   await waitFor(() => expect(screen.getByTestId('exported').textContent).toBe(''));
 });

@@ -3,12 +3,14 @@ import userEvent from '@testing-library/user-event';
 import { expect, test, vi } from 'vitest';
 
 import Window from '../Window.svelte';
-import { FakeApi, catalogueItem, download, modelItem, refusal } from '../testing/api';
-import { house } from '../testing/house';
+import { FakeApi } from '../testing/fakeApi';
+import { catalogueItem, download, modelItem } from '../testing/items';
+import { refusal } from '../testing/router';
+import { testApp } from '../testing/testApp';
 
-/** A window whose API tells this, with the models on the screen. */
+/** A window whose API has these values, with the models view open. */
 async function open(told: Partial<FakeApi> = {}, language = 'en-US') {
-  const all = await house({ api: Object.assign(new FakeApi(), told), language });
+  const all = await testApp({ api: Object.assign(new FakeApi(), told), language });
   render(Window, { app: all.app });
   const user = userEvent.setup();
   await user.click(await screen.findByTestId('open-models'));
@@ -35,7 +37,7 @@ test('models that are here are told with what they are, and can be chosen, unloa
   await waitFor(() => expect(row('model-row', 'one').queryByTestId('unload')).toBeNull());
   await user.click(row('model-row', 'one').getByTestId('verify'));
   expect((await row('model-row', 'one').findByTestId('verdict')).textContent).toContain('damaged');
-  expect(api.orders).toEqual([
+  expect(api.modelCommands).toEqual([
     ['POST /two/load', { role: 'completion' }],
     ['POST /one/unload', undefined],
     ['POST /one/verify', undefined],
@@ -46,11 +48,11 @@ test('a model is deleted only after a question, and leaves memory first', async 
   const { api, user } = await open({ models: [modelItem('one')] });
   await user.click(await screen.findByTestId('remove-model'));
   await user.click(within(screen.getByTestId('confirm-dialog')).getByText('Cancel'));
-  expect(api.orders).toEqual([]);
+  expect(api.modelCommands).toEqual([]);
   await user.click(screen.getByTestId('remove-model'));
   await user.click(screen.getByTestId('confirm'));
   expect(await screen.findByTestId('models-empty')).toBeDefined();
-  expect(api.orders.map(([order]) => order)).toEqual(['POST /one/unload', 'DELETE /one']);
+  expect(api.modelCommands.map(([order]) => order)).toEqual(['POST /one/unload', 'DELETE /one']);
 });
 
 test('what is worth a download says how it would fit, and is downloaded with one press', async () => {
@@ -67,28 +69,28 @@ test('what is worth a download says how it would fit, and is downloaded with one
   expect(row('catalogue-row', 'Large').getByText('needs 9.0 GiB of memory')).toBeDefined();
   expect(row('catalogue-row', 'Large').getByText('research (non-commercial)')).toBeDefined();
   await user.click(row('catalogue-row', 'Small').getByTestId('download-model'));
-  expect(api.orders).toEqual([['POST /downloads', { repository: 'Qwen/Small', file: 'small.gguf' }]]);
-  api.tell(download('small'));
+  expect(api.modelCommands).toEqual([['POST /downloads', { repository: 'Qwen/Small', file: 'small.gguf' }]]);
+  api.reportDownloads(download('small'));
   await waitFor(() => expect(row('catalogue-row', 'Small').getByTestId<HTMLButtonElement>('download-model').disabled).toBe(true));
 });
 
 test('a download shows how far it is, can be paused, goes on, says what stopped it, and brings a model', async () => {
   const { api, user } = await open();
-  api.tell(download('small'));
+  api.reportDownloads(download('small'));
   const found = await screen.findByTestId('download');
   await waitFor(() => expect(found.textContent).toMatch(/Downloading\s*512 MiB of 1.0 GiB\s*8 MiB\/s\s*64 s left/));
   expect(found.querySelector('progress')?.value).toBe(0.5);
   await user.click(screen.getByTestId('pause-download'));
-  api.tell(download('small', { state: 'paused', bytes_per_second: null }));
+  api.reportDownloads(download('small', { state: 'paused', bytes_per_second: null }));
   await user.click(await screen.findByTestId('resume-download'));
-  api.tell(download('small', { state: 'failed', bytes_per_second: null, message: 'the disk needs room', failure: 'full' }));
+  api.reportDownloads(download('small', { state: 'failed', bytes_per_second: null, message: 'the disk needs room', failure: 'full' }));
   await waitFor(() => expect(screen.getByTestId('download').textContent).toContain('the disk needs room'));
   expect(screen.getByTestId('resume-download')).toBeDefined();
   api.models = [modelItem('small')];
-  api.tell(download('small', { state: 'done', received_bytes: 1024 ** 3, bytes_per_second: null }));
+  api.reportDownloads(download('small', { state: 'done', received_bytes: 1024 ** 3, bytes_per_second: null }));
   await waitFor(() => expect(screen.getByTestId('model-row').textContent).toContain('small'));
   await user.click(screen.getByTestId('give-up-download'));
-  expect(api.orders).toEqual([
+  expect(api.modelCommands).toEqual([
     ['PATCH /downloads/small', { paused: true }],
     ['PATCH /downloads/small', { paused: false }],
     ['DELETE /downloads/small', undefined],
@@ -108,9 +110,9 @@ test('a model of strangers is downloaded only after its host and its hash were n
   await user.click(await screen.findByTestId('hub-download'));
   expect(screen.getByTestId('confirm-dialog').textContent).toContain('huggingface.co');
   expect(screen.getByTestId('confirm-dialog').textContent).toContain(hash);
-  expect(api.orders).toEqual([]);
+  expect(api.modelCommands).toEqual([]);
   await user.click(screen.getByTestId('confirm'));
-  await waitFor(() => expect(api.orders).toEqual([['POST /downloads', { repository: 'who/<b>knows</b>', file: 'q4/m.gguf' }]]));
+  await waitFor(() => expect(api.modelCommands).toEqual([['POST /downloads', { repository: 'who/<b>knows</b>', file: 'q4/m.gguf' }]]));
 });
 
 test('what the API refuses is said in its words, and can be put away', async () => {
@@ -134,18 +136,18 @@ test('the models open by keyboard, and Escape or a conversation leads back', asy
 
 test('a file of the user’s own is chosen or dropped, and one that is no model says so', async () => {
   const { app, user } = await open();
-  const take = vi.spyOn(app.imports, 'take').mockImplementation(() => {});
+  const add = vi.spyOn(app.imports, 'add').mockImplementation(() => {});
   const file = new File(['1'], 'own.gguf');
   await user.upload(screen.getByTestId('import-file'), file);
-  expect(take).toHaveBeenLastCalledWith([file]);
+  expect(add).toHaveBeenLastCalledWith([file]);
   const transfer = { types: ['Files'], files: [file] };
   await fireEvent.dragEnter(screen.getByTestId('model-drop'), { dataTransfer: transfer });
   expect(screen.getByTestId('model-drop').textContent).toContain('Drop here to import');
   await fireEvent.drop(screen.getByTestId('model-drop'), { dataTransfer: transfer });
   expect(screen.getByTestId('model-drop').textContent).not.toContain('Drop here to import');
-  expect(take).toHaveBeenCalledTimes(2);
-  take.mockRestore();
-  app.imports.take([new File(['1'], 'notes.txt')]);
+  expect(add).toHaveBeenCalledTimes(2);
+  add.mockRestore();
+  app.imports.add([new File(['1'], 'notes.txt')]);
   expect((await screen.findByTestId('import')).textContent).toMatch(/notes.txt.*Only .gguf files/s);
   await user.click(screen.getByTestId('import-close'));
   expect(screen.queryByTestId('import')).toBeNull();

@@ -3,11 +3,13 @@ import userEvent from '@testing-library/user-event';
 import { expect, test, vi } from 'vitest';
 
 import Window from '../Window.svelte';
-import { FakeApi, keyItem, logLine, refusal } from '../testing/api';
-import { house, ready } from '../testing/house';
+import { FakeApi } from '../testing/fakeApi';
+import { keyItem, logLine } from '../testing/items';
+import { refusal } from '../testing/router';
+import { testApp, ready } from '../testing/testApp';
 
 async function open(told: Partial<FakeApi> = {}, language = 'en-US') {
-  const all = await house({ api: Object.assign(new FakeApi(), told), language });
+  const all = await testApp({ api: Object.assign(new FakeApi(), told), language });
   render(Window, { app: all.app });
   const user = userEvent.setup();
   await user.click(await screen.findByTestId('open-settings'));
@@ -16,7 +18,7 @@ async function open(told: Partial<FakeApi> = {}, language = 'en-US') {
 }
 
 const bodies = (api: FakeApi, method: string, path: string) =>
-  api.arrived.filter((request) => request.method === method && request.path === path).map(({ body }) => body);
+  api.requests.filter((request) => request.method === method && request.path === path).map(({ body }) => body);
 
 test('a setting is in force when it is left, says so, and empties to what HAPA does by itself', async () => {
   const { api, user } = await open();
@@ -103,7 +105,7 @@ test('the history is saved as a file and taken in from one, and a file that is s
   await user.click(screen.getByTestId('export-history-markdown'));
   await waitFor(() => expect(host.saved).toEqual([{ name: 'hapa-history.md', content: '{"format":"markdown"}' }]));
   expect(screen.getByTestId('outcome-data').textContent).toBe('Saved');
-  host.refusing = true;
+  host.declinesSave = true;
   await user.click(screen.getByTestId('export-history-json'));
   await waitFor(() => expect(screen.getByTestId('outcome-data').textContent).toBe(''));
   host.saveFile = () => Promise.reject(new Error('read-only'));
@@ -112,10 +114,10 @@ test('the history is saved as a file and taken in from one, and a file that is s
 
   await user.upload(screen.getByTestId('import-history-file'), new File(['[1, 2'], 'x.json', { type: 'application/json' }));
   await waitFor(() => expect(screen.getByTestId('outcome-data').textContent).toContain('not a JSON file exported by HAPA'));
-  expect(api.taken).toEqual([]);
+  expect(api.importedHistories).toEqual([]);
   await user.upload(screen.getByTestId('import-history-file'), new File(['{"format":"hapa","messages":[]}'], 'x.json', { type: 'application/json' }));
   await waitFor(() => expect(screen.getByTestId('imported').textContent).toMatch(/took it in\s*Message 3: no question/));
-  expect(api.taken).toEqual([{ format: 'hapa', messages: [] }]);
+  expect(api.importedHistories).toEqual([{ format: 'hapa', messages: [] }]);
 });
 
 test('the log is told with the details of each line, filtered, and copied', async () => {
