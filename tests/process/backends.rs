@@ -49,6 +49,6 @@ async fn a_backend_that_cannot_be_loaded_is_logged_and_skipped() {
     drop(hapa.stdin.take());
     assert_eq!(hapa.wait_exit().await.code(), Some(0));
     let log = fs::read_to_string(data.path().join("logs/app.log")).unwrap();
-    let logged = |name: &str| log.lines().any(|line| line.contains(name) && line.contains("cannot be used"));
+    let logged = |name: &str| log.lines().any(|line| line.contains(name) && line.contains("could not be loaded"));
     assert!(logged("libggml-vulkan.so") && logged("libggml-cuda.so") && !logged("libggml-cpu"), "{log}");
 }

@@ -81,7 +81,7 @@ async fn generate_reports_errors_with_exit_codes() {
     let data = data_dir_with(&script());
     for (arguments, problem, expected) in [
         (vec!["generate", ""], "some fields have invalid values", 1),
-        (vec!["generate", "break"], "something went wrong inside HAPA", 1),
+        (vec!["generate", "break"], "an internal error occurred", 1),
         (vec!["generate", "--code", "no-such-file.py", "x"], "could not read `no-such-file.py`", 2),
         (vec!["generate", "--max-tokens", "0", "x"], "--max-tokens", 2),
     ] {
