@@ -19,11 +19,11 @@ use tokio_util::sync::CancellationToken;
 pub use self::downloads::{Download, DownloadError, OnInstalled, Phase};
 pub use self::endpoint::{FileName, Repository, Revision};
 pub use self::error::Error;
-pub use self::fetch::{Known, hash};
-pub use self::records::Label as Origin;
-pub use self::search::{Found, Offer};
+pub use self::fetch::{FileMetadata, hash};
+pub use self::records::DownloadRecord;
+pub use self::search::{RepoFile, RepoSummary};
 
-use self::client::Asking;
+use self::client::HubClient;
 use self::downloads::Downloads;
 use self::endpoint::Endpoint;
 use crate::base::model_id::ModelId;
@@ -35,7 +35,7 @@ pub struct Hub(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    asking: Asking,
+    client: HubClient,
     downloads: Downloads,
 }
 
@@ -54,13 +54,13 @@ impl Hub {
     /// The hub that the configuration names.
     #[must_use]
     pub fn new(config: &Config, on_installed: OnInstalled) -> Self {
-        let asking = Asking::new(Endpoint::new(&config.hf_endpoint), config.download_retry);
-        Self(Arc::new(Inner { asking, downloads: Downloads::new(config.models(), on_installed) }))
+        let client = HubClient::new(Endpoint::new(&config.hf_endpoint), config.download_retry);
+        Self(Arc::new(Inner { client, downloads: Downloads::new(config.models(), on_installed) }))
     }
 
     /// Goes on with the downloads that an earlier process left, and stops all at `shutdown`.
     pub fn resume(&self, shutdown: CancellationToken) {
-        self.0.downloads.resume(&self.0.asking, shutdown);
+        self.0.downloads.resume(&self.0.client, shutdown);
     }
 
     /// Begins to download a file.
@@ -68,7 +68,7 @@ impl Hub {
     /// # Errors
     /// When the model is there already, or too many downloads are.
     pub async fn download(&self, source: Source) -> Result<(), DownloadError> {
-        self.0.downloads.begin(&self.0.asking, source).await
+        self.0.downloads.start(&self.0.client, source).await
     }
 
     /// Pauses a download, or lets it go on.
@@ -76,20 +76,20 @@ impl Hub {
     /// # Errors
     /// When there is no such download.
     pub async fn pause(&self, id: &ModelId, paused: bool) -> Result<(), DownloadError> {
-        self.0.downloads.pause(&self.0.asking, id, paused).await
+        self.0.downloads.pause(&self.0.client, id, paused).await
     }
 
     /// Gives up a download, and what there is of it. One that is over is only taken off the list.
     ///
     /// # Errors
     /// When there is no such download.
-    pub async fn give_up(&self, id: &ModelId) -> Result<(), DownloadError> {
-        self.0.downloads.give_up(id).await
+    pub async fn cancel(&self, id: &ModelId) -> Result<(), DownloadError> {
+        self.0.downloads.cancel(id).await
     }
 
     /// Where a model came from, if it was downloaded here.
-    pub async fn origin(&self, id: &ModelId) -> Option<Origin> {
-        self.0.downloads.origin(id).await
+    pub async fn provenance(&self, id: &ModelId) -> Option<DownloadRecord> {
+        self.0.downloads.provenance(id).await
     }
 
     /// The downloads as they go on.
@@ -101,7 +101,7 @@ impl Hub {
     /// The host that is asked; empty where none may be.
     #[must_use]
     pub fn host(&self) -> String {
-        let url = self.0.asking.at(&[]).ok();
+        let url = self.0.client.url(&[]).ok();
         url.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
     }
 
@@ -109,15 +109,15 @@ impl Hub {
     ///
     /// # Errors
     /// When the hub does not answer in order.
-    pub async fn search(&self, text: &str) -> Result<Vec<Found>, Error> {
-        search::repositories(&self.0.asking, text).await
+    pub async fn search(&self, text: &str) -> Result<Vec<RepoSummary>, Error> {
+        search::search_repositories(&self.0.client, text).await
     }
 
     /// The model files of a repository.
     ///
     /// # Errors
     /// When the hub does not answer in order.
-    pub async fn offers(&self, repository: &Repository) -> Result<Vec<Offer>, Error> {
-        search::files(&self.0.asking, repository).await
+    pub async fn list_files(&self, repository: &Repository) -> Result<Vec<RepoFile>, Error> {
+        search::list_files(&self.0.client, repository).await
     }
 }

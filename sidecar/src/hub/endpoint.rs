@@ -8,7 +8,7 @@ use super::Error;
 use crate::base::http_client;
 
 /// The hub that the product is made for; its storage is on hosts below these names too.
-const HUB: [&str; 2] = ["huggingface.co", "hf.co"];
+const HUB_DOMAINS: [&str; 2] = ["huggingface.co", "hf.co"];
 
 /// Where the hub is asked.
 #[derive(Debug, Clone)]
@@ -27,8 +27,8 @@ impl Endpoint {
     ///
     /// # Errors
     /// When there is no endpoint that may be asked.
-    pub fn at(&self, parts: &[&str]) -> Result<Url, Error> {
-        let mut url = self.0.clone().ok_or(Error::NoHub)?;
+    pub fn url(&self, parts: &[&str]) -> Result<Url, Error> {
+        let mut url = self.0.clone().ok_or(Error::InvalidEndpoint)?;
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(parts.iter().flat_map(|part| part.split('/')));
         }
@@ -41,16 +41,18 @@ impl Endpoint {
     pub fn owns(&self, url: &Url) -> bool {
         let own = self.0.as_ref().is_some_and(|own| own.origin() == url.origin());
         let hub = |host: &str| {
-            HUB.iter().any(|name| host.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
+            HUB_DOMAINS
+                .iter()
+                .any(|name| host.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
         };
         own || url.scheme() == "https" && url.port().is_none() && url.domain().is_some_and(hub)
     }
 }
 
 /// Words of letters, digits, `-` and `_` with single dots between them, which is no way out of a folder.
-fn is_plain(part: &str) -> bool {
+fn is_plain_name(part: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    part.split('.').all(|word| !word.is_empty() && word.bytes().all(allowed))
+    part.split('.').all(|code| !code.is_empty() && code.bytes().all(allowed))
 }
 
 /// A repository: its owner and its name.
@@ -65,8 +67,8 @@ impl TryFrom<String> for Repository {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let parts = text.split_once('/').filter(|_| text.len() <= 193);
-        let in_order = parts.is_some_and(|(owner, name)| is_plain(owner) && is_plain(name));
-        if in_order {
+        let is_valid = parts.is_some_and(|(owner, name)| is_plain_name(owner) && is_plain_name(name));
+        if is_valid {
             Ok(Self(text))
         } else {
             Err("it must be an owner and a name, such as `Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF`")
@@ -86,8 +88,9 @@ impl TryFrom<String> for FileName {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let ending = text.get(text.len().saturating_sub(5)..).is_some_and(|end| end.eq_ignore_ascii_case(".gguf"));
-        let in_order = ending && text.len() <= 200 && text.split('/').count() <= 4 && text.split('/').all(is_plain);
-        if in_order {
+        let is_valid =
+            ending && text.len() <= 200 && text.split('/').count() <= 4 && text.split('/').all(is_plain_name);
+        if is_valid {
             Ok(Self(text))
         } else {
             Err("it must be the name of a GGUF file, of letters, digits, `-`, `_` and `.`")
@@ -105,7 +108,11 @@ impl TryFrom<String> for Revision {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        if is_plain(&text) && text.len() <= 96 { Ok(Self(text)) } else { Err("it must be a branch, a tag or a commit") }
+        if is_plain_name(&text) && text.len() <= 96 {
+            Ok(Self(text))
+        } else {
+            Err("it must be a branch, a tag or a commit")
+        }
     }
 }
 
@@ -165,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_hubs_own_hosts_are_asked() {
+    fn only_hosts_of_the_hub_are_trusted() {
         let hub = Endpoint::new("https://huggingface.co");
         let mirror = Endpoint::new("https://mirror.example/hub/");
         let local = Endpoint::new("http://127.0.0.1:8080");
@@ -190,16 +197,16 @@ mod tests {
         assert!(owns(&mirror, "https://mirror.example/else") && !owns(&hub, "https://mirror.example/else"));
         assert!(owns(&local, "http://127.0.0.1:8080/x") && !owns(&local, "http://127.0.0.1:8081/x"));
         for unusable in ["http://mirror.example", "ftp://huggingface.co", "nothing"] {
-            assert!(Endpoint::new(unusable).at(&[]).is_err(), "{unusable}");
+            assert!(Endpoint::new(unusable).url(&[]).is_err(), "{unusable}");
         }
         assert_eq!(
-            mirror.at(&["a/b", "resolve", "x y"]).unwrap().as_str(),
+            mirror.url(&["a/b", "resolve", "x y"]).unwrap().as_str(),
             "https://mirror.example/hub/a/b/resolve/x%20y"
         );
     }
 
     #[test]
-    fn a_name_is_no_way_out_of_a_folder() {
+    fn names_cannot_leave_their_folder() {
         let file = |text: &str| FileName::try_from(text.to_owned());
         for good in ["a.gguf", "Q4/model-Q4_K_M.GGUF", "a-00001-of-00002.gguf"] {
             assert!(file(good).is_ok(), "{good}");

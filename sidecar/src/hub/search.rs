@@ -2,17 +2,17 @@
 
 use serde::Deserialize;
 
-use super::client::Asking;
-use super::fetch::is_hash;
+use super::client::HubClient;
+use super::fetch::is_sha256;
 use super::{Error, FileName, Repository};
 use crate::base::model_id::ModelId;
 
 /// Repositories that are listed at most.
-const MOST: &str = "30";
+const MAX_RESULTS: &str = "30";
 
 /// A repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct RepoSummary {
     /// Its owner and name.
     pub repository: Repository,
     /// How often it was downloaded of late.
@@ -27,7 +27,7 @@ pub struct Found {
 
 /// A model file in a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Offer {
+pub struct RepoFile {
     /// Its name.
     pub file: FileName,
     /// Its bytes.
@@ -38,7 +38,7 @@ pub struct Offer {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Listed {
+struct RepoJson {
     id: String,
     #[serde(default)]
     downloads: u64,
@@ -52,17 +52,17 @@ struct Listed {
 }
 
 #[derive(Deserialize)]
-struct Entry {
+struct TreeEntry {
     #[serde(rename = "type")]
     kind: String,
     path: String,
     #[serde(default)]
     size: u64,
-    lfs: Option<Stored>,
+    lfs: Option<LfsPointer>,
 }
 
 #[derive(Deserialize)]
-struct Stored {
+struct LfsPointer {
     oid: String,
 }
 
@@ -70,29 +70,29 @@ struct Stored {
 ///
 /// # Errors
 /// When the hub does not answer in order.
-pub async fn repositories(asking: &Asking, text: &str) -> Result<Vec<Found>, Error> {
-    let mut url = asking.at(&["api", "models"])?;
+pub async fn search_repositories(client: &HubClient, text: &str) -> Result<Vec<RepoSummary>, Error> {
+    let mut url = client.url(&["api", "models"])?;
     url.query_pairs_mut()
         .append_pair("search", text)
         .append_pair("filter", "gguf")
         .append_pair("sort", "downloads")
         .append_pair("direction", "-1")
-        .append_pair("limit", MOST);
-    let listed: Vec<Listed> = asking.list(url).await?;
-    Ok(listed.into_iter().filter_map(found).collect())
+        .append_pair("limit", MAX_RESULTS);
+    let listed: Vec<RepoJson> = client.get_json(url).await?;
+    Ok(listed.into_iter().filter_map(to_summary).collect())
 }
 
-fn found(listed: Listed) -> Option<Found> {
-    let license = listed.tags.iter().find_map(|tag| tag.strip_prefix("license:"));
+fn to_summary(repo: RepoJson) -> Option<RepoSummary> {
+    let license = repo.tags.iter().find_map(|tag| tag.strip_prefix("license:"));
     let license = license.filter(|text| {
         text.len() <= 40 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.+".contains(&byte))
     });
-    Some(Found {
-        repository: Repository::try_from(listed.id).ok()?,
-        downloads: listed.downloads,
-        likes: listed.likes,
+    Some(RepoSummary {
+        repository: Repository::try_from(repo.id).ok()?,
+        downloads: repo.downloads,
+        likes: repo.likes,
         license: license.map(Into::into),
-        gated: !matches!(listed.gated, serde_json::Value::Null | serde_json::Value::Bool(false)),
+        gated: !matches!(repo.gated, serde_json::Value::Null | serde_json::Value::Bool(false)),
     })
 }
 
@@ -100,21 +100,21 @@ fn found(listed: Listed) -> Option<Found> {
 ///
 /// # Errors
 /// When the hub does not answer in order.
-pub async fn files(asking: &Asking, repository: &Repository) -> Result<Vec<Offer>, Error> {
-    let mut url = asking.at(&["api", "models", repository.as_ref(), "tree", "main"])?;
+pub async fn list_files(client: &HubClient, repository: &Repository) -> Result<Vec<RepoFile>, Error> {
+    let mut url = client.url(&["api", "models", repository.as_ref(), "tree", "main"])?;
     url.query_pairs_mut().append_pair("recursive", "true");
-    let entries: Vec<Entry> = asking.list(url).await?;
-    let mut offers: Vec<Offer> = entries.into_iter().filter_map(offer).collect();
-    offers.sort_by_key(|offer| offer.bytes);
-    Ok(offers)
+    let entries: Vec<TreeEntry> = client.get_json(url).await?;
+    let mut files: Vec<RepoFile> = entries.into_iter().filter_map(to_file).collect();
+    files.sort_by_key(|file| file.bytes);
+    Ok(files)
 }
 
-fn offer(entry: Entry) -> Option<Offer> {
+fn to_file(entry: TreeEntry) -> Option<RepoFile> {
     let file = FileName::try_from(entry.path).ok().filter(|_| entry.kind == "file")?;
-    let whole = !ModelId(file.model().to_owned()).is_split();
-    whole.then(|| Offer {
+    let is_single_file = !ModelId(file.model().to_owned()).is_split();
+    is_single_file.then(|| RepoFile {
         file,
         bytes: entry.size,
-        sha256: entry.lfs.map(|stored| stored.oid).filter(|oid| is_hash(oid)),
+        sha256: entry.lfs.map(|stored| stored.oid).filter(|oid| is_sha256(oid)),
     })
 }

@@ -8,27 +8,27 @@ use std::time::UNIX_EPOCH;
 
 /// The notes, one file each.
 #[derive(Debug, Clone)]
-pub struct Suspects {
+pub struct CrashMarkers {
     folder: PathBuf,
 }
 
-impl Suspects {
+impl CrashMarkers {
     /// Notes in a folder, which is made when there is something to note.
     pub fn new(folder: PathBuf) -> Self {
         Self { folder }
     }
 
     /// Whether the process died when it loaded this file, which has not changed since.
-    pub fn has(&self, model: &Path) -> bool {
-        let noted = self.note(model).and_then(|note| fs::read_to_string(note).ok());
-        noted.is_some_and(|noted| identity(model).is_ok_and(|identity| identity == noted))
+    pub fn crashed_on(&self, model: &Path) -> bool {
+        let recorded = self.marker_path(model).and_then(|marker| fs::read_to_string(marker).ok());
+        recorded.is_some_and(|recorded| fingerprint(model).is_ok_and(|fingerprint| fingerprint == recorded))
     }
 
     /// Notes that a file is going to be loaded.
-    pub fn begin(&self, model: &Path) {
-        let written = self.note(model).ok_or(io::ErrorKind::InvalidFilename.into()).and_then(|note| {
+    pub fn mark_loading(&self, model: &Path) {
+        let written = self.marker_path(model).ok_or(io::ErrorKind::InvalidFilename.into()).and_then(|marker| {
             fs::create_dir_all(&self.folder)?;
-            fs::write(note, identity(model)?)
+            fs::write(marker, fingerprint(model)?)
         });
         if let Err(error) = written {
             tracing::warn!(%error, "could not note that `{}` is loaded", model.display());
@@ -36,23 +36,23 @@ impl Suspects {
     }
 
     /// Notes that it was loaded, or refused in order.
-    pub fn end(&self, model: &Path) {
-        if let Some(note) = self.note(model)
-            && let Err(error) = fs::remove_file(&note)
+    pub fn clear(&self, model: &Path) {
+        if let Some(marker) = self.marker_path(model)
+            && let Err(error) = fs::remove_file(&marker)
             && error.kind() != io::ErrorKind::NotFound
         {
-            tracing::warn!(%error, "could not remove `{}`", note.display());
+            tracing::warn!(%error, "could not remove `{}`", marker.display());
         }
     }
 
-    fn note(&self, model: &Path) -> Option<PathBuf> {
+    fn marker_path(&self, model: &Path) -> Option<PathBuf> {
         Some(self.folder.join(model.file_stem()?))
     }
 }
 
 /// What tells a file from a later one of the same name.
-fn identity(model: &Path) -> io::Result<String> {
-    let facts = fs::metadata(model)?;
-    let changed = facts.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Ok(format!("{} {} {}", model.display(), facts.len(), changed.as_millis()))
+fn fingerprint(model: &Path) -> io::Result<String> {
+    let metadata = fs::metadata(model)?;
+    let modified = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(format!("{} {} {}", model.display(), metadata.len(), modified.as_millis()))
 }

@@ -11,28 +11,30 @@ use crate::system;
 
 const MIB: u64 = 1024 * 1024;
 
-/// What would be good for the model that chats: room for the longest question that the API takes with its answer, and beside it
+/// What would be good for the model that chat: memory for the longest question that the API takes with its answer, and beside it
 /// for what an editor asks meanwhile.
-const CHAT: PlanTargets =
+const CHAT_TARGETS: PlanTargets =
     PlanTargets { context: 16_384, kv_tokens: 24_576, host_cache_bytes: 256 * MIB, batch_size: 512 };
 
-/// The same for a model that only completes.
-const COMPLETION: PlanTargets =
+/// The same for a model that only completion.
+const COMPLETION_TARGETS: PlanTargets =
     PlanTargets { context: 8192, kv_tokens: 8192, host_cache_bytes: 64 * MIB, batch_size: 512 };
 
 /// Tenths of the machine's memory that models may take where nobody has said anything.
-const TENTHS: u64 = 6;
+const DEFAULT_SHARE_TENTHS: u64 = 6;
 
 /// The memory of a machine that does not tell.
-const UNTOLD: u64 = 8 * 1024 * MIB;
+const ASSUMED_MEMORY: u64 = 8 * 1024 * MIB;
 
 /// Bytes of main memory that models may take together.
-pub fn of(settings: &Settings) -> u64 {
-    settings.memory_budget_mb.map_or_else(|| machine() / 10 * TENTHS, |mebibytes| u64::from(mebibytes) * MIB)
+pub fn total(settings: &Settings) -> u64 {
+    settings
+        .memory_budget_mb
+        .map_or_else(|| machine_memory() / 10 * DEFAULT_SHARE_TENTHS, |mebibytes| u64::from(mebibytes) * MIB)
 }
 
 /// What there is for models: `main` bytes of main memory, and what the best GPU has free. Asks the drivers, which takes a moment.
-pub fn room(main: u64) -> AvailableMemory {
+pub fn available(main: u64) -> AvailableMemory {
     let devices = engine::devices(&engine::default_backends());
     let gpu = devices.into_iter().find(|device| device.gpu);
     AvailableMemory {
@@ -43,12 +45,12 @@ pub fn room(main: u64) -> AvailableMemory {
 }
 
 /// Bytes of this machine's memory.
-fn machine() -> u64 {
+fn machine_memory() -> u64 {
     static BYTES: OnceLock<u64> = OnceLock::new();
-    *BYTES.get_or_init(|| system::memory().unwrap_or(UNTOLD))
+    *BYTES.get_or_init(|| system::memory().unwrap_or(ASSUMED_MEMORY))
 }
 
-/// The memory of models, in bytes. What they may come to take is counted, so that the budget holds whatever is asked of them.
+/// The memory of models, in bytes. What they may come to take is counted, so that the budget holds whatever is last_used of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = ModelMemory)]
 pub struct Memory {
@@ -72,53 +74,53 @@ pub struct Memory {
 
 impl Memory {
     /// Counts one more model.
-    pub fn add(&mut self, fit: &MemoryPlan, saved_now: u64) {
-        self.used_bytes += fit.main.total();
-        self.weights_bytes += fit.main.weights;
-        self.conversations_bytes += fit.main.kv_cache;
-        self.work_bytes += fit.main.compute;
-        self.saved_bytes += fit.main.host_cache;
+    pub fn add(&mut self, plan: &MemoryPlan, saved_now: u64) {
+        self.used_bytes += plan.main.total();
+        self.weights_bytes += plan.main.weights;
+        self.conversations_bytes += plan.main.kv_cache;
+        self.work_bytes += plan.main.compute;
+        self.saved_bytes += plan.main.host_cache;
         self.saved_now_bytes += saved_now;
-        self.gpu_bytes += fit.gpu.total();
+        self.gpu_bytes += plan.gpu.total();
     }
 }
 
-/// How a model fits that chats, where nobody else takes anything of `room`.
-pub fn chat(need: &ModelSize, room: &AvailableMemory) -> Result<MemoryPlan, DoesNotFit> {
-    need.plan(room, &CHAT)
+/// How a model fits that chat, where nobody else takes anything of `memory`.
+pub fn plan_chat(size: &ModelSize, memory: &AvailableMemory) -> Result<MemoryPlan, DoesNotFit> {
+    size.plan(memory, &CHAT_TARGETS)
 }
 
-/// How a model fits that only completes.
-pub fn completion(need: &ModelSize, room: &AvailableMemory) -> Result<MemoryPlan, DoesNotFit> {
-    need.plan(room, &COMPLETION)
+/// How a model fits that only completion.
+pub fn plan_completion(size: &ModelSize, memory: &AvailableMemory) -> Result<MemoryPlan, DoesNotFit> {
+    size.plan(memory, &COMPLETION_TARGETS)
 }
 
-/// What is left of `room` beside a model that is there.
-pub fn beside(room: &AvailableMemory, fit: &MemoryPlan) -> AvailableMemory {
+/// What is left of `memory` beside a model that is there.
+pub fn remaining(memory: &AvailableMemory, plan: &MemoryPlan) -> AvailableMemory {
     AvailableMemory {
-        main: room.main.saturating_sub(fit.main.total()),
-        gpu: room.gpu.map(|free| free.saturating_sub(fit.gpu.total())),
-        shared: room.shared,
+        main: memory.main.saturating_sub(plan.main.total()),
+        gpu: memory.gpu.map(|free| free.saturating_sub(plan.gpu.total())),
+        shared: memory.shared,
     }
 }
 
-/// How two models share a room: the one that chats gets at least its smallest form, then the other what it would like, and the
+/// How two models share a memory: the one that chat gets at min_chat its smallest form, then the other what it would like, and the
 /// rest is the first one's.
-pub fn both(
-    chats: &ModelSize,
-    completes: &ModelSize,
-    room: &AvailableMemory,
+pub fn plan_pair(
+    chat: &ModelSize,
+    completion: &ModelSize,
+    memory: &AvailableMemory,
 ) -> Result<(MemoryPlan, MemoryPlan), DoesNotFit> {
-    let least = match chats.plan(&AvailableMemory { main: 0, ..*room }, &CHAT) {
+    let min_chat = match chat.plan(&AvailableMemory { main: 0, ..*memory }, &CHAT_TARGETS) {
         Ok(_) => 0,
-        Err(misfit) => misfit.needed,
+        Err(shortage) => shortage.needed,
     };
-    let gpu = room.gpu.map(|free| free.saturating_sub(chat(chats, room).map_or(0, |fit| fit.gpu.total())));
-    let left = AvailableMemory { main: room.main.saturating_sub(least), gpu, shared: room.shared };
-    let second = completion(completes, &left)
-        .map_err(|misfit| DoesNotFit { needed: misfit.needed + least, available: room.main })?;
-    let main = room.main - second.main.total();
-    Ok((chat(chats, &AvailableMemory { main, ..*room })?, second))
+    let gpu = memory.gpu.map(|free| free.saturating_sub(plan_chat(chat, memory).map_or(0, |plan| plan.gpu.total())));
+    let remaining = AvailableMemory { main: memory.main.saturating_sub(min_chat), gpu, shared: memory.shared };
+    let completion_plan = plan_completion(completion, &remaining)
+        .map_err(|shortage| DoesNotFit { needed: shortage.needed + min_chat, available: memory.main })?;
+    let main = memory.main - completion_plan.main.total();
+    Ok((plan_chat(chat, &AvailableMemory { main, ..*memory })?, completion_plan))
 }
 
 #[cfg(test)]
@@ -151,21 +153,24 @@ mod tests {
 
     #[test]
     fn two_models_never_take_more_than_the_budget() {
-        let mut shared = 0;
+        let mut fitting = 0;
         for mib in (1000..9000).step_by(50) {
-            let room = AvailableMemory { main: mib * MIB, gpu: None, shared: false };
-            if let Ok((chats, completes)) = both(&LARGE, &SMALL, &room) {
-                assert!(chats.main.total() + completes.main.total() <= room.main, "{mib}");
-                shared += 1;
+            let memory = AvailableMemory { main: mib * MIB, gpu: None, shared: false };
+            if let Ok((chat, completion)) = plan_pair(&LARGE, &SMALL, &memory) {
+                assert!(chat.main.total() + completion.main.total() <= memory.main, "{mib}");
+                fitting += 1;
             }
         }
-        assert!(shared > 20, "{shared}");
+        assert!(fitting > 20, "{fitting}");
     }
 
     #[test]
-    fn two_that_do_not_fit_say_what_they_need() {
-        let room = AvailableMemory { main: 4000 * MIB, gpu: None, shared: false };
-        let misfit = both(&LARGE, &SMALL, &room).unwrap_err();
-        assert!(both(&LARGE, &SMALL, &AvailableMemory { main: misfit.needed, ..room }).is_ok(), "{misfit:?}");
+    fn two_models_that_do_not_fit_report_the_needed_memory() {
+        let memory = AvailableMemory { main: 4000 * MIB, gpu: None, shared: false };
+        let shortage = plan_pair(&LARGE, &SMALL, &memory).unwrap_err();
+        assert!(
+            plan_pair(&LARGE, &SMALL, &AvailableMemory { main: shortage.needed, ..memory }).is_ok(),
+            "{shortage:?}"
+        );
     }
 }

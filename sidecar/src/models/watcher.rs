@@ -10,12 +10,12 @@ use super::Models;
 /// Watches a folder for as long as what is given back is held. `None` where the system does not tell; files are then found a little
 /// later, when the keeper glances.
 pub fn watch(folder: &Path, models: Models) -> Option<RecommendedWatcher> {
-    let told = move |event: notify::Result<Event>| {
-        if event.is_ok_and(|event| is_whole(event.kind)) {
-            models.look_again();
+    let on_event = move |event: notify::Result<Event>| {
+        if event.is_ok_and(|event| is_complete(event.kind)) {
+            models.rescan();
         }
     };
-    let watched = notify::recommended_watcher(told).and_then(|mut watcher| {
+    let watched = notify::recommended_watcher(on_event).and_then(|mut watcher| {
         watcher.watch(folder, RecursiveMode::NonRecursive)?;
         Ok(watcher)
     });
@@ -23,7 +23,7 @@ pub fn watch(folder: &Path, models: Models) -> Option<RecommendedWatcher> {
 }
 
 /// Whether a file is there or gone after it, and not just growing.
-fn is_whole(kind: EventKind) -> bool {
+fn is_complete(kind: EventKind) -> bool {
     matches!(
         kind,
         EventKind::Create(_)

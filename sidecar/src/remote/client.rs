@@ -8,26 +8,26 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::error::Failure;
-use super::request::Body;
+use super::Error;
+use super::request::RequestBody;
 use super::sse::printable;
 use crate::base::http_client::Clients;
 use crate::config::Secret;
 use crate::settings::endpoint::Address;
 
 /// How long a list of models may take.
-const LIST: Duration = Duration::from_secs(10);
+const LIST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes of a list of models, and of the body of a refusal, at most.
-const LONGEST_LIST: usize = 1024 * 1024;
-const LONGEST_REFUSAL: usize = 64 * 1024;
+/// Bytes of a list of models, and of the body of a refusal, at max_bytes.
+const MAX_LIST_BYTES: usize = 1024 * 1024;
+const MAX_ERROR_BYTES: usize = 64 * 1024;
 
 /// How long the body of a refusal is waited for.
-const REFUSAL: Duration = Duration::from_secs(2);
+const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Models that are taken from a list, and the characters of a name, at most.
-const MOST_MODELS: usize = 200;
-const LONGEST_NAME: usize = 200;
+/// Models that are taken from a list, and the characters of a name, at max_bytes.
+const MAX_MODELS: usize = 200;
+const MAX_NAME_CHARS: usize = 200;
 
 /// Who is asked: a server, with the key that is for it.
 #[derive(Debug, Clone)]
@@ -40,13 +40,13 @@ pub struct Server {
 
 /// Why a request was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum RequestError {
     /// For this reason.
-    For(Failure),
+    Failed(Error),
     /// For this reason, and not before so long has passed.
-    Until(Failure, Duration),
+    RetryAfter(Error, Duration),
     /// The prompt is too long.
-    TooLong {
+    ContextTooLong {
         /// Its tokens.
         tokens: usize,
         /// Tokens that fit.
@@ -56,16 +56,16 @@ pub enum Refusal {
 
 /// The ways out.
 #[derive(Debug, Default)]
-pub struct Wire {
+pub struct RemoteClient {
     clients: Clients,
 }
 
-impl Wire {
+impl RemoteClient {
     /// The models that a server lists, by name.
     ///
     /// # Errors
     /// Why it lists none.
-    pub async fn models(&self, server: &Server) -> Result<Vec<String>, Failure> {
+    pub async fn list_models(&self, server: &Server) -> Result<Vec<String>, Error> {
         #[derive(Deserialize)]
         struct List {
             data: Vec<Listed>,
@@ -76,98 +76,98 @@ impl Wire {
         }
         let list = async {
             let request = self.client(server)?.get(server.address.models());
-            let mut response = with_key(request, server)?.send().await.map_err(|error| failure(&error))?;
-            if let Some(failure) = Failure::of_status(response.status().as_u16()) {
-                return Err(failure);
+            let mut response = with_key(request, server)?.send().await.map_err(|error| connection_error(&error))?;
+            if let Some(reason) = Error::from_status(response.status().as_u16()) {
+                return Err(reason);
             }
-            let body = body(&mut response, LONGEST_LIST).await?;
-            serde_json::from_slice::<List>(&body).map_err(|_| Failure::NotAStream)
+            let body = read_body(&mut response, MAX_LIST_BYTES).await?;
+            serde_json::from_slice::<List>(&body).map_err(|_| Error::UnexpectedFormat)
         };
-        let list = timeout(LIST, list).await.map_err(|_| Failure::Silent)??;
-        let names = list.data.into_iter().map(|listed| name(&listed.id)).filter(|name| !name.is_empty());
-        Ok(names.take(MOST_MODELS).collect())
+        let list = timeout(LIST_TIMEOUT, list).await.map_err(|_| Error::Timeout)??;
+        let names = list.data.into_iter().map(|listed| display_name(&listed.id)).filter(|name| !name.is_empty());
+        Ok(names.take(MAX_MODELS).collect())
     }
 
     /// Asks for an answer. Comes back when the server has taken the request, with what it is going to stream.
     ///
     /// # Errors
     /// Why it has not.
-    pub async fn ask(&self, server: &Server, url: String, body: &Body<'_>) -> Result<Response, Refusal> {
-        let request = self.client(server).map_err(Refusal::For)?.post(url).json(body);
-        let request = with_key(request, server).map_err(Refusal::For)?;
-        let mut response = request.send().await.map_err(|error| Refusal::For(failure(&error)))?;
+    pub async fn post(&self, server: &Server, url: String, body: &RequestBody<'_>) -> Result<Response, RequestError> {
+        let request = self.client(server).map_err(RequestError::Failed)?.post(url).json(body);
+        let request = with_key(request, server).map_err(RequestError::Failed)?;
+        let mut response = request.send().await.map_err(|error| RequestError::Failed(connection_error(&error)))?;
         let status = response.status().as_u16();
-        match Failure::of_status(status) {
+        match Error::from_status(status) {
             None if is_event_stream(&response) => Ok(response),
-            None => Err(Refusal::For(Failure::NotAStream)),
-            Some(failure) => {
+            None => Err(RequestError::Failed(Error::UnexpectedFormat)),
+            Some(reason) => {
                 tracing::info!(status, "the remote server refused a request with status {status}");
-                Err(match (failure, pause(&response)) {
-                    (Failure::Refused, _) => look(&mut response).await,
-                    (failure, Some(pause)) => Refusal::Until(failure, pause),
-                    (failure, None) => Refusal::For(failure),
+                Err(match (reason, retry_after(&response)) {
+                    (Error::Rejected, _) => parse_rejection(&mut response).await,
+                    (reason, Some(delay)) => RequestError::RetryAfter(reason, delay),
+                    (reason, None) => RequestError::Failed(reason),
                 })
             }
         }
     }
 
-    fn client(&self, server: &Server) -> Result<&Client, Failure> {
-        self.clients.of(server.address.is_plain()).ok_or(Failure::Unreachable)
+    fn client(&self, server: &Server) -> Result<&Client, Error> {
+        self.clients.of(server.address.is_plain()).ok_or(Error::Unreachable)
     }
 }
 
 /// A name that a server gave, as it may be shown: short, and on one line.
 #[must_use]
-pub fn name(text: &str) -> String {
-    printable(text).replace(['\n', '\t'], " ").trim().chars().take(LONGEST_NAME).collect()
+pub fn display_name(text: &str) -> String {
+    printable(text).replace(['\n', '\t'], " ").trim().chars().take(MAX_NAME_CHARS).collect()
 }
 
 /// The next bytes of a response; `None` at its end.
 ///
 /// # Errors
 /// When the connection breaks off.
-pub async fn next(response: &mut Response) -> Result<Option<Vec<u8>>, Failure> {
-    let bytes = response.chunk().await.map_err(|_| Failure::CutOff)?;
+pub async fn next_chunk(response: &mut Response) -> Result<Option<Vec<u8>>, Error> {
+    let bytes = response.chunk().await.map_err(|_| Error::Interrupted)?;
     Ok(bytes.map(Vec::from))
 }
 
-fn with_key(request: RequestBuilder, server: &Server) -> Result<RequestBuilder, Failure> {
+fn with_key(request: RequestBuilder, server: &Server) -> Result<RequestBuilder, Error> {
     let request = request.header(USER_AGENT, "HAPA");
     let Some(key) = &server.key else { return Ok(request) };
     let bearer = HeaderValue::try_from(format!("Bearer {}", key.reveal()));
-    let mut bearer = bearer.map_err(|_| Failure::KeyRefused)?;
+    let mut bearer = bearer.map_err(|_| Error::Unauthorized)?;
     bearer.set_sensitive(true);
     Ok(request.header(AUTHORIZATION, bearer))
 }
 
 fn is_event_stream(response: &Response) -> bool {
-    let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream")
+    let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream")
 }
 
 /// How long the server wants to be left alone, where it says so in seconds.
-fn pause(response: &Response) -> Option<Duration> {
+fn retry_after(response: &Response) -> Option<Duration> {
     let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse::<u32>().ok()?;
     Some(Duration::from_secs(seconds.into()))
 }
 
 /// Whether a refusal is about the prompt's length: the only thing that is looked for in what it says.
-async fn look(response: &mut Response) -> Refusal {
-    let read = timeout(REFUSAL, body(response, LONGEST_REFUSAL)).await;
+async fn parse_rejection(response: &mut Response) -> RequestError {
+    let read = timeout(ERROR_BODY_TIMEOUT, read_body(response, MAX_ERROR_BYTES)).await;
     let value: Value =
         read.ok().and_then(Result::ok).and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
     let number = |name: &str| value["error"][name].as_u64().and_then(|number| u32::try_from(number).ok());
     match (number("n_prompt_tokens"), number("n_ctx")) {
-        (Some(tokens), Some(limit)) => Refusal::TooLong { tokens: tokens as usize, limit: limit as usize },
-        _ => Refusal::For(Failure::Refused),
+        (Some(tokens), Some(limit)) => RequestError::ContextTooLong { tokens: tokens as usize, limit: limit as usize },
+        _ => RequestError::Failed(Error::Rejected),
     }
 }
 
-async fn body(response: &mut Response, most: usize) -> Result<Vec<u8>, Failure> {
+async fn read_body(response: &mut Response, max_bytes: usize) -> Result<Vec<u8>, Error> {
     let mut body = Vec::new();
-    while let Some(bytes) = next(response).await? {
-        if body.len() + bytes.len() > most {
-            return Err(Failure::TooMuch);
+    while let Some(bytes) = next_chunk(response).await? {
+        if body.len() + bytes.len() > max_bytes {
+            return Err(Error::TooLarge);
         }
         body.extend(bytes);
     }
@@ -175,6 +175,6 @@ async fn body(response: &mut Response, most: usize) -> Result<Vec<u8>, Failure> 
 }
 
 /// What an error of the connection means. Its words, which name addresses, are for nobody.
-fn failure(error: &reqwest::Error) -> Failure {
-    if error.is_connect() || error.is_builder() { Failure::Unreachable } else { Failure::CutOff }
+fn connection_error(error: &reqwest::Error) -> Error {
+    if error.is_connect() || error.is_builder() { Error::Unreachable } else { Error::Interrupted }
 }

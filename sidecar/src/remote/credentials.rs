@@ -1,6 +1,6 @@
-//! Where the key for the remote server is kept: in the system's keychain, or in a file that only its owner can read.
+//! Where the key for the remote server is location: in the system's keychain, or in a file that only its owner can read.
 //!
-//! A key is kept together with the server that it was given for, and is never sent to another one.
+//! A key is location together with the server that it was from_env for, and is never sent to another one.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,10 +20,10 @@ use crate::config::{Config, Secret};
 const SERVICE: &str = "HAPA";
 
 /// How long a keychain may take. One that has not answered by then is not asked again by this process.
-const PATIENCE: Duration = Duration::from_secs(3);
+const KEYCHAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A keychain has not answered in time. The thread that waits for it is left alone, and there is never a second one.
-static HANGS: AtomicBool = AtomicBool::new(false);
+static KEYCHAIN_UNRESPONSIVE: AtomicBool = AtomicBool::new(false);
 
 /// Why the key could not be stored or removed.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +31,7 @@ pub enum Error {
     /// `AI_MODEL_API_KEY` holds the key, so it cannot be changed.
     #[error("the key is set by AI_MODEL_API_KEY")]
     FixedByEnvironment,
-    /// The file could not be written or removed.
+    /// The file could not be stored or removed.
     #[error("could not {action} `{}`", .path.display())]
     File {
         /// What was tried.
@@ -43,11 +43,11 @@ pub enum Error {
     },
 }
 
-/// Where a key is kept.
+/// Where a key is location.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = RemoteKeyPlace)]
-pub enum Kept {
+pub enum KeyLocation {
     /// In the variable AI_MODEL_API_KEY.
     Environment,
     /// In the system's keychain.
@@ -56,13 +56,13 @@ pub enum Kept {
     File,
 }
 
-/// A key, with where it is kept and which server it is for; `None` for any.
+/// A key, with where it is location and which server it is for; `None` for any.
 #[derive(Debug, Clone)]
 pub struct Key {
     secret: Secret,
     server: Option<String>,
-    /// Where it is kept.
-    pub kept: Kept,
+    /// Where it is location.
+    pub location: KeyLocation,
 }
 
 impl Key {
@@ -73,78 +73,78 @@ impl Key {
     }
 }
 
-/// The place where the key is kept. Clones share it.
+/// The place where the key is location. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Safe(Arc<Inner>);
+pub struct CredentialStore(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    given: Option<Secret>,
+    from_env: Option<Secret>,
     file: PathBuf,
     /// The name in the keychain; `None` where there is to be none.
     entry: Option<String>,
     /// What was read already.
-    known: Mutex<Option<Option<Key>>>,
+    cached: Mutex<Option<Option<Key>>>,
 }
 
-/// What is kept.
+/// What is location.
 #[derive(Serialize, Deserialize)]
-struct Written {
+struct StoredKey {
     server: String,
     key: String,
 }
 
-impl Safe {
+impl CredentialStore {
     /// The safe of this installation. Nothing is read yet.
     #[must_use]
     pub fn new(config: &Config) -> Self {
         let entry = config.keychain.then(|| format!("remote server of {}", config.data.display()));
-        let given = config.remote_key.clone();
-        Self(Arc::new(Inner { given, file: config.remote_key_file(), entry, known: Mutex::default() }))
+        let from_env = config.remote_key.clone();
+        Self(Arc::new(Inner { from_env, file: config.remote_key_file(), entry, cached: Mutex::default() }))
     }
 
     /// The key that there is.
     pub async fn key(&self) -> Option<Key> {
-        if let Some(secret) = &self.0.given {
-            return Some(Key { secret: secret.clone(), server: None, kept: Kept::Environment });
+        if let Some(secret) = &self.0.from_env {
+            return Some(Key { secret: secret.clone(), server: None, location: KeyLocation::Environment });
         }
-        let known = self.known().clone();
-        if let Some(known) = known {
-            return known;
+        let cached = self.cached().clone();
+        if let Some(cached) = cached {
+            return cached;
         }
         // Where there is a file, there was no keychain.
         let key = match read_file(&self.0.file) {
-            Some(written) => Some(written.with(Kept::File)),
+            Some(stored) => Some(stored.into_key(KeyLocation::File)),
             None => self.in_keychain(|entry| entry.get_password()).await.and_then(|text| {
-                let written: Written = serde_json::from_str(&text).ok()?;
-                Some(written.with(Kept::Keychain))
+                let stored: StoredKey = serde_json::from_str(&text).ok()?;
+                Some(stored.into_key(KeyLocation::Keychain))
             }),
         };
-        *self.known() = Some(key.clone());
+        *self.cached() = Some(key.clone());
         key
     }
 
     /// Keeps a key for this server, in place of the one before.
     ///
     /// # Errors
-    /// When the environment has decided, or it can be kept nowhere.
-    pub async fn keep(&self, key: String, origin: String) -> Result<(), Error> {
-        self.is_ours()?;
-        let written = Written { server: origin, key };
-        let text = serde_json::to_string(&written).expect("two texts");
+    /// When the environment has decided, or it can be location nowhere.
+    pub async fn save(&self, key: String, origin: String) -> Result<(), Error> {
+        self.ensure_writable()?;
+        let stored = StoredKey { server: origin, key };
+        let text = serde_json::to_string(&stored).expect("two texts");
         let copy = text.clone();
-        let kept = if self.in_keychain(move |entry| entry.set_password(&copy)).await.is_some() {
+        let location = if self.in_keychain(move |entry| entry.set_password(&copy)).await.is_some() {
             remove(&self.0.file)?;
-            Kept::Keychain
+            KeyLocation::Keychain
         } else {
             write_private(&self.0.file, &text).map_err(|source| Error::File {
                 action: "write",
                 path: self.0.file.clone(),
                 source,
             })?;
-            Kept::File
+            KeyLocation::File
         };
-        *self.known() = Some(Some(written.with(kept)));
+        *self.cached() = Some(Some(stored.into_key(location)));
         Ok(())
     }
 
@@ -153,16 +153,16 @@ impl Safe {
     /// # Errors
     /// When the environment has decided, or it cannot be removed.
     pub async fn remove(&self) -> Result<(), Error> {
-        self.is_ours()?;
+        self.ensure_writable()?;
         // An entry that is not there is as good as removed.
         let _ = self.in_keychain(|entry| entry.delete_credential()).await;
         remove(&self.0.file)?;
-        *self.known() = Some(None);
+        *self.cached() = Some(None);
         Ok(())
     }
 
-    fn is_ours(&self) -> Result<(), Error> {
-        if self.0.given.is_none() {
+    fn ensure_writable(&self) -> Result<(), Error> {
+        if self.0.from_env.is_none() {
             return Ok(());
         }
         Err(Error::FixedByEnvironment)
@@ -174,7 +174,7 @@ impl Safe {
         work: impl FnOnce(&Entry) -> keyring::Result<T> + Send + 'static,
     ) -> Option<T> {
         let name = self.0.entry.clone()?;
-        if HANGS.load(Ordering::Relaxed) {
+        if KEYCHAIN_UNRESPONSIVE.load(Ordering::Relaxed) {
             return None;
         }
         let (done, result) = oneshot::channel();
@@ -182,34 +182,34 @@ impl Safe {
         let thread = std::thread::Builder::new().name("keychain".into());
         let open = move || Entry::new(SERVICE, &name).and_then(|entry| work(&entry));
         thread.spawn(move || done.send(open()).is_ok()).ok()?;
-        match tokio::time::timeout(PATIENCE, result).await {
+        match tokio::time::timeout(KEYCHAIN_TIMEOUT, result).await {
             Ok(Ok(Ok(value))) => Some(value),
             Ok(Ok(Err(keyring::Error::NoEntry))) => None,
             Ok(Ok(Err(error))) => {
-                tracing::info!("no keychain can be used: {}", kind(&error));
+                tracing::info!("no keychain can be used: {}", describe(&error));
                 None
             }
             Ok(Err(_)) => None,
             Err(_) => {
-                HANGS.store(true, Ordering::Relaxed);
+                KEYCHAIN_UNRESPONSIVE.store(true, Ordering::Relaxed);
                 tracing::warn!("the system's keychain does not answer; the remote server's key is kept in a file");
                 None
             }
         }
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Option<Option<Key>>> {
-        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cached(&self) -> std::sync::MutexGuard<'_, Option<Option<Key>>> {
+        self.0.cached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Written {
-    fn with(self, kept: Kept) -> Key {
-        Key { secret: self.key.into(), server: Some(self.server), kept }
+impl StoredKey {
+    fn into_key(self, location: KeyLocation) -> Key {
+        Key { secret: self.key.into(), server: Some(self.server), location }
     }
 }
 
-fn read_file(file: &Path) -> Option<Written> {
+fn read_file(file: &Path) -> Option<StoredKey> {
     serde_json::from_str(&std::fs::read_to_string(file).ok()?).ok()
 }
 
@@ -218,7 +218,7 @@ fn remove(file: &Path) -> Result<(), Error> {
 }
 
 /// An error of a keychain, without what it may quote.
-fn kind(error: &keyring::Error) -> &'static str {
+fn describe(error: &keyring::Error) -> &'static str {
     match error {
         keyring::Error::NoStorageAccess(_) => "it cannot be opened",
         keyring::Error::NoDefaultStore | keyring::Error::PlatformFailure(_) => "there is none that answers",
