@@ -1,6 +1,6 @@
-//! Models that are worth a download, smallest first, with what is known of each before it is here.
+//! Curated catalog of recommended models, smallest first, with the sizes that memory planning needs before the download.
 //!
-//! Sizes and shapes are those of the files and `config.json` in the named repositories; the hub says the exact bytes when it is asked.
+//! The sizes are those of the files and of `config.json` in the repositories; the hub reports the exact bytes at the download.
 
 use engine::memory_plan::{DoesNotFit, MemoryPlan, ModelSize};
 
@@ -8,47 +8,47 @@ use super::{FileName, Repository};
 
 const MIB: u64 = 1024 * 1024;
 
-/// Cores from which on a processor writes with a model of the second size as fast as people read.
+/// Cores from which on a CPU generates with the second model as fast as people read.
 const MIN_CORES: usize = 4;
 
-/// A model of the catalogue.
+/// A model of the catalog.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
-    /// What its makers call it.
+    /// Its published name.
     pub name: &'static str,
     repository: &'static str,
     file: &'static str,
-    /// Bytes of its file, roughly.
+    /// Approximate size of its file, in bytes.
     pub bytes: u64,
-    /// Its licence's short name.
+    /// SPDX-like id of its licence.
     pub license: &'static str,
-    /// Whether the licence lets everybody use it for everything, work included.
+    /// Whether the licence allows every use, commercial use included.
     pub commercial_use: bool,
-    /// What has to be found memory for.
+    /// Its size, for memory planning.
     pub size: ModelSize,
 }
 
 impl Entry {
-    /// Where it is.
+    /// Its repository on the hub.
     ///
     /// # Panics
-    /// Never: the tests read every entry.
+    /// Never: the tests parse every entry.
     #[must_use]
     pub fn repository(&self) -> Repository {
         Repository::try_from(self.repository.to_owned()).expect("catalog entries are valid")
     }
 
-    /// Its file there.
+    /// Its file in the repository.
     ///
     /// # Panics
-    /// Never: the tests read every entry.
+    /// Never: the tests parse every entry.
     #[must_use]
     pub fn file(&self) -> FileName {
         FileName::try_from(self.file.to_owned()).expect("catalog entries are valid")
     }
 }
 
-/// What the models have in common.
+/// The values that all entries share.
 const QWEN: ModelSize = ModelSize {
     weights: 0,
     embedding_bytes: 0,
@@ -61,7 +61,7 @@ const QWEN: ModelSize = ModelSize {
     context: 32_768,
 };
 
-/// All of them.
+/// The catalog, smallest model first.
 pub const ALL: [Entry; 5] = [
     Entry {
         name: "Qwen2.5 Coder 0.5B",
@@ -154,8 +154,8 @@ pub const ALL: [Entry; 5] = [
     },
 ];
 
-/// Which of them suits a machine best, by how each would fit: the largest that a GPU takes whole; on a processor one that is fast
-/// enough. `None` where none plans.
+/// The index of the recommended model, given the memory plan of each: the largest that fits on the GPU as a whole; on a CPU, the
+/// largest that is fast enough; otherwise the smallest that fits. `None` if none fits.
 #[must_use]
 pub fn recommend(plans: &[Result<MemoryPlan, DoesNotFit>], cores: usize) -> Option<usize> {
     let allowed = |index: &usize| ALL[*index].commercial_use;

@@ -1,4 +1,4 @@
-//! HubClient the hub: every address that it points to is looked at before it is followed.
+//! HTTP client of the model hub: follows redirects to trusted hosts only.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +14,13 @@ use crate::base::http_client;
 use crate::base::http_client::Clients;
 use crate::base::retry::RetryPolicy;
 
-/// AllowedHosts that one request may be sent on to.
+/// Requests per download or list: the first one, and those that follow redirects.
 const MAX_REDIRECTS: usize = 5;
 
-/// Bytes of a list that are read at most.
+/// Maximum size of a JSON response.
 const MAX_LIST_BYTES: usize = 4 * 1024 * 1024;
 
-/// Who asks the hub.
+/// The HTTP client. Clones share its connections.
 #[derive(Debug, Clone)]
 pub struct HubClient {
     endpoint: Endpoint,
@@ -28,12 +28,12 @@ pub struct HubClient {
     retry: RetryPolicy,
 }
 
-/// Why the hub was asked in vain.
+/// Why a request failed, and when to retry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestError {
-    /// What is wrong.
+    /// The error.
     pub error: Error,
-    /// When the hub wants to be asked again.
+    /// The `Retry-After` header.
     pub retry_after: Option<Duration>,
 }
 
@@ -43,47 +43,47 @@ impl From<Error> for RequestError {
     }
 }
 
-/// What the hub gave, and what it said of it on the way.
+/// A successful response, after redirects.
 #[derive(Debug)]
 pub struct HubResponse {
-    /// The last of the responses.
+    /// The final response, with the body.
     pub response: Response,
-    /// The headers of the hub_headers one, which is the hub's from_hub.
+    /// The headers of the first response, which the hub itself sent: the storage behind it does not know the checksum.
     pub hub_headers: HeaderMap,
 }
 
 impl HubClient {
-    /// For the hub at an endpoint.
+    /// A client of the hub at an endpoint.
     #[must_use]
     pub fn new(endpoint: Endpoint, retry: RetryPolicy) -> Self {
         Self { endpoint, clients: Arc::default(), retry }
     }
 
-    /// How long it waits.
+    /// Timeouts and backoff of downloads.
     #[must_use]
     pub fn retry_policy(&self) -> RetryPolicy {
         self.retry
     }
 
-    /// The hub's address for these parts of a path.
+    /// The hub's URL with these path segments.
     ///
     /// # Errors
-    /// When there is no hub that may be asked.
+    /// If the configured endpoint is invalid.
     pub fn url(&self, parts: &[&str]) -> Result<Url, Error> {
         self.endpoint.url(parts)
     }
 
-    /// What is at an address, from byte `from` on.
+    /// Requests a URL, from byte `from` on.
     ///
     /// # Errors
-    /// When the hub does not give it.
+    /// If the request fails, the hub refuses it, or it redirects to an untrusted host.
     pub async fn get(&self, mut url: Url, from: u64) -> Result<HubResponse, RequestError> {
         let mut hub_headers: Option<HeaderMap> = None;
         for _ in 0..MAX_REDIRECTS {
             let response = self.send(&url, from).await?;
             let status = response.status();
             if !status.is_redirection() {
-                // Only the hub itself knows who may have it: elsewhere, a link is over that was made for this request.
+                // Only the hub's own 401, 403 and 404 are final: from the storage, they mean that the signed URL has expired.
                 let from_hub = hub_headers.is_none();
                 let hub_headers = hub_headers.unwrap_or_else(|| response.headers().clone());
                 return error_for(&response, from_hub).map_or(Ok(HubResponse { response, hub_headers }), Err);
@@ -107,15 +107,15 @@ impl HubClient {
         }
         let sent = timeout(self.retry.read_timeout, request.send()).await.map_err(|_| Error::Timeout)?;
         sent.map_err(|error| {
-            tracing::debug!(%error, "the model hub was asked in vain");
+            tracing::debug!(%error, "request to the model hub failed: {error}");
             Error::Unreachable
         })
     }
 
-    /// A list of the hub's, which is JSON.
+    /// Requests a URL and parses its JSON body.
     ///
     /// # Errors
-    /// When the hub does not give it, or it is no such list.
+    /// If the request fails, or the body is too large or not the expected JSON.
     pub async fn get_json<T: serde::de::DeserializeOwned>(&self, url: Url) -> Result<T, Error> {
         let mut response = self.get(url, 0).await.map_err(|error| error.error)?;
         let mut body = Vec::new();
@@ -132,7 +132,7 @@ impl HubClient {
     }
 }
 
-/// Why a response is none that can be used. `from_hub` says that the hub itself gave it.
+/// The error of a response; `None` if its body can be used. `from_hub`: the hub itself sent it, not the storage behind it.
 fn error_for(response: &Response, from_hub: bool) -> Option<RequestError> {
     let error = match response.status() {
         StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => return None,

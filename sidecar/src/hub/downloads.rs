@@ -1,4 +1,4 @@
-//! The downloads that there are, what each is at, and the tasks that bring them on.
+//! The list of downloads, and one task for each active one.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,62 +16,62 @@ use super::{Error, Source, fetch};
 use crate::base::fs::DiskError;
 use crate::base::model_id::ModelId;
 
-/// Downloads that bring bytes at a time; more would only take the line from each other.
+/// Concurrent transfers; more would only share the same bandwidth.
 const MAX_CONCURRENT: usize = 3;
 
-/// Downloads that may be on the list.
+/// Downloads on the list, finished ones included.
 const MAX_DOWNLOADS: usize = 32;
 
-/// How often the list is renewed by bytes that come.
+/// Minimum interval between two progress updates of a download.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
-/// What a download is at.
+/// The phase of a download.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Phase {
-    /// Others go first.
+    /// Queued behind other downloads.
     Waiting,
-    /// Bytes come, so many a second.
+    /// Receiving.
     Downloading {
-        /// Bytes a second, of late.
+        /// Bytes per second, smoothed.
         speed: f64,
     },
-    /// It broke off, and is tried again in a moment.
+    /// Interrupted; it is retried after a delay.
     Retrying {
-        /// Why it broke off.
+        /// Why it was interrupted.
         error: Error,
     },
-    /// The bytes are compared with what the hub said they would be.
+    /// The checksum is being verified.
     Checking {
-        /// The share that is compared, 0 to 1.
+        /// The verified share, 0 to 1.
         progress: f64,
     },
-    /// Somebody paused it.
+    /// Paused by the user.
     Paused,
-    /// It does not go on by itself.
+    /// Failed; only the user can retry it.
     Failed {
-        /// Why not.
+        /// Why it failed.
         error: Error,
     },
-    /// The model is there.
+    /// The model is installed.
     Done,
 }
 
 /// A download on the list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Download {
-    /// The model's id, once it is there.
+    /// The id of the model, once installed.
     pub id: ModelId,
-    /// Where it comes from.
+    /// Its source.
     pub source: Source,
-    /// What it is at.
+    /// Its phase.
     pub phase: Phase,
-    /// Bytes that are there.
+    /// Bytes received.
     pub bytes: u64,
-    /// What the hub says that the file is, once it was asked.
+    /// Checksum and size as the hub reports them; `None` before the first response.
     pub metadata: Option<FileMetadata>,
 }
 
-/// All downloads. Clones share them.
+/// A handle to all downloads. Clones share one list.
 #[derive(Debug, Clone)]
 pub struct Downloads(Arc<Inner>);
 
@@ -80,12 +80,12 @@ struct Inner {
     records: DownloadRecords,
     on_installed: OnInstalled,
     list: watch::Sender<Vec<Download>>,
-    /// What tasks the task of each that has one.
+    /// The running tasks, by model id.
     tasks: Mutex<HashMap<ModelId, Task>>,
     permits: Semaphore,
 }
 
-/// How the task of a download is stopped, and how one knows that it has.
+/// The task of a download: cancelled with `token`; `ended` is cancelled when it has ended.
 #[derive(Debug, Clone)]
 struct Task {
     token: CancellationToken,
@@ -126,7 +126,7 @@ pub enum DownloadError {
 }
 
 impl Downloads {
-    /// Into a folder with models.
+    /// An empty list of downloads into the models folder.
     #[must_use]
     pub fn new(folder: PathBuf, on_installed: OnInstalled) -> Self {
         let inner = Inner {
@@ -139,13 +139,14 @@ impl Downloads {
         Self(Arc::new(inner))
     }
 
-    /// The list as it changes.
+    /// The list, with updates.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Vec<Download>> {
         self.0.list.subscribe()
     }
 
-    /// Lists what an earlier process left and goes on with what was not paused. All stop at `shutdown`, and keep what they have.
+    /// Lists the downloads of an earlier process and resumes those that were not paused. At `shutdown`, all tasks stop; partial files
+    /// stay.
     pub fn resume(&self, client: &HubClient, shutdown: CancellationToken) {
         for (id, DownloadRecord { source, metadata, paused }) in self.0.records.load_all() {
             let bytes = std::fs::metadata(self.0.records.part_path(&id)).map_or(0, |file| file.len());
@@ -164,10 +165,10 @@ impl Downloads {
         });
     }
 
-    /// Begins a download.
+    /// Starts a download, or restarts one that was paused or has ended.
     ///
     /// # Errors
-    /// When the model is there, or cannot be fetched.
+    /// If the model exists, is split into several files, or the list is full.
     pub async fn start(&self, client: &HubClient, source: Source) -> Result<(), DownloadError> {
         let id = ModelId(source.file.model().to_owned());
         if self.0.records.model_path(&id).exists() {
@@ -181,7 +182,7 @@ impl Downloads {
             let is_finished = |download: &Download| matches!(download.phase, Phase::Done | Phase::Failed { .. });
             let is_full = list.len() >= MAX_DOWNLOADS;
             match list.iter_mut().find(|download| download.id == id) {
-                // Whoever asks twice gets what they asked for.
+                // Starting an active download again succeeds: it is the same download.
                 Some(download)
                     if download.source == source && !is_finished(download) && download.phase != Phase::Paused =>
                 {
@@ -219,10 +220,10 @@ impl Downloads {
         Ok(())
     }
 
-    /// Pauses a download, or lets it go on.
+    /// Pauses or resumes a download.
     ///
     /// # Errors
-    /// When there is none that could.
+    /// If there is no such download, or its record cannot be written.
     pub async fn pause(&self, client: &HubClient, id: &ModelId, paused: bool) -> Result<(), DownloadError> {
         let phase = self.find(id).ok_or(DownloadError::NotFound)?.phase;
         if phase == Phase::Done {
@@ -232,7 +233,7 @@ impl Downloads {
             self.stop(id).await;
             let bytes = tokio::fs::metadata(self.0.records.part_path(id)).await.map_or(0, |file| file.len());
             self.change(id, |download| {
-                // It may have ended just now.
+                // It may have finished while it was being stopped.
                 if download.phase != Phase::Done {
                     (download.phase, download.bytes) = (Phase::Paused, bytes);
                 }
@@ -248,10 +249,10 @@ impl Downloads {
         Ok(())
     }
 
-    /// Gives up a download and what there is of it, and takes it off the list.
+    /// Cancels a download, deletes its partial file, and removes it from the list.
     ///
     /// # Errors
-    /// When there is no such download.
+    /// If there is no such download, or its files cannot be deleted.
     pub async fn cancel(&self, id: &ModelId) -> Result<(), DownloadError> {
         self.find(id).ok_or(DownloadError::NotFound)?;
         self.stop(id).await;
@@ -259,7 +260,7 @@ impl Downloads {
         Ok(self.on_disk(id, |records, id| records.remove(id)).await?)
     }
 
-    /// The label of a model that was downloaded.
+    /// The download record of an installed model.
     pub async fn provenance(&self, id: &ModelId) -> Option<DownloadRecord> {
         let (records, id) = (self.0.records.clone(), id.clone());
         tokio::task::spawn_blocking(move || records.provenance(&id)).await.ok().flatten()
@@ -276,7 +277,7 @@ impl Downloads {
         });
     }
 
-    /// Writes down what is to outlive the process.
+    /// Writes the record of a download, from which another process can resume it.
     async fn save(&self, id: &ModelId) -> Result<(), Error> {
         let Some(Download { source, metadata, phase, .. }) =
             self.find(id).filter(|download| download.phase != Phase::Done)
@@ -298,7 +299,7 @@ impl Downloads {
         done.map_err(|error| DiskError::from_io(&error, 0).into())
     }
 
-    /// Stops the task of a download, if it has one, and waits until it has stopped.
+    /// Cancels the task of a download, if one is running, and waits for its end.
     async fn stop(&self, id: &ModelId) {
         let task = self.tasks().get(id).cloned();
         if let Some(task) = task {
@@ -311,14 +312,14 @@ impl Downloads {
         self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts the task that brings a download on.
+    /// Spawns the task of a download.
     fn spawn(&self, client: &HubClient, id: &ModelId) {
         let task = Task { token: CancellationToken::new(), ended: CancellationToken::new() };
         self.tasks().insert(id.clone(), task.clone());
         let (downloads, client, id) = (self.clone(), client.clone(), id.clone());
         tokio::spawn(async move {
             let stopped = task.token.run_until_cancelled(downloads.run(&client, &id)).await;
-            // Whoever finds no task in the list finds how it ended.
+            // The lock is taken first: where the task is gone, its result is on the list.
             let mut tasks = downloads.tasks();
             if let Some(Err(error)) = stopped {
                 tracing::warn!(model = %id.0, error = error.code(), "{}", error.message().en);
@@ -329,14 +330,14 @@ impl Downloads {
         });
     }
 
-    /// Brings a download to its end.
+    /// Fetches, verifies and installs a file.
     async fn run(&self, client: &HubClient, id: &ModelId) -> Result<(), Error> {
         let _permit = self.0.permits.acquire().await.map_err(|_| Error::Interrupted)?;
         let mut mismatches = 0;
         loop {
             let metadata = self.fetch_with_retry(client, id).await?;
             match self.verify(id, metadata).await {
-                // A byte may have been turned over on the way: once more, from the beginning.
+                // Bits may have flipped in transit: fetched from the beginning once more.
                 Err(Error::ChecksumMismatch) if mismatches == 0 => mismatches += 1,
                 Err(error) => return Err(error),
                 Ok(()) => break,
@@ -344,14 +345,14 @@ impl Downloads {
         }
         self.on_disk(id, DownloadRecords::install)
             .await
-            .map_err(|_| DiskError::Io("the file could not be put among the models".into()))?;
-        tracing::info!(model = %id.0, "downloaded");
+            .map_err(|_| DiskError::Io("the file could not be moved into the models folder".into()))?;
+        tracing::info!(model = %id.0, "downloaded model {}", id.0);
         self.change(id, |download| download.phase = Phase::Done);
         (self.0.on_installed.0)();
         Ok(())
     }
 
-    /// Brings all bytes, as often as it takes.
+    /// Fetches a file; transient errors are retried with backoff.
     async fn fetch_with_retry(&self, client: &HubClient, id: &ModelId) -> Result<FileMetadata, Error> {
         let mut failures = 0;
         loop {
@@ -392,7 +393,7 @@ impl Downloads {
         }
     }
 
-    /// Compares the bytes with what the hub said. Those that are mismatches are removed.
+    /// Verifies the checksum and the GGUF header. An invalid file is deleted.
     async fn verify(&self, id: &ModelId, metadata: FileMetadata) -> Result<(), Error> {
         self.change(id, |download| download.phase = Phase::Checking { progress: 0.0 });
         let (downloads, id, part) = (self.clone(), id.clone(), self.0.records.part_path(id));
@@ -415,14 +416,14 @@ impl Downloads {
     }
 }
 
-/// How fast bytes come, reported_at every now and then.
+/// Measures the speed of a transfer, at most once per [`PROGRESS_INTERVAL`].
 struct SpeedMeter {
     reported_at: Option<Instant>,
     bytes: u64,
     speed: f64,
 }
 
-/// Weight of the newest measurement in the speed that is reported_at.
+/// Weight of the newest measurement in the smoothed speed.
 const SPEED_SMOOTHING: f64 = 0.3;
 
 impl SpeedMeter {
@@ -430,17 +431,17 @@ impl SpeedMeter {
         Self { reported_at: None, bytes, speed: 0.0 }
     }
 
-    /// The speed in bytes a second, if it is time to tell it.
+    /// The speed in bytes per second, if a progress update is due.
     fn update(&mut self, bytes: u64) -> Option<f64> {
         let Some(reported_at) = self.reported_at else {
             (self.reported_at, self.bytes) = (Some(Instant::now()), bytes);
             return Some(0.0);
         };
-        let passed = reported_at.elapsed();
-        if passed < PROGRESS_INTERVAL {
+        let elapsed = reported_at.elapsed();
+        if elapsed < PROGRESS_INTERVAL {
             return None;
         }
-        let now = bytes.saturating_sub(self.bytes) as f64 / passed.as_secs_f64();
+        let now = bytes.saturating_sub(self.bytes) as f64 / elapsed.as_secs_f64();
         self.speed = if self.speed > 0.0 { self.speed + SPEED_SMOOTHING * (now - self.speed) } else { now };
         (self.reported_at, self.bytes) = (Some(Instant::now()), bytes);
         Some(self.speed)

@@ -1,4 +1,4 @@
-//! Where the hub is, which hosts belong to it, and the names that it knows things by.
+//! The hub's endpoint and trusted hosts, and its validated names: repository, file and revision.
 
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -7,26 +7,25 @@ use utoipa::ToSchema;
 use super::Error;
 use crate::base::http_client;
 
-/// The hub that the product is made for; its storage is on hosts below these names too.
+/// Hugging Face's domains; its storage is on subdomains of them.
 const HUB_DOMAINS: [&str; 2] = ["huggingface.co", "hf.co"];
 
-/// Where the hub is asked.
+/// The base URL of the hub; `None` if the configured one is invalid.
 #[derive(Debug, Clone)]
 pub struct Endpoint(Option<Url>);
 
 impl Endpoint {
-    /// The endpoint at an address. One that cannot be used is noticed when it is.
+    /// Parses a base URL: `https`, or `http` on loopback. An invalid one is an error when it is used.
     #[must_use]
     pub fn new(address: &str) -> Self {
         let url = Url::parse(address).ok().filter(|url| url.has_host());
         Self(url.filter(|url| url.scheme() == "https" || url.scheme() == "http" && http_client::is_loopback(url)))
     }
 
-    /// The address below it whose path consists of these parts. Each part is one, whatever is in it, and those that have `/` are
-    /// several.
+    /// The URL below it with these path segments, percent-encoded. A part with `/` is several segments.
     ///
     /// # Errors
-    /// When there is no endpoint that may be asked.
+    /// If the configured endpoint is invalid.
     pub fn url(&self, parts: &[&str]) -> Result<Url, Error> {
         let mut url = self.0.clone().ok_or(Error::InvalidEndpoint)?;
         if let Ok(mut path) = url.path_segments_mut() {
@@ -35,8 +34,8 @@ impl Endpoint {
         Ok(url)
     }
 
-    /// Whether an address is the hub's: the endpoint's own host, or one of Hugging Face's. Everything else is not asked, wherever
-    /// the hub points.
+    /// Whether a URL is trusted: the endpoint's own origin, or a host of Hugging Face over `https`. No redirect to another host is
+    /// followed.
     #[must_use]
     pub fn owns(&self, url: &Url) -> bool {
         let own = self.0.as_ref().is_some_and(|own| own.origin() == url.origin());
@@ -49,13 +48,13 @@ impl Endpoint {
     }
 }
 
-/// Words of letters, digits, `-` and `_` with single dots between them, which is no way out of a folder.
+/// Whether a path segment is safe: letters, digits, `-` and `_` with single dots between them, so that it cannot leave its folder.
 fn is_plain_name(part: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     part.split('.').all(|code| !code.is_empty() && code.bytes().all(allowed))
 }
 
-/// A repository: its owner and its name.
+/// A repository of the hub, as `owner/name`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schema(value_type = String, max_length = 193, pattern = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*/[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$",
@@ -123,7 +122,7 @@ impl Default for Revision {
 }
 
 impl FileName {
-    /// What the model is called here: the last part of the name, without its ending.
+    /// The id of the installed model: the last path segment without its extension.
     #[must_use]
     pub fn model(&self) -> &str {
         let name = self.0.rsplit('/').next().unwrap_or(&self.0);

@@ -1,41 +1,41 @@
-//! Why something could not be had from the hub: a closed list, each with a code for programs and a sentence for people.
+//! Errors of the model hub: a closed list, each with a code for programs and a localized message.
 //!
-//! Nothing that the hub says about its own errors is passed on.
+//! Error texts of the hub itself are never forwarded.
 
 use crate::base::fs::DiskError;
 use crate::base::i18n::LocalizedText;
 
-/// Why something could not be had from the hub.
+/// Why a request to the hub, or a download, failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the model hub failed: {}", self.code())]
 pub enum Error {
-    /// The address of the hub is none that may be asked.
+    /// The configured endpoint is not an `https` URL.
     InvalidEndpoint,
-    /// No connection, or none that can be trusted.
+    /// The connection, or its TLS handshake, failed.
     Unreachable,
-    /// It is not there.
+    /// There is no such repository or file.
     NotFound,
-    /// The hub wants an account that has agreed to something.
+    /// The repository is gated: it needs an account that has accepted its terms.
     Gated,
-    /// The hub has too much to do, or has been asked too often.
+    /// The hub is overloaded, or its rate limit is exceeded.
     Busy,
-    /// The hub has an error of its own.
+    /// The hub failed with a status of 5xx, or redirects too often.
     ServerError,
-    /// It points to a host that is not the hub's.
+    /// A redirect to this untrusted host was not followed.
     UntrustedRedirect(String),
-    /// What it says cannot be read.
+    /// The response is invalid.
     InvalidResponse,
-    /// It does not say what the file's bytes are to be.
+    /// The hub does not report the SHA-256 of the file.
     NoChecksum,
-    /// The connection ends before the file does.
+    /// The connection was lost.
     Interrupted,
-    /// Nothing comes for too long.
+    /// No data arrived within the timeout.
     Timeout,
-    /// The bytes are not those that the hub named.
+    /// The SHA-256 of the file differs from the reported one.
     ChecksumMismatch,
-    /// The bytes are in order and no model that can be used.
+    /// The file is not a usable GGUF model.
     InvalidModel(String),
-    /// The disk refused.
+    /// A file could not be written.
     Disk(DiskError),
 }
 
@@ -46,7 +46,7 @@ impl From<DiskError> for Error {
 }
 
 impl Error {
-    /// The code for it.
+    /// The code for programs; part of the API.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -68,56 +68,56 @@ impl Error {
         }
     }
 
-    /// Whether the same may succeed a moment later.
+    /// Whether a retry may succeed.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unreachable | Self::Busy | Self::ServerError | Self::Interrupted | Self::Timeout)
     }
 
-    /// What went wrong, and what helps.
+    /// What went wrong and what to do about it.
     #[must_use]
     pub fn message(&self) -> LocalizedText {
         let (ko, en) = match self {
             Self::InvalidEndpoint => (
                 "HF_ENDPOINT는 https://로 시작하는 주소여야 합니다".into(),
-                "HF_ENDPOINT must be an address that begins with https://".into(),
+                "HF_ENDPOINT must be a URL that starts with https://".into(),
             ),
             Self::Unreachable => (
-                "모델 저장소에 연결할 수 없습니다; 네트워크와 프록시 설정을 확인하세요".into(),
-                "the model hub cannot be reached; look at the network and the proxy".into(),
+                "모델 저장소에 연결할 수 없습니다. 네트워크와 프록시 설정을 확인하세요.".into(),
+                "the model hub cannot be reached; check the network and the proxy".into(),
             ),
-            Self::NotFound => ("모델 저장소에 그런 파일이 없습니다".into(), "the model hub has nothing by that name".into()),
+            Self::NotFound => ("모델 저장소에 해당 파일이 없습니다".into(), "the model hub has no such file".into()),
             Self::Gated => (
-                "모델 저장소가 로그인과 동의를 요구합니다; 그 페이지에서 받은 파일을 models 폴더에 넣으세요".into(),
-                "the model hub asks for an account that has agreed to its terms; download the file there and put it into the models folder"
+                "로그인과 약관 동의가 필요한 모델입니다. 모델 저장소의 웹 페이지에서 파일을 내려받아 models 폴더에 넣으세요.".into(),
+                "the model requires an account that has accepted its terms; download the file on the hub's website and put it into the models folder"
                     .into(),
             ),
             Self::Busy => (
-                "모델 저장소가 요청을 너무 많이 받았습니다; 잠시 뒤에 다시 시도하세요".into(),
-                "the model hub has been asked too often; try again later".into(),
+                "모델 저장소의 요청 한도를 넘었습니다. 잠시 뒤에 다시 시도하세요.".into(),
+                "the model hub is overloaded or its rate limit is exceeded; try again later".into(),
             ),
-            Self::ServerError => ("모델 저장소에 오류가 있습니다".into(), "the model hub has an error of its own".into()),
+            Self::ServerError => ("모델 저장소에서 오류가 발생했습니다".into(), "the model hub failed with an internal error".into()),
             Self::UntrustedRedirect(host) => (
-                format!("모델 저장소가 다른 서버(`{host}`)로 보내려 하며, 따라가지 않습니다"),
-                format!("the model hub points to another server, `{host}`, which is not followed"),
+                format!("모델 저장소가 신뢰할 수 없는 서버(`{host}`)로 리디렉션해 중단했습니다"),
+                format!("the model hub redirects to an untrusted server, `{host}`; the redirect was not followed"),
             ),
-            Self::InvalidResponse => ("모델 저장소의 응답을 읽을 수 없습니다".into(), "what the model hub sends cannot be read".into()),
+            Self::InvalidResponse => ("모델 저장소의 응답이 올바르지 않습니다".into(), "the response of the model hub is invalid".into()),
             Self::NoChecksum => (
                 "모델 저장소가 파일의 SHA-256을 알려 주지 않아 확인할 수 없습니다".into(),
-                "the model hub does not say the file's SHA-256, so it could not be checked".into(),
+                "the model hub does not report the file's SHA-256, so the file cannot be verified".into(),
             ),
-            Self::Interrupted => ("모델 저장소와의 연결이 끊겼습니다".into(), "the connection to the model hub broke off".into()),
+            Self::Interrupted => ("모델 저장소와의 연결이 끊겼습니다".into(), "the connection to the model hub was lost".into()),
             Self::Timeout => (
-                "모델 저장소에서 제한 시간 동안 아무것도 오지 않았습니다".into(),
-                "nothing came from the model hub for too long".into(),
+                "모델 저장소가 제한 시간 안에 응답하지 않았습니다".into(),
+                "the model hub sent no data within the timeout".into(),
             ),
             Self::ChecksumMismatch => (
-                "받은 파일이 저장소가 말한 것과 다릅니다 (SHA-256 불일치); 지웠으니 다시 받으세요".into(),
-                "what came is not what the hub named: its SHA-256 differs; it was removed, so download it again".into(),
+                "내려받은 파일의 SHA-256이 모델 저장소의 값과 달라 삭제했습니다. 다시 내려받으세요.".into(),
+                "the SHA-256 of the downloaded file is wrong; the file was deleted, download it again".into(),
             ),
-            Self::InvalidModel(flaw) => (
-                format!("받은 파일은 쓸 수 있는 모델이 아닙니다: {flaw}"),
-                format!("what came is no model that can be used: {flaw}"),
+            Self::InvalidModel(problem) => (
+                format!("내려받은 파일은 사용할 수 있는 모델이 아닙니다: {problem}"),
+                format!("the downloaded file is not a usable model: {problem}"),
             ),
             Self::Disk(error) => return error.message(),
         };

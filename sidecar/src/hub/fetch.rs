@@ -1,4 +1,4 @@
-//! One file from the hub to the disk: going on where it was, trying again, and looking at every byte before it counts.
+//! Fetches one file from the hub: resumes partial files and verifies the SHA-256.
 
 use std::fs::File;
 use std::io::Read;
@@ -17,22 +17,22 @@ use super::{Error, Source};
 use crate::base::fs::DiskError;
 use crate::system;
 
-/// Bytes that are left free on the disk.
+/// Disk space that stays free after a download, in bytes.
 const MIN_FREE_BYTES: u64 = 256 * 1024 * 1024;
 
-/// What the hub says that a file is.
+/// Checksum, size and commit of a file, as the hub reports them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileMetadata {
-    /// The SHA-256 of its bytes, in hexadecimal digits.
+    /// SHA-256, in lower-case hexadecimal digits.
     pub sha256: String,
-    /// Its bytes.
+    /// Size in bytes.
     pub bytes: u64,
-    /// The commit that it is of, if the hub says so.
+    /// The commit that contains it, if the hub reports one.
     pub commit: Option<String>,
 }
 
 impl FileMetadata {
-    /// What the headers of the hub's own response say, and those of the one that brings the bytes.
+    /// Reads the headers of the hub's own response, and of the last one, which has the body.
     fn from_headers(hub: &HeaderMap, last: &HeaderMap) -> Result<Self, Error> {
         let text = |headers: &HeaderMap, name: &str| Some(headers.get(name)?.to_str().ok()?.trim().to_owned());
         let tag = text(hub, "x-linked-etag").or_else(|| text(hub, ETAG.as_str()));
@@ -48,11 +48,11 @@ impl FileMetadata {
     }
 }
 
-/// Brings bytes until all are offset or something is wrong. What is offset already is gone on from if it is of the same file. `metadata`
-/// is what was metadata of the file and is renewed; `on_progress` is told how many bytes offset are.
+/// Fetches a file into `part`, and resumes there if the hub still has the same file. `metadata` is that of the partial file, and is
+/// updated; `on_progress` gets the received bytes.
 ///
 /// # Errors
-/// Why it stopped. What came until then is offset.
+/// Why the transfer stopped. The bytes received until then stay in `part`, unless they belong to another file.
 pub async fn fetch(
     client: &HubClient,
     source: &Source,
@@ -69,7 +69,7 @@ pub async fn fetch(
     let url = client.url(&[source.repository.as_ref(), "resolve", source.revision.as_ref(), source.file.as_ref()])?;
     let HubResponse { mut response, hub_headers } = client.get(url, offset).await?;
     if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
-        // There is more than the file has: it is of another one.
+        // `part` is longer than the file, so it belongs to another one.
         tokio::fs::remove_file(part).await.map_err(disk)?;
         return Err(Error::Interrupted.into());
     }
@@ -79,7 +79,7 @@ pub async fn fetch(
     let current = metadata.insert(current);
     if !can_resume {
         if offset > 0 && response.status() == StatusCode::PARTIAL_CONTENT {
-            // These bytes belong behind others than those that are offset.
+            // The range does not start where `part` ends, or belongs to another file.
             tokio::fs::remove_file(part).await.map_err(disk)?;
             return Err(Error::Interrupted.into());
         }
@@ -101,7 +101,7 @@ pub async fn fetch(
         let accepted = chunk.len().min(usize::try_from(current.bytes - offset).unwrap_or(usize::MAX));
         let write_failed = |error: std::io::Error| Error::Disk(DiskError::from_io(&error, current.bytes - offset));
         file.write_all(&chunk[..accepted]).await.map_err(write_failed)?;
-        // What is counted is with the system, so that it outlives this process.
+        // Counted bytes have reached the operating system, so that they survive the end of this process.
         file.flush().await.map_err(write_failed)?;
         offset += accepted as u64;
         on_progress(current, offset);
@@ -110,7 +110,7 @@ pub async fn fetch(
     if offset < current.bytes { Err(Error::Interrupted.into()) } else { Ok(()) }
 }
 
-/// Whether a response brings what comes after the first `offset` bytes.
+/// Whether the body of a response starts at byte `offset`.
 fn starts_at(response: &reqwest::Response, offset: u64) -> bool {
     let range = response.headers().get(CONTENT_RANGE).and_then(|range| range.to_str().ok());
     let start = range.and_then(|range| range.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok());
@@ -120,7 +120,7 @@ fn starts_at(response: &reqwest::Response, offset: u64) -> bool {
     }
 }
 
-/// Whether the disk has room.
+/// Fails if the disk has no space for this many more bytes.
 async fn check_free_space(part: &Path, bytes: u64) -> Result<(), Error> {
     let folder = part.parent().unwrap_or(part).to_owned();
     let free = tokio::task::spawn_blocking(move || system::room(&folder).disk).await.ok().flatten();
@@ -132,10 +132,10 @@ async fn check_free_space(part: &Path, bytes: u64) -> Result<(), Error> {
     }
 }
 
-/// Whether a file's bytes are those that the hub named, and a model. `on_progress` is told how many were looked at.
+/// Verifies a file's SHA-256 and its GGUF header. `on_progress` gets the hashed bytes.
 ///
 /// # Errors
-/// What is wrong with them.
+/// If the checksum differs, the file cannot be read, or it is not a usable model.
 pub fn verify(part: &Path, metadata: &FileMetadata, mut on_progress: impl FnMut(u64)) -> Result<(), Error> {
     let disk = |error: std::io::Error| Error::Disk(DiskError::Io(error.to_string()));
     if hash(part, &mut on_progress).map_err(disk)? != metadata.sha256 {
@@ -144,16 +144,16 @@ pub fn verify(part: &Path, metadata: &FileMetadata, mut on_progress: impl FnMut(
     engine::gguf::read(part).map(drop).map_err(|error| Error::InvalidModel(error.to_string()))
 }
 
-/// Whether a text can be a SHA-256 in hexadecimal digits.
+/// Whether a text is a SHA-256 in hexadecimal digits.
 #[must_use]
 pub fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// The SHA-256 of a file's bytes, in hexadecimal digits. `on_progress` is told how many were looked at.
+/// The SHA-256 of a file, in hexadecimal digits. `on_progress` gets the hashed bytes.
 ///
 /// # Errors
-/// Those of the disk.
+/// If the file cannot be read.
 pub fn hash(file: &Path, mut on_progress: impl FnMut(u64)) -> std::io::Result<String> {
     let (mut file, mut hash, mut hashed) = (File::open(file)?, Sha256::new(), 0);
     let mut block = vec![0; 1024 * 1024];

@@ -1,4 +1,4 @@
-//! What the hub has: repositories with model files, and the files of one. What the hub says is read into these types and nothing else.
+//! Search on the hub: repositories with GGUF files, and the files of a repository. Only the fields of these types are read.
 
 use serde::Deserialize;
 
@@ -7,32 +7,32 @@ use super::fetch::is_sha256;
 use super::{Error, FileName, Repository};
 use crate::base::model_id::ModelId;
 
-/// Repositories that are listed at most.
+/// Maximum number of repositories in a result.
 const MAX_RESULTS: &str = "30";
 
-/// A repository.
+/// A repository in a search result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RepoSummary {
     /// Its owner and name.
     pub repository: Repository,
-    /// How often it was downloaded of late.
+    /// Recent downloads, as the hub counts them.
     pub downloads: u64,
-    /// How many people like it.
+    /// Likes.
     pub likes: u64,
     /// Its licence's short name, such as `apache-2.0`.
     pub license: Option<String>,
-    /// Whether the hub asks for an account that has agreed to something.
+    /// Whether it needs an account that has accepted its terms.
     pub gated: bool,
 }
 
-/// A model file in a repository.
+/// A GGUF file in a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RepoFile {
-    /// Its name.
+    /// Its path in the repository.
     pub file: FileName,
-    /// Its bytes.
+    /// Size in bytes.
     pub bytes: u64,
-    /// The SHA-256 of its bytes, if the hub says it.
+    /// SHA-256 in hexadecimal digits, if the hub reports it.
     pub sha256: Option<String>,
 }
 
@@ -46,7 +46,7 @@ struct RepoJson {
     likes: u64,
     #[serde(default)]
     tags: Vec<String>,
-    /// `false`, or how one is let in.
+    /// `false`, or how access is granted.
     #[serde(default)]
     gated: serde_json::Value,
 }
@@ -66,10 +66,10 @@ struct LfsPointer {
     oid: String,
 }
 
-/// Repositories with model files that a text finds, most downloaded first.
+/// Searches for repositories with GGUF files, most downloaded first.
 ///
 /// # Errors
-/// When the hub does not answer in order.
+/// If the request fails or its response is invalid.
 pub async fn search_repositories(client: &HubClient, text: &str) -> Result<Vec<RepoSummary>, Error> {
     let mut url = client.url(&["api", "models"])?;
     url.query_pairs_mut()
@@ -96,10 +96,10 @@ fn to_summary(repo: RepoJson) -> Option<RepoSummary> {
     })
 }
 
-/// The model files of a repository, the smallest first. Parts of models in several files are left out.
+/// Lists the GGUF files of a repository, smallest first. Split models are left out.
 ///
 /// # Errors
-/// When the hub does not answer in order.
+/// If the request fails or its response is invalid.
 pub async fn list_files(client: &HubClient, repository: &Repository) -> Result<Vec<RepoFile>, Error> {
     let mut url = client.url(&["api", "models", repository.as_ref(), "tree", "main"])?;
     url.query_pairs_mut().append_pair("recursive", "true");
