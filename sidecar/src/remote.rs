@@ -1,7 +1,8 @@
-//! An OpenAI-compatible server elsewhere, which the user has chosen to be asked too. It is not trusted.
+//! Client of a remote OpenAI-compatible server, which the user has configured. The server is not trusted.
 //!
-//! Only prompts, how to choose words, and the model's name go out; only text, why it ended, and what it cost are taken from what
-//! comes back. Nothing is sent while the policy is `local_only`, unless somebody tries the connection by hand.
+//! Requests contain the prompt, the sampling parameters and the model's name, nothing else. Of responses, only the text, its log
+//! probabilities, the finish reason and the token usage are read. While the setting `remote_policy` is `local_only`, nothing is sent
+//! unless the user tests the connection.
 
 mod call;
 mod client;
@@ -26,26 +27,26 @@ use self::request::OptionalFields;
 use crate::config::Config;
 use crate::settings::{RemotePolicy, Settings};
 
-/// Requests that may be on their way at a time.
+/// Concurrent requests; more are refused as an overload.
 const MAX_CONCURRENT_REQUESTS: usize = 32;
 
-/// SseParser of an answer that may wait for a slow listener. Then the server waits too.
+/// Events that are buffered for a slow client. When the buffer is full, nothing more is read from the server.
 const STREAM_CAPACITY: usize = 64;
 
-/// How the server is.
+/// Availability of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// The policy is to ask nobody elsewhere.
+    /// Disabled by the setting `remote_policy`.
     Off,
-    /// It was not looked at yet.
+    /// Not probed yet.
     Unknown,
-    /// It answers, and lists these models; none where it lists none and one is set.
+    /// Reachable. It lists these models; empty if it lists none and the setting `remote_model` names one.
     Up(Vec<String>),
-    /// It does not.
+    /// Not reachable, or not usable.
     Down(Error),
 }
 
-/// A handle to the remote server, whichever the settings name. Clones share it.
+/// A handle to the configured remote server. Clones share one state.
 #[derive(Debug, Clone)]
 pub struct Remote(Arc<Inner>);
 
@@ -56,12 +57,12 @@ struct Inner {
     client: RemoteClient,
     state: watch::Sender<State>,
     permits: Arc<Semaphore>,
-    /// What the server takes, as far as that is known: a number of [`OptionalFields`].
+    /// Which optional fields the server accepts, as far as known: an [`OptionalFields`] as a number.
     fields: AtomicU8,
 }
 
 impl Remote {
-    /// The server that the settings name. Nothing is sent before somebody asks.
+    /// Creates a client of the configured server. Nothing is sent yet.
     #[must_use]
     pub fn new(config: &Config, settings: watch::Receiver<Arc<Settings>>) -> Self {
         let state = if is_enabled(&settings.borrow()) { State::Unknown } else { State::Off };
@@ -75,14 +76,14 @@ impl Remote {
         }))
     }
 
-    /// Looks at the server every so often, and when its settings change, while the policy is to ask it.
+    /// Probes the server at every `interval` and after changes of its settings, while it is enabled. Returns at `shutdown`.
     pub async fn watch(self, interval: Duration, shutdown: CancellationToken) {
         let mut settings = self.0.settings.clone();
         loop {
             let now = settings.borrow_and_update().clone();
             let enabled = is_enabled(&now);
             let changed_settings = async {
-                // Other settings have nothing to do with it.
+                // Changes of other settings are ignored.
                 if settings.wait_for(|new| relevant_settings(new) != relevant_settings(&now)).await.is_err() {
                     std::future::pending::<()>().await;
                 }
@@ -107,19 +108,19 @@ impl Remote {
         }
     }
 
-    /// How the server was when it was looked at last.
+    /// The result of the last probe.
     #[must_use]
     pub fn state(&self) -> State {
         self.0.state.borrow().clone()
     }
 
-    /// The same as it changes.
+    /// The result of the last probe, with updates.
     #[must_use]
     pub fn watch_state(&self) -> watch::Receiver<State> {
         self.0.state.subscribe()
     }
 
-    /// Looks at the server now: asks which models it has.
+    /// Probes the server now, by listing its models. The result is stored unless the server is disabled.
     pub async fn probe(&self) -> State {
         let settings = self.settings();
         let state = match self.list_models(&settings).await {
@@ -139,23 +140,23 @@ impl Remote {
         state
     }
 
-    /// The key for the server.
+    /// The store of the server's API key.
     #[must_use]
     pub fn credentials(&self) -> &CredentialStore {
         &self.0.credentials
     }
 
-    /// Where the key that the server is sent is kept; `None` where it is sent none.
+    /// Where the API key for the configured server is stored; `None` if there is none.
     pub async fn key_location(&self) -> Option<KeyLocation> {
         let origin = self.settings().remote_endpoint.clone()?.read().ok()?.origin();
         let key = self.0.credentials.key().await?;
         key.for_server(&origin).map(|_| key.location)
     }
 
-    /// The model that the server is asked for; its device is the server.
+    /// The remote model. Its `device` is the server's origin.
     ///
     /// # Errors
-    /// Why there is none.
+    /// If no model is configured, and the server cannot be probed or lists none.
     pub async fn model(&self) -> Result<Model, engine::Error> {
         let address = self.settings().remote_endpoint.as_ref().and_then(|endpoint| endpoint.read().ok());
         Ok(Model {
@@ -168,7 +169,7 @@ impl Remote {
         })
     }
 
-    /// The name of the model that would be asked for, as far as it is known without asking.
+    /// The name of the remote model, if it is known without a request: the configured one, or the first of the last probe.
     #[must_use]
     pub fn cached_model(&self) -> Option<String> {
         let configured = self.settings().remote_model.as_ref().map(|model| model.0.clone());
@@ -176,17 +177,17 @@ impl Remote {
             .or_else(|| if let State::Up(models) = &*self.0.state.borrow() { models.first().cloned() } else { None })
     }
 
-    /// Puts a request to the server's model of this name.
+    /// Sends a request to the remote model of this name.
     ///
     /// # Errors
-    /// When too many are on their way. What the server says against it is the answer's first event.
+    /// If there are too many concurrent requests. Errors of the server arrive in the stream.
     pub fn submit(&self, request: Request, model: String) -> Result<TokenStream, engine::Error> {
         let permit = Arc::clone(&self.0.permits).try_acquire_owned().map_err(|_| engine::Error::Overloaded)?;
         let (sender, answer) = TokenStream::channel(STREAM_CAPACITY);
         let remote = self.clone();
         tokio::spawn(async move {
             let settings = remote.settings();
-            // A little less than whoever listens has: it is here that is known who is silent.
+            // A little less than the caller's own timeout, so that the error names the remote server.
             let idle_timeout = Duration::from_secs(settings.request_timeout.into()).mul_f64(0.95);
             let server = remote.server(&settings).await;
             match server {
@@ -219,7 +220,7 @@ impl Remote {
         let server = self.server(settings).await?;
         let named = settings.remote_model.is_some();
         match self.0.client.list_models(&server).await {
-            // Not every server lists its models; one that is named can be asked for all the same.
+            // Not every server lists its models; a configured one works without a list.
             Err(Error::NotFound) if named => Ok(Vec::new()),
             Ok(models) if models.is_empty() && !named => Err(Error::NoModel),
             other => other,
@@ -237,7 +238,7 @@ impl Remote {
         &self.0.client
     }
 
-    /// What the server is asked for at first.
+    /// The optional fields of the next request.
     fn supported_fields(&self) -> OptionalFields {
         match self.0.fields.load(Ordering::Relaxed) {
             0 => OptionalFields::All,
@@ -246,19 +247,19 @@ impl Remote {
         }
     }
 
-    /// Remembers that the server takes so much, and no more.
+    /// Records that the server accepts these optional fields and no more.
     fn record_support(&self, fields: OptionalFields) {
         self.0.fields.fetch_max(fields as u8, Ordering::Relaxed);
     }
 }
 
-/// Whether the server may be asked.
+/// Whether the setting `remote_policy` allows requests to the server.
 #[must_use]
 pub fn is_enabled(settings: &Settings) -> bool {
     settings.remote_policy != RemotePolicy::LocalOnly
 }
 
-/// The settings that have to do with the server.
+/// The settings that concern the server.
 fn relevant_settings(settings: &Settings) -> impl PartialEq + use<> {
     (is_enabled(settings), settings.remote_endpoint.clone(), settings.remote_model.clone())
 }

@@ -1,4 +1,4 @@
-//! One request to a remote server: asked again while nothing was item and that may help, and stopped when nobody listens.
+//! One request to a remote server: retried while no text has arrived, and cancelled when the client disconnects.
 
 use std::time::{Duration, Instant};
 
@@ -11,31 +11,32 @@ use super::request::{OptionalFields, RequestBody};
 use super::sse::{Chunk, SseParser, StreamItem};
 use super::{Remote, client};
 
-/// How long is waited before each new try.
+/// Delay before each retry.
 const RETRY_DELAYS: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
 
-/// The longest pause that a server may ask for: one who waits longer is better told.
+/// Maximum `Retry-After` of the server; with a longer one, the request fails at once.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(10);
 
-/// How long is waited, after the end of an answer, for what it cost.
+/// How long to wait for the token usage after the finish reason.
 const USAGE_GRACE: Duration = Duration::from_secs(2);
 
-/// A request on its way.
+/// A request to a remote server.
 pub(super) struct RemoteCall {
     pub remote: Remote,
     pub server: Server,
     pub model: String,
     pub request: Request,
-    /// The longest that nothing may be item.
+    /// Maximum time between two events.
     pub idle_timeout: Duration,
 }
 
-/// How a try ended that did not come to the end of the answer.
+/// Why an attempt ended early.
 enum Outcome {
-    /// Nobody listens any more.
+    /// The client has disconnected.
     Cancelled,
+    /// A final error.
     Failed(engine::Error),
-    /// For this reason, and not before so long has passed.
+    /// An error of the server, with its minimum delay before a retry.
     Rejected(Error, Duration),
 }
 
@@ -45,7 +46,7 @@ impl From<Error> for Outcome {
     }
 }
 
-/// What was item so far.
+/// What has arrived so far.
 #[derive(Default)]
 struct Progress {
     started: bool,
@@ -57,21 +58,21 @@ struct Progress {
 }
 
 impl RemoteCall {
-    /// Asks, and says to `speaker` what comes back.
+    /// Sends the request and forwards its events to `sender`.
     pub async fn run(self, sender: &TokenSender) {
         let mut progress = Progress::default();
-        let item = tokio::select! {
+        let result = tokio::select! {
             () = sender.closed() => return,
-            item = self.with_retries(sender, &mut progress) => item,
+            result = self.with_retries(sender, &mut progress) => result,
         };
-        let last = match item {
+        let last = match result {
             Ok(usage) => Ok(Event::Done(usage)),
             Err(Outcome::Cancelled) => return,
             Err(Outcome::Failed(error)) => Err(error),
             Err(Outcome::Rejected(error, _)) => Err(error.into()),
         };
         if let Err(error) = &last {
-            tracing::info!("a remote server did not answer: {error}");
+            tracing::info!("request to the remote server failed: {error}");
         }
         sender.send(last).await;
     }
@@ -96,7 +97,7 @@ impl RemoteCall {
         }
     }
 
-    /// Asks once, and listens to the end.
+    /// Sends the request once and reads the response to its end.
     async fn attempt(
         &self,
         fields: OptionalFields,
@@ -130,13 +131,13 @@ impl RemoteCall {
         let mut deadline = Instant::now() + self.idle_timeout;
         loop {
             let remaining = deadline.saturating_duration_since(Instant::now());
-            // Bytes that never stop coming are no answer.
+            // Bytes without events, such as endless comments, do not extend the deadline.
             let next = async {
                 if remaining.is_zero() { Err(Error::Timeout) } else { client::next_chunk(&mut response).await }
             };
             let bytes = match timeout(remaining, next).await {
                 Ok(Ok(Some(bytes))) => bytes,
-                // Whatever becomes of the connection, the answer is whole.
+                // The answer is complete, whatever happens to the connection.
                 _ if progress.finish.is_some() => return Ok(progress.usage()),
                 Ok(Ok(None)) => return Err(Error::Interrupted.into()),
                 Ok(Err(error)) => return Err(error.into()),
@@ -157,7 +158,7 @@ impl RemoteCall {
                     deadline = Instant::now() + limit;
                 }
             }
-            // What came before something that cannot be read was item all the same.
+            // Events before an invalid one were forwarded.
             parsed?;
         }
     }
@@ -168,7 +169,7 @@ fn ensure_delivered(delivered: bool) -> Result<(), Outcome> {
 }
 
 impl Progress {
-    /// Takes an event in; gives back what is item of it. One without text shows that the server is at work.
+    /// Applies a chunk and returns the event to forward. A chunk without text is forwarded as progress of the prefill.
     fn apply(&mut self, chunk: Chunk) -> Option<Event> {
         let Chunk { text, logprob, tokens, finish, usage } = chunk;
         self.usage = usage.or(self.usage);

@@ -1,4 +1,4 @@
-//! The connection to a remote server: requests go out with the key, and what comes back is bounded in size and time.
+//! HTTP client of a remote server: sends requests with the API key, and bounds responses in size and time.
 
 use std::time::Duration;
 
@@ -15,56 +15,56 @@ use crate::base::http_client::Clients;
 use crate::config::Secret;
 use crate::settings::endpoint::Address;
 
-/// How long a list of models may take.
+/// Timeout of the list of models.
 const LIST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes of a list of models, and of the body of a refusal, at max_bytes.
+/// Maximum size of the list of models, and of the body of an error.
 const MAX_LIST_BYTES: usize = 1024 * 1024;
 const MAX_ERROR_BYTES: usize = 64 * 1024;
 
-/// How long the body of a refusal is waited for.
+/// Timeout of the body of an error.
 const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Models that are taken from a list, and the characters of a name, at max_bytes.
+/// Maximum number of listed models, and maximum length of a name.
 const MAX_MODELS: usize = 200;
 const MAX_NAME_CHARS: usize = 200;
 
-/// Who is asked: a server, with the key that is for it.
+/// A server, with the API key for it.
 #[derive(Debug, Clone)]
 pub struct Server {
-    /// Where it is.
+    /// Its URLs.
     pub address: Address,
-    /// The key, if there is one.
+    /// The API key, if there is one.
     pub key: Option<Secret>,
 }
 
-/// Why a request was not taken.
+/// Why a request failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestError {
-    /// For this reason.
+    /// With this error.
     Failed(Error),
-    /// For this reason, and not before so long has passed.
+    /// With this error, and this `Retry-After`.
     RetryAfter(Error, Duration),
     /// The prompt is too long.
     ContextTooLong {
-        /// Its tokens.
+        /// Tokens of the prompt.
         tokens: usize,
-        /// Tokens that fit.
+        /// Tokens of the context.
         limit: usize,
     },
 }
 
-/// The ways out.
+/// The HTTP client.
 #[derive(Debug, Default)]
 pub struct RemoteClient {
     clients: Clients,
 }
 
 impl RemoteClient {
-    /// The models that a server lists, by name.
+    /// Lists the names of a server's models.
     ///
     /// # Errors
-    /// Why it lists none.
+    /// If the request fails or the response is not a list of models.
     pub async fn list_models(&self, server: &Server) -> Result<Vec<String>, Error> {
         #[derive(Deserialize)]
         struct List {
@@ -88,10 +88,10 @@ impl RemoteClient {
         Ok(names.take(MAX_MODELS).collect())
     }
 
-    /// Asks for an answer. Comes back when the server has taken the request, with what it is going to stream.
+    /// Sends a generation request, and returns when the response has started: an event stream.
     ///
     /// # Errors
-    /// Why it has not.
+    /// If the request fails, the server rejects it, or the response is not an event stream.
     pub async fn post(&self, server: &Server, url: String, body: &RequestBody<'_>) -> Result<Response, RequestError> {
         let request = self.client(server).map_err(RequestError::Failed)?.post(url).json(body);
         let request = with_key(request, server).map_err(RequestError::Failed)?;
@@ -101,7 +101,7 @@ impl RemoteClient {
             None if is_event_stream(&response) => Ok(response),
             None => Err(RequestError::Failed(Error::UnexpectedFormat)),
             Some(reason) => {
-                tracing::info!(status, "the remote server refused a request with status {status}");
+                tracing::info!(status, "the remote server responded with status {status}");
                 Err(match (reason, retry_after(&response)) {
                     (Error::Rejected, _) => parse_rejection(&mut response).await,
                     (reason, Some(delay)) => RequestError::RetryAfter(reason, delay),
@@ -116,7 +116,7 @@ impl RemoteClient {
     }
 }
 
-/// A name that a server gave, as it may be shown: short, and on one line.
+/// A model name of the server, made safe to display: short, printable, and on one line.
 #[must_use]
 pub fn display_name(text: &str) -> String {
     printable(text).replace(['\n', '\t'], " ").trim().chars().take(MAX_NAME_CHARS).collect()
@@ -125,7 +125,7 @@ pub fn display_name(text: &str) -> String {
 /// The next bytes of a response; `None` at its end.
 ///
 /// # Errors
-/// When the connection breaks off.
+/// If the connection is lost.
 pub async fn next_chunk(response: &mut Response) -> Result<Option<Vec<u8>>, Error> {
     let bytes = response.chunk().await.map_err(|_| Error::Interrupted)?;
     Ok(bytes.map(Vec::from))
@@ -145,13 +145,13 @@ fn is_event_stream(response: &Response) -> bool {
     content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream")
 }
 
-/// How long the server wants to be left alone, where it says so in seconds.
+/// The `Retry-After` header, if it is in seconds.
 fn retry_after(response: &Response) -> Option<Duration> {
     let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse::<u32>().ok()?;
     Some(Duration::from_secs(seconds.into()))
 }
 
-/// Whether a refusal is about the prompt's length: the only thing that is looked for in what it says.
+/// Parses the body of a rejection (4xx): if it reports the length of the prompt, as llama.cpp's server does, the context is too long.
 async fn parse_rejection(response: &mut Response) -> RequestError {
     let read = timeout(ERROR_BODY_TIMEOUT, read_body(response, MAX_ERROR_BYTES)).await;
     let value: Value =
@@ -174,7 +174,7 @@ async fn read_body(response: &mut Response, max_bytes: usize) -> Result<Vec<u8>,
     Ok(body)
 }
 
-/// What an error of the connection means. Its words, which name addresses, are for nobody.
+/// Maps an error of the connection. Its text is dropped, since it contains URLs.
 fn connection_error(error: &reqwest::Error) -> Error {
     if error.is_connect() || error.is_builder() { Error::Unreachable } else { Error::Interrupted }
 }

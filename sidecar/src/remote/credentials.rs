@@ -1,6 +1,6 @@
-//! Where the key for the remote server is location: in the system's keychain, or in a file that only its owner can read.
+//! Stores the API key of the remote server: in the system's keychain, or in a file that only its owner can read.
 //!
-//! A key is location together with the server that it was from_env for, and is never sent to another one.
+//! A key is stored with the origin of its server, and is never sent to another one.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,13 +16,13 @@ use utoipa::ToSchema;
 use crate::base::fs::{remove_if_exists, write_private};
 use crate::config::{Config, Secret};
 
-/// The name under which keychains show it.
+/// The service name in the keychain.
 const SERVICE: &str = "HAPA";
 
-/// How long a keychain may take. One that has not answered by then is not asked again by this process.
+/// Timeout of the keychain. After a timeout, this process does not use the keychain again.
 const KEYCHAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A keychain has not answered in time. The thread that waits for it is left alone, and there is never a second one.
+/// Set after a timeout of the keychain. The blocked thread cannot be stopped, so no second one is started.
 static KEYCHAIN_UNRESPONSIVE: AtomicBool = AtomicBool::new(false);
 
 /// Why the key could not be stored or removed.
@@ -31,24 +31,24 @@ pub enum Error {
     /// `AI_MODEL_API_KEY` holds the key, so it cannot be changed.
     #[error("the key is set by AI_MODEL_API_KEY")]
     FixedByEnvironment,
-    /// The file could not be stored or removed.
+    /// The file could not be written or removed.
     #[error("could not {action} `{}`", .path.display())]
     File {
-        /// What was tried.
+        /// The failed action, `write` or `remove`.
         action: &'static str,
-        /// With which file.
+        /// The file.
         path: PathBuf,
         /// Why it failed.
         source: io::Error,
     },
 }
 
-/// Where a key is location.
+/// Where the API key is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = RemoteKeyPlace)]
 pub enum KeyLocation {
-    /// In the variable AI_MODEL_API_KEY.
+    /// In the environment variable AI_MODEL_API_KEY.
     Environment,
     /// In the system's keychain.
     Keychain,
@@ -56,24 +56,24 @@ pub enum KeyLocation {
     File,
 }
 
-/// A key, with where it is location and which server it is for; `None` for any.
+/// An API key, with its location and the origin of its server; `None` for any server.
 #[derive(Debug, Clone)]
 pub struct Key {
     secret: Secret,
     server: Option<String>,
-    /// Where it is location.
+    /// Where it is stored.
     pub location: KeyLocation,
 }
 
 impl Key {
-    /// The key, if it is for this server.
+    /// The key, if it belongs to the server of this origin.
     #[must_use]
     pub fn for_server(&self, origin: &str) -> Option<&Secret> {
         self.server.as_deref().is_none_or(|server| server == origin).then_some(&self.secret)
     }
 }
 
-/// The place where the key is location. Clones share it.
+/// The store of the API key. Clones share one cache.
 #[derive(Debug, Clone)]
 pub struct CredentialStore(Arc<Inner>);
 
@@ -81,13 +81,13 @@ pub struct CredentialStore(Arc<Inner>);
 struct Inner {
     from_env: Option<Secret>,
     file: PathBuf,
-    /// The name in the keychain; `None` where there is to be none.
+    /// The entry's name in the keychain; `None` if the keychain is disabled.
     entry: Option<String>,
-    /// What was read already.
+    /// The stored key; `None` before the first read.
     cached: Mutex<Option<Option<Key>>>,
 }
 
-/// What is location.
+/// The JSON of a stored key.
 #[derive(Serialize, Deserialize)]
 struct StoredKey {
     server: String,
@@ -95,7 +95,7 @@ struct StoredKey {
 }
 
 impl CredentialStore {
-    /// The safe of this installation. Nothing is read yet.
+    /// The store of this installation. Nothing is read yet.
     #[must_use]
     pub fn new(config: &Config) -> Self {
         let entry = config.keychain.then(|| format!("remote server of {}", config.data.display()));
@@ -103,7 +103,7 @@ impl CredentialStore {
         Self(Arc::new(Inner { from_env, file: config.remote_key_file(), entry, cached: Mutex::default() }))
     }
 
-    /// The key that there is.
+    /// The API key: of the environment, the file or the keychain, in this order.
     pub async fn key(&self) -> Option<Key> {
         if let Some(secret) = &self.0.from_env {
             return Some(Key { secret: secret.clone(), server: None, location: KeyLocation::Environment });
@@ -112,7 +112,7 @@ impl CredentialStore {
         if let Some(cached) = cached {
             return cached;
         }
-        // Where there is a file, there was no keychain.
+        // A file is only written if the keychain is unavailable.
         let key = match read_file(&self.0.file) {
             Some(stored) => Some(stored.into_key(KeyLocation::File)),
             None => self.in_keychain(|entry| entry.get_password()).await.and_then(|text| {
@@ -124,14 +124,14 @@ impl CredentialStore {
         key
     }
 
-    /// Keeps a key for this server, in place of the one before.
+    /// Stores a key for the server of this origin, and replaces the previous one.
     ///
     /// # Errors
-    /// When the environment has decided, or it can be location nowhere.
+    /// If the environment sets the key, or the file cannot be written.
     pub async fn save(&self, key: String, origin: String) -> Result<(), Error> {
         self.ensure_writable()?;
         let stored = StoredKey { server: origin, key };
-        let text = serde_json::to_string(&stored).expect("two texts");
+        let text = serde_json::to_string(&stored).expect("two strings");
         let copy = text.clone();
         let location = if self.in_keychain(move |entry| entry.set_password(&copy)).await.is_some() {
             remove(&self.0.file)?;
@@ -148,13 +148,13 @@ impl CredentialStore {
         Ok(())
     }
 
-    /// Removes the key.
+    /// Removes the stored key.
     ///
     /// # Errors
-    /// When the environment has decided, or it cannot be removed.
+    /// If the environment sets the key, or the file cannot be removed.
     pub async fn remove(&self) -> Result<(), Error> {
         self.ensure_writable()?;
-        // An entry that is not there is as good as removed.
+        // A missing entry is not an error.
         let _ = self.in_keychain(|entry| entry.delete_credential()).await;
         remove(&self.0.file)?;
         *self.cached() = Some(None);
@@ -168,7 +168,7 @@ impl CredentialStore {
         Err(Error::FixedByEnvironment)
     }
 
-    /// Does something with the keychain, where there is one that answers.
+    /// Runs an operation on the keychain; `None` if the keychain is disabled, fails or times out.
     async fn in_keychain<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Entry) -> keyring::Result<T> + Send + 'static,
@@ -178,7 +178,7 @@ impl CredentialStore {
             return None;
         }
         let (done, result) = oneshot::channel();
-        // A thread of its own: keychains block, and one that hangs must not keep the runtime from ending.
+        // A separate thread: keychains block, and a blocked one must not prevent the runtime from shutting down.
         let thread = std::thread::Builder::new().name("keychain".into());
         let open = move || Entry::new(SERVICE, &name).and_then(|entry| work(&entry));
         thread.spawn(move || done.send(open()).is_ok()).ok()?;
@@ -186,13 +186,13 @@ impl CredentialStore {
             Ok(Ok(Ok(value))) => Some(value),
             Ok(Ok(Err(keyring::Error::NoEntry))) => None,
             Ok(Ok(Err(error))) => {
-                tracing::info!("no keychain can be used: {}", describe(&error));
+                tracing::info!("the keychain cannot be used: {}", describe(&error));
                 None
             }
             Ok(Err(_)) => None,
             Err(_) => {
                 KEYCHAIN_UNRESPONSIVE.store(true, Ordering::Relaxed);
-                tracing::warn!("the system's keychain does not answer; the remote server's key is kept in a file");
+                tracing::warn!("the keychain does not respond; the remote server's API key is stored in a file");
                 None
             }
         }
@@ -217,11 +217,11 @@ fn remove(file: &Path) -> Result<(), Error> {
     remove_if_exists(file).map_err(|source| Error::File { action: "remove", path: file.to_owned(), source })
 }
 
-/// An error of a keychain, without what it may quote.
+/// Describes a keychain error without its text, which may contain the key.
 fn describe(error: &keyring::Error) -> &'static str {
     match error {
-        keyring::Error::NoStorageAccess(_) => "it cannot be opened",
-        keyring::Error::NoDefaultStore | keyring::Error::PlatformFailure(_) => "there is none that answers",
-        _ => "it refused",
+        keyring::Error::NoStorageAccess(_) => "it is locked or access was denied",
+        keyring::Error::NoDefaultStore | keyring::Error::PlatformFailure(_) => "no keychain is available",
+        _ => "the operation failed",
     }
 }

@@ -1,21 +1,21 @@
-//! What a remote server is told of a request: the prompt, how to choose words, and the model's name. Nothing else goes out.
+//! The JSON body of a request to a remote server: the prompt, the sampling parameters and the model's name. Nothing else is sent.
 
 use engine::{ChatMessage, Prompt, Request};
 use serde::Serialize;
 
-/// How much is asked for beside the words. Servers that do not take a field refuse the whole request.
+/// Which optional fields a request has. Servers that do not support a field reject the whole request, so it is retried with fewer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum OptionalFields {
-    /// Probabilities where they are wanted, a seed, and what it cost.
+    /// Log probabilities if requested, the seed, and the token usage.
     All,
-    /// All but probabilities.
+    /// The seed and the token usage.
     NoLogprobs,
-    /// None.
+    /// No optional field.
     Omitted,
 }
 
 impl OptionalFields {
-    /// The next fewer for this request; `None` if it cannot be asked for less.
+    /// The next smaller set for this request; `None` if there is none.
     #[must_use]
     pub fn downgrade(self, request: &Request) -> Option<Self> {
         match self {
@@ -58,7 +58,7 @@ struct Message<'a> {
     content: &'a str,
 }
 
-/// Whether they are wanted, in a conversation; for how many words, in a text.
+/// In chat requests, whether to return log probabilities; in text requests, the number of alternatives.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum Logprobs {
@@ -72,7 +72,7 @@ struct StreamOptions {
 }
 
 impl<'a> RequestBody<'a> {
-    /// Of this request. `None` for a gap: where it begins and ends is not known to remote servers in the same way.
+    /// The body of this request; `None` for FIM prompts, since remote servers have no common format for them.
     #[must_use]
     pub fn new(request: &'a Request, model: &'a str, fields: OptionalFields) -> Option<Self> {
         let message = |chat: &'a ChatMessage| Message { role: chat.role.as_str(), content: &chat.content };

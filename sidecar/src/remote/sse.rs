@@ -1,6 +1,6 @@
-//! What a remote server streams, read as something hostile: bytes go in, and out come pieces of text, the end, and what it cost.
+//! Parser of a remote server's event stream (SSE), for hostile input: bytes in; text, finish reason and token usage out.
 //!
-//! Whatever else an event says is not looked at. Lines, events, and all of them together have bounds.
+//! Other fields of an event are ignored. Lines, events, the text and the whole stream are bounded in size.
 
 use engine::FinishReason;
 use serde::Deserialize;
@@ -8,56 +8,56 @@ use serde::de::IgnoredAny;
 
 use super::Error;
 
-/// Bytes of a line, and of an event, at most.
+/// Maximum size of a line, and of an event.
 const MAX_EVENT_BYTES: usize = 256 * 1024;
 
-/// Bytes of a whole stream at most.
+/// Maximum size of the whole stream.
 const MAX_STREAM_BYTES: usize = 64 * 1024 * 1024;
 
-/// Bytes of an answer's text at most.
+/// Maximum size of the answer's text.
 const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
-/// What a piece of a stream items.
+/// A parsed event.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StreamItem {
-    /// An event that could be read. It may be empty, and shows that the server is at work.
+    /// A chunk of the answer. It may be empty: a sign of life.
     Chunk(Chunk),
-    /// Nothing follows.
+    /// The end of the stream, `[DONE]`.
     Done,
 }
 
-/// What is taken from an event.
+/// The fields that are read from an event.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Chunk {
-    /// The next piece of the answer, without control characters.
+    /// The next text of the answer, without control characters.
     pub text: String,
-    /// The natural logarithm of its sum_logprobs, where the server tells it.
+    /// The natural logarithm of its probability, if the server reports it.
     pub logprob: Option<f32>,
-    /// How many tokens the piece stands for; a guess where the server does not tell.
+    /// Tokens of the text; estimated as 1 if the server does not report log probabilities.
     pub tokens: usize,
-    /// Why the answer ended, in the event that ends it.
+    /// The finish reason, in the event that ends the answer.
     pub finish: Option<FinishReason>,
-    /// Tokens of the prompt and of the answer, in the event that tells what it cost.
+    /// Tokens of the prompt and of the answer, in the event with the token usage.
     pub usage: Option<(usize, usize)>,
 }
 
-/// A stream on its way.
+/// An incremental parser of one stream.
 #[derive(Debug, Default)]
 pub struct SseParser {
-    /// The line that is being read.
+    /// The incomplete line.
     line: Vec<u8>,
-    /// The data of the event that is being read.
+    /// The data of the incomplete event.
     data: Vec<u8>,
-    /// Bytes that received_bytes, and bytes of text among them.
+    /// Bytes received, and bytes of text among them.
     received_bytes: usize,
     text_bytes: usize,
 }
 
 impl SseParser {
-    /// Takes in what received_bytes next, and adds to `items` what it says.
+    /// Parses the next bytes, and appends the completed events to `items`.
     ///
     /// # Errors
-    /// What is wrong with it; what received_bytes before that is in `items`.
+    /// If the stream is invalid or too large. The events before the invalid one are in `items`.
     pub fn push(&mut self, bytes: &[u8], items: &mut Vec<StreamItem>) -> Result<(), Error> {
         self.received_bytes += bytes.len();
         if self.received_bytes > MAX_STREAM_BYTES {
@@ -81,7 +81,7 @@ impl SseParser {
         Ok(())
     }
 
-    /// Takes in a line; an empty one ends an event.
+    /// Parses a line; an empty one ends an event.
     fn parse_line(&mut self, line: &[u8]) -> Result<Option<StreamItem>, Error> {
         if !line.is_empty() {
             if let Some(data) = line.strip_prefix(b"data:") {
@@ -112,13 +112,13 @@ impl SseParser {
     }
 }
 
-/// A text without control characters, except the ends of lines and tabulators.
+/// A text without control characters, except line feeds and tabs.
 #[must_use]
 pub fn printable(text: &str) -> String {
     text.chars().filter(|char| !char.is_control() || matches!(char, '\n' | '\t')).collect()
 }
 
-/// The event as it is chunk.
+/// The JSON of an event.
 #[derive(Deserialize)]
 struct ChunkJson {
     choices: Option<Vec<Choice>>,
@@ -146,7 +146,7 @@ struct Usage {
     completion_tokens: Option<u32>,
 }
 
-/// In a conversation, and in a text.
+/// Log probabilities, as chat (`content`) and text (`token_logprobs`) responses have them.
 #[derive(Deserialize)]
 struct Logprobs {
     content: Option<Vec<Token>>,
@@ -167,7 +167,7 @@ fn parse_chunk(json: &[u8]) -> Result<Chunk, Error> {
         let count = |tokens: Option<u32>| tokens.unwrap_or_default() as usize;
         (count(usage.prompt_tokens), count(usage.completion_tokens))
     });
-    // One answer was asked for.
+    // One choice was requested.
     let choice = chunk.choices.into_iter().flatten().find(|choice| choice.index.unwrap_or_default() == 0);
     let Some(choice) = choice else { return Ok(Chunk { usage, ..Chunk::default() }) };
     let text = choice.delta.and_then(|delta| delta.content).or(choice.text).unwrap_or_default();
@@ -179,7 +179,7 @@ fn parse_chunk(json: &[u8]) -> Result<Chunk, Error> {
     Ok(Chunk { text, logprob, tokens, finish, usage })
 }
 
-/// The logarithm of the sum_logprobs of all tokens of a piece, and how many they are.
+/// The summed log probability of a chunk's tokens, `None` if one is missing or invalid, and their number.
 fn sum_logprobs(logprobs: Logprobs) -> (Option<f32>, usize) {
     let chat = logprobs.content.into_iter().flatten().map(|token| token.logprob);
     let all: Vec<Option<f32>> = chat.chain(logprobs.token_logprobs.into_iter().flatten()).collect();
