@@ -1,4 +1,4 @@
-//! Which model files there are, and what is in them.
+//! The model files in the models folder, with the metadata of their GGUF headers.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use super::{Models, Role, memory_budget};
 use crate::base::model_id::ModelId;
 use crate::config::Config;
 
-/// The file name of the model that HAPA comes with.
+/// The file name of the default model, which HAPA ships with.
 pub const DEFAULT_MODEL: &str = "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf";
 
 /// A model in the list.
@@ -20,19 +20,19 @@ pub const DEFAULT_MODEL: &str = "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf";
 pub struct ModelEntry {
     /// Its id.
     pub id: ModelId,
-    /// Bytes of its file.
+    /// Size of its file, in bytes.
     pub bytes: u64,
-    /// What its file says about it, or what is wrong with the file.
+    /// Metadata of its GGUF header, or what is wrong with the file.
     pub metadata: Result<ModelMetadata, String>,
-    /// The roles that it was chosen for.
+    /// The roles that it is assigned to.
     pub roles: Vec<Role>,
-    /// What it is doing; [`State::Absent`] where it was not chosen.
+    /// Its load state; [`State::NoModel`] if it is not assigned.
     pub state: State,
-    /// How it fits, or would plan if it were the only one.
+    /// Its memory plan, or what it would be if it were the only model.
     pub plan: Option<Result<MemoryPlan, DoesNotFit>>,
 }
 
-/// The model file to run where no setting says otherwise: the one that was last_used for, the default one, or the first one there is.
+/// The model file to use if no setting selects one: that of `HAPA_MODEL`, the default model, or the first file.
 #[must_use]
 pub fn configured(config: &Config) -> Option<PathBuf> {
     config.model.clone().or_else(|| default_model(&config.models()))
@@ -44,13 +44,13 @@ pub fn default_model(folder: &Path) -> Option<PathBuf> {
     if default.is_file() { Some(default) } else { scan(folder).into_values().next() }
 }
 
-/// The file of a model, if there is one by this id.
+/// The file of a model; `None` if there is none with this id.
 pub fn find(folder: &Path, env_model: Option<&Path>, id: &ModelId) -> Option<PathBuf> {
     let env_model = env_model.filter(|file| id_of(file).as_ref() == Some(id)).map(Path::to_owned);
     env_model.or_else(|| scan(folder).remove(id))
 }
 
-/// All models, those that were chosen first.
+/// All models, assigned ones first.
 pub fn list(models: &Models, memory: &AvailableMemory) -> Vec<ModelEntry> {
     let inner = &models.0;
     if inner.scripted {
@@ -67,7 +67,7 @@ pub fn list(models: &Models, memory: &AvailableMemory) -> Vec<ModelEntry> {
     entries
 }
 
-/// The memory that there is for models, were none in memory.
+/// The memory that is available to models, counted as if none were loaded.
 pub fn available_memory(models: &Models) -> AvailableMemory {
     let mut memory = memory_budget::available(memory_budget::total(&models.0.settings.current()));
     memory.gpu = memory.gpu.map(|free| free + models.0.roles.memory(0).gpu_bytes);
@@ -92,21 +92,21 @@ fn entry(models: &Models, id: ModelId, file: &Path, memory: &AvailableMemory) ->
     }
 }
 
-/// The script, as if it were a model.
+/// The test script, listed as a model.
 fn scripted(models: &Models) -> Option<ModelEntry> {
     let assignment = models.0.roles.get(Role::Chat)?;
     let name = assignment.engine()?.model().map_or_else(|_| "scripted".into(), |model| model.name);
     Some(ModelEntry {
         id: ModelId(name),
         bytes: 0,
-        metadata: Err("a script is followed instead of a model".into()),
+        metadata: Err("a test script replaces the model".into()),
         roles: vec![Role::Chat, Role::Completion],
         state: assignment.state(),
         plan: None,
     })
 }
 
-/// The model files in a folder by their ids. Of a model in several files, the first one stands for all.
+/// The model files in a folder, by model id. A split model is listed by its first part.
 fn scan(folder: &Path) -> BTreeMap<ModelId, PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let files = entries.map(|entry| entry.path()).filter(|path| {

@@ -1,4 +1,4 @@
-//! Taking in a model file that somebody has already. Nobody sees it before it is whole and was checked.
+//! Imports a model file from an upload: it is published in the models folder once it is complete and its GGUF header is valid.
 
 use std::fs;
 use std::io;
@@ -14,10 +14,10 @@ use crate::base::model_id::ModelId;
 use crate::base::validation::ValidationErrors;
 use crate::system;
 
-/// Where files grow, in the models folder.
+/// Subfolder of the models folder with partial uploads.
 const IMPORTS_FOLDER: &str = ".imports";
 
-/// A file that grows. It is removed with this, unless it was put among the models.
+/// A partial upload. Its file is deleted on drop; publishing makes a link to it or renames it first.
 struct TempFile(PathBuf);
 
 impl Drop for TempFile {
@@ -27,10 +27,10 @@ impl Drop for TempFile {
 }
 
 impl Models {
-    /// Takes in a file of this name, whose bytes come in pieces; `expected` is how many there will be, where that is known.
+    /// Imports a file of this name from a stream of chunks. `expected`: its size in bytes, if known.
     ///
     /// # Errors
-    /// A name that cannot be a model's, or is taken; a disk without memory; bytes that break off or are no model.
+    /// If the name is invalid or taken, the disk is full, the stream ends with an error, or the content is not a usable model.
     pub async fn import<B: AsRef<[u8]>, E: std::fmt::Display>(
         &self,
         name: &str,
@@ -65,27 +65,27 @@ impl Models {
         drop(file);
         let published = tokio::task::spawn_blocking(move || publish(&temp_file, &destination)).await;
         published??;
-        tracing::info!(model = %id.0, "took in the model {}", id.0);
+        tracing::info!(model = %id.0, "imported model {}", id.0);
         self.rescan();
         Ok(id)
     }
 
-    /// Removes what a process that was killed has left of files that grew.
+    /// Deletes the partial uploads of a killed process.
     pub(super) fn remove_partial_imports(folder: &Path) {
         let _ = fs::remove_dir_all(folder.join(IMPORTS_FOLDER));
     }
 }
 
-/// Checks a file that has grown, and puts it among the models.
+/// Checks the GGUF header of an uploaded file, and publishes it in the models folder.
 fn publish(temp_file: &TempFile, destination: &Path) -> Result<(), Error> {
     engine::gguf::read(&temp_file.0).map_err(|error| {
         let message = LocalizedText::new(
-            format!("쓸 수 있는 모델이 아닙니다: {error}"),
-            format!("is no model that can be used: {error}"),
+            format!("사용할 수 있는 모델이 아닙니다: {error}"),
+            format!("is not a usable model: {error}"),
         );
         Error::InvalidImport(ValidationErrors::field("file", message))
     })?;
-    // A link never takes the destination of a file that has come meanwhile, as a new name would. Not every disk has links.
+    // A hard link fails if the destination exists meanwhile; a rename would replace it. Not every file system has links.
     match fs::hard_link(&temp_file.0, destination) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(Error::NameTaken),
@@ -104,13 +104,13 @@ fn id_of(name: &str) -> Result<ModelId, Error> {
             && !stem.chars().any(|char| char.is_control() || r#"/\:*?"<>|"#.contains(char))
     };
     let Some(stem) = stem.filter(is_valid) else {
-        return Err(invalid(".gguf로 끝나는 파일 이름이어야 합니다", "must be a file's name that ends in .gguf"));
+        return Err(invalid(".gguf로 끝나는 파일 이름이어야 합니다", "must be a file name that ends in .gguf"));
     };
     let id = ModelId(stem.to_owned());
     if id.is_split() {
         return Err(invalid(
-            "여러 파일로 나뉜 모델은 models 폴더에 모두 직접 넣으세요",
-            "put all files of a model that is in several into the models folder yourself",
+            "여러 파일로 나뉜 모델은 가져올 수 없습니다. 모든 파일을 models 폴더에 직접 넣으세요.",
+            "is one file of a split model; copy all its files into the models folder instead",
         ));
     }
     Ok(id)

@@ -1,4 +1,4 @@
-//! Loading and unloading in the background: the roles are made to look as the settings say, within the budget.
+//! Loads and unloads models in the background, so that the assigned models match the settings and fit into the memory budget.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use crate::base::model_id::ModelId;
 use crate::config::Config;
 use crate::settings::Settings;
 
-/// How often it is looked whether a model rests, and whether files have come.
+/// How often idle models and new files are looked for.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What the keeper is last_used to do.
+/// A command to the loader.
 #[derive(Debug)]
 pub enum Command {
     /// Load unloaded models; with `retry_failed`, retry those whose load failed too.
@@ -32,26 +32,26 @@ pub enum Command {
     ClearKvCache,
 }
 
-/// The one that loads and unloads.
+/// The background task that loads and unloads models.
 pub struct ModelLoader {
     models: Models,
     commands: mpsc::Receiver<Command>,
     disk_cache_folder: PathBuf,
-    /// The budget that those who sit were given.
+    /// The budget that the assigned models were planned with, in bytes.
     budget: u64,
 }
 
 impl ModelLoader {
-    /// A keeper of these models, which takes the commands of others.
+    /// A loader of these models, which handles the commands of the handles.
     pub fn new(models: Models, config: &Config, commands: mpsc::Receiver<Command>) -> Self {
         let budget = memory_budget::total(&models.0.settings.current());
         let mut loader = Self { models, commands, disk_cache_folder: config.states(), budget };
-        // Before the first request, the roles show what is going to be loaded.
+        // Before the first request, the assignments show what is going to be loaded.
         loader.reconcile();
         loader
     }
 
-    /// Keeps the roles as the settings say until `shutdown`.
+    /// Reconciles the assignments with the settings until `shutdown`.
     pub async fn run(mut self, shutdown: CancellationToken) {
         let mut settings = self.models.0.settings.watch();
         let mut poll = tokio::time::interval(POLL_INTERVAL);
@@ -60,7 +60,7 @@ impl ModelLoader {
         let _watcher = super::watcher::watch(&models.0.folder, models.clone());
         loop {
             self.reconcile();
-            // Nobody sits down before those who have to go have left with their memory.
+            // No model is loaded before the engines that are draining have released their memory.
             let draining = roles.is_draining();
             if !draining {
                 self.load_pending().await;
@@ -82,7 +82,7 @@ impl ModelLoader {
         self.models.0.settings.current()
     }
 
-    /// Gives each assignment to the model that the settings name for it. Whoever sits there rightly stays.
+    /// Assigns the configured model to each role. An assignment that is already correct is left alone, unless the budget has changed.
     fn reconcile(&mut self) {
         let settings = self.settings();
         let inner = &self.models.0;
@@ -108,7 +108,7 @@ impl ModelLoader {
         }
     }
 
-    /// Gives a assignment to a model, which waits until there is memory.
+    /// Assigns a model to a role. It is loaded when its memory is available.
     fn assign_role(&mut self, role: Role, file: Option<PathBuf>) {
         let load_state = if file.is_some() { LoadState::Pending } else { LoadState::Empty };
         let assignment = Assignment { file, load_state, last_used: None };
@@ -116,7 +116,7 @@ impl ModelLoader {
         self.models.0.roles.set(role, assigned.then_some(assignment));
     }
 
-    /// Loads the models that wait, as far as the budget has memory for them.
+    /// Loads the pending models, as far as the memory budget allows.
     async fn load_pending(&mut self) {
         let is_pending = |assignment: &Option<Assignment>| {
             assignment.as_ref().is_some_and(|assignment| matches!(assignment.load_state, LoadState::Pending))
@@ -141,7 +141,7 @@ impl ModelLoader {
     async fn load_both(&mut self, chat: Assignment, completion: Assignment, memory: &AvailableMemory) {
         let Some(chat_size) = self.model_size(Role::Chat, &chat).await else { return };
         let Some(completion_size) = self.model_size(Role::Completion, &completion).await else {
-            // The other one does both then.
+            // The chat model fills both roles then.
             if matches!(chat.load_state, LoadState::Pending) {
                 self.load(Role::Chat, &chat, memory_budget::plan_chat(&chat_size, memory));
             }
@@ -183,7 +183,7 @@ impl ModelLoader {
         }
     }
 
-    /// What a model needs. One whose file cannot be used is refused, and `None` is given back.
+    /// The size of an assigned model, for memory planning. If its file is not usable, the assignment fails and `None` is returned.
     async fn model_size(&self, role: Role, assignment: &Assignment) -> Option<ModelSize> {
         let file = assignment.file.clone()?;
         let name = file.display().to_string();
@@ -195,13 +195,13 @@ impl ModelLoader {
         read.inspect_err(on_error).ok().map(|facts| facts.model_size())
     }
 
-    /// Begins to load a model that fits, and says why it does not otherwise.
+    /// Starts to load a model with its memory plan, or marks it failed if it does not fit or crashed before.
     fn load(&self, role: Role, assignment: &Assignment, plan: Result<MemoryPlan, DoesNotFit>) {
         let (Some(file), plan) = (&assignment.file, plan) else { return };
         match plan {
             Ok(_) if self.models.0.crash_markers.crashed_on(file) => {
                 let message = format!(
-                    "HAPA crashed when it last loaded `{}`; choose another model, or load this one again to try once more",
+                    "HAPA crashed when it last loaded `{}`; choose another model, or load this one again to retry",
                     file.display()
                 );
                 self.mark_failed(role, assignment, message);
@@ -270,7 +270,7 @@ impl ModelLoader {
                     }
                 }
             }
-            // RoleAssignments are assigned after every command. A file that could not be used may have been copied just then.
+            // Files are assigned after every command. A file that failed may have been incomplete at that time.
             Command::Rescan => {
                 for role in [Role::Chat, Role::Completion] {
                     if let Some(assignment) = self.models.0.roles.get(role)
@@ -292,7 +292,7 @@ impl ModelLoader {
         }
     }
 
-    /// Takes models out of memory that nobody has last_used for long enough.
+    /// Unloads models that have been idle for longer than the setting `idle_unload_minutes`.
     fn unload_idle(&mut self) {
         let Some(minutes) = self.settings().idle_unload_minutes else { return };
         let limit = Duration::from_secs(u64::from(minutes) * 60);
@@ -315,9 +315,9 @@ impl ModelLoader {
     }
 }
 
-/// Clears a model of suspicion when its load is over, however it went, as long as the process lives.
+/// Clears the crash marker of a model when its load has ended, with or without an error.
 async fn clear_when_loaded(mut engine: watch::Receiver<State>, crash_markers: CrashMarkers, model: PathBuf) {
-    // An error says that it was given up, in command too.
+    // An error means that the engine was dropped during the load, which is no crash.
     let _ = engine.wait_for(|state| !matches!(state, State::Loading { .. })).await;
     crash_markers.clear(&model);
 }

@@ -1,4 +1,4 @@
-//! How much memory models may take, and how two of them share it.
+//! The memory budget of all models, and how two models share it.
 
 use std::sync::OnceLock;
 
@@ -11,29 +11,28 @@ use crate::system;
 
 const MIB: u64 = 1024 * 1024;
 
-/// What would be good for the model that chat: memory for the longest question that the API takes with its answer, and beside it
-/// for what an editor asks meanwhile.
+/// Targets of a chat model: a context for the API's longest request and its answer, and KV cache for concurrent completions.
 const CHAT_TARGETS: PlanTargets =
     PlanTargets { context: 16_384, kv_tokens: 24_576, host_cache_bytes: 256 * MIB, batch_size: 512 };
 
-/// The same for a model that only completion.
+/// Targets of a completion model.
 const COMPLETION_TARGETS: PlanTargets =
     PlanTargets { context: 8192, kv_tokens: 8192, host_cache_bytes: 64 * MIB, batch_size: 512 };
 
-/// Tenths of the machine's memory that models may take where nobody has said anything.
+/// Default budget, in tenths of the machine's memory.
 const DEFAULT_SHARE_TENTHS: u64 = 6;
 
-/// The memory of a machine that does not tell.
+/// Memory that is assumed if the system does not report it, in bytes.
 const ASSUMED_MEMORY: u64 = 8 * 1024 * MIB;
 
-/// Bytes of main memory that models may take together.
+/// The memory budget of all models together, in bytes of main memory.
 pub fn total(settings: &Settings) -> u64 {
     settings
         .memory_budget_mb
         .map_or_else(|| machine_memory() / 10 * DEFAULT_SHARE_TENTHS, |mebibytes| u64::from(mebibytes) * MIB)
 }
 
-/// What there is for models: `main` bytes of main memory, and what the best GPU has free. Asks the drivers, which takes a moment.
+/// The memory that is available to models: `main` bytes, and the free memory of the first GPU. Queries the drivers, which is slow.
 pub fn available(main: u64) -> AvailableMemory {
     let devices = engine::devices(&engine::default_backends());
     let gpu = devices.into_iter().find(|device| device.gpu);
@@ -44,36 +43,36 @@ pub fn available(main: u64) -> AvailableMemory {
     }
 }
 
-/// Bytes of this machine's memory.
+/// The machine's memory, in bytes.
 fn machine_memory() -> u64 {
     static BYTES: OnceLock<u64> = OnceLock::new();
     *BYTES.get_or_init(|| system::memory().unwrap_or(ASSUMED_MEMORY))
 }
 
-/// The memory of models, in bytes. What they may come to take is counted, so that the budget holds whatever is last_used of them.
+/// Memory of the models, in bytes. Maximums are counted, so that the budget holds under any load.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = ModelMemory)]
 pub struct Memory {
-    /// What models may take of main memory together.
+    /// Budget of main memory for all models.
     pub budget_bytes: u64,
-    /// What those that are there take at most: the four parts below, and not the GPU's.
+    /// Maximum main memory of the loaded models: the sum of the four parts below, without GPU memory.
     pub used_bytes: u64,
-    /// Weights.
+    /// Model weights.
     pub weights_bytes: u64,
-    /// The models' memory of what they have read.
+    /// KV cache.
     pub conversations_bytes: u64,
-    /// What a step is calculated in, and the process itself.
+    /// Compute buffers, and the process itself.
     pub work_bytes: u64,
-    /// Conversations that had to leave the models' memory, at most.
+    /// Maximum of the KV cache that is offloaded to host memory.
     pub saved_bytes: u64,
-    /// Of that, what is taken just now.
+    /// Of that, currently used.
     pub saved_now_bytes: u64,
-    /// What models take of the GPU's memory.
+    /// GPU memory of the models.
     pub gpu_bytes: u64,
 }
 
 impl Memory {
-    /// Counts one more model.
+    /// Adds a loaded model. `saved_now`: bytes of KV cache that are currently offloaded.
     pub fn add(&mut self, plan: &MemoryPlan, saved_now: u64) {
         self.used_bytes += plan.main.total();
         self.weights_bytes += plan.main.weights;
@@ -85,17 +84,17 @@ impl Memory {
     }
 }
 
-/// How a model fits that chat, where nobody else takes anything of `memory`.
+/// The memory plan of a chat model that has `memory` for itself.
 pub fn plan_chat(size: &ModelSize, memory: &AvailableMemory) -> Result<MemoryPlan, DoesNotFit> {
     size.plan(memory, &CHAT_TARGETS)
 }
 
-/// How a model fits that only completion.
+/// The memory plan of a completion model that has `memory` for itself.
 pub fn plan_completion(size: &ModelSize, memory: &AvailableMemory) -> Result<MemoryPlan, DoesNotFit> {
     size.plan(memory, &COMPLETION_TARGETS)
 }
 
-/// What is left of `memory` beside a model that is there.
+/// The memory that remains beside a loaded model.
 pub fn remaining(memory: &AvailableMemory, plan: &MemoryPlan) -> AvailableMemory {
     AvailableMemory {
         main: memory.main.saturating_sub(plan.main.total()),
@@ -104,8 +103,8 @@ pub fn remaining(memory: &AvailableMemory, plan: &MemoryPlan) -> AvailableMemory
     }
 }
 
-/// How two models share a memory: the one that chat gets at min_chat its smallest form, then the other what it would like, and the
-/// rest is the first one's.
+/// Plans a chat and a completion model together: the minimum is reserved for the chat model, the completion model is planned with the
+/// remaining memory, and the chat model gets the rest.
 pub fn plan_pair(
     chat: &ModelSize,
     completion: &ModelSize,

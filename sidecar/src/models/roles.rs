@@ -1,4 +1,4 @@
-//! Who sits where: the model that fills each role, or what is in its place.
+//! Which model is assigned to each role, and its load state.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,54 +12,54 @@ use tokio::sync::watch;
 use super::Role;
 use super::memory_budget::Memory;
 
-/// The roles of all roles.
+/// The assignments of both roles.
 #[derive(Debug)]
 pub struct RoleAssignments {
     assignments: RwLock<Assignments>,
-    /// What the model that chats is doing.
+    /// State of the chat model.
     state: watch::Sender<State>,
-    /// Engines that have no assignment any more, and finish what they were at.
+    /// Engines that are no longer assigned, and finish their running requests.
     draining: Mutex<Vec<watch::Receiver<State>>>,
-    /// Changes when another engine takes the first assignment, so that nobody listens to the old one.
+    /// Incremented with each new assignment of the chat role, so that the state of a previous engine is no longer forwarded.
     generation: Arc<AtomicU64>,
 }
 
 #[derive(Debug, Clone, Default)]
 struct Assignments {
     chat: Assignment,
-    /// `None` where the model that chats completes too.
+    /// `None` if the chat model fills this role too.
     completion: Option<Assignment>,
 }
 
-/// One assignment.
+/// The model of a role.
 #[derive(Debug, Clone, Default)]
 pub struct Assignment {
-    /// The file of the model that is to sit here.
+    /// Its file; `None` if there is no model.
     pub file: Option<PathBuf>,
-    /// Whether it does.
+    /// Its load state.
     pub load_state: LoadState,
-    /// When it was last last_used for.
+    /// When a request last used it.
     pub last_used: Option<Instant>,
 }
 
-/// What is in a assignment.
+/// The load state of an assigned model.
 #[derive(Debug, Clone, Default)]
 pub enum LoadState {
-    /// Nobody, since there is no model.
+    /// There is no model.
     #[default]
     Empty,
-    /// A model that waits until there is memory for it.
+    /// To be loaded as soon as its memory is available.
     Pending,
-    /// A model that was assignments out of memory, and comes back when it is last_used.
+    /// Unloaded; the next request loads it.
     Unloaded,
-    /// A model that cannot be loaded.
+    /// The load failed, with this message.
     Failed(String),
-    /// An engine, and how its model fits.
+    /// Loading or loaded, with its memory plan; `None` for a test script.
     Loaded(Engine, Option<MemoryPlan>),
 }
 
 impl Assignment {
-    /// What its model is doing.
+    /// The state of the model.
     pub fn state(&self) -> State {
         match &self.load_state {
             LoadState::Empty => State::NoModel,
@@ -70,12 +70,12 @@ impl Assignment {
         }
     }
 
-    /// Its engine with how its model fits, if a model of this machine sits there.
+    /// Its engine and memory plan, if it is loading or loaded.
     pub fn engine_and_plan(&self) -> Option<(&Engine, &MemoryPlan)> {
         if let LoadState::Loaded(engine, Some(plan)) = &self.load_state { Some((engine, plan)) } else { None }
     }
 
-    /// Its engine, if one sits there.
+    /// Its engine, if it is loading or loaded.
     pub fn engine(&self) -> Option<&Engine> {
         if let LoadState::Loaded(engine, _) = &self.load_state { Some(engine) } else { None }
     }
@@ -89,7 +89,7 @@ impl Default for RoleAssignments {
 }
 
 impl RoleAssignments {
-    /// Puts a script into the first assignment.
+    /// Assigns a test script to the chat role.
     pub fn set_scripted(&self, engine: Engine) {
         self.set(
             Role::Chat,
@@ -97,7 +97,7 @@ impl RoleAssignments {
         );
     }
 
-    /// What sits in a assignment; `None` for a role that the other model fills too.
+    /// The assignment of a role; `None` for the completion role if the chat model fills it.
     pub fn get(&self, role: Role) -> Option<Assignment> {
         let assignments = self.read();
         match role {
@@ -106,7 +106,7 @@ impl RoleAssignments {
         }
     }
 
-    /// Fills a assignment. Whoever sat there finishes what it is at, and leaves.
+    /// Replaces an assignment. The previous engine finishes its running requests.
     pub fn set(&self, role: Role, assignment: Option<Assignment>) {
         let previous = {
             let mut assignments = self.assignments.write().unwrap_or_else(PoisonError::into_inner);
@@ -121,19 +121,19 @@ impl RoleAssignments {
         }
     }
 
-    /// Empties all roles.
+    /// Removes all assignments.
     pub fn clear(&self) {
         self.set(Role::Completion, None);
         self.set(Role::Chat, None);
     }
 
-    /// Whether engines without a assignment are still there.
+    /// Whether engines that are no longer assigned are still running.
     pub fn is_draining(&self) -> bool {
         self.draining().retain(|engine| engine.has_changed().is_ok());
         !self.draining().is_empty()
     }
 
-    /// Resolves when all engines without a assignment have gone.
+    /// Resolves when all engines that are no longer assigned have stopped.
     pub async fn drained(&self) {
         loop {
             let Some(mut engine) = self.draining().last().cloned() else { return };
@@ -146,7 +146,7 @@ impl RoleAssignments {
         self.draining.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The engine that fills a role: for completions, the other one while their own is not ready.
+    /// The engine for a role. Completions use the chat model while their own is not ready.
     pub fn engine(&self, role: Role) -> Result<Engine, Error> {
         let mut assignments = self.assignments.write().unwrap_or_else(PoisonError::into_inner);
         let dedicated = assignments.completion.as_mut().filter(|_| role == Role::Completion);
@@ -165,7 +165,7 @@ impl RoleAssignments {
         }
     }
 
-    /// The files of all models that sit or are to sit.
+    /// The files of all assigned models.
     pub fn files(&self) -> Vec<PathBuf> {
         let assignments = self.read();
         [Some(assignments.chat), assignments.completion]
@@ -175,24 +175,24 @@ impl RoleAssignments {
             .collect()
     }
 
-    /// All engines that sit.
+    /// All assigned engines.
     pub fn engines(&self) -> Vec<Engine> {
         let assignments = self.read();
         let all = [Some(assignments.chat), assignments.completion];
         all.into_iter().flatten().filter_map(|assignment| assignment.engine().cloned()).collect()
     }
 
-    /// What the model of a role is doing.
+    /// State of the model of a role.
     pub fn state(&self, role: Role) -> State {
         self.get(role).unwrap_or_else(|| self.read().chat).state()
     }
 
-    /// What the model that chats is doing, as it changes.
+    /// State of the chat model, with updates.
     pub fn watch(&self) -> watch::Receiver<State> {
         self.state.subscribe()
     }
 
-    /// The roles that a file fills, and what it is doing.
+    /// The roles that a file is assigned to, and its assignment.
     pub fn roles_for(&self, file: &Path) -> (Vec<Role>, Option<Assignment>) {
         let assignments = self.read();
         let has_file = |assignment: &Assignment| assignment.file.as_deref() == Some(file);
@@ -207,7 +207,7 @@ impl RoleAssignments {
         (roles, assignment)
     }
 
-    /// The memory that is assignments, of `budget` bytes.
+    /// The memory of all loaded models. `budget`: in bytes.
     pub fn memory(&self, budget: u64) -> Memory {
         let assignments = self.read();
         let mut memory = Memory { budget_bytes: budget, ..Memory::default() };
@@ -223,7 +223,7 @@ impl RoleAssignments {
         self.assignments.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Tells those who watch about the new one in the first assignment, and about all that it does.
+    /// Publishes the state of the chat model's new engine, and forwards its updates.
     fn publish_state(&self, assignment: &Assignment) {
         let generation = self.generation.fetch_add(1, Ordering::SeqCst) + 1;
         self.state.send_replace(assignment.state());
