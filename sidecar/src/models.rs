@@ -261,7 +261,7 @@ impl Models {
     ///
     /// # Errors
     /// If there is no such model, or `HAPA_MODEL` sets another chat model.
-    pub async fn choose(&self, id: &ModelId, role: Role) -> Result<(), Error> {
+    pub async fn select(&self, id: &ModelId, role: Role) -> Result<(), Error> {
         let env_model = self.0.env_model.as_deref();
         let file = self.find(id).ok_or(Error::NotFound)?;
         if role == Role::Chat && env_model.is_some_and(|env_model| env_model != file) {
@@ -269,10 +269,10 @@ impl Models {
         }
         if env_model.is_none() || role == Role::Completion {
             let mut patch = Patch::default();
-            let choice = Update::Set(Some(id.clone()));
+            let selected = Update::Set(Some(id.clone()));
             match role {
-                Role::Chat => patch.chat_model = choice,
-                Role::Completion => patch.completion_model = choice,
+                Role::Chat => patch.chat_model = selected,
+                Role::Completion => patch.completion_model = selected,
             }
             self.0.settings.change(&patch).await?;
         }
@@ -362,7 +362,7 @@ impl Models {
     }
 
     fn send(&self, command: Command) {
-        // If the queue is full, the loader is about to reconcile anyway.
+        // If the queue is full, an equal command is in it already.
         let _ = self.0.commands.try_send(command);
     }
 }

@@ -218,11 +218,11 @@ impl Remote {
 
     async fn list_models(&self, settings: &Settings) -> Result<Vec<String>, Error> {
         let server = self.server(settings).await?;
-        let named = settings.remote_model.is_some();
+        let is_configured = settings.remote_model.is_some();
         match self.0.client.list_models(&server).await {
             // Not every server lists its models; a configured one works without a list.
-            Err(Error::NotFound) if named => Ok(Vec::new()),
-            Ok(models) if models.is_empty() && !named => Err(Error::NoModel),
+            Err(Error::NotFound) if is_configured => Ok(Vec::new()),
+            Ok(models) if models.is_empty() && !is_configured => Err(Error::NoModel),
             other => other,
         }
     }

@@ -8,7 +8,7 @@ use super::{FileName, Repository};
 
 const MIB: u64 = 1024 * 1024;
 
-/// Cores from which on a CPU generates with the second model as fast as people read.
+/// CPU cores from which on the second model generates as fast as people read.
 const MIN_CORES: usize = 4;
 
 /// A model of the catalog.

@@ -45,7 +45,7 @@ impl From<Error> for RequestError {
 
 /// A successful response, after redirects.
 #[derive(Debug)]
-pub struct HubResponse {
+pub struct FinalResponse {
     /// The final response, with the body.
     pub response: Response,
     /// The headers of the first response, which the hub itself sent: the storage behind it does not know the checksum.
@@ -77,7 +77,7 @@ impl HubClient {
     ///
     /// # Errors
     /// If the request fails, the hub refuses it, or it redirects to an untrusted host.
-    pub async fn get(&self, mut url: Url, from: u64) -> Result<HubResponse, RequestError> {
+    pub async fn get(&self, mut url: Url, from: u64) -> Result<FinalResponse, RequestError> {
         let mut hub_headers: Option<HeaderMap> = None;
         for _ in 0..MAX_REDIRECTS {
             let response = self.send(&url, from).await?;
@@ -86,7 +86,7 @@ impl HubClient {
                 // Only the hub's own 401, 403 and 404 are final: from the storage, they mean that the signed URL has expired.
                 let from_hub = hub_headers.is_none();
                 let hub_headers = hub_headers.unwrap_or_else(|| response.headers().clone());
-                return error_for(&response, from_hub).map_or(Ok(HubResponse { response, hub_headers }), Err);
+                return error_for(&response, from_hub).map_or(Ok(FinalResponse { response, hub_headers }), Err);
             }
             let location = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
             let next = location.and_then(|to| url.join(to).ok()).ok_or(Error::InvalidResponse)?;

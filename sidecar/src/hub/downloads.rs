@@ -257,7 +257,7 @@ impl Downloads {
         self.find(id).ok_or(DownloadError::NotFound)?;
         self.stop(id).await;
         self.0.list.send_modify(|list| list.retain(|download| download.id != *id));
-        Ok(self.on_disk(id, |records, id| records.remove(id)).await?)
+        Ok(self.with_records(id, |records, id| records.remove(id)).await?)
     }
 
     /// The download record of an installed model.
@@ -285,18 +285,18 @@ impl Downloads {
             return Ok(());
         };
         let record = DownloadRecord { source, metadata, paused: phase == Phase::Paused };
-        self.on_disk(id, move |records, id| records.save(id, &record)).await
+        self.with_records(id, move |records, id| records.save(id, &record)).await
     }
 
-    async fn on_disk(
+    async fn with_records(
         &self,
         id: &ModelId,
         act: impl FnOnce(&DownloadRecords, &ModelId) -> std::io::Result<()> + Send + 'static,
     ) -> Result<(), Error> {
         let (records, id) = (self.0.records.clone(), id.clone());
-        let done = tokio::task::spawn_blocking(move || act(&records, &id)).await;
-        let done = done.unwrap_or_else(|error| Err(std::io::Error::other(error)));
-        done.map_err(|error| DiskError::from_io(&error, 0).into())
+        let result = tokio::task::spawn_blocking(move || act(&records, &id)).await;
+        let result = result.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        result.map_err(|error| DiskError::from_io(&error, 0).into())
     }
 
     /// Cancels the task of a download, if one is running, and waits for its end.
@@ -319,7 +319,7 @@ impl Downloads {
         let (downloads, client, id) = (self.clone(), client.clone(), id.clone());
         tokio::spawn(async move {
             let stopped = task.token.run_until_cancelled(downloads.run(&client, &id)).await;
-            // The lock is taken first: where the task is gone, its result is on the list.
+            // Under the lock: if `stop` finds no task, the result is on the list already.
             let mut tasks = downloads.tasks();
             if let Some(Err(error)) = stopped {
                 tracing::warn!(model = %id.0, error = error.code(), "{}", error.message().en);
@@ -343,7 +343,7 @@ impl Downloads {
                 Ok(()) => break,
             }
         }
-        self.on_disk(id, DownloadRecords::install)
+        self.with_records(id, DownloadRecords::install)
             .await
             .map_err(|_| DiskError::Io("the file could not be moved into the models folder".into()))?;
         tracing::info!(model = %id.0, "downloaded model {}", id.0);

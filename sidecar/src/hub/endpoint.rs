@@ -86,9 +86,10 @@ impl TryFrom<String> for FileName {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let ending = text.get(text.len().saturating_sub(5)..).is_some_and(|end| end.eq_ignore_ascii_case(".gguf"));
+        let has_extension =
+            text.get(text.len().saturating_sub(5)..).is_some_and(|end| end.eq_ignore_ascii_case(".gguf"));
         let is_valid =
-            ending && text.len() <= 200 && text.split('/').count() <= 4 && text.split('/').all(is_plain_name);
+            has_extension && text.len() <= 200 && text.split('/').count() <= 4 && text.split('/').all(is_plain_name);
         if is_valid {
             Ok(Self(text))
         } else {

@@ -12,7 +12,7 @@ use tokio::fs::OpenOptions;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
-use super::client::{HubClient, HubResponse, RequestError};
+use super::client::{FinalResponse, HubClient, RequestError};
 use super::{Error, Source};
 use crate::base::fs::DiskError;
 use crate::system;
@@ -67,7 +67,7 @@ pub async fn fetch(
         return Ok(());
     }
     let url = client.url(&[source.repository.as_ref(), "resolve", source.revision.as_ref(), source.file.as_ref()])?;
-    let HubResponse { mut response, hub_headers } = client.get(url, offset).await?;
+    let FinalResponse { mut response, hub_headers } = client.get(url, offset).await?;
     if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
         // `part` is longer than the file, so it belongs to another one.
         tokio::fs::remove_file(part).await.map_err(disk)?;

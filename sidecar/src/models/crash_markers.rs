@@ -50,7 +50,7 @@ impl CrashMarkers {
     }
 }
 
-/// Tells a file from a later one of the same name: path, size and modification time.
+/// Path, size and modification time of a file: they differ if the file was replaced by another one of the same name.
 fn fingerprint(model: &Path) -> io::Result<String> {
     let metadata = fs::metadata(model)?;
     let modified = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();

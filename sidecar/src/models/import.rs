@@ -96,7 +96,8 @@ fn publish(temp_file: &TempFile, destination: &Path) -> Result<(), Error> {
 fn id_of(name: &str) -> Result<ModelId, Error> {
     let invalid =
         |ko: &str, en: &str| Error::InvalidImport(ValidationErrors::field("name", LocalizedText::new(ko, en)));
-    let stem = name.rsplit_once('.').filter(|(_, ending)| ending.eq_ignore_ascii_case("gguf")).map(|(stem, _)| stem);
+    let stem =
+        name.rsplit_once('.').filter(|(_, extension)| extension.eq_ignore_ascii_case("gguf")).map(|(stem, _)| stem);
     let is_valid = |stem: &&str| {
         !stem.trim().is_empty()
             && stem.len() <= 200

@@ -102,8 +102,8 @@ impl ModelLoader {
             self.assign_role(Role::Chat, chat);
         }
         let assignment = self.models.0.roles.get(Role::Completion);
-        let now = assignment.as_ref().and_then(|assignment| assignment.file.as_deref());
-        if now != completion.as_deref() || changed && assignment.is_some() {
+        let current = assignment.as_ref().and_then(|assignment| assignment.file.as_deref());
+        if current != completion.as_deref() || changed && assignment.is_some() {
             self.assign_role(Role::Completion, completion);
         }
     }

@@ -151,7 +151,7 @@ mod tests {
     };
 
     #[test]
-    fn two_models_never_take_more_than_the_budget() {
+    fn two_models_never_exceed_the_budget() {
         let mut fitting = 0;
         for mib in (1000..9000).step_by(50) {
             let memory = AvailableMemory { main: mib * MIB, gpu: None, shared: false };

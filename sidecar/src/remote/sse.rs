@@ -191,11 +191,11 @@ fn sum_logprobs(logprobs: Logprobs) -> (Option<f32>, usize) {
 mod tests {
     use super::*;
 
-    fn all(pieces: &[&[u8]]) -> Result<Vec<StreamItem>, Error> {
+    fn parse(chunks: &[&[u8]]) -> Result<Vec<StreamItem>, Error> {
         let mut parser = SseParser::default();
         let mut items = Vec::new();
-        for piece in pieces {
-            parser.push(piece, &mut items)?;
+        for bytes in chunks {
+            parser.push(bytes, &mut items)?;
         }
         Ok(items)
     }
@@ -215,8 +215,8 @@ mod tests {
             data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"length\"}],\"usage\":null}\n\n\
             data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\ndata: [DONE]\n\n";
         for size in [1, 2, 3, 7, 1000] {
-            let pieces: Vec<&[u8]> = stream.as_bytes().chunks(size).collect();
-            let items = all(&pieces).unwrap();
+            let chunks: Vec<&[u8]> = stream.as_bytes().chunks(size).collect();
+            let items = parse(&chunks).unwrap();
             assert_eq!((text(&items).as_str(), items.len()), ("가\nb", 6), "{size}");
             let StreamItem::Chunk(second) = &items[2] else { panic!("{items:?}") };
             assert_eq!((second.logprob, second.tokens), (Some(-0.75), 2));
@@ -232,7 +232,7 @@ mod tests {
         let event = br#"data: {"choices":[{"index":1,"delta":{"content":"not asked for"}},{"index":0,"delta":{"content":"a\u001b[31mb\u0000\u0007\u009b\tc\r\n","tool_calls":[{"function":{"name":"rm"}}],"reasoning_content":"x","html":"<script>"}}],"execute":"x","model":"other"}
 
 "#;
-        assert_eq!(text(&all(&[event]).unwrap()), "a[31mb\tc\n");
+        assert_eq!(text(&parse(&[event]).unwrap()), "a[31mb\tc\n");
     }
 
     #[test]
@@ -245,17 +245,17 @@ mod tests {
             (b"data: {\"choices\":[{\"text\":\"\xff\"}]}\n\n", Error::InvalidResponse),
             (b"data: {\"error\":{\"message\":\"<b>boo</b>\"}}\n\n", Error::ServerError),
         ] {
-            assert_eq!(all(&[invalid]).unwrap_err(), expected, "{}", String::from_utf8_lossy(invalid));
+            assert_eq!(parse(&[invalid]).unwrap_err(), expected, "{}", String::from_utf8_lossy(invalid));
         }
         let deep = format!("data: {}\n\n", "[".repeat(100_000));
-        assert_eq!(all(&[deep.as_bytes()]).unwrap_err(), Error::InvalidResponse);
-        assert_eq!(all(&[&vec![b'x'; MAX_EVENT_BYTES + 1]]).unwrap_err(), Error::TooLarge);
+        assert_eq!(parse(&[deep.as_bytes()]).unwrap_err(), Error::InvalidResponse);
+        assert_eq!(parse(&[&vec![b'x'; MAX_EVENT_BYTES + 1]]).unwrap_err(), Error::TooLarge);
         let half = [b"data: ".as_slice(), &vec![b'x'; MAX_EVENT_BYTES / 2], b"\n"].concat();
-        assert_eq!(all(&[&half, &half, &half]).unwrap_err(), Error::TooLarge);
+        assert_eq!(parse(&[&half, &half, &half]).unwrap_err(), Error::TooLarge);
         let comments = vec![b'\n'; 1024 * 1024];
-        assert_eq!(all(&vec![&*comments; 65]).unwrap_err(), Error::TooLarge);
+        assert_eq!(parse(&vec![&*comments; 65]).unwrap_err(), Error::TooLarge);
         let event = format!("data: {{\"choices\":[{{\"text\":\"{}\"}}]}}\n\n", "x".repeat(200_000));
-        assert_eq!(all(&vec![event.as_bytes(); 21]).unwrap_err(), Error::TooLarge);
+        assert_eq!(parse(&vec![event.as_bytes(); 21]).unwrap_err(), Error::TooLarge);
     }
 
     #[test]
@@ -268,7 +268,7 @@ mod tests {
             ("{\"content\":[{\"logprob\":-1.0},{\"logprob\":-0.5}]}", Some(-1.5)),
         ] {
             let event = format!("data: {{\"choices\":[{{\"text\":\"x\",\"logprobs\":{logprobs}}}]}}\n\n");
-            let StreamItem::Chunk(chunk) = all(&[event.as_bytes()]).unwrap().remove(0) else { panic!("{logprobs}") };
+            let StreamItem::Chunk(chunk) = parse(&[event.as_bytes()]).unwrap().remove(0) else { panic!("{logprobs}") };
             assert_eq!(chunk.logprob, expected, "{logprobs}");
         }
     }

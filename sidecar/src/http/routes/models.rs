@@ -148,7 +148,7 @@ pub async fn load_model(
     OptionalBody(request): OptionalBody<LoadRequest>,
 ) -> Result<Json<ModelsResponse>, ApiError> {
     let role = request.role.unwrap_or(Role::Chat);
-    app.models.choose(&ModelId(id), role).await?;
+    app.models.select(&ModelId(id), role).await?;
     Ok(Json(all(&app, language).await))
 }
 
