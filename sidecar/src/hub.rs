@@ -11,6 +11,7 @@ mod error;
 mod fetch;
 mod records;
 mod search;
+mod speed_meter;
 
 use std::sync::Arc;
 

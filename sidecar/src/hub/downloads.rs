@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::client::HubClient;
 use super::fetch::FileMetadata;
 use super::records::{DownloadRecord, DownloadRecords};
+use super::speed_meter::{PROGRESS_INTERVAL, SpeedMeter};
 use super::{Error, Source, fetch};
 use crate::base::fs::DiskError;
 use crate::base::model_id::ModelId;
@@ -21,9 +22,6 @@ const MAX_CONCURRENT: usize = 3;
 
 /// Downloads on the list, finished ones included.
 const MAX_DOWNLOADS: usize = 32;
-
-/// Minimum interval between two progress updates of a download.
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The phase of a download.
 #[derive(Debug, Clone, PartialEq)]
@@ -413,37 +411,5 @@ impl Downloads {
             verified
         });
         verified.await.unwrap_or_else(|error| Err(DiskError::Io(error.to_string()).into()))
-    }
-}
-
-/// Measures the speed of a transfer, at most once per [`PROGRESS_INTERVAL`].
-struct SpeedMeter {
-    reported_at: Option<Instant>,
-    bytes: u64,
-    speed: f64,
-}
-
-/// Weight of the newest measurement in the smoothed speed.
-const SPEED_SMOOTHING: f64 = 0.3;
-
-impl SpeedMeter {
-    fn new(bytes: u64) -> Self {
-        Self { reported_at: None, bytes, speed: 0.0 }
-    }
-
-    /// The speed in bytes per second, if a progress update is due.
-    fn update(&mut self, bytes: u64) -> Option<f64> {
-        let Some(reported_at) = self.reported_at else {
-            (self.reported_at, self.bytes) = (Some(Instant::now()), bytes);
-            return Some(0.0);
-        };
-        let elapsed = reported_at.elapsed();
-        if elapsed < PROGRESS_INTERVAL {
-            return None;
-        }
-        let now = bytes.saturating_sub(self.bytes) as f64 / elapsed.as_secs_f64();
-        self.speed = if self.speed > 0.0 { self.speed + SPEED_SMOOTHING * (now - self.speed) } else { now };
-        (self.reported_at, self.bytes) = (Some(Instant::now()), bytes);
-        Some(self.speed)
     }
 }
