@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 pub use self::monitor::{HealthMonitor, watch};
 use crate::base::i18n::{Language, LocalizedText};
 use crate::config::Config;
-use crate::remote::{Remote, State, is_on};
+use crate::remote::{Remote, State, is_enabled};
 use crate::settings::Settings;
 use crate::store::kept_settings;
 use crate::system::Capacity;
@@ -29,12 +29,12 @@ pub async fn examine(config: &Config) -> Report {
     let room = system::capacity(&config.data);
     let mut findings = storage::findings(config, &room, DATABASE_TIMEOUT).await;
     let settings = effective_settings(config).await;
-    let on = is_on(&settings);
+    let on = is_enabled(&settings);
     findings.push(model::file(config, &room, on));
     findings.push(model::backends());
     findings.extend(network::ports(config));
     let (_changes, unchanged) = channel(std::sync::Arc::new(settings.clone()));
-    let state = if on { Remote::new(config, unchanged).look().await } else { State::Off };
+    let state = if on { Remote::new(config, unchanged).probe().await } else { State::Off };
     findings.extend(remote::finding(&settings, &state));
     findings.extend(environment_findings(config));
     Report { findings }

@@ -9,8 +9,8 @@ use crate::assistant::complete::stop::{CompletionStop, after_indent, open_indent
 use crate::assistant::generate::markdown_splitter::{BlockStart, Piece, Splitter};
 use crate::assistant::generate::task::AnswerShape;
 use crate::http::extract::lenient_json::Json;
-use crate::remote::error::Failure;
-use crate::remote::sse::{Events, Said};
+use crate::remote::Error;
+use crate::remote::sse::{SseParser, StreamItem};
 
 /// SSE parser for remote servers: the events do not depend on how the stream is split into packets, and contain no control characters.
 pub fn sse(bytes: &[u8]) {
@@ -20,7 +20,7 @@ pub fn sse(bytes: &[u8]) {
         assert_eq!(parse_sse(&chunks), (events.clone(), result), "in chunks of {size}");
     }
     for event in events {
-        let Said::Chunk(chunk) = event else { continue };
+        let StreamItem::Chunk(chunk) = event else { continue };
         assert!(chunk.text.chars().all(|char| !char.is_control() || matches!(char, '\n' | '\t')), "{chunk:?}");
         assert_eq!(chunk.tokens == 0, chunk.text.is_empty(), "tokens are counted for text only: {chunk:?}");
         assert!(chunk.logprob.is_none_or(|logarithm| logarithm <= 0.0 && logarithm.is_finite()), "{chunk:?}");
@@ -33,8 +33,8 @@ fn chunk_sizes(length: usize) -> impl Iterator<Item = usize> {
     [1, 2, 7, 50].into_iter().filter(move |size| length <= 512 * size)
 }
 
-fn parse_sse(chunks: &[&[u8]]) -> (Vec<Said>, Result<(), Failure>) {
-    let (mut parser, mut events) = (Events::default(), Vec::new());
+fn parse_sse(chunks: &[&[u8]]) -> (Vec<StreamItem>, Result<(), Error>) {
+    let (mut parser, mut events) = (SseParser::default(), Vec::new());
     let result = chunks.iter().try_for_each(|chunk| parser.push(chunk, &mut events));
     (events, result)
 }

@@ -1,7 +1,7 @@
-//! Models elsewhere: what Hugging Face, or a mirror of it, has of them, and bringing them here.
+//! Client of the model hub (Hugging Face or a mirror): search, and resumable downloads.
 //!
-//! The hub is not trusted: only its own hosts are asked, what it says is read into types of ours, and a file is a model here only
-//! once its bytes are what the hub said they would be and its head is in order.
+//! The hub is not trusted. Requests go to its own hosts only, responses are parsed into strict types, and a file is installed as a
+//! model only after its SHA-256 and its GGUF header were checked.
 
 pub mod catalog;
 mod client;
@@ -11,6 +11,7 @@ mod error;
 mod fetch;
 mod records;
 mod search;
+mod speed_meter;
 
 use std::sync::Arc;
 
@@ -19,105 +20,105 @@ use tokio_util::sync::CancellationToken;
 pub use self::downloads::{Download, DownloadError, OnInstalled, Phase};
 pub use self::endpoint::{FileName, Repository, Revision};
 pub use self::error::Error;
-pub use self::fetch::{Known, hash};
-pub use self::records::Label as Origin;
-pub use self::search::{Found, Offer};
+pub use self::fetch::{FileMetadata, hash};
+pub use self::records::DownloadRecord;
+pub use self::search::{RepoFile, RepoSummary};
 
-use self::client::Asking;
+use self::client::HubClient;
 use self::downloads::Downloads;
 use self::endpoint::Endpoint;
 use crate::base::model_id::ModelId;
 use crate::config::Config;
 
-/// A handle to the hub. Clones share it.
+/// A handle to the model hub and its downloads. Clones share one state.
 #[derive(Debug, Clone)]
 pub struct Hub(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    asking: Asking,
+    client: HubClient,
     downloads: Downloads,
 }
 
-/// What is to be downloaded: one file of a repository, at a revision.
+/// The source of a download: one file of a repository, at a revision.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Source {
-    /// Where it is.
+    /// Its repository.
     pub repository: Repository,
-    /// The file.
+    /// Its path in the repository.
     pub file: FileName,
-    /// As of when: a branch, a tag or a commit.
+    /// A branch, a tag or a commit.
     pub revision: Revision,
 }
 
 impl Hub {
-    /// The hub that the configuration names.
+    /// Creates a client of the configured hub. `on_installed` is called after each installed model.
     #[must_use]
     pub fn new(config: &Config, on_installed: OnInstalled) -> Self {
-        let asking = Asking::new(Endpoint::new(&config.hf_endpoint), config.download_retry);
-        Self(Arc::new(Inner { asking, downloads: Downloads::new(config.models(), on_installed) }))
+        let client = HubClient::new(Endpoint::new(&config.hf_endpoint), config.download_retry);
+        Self(Arc::new(Inner { client, downloads: Downloads::new(config.models(), on_installed) }))
     }
 
-    /// Goes on with the downloads that an earlier process left, and stops all at `shutdown`.
+    /// Resumes the downloads of an earlier process, and stops all downloads at `shutdown`.
     pub fn resume(&self, shutdown: CancellationToken) {
-        self.0.downloads.resume(&self.0.asking, shutdown);
+        self.0.downloads.resume(&self.0.client, shutdown);
     }
 
-    /// Begins to download a file.
+    /// Starts to download a file.
     ///
     /// # Errors
-    /// When the model is there already, or too many downloads are.
+    /// If the model exists, is split into several files, or the list of downloads is full.
     pub async fn download(&self, source: Source) -> Result<(), DownloadError> {
-        self.0.downloads.begin(&self.0.asking, source).await
+        self.0.downloads.start(&self.0.client, source).await
     }
 
-    /// Pauses a download, or lets it go on.
+    /// Pauses or resumes a download.
     ///
     /// # Errors
-    /// When there is no such download.
+    /// If there is no such download.
     pub async fn pause(&self, id: &ModelId, paused: bool) -> Result<(), DownloadError> {
-        self.0.downloads.pause(&self.0.asking, id, paused).await
+        self.0.downloads.pause(&self.0.client, id, paused).await
     }
 
-    /// Gives up a download, and what there is of it. One that is over is only taken off the list.
+    /// Cancels a download and deletes its partial file. A finished one is only removed from the list.
     ///
     /// # Errors
-    /// When there is no such download.
-    pub async fn give_up(&self, id: &ModelId) -> Result<(), DownloadError> {
-        self.0.downloads.give_up(id).await
+    /// If there is no such download.
+    pub async fn cancel(&self, id: &ModelId) -> Result<(), DownloadError> {
+        self.0.downloads.cancel(id).await
     }
 
-    /// Where a model came from, if it was downloaded here.
-    pub async fn origin(&self, id: &ModelId) -> Option<Origin> {
-        self.0.downloads.origin(id).await
+    /// The download record of an installed model; `None` if it was not downloaded by HAPA.
+    pub async fn provenance(&self, id: &ModelId) -> Option<DownloadRecord> {
+        self.0.downloads.provenance(id).await
     }
 
-    /// The downloads as they go on.
+    /// The list of downloads, with updates.
     #[must_use]
     pub fn downloads(&self) -> tokio::sync::watch::Receiver<Vec<Download>> {
         self.0.downloads.watch()
     }
 
-    /// The host that is asked; empty where none may be.
+    /// The hub's host name; empty if the configured endpoint is invalid.
     #[must_use]
     pub fn host(&self) -> String {
-        let url = self.0.asking.at(&[]).ok();
+        let url = self.0.client.url(&[]).ok();
         url.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
     }
 
-    /// Repositories with model files that a text finds, most downloaded first.
+    /// Searches for repositories with GGUF files, most downloaded first.
     ///
     /// # Errors
-    /// When the hub does not answer in order.
-    pub async fn search(&self, text: &str) -> Result<Vec<Found>, Error> {
-        search::repositories(&self.0.asking, text).await
+    /// If the request fails or its response is invalid.
+    pub async fn search(&self, text: &str) -> Result<Vec<RepoSummary>, Error> {
+        search::search_repositories(&self.0.client, text).await
     }
 
-    /// The model files of a repository.
+    /// Lists the GGUF files of a repository, smallest first.
     ///
     /// # Errors
-    /// When the hub does not answer in order.
-    pub async fn offers(&self, repository: &Repository) -> Result<Vec<Offer>, Error> {
-        search::files(&self.0.asking, repository).await
+    /// If the request fails or its response is invalid.
+    pub async fn list_files(&self, repository: &Repository) -> Result<Vec<RepoFile>, Error> {
+        search::list_files(&self.0.client, repository).await
     }
 }

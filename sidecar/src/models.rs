@@ -1,7 +1,7 @@
-//! The models of this machine: which files there are, which of them answer, and what memory they may take.
+//! The local models: which files there are, which one is assigned to each role, and their memory budget.
 //!
-//! Two roles are to be filled, chatting and completing, by one model or by two. A keeper in the background loads and unloads as
-//! the settings say; who asks gets the engine that is there, or an error that says why there is none.
+//! There are two roles, chat and completion, filled by one model or by two. A background task, the loader, loads and unloads models as
+//! the settings say. A request gets the engine that is assigned to its role, or an error that says why there is none.
 
 mod crash_markers;
 mod files;
@@ -22,11 +22,11 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
-use self::crash_markers::Suspects;
-pub use self::files::{Listed, chosen};
-use self::loader::{Keeper, Order};
+use self::crash_markers::CrashMarkers;
+pub use self::files::{ModelEntry, configured};
+use self::loader::{Command, ModelLoader};
 pub use self::memory_budget::Memory;
-use self::roles::Seats;
+use self::roles::RoleAssignments;
 use crate::base::fs::DiskError;
 use crate::base::i18n::LocalizedText;
 use crate::base::model_id::ModelId;
@@ -35,24 +35,24 @@ use crate::config::Config;
 use crate::settings;
 use crate::settings::{Patch, Update};
 
-/// What a model is wanted for.
+/// What a model is assigned to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = ModelRole)]
 pub enum Role {
-    /// Chats, generations, and completions too where no other model is chosen for them.
+    /// Chats and generations; completions too if no completion model is selected.
     Chat,
     /// Completions.
     Completion,
 }
 
 impl Role {
-    fn of(lane: Priority) -> Self {
-        if lane == Priority::Completion { Self::Completion } else { Self::Chat }
+    fn for_priority(priority: Priority) -> Self {
+        if priority == Priority::Completion { Self::Completion } else { Self::Chat }
     }
 }
 
-/// Why a model could not be chosen, unloaded, imported or removed.
+/// Why a model could not be selected, unloaded, imported or removed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no model with this id.
@@ -61,10 +61,10 @@ pub enum Error {
     /// Settings name models that do not exist.
     #[error("unknown models: {0}")]
     Unknown(ValidationErrors),
-    /// `HAPA_MODEL` decides which model chats.
-    #[error("HAPA_MODEL decides which model chats")]
+    /// `HAPA_MODEL` sets the chat model.
+    #[error("HAPA_MODEL sets the chat model")]
     FixedByEnvironment,
-    /// The file that `HAPA_MODEL` names is not removed.
+    /// The file that `HAPA_MODEL` names cannot be removed.
     #[error("HAPA_MODEL names this file")]
     NamedByEnvironment,
     /// The model is loaded.
@@ -73,7 +73,7 @@ pub enum Error {
     /// The file could not be removed.
     #[error("could not remove the model `{}`", .id.0)]
     Remove {
-        /// The model.
+        /// The model's id.
         id: ModelId,
         /// Why it failed.
         source: io::Error,
@@ -84,13 +84,13 @@ pub enum Error {
     /// A model of this name exists already.
     #[error("a model of this name exists already")]
     NameTaken,
-    /// The name or the bytes of an import are not those of a model.
+    /// The name or the content of an import is not that of a model.
     #[error("not a model file: {0}")]
     InvalidImport(#[from] ValidationErrors),
-    /// The bytes of an import ended early.
+    /// The upload of an import was interrupted.
     #[error("the import was interrupted: {0}")]
     Interrupted(String),
-    /// The disk refused an import.
+    /// An import could not be written.
     #[error("the import could not be written: {0}")]
     Disk(#[from] DiskError),
     /// A blocking task failed.
@@ -98,136 +98,136 @@ pub enum Error {
     Task(#[from] tokio::task::JoinError),
 }
 
-/// A handle to the models. Clones share them.
+/// A handle to the local models. Clones share one state.
 #[derive(Debug, Clone)]
 pub struct Models(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    seats: Seats,
-    orders: mpsc::Sender<Order>,
+    roles: RoleAssignments,
+    commands: mpsc::Sender<Command>,
     settings: settings::Handle,
-    /// The folder that model files lie in.
+    /// The models folder.
     folder: PathBuf,
-    /// The file that the environment names, which then is the one that chats.
-    named: Option<PathBuf>,
-    /// Models under whose hands the process died.
-    suspects: Suspects,
-    /// Whether a script is followed instead of a model.
+    /// The file that `HAPA_MODEL` names, which then is the chat model.
+    env_model: Option<PathBuf>,
+    /// Models whose load crashed the process.
+    crash_markers: CrashMarkers,
+    /// Whether a test script replaces the model.
     scripted: bool,
 }
 
-/// Orders that may wait for the keeper; it takes them in milliseconds.
-const ORDERS: usize = 64;
+/// Capacity of the loader's queue; it handles a command in milliseconds.
+const COMMAND_CAPACITY: usize = 64;
 
 impl Models {
-    /// Begins to load what the settings say, and follows them until `shutdown`. Returns at once.
+    /// Starts the loader, which follows the settings until `shutdown`. Returns at once.
     ///
     /// # Errors
-    /// A script, in debug builds, that cannot be read.
+    /// If the test script, in debug builds, cannot be read.
     pub fn start(config: &Config, settings: settings::Handle, shutdown: CancellationToken) -> Result<Self, String> {
-        let (models, orders) = Self::open(config, settings);
-        Self::forget_imports(&config.models());
+        let (models, commands) = Self::open(config, settings);
+        Self::remove_partial_imports(&config.models());
         if let Some(script) = &config.script {
-            let problem = |error: &dyn std::fmt::Display| format!("could not read `{}`: {error}", script.display());
-            let text = std::fs::read_to_string(script).map_err(|error| problem(&error))?;
-            let script = serde_json::from_str(&text).map_err(|error| problem(&error))?;
-            models.0.seats.sit_scripted(Engine::mock(script));
+            let unreadable = |error: &dyn std::fmt::Display| format!("could not read `{}`: {error}", script.display());
+            let text = std::fs::read_to_string(script).map_err(|error| unreadable(&error))?;
+            let script = serde_json::from_str(&text).map_err(|error| unreadable(&error))?;
+            models.0.roles.set_scripted(Engine::mock(script));
             return Ok(models);
         }
-        let keeper = Keeper::new(models.clone(), config, orders);
-        tokio::spawn(keeper.keep(shutdown));
+        let loader = ModelLoader::new(models.clone(), config, commands);
+        tokio::spawn(loader.run(shutdown));
         Ok(models)
     }
 
-    /// Without any model, for those who only change what is kept.
+    /// A handle without a loader, for commands that only change stored data: no model is loaded.
     #[must_use]
     pub fn none(config: &Config, settings: settings::Handle) -> Self {
         Self::open(config, settings).0
     }
 
-    fn open(config: &Config, settings: settings::Handle) -> (Self, mpsc::Receiver<Order>) {
-        let (orders, waiting) = mpsc::channel(ORDERS);
+    fn open(config: &Config, settings: settings::Handle) -> (Self, mpsc::Receiver<Command>) {
+        let (commands, receiver) = mpsc::channel(COMMAND_CAPACITY);
         let inner = Inner {
-            seats: Seats::default(),
-            orders,
+            roles: RoleAssignments::default(),
+            commands,
             settings,
             folder: config.models(),
-            named: config.model.clone(),
-            suspects: Suspects::new(config.data.join("loading")),
+            env_model: config.model.clone(),
+            crash_markers: CrashMarkers::new(config.data.join("loading")),
             scripted: config.script.is_some(),
         };
-        (Self(Arc::new(inner)), waiting)
+        (Self(Arc::new(inner)), receiver)
     }
 
-    /// What the model that chats is doing.
+    /// State of the chat model.
     #[must_use]
     pub fn state(&self) -> State {
-        self.0.seats.state(Role::Chat)
+        self.0.roles.state(Role::Chat)
     }
 
-    /// The same as it changes.
+    /// State of the chat model, with updates.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<State> {
-        self.0.seats.watch()
+        self.0.roles.watch()
     }
 
-    /// The model that would take a request of this lane. One that sleeps is woken by this.
+    /// The model that a request of this priority would use. An unloaded one is loaded.
     ///
     /// # Errors
-    /// Why there is none.
-    pub fn model(&self, lane: Priority) -> Result<Model, engine::Error> {
-        self.engine(Role::of(lane))?.model()
+    /// If no model is ready.
+    pub fn model(&self, priority: Priority) -> Result<Model, engine::Error> {
+        self.engine(Role::for_priority(priority))?.model()
     }
 
-    /// Puts a request to the model that is there for its lane. One that sleeps is woken by this.
+    /// Submits a request to the model of its role. An unloaded one is loaded.
     ///
     /// # Errors
-    /// Why there is none, or why it does not take the request.
+    /// If no model is ready, or its queue is full.
     pub fn submit(&self, request: Request) -> Result<TokenStream, engine::Error> {
-        self.engine(Role::of(request.priority))?.submit(request)
+        self.engine(Role::for_priority(request.priority))?.submit(request)
     }
 
-    /// Counts the tokens of a prompt for whoever answers chats.
+    /// Counts the tokens of a prompt with the chat model.
     ///
     /// # Errors
-    /// Why nobody does, or that the prompt has no room.
-    pub async fn count(&self, prompt: Prompt) -> Result<PromptTokens, engine::Error> {
+    /// If no model is ready, or the prompt is too long for the context.
+    pub async fn count_tokens(&self, prompt: Prompt) -> Result<PromptTokens, engine::Error> {
         self.engine(Role::Chat)?.count_tokens(prompt).await
     }
 
-    /// How full the queues of all models are.
+    /// The queue depths of all models, summed.
     #[must_use]
-    pub fn load(&self) -> QueueDepth {
-        self.0.seats.engines().iter().map(Engine::queue_depth).fold(QueueDepth::default(), |all, one| QueueDepth {
-            waiting_by_priority: std::array::from_fn(|lane| {
-                all.waiting_by_priority[lane] + one.waiting_by_priority[lane]
+    pub fn queue_depth(&self) -> QueueDepth {
+        self.0.roles.engines().iter().map(Engine::queue_depth).fold(QueueDepth::default(), |all, one| QueueDepth {
+            waiting_by_priority: std::array::from_fn(|priority| {
+                all.waiting_by_priority[priority] + one.waiting_by_priority[priority]
             }),
             active: all.active + one.active,
             capacity: all.capacity + one.capacity,
         })
     }
 
-    /// Makes every model forget what it has read, in memory and on the disk. What it works on just now is finished first.
-    pub fn forget(&self) {
-        for engine in self.0.seats.engines() {
+    /// Clears the KV cache of every model, in memory and on disk. Running requests are finished first.
+    pub fn clear_kv_cache(&self) {
+        for engine in self.0.roles.engines() {
             engine.clear_cache();
         }
-        self.order(Order::Forget);
+        self.send(Command::ClearKvCache);
     }
 
-    /// The memory that models may take, and do.
+    /// The memory budget, and how much of it is used.
     #[must_use]
     pub fn memory(&self) -> Memory {
-        self.0.seats.memory(memory_budget::of(&self.0.settings.current()))
+        self.0.roles.memory(memory_budget::total(&self.0.settings.current()))
     }
 
-    /// How the model that chats was fitted into this machine; `None` while it is not in memory.
+    /// How many layers of the chat model are offloaded to the GPU, and what was reduced to fit; `None` while it is not loaded.
     #[must_use]
-    pub fn placement(&self) -> Option<LocalizedText> {
-        let seat = self.0.seats.seat(Role::Chat)?;
-        let (engine, fit) = seat.fitted()?;
-        engine.model().ok().map(|_| plan_summary::sentence(fit, None))
+    pub fn plan_summary(&self) -> Option<LocalizedText> {
+        let assignment = self.0.roles.get(Role::Chat)?;
+        let (engine, plan) = assignment.engine_and_plan()?;
+        engine.model().ok().map(|_| plan_summary::summary(plan, None))
     }
 
     /// The devices that models can run on.
@@ -235,97 +235,97 @@ impl Models {
         if self.0.scripted {
             return Vec::new();
         }
-        let look = || {
+        let work = || {
             let mut devices = engine::devices(&engine::default_backends());
             for processor in devices.iter_mut().filter(|device| !device.gpu) {
-                // llama.cpp takes all of main memory for free.
+                // llama.cpp reports all of main memory as free.
                 processor.free_bytes = crate::system::free_memory().unwrap_or(processor.free_bytes);
             }
             devices
         };
-        tokio::task::spawn_blocking(look).await.unwrap_or_default()
+        tokio::task::spawn_blocking(work).await.unwrap_or_default()
     }
 
-    /// All models that there are, those that answer first; and how others with these needs would fit, each alone.
-    pub async fn list(&self, others: Vec<ModelSize>) -> (Vec<Listed>, Vec<Result<MemoryPlan, DoesNotFit>>) {
+    /// Lists all models, selected ones first, and plans the memory of `sizes`, each as the only model.
+    pub async fn list(&self, sizes: Vec<ModelSize>) -> (Vec<ModelEntry>, Vec<Result<MemoryPlan, DoesNotFit>>) {
         let models = self.clone();
-        // Reading the heads of files takes milliseconds each.
-        let look = move || {
-            let room = files::room(&models);
-            (files::list(&models, &room), others.iter().map(|need| memory_budget::chat(need, &room)).collect())
+        // Reading a file's header takes milliseconds.
+        let work = move || {
+            let memory = files::available_memory(&models);
+            (files::list(&models, &memory), sizes.iter().map(|size| memory_budget::plan_chat(size, &memory)).collect())
         };
-        tokio::task::spawn_blocking(look).await.unwrap_or_default()
+        tokio::task::spawn_blocking(work).await.unwrap_or_default()
     }
 
-    /// Chooses a model for a role, keeps the choice, and begins to load it.
+    /// Selects a model for a role, stores the selection, and starts to load it.
     ///
     /// # Errors
-    /// When there is no such model, or the environment has decided.
-    pub async fn choose(&self, id: &ModelId, role: Role) -> Result<(), Error> {
-        let named = self.0.named.as_deref();
+    /// If there is no such model, or `HAPA_MODEL` sets another chat model.
+    pub async fn select(&self, id: &ModelId, role: Role) -> Result<(), Error> {
+        let env_model = self.0.env_model.as_deref();
         let file = self.find(id).ok_or(Error::NotFound)?;
-        if role == Role::Chat && named.is_some_and(|named| named != file) {
+        if role == Role::Chat && env_model.is_some_and(|env_model| env_model != file) {
             return Err(Error::FixedByEnvironment);
         }
-        if named.is_none() || role == Role::Completion {
+        if env_model.is_none() || role == Role::Completion {
             let mut patch = Patch::default();
-            let chosen = Update::Set(Some(id.clone()));
+            let selected = Update::Set(Some(id.clone()));
             match role {
-                Role::Chat => patch.chat_model = chosen,
-                Role::Completion => patch.completion_model = chosen,
+                Role::Chat => patch.chat_model = selected,
+                Role::Completion => patch.completion_model = selected,
             }
             self.0.settings.change(&patch).await?;
         }
-        self.order(Order::Wake { again: true });
+        self.send(Command::Load { retry_failed: true });
         Ok(())
     }
 
-    /// Takes a model out of memory. The next request that needs it brings it back.
+    /// Unloads a model. The next request that needs it loads it again.
     ///
     /// # Errors
-    /// When there is no such model.
+    /// If there is no such model.
     pub fn unload(&self, id: &ModelId) -> Result<(), Error> {
         self.find(id).ok_or(Error::NotFound)?;
-        self.order(Order::Sleep(id.clone()));
+        self.send(Command::Unload(id.clone()));
         Ok(())
     }
 
-    /// The file of a model.
+    /// The path of a model's file.
     ///
     /// # Errors
-    /// When there is no such model.
+    /// If there is no such model.
     pub fn file(&self, id: &ModelId) -> Result<PathBuf, Error> {
         self.find(id).ok_or(Error::NotFound)
     }
 
-    /// Removes a model's file from the disk.
+    /// Deletes a model's file.
     ///
     /// # Errors
-    /// When there is no such model, it is in memory, or the environment names it.
+    /// If there is no such model, it is loaded, or `HAPA_MODEL` names it.
     pub async fn remove(&self, id: &ModelId) -> Result<(), Error> {
         let file = self.file(id)?;
-        if self.0.named.as_ref() == Some(&file) {
+        if self.0.env_model.as_ref() == Some(&file) {
             return Err(Error::NamedByEnvironment);
         }
-        if self.0.seats.roles_of(&file).1.is_some_and(|seat| seat.engine().is_some()) {
+        if self.0.roles.roles_for(&file).1.is_some_and(|assignment| assignment.engine().is_some()) {
             return Err(Error::InUse);
         }
         let removed = tokio::task::spawn_blocking(move || std::fs::remove_file(file)).await;
         let removed = removed.unwrap_or_else(|error| Err(std::io::Error::other(error)));
         removed.map_err(|source| Error::Remove { id: id.clone(), source })?;
-        self.look_again();
+        self.rescan();
         Ok(())
     }
 
-    /// Looks at the files again: one has come, or gone.
-    pub fn look_again(&self) {
-        self.order(Order::Look);
+    /// Rescans the models folder.
+    pub fn rescan(&self) {
+        self.send(Command::Rescan);
     }
 
-    /// Checks the models that a patch of settings names.
+    /// Checks that the models of a settings patch exist.
     ///
     /// # Errors
-    /// Those that are not there.
+    /// With the fields whose model does not exist.
     pub fn check(&self, patch: &Patch) -> Result<(), Error> {
         let mut unknown = ValidationErrors::default();
         for (field, change) in [("chat_model", &patch.chat_model), ("completion_model", &patch.completion_model)] {
@@ -339,30 +339,30 @@ impl Models {
         if unknown.0.is_empty() { Ok(()) } else { Err(Error::Unknown(unknown)) }
     }
 
-    /// Resolves when no model is in memory any more: soon, since nobody is answered any more.
-    pub async fn end(&self) {
-        for file in self.0.seats.files() {
-            // Whoever is told to end in the middle of a load does not crash.
-            self.0.suspects.end(&file);
+    /// Unloads all models and waits until their engines have stopped. Running requests end soon after the server's shutdown.
+    pub async fn shut_down(&self) {
+        for file in self.0.roles.files() {
+            // A shutdown during a load is no crash.
+            self.0.crash_markers.clear(&file);
         }
-        self.0.seats.clear();
-        self.0.seats.all_left().await;
+        self.0.roles.clear();
+        self.0.roles.drained().await;
     }
 
     fn engine(&self, role: Role) -> Result<Engine, engine::Error> {
-        let engine = self.0.seats.engine(role);
-        if self.0.seats.state(role) == State::Unloaded {
-            self.order(Order::Wake { again: false });
+        let engine = self.0.roles.engine(role);
+        if self.0.roles.state(role) == State::Unloaded {
+            self.send(Command::Load { retry_failed: false });
         }
         engine
     }
 
     fn find(&self, id: &ModelId) -> Option<PathBuf> {
-        files::find(&self.0.folder, self.0.named.as_deref(), id)
+        files::find(&self.0.folder, self.0.env_model.as_deref(), id)
     }
 
-    fn order(&self, order: Order) {
-        // Where so many wait already, this one is among them.
-        let _ = self.0.orders.try_send(order);
+    fn send(&self, command: Command) {
+        // If the queue is full, an equal command is in it already.
+        let _ = self.0.commands.try_send(command);
     }
 }

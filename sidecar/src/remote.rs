@@ -1,12 +1,13 @@
-//! An OpenAI-compatible server elsewhere, which the user has chosen to be asked too. It is not trusted.
+//! Client of a remote OpenAI-compatible server, which the user has configured. The server is not trusted.
 //!
-//! Only prompts, how to choose words, and the model's name go out; only text, why it ended, and what it cost are taken from what
-//! comes back. Nothing is sent while the policy is `local_only`, unless somebody tries the connection by hand.
+//! Requests contain the prompt, the sampling parameters and the model's name, nothing else. Of responses, only the text, its log
+//! probabilities, the finish reason and the token usage are read. While the setting `remote_policy` is `local_only`, nothing is sent
+//! unless the user tests the connection.
 
 mod call;
 mod client;
 pub mod credentials;
-pub mod error;
+mod error;
 mod request;
 pub(crate) mod sse;
 
@@ -14,82 +15,82 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use engine::{Error, Model, Request, TokenStream};
+use engine::{Model, Request, TokenStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use self::call::Asking;
-use self::client::{Server, Wire};
-use self::credentials::{Kept, Safe};
-use self::error::Failure;
-use self::request::Extras;
+use self::call::RemoteCall;
+use self::client::{RemoteClient, Server};
+use self::credentials::{CredentialStore, KeyLocation};
+pub use self::error::Error;
+use self::request::OptionalFields;
 use crate::config::Config;
 use crate::settings::{RemotePolicy, Settings};
 
-/// Requests that may be on their way at a time.
-const MOST_REQUESTS: usize = 32;
+/// Concurrent requests; more are refused as an overload.
+const MAX_CONCURRENT_REQUESTS: usize = 32;
 
-/// Events of an answer that may wait for a slow listener. Then the server waits too.
-const CAPACITY: usize = 64;
+/// Events that are buffered for a slow client. When the buffer is full, nothing more is read from the server.
+const STREAM_CAPACITY: usize = 64;
 
-/// How the server is.
+/// Availability of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// The policy is to ask nobody elsewhere.
+    /// Disabled by the setting `remote_policy`.
     Off,
-    /// It was not looked at yet.
+    /// Not probed yet.
     Unknown,
-    /// It answers, and lists these models; none where it lists none and one is set.
+    /// Reachable. It lists these models; empty if it lists none and the setting `remote_model` names one.
     Up(Vec<String>),
-    /// It does not.
-    Down(Failure),
+    /// Not reachable, or not usable.
+    Down(Error),
 }
 
-/// A handle to the remote server, whichever the settings name. Clones share it.
+/// A handle to the configured remote server. Clones share one state.
 #[derive(Debug, Clone)]
 pub struct Remote(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     settings: watch::Receiver<Arc<Settings>>,
-    safe: Safe,
-    wire: Wire,
+    credentials: CredentialStore,
+    client: RemoteClient,
     state: watch::Sender<State>,
-    places: Arc<Semaphore>,
-    /// What the server takes, as far as that is known: a number of [`Extras`].
-    extras: AtomicU8,
+    permits: Arc<Semaphore>,
+    /// Which optional fields the server accepts, as far as known: an [`OptionalFields`] as a number.
+    fields: AtomicU8,
 }
 
 impl Remote {
-    /// The server that the settings name. Nothing is sent before somebody asks.
+    /// Creates a client of the configured server. Nothing is sent yet.
     #[must_use]
     pub fn new(config: &Config, settings: watch::Receiver<Arc<Settings>>) -> Self {
-        let state = if is_on(&settings.borrow()) { State::Unknown } else { State::Off };
+        let state = if is_enabled(&settings.borrow()) { State::Unknown } else { State::Off };
         Self(Arc::new(Inner {
-            safe: Safe::new(config),
+            credentials: CredentialStore::new(config),
             settings,
-            wire: Wire::default(),
+            client: RemoteClient::default(),
             state: watch::Sender::new(state),
-            places: Arc::new(Semaphore::new(MOST_REQUESTS)),
-            extras: AtomicU8::new(0),
+            permits: Arc::new(Semaphore::new(MAX_CONCURRENT_REQUESTS)),
+            fields: AtomicU8::new(0),
         }))
     }
 
-    /// Looks at the server every so often, and when its settings change, while the policy is to ask it.
+    /// Probes the server at every `interval` and after changes of its settings, while it is enabled. Returns at `shutdown`.
     pub async fn watch(self, interval: Duration, shutdown: CancellationToken) {
         let mut settings = self.0.settings.clone();
         loop {
             let now = settings.borrow_and_update().clone();
-            let on = is_on(&now);
-            let other = async {
-                // Other settings have nothing to do with it.
-                if settings.wait_for(|new| concerns(new) != concerns(&now)).await.is_err() {
+            let enabled = is_enabled(&now);
+            let changed_settings = async {
+                // Changes of other settings are ignored.
+                if settings.wait_for(|new| relevant_settings(new) != relevant_settings(&now)).await.is_err() {
                     std::future::pending::<()>().await;
                 }
             };
-            let look = async {
-                if on {
-                    self.look().await;
+            let probe = async {
+                if enabled {
+                    self.probe().await;
                     tokio::time::sleep(interval).await;
                 } else {
                     self.0.state.send_replace(State::Off);
@@ -98,39 +99,39 @@ impl Remote {
             };
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                () = other => {
-                    self.0.extras.store(0, Ordering::Relaxed);
+                () = changed_settings => {
+                    self.0.fields.store(0, Ordering::Relaxed);
                     self.0.state.send_replace(State::Unknown);
                 }
-                () = look => {}
+                () = probe => {}
             }
         }
     }
 
-    /// How the server was when it was looked at last.
+    /// The result of the last probe.
     #[must_use]
     pub fn state(&self) -> State {
         self.0.state.borrow().clone()
     }
 
-    /// The same as it changes.
+    /// The result of the last probe, with updates.
     #[must_use]
-    pub fn states(&self) -> watch::Receiver<State> {
+    pub fn watch_state(&self) -> watch::Receiver<State> {
         self.0.state.subscribe()
     }
 
-    /// Looks at the server now: asks which models it has.
-    pub async fn look(&self) -> State {
+    /// Probes the server now, by listing its models. The result is stored unless the server is disabled.
+    pub async fn probe(&self) -> State {
         let settings = self.settings();
-        let state = match self.list(&settings).await {
+        let state = match self.list_models(&settings).await {
             Ok(models) => State::Up(models),
-            Err(failure) => State::Down(failure),
+            Err(error) => State::Down(error),
         };
-        if is_on(&self.settings()) {
+        if is_enabled(&self.settings()) {
             self.0.state.send_if_modified(|old| {
                 let changed = *old != state;
-                if changed && let State::Down(failure) = state {
-                    tracing::warn!("{}", failure.message().en);
+                if changed && let State::Down(error) = state {
+                    tracing::warn!("{}", error.message().en);
                 }
                 *old = state.clone();
                 changed
@@ -139,27 +140,27 @@ impl Remote {
         state
     }
 
-    /// The key for the server.
+    /// The store of the server's API key.
     #[must_use]
-    pub fn safe(&self) -> &Safe {
-        &self.0.safe
+    pub fn credentials(&self) -> &CredentialStore {
+        &self.0.credentials
     }
 
-    /// Where the key that the server is sent is kept; `None` where it is sent none.
-    pub async fn key(&self) -> Option<Kept> {
+    /// Where the API key for the configured server is stored; `None` if there is none.
+    pub async fn key_location(&self) -> Option<KeyLocation> {
         let origin = self.settings().remote_endpoint.clone()?.read().ok()?.origin();
-        let key = self.0.safe.key().await?;
-        key.for_server(&origin).map(|_| key.kept)
+        let key = self.0.credentials.key().await?;
+        key.for_server(&origin).map(|_| key.location)
     }
 
-    /// The model that the server is asked for; its device is the server.
+    /// The remote model. Its `device` is the server's origin.
     ///
     /// # Errors
-    /// Why there is none.
-    pub async fn model(&self) -> Result<Model, Error> {
+    /// If no model is configured, and the server cannot be probed or lists none.
+    pub async fn model(&self) -> Result<Model, engine::Error> {
         let address = self.settings().remote_endpoint.as_ref().and_then(|endpoint| endpoint.read().ok());
         Ok(Model {
-            name: self.name().await?,
+            name: self.model_name().await?,
             size_bytes: 0,
             context: None,
             device: address.map(|address| address.origin()).unwrap_or_default(),
@@ -168,33 +169,34 @@ impl Remote {
         })
     }
 
-    /// The name of the model that would be asked for, as far as it is known without asking.
+    /// The name of the remote model, if it is known without a request: the configured one, or the first of the last probe.
     #[must_use]
-    pub fn known_model(&self) -> Option<String> {
-        let set = self.settings().remote_model.as_ref().map(|model| model.0.clone());
-        set.or_else(|| if let State::Up(models) = &*self.0.state.borrow() { models.first().cloned() } else { None })
+    pub fn cached_model(&self) -> Option<String> {
+        let configured = self.settings().remote_model.as_ref().map(|model| model.0.clone());
+        configured
+            .or_else(|| if let State::Up(models) = &*self.0.state.borrow() { models.first().cloned() } else { None })
     }
 
-    /// Puts a request to the server's model of this name.
+    /// Sends a request to the remote model of this name.
     ///
     /// # Errors
-    /// When too many are on their way. What the server says against it is the answer's first event.
-    pub fn submit(&self, request: Request, model: String) -> Result<TokenStream, Error> {
-        let place = Arc::clone(&self.0.places).try_acquire_owned().map_err(|_| Error::Overloaded)?;
-        let (sender, answer) = TokenStream::channel(CAPACITY);
+    /// If there are too many concurrent requests. Errors of the server arrive in the stream.
+    pub fn submit(&self, request: Request, model: String) -> Result<TokenStream, engine::Error> {
+        let permit = Arc::clone(&self.0.permits).try_acquire_owned().map_err(|_| engine::Error::Overloaded)?;
+        let (sender, answer) = TokenStream::channel(STREAM_CAPACITY);
         let remote = self.clone();
         tokio::spawn(async move {
             let settings = remote.settings();
-            // A little less than whoever listens has: it is here that is known who is silent.
-            let patience = Duration::from_secs(settings.request_timeout.into()).mul_f64(0.95);
+            // A little less than the caller's own timeout, so that the error names the remote server.
+            let idle_timeout = Duration::from_secs(settings.request_timeout.into()).mul_f64(0.95);
             let server = remote.server(&settings).await;
             match server {
-                Ok(server) => Asking { remote, server, model, request, patience }.run(&sender).await,
-                Err(failure) => {
-                    sender.send(Err(failure.into())).await;
+                Ok(server) => RemoteCall { remote, server, model, request, idle_timeout }.run(&sender).await,
+                Err(error) => {
+                    sender.send(Err(error.into())).await;
                 }
             }
-            drop(place);
+            drop(permit);
         });
         Ok(answer)
     }
@@ -203,61 +205,61 @@ impl Remote {
         self.0.settings.borrow().clone()
     }
 
-    async fn name(&self) -> Result<String, Failure> {
-        if let Some(name) = self.known_model() {
+    async fn model_name(&self) -> Result<String, Error> {
+        if let Some(name) = self.cached_model() {
             return Ok(name);
         }
-        match self.look().await {
-            State::Up(models) => models.into_iter().next().ok_or(Failure::NoModel),
-            State::Down(failure) => Err(failure),
-            State::Off | State::Unknown => Err(Failure::Unreachable),
+        match self.probe().await {
+            State::Up(models) => models.into_iter().next().ok_or(Error::NoModel),
+            State::Down(error) => Err(error),
+            State::Off | State::Unknown => Err(Error::Unreachable),
         }
     }
 
-    async fn list(&self, settings: &Settings) -> Result<Vec<String>, Failure> {
+    async fn list_models(&self, settings: &Settings) -> Result<Vec<String>, Error> {
         let server = self.server(settings).await?;
-        let named = settings.remote_model.is_some();
-        match self.0.wire.models(&server).await {
-            // Not every server lists its models; one that is named can be asked for all the same.
-            Err(Failure::NotFound) if named => Ok(Vec::new()),
-            Ok(models) if models.is_empty() && !named => Err(Failure::NoModel),
+        let is_configured = settings.remote_model.is_some();
+        match self.0.client.list_models(&server).await {
+            // Not every server lists its models; a configured one works without a list.
+            Err(Error::NotFound) if is_configured => Ok(Vec::new()),
+            Ok(models) if models.is_empty() && !is_configured => Err(Error::NoModel),
             other => other,
         }
     }
 
-    async fn server(&self, settings: &Settings) -> Result<Server, Failure> {
+    async fn server(&self, settings: &Settings) -> Result<Server, Error> {
         let address = settings.remote_endpoint.as_ref().and_then(|endpoint| endpoint.read().ok());
-        let address = address.ok_or(Failure::NoAddress)?;
-        let key = self.0.safe.key().await.and_then(|key| key.for_server(&address.origin()).cloned());
+        let address = address.ok_or(Error::NoEndpoint)?;
+        let key = self.0.credentials.key().await.and_then(|key| key.for_server(&address.origin()).cloned());
         Ok(Server { address, key })
     }
 
-    fn wire(&self) -> &Wire {
-        &self.0.wire
+    fn client(&self) -> &RemoteClient {
+        &self.0.client
     }
 
-    /// What the server is asked for at first.
-    fn extras(&self) -> Extras {
-        match self.0.extras.load(Ordering::Relaxed) {
-            0 => Extras::All,
-            1 => Extras::NoProbabilities,
-            _ => Extras::Plain,
+    /// The optional fields of the next request.
+    fn supported_fields(&self) -> OptionalFields {
+        match self.0.fields.load(Ordering::Relaxed) {
+            0 => OptionalFields::All,
+            1 => OptionalFields::NoLogprobs,
+            _ => OptionalFields::Omitted,
         }
     }
 
-    /// Remembers that the server takes so much, and no more.
-    fn take_extras(&self, extras: Extras) {
-        self.0.extras.fetch_max(extras as u8, Ordering::Relaxed);
+    /// Records that the server accepts these optional fields and no more.
+    fn record_support(&self, fields: OptionalFields) {
+        self.0.fields.fetch_max(fields as u8, Ordering::Relaxed);
     }
 }
 
-/// Whether the server may be asked.
+/// Whether the setting `remote_policy` allows requests to the server.
 #[must_use]
-pub fn is_on(settings: &Settings) -> bool {
+pub fn is_enabled(settings: &Settings) -> bool {
     settings.remote_policy != RemotePolicy::LocalOnly
 }
 
-/// The settings that have to do with the server.
-fn concerns(settings: &Settings) -> impl PartialEq + use<> {
-    (is_on(settings), settings.remote_endpoint.clone(), settings.remote_model.clone())
+/// The settings that concern the server.
+fn relevant_settings(settings: &Settings) -> impl PartialEq + use<> {
+    (is_enabled(settings), settings.remote_endpoint.clone(), settings.remote_model.clone())
 }

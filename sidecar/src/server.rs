@@ -120,14 +120,14 @@ impl Server {
             tokio::spawn(remote.clone().watch(config.health_check_interval, shutdown.clone()));
         }
         let rescan = models.clone();
-        let hub = Hub::new(config, OnInstalled(Arc::new(move || rescan.look_again())));
+        let hub = Hub::new(config, OnInstalled(Arc::new(move || rescan.rescan())));
         if matches!(mode, Mode::Serve { .. }) {
             hub.resume(shutdown.clone());
         }
         let tasks = TaskTracker::new();
         tasks.spawn(retention::watch(store.clone(), settings.clone(), models.clone(), shutdown.clone()));
         let health =
-            doctor::watch(config.clone(), models.watch(), (settings.watch(), remote.states()), shutdown.clone());
+            doctor::watch(config.clone(), models.watch(), (settings.watch(), remote.watch_state()), shutdown.clone());
         let health = health.await;
         let assistant = Assistant {
             router: ModelRouter::new(models.clone(), remote.clone(), settings.clone()),
@@ -201,7 +201,7 @@ impl Server {
         let _ = tokio::time::timeout(DRAIN_TIMEOUT, app.assistant.tasks.wait()).await;
         app.store.close().await;
         // A process that ends under the hands of a model may crash.
-        let _ = tokio::time::timeout(DRAIN_TIMEOUT, app.models.end()).await;
+        let _ = tokio::time::timeout(DRAIN_TIMEOUT, app.models.shut_down()).await;
         drop(app);
         drop(lock);
         Ok(())
@@ -219,7 +219,7 @@ async fn keys(config: &Config, store: &Store, window: Option<&Key>) -> Result<(K
 
 /// The gauges of now, and the totals since the process started.
 fn sample(app: &AppState) -> (Point, CacheTotals, Totals) {
-    let (sample, load, models) = (*app.system.borrow(), app.models.load(), app.models.memory());
+    let (sample, load, models) = (*app.system.borrow(), app.models.queue_depth(), app.models.memory());
     let cache = app.assistant.cache.stats();
     let [queue_completion, queue_chat, queue_background] = load.waiting_by_priority.map(|waiting| waiting as u64);
     let gauges = Point {

@@ -17,7 +17,7 @@ pub fn file(config: &Config, room: &Capacity, remote: bool) -> Finding {
         let message = LocalizedText::new("모델 대신 대본을 씁니다", "a script is followed instead of a model");
         return finding(Severity::Ok, message);
     }
-    let Some(path) = models::chosen(config) else {
+    let Some(path) = models::configured(config) else {
         let folder = config.models();
         let message = LocalizedText::new(
             format!("`{}`에 모델이 없습니다", folder.display()),

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Report, environment_findings, model, remote, storage};
 use crate::config::Config;
-use crate::remote::{State as Remote, is_on};
+use crate::remote::{State as Remote, is_enabled};
 use crate::settings::Settings;
 use crate::system;
 
@@ -94,7 +94,7 @@ fn now(settings: &Receiver<Arc<Settings>>) -> Arc<Settings> {
 async fn examine(config: &Config, seen: &Snapshot, patience: Duration) -> Report {
     let room = system::capacity(&config.data);
     let mut findings = storage::findings(config, &room, patience).await;
-    findings.push(model::file_of(&seen.state, config, &room, is_on(&seen.settings)));
+    findings.push(model::file_of(&seen.state, config, &room, is_enabled(&seen.settings)));
     findings.push(model::backends());
     findings.extend(remote::finding(&seen.settings, &seen.remote));
     findings.extend(environment_findings(config));

@@ -1,6 +1,6 @@
-//! Models that are worth a download, smallest first, with what is known of each before it is here.
+//! Curated catalog of recommended models, smallest first, with the sizes that memory planning needs before the download.
 //!
-//! Sizes and shapes are those of the files and `config.json` in the named repositories; the hub says the exact bytes when it is asked.
+//! The sizes are those of the files and of `config.json` in the repositories; the hub reports the exact bytes at the download.
 
 use engine::memory_plan::{DoesNotFit, MemoryPlan, ModelSize};
 
@@ -8,47 +8,47 @@ use super::{FileName, Repository};
 
 const MIB: u64 = 1024 * 1024;
 
-/// Cores from which on a processor writes with a model of the second size as fast as people read.
-const ENOUGH_CORES: usize = 4;
+/// CPU cores from which on the second model generates as fast as people read.
+const MIN_CORES: usize = 4;
 
-/// A model of the catalogue.
+/// A model of the catalog.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
-    /// What its makers call it.
+    /// Its published name.
     pub name: &'static str,
     repository: &'static str,
     file: &'static str,
-    /// Bytes of its file, roughly.
+    /// Approximate size of its file, in bytes.
     pub bytes: u64,
-    /// Its licence's short name.
+    /// SPDX-like id of its licence.
     pub license: &'static str,
-    /// Whether the licence lets everybody use it for everything, work included.
-    pub free: bool,
-    /// What has to be found room for.
-    pub need: ModelSize,
+    /// Whether the licence allows every use, commercial use included.
+    pub commercial_use: bool,
+    /// Its size, for memory planning.
+    pub size: ModelSize,
 }
 
 impl Entry {
-    /// Where it is.
+    /// Its repository on the hub.
     ///
     /// # Panics
-    /// Never: the tests read every entry.
+    /// Never: the tests parse every entry.
     #[must_use]
     pub fn repository(&self) -> Repository {
-        Repository::try_from(self.repository.to_owned()).expect("the catalogue is in order")
+        Repository::try_from(self.repository.to_owned()).expect("catalog entries are valid")
     }
 
-    /// Its file there.
+    /// Its file in the repository.
     ///
     /// # Panics
-    /// Never: the tests read every entry.
+    /// Never: the tests parse every entry.
     #[must_use]
     pub fn file(&self) -> FileName {
-        FileName::try_from(self.file.to_owned()).expect("the catalogue is in order")
+        FileName::try_from(self.file.to_owned()).expect("catalog entries are valid")
     }
 }
 
-/// What the models have in common.
+/// The values that all entries share.
 const QWEN: ModelSize = ModelSize {
     weights: 0,
     embedding_bytes: 0,
@@ -61,7 +61,7 @@ const QWEN: ModelSize = ModelSize {
     context: 32_768,
 };
 
-/// All of them.
+/// The catalog, smallest model first.
 pub const ALL: [Entry; 5] = [
     Entry {
         name: "Qwen2.5 Coder 0.5B",
@@ -69,8 +69,8 @@ pub const ALL: [Entry; 5] = [
         file: "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
         bytes: 491_400_064,
         license: "apache-2.0",
-        free: true,
-        need: ModelSize {
+        commercial_use: true,
+        size: ModelSize {
             weights: 463 * MIB,
             output_bytes: 138 * MIB,
             layers: 24,
@@ -86,8 +86,8 @@ pub const ALL: [Entry; 5] = [
         file: "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
         bytes: 1_117_000_000,
         license: "apache-2.0",
-        free: true,
-        need: ModelSize {
+        commercial_use: true,
+        size: ModelSize {
             weights: 1060 * MIB,
             output_bytes: 183 * MIB,
             layers: 28,
@@ -103,8 +103,8 @@ pub const ALL: [Entry; 5] = [
         file: "qwen2.5-coder-3b-instruct-q4_k_m.gguf",
         bytes: 2_100_000_000,
         license: "qwen-research",
-        free: false,
-        need: ModelSize {
+        commercial_use: false,
+        size: ModelSize {
             weights: 1998 * MIB,
             output_bytes: 244 * MIB,
             layers: 36,
@@ -120,8 +120,8 @@ pub const ALL: [Entry; 5] = [
         file: "qwen2.5-coder-7b-instruct-q4_k_m.gguf",
         bytes: 4_683_000_000,
         license: "apache-2.0",
-        free: true,
-        need: ModelSize {
+        commercial_use: true,
+        size: ModelSize {
             weights: 4460 * MIB,
             embedding_bytes: 292 * MIB,
             output_bytes: 426 * MIB,
@@ -139,8 +139,8 @@ pub const ALL: [Entry; 5] = [
         file: "qwen2.5-coder-14b-instruct-q4_k_m.gguf",
         bytes: 8_988_000_000,
         license: "apache-2.0",
-        free: true,
-        need: ModelSize {
+        commercial_use: true,
+        size: ModelSize {
             weights: 8565 * MIB,
             embedding_bytes: 418 * MIB,
             output_bytes: 609 * MIB,
@@ -154,15 +154,19 @@ pub const ALL: [Entry; 5] = [
     },
 ];
 
-/// Which of them suits a machine best, by how each would fit: the largest that a GPU takes whole; on a processor one that is fast
-/// enough. `None` where none fits.
+/// The index of the recommended model, given the memory plan of each: the largest that fits on the GPU as a whole; on a CPU, the
+/// largest that is fast enough; otherwise the smallest that fits. `None` if none fits.
 #[must_use]
-pub fn suited(fits: &[Result<MemoryPlan, DoesNotFit>], cores: usize) -> Option<usize> {
-    let free = |index: &usize| ALL[*index].free;
-    let whole = |index: &usize| fits[*index].is_ok_and(|fit| fit.gpu_layers == fit.layers);
-    let small = |index: &usize| fits[*index].is_ok() && (*index == 0 || *index == 1 && cores >= ENOUGH_CORES);
-    let all = || (0..fits.len().min(ALL.len())).filter(free);
-    all().rev().find(whole).or_else(|| all().rev().find(small)).or_else(|| all().find(|index| fits[*index].is_ok()))
+pub fn recommend(plans: &[Result<MemoryPlan, DoesNotFit>], cores: usize) -> Option<usize> {
+    let allowed = |index: &usize| ALL[*index].commercial_use;
+    let fully_on_gpu = |index: &usize| plans[*index].is_ok_and(|plan| plan.gpu_layers == plan.layers);
+    let fast_enough = |index: &usize| plans[*index].is_ok() && (*index == 0 || *index == 1 && cores >= MIN_CORES);
+    let all = || (0..plans.len().min(ALL.len())).filter(allowed);
+    all()
+        .rev()
+        .find(fully_on_gpu)
+        .or_else(|| all().rev().find(fast_enough))
+        .or_else(|| all().find(|index| plans[*index].is_ok()))
 }
 
 #[cfg(test)]
@@ -172,23 +176,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_entry_is_in_order_and_they_grow() {
+    fn every_entry_is_valid_and_entries_are_sorted_by_size() {
         for entry in ALL {
             let (_, file) = (entry.repository(), entry.file());
             assert!(file.model().contains("q4_k_m"), "{}", entry.name);
-            assert!(entry.need.weights < entry.bytes && entry.need.weights > entry.bytes * 9 / 10, "{}", entry.name);
+            assert!(entry.size.weights < entry.bytes && entry.size.weights > entry.bytes * 9 / 10, "{}", entry.name);
         }
         assert!(ALL.windows(2).all(|pair| pair[0].bytes < pair[1].bytes));
     }
 
     #[test]
-    fn a_machine_gets_what_it_can_run_well() {
+    fn the_recommended_model_suits_the_machine() {
         const GIB: u64 = 1024 * MIB;
-        let wish = PlanTargets { context: 16_384, kv_tokens: 24_576, host_cache_bytes: 256 * MIB, batch_size: 512 };
-        let suited = |main: u64, gpu: Option<u64>, cores| {
-            let room = AvailableMemory { main: main * MIB, gpu, shared: false };
-            let fits: Vec<_> = ALL.iter().map(|entry| entry.need.plan(&room, &wish)).collect();
-            super::suited(&fits, cores).map(|index| ALL[index].name.rsplit_once(' ').unwrap().1)
+        let targets = PlanTargets { context: 16_384, kv_tokens: 24_576, host_cache_bytes: 256 * MIB, batch_size: 512 };
+        let recommended = |main: u64, gpu: Option<u64>, cores| {
+            let memory = AvailableMemory { main: main * MIB, gpu, shared: false };
+            let plans: Vec<_> = ALL.iter().map(|entry| entry.size.plan(&memory, &targets)).collect();
+            super::recommend(&plans, cores).map(|index| ALL[index].name.rsplit_once(' ').unwrap().1)
         };
         for (main, gpu, cores, expected) in [
             (8192, None, 2, Some("0.5B")),
@@ -201,7 +205,7 @@ mod tests {
             (16_384, Some(24 * GIB), 8, Some("14B")),
             (300, None, 8, None),
         ] {
-            assert_eq!(suited(main, gpu, cores), expected, "{main} {gpu:?} {cores}");
+            assert_eq!(recommended(main, gpu, cores), expected, "{main} {gpu:?} {cores}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Asking the hub: every address that it points to is looked at before it is followed.
+//! HTTP client of the model hub: follows redirects to trusted hosts only.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,89 +14,89 @@ use crate::base::http_client;
 use crate::base::http_client::Clients;
 use crate::base::retry::RetryPolicy;
 
-/// AllowedHosts that one request may be sent on to.
-const MOST_HOPS: usize = 5;
+/// Requests per download or list: the first one, and those that follow redirects.
+const MAX_REDIRECTS: usize = 5;
 
-/// Bytes of a list that are read at most.
-const LONGEST_LIST: usize = 4 * 1024 * 1024;
+/// Maximum size of a JSON response.
+const MAX_LIST_BYTES: usize = 4 * 1024 * 1024;
 
-/// Who asks the hub.
+/// The HTTP client. Clones share its connections.
 #[derive(Debug, Clone)]
-pub struct Asking {
+pub struct HubClient {
     endpoint: Endpoint,
     clients: Arc<Clients>,
     retry: RetryPolicy,
 }
 
-/// Why the hub was asked in vain.
+/// Why a request failed, and when to retry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// What is wrong.
-    pub problem: Error,
-    /// When the hub wants to be asked again.
-    pub after: Option<Duration>,
+pub struct RequestError {
+    /// The error.
+    pub error: Error,
+    /// The `Retry-After` header.
+    pub retry_after: Option<Duration>,
 }
 
-impl From<Error> for Refusal {
-    fn from(problem: Error) -> Self {
-        Self { problem, after: None }
+impl From<Error> for RequestError {
+    fn from(error: Error) -> Self {
+        Self { error, retry_after: None }
     }
 }
 
-/// What the hub gave, and what it said of it on the way.
+/// A successful response, after redirects.
 #[derive(Debug)]
-pub struct Given {
-    /// The last of the responses.
+pub struct FinalResponse {
+    /// The final response, with the body.
     pub response: Response,
-    /// The headers of the first one, which is the hub's own.
-    pub first: HeaderMap,
+    /// The headers of the first response, which the hub itself sent: the storage behind it does not know the checksum.
+    pub hub_headers: HeaderMap,
 }
 
-impl Asking {
-    /// For the hub at an endpoint.
+impl HubClient {
+    /// A client of the hub at an endpoint.
     #[must_use]
     pub fn new(endpoint: Endpoint, retry: RetryPolicy) -> Self {
         Self { endpoint, clients: Arc::default(), retry }
     }
 
-    /// How long it waits.
+    /// Timeouts and backoff of downloads.
     #[must_use]
     pub fn retry_policy(&self) -> RetryPolicy {
         self.retry
     }
 
-    /// The hub's address for these parts of a path.
+    /// The hub's URL with these path segments.
     ///
     /// # Errors
-    /// When there is no hub that may be asked.
-    pub fn at(&self, parts: &[&str]) -> Result<Url, Error> {
-        self.endpoint.at(parts)
+    /// If the configured endpoint is invalid.
+    pub fn url(&self, parts: &[&str]) -> Result<Url, Error> {
+        self.endpoint.url(parts)
     }
 
-    /// What is at an address, from byte `from` on.
+    /// Requests a URL, from byte `from` on.
     ///
     /// # Errors
-    /// When the hub does not give it.
-    pub async fn open(&self, mut url: Url, from: u64) -> Result<Given, Refusal> {
-        let mut first: Option<HeaderMap> = None;
-        for _ in 0..MOST_HOPS {
+    /// If the request fails, the hub refuses it, or it redirects to an untrusted host.
+    pub async fn get(&self, mut url: Url, from: u64) -> Result<FinalResponse, RequestError> {
+        let mut hub_headers: Option<HeaderMap> = None;
+        for _ in 0..MAX_REDIRECTS {
             let response = self.send(&url, from).await?;
             let status = response.status();
             if !status.is_redirection() {
-                // Only the hub itself knows who may have it: elsewhere, a link is over that was made for this request.
-                let own = first.is_none();
-                let first = first.unwrap_or_else(|| response.headers().clone());
-                return refusal(&response, own).map_or(Ok(Given { response, first }), Err);
+                // Only the hub's own 401, 403 and 404 are final: from the storage, they mean that the signed URL has expired.
+                let from_hub = hub_headers.is_none();
+                let hub_headers = hub_headers.unwrap_or_else(|| response.headers().clone());
+                return error_for(&response, from_hub).map_or(Ok(FinalResponse { response, hub_headers }), Err);
             }
             let location = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
-            let next = location.and_then(|to| url.join(to).ok()).ok_or(Error::Garbled)?;
+            let next = location.and_then(|to| url.join(to).ok()).ok_or(Error::InvalidResponse)?;
             if !self.endpoint.owns(&next) {
-                return Err(Error::Foreign(next.host_str().unwrap_or_default().into()).into());
+                return Err(Error::UntrustedRedirect(next.host_str().unwrap_or_default().into()).into());
             }
-            first.get_or_insert_with(|| response.headers().clone());
+            hub_headers.get_or_insert_with(|| response.headers().clone());
             url = next;
         }
-        Err(Error::Broken.into())
+        Err(Error::ServerError.into())
     }
 
     async fn send(&self, url: &Url, from: u64) -> Result<Response, Error> {
@@ -105,43 +105,45 @@ impl Asking {
         if from > 0 {
             request = request.header(RANGE, format!("bytes={from}-"));
         }
-        let sent = timeout(self.retry.read_timeout, request.send()).await.map_err(|_| Error::Silent)?;
+        let sent = timeout(self.retry.read_timeout, request.send()).await.map_err(|_| Error::Timeout)?;
         sent.map_err(|error| {
-            tracing::debug!(%error, "the model hub was asked in vain");
+            tracing::debug!(%error, "request to the model hub failed: {error}");
             Error::Unreachable
         })
     }
 
-    /// A list of the hub's, which is JSON.
+    /// Requests a URL and parses its JSON body.
     ///
     /// # Errors
-    /// When the hub does not give it, or it is no such list.
-    pub async fn list<T: serde::de::DeserializeOwned>(&self, url: Url) -> Result<T, Error> {
-        let mut given = self.open(url, 0).await.map_err(|refusal| refusal.problem)?;
+    /// If the request fails, or the body is too large or not the expected JSON.
+    pub async fn get_json<T: serde::de::DeserializeOwned>(&self, url: Url) -> Result<T, Error> {
+        let mut response = self.get(url, 0).await.map_err(|error| error.error)?;
         let mut body = Vec::new();
         loop {
-            let chunk = timeout(self.retry.read_timeout, given.response.chunk()).await.map_err(|_| Error::Silent)?;
-            let Some(chunk) = chunk.map_err(|_| Error::CutOff)? else { break };
+            let chunk =
+                timeout(self.retry.read_timeout, response.response.chunk()).await.map_err(|_| Error::Timeout)?;
+            let Some(chunk) = chunk.map_err(|_| Error::Interrupted)? else { break };
             body.extend_from_slice(&chunk);
-            if body.len() > LONGEST_LIST {
-                return Err(Error::Garbled);
+            if body.len() > MAX_LIST_BYTES {
+                return Err(Error::InvalidResponse);
             }
         }
-        serde_json::from_slice(&body).map_err(|_| Error::Garbled)
+        serde_json::from_slice(&body).map_err(|_| Error::InvalidResponse)
     }
 }
 
-/// Why a response is none that can be used. `own` says that the hub itself gave it.
-fn refusal(response: &Response, own: bool) -> Option<Refusal> {
-    let problem = match response.status() {
+/// The error of a response; `None` if its body can be used. `from_hub`: the hub itself sent it, not the storage behind it.
+fn error_for(response: &Response, from_hub: bool) -> Option<RequestError> {
+    let error = match response.status() {
         StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => return None,
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if own => Error::Closed,
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Error::CutOff,
-        StatusCode::NOT_FOUND | StatusCode::GONE if own => Error::Missing,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if from_hub => Error::Gated,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Error::Interrupted,
+        StatusCode::NOT_FOUND | StatusCode::GONE if from_hub => Error::NotFound,
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE | StatusCode::REQUEST_TIMEOUT => Error::Busy,
-        status if status.is_server_error() => Error::Broken,
-        _ => Error::Garbled,
+        status if status.is_server_error() => Error::ServerError,
+        _ => Error::InvalidResponse,
     };
-    let after = response.headers().get(RETRY_AFTER).and_then(|after| after.to_str().ok()?.trim().parse().ok());
-    Some(Refusal { problem, after: after.map(Duration::from_secs) })
+    let retry_after =
+        response.headers().get(RETRY_AFTER).and_then(|retry_after| retry_after.to_str().ok()?.trim().parse().ok());
+    Some(RequestError { error, retry_after: retry_after.map(Duration::from_secs) })
 }

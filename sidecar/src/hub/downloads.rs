@@ -1,93 +1,91 @@
-//! The downloads that there are, what each is at, and the tasks that bring them on.
+//! The list of downloads, and one task for each active one.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::client::Asking;
-use super::fetch::Known;
-use super::records::{Kept, Label};
+use super::client::HubClient;
+use super::fetch::FileMetadata;
+use super::records::{DownloadRecord, DownloadRecords};
+use super::speed_meter::{PROGRESS_INTERVAL, SpeedMeter};
 use super::{Error, Source, fetch};
 use crate::base::fs::DiskError;
 use crate::base::model_id::ModelId;
 
-/// Downloads that bring bytes at a time; more would only take the line from each other.
-const AT_A_TIME: usize = 3;
+/// Concurrent transfers; more would only share the same bandwidth.
+const MAX_CONCURRENT: usize = 3;
 
-/// Downloads that may be on the list.
-const MOST: usize = 32;
+/// Downloads on the list, finished ones included.
+const MAX_DOWNLOADS: usize = 32;
 
-/// How often the list is renewed by bytes that come.
-const TELLING: Duration = Duration::from_millis(200);
-
-/// What a download is at.
+/// The phase of a download.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Phase {
-    /// Others go first.
+    /// Queued behind other downloads.
     Waiting,
-    /// Bytes come, so many a second.
-    Loading {
-        /// Bytes a second, of late.
+    /// Receiving.
+    Downloading {
+        /// Bytes per second, smoothed.
         speed: f64,
     },
-    /// It broke off, and is tried again in a moment.
+    /// Interrupted; it is retried after a delay.
     Retrying {
-        /// Why it broke off.
-        problem: Error,
+        /// Why it was interrupted.
+        error: Error,
     },
-    /// The bytes are compared with what the hub said they would be.
+    /// The checksum is being verified.
     Checking {
-        /// The share that is compared, 0 to 1.
+        /// The verified share, 0 to 1.
         progress: f64,
     },
-    /// Somebody paused it.
+    /// Paused by the user.
     Paused,
-    /// It does not go on by itself.
+    /// Failed; only the user can retry it.
     Failed {
-        /// Why not.
-        problem: Error,
+        /// Why it failed.
+        error: Error,
     },
-    /// The model is there.
+    /// The model is installed.
     Done,
 }
 
 /// A download on the list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Download {
-    /// The model's id, once it is there.
+    /// The id of the model, once installed.
     pub id: ModelId,
-    /// Where it comes from.
+    /// Its source.
     pub source: Source,
-    /// What it is at.
+    /// Its phase.
     pub phase: Phase,
-    /// Bytes that are there.
+    /// Bytes received.
     pub bytes: u64,
-    /// What the hub says that the file is, once it was asked.
-    pub known: Option<Known>,
+    /// Checksum and size as the hub reports them; `None` before the first response.
+    pub metadata: Option<FileMetadata>,
 }
 
-/// All downloads. Clones share them.
+/// A handle to all downloads. Clones share one list.
 #[derive(Debug, Clone)]
 pub struct Downloads(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    kept: Kept,
+    records: DownloadRecords,
     on_installed: OnInstalled,
     list: watch::Sender<Vec<Download>>,
-    /// What stops the task of each that has one.
-    stops: Mutex<HashMap<ModelId, Stop>>,
-    places: Semaphore,
+    /// The running tasks, by model id.
+    tasks: Mutex<HashMap<ModelId, Task>>,
+    permits: Semaphore,
 }
 
-/// How the task of a download is stopped, and how one knows that it has.
+/// The task of a download: cancelled with `token`; `ended` is cancelled when it has ended.
 #[derive(Debug, Clone)]
-struct Stop {
+struct Task {
     token: CancellationToken,
     ended: CancellationToken,
 }
@@ -126,77 +124,80 @@ pub enum DownloadError {
 }
 
 impl Downloads {
-    /// Into a folder with models.
+    /// An empty list of downloads into the models folder.
     #[must_use]
     pub fn new(folder: PathBuf, on_installed: OnInstalled) -> Self {
         let inner = Inner {
-            kept: Kept::of(folder),
+            records: DownloadRecords::new(folder),
             on_installed,
             list: watch::Sender::default(),
-            stops: Mutex::default(),
-            places: Semaphore::new(AT_A_TIME),
+            tasks: Mutex::default(),
+            permits: Semaphore::new(MAX_CONCURRENT),
         };
         Self(Arc::new(inner))
     }
 
-    /// The list as it changes.
+    /// The list, with updates.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Vec<Download>> {
         self.0.list.subscribe()
     }
 
-    /// Lists what an earlier process left and goes on with what was not paused. All stop at `shutdown`, and keep what they have.
-    pub fn resume(&self, asking: &Asking, shutdown: CancellationToken) {
-        for (id, Label { source, known, paused }) in self.0.kept.labels() {
-            let bytes = std::fs::metadata(self.0.kept.part(&id)).map_or(0, |facts| facts.len());
+    /// Lists the downloads of an earlier process and resumes those that were not paused. At `shutdown`, all tasks stop; partial files
+    /// stay.
+    pub fn resume(&self, client: &HubClient, shutdown: CancellationToken) {
+        for (id, DownloadRecord { source, metadata, paused }) in self.0.records.load_all() {
+            let bytes = std::fs::metadata(self.0.records.part_path(&id)).map_or(0, |file| file.len());
             let phase = if paused { Phase::Paused } else { Phase::Waiting };
-            self.0.list.send_modify(|list| list.push(Download { id: id.clone(), source, phase, bytes, known }));
+            self.0.list.send_modify(|list| list.push(Download { id: id.clone(), source, phase, bytes, metadata }));
             if !paused {
-                self.run(asking, &id);
+                self.spawn(client, &id);
             }
         }
         let inner = Arc::clone(&self.0);
         tokio::spawn(async move {
             shutdown.cancelled().await;
-            for stop in inner.stops.lock().unwrap_or_else(PoisonError::into_inner).values() {
-                stop.token.cancel();
+            for task in inner.tasks.lock().unwrap_or_else(PoisonError::into_inner).values() {
+                task.token.cancel();
             }
         });
     }
 
-    /// Begins a download.
+    /// Starts a download, or restarts one that was paused or has ended.
     ///
     /// # Errors
-    /// When the model is there, or cannot be brought.
-    pub async fn begin(&self, asking: &Asking, source: Source) -> Result<(), DownloadError> {
+    /// If the model exists, is split into several files, or the list is full.
+    pub async fn start(&self, client: &HubClient, source: Source) -> Result<(), DownloadError> {
         let id = ModelId(source.file.model().to_owned());
-        if self.0.kept.whole(&id).exists() {
+        if self.0.records.model_path(&id).exists() {
             return Err(DownloadError::ModelExists);
         }
         if id.is_split() {
             return Err(DownloadError::Split);
         }
-        let mut settled = None;
+        let mut early_result = None;
         self.0.list.send_if_modified(|list| {
-            let over = |download: &Download| matches!(download.phase, Phase::Done | Phase::Failed { .. });
-            let is_full = list.len() >= MOST;
+            let is_finished = |download: &Download| matches!(download.phase, Phase::Done | Phase::Failed { .. });
+            let is_full = list.len() >= MAX_DOWNLOADS;
             match list.iter_mut().find(|download| download.id == id) {
-                // Whoever asks twice gets what they asked for.
-                Some(download) if download.source == source && !over(download) && download.phase != Phase::Paused => {
-                    settled = Some(Ok(()));
+                // Starting an active download again succeeds: it is the same download.
+                Some(download)
+                    if download.source == source && !is_finished(download) && download.phase != Phase::Paused =>
+                {
+                    early_result = Some(Ok(()));
                     return false;
                 }
-                Some(download) if !over(download) && download.phase != Phase::Paused => {
-                    settled = Some(Err(DownloadError::NameInUse));
+                Some(download) if !is_finished(download) && download.phase != Phase::Paused => {
+                    early_result = Some(Err(DownloadError::NameInUse));
                     return false;
                 }
                 Some(download) => {
                     let same = download.source == source;
                     (download.source, download.phase) = (source.clone(), Phase::Waiting);
-                    download.known = download.known.take().filter(|_| same);
+                    download.metadata = download.metadata.take().filter(|_| same);
                 }
                 None if is_full => {
-                    settled = Some(Err(DownloadError::TooMany));
+                    early_result = Some(Err(DownloadError::TooMany));
                     return false;
                 }
                 None => list.push(Download {
@@ -204,63 +205,63 @@ impl Downloads {
                     source: source.clone(),
                     phase: Phase::Waiting,
                     bytes: 0,
-                    known: None,
+                    metadata: None,
                 }),
             }
             true
         });
-        if let Some(settled) = settled {
-            return settled;
+        if let Some(early_result) = early_result {
+            return early_result;
         }
-        self.keep(&id).await?;
-        self.run(asking, &id);
+        self.save(&id).await?;
+        self.spawn(client, &id);
         Ok(())
     }
 
-    /// Pauses a download, or lets it go on.
+    /// Pauses or resumes a download.
     ///
     /// # Errors
-    /// When there is none that could.
-    pub async fn pause(&self, asking: &Asking, id: &ModelId, paused: bool) -> Result<(), DownloadError> {
+    /// If there is no such download, or its record cannot be written.
+    pub async fn pause(&self, client: &HubClient, id: &ModelId, paused: bool) -> Result<(), DownloadError> {
         let phase = self.find(id).ok_or(DownloadError::NotFound)?.phase;
         if phase == Phase::Done {
             return Ok(());
         }
         if paused {
             self.stop(id).await;
-            let bytes = tokio::fs::metadata(self.0.kept.part(id)).await.map_or(0, |facts| facts.len());
+            let bytes = tokio::fs::metadata(self.0.records.part_path(id)).await.map_or(0, |file| file.len());
             self.change(id, |download| {
-                // It may have ended just now.
+                // It may have finished while it was being stopped.
                 if download.phase != Phase::Done {
                     (download.phase, download.bytes) = (Phase::Paused, bytes);
                 }
             });
-            return Ok(self.keep(id).await?);
+            return Ok(self.save(id).await?);
         }
         if !matches!(phase, Phase::Paused | Phase::Failed { .. }) {
             return Ok(());
         }
         self.change(id, |download| download.phase = Phase::Waiting);
-        self.keep(id).await?;
-        self.run(asking, id);
+        self.save(id).await?;
+        self.spawn(client, id);
         Ok(())
     }
 
-    /// Gives up a download and what there is of it, and takes it off the list.
+    /// Cancels a download, deletes its partial file, and removes it from the list.
     ///
     /// # Errors
-    /// When there is no such download.
-    pub async fn give_up(&self, id: &ModelId) -> Result<(), DownloadError> {
+    /// If there is no such download, or its files cannot be deleted.
+    pub async fn cancel(&self, id: &ModelId) -> Result<(), DownloadError> {
         self.find(id).ok_or(DownloadError::NotFound)?;
         self.stop(id).await;
         self.0.list.send_modify(|list| list.retain(|download| download.id != *id));
-        Ok(self.on_disk(id, |kept, id| kept.remove(id)).await?)
+        Ok(self.with_records(id, |records, id| records.remove(id)).await?)
     }
 
-    /// The label of a model that was downloaded.
-    pub async fn origin(&self, id: &ModelId) -> Option<Label> {
-        let (kept, id) = (self.0.kept.clone(), id.clone());
-        tokio::task::spawn_blocking(move || kept.origin(&id)).await.ok().flatten()
+    /// The download record of an installed model.
+    pub async fn provenance(&self, id: &ModelId) -> Option<DownloadRecord> {
+        let (records, id) = (self.0.records.clone(), id.clone());
+        tokio::task::spawn_blocking(move || records.provenance(&id)).await.ok().flatten()
     }
 
     fn find(&self, id: &ModelId) -> Option<Download> {
@@ -274,169 +275,141 @@ impl Downloads {
         });
     }
 
-    /// Writes down what is to outlive the process.
-    async fn keep(&self, id: &ModelId) -> Result<(), Error> {
-        let Some(Download { source, known, phase, .. }) =
+    /// Writes the record of a download, from which another process can resume it.
+    async fn save(&self, id: &ModelId) -> Result<(), Error> {
+        let Some(Download { source, metadata, phase, .. }) =
             self.find(id).filter(|download| download.phase != Phase::Done)
         else {
             return Ok(());
         };
-        let label = Label { source, known, paused: phase == Phase::Paused };
-        self.on_disk(id, move |kept, id| kept.write(id, &label)).await
+        let record = DownloadRecord { source, metadata, paused: phase == Phase::Paused };
+        self.with_records(id, move |records, id| records.save(id, &record)).await
     }
 
-    async fn on_disk(
+    async fn with_records(
         &self,
         id: &ModelId,
-        act: impl FnOnce(&Kept, &ModelId) -> std::io::Result<()> + Send + 'static,
+        act: impl FnOnce(&DownloadRecords, &ModelId) -> std::io::Result<()> + Send + 'static,
     ) -> Result<(), Error> {
-        let (kept, id) = (self.0.kept.clone(), id.clone());
-        let done = tokio::task::spawn_blocking(move || act(&kept, &id)).await;
-        let done = done.unwrap_or_else(|error| Err(std::io::Error::other(error)));
-        done.map_err(|error| DiskError::from_io(&error, 0).into())
+        let (records, id) = (self.0.records.clone(), id.clone());
+        let result = tokio::task::spawn_blocking(move || act(&records, &id)).await;
+        let result = result.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        result.map_err(|error| DiskError::from_io(&error, 0).into())
     }
 
-    /// Stops the task of a download, if it has one, and waits until it has stopped.
+    /// Cancels the task of a download, if one is running, and waits for its end.
     async fn stop(&self, id: &ModelId) {
-        let stop = self.stops().get(id).cloned();
-        if let Some(stop) = stop {
-            stop.token.cancel();
-            stop.ended.cancelled().await;
+        let task = self.tasks().get(id).cloned();
+        if let Some(task) = task {
+            task.token.cancel();
+            task.ended.cancelled().await;
         }
     }
 
-    fn stops(&self) -> std::sync::MutexGuard<'_, HashMap<ModelId, Stop>> {
-        self.0.stops.lock().unwrap_or_else(PoisonError::into_inner)
+    fn tasks(&self) -> std::sync::MutexGuard<'_, HashMap<ModelId, Task>> {
+        self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts the task that brings a download on.
-    fn run(&self, asking: &Asking, id: &ModelId) {
-        let stop = Stop { token: CancellationToken::new(), ended: CancellationToken::new() };
-        self.stops().insert(id.clone(), stop.clone());
-        let (downloads, asking, id) = (self.clone(), asking.clone(), id.clone());
+    /// Spawns the task of a download.
+    fn spawn(&self, client: &HubClient, id: &ModelId) {
+        let task = Task { token: CancellationToken::new(), ended: CancellationToken::new() };
+        self.tasks().insert(id.clone(), task.clone());
+        let (downloads, client, id) = (self.clone(), client.clone(), id.clone());
         tokio::spawn(async move {
-            let stopped = stop.token.run_until_cancelled(downloads.bring(&asking, &id)).await;
-            // Whoever finds no task in the list finds how it ended.
-            let mut stops = downloads.stops();
-            if let Some(Err(problem)) = stopped {
-                tracing::warn!(model = %id.0, problem = problem.word(), "{}", problem.message().en);
-                downloads.change(&id, |download| download.phase = Phase::Failed { problem });
+            let stopped = task.token.run_until_cancelled(downloads.run(&client, &id)).await;
+            // Under the lock: if `stop` finds no task, the result is on the list already.
+            let mut tasks = downloads.tasks();
+            if let Some(Err(error)) = stopped {
+                tracing::warn!(model = %id.0, error = error.code(), "{}", error.message().en);
+                downloads.change(&id, |download| download.phase = Phase::Failed { error });
             }
-            stops.remove(&id);
-            stop.ended.cancel();
+            tasks.remove(&id);
+            task.ended.cancel();
         });
     }
 
-    /// Brings a download to its end.
-    async fn bring(&self, asking: &Asking, id: &ModelId) -> Result<(), Error> {
-        let _place = self.0.places.acquire().await.map_err(|_| Error::CutOff)?;
-        let mut wrong = 0;
+    /// Fetches, verifies and installs a file.
+    async fn run(&self, client: &HubClient, id: &ModelId) -> Result<(), Error> {
+        let _permit = self.0.permits.acquire().await.map_err(|_| Error::Interrupted)?;
+        let mut mismatches = 0;
         loop {
-            let known = self.bytes(asking, id).await?;
-            match self.check(id, known).await {
-                // A byte may have been turned over on the way: once more, from the beginning.
-                Err(Error::Wrong) if wrong == 0 => wrong += 1,
-                Err(problem) => return Err(problem),
+            let metadata = self.fetch_with_retry(client, id).await?;
+            match self.verify(id, metadata).await {
+                // Bits may have flipped in transit: fetched from the beginning once more.
+                Err(Error::ChecksumMismatch) if mismatches == 0 => mismatches += 1,
+                Err(error) => return Err(error),
                 Ok(()) => break,
             }
         }
-        self.on_disk(id, Kept::finish)
+        self.with_records(id, DownloadRecords::install)
             .await
-            .map_err(|_| DiskError::Io("the file could not be put among the models".into()))?;
-        tracing::info!(model = %id.0, "downloaded");
+            .map_err(|_| DiskError::Io("the file could not be moved into the models folder".into()))?;
+        tracing::info!(model = %id.0, "downloaded model {}", id.0);
         self.change(id, |download| download.phase = Phase::Done);
         (self.0.on_installed.0)();
         Ok(())
     }
 
-    /// Brings all bytes, as often as it takes.
-    async fn bytes(&self, asking: &Asking, id: &ModelId) -> Result<Known, Error> {
-        let mut vain = 0;
+    /// Fetches a file; transient errors are retried with backoff.
+    async fn fetch_with_retry(&self, client: &HubClient, id: &ModelId) -> Result<FileMetadata, Error> {
+        let mut failures = 0;
         loop {
-            let Download { source, mut known, bytes: before, .. } = self.find(id).ok_or(Error::CutOff)?;
-            let (part, first) = (self.0.kept.part(id), known.is_none());
-            let mut pace = Pace::begin(before);
-            let mut kept = !first;
-            let brought = fetch::bring(asking, &source, &part, &mut known, |known, bytes| {
-                if !std::mem::replace(&mut kept, true) {
-                    let label = Label { source: source.clone(), known: Some(known.clone()), paused: false };
-                    let _ = self.0.kept.write(id, &label);
+            let Download { source, mut metadata, bytes: before, .. } = self.find(id).ok_or(Error::Interrupted)?;
+            let (part, first) = (self.0.records.part_path(id), metadata.is_none());
+            let mut speed_meter = SpeedMeter::new(before);
+            let mut saved = !first;
+            let fetched = fetch::fetch(client, &source, &part, &mut metadata, |metadata, bytes| {
+                if !std::mem::replace(&mut saved, true) {
+                    let record =
+                        DownloadRecord { source: source.clone(), metadata: Some(metadata.clone()), paused: false };
+                    let _ = self.0.records.save(id, &record);
                 }
-                if let Some(speed) = pace.at(bytes) {
+                if let Some(speed) = speed_meter.update(bytes) {
                     self.change(id, |download| {
-                        (download.bytes, download.known, download.phase) =
-                            (bytes, Some(known.clone()), Phase::Loading { speed });
+                        (download.bytes, download.metadata, download.phase) =
+                            (bytes, Some(metadata.clone()), Phase::Downloading { speed });
                     });
                 }
             });
-            let brought = brought.await;
-            let bytes = tokio::fs::metadata(&part).await.map_or(0, |facts| facts.len());
-            self.change(id, |download| (download.bytes, download.known) = (bytes, known.clone()));
-            let _ = self.keep(id).await;
-            let refusal = match (brought, known) {
-                (Ok(()), Some(known)) => return Ok(known),
-                (Ok(()), None) => return Err(Error::Garbled),
-                (Err(refusal), _) => refusal,
+            let fetched = fetched.await;
+            let bytes = tokio::fs::metadata(&part).await.map_or(0, |file| file.len());
+            self.change(id, |download| (download.bytes, download.metadata) = (bytes, metadata.clone()));
+            let _ = self.save(id).await;
+            let failure = match (fetched, metadata) {
+                (Ok(()), Some(metadata)) => return Ok(metadata),
+                (Ok(()), None) => return Err(Error::InvalidResponse),
+                (Err(failure), _) => failure,
             };
-            vain = if bytes > before { 1 } else { vain + 1 };
-            let pause = asking.retry_policy().pause_after(vain, refusal.after).filter(|_| refusal.problem.may_pass());
-            let Some(pause) = pause else { return Err(refusal.problem) };
-            self.change(id, |download| download.phase = Phase::Retrying { problem: refusal.problem });
+            failures = if bytes > before { 1 } else { failures + 1 };
+            let pause = client
+                .retry_policy()
+                .pause_after(failures, failure.retry_after)
+                .filter(|_| failure.error.is_transient());
+            let Some(pause) = pause else { return Err(failure.error) };
+            self.change(id, |download| download.phase = Phase::Retrying { error: failure.error });
             tokio::time::sleep(pause).await;
         }
     }
 
-    /// Compares the bytes with what the hub said. Those that are wrong are removed.
-    async fn check(&self, id: &ModelId, known: Known) -> Result<(), Error> {
+    /// Verifies the checksum and the GGUF header. An invalid file is deleted.
+    async fn verify(&self, id: &ModelId, metadata: FileMetadata) -> Result<(), Error> {
         self.change(id, |download| download.phase = Phase::Checking { progress: 0.0 });
-        let (downloads, id, part) = (self.clone(), id.clone(), self.0.kept.part(id));
-        let checked = tokio::task::spawn_blocking(move || {
-            let mut told = Instant::now();
-            let checked = fetch::check(&part, &known, |seen| {
-                if told.elapsed() >= TELLING {
-                    told = Instant::now();
-                    let progress = seen as f64 / known.bytes.max(1) as f64;
+        let (downloads, id, part) = (self.clone(), id.clone(), self.0.records.part_path(id));
+        let verified = tokio::task::spawn_blocking(move || {
+            let mut reported_at = Instant::now();
+            let verified = fetch::verify(&part, &metadata, |hashed| {
+                if reported_at.elapsed() >= PROGRESS_INTERVAL {
+                    reported_at = Instant::now();
+                    let progress = hashed as f64 / metadata.bytes.max(1) as f64;
                     downloads.change(&id, |download| download.phase = Phase::Checking { progress });
                 }
             });
-            if matches!(checked, Err(Error::Wrong | Error::Flawed(_))) {
-                let _ = downloads.0.kept.remove_part(&id);
+            if matches!(verified, Err(Error::ChecksumMismatch | Error::InvalidModel(_))) {
+                let _ = downloads.0.records.remove_part(&id);
                 downloads.change(&id, |download| download.bytes = 0);
             }
-            checked
+            verified
         });
-        checked.await.unwrap_or_else(|error| Err(DiskError::Io(error.to_string()).into()))
-    }
-}
-
-/// How fast bytes come, told every now and then.
-struct Pace {
-    told: Option<Instant>,
-    bytes: u64,
-    speed: f64,
-}
-
-/// Weight of the newest measurement in the speed that is told.
-const NEWEST: f64 = 0.3;
-
-impl Pace {
-    fn begin(bytes: u64) -> Self {
-        Self { told: None, bytes, speed: 0.0 }
-    }
-
-    /// The speed in bytes a second, if it is time to tell it.
-    fn at(&mut self, bytes: u64) -> Option<f64> {
-        let Some(told) = self.told else {
-            (self.told, self.bytes) = (Some(Instant::now()), bytes);
-            return Some(0.0);
-        };
-        let passed = told.elapsed();
-        if passed < TELLING {
-            return None;
-        }
-        let now = bytes.saturating_sub(self.bytes) as f64 / passed.as_secs_f64();
-        self.speed = if self.speed > 0.0 { self.speed + NEWEST * (now - self.speed) } else { now };
-        (self.told, self.bytes) = (Some(Instant::now()), bytes);
-        Some(self.speed)
+        verified.await.unwrap_or_else(|error| Err(DiskError::Io(error.to_string()).into()))
     }
 }

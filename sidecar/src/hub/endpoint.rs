@@ -1,4 +1,4 @@
-//! Where the hub is, which hosts belong to it, and the names that it knows things by.
+//! The hub's endpoint and trusted hosts, and its validated names: repository, file and revision.
 
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -7,53 +7,54 @@ use utoipa::ToSchema;
 use super::Error;
 use crate::base::http_client;
 
-/// The hub that the product is made for; its storage is on hosts below these names too.
-const HUB: [&str; 2] = ["huggingface.co", "hf.co"];
+/// Hugging Face's domains; its storage is on subdomains of them.
+const HUB_DOMAINS: [&str; 2] = ["huggingface.co", "hf.co"];
 
-/// Where the hub is asked.
+/// The base URL of the hub; `None` if the configured one is invalid.
 #[derive(Debug, Clone)]
 pub struct Endpoint(Option<Url>);
 
 impl Endpoint {
-    /// The endpoint at an address. One that cannot be used is noticed when it is.
+    /// Parses a base URL: `https`, or `http` on loopback. An invalid one is an error when it is used.
     #[must_use]
     pub fn new(address: &str) -> Self {
         let url = Url::parse(address).ok().filter(|url| url.has_host());
         Self(url.filter(|url| url.scheme() == "https" || url.scheme() == "http" && http_client::is_loopback(url)))
     }
 
-    /// The address below it whose path consists of these parts. Each part is one, whatever is in it, and those that have `/` are
-    /// several.
+    /// The URL below it with these path segments, percent-encoded. A part with `/` is several segments.
     ///
     /// # Errors
-    /// When there is no endpoint that may be asked.
-    pub fn at(&self, parts: &[&str]) -> Result<Url, Error> {
-        let mut url = self.0.clone().ok_or(Error::NoHub)?;
+    /// If the configured endpoint is invalid.
+    pub fn url(&self, parts: &[&str]) -> Result<Url, Error> {
+        let mut url = self.0.clone().ok_or(Error::InvalidEndpoint)?;
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(parts.iter().flat_map(|part| part.split('/')));
         }
         Ok(url)
     }
 
-    /// Whether an address is the hub's: the endpoint's own host, or one of Hugging Face's. Everything else is not asked, wherever
-    /// the hub points.
+    /// Whether a URL is trusted: the endpoint's own origin, or a host of Hugging Face over `https`. No redirect to another host is
+    /// followed.
     #[must_use]
     pub fn owns(&self, url: &Url) -> bool {
         let own = self.0.as_ref().is_some_and(|own| own.origin() == url.origin());
         let hub = |host: &str| {
-            HUB.iter().any(|name| host.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
+            HUB_DOMAINS
+                .iter()
+                .any(|name| host.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
         };
         own || url.scheme() == "https" && url.port().is_none() && url.domain().is_some_and(hub)
     }
 }
 
-/// Words of letters, digits, `-` and `_` with single dots between them, which is no way out of a folder.
-fn is_plain(part: &str) -> bool {
+/// Whether a path segment is safe: letters, digits, `-` and `_` with single dots between them, so that it cannot leave its folder.
+fn is_plain_name(part: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    part.split('.').all(|word| !word.is_empty() && word.bytes().all(allowed))
+    part.split('.').all(|code| !code.is_empty() && code.bytes().all(allowed))
 }
 
-/// A repository: its owner and its name.
+/// A repository of the hub, as `owner/name`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schema(value_type = String, max_length = 193, pattern = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*/[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$",
@@ -65,8 +66,8 @@ impl TryFrom<String> for Repository {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let parts = text.split_once('/').filter(|_| text.len() <= 193);
-        let in_order = parts.is_some_and(|(owner, name)| is_plain(owner) && is_plain(name));
-        if in_order {
+        let is_valid = parts.is_some_and(|(owner, name)| is_plain_name(owner) && is_plain_name(name));
+        if is_valid {
             Ok(Self(text))
         } else {
             Err("it must be an owner and a name, such as `Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF`")
@@ -85,9 +86,11 @@ impl TryFrom<String> for FileName {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let ending = text.get(text.len().saturating_sub(5)..).is_some_and(|end| end.eq_ignore_ascii_case(".gguf"));
-        let in_order = ending && text.len() <= 200 && text.split('/').count() <= 4 && text.split('/').all(is_plain);
-        if in_order {
+        let has_extension =
+            text.get(text.len().saturating_sub(5)..).is_some_and(|end| end.eq_ignore_ascii_case(".gguf"));
+        let is_valid =
+            has_extension && text.len() <= 200 && text.split('/').count() <= 4 && text.split('/').all(is_plain_name);
+        if is_valid {
             Ok(Self(text))
         } else {
             Err("it must be the name of a GGUF file, of letters, digits, `-`, `_` and `.`")
@@ -105,7 +108,11 @@ impl TryFrom<String> for Revision {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        if is_plain(&text) && text.len() <= 96 { Ok(Self(text)) } else { Err("it must be a branch, a tag or a commit") }
+        if is_plain_name(&text) && text.len() <= 96 {
+            Ok(Self(text))
+        } else {
+            Err("it must be a branch, a tag or a commit")
+        }
     }
 }
 
@@ -116,7 +123,7 @@ impl Default for Revision {
 }
 
 impl FileName {
-    /// What the model is called here: the last part of the name, without its ending.
+    /// The id of the installed model: the last path segment without its extension.
     #[must_use]
     pub fn model(&self) -> &str {
         let name = self.0.rsplit('/').next().unwrap_or(&self.0);
@@ -165,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_hubs_own_hosts_are_asked() {
+    fn only_hosts_of_the_hub_are_trusted() {
         let hub = Endpoint::new("https://huggingface.co");
         let mirror = Endpoint::new("https://mirror.example/hub/");
         let local = Endpoint::new("http://127.0.0.1:8080");
@@ -190,16 +197,16 @@ mod tests {
         assert!(owns(&mirror, "https://mirror.example/else") && !owns(&hub, "https://mirror.example/else"));
         assert!(owns(&local, "http://127.0.0.1:8080/x") && !owns(&local, "http://127.0.0.1:8081/x"));
         for unusable in ["http://mirror.example", "ftp://huggingface.co", "nothing"] {
-            assert!(Endpoint::new(unusable).at(&[]).is_err(), "{unusable}");
+            assert!(Endpoint::new(unusable).url(&[]).is_err(), "{unusable}");
         }
         assert_eq!(
-            mirror.at(&["a/b", "resolve", "x y"]).unwrap().as_str(),
+            mirror.url(&["a/b", "resolve", "x y"]).unwrap().as_str(),
             "https://mirror.example/hub/a/b/resolve/x%20y"
         );
     }
 
     #[test]
-    fn a_name_is_no_way_out_of_a_folder() {
+    fn names_cannot_leave_their_folder() {
         let file = |text: &str| FileName::try_from(text.to_owned());
         for good in ["a.gguf", "Q4/model-Q4_K_M.GGUF", "a-00001-of-00002.gguf"] {
             assert!(file(good).is_ok(), "{good}");

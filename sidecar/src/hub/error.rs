@@ -1,41 +1,41 @@
-//! Why something could not be had from the hub: a closed list, each with a word for programs and a sentence for people.
+//! Errors of the model hub: a closed list, each with a code for programs and a localized message.
 //!
-//! Nothing that the hub says about its own errors is passed on.
+//! Error texts of the hub itself are never forwarded.
 
 use crate::base::fs::DiskError;
 use crate::base::i18n::LocalizedText;
 
-/// Why something could not be had from the hub.
+/// Why a request to the hub, or a download, failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the model hub failed: {}", self.word())]
+#[error("the model hub failed: {}", self.code())]
 pub enum Error {
-    /// The address of the hub is none that may be asked.
-    NoHub,
-    /// No connection, or none that can be trusted.
+    /// The configured endpoint is not an `https` URL.
+    InvalidEndpoint,
+    /// The connection, or its TLS handshake, failed.
     Unreachable,
-    /// It is not there.
-    Missing,
-    /// The hub wants an account that has agreed to something.
-    Closed,
-    /// The hub has too much to do, or has been asked too often.
+    /// There is no such repository or file.
+    NotFound,
+    /// The repository is gated: it needs an account that has accepted its terms.
+    Gated,
+    /// The hub is overloaded, or its rate limit is exceeded.
     Busy,
-    /// The hub has an error of its own.
-    Broken,
-    /// It points to a host that is not the hub's.
-    Foreign(String),
-    /// What it says cannot be read.
-    Garbled,
-    /// It does not say what the file's bytes are to be.
-    NoHash,
-    /// The connection ends before the file does.
-    CutOff,
-    /// Nothing comes for too long.
-    Silent,
-    /// The bytes are not those that the hub named.
-    Wrong,
-    /// The bytes are in order and no model that can be used.
-    Flawed(String),
-    /// The disk refused.
+    /// The hub failed with a status of 5xx, or redirects too often.
+    ServerError,
+    /// A redirect to this untrusted host was not followed.
+    UntrustedRedirect(String),
+    /// The response is invalid.
+    InvalidResponse,
+    /// The hub does not report the SHA-256 of the file.
+    NoChecksum,
+    /// The connection was lost.
+    Interrupted,
+    /// No data arrived within the timeout.
+    Timeout,
+    /// The SHA-256 of the file differs from the reported one.
+    ChecksumMismatch,
+    /// The file is not a usable GGUF model.
+    InvalidModel(String),
+    /// A file could not be written.
     Disk(DiskError),
 }
 
@@ -46,78 +46,78 @@ impl From<DiskError> for Error {
 }
 
 impl Error {
-    /// The word for it.
+    /// The code for programs; part of the API.
     #[must_use]
-    pub fn word(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
-            Self::NoHub => "no_hub",
+            Self::InvalidEndpoint => "no_hub",
             Self::Unreachable => "unreachable",
-            Self::Missing => "missing",
-            Self::Closed => "closed",
+            Self::NotFound => "missing",
+            Self::Gated => "closed",
             Self::Busy => "busy",
-            Self::Broken => "broken",
-            Self::Foreign(_) => "foreign",
-            Self::Garbled => "garbled",
-            Self::NoHash => "no_hash",
-            Self::CutOff => "cut_off",
-            Self::Silent => "silent",
+            Self::ServerError => "broken",
+            Self::UntrustedRedirect(_) => "foreign",
+            Self::InvalidResponse => "garbled",
+            Self::NoChecksum => "no_hash",
+            Self::Interrupted => "cut_off",
+            Self::Timeout => "silent",
             Self::Disk(DiskError::Full { .. }) => "full",
-            Self::Wrong => "wrong",
-            Self::Flawed(_) => "flawed",
+            Self::ChecksumMismatch => "wrong",
+            Self::InvalidModel(_) => "flawed",
             Self::Disk(DiskError::Io(_)) => "disk",
         }
     }
 
-    /// Whether the same may succeed a moment later.
+    /// Whether a retry may succeed.
     #[must_use]
-    pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Unreachable | Self::Busy | Self::Broken | Self::CutOff | Self::Silent)
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unreachable | Self::Busy | Self::ServerError | Self::Interrupted | Self::Timeout)
     }
 
-    /// What went wrong, and what helps.
+    /// What went wrong and what to do about it.
     #[must_use]
     pub fn message(&self) -> LocalizedText {
         let (ko, en) = match self {
-            Self::NoHub => (
+            Self::InvalidEndpoint => (
                 "HF_ENDPOINT는 https://로 시작하는 주소여야 합니다".into(),
-                "HF_ENDPOINT must be an address that begins with https://".into(),
+                "HF_ENDPOINT must be a URL that starts with https://".into(),
             ),
             Self::Unreachable => (
-                "모델 저장소에 연결할 수 없습니다; 네트워크와 프록시 설정을 확인하세요".into(),
-                "the model hub cannot be reached; look at the network and the proxy".into(),
+                "모델 저장소에 연결할 수 없습니다. 네트워크와 프록시 설정을 확인하세요.".into(),
+                "the model hub cannot be reached; check the network and the proxy".into(),
             ),
-            Self::Missing => ("모델 저장소에 그런 파일이 없습니다".into(), "the model hub has nothing by that name".into()),
-            Self::Closed => (
-                "모델 저장소가 로그인과 동의를 요구합니다; 그 페이지에서 받은 파일을 models 폴더에 넣으세요".into(),
-                "the model hub asks for an account that has agreed to its terms; download the file there and put it into the models folder"
+            Self::NotFound => ("모델 저장소에 해당 파일이 없습니다".into(), "the model hub has no such file".into()),
+            Self::Gated => (
+                "로그인과 약관 동의가 필요한 모델입니다. 모델 저장소의 웹 페이지에서 파일을 내려받아 models 폴더에 넣으세요.".into(),
+                "the model requires an account that has accepted its terms; download the file on the hub's website and put it into the models folder"
                     .into(),
             ),
             Self::Busy => (
-                "모델 저장소가 요청을 너무 많이 받았습니다; 잠시 뒤에 다시 시도하세요".into(),
-                "the model hub has been asked too often; try again later".into(),
+                "모델 저장소의 요청 한도를 넘었습니다. 잠시 뒤에 다시 시도하세요.".into(),
+                "the model hub is overloaded or its rate limit is exceeded; try again later".into(),
             ),
-            Self::Broken => ("모델 저장소에 오류가 있습니다".into(), "the model hub has an error of its own".into()),
-            Self::Foreign(host) => (
-                format!("모델 저장소가 다른 서버(`{host}`)로 보내려 하며, 따라가지 않습니다"),
-                format!("the model hub points to another server, `{host}`, which is not followed"),
+            Self::ServerError => ("모델 저장소에서 오류가 발생했습니다".into(), "the model hub failed with an internal error".into()),
+            Self::UntrustedRedirect(host) => (
+                format!("모델 저장소가 신뢰할 수 없는 서버(`{host}`)로 리디렉션해 중단했습니다"),
+                format!("the model hub redirects to an untrusted server, `{host}`; the redirect was not followed"),
             ),
-            Self::Garbled => ("모델 저장소의 응답을 읽을 수 없습니다".into(), "what the model hub sends cannot be read".into()),
-            Self::NoHash => (
+            Self::InvalidResponse => ("모델 저장소의 응답이 올바르지 않습니다".into(), "the response of the model hub is invalid".into()),
+            Self::NoChecksum => (
                 "모델 저장소가 파일의 SHA-256을 알려 주지 않아 확인할 수 없습니다".into(),
-                "the model hub does not say the file's SHA-256, so it could not be checked".into(),
+                "the model hub does not report the file's SHA-256, so the file cannot be verified".into(),
             ),
-            Self::CutOff => ("모델 저장소와의 연결이 끊겼습니다".into(), "the connection to the model hub broke off".into()),
-            Self::Silent => (
-                "모델 저장소에서 제한 시간 동안 아무것도 오지 않았습니다".into(),
-                "nothing came from the model hub for too long".into(),
+            Self::Interrupted => ("모델 저장소와의 연결이 끊겼습니다".into(), "the connection to the model hub was lost".into()),
+            Self::Timeout => (
+                "모델 저장소가 제한 시간 안에 응답하지 않았습니다".into(),
+                "the model hub sent no data within the timeout".into(),
             ),
-            Self::Wrong => (
-                "받은 파일이 저장소가 말한 것과 다릅니다 (SHA-256 불일치); 지웠으니 다시 받으세요".into(),
-                "what came is not what the hub named: its SHA-256 differs; it was removed, so download it again".into(),
+            Self::ChecksumMismatch => (
+                "내려받은 파일의 SHA-256이 모델 저장소의 값과 달라 삭제했습니다. 다시 내려받으세요.".into(),
+                "the SHA-256 of the downloaded file is wrong; the file was deleted, download it again".into(),
             ),
-            Self::Flawed(flaw) => (
-                format!("받은 파일은 쓸 수 있는 모델이 아닙니다: {flaw}"),
-                format!("what came is no model that can be used: {flaw}"),
+            Self::InvalidModel(problem) => (
+                format!("내려받은 파일은 사용할 수 있는 모델이 아닙니다: {problem}"),
+                format!("the downloaded file is not a usable model: {problem}"),
             ),
             Self::Disk(error) => return error.message(),
         };

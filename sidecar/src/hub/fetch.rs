@@ -1,4 +1,4 @@
-//! One file from the hub to the disk: going on where it was, trying again, and looking at every byte before it counts.
+//! Fetches one file from the hub: resumes partial files and verifies the SHA-256.
 
 use std::fs::File;
 use std::io::Read;
@@ -12,148 +12,150 @@ use tokio::fs::OpenOptions;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
-use super::client::{Asking, Given, Refusal};
+use super::client::{FinalResponse, HubClient, RequestError};
 use super::{Error, Source};
 use crate::base::fs::DiskError;
 use crate::system;
 
-/// Bytes that are left free on the disk.
-const LEFT_FREE: u64 = 256 * 1024 * 1024;
+/// Disk space that stays free after a download, in bytes.
+const MIN_FREE_BYTES: u64 = 256 * 1024 * 1024;
 
-/// What the hub says that a file is.
+/// Checksum, size and commit of a file, as the hub reports them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Known {
-    /// The SHA-256 of its bytes, in hexadecimal digits.
+pub struct FileMetadata {
+    /// SHA-256, in lower-case hexadecimal digits.
     pub sha256: String,
-    /// Its bytes.
+    /// Size in bytes.
     pub bytes: u64,
-    /// The commit that it is of, if the hub says so.
+    /// The commit that contains it, if the hub reports one.
     pub commit: Option<String>,
 }
 
-impl Known {
-    /// What the headers of the hub's own response say, and those of the one that brings the bytes.
-    fn of(first: &HeaderMap, last: &HeaderMap) -> Result<Self, Error> {
+impl FileMetadata {
+    /// Reads the headers of the hub's own response, and of the last one, which has the body.
+    fn from_headers(hub: &HeaderMap, last: &HeaderMap) -> Result<Self, Error> {
         let text = |headers: &HeaderMap, name: &str| Some(headers.get(name)?.to_str().ok()?.trim().to_owned());
-        let tag = text(first, "x-linked-etag").or_else(|| text(first, ETAG.as_str()));
+        let tag = text(hub, "x-linked-etag").or_else(|| text(hub, ETAG.as_str()));
         let sha256 = tag.map(|tag| tag.trim_start_matches("W/").trim_matches('"').to_ascii_lowercase());
-        let whole = text(last, CONTENT_RANGE.as_str()).and_then(|range| Some(range.rsplit_once('/')?.1.to_owned()));
-        let bytes = text(first, "x-linked-size").or(whole).or_else(|| text(last, CONTENT_LENGTH.as_str()));
-        let commit = text(first, "x-repo-commit").filter(|commit| commit.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let total = text(last, CONTENT_RANGE.as_str()).and_then(|range| Some(range.rsplit_once('/')?.1.to_owned()));
+        let bytes = text(hub, "x-linked-size").or(total).or_else(|| text(last, CONTENT_LENGTH.as_str()));
+        let commit = text(hub, "x-repo-commit").filter(|commit| commit.bytes().all(|byte| byte.is_ascii_hexdigit()));
         Ok(Self {
-            sha256: sha256.filter(|text| is_hash(text)).ok_or(Error::NoHash)?,
-            bytes: bytes.and_then(|bytes| bytes.parse().ok()).ok_or(Error::Garbled)?,
+            sha256: sha256.filter(|text| is_sha256(text)).ok_or(Error::NoChecksum)?,
+            bytes: bytes.and_then(|bytes| bytes.parse().ok()).ok_or(Error::InvalidResponse)?,
             commit,
         })
     }
 }
 
-/// Brings bytes until all are there or something is wrong. What is there already is gone on from if it is of the same file. `known`
-/// is what was known of the file and is renewed; `tell` is told how many bytes there are.
+/// Fetches a file into `part`, and resumes there if the hub still has the same file. `metadata` is that of the partial file, and is
+/// updated; `on_progress` gets the received bytes.
 ///
 /// # Errors
-/// Why it stopped. What came until then is there.
-pub async fn bring(
-    asking: &Asking,
+/// Why the transfer stopped. The bytes received until then stay in `part`, unless they belong to another file.
+pub async fn fetch(
+    client: &HubClient,
     source: &Source,
     part: &Path,
-    known: &mut Option<Known>,
-    mut tell: impl FnMut(&Known, u64),
-) -> Result<(), Refusal> {
-    let disk = |error: std::io::Error| Refusal::from(Error::Disk(DiskError::from_io(&error, 0)));
-    let mut there = tokio::fs::metadata(part).await.map_or(0, |facts| facts.len());
-    if let Some(known) = known.as_ref().filter(|known| there > 0 && there == known.bytes) {
-        tell(known, there);
+    metadata: &mut Option<FileMetadata>,
+    mut on_progress: impl FnMut(&FileMetadata, u64),
+) -> Result<(), RequestError> {
+    let disk = |error: std::io::Error| RequestError::from(Error::Disk(DiskError::from_io(&error, 0)));
+    let mut offset = tokio::fs::metadata(part).await.map_or(0, |part| part.len());
+    if let Some(metadata) = metadata.as_ref().filter(|metadata| offset > 0 && offset == metadata.bytes) {
+        on_progress(metadata, offset);
         return Ok(());
     }
-    let url = asking.at(&[source.repository.as_ref(), "resolve", source.revision.as_ref(), source.file.as_ref()])?;
-    let Given { mut response, first } = asking.open(url, there).await?;
+    let url = client.url(&[source.repository.as_ref(), "resolve", source.revision.as_ref(), source.file.as_ref()])?;
+    let FinalResponse { mut response, hub_headers } = client.get(url, offset).await?;
     if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
-        // There is more than the file has: it is of another one.
+        // `part` is longer than the file, so it belongs to another one.
         tokio::fs::remove_file(part).await.map_err(disk)?;
-        return Err(Error::CutOff.into());
+        return Err(Error::Interrupted.into());
     }
-    let now = Known::of(&first, response.headers())?;
-    let same = known.as_ref().is_none_or(|known| known.sha256 == now.sha256);
-    let goes_on = same && starts_at(&response, there);
-    let now = known.insert(now);
-    if !goes_on {
-        if there > 0 && response.status() == StatusCode::PARTIAL_CONTENT {
-            // These bytes belong behind others than those that are there.
+    let current = FileMetadata::from_headers(&hub_headers, response.headers())?;
+    let same_file = metadata.as_ref().is_none_or(|metadata| metadata.sha256 == current.sha256);
+    let can_resume = same_file && starts_at(&response, offset);
+    let current = metadata.insert(current);
+    if !can_resume {
+        if offset > 0 && response.status() == StatusCode::PARTIAL_CONTENT {
+            // The range does not start where `part` ends, or belongs to another file.
             tokio::fs::remove_file(part).await.map_err(disk)?;
-            return Err(Error::CutOff.into());
+            return Err(Error::Interrupted.into());
         }
-        there = 0;
+        offset = 0;
     }
-    room_for(part, now.bytes.saturating_sub(there)).await?;
+    check_free_space(part, current.bytes.saturating_sub(offset)).await?;
     let mut file = OpenOptions::new()
         .create(true)
         .write(true)
-        .truncate(there == 0)
-        .append(there > 0)
+        .truncate(offset == 0)
+        .append(offset > 0)
         .open(part)
         .await
         .map_err(disk)?;
-    tell(now, there);
-    while there < now.bytes {
-        let chunk = timeout(asking.retry_policy().read_timeout, response.chunk()).await.map_err(|_| Error::Silent)?;
-        let Some(chunk) = chunk.map_err(|_| Error::CutOff)? else { break };
-        let more = chunk.len().min(usize::try_from(now.bytes - there).unwrap_or(usize::MAX));
-        let full = |error: std::io::Error| Error::Disk(DiskError::from_io(&error, now.bytes - there));
-        file.write_all(&chunk[..more]).await.map_err(full)?;
-        // What is counted is with the system, so that it outlives this process.
-        file.flush().await.map_err(full)?;
-        there += more as u64;
-        tell(now, there);
+    on_progress(current, offset);
+    while offset < current.bytes {
+        let chunk = timeout(client.retry_policy().read_timeout, response.chunk()).await.map_err(|_| Error::Timeout)?;
+        let Some(chunk) = chunk.map_err(|_| Error::Interrupted)? else { break };
+        let accepted = chunk.len().min(usize::try_from(current.bytes - offset).unwrap_or(usize::MAX));
+        let write_failed = |error: std::io::Error| Error::Disk(DiskError::from_io(&error, current.bytes - offset));
+        file.write_all(&chunk[..accepted]).await.map_err(write_failed)?;
+        // Counted bytes have reached the operating system, so that they survive the end of this process.
+        file.flush().await.map_err(write_failed)?;
+        offset += accepted as u64;
+        on_progress(current, offset);
     }
     file.sync_all().await.map_err(disk)?;
-    if there < now.bytes { Err(Error::CutOff.into()) } else { Ok(()) }
+    if offset < current.bytes { Err(Error::Interrupted.into()) } else { Ok(()) }
 }
 
-/// Whether a response brings what comes after the first `there` bytes.
-fn starts_at(response: &reqwest::Response, there: u64) -> bool {
+/// Whether the body of a response starts at byte `offset`.
+fn starts_at(response: &reqwest::Response, offset: u64) -> bool {
     let range = response.headers().get(CONTENT_RANGE).and_then(|range| range.to_str().ok());
     let start = range.and_then(|range| range.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok());
     match response.status() {
-        StatusCode::PARTIAL_CONTENT => start == Some(there),
-        _ => there == 0,
+        StatusCode::PARTIAL_CONTENT => start == Some(offset),
+        _ => offset == 0,
     }
 }
 
-/// Whether the disk has room.
-async fn room_for(part: &Path, bytes: u64) -> Result<(), Error> {
+/// Fails if the disk has no space for this many more bytes.
+async fn check_free_space(part: &Path, bytes: u64) -> Result<(), Error> {
     let folder = part.parent().unwrap_or(part).to_owned();
-    let room = tokio::task::spawn_blocking(move || system::capacity(&folder).disk).await.ok().flatten();
-    match room {
-        Some(free) if free < bytes + LEFT_FREE => Err(DiskError::Full { missing: bytes + LEFT_FREE - free }.into()),
+    let free = tokio::task::spawn_blocking(move || system::capacity(&folder).disk).await.ok().flatten();
+    match free {
+        Some(free) if free < bytes + MIN_FREE_BYTES => {
+            Err(DiskError::Full { missing: bytes + MIN_FREE_BYTES - free }.into())
+        }
         _ => Ok(()),
     }
 }
 
-/// Whether a file's bytes are those that the hub named, and a model. `tell` is told how many were looked at.
+/// Verifies a file's SHA-256 and its GGUF header. `on_progress` gets the hashed bytes.
 ///
 /// # Errors
-/// What is wrong with them.
-pub fn check(part: &Path, known: &Known, mut tell: impl FnMut(u64)) -> Result<(), Error> {
+/// If the checksum differs, the file cannot be read, or it is not a usable model.
+pub fn verify(part: &Path, metadata: &FileMetadata, mut on_progress: impl FnMut(u64)) -> Result<(), Error> {
     let disk = |error: std::io::Error| Error::Disk(DiskError::Io(error.to_string()));
-    if hash(part, &mut tell).map_err(disk)? != known.sha256 {
-        return Err(Error::Wrong);
+    if hash(part, &mut on_progress).map_err(disk)? != metadata.sha256 {
+        return Err(Error::ChecksumMismatch);
     }
-    engine::gguf::read(part).map(drop).map_err(|flaw| Error::Flawed(flaw.to_string()))
+    engine::gguf::read(part).map(drop).map_err(|error| Error::InvalidModel(error.to_string()))
 }
 
-/// Whether a text can be a SHA-256 in hexadecimal digits.
+/// Whether a text is a SHA-256 in hexadecimal digits.
 #[must_use]
-pub fn is_hash(text: &str) -> bool {
+pub fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// The SHA-256 of a file's bytes, in hexadecimal digits. `tell` is told how many were looked at.
+/// The SHA-256 of a file, in hexadecimal digits. `on_progress` gets the hashed bytes.
 ///
 /// # Errors
-/// Those of the disk.
-pub fn hash(file: &Path, mut tell: impl FnMut(u64)) -> std::io::Result<String> {
-    let (mut file, mut hash, mut seen) = (File::open(file)?, Sha256::new(), 0);
+/// If the file cannot be read.
+pub fn hash(file: &Path, mut on_progress: impl FnMut(u64)) -> std::io::Result<String> {
+    let (mut file, mut hash, mut hashed) = (File::open(file)?, Sha256::new(), 0);
     let mut block = vec![0; 1024 * 1024];
     loop {
         let read = file.read(&mut block)?;
@@ -161,8 +163,8 @@ pub fn hash(file: &Path, mut tell: impl FnMut(u64)) -> std::io::Result<String> {
             return Ok(hex::encode(hash.finalize()));
         }
         hash.update(&block[..read]);
-        seen += read as u64;
-        tell(seen);
+        hashed += read as u64;
+        on_progress(hashed);
     }
 }
 
@@ -173,14 +175,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_file_is_is_read_from_what_the_hub_says_of_it() {
+    fn file_metadata_is_read_from_the_response_headers() {
         let headers = |pairs: &[(&'static str, &str)]| -> HeaderMap {
             pairs.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_str(value).unwrap())).collect()
         };
         let hash = "ab".repeat(32);
         let (linked, tag) = (format!("\"{hash}\""), format!("W/\"{}\"", hash.to_uppercase()));
-        let known = |bytes, commit: Option<&str>| Known { sha256: hash.clone(), bytes, commit: commit.map(Into::into) };
-        for (first, last, expected) in [
+        let metadata =
+            |bytes, commit: Option<&str>| FileMetadata { sha256: hash.clone(), bytes, commit: commit.map(Into::into) };
+        for (hub, last, expected) in [
             (
                 headers(&[
                     ("x-linked-etag", &linked),
@@ -189,19 +192,19 @@ mod tests {
                     ("etag", "\"other\""),
                 ]),
                 headers(&[("content-length", "3")]),
-                Ok(known(10, Some("c0ffee"))),
+                Ok(metadata(10, Some("c0ffee"))),
             ),
             (
                 headers(&[("etag", &tag)]),
                 headers(&[("content-range", "bytes 4-9/10"), ("content-length", "6")]),
-                Ok(known(10, None)),
+                Ok(metadata(10, None)),
             ),
-            (headers(&[("etag", &linked)]), headers(&[("content-length", "10")]), Ok(known(10, None))),
-            (headers(&[("etag", "\"d41d8cd9\"")]), headers(&[("content-length", "10")]), Err(Error::NoHash)),
-            (headers(&[("etag", &linked)]), headers(&[("content-length", "-1")]), Err(Error::Garbled)),
-            (headers(&[]), headers(&[]), Err(Error::NoHash)),
+            (headers(&[("etag", &linked)]), headers(&[("content-length", "10")]), Ok(metadata(10, None))),
+            (headers(&[("etag", "\"d41d8cd9\"")]), headers(&[("content-length", "10")]), Err(Error::NoChecksum)),
+            (headers(&[("etag", &linked)]), headers(&[("content-length", "-1")]), Err(Error::InvalidResponse)),
+            (headers(&[]), headers(&[]), Err(Error::NoChecksum)),
         ] {
-            assert_eq!(Known::of(&first, &last), expected);
+            assert_eq!(FileMetadata::from_headers(&hub, &last), expected);
         }
     }
 }

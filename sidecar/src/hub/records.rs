@@ -1,5 +1,6 @@
-//! What outlives the process of a download: its bytes so far, and a label that says what they are of. Both lie in a folder of their own
-//! among the models, so that a finished file is renamed and never copied.
+//! Download records on disk: a partial file and a JSON record for each download.
+//!
+//! Both are in a subfolder of the models folder, so that a finished file is renamed and never copied.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,115 +8,116 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Source;
-use super::fetch::Known;
+use super::fetch::FileMetadata;
 use crate::base::fs;
 use crate::base::model_id::ModelId;
 
-/// The folder among the models.
-const FOLDER: &str = ".downloads";
+/// Subfolder of the models folder with partial files and their records.
+const DOWNLOADS_FOLDER: &str = ".downloads";
 
-/// The folder with the labels of those that are whole.
-const ORIGINS: &str = ".origins";
+/// Subfolder with the records of installed models.
+const ORIGINS_FOLDER: &str = ".origins";
 
-/// What is known of a download.
+/// The record of a download, as JSON on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Label {
-    /// Where it comes from.
+pub struct DownloadRecord {
+    /// Its source.
     #[serde(flatten)]
     pub source: Source,
-    /// What the hub said that the file is.
-    pub known: Option<Known>,
-    /// Whether it waits until somebody lets it go on.
+    /// Checksum and size as the hub reported them; `known` on disk.
+    #[serde(rename = "known")]
+    pub metadata: Option<FileMetadata>,
+    /// Whether the user paused it.
     pub paused: bool,
 }
 
-/// The folder with models, and what is on its way there.
+/// The download records of a models folder.
 #[derive(Debug, Clone)]
-pub struct Kept {
+pub struct DownloadRecords {
     models: PathBuf,
 }
 
-impl Kept {
-    /// Of a folder with models.
+impl DownloadRecords {
+    /// The records of this models folder.
     #[must_use]
-    pub fn of(models: PathBuf) -> Self {
+    pub fn new(models: PathBuf) -> Self {
         Self { models }
     }
 
-    /// The file that a model has when it is whole.
+    /// The path of an installed model.
     #[must_use]
-    pub fn whole(&self, id: &ModelId) -> PathBuf {
+    pub fn model_path(&self, id: &ModelId) -> PathBuf {
         self.models.join(format!("{}.gguf", id.0))
     }
 
-    /// The bytes of it that there are.
+    /// The path of its partial file.
     #[must_use]
-    pub fn part(&self, id: &ModelId) -> PathBuf {
-        self.beside(id, "part")
+    pub fn part_path(&self, id: &ModelId) -> PathBuf {
+        self.download_path(id, "part")
     }
 
-    fn beside(&self, id: &ModelId, ending: &str) -> PathBuf {
-        self.models.join(FOLDER).join(format!("{}.{ending}", id.0))
+    fn download_path(&self, id: &ModelId, extension: &str) -> PathBuf {
+        self.models.join(DOWNLOADS_FOLDER).join(format!("{}.{extension}", id.0))
     }
 
-    /// All labels, by id.
+    /// Loads all records, sorted by model id. An unreadable one is logged and skipped.
     #[must_use]
-    pub fn labels(&self) -> Vec<(ModelId, Label)> {
-        let files = std::fs::read_dir(self.models.join(FOLDER)).into_iter().flatten().flatten();
+    pub fn load_all(&self) -> Vec<(ModelId, DownloadRecord)> {
+        let files = std::fs::read_dir(self.models.join(DOWNLOADS_FOLDER)).into_iter().flatten().flatten();
         let read = |path: PathBuf| {
             let id = path.file_name()?.to_str()?.strip_suffix(".json")?.to_owned();
-            let label = serde_json::from_slice(&std::fs::read(&path).ok()?);
-            let label =
-                label.inspect_err(|error| tracing::warn!(%error, "could not read `{}`", path.display())).ok()?;
-            Some((ModelId(id), label))
+            let record = serde_json::from_slice(&std::fs::read(&path).ok()?);
+            let record =
+                record.inspect_err(|error| tracing::warn!(%error, "could not read `{}`", path.display())).ok()?;
+            Some((ModelId(id), record))
         };
-        let mut labels: Vec<(ModelId, Label)> = files.filter_map(|file| read(file.path())).collect();
-        labels.sort_by(|a, b| a.0.cmp(&b.0));
-        labels
+        let mut records: Vec<(ModelId, DownloadRecord)> = files.filter_map(|file| read(file.path())).collect();
+        records.sort_by(|a, b| a.0.cmp(&b.0));
+        records
     }
 
-    /// Writes a label, whole or not at all.
+    /// Writes a record atomically.
     ///
     /// # Errors
-    /// Those of the disk.
-    pub fn write(&self, id: &ModelId, label: &Label) -> io::Result<()> {
-        std::fs::create_dir_all(self.models.join(FOLDER))?;
-        fs::replace(&self.beside(id, "json"), &serde_json::to_vec(label).expect("a label has string keys"))
+    /// If it cannot be written.
+    pub fn save(&self, id: &ModelId, record: &DownloadRecord) -> io::Result<()> {
+        std::fs::create_dir_all(self.models.join(DOWNLOADS_FOLDER))?;
+        fs::replace(&self.download_path(id, "json"), &serde_json::to_vec(record).expect("a record has string keys"))
     }
 
-    /// Makes a model of the bytes, and puts its label by.
+    /// Installs a complete file as a model, and keeps its record as the model's provenance.
     ///
     /// # Errors
-    /// Those of the disk; the bytes are still there.
-    pub fn finish(&self, id: &ModelId) -> io::Result<()> {
-        std::fs::rename(self.part(id), self.whole(id))?;
-        std::fs::create_dir_all(self.models.join(ORIGINS))?;
-        std::fs::rename(self.beside(id, "json"), self.by(id))
+    /// If a file cannot be renamed; nothing is deleted.
+    pub fn install(&self, id: &ModelId) -> io::Result<()> {
+        std::fs::rename(self.part_path(id), self.model_path(id))?;
+        std::fs::create_dir_all(self.models.join(ORIGINS_FOLDER))?;
+        std::fs::rename(self.download_path(id, "json"), self.origin_path(id))
     }
 
-    /// The label of a model that is whole.
+    /// The download record of an installed model.
     #[must_use]
-    pub fn origin(&self, id: &ModelId) -> Option<Label> {
-        serde_json::from_slice(&std::fs::read(self.by(id)).ok()?).ok()
+    pub fn provenance(&self, id: &ModelId) -> Option<DownloadRecord> {
+        serde_json::from_slice(&std::fs::read(self.origin_path(id)).ok()?).ok()
     }
 
-    fn by(&self, id: &ModelId) -> PathBuf {
-        self.models.join(ORIGINS).join(format!("{}.json", id.0))
+    fn origin_path(&self, id: &ModelId) -> PathBuf {
+        self.models.join(ORIGINS_FOLDER).join(format!("{}.json", id.0))
     }
 
-    /// Removes the bytes.
+    /// Deletes the partial file.
     ///
     /// # Errors
-    /// Those of the disk.
+    /// If it cannot be deleted.
     pub fn remove_part(&self, id: &ModelId) -> io::Result<()> {
-        fs::remove_if_exists(&self.part(id))
+        fs::remove_if_exists(&self.part_path(id))
     }
 
-    /// Removes the bytes and the label.
+    /// Deletes the partial file and its record.
     ///
     /// # Errors
-    /// Those of the disk.
+    /// If one of them cannot be deleted.
     pub fn remove(&self, id: &ModelId) -> io::Result<()> {
-        self.remove_part(id).and(fs::remove_if_exists(&self.beside(id, "json")))
+        self.remove_part(id).and(fs::remove_if_exists(&self.download_path(id, "json")))
     }
 }

@@ -1,44 +1,44 @@
-//! What the hub has: repositories with model files, and the files of one. What the hub says is read into these types and nothing else.
+//! Search on the hub: repositories with GGUF files, and the files of a repository. Only the fields of these types are read.
 
 use serde::Deserialize;
 
-use super::client::Asking;
-use super::fetch::is_hash;
+use super::client::HubClient;
+use super::fetch::is_sha256;
 use super::{Error, FileName, Repository};
 use crate::base::model_id::ModelId;
 
-/// Repositories that are listed at most.
-const MOST: &str = "30";
+/// Maximum number of repositories in a result.
+const MAX_RESULTS: &str = "30";
 
-/// A repository.
+/// A repository in a search result.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct RepoSummary {
     /// Its owner and name.
     pub repository: Repository,
-    /// How often it was downloaded of late.
+    /// Recent downloads, as the hub counts them.
     pub downloads: u64,
-    /// How many people like it.
+    /// Likes.
     pub likes: u64,
     /// Its licence's short name, such as `apache-2.0`.
     pub license: Option<String>,
-    /// Whether the hub asks for an account that has agreed to something.
+    /// Whether it needs an account that has accepted its terms.
     pub gated: bool,
 }
 
-/// A model file in a repository.
+/// A GGUF file in a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Offer {
-    /// Its name.
+pub struct RepoFile {
+    /// Its path in the repository.
     pub file: FileName,
-    /// Its bytes.
+    /// Size in bytes.
     pub bytes: u64,
-    /// The SHA-256 of its bytes, if the hub says it.
+    /// SHA-256 in hexadecimal digits, if the hub reports it.
     pub sha256: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Listed {
+struct RepoJson {
     id: String,
     #[serde(default)]
     downloads: u64,
@@ -46,75 +46,75 @@ struct Listed {
     likes: u64,
     #[serde(default)]
     tags: Vec<String>,
-    /// `false`, or how one is let in.
+    /// `false`, or how access is granted.
     #[serde(default)]
     gated: serde_json::Value,
 }
 
 #[derive(Deserialize)]
-struct Entry {
+struct TreeEntry {
     #[serde(rename = "type")]
     kind: String,
     path: String,
     #[serde(default)]
     size: u64,
-    lfs: Option<Stored>,
+    lfs: Option<LfsPointer>,
 }
 
 #[derive(Deserialize)]
-struct Stored {
+struct LfsPointer {
     oid: String,
 }
 
-/// Repositories with model files that a text finds, most downloaded first.
+/// Searches for repositories with GGUF files, most downloaded first.
 ///
 /// # Errors
-/// When the hub does not answer in order.
-pub async fn repositories(asking: &Asking, text: &str) -> Result<Vec<Found>, Error> {
-    let mut url = asking.at(&["api", "models"])?;
+/// If the request fails or its response is invalid.
+pub async fn search_repositories(client: &HubClient, text: &str) -> Result<Vec<RepoSummary>, Error> {
+    let mut url = client.url(&["api", "models"])?;
     url.query_pairs_mut()
         .append_pair("search", text)
         .append_pair("filter", "gguf")
         .append_pair("sort", "downloads")
         .append_pair("direction", "-1")
-        .append_pair("limit", MOST);
-    let listed: Vec<Listed> = asking.list(url).await?;
-    Ok(listed.into_iter().filter_map(found).collect())
+        .append_pair("limit", MAX_RESULTS);
+    let listed: Vec<RepoJson> = client.get_json(url).await?;
+    Ok(listed.into_iter().filter_map(to_summary).collect())
 }
 
-fn found(listed: Listed) -> Option<Found> {
-    let license = listed.tags.iter().find_map(|tag| tag.strip_prefix("license:"));
+fn to_summary(repo: RepoJson) -> Option<RepoSummary> {
+    let license = repo.tags.iter().find_map(|tag| tag.strip_prefix("license:"));
     let license = license.filter(|text| {
         text.len() <= 40 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.+".contains(&byte))
     });
-    Some(Found {
-        repository: Repository::try_from(listed.id).ok()?,
-        downloads: listed.downloads,
-        likes: listed.likes,
+    Some(RepoSummary {
+        repository: Repository::try_from(repo.id).ok()?,
+        downloads: repo.downloads,
+        likes: repo.likes,
         license: license.map(Into::into),
-        gated: !matches!(listed.gated, serde_json::Value::Null | serde_json::Value::Bool(false)),
+        gated: !matches!(repo.gated, serde_json::Value::Null | serde_json::Value::Bool(false)),
     })
 }
 
-/// The model files of a repository, the smallest first. Parts of models in several files are left out.
+/// Lists the GGUF files of a repository, smallest first. Split models are left out.
 ///
 /// # Errors
-/// When the hub does not answer in order.
-pub async fn files(asking: &Asking, repository: &Repository) -> Result<Vec<Offer>, Error> {
-    let mut url = asking.at(&["api", "models", repository.as_ref(), "tree", "main"])?;
+/// If the request fails or its response is invalid.
+pub async fn list_files(client: &HubClient, repository: &Repository) -> Result<Vec<RepoFile>, Error> {
+    let mut url = client.url(&["api", "models", repository.as_ref(), "tree", "main"])?;
     url.query_pairs_mut().append_pair("recursive", "true");
-    let entries: Vec<Entry> = asking.list(url).await?;
-    let mut offers: Vec<Offer> = entries.into_iter().filter_map(offer).collect();
-    offers.sort_by_key(|offer| offer.bytes);
-    Ok(offers)
+    let entries: Vec<TreeEntry> = client.get_json(url).await?;
+    let mut files: Vec<RepoFile> = entries.into_iter().filter_map(to_file).collect();
+    files.sort_by_key(|file| file.bytes);
+    Ok(files)
 }
 
-fn offer(entry: Entry) -> Option<Offer> {
+fn to_file(entry: TreeEntry) -> Option<RepoFile> {
     let file = FileName::try_from(entry.path).ok().filter(|_| entry.kind == "file")?;
-    let whole = !ModelId(file.model().to_owned()).is_split();
-    whole.then(|| Offer {
+    let is_single_file = !ModelId(file.model().to_owned()).is_split();
+    is_single_file.then(|| RepoFile {
         file,
         bytes: entry.size,
-        sha256: entry.lfs.map(|stored| stored.oid).filter(|oid| is_hash(oid)),
+        sha256: entry.lfs.map(|stored| stored.oid).filter(|oid| is_sha256(oid)),
     })
 }

@@ -60,7 +60,7 @@ impl ModelRouter {
             return self.remote_target().await;
         }
         let model = self.models.model(lane).and_then(|model| {
-            let load = self.models.load();
+            let load = self.models.queue_depth();
             // Checked before the prompt is built, so that it is built for the model that will answer.
             let full = load.capacity > 0 && load.waiting() + load.active >= load.capacity;
             if full && policy == RemotePolicy::LocalThenRemote { Err(Error::Overloaded) } else { Ok(model) }
@@ -82,7 +82,7 @@ impl ModelRouter {
     /// Counts the tokens of a chat prompt for this target; `None` for a remote server, which cannot be asked.
     pub async fn count(&self, target: &Target, prompt: Prompt) -> Option<Result<PromptTokens, Error>> {
         match target.backend {
-            BackendKind::Local => Some(self.models.count(prompt).await),
+            BackendKind::Local => Some(self.models.count_tokens(prompt).await),
             BackendKind::Remote => None,
         }
     }

@@ -1,58 +1,58 @@
-//! Models under whose hands the process died: each leaves a note before it is loaded, and takes it away when it is in memory.
-//! A note that is still there at the next start tells of a crash, and its model is not loaded again by itself.
+//! Crash markers: a file is written before a model is loaded and removed afterwards, so that a model that crashed the process is not
+//! loaded again automatically.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-/// The notes, one file each.
+/// The crash markers of an installation, one file for each model.
 #[derive(Debug, Clone)]
-pub struct Suspects {
+pub struct CrashMarkers {
     folder: PathBuf,
 }
 
-impl Suspects {
-    /// Notes in a folder, which is made when there is something to note.
+impl CrashMarkers {
+    /// Markers in a folder, which is created with the first marker.
     pub fn new(folder: PathBuf) -> Self {
         Self { folder }
     }
 
-    /// Whether the process died when it loaded this file, which has not changed since.
-    pub fn has(&self, model: &Path) -> bool {
-        let noted = self.note(model).and_then(|note| fs::read_to_string(note).ok());
-        noted.is_some_and(|noted| identity(model).is_ok_and(|identity| identity == noted))
+    /// Whether the process crashed while loading this file, and the file has not changed since.
+    pub fn crashed_on(&self, model: &Path) -> bool {
+        let recorded = self.marker_path(model).and_then(|marker| fs::read_to_string(marker).ok());
+        recorded.is_some_and(|recorded| fingerprint(model).is_ok_and(|fingerprint| fingerprint == recorded))
     }
 
-    /// Notes that a file is going to be loaded.
-    pub fn begin(&self, model: &Path) {
-        let written = self.note(model).ok_or(io::ErrorKind::InvalidFilename.into()).and_then(|note| {
+    /// Writes the marker of a model, before its load.
+    pub fn mark_loading(&self, model: &Path) {
+        let written = self.marker_path(model).ok_or(io::ErrorKind::InvalidFilename.into()).and_then(|marker| {
             fs::create_dir_all(&self.folder)?;
-            fs::write(note, identity(model)?)
+            fs::write(marker, fingerprint(model)?)
         });
         if let Err(error) = written {
-            tracing::warn!(%error, "could not note that `{}` is loaded", model.display());
+            tracing::warn!(%error, "could not write the crash marker of `{}`", model.display());
         }
     }
 
-    /// Notes that it was loaded, or refused in order.
-    pub fn end(&self, model: &Path) {
-        if let Some(note) = self.note(model)
-            && let Err(error) = fs::remove_file(&note)
+    /// Removes the marker of a model: its load has ended, with or without an error.
+    pub fn clear(&self, model: &Path) {
+        if let Some(marker) = self.marker_path(model)
+            && let Err(error) = fs::remove_file(&marker)
             && error.kind() != io::ErrorKind::NotFound
         {
-            tracing::warn!(%error, "could not remove `{}`", note.display());
+            tracing::warn!(%error, "could not remove the crash marker `{}`", marker.display());
         }
     }
 
-    fn note(&self, model: &Path) -> Option<PathBuf> {
+    fn marker_path(&self, model: &Path) -> Option<PathBuf> {
         Some(self.folder.join(model.file_stem()?))
     }
 }
 
-/// What tells a file from a later one of the same name.
-fn identity(model: &Path) -> io::Result<String> {
-    let facts = fs::metadata(model)?;
-    let changed = facts.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Ok(format!("{} {} {}", model.display(), facts.len(), changed.as_millis()))
+/// Path, size and modification time of a file: they differ if the file was replaced by another one of the same name.
+fn fingerprint(model: &Path) -> io::Result<String> {
+    let metadata = fs::metadata(model)?;
+    let modified = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(format!("{} {} {}", model.display(), metadata.len(), modified.as_millis()))
 }

@@ -1,4 +1,4 @@
-//! Which model files there are, and what is in them.
+//! The model files in the models folder, with the metadata of their GGUF headers.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,104 +7,111 @@ use engine::State;
 use engine::gguf::ModelMetadata;
 use engine::memory_plan::{AvailableMemory, DoesNotFit, MemoryPlan};
 
-use super::roles::{Seat, Sitter};
+use super::roles::{Assignment, LoadState};
 use super::{Models, Role, memory_budget};
 use crate::base::model_id::ModelId;
 use crate::config::Config;
 
-/// The file name of the model that HAPA comes with.
+/// The file name of the default model, which HAPA ships with.
 pub const DEFAULT_MODEL: &str = "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf";
 
 /// A model in the list.
 #[derive(Debug, Clone)]
-pub struct Listed {
+pub struct ModelEntry {
     /// Its id.
     pub id: ModelId,
-    /// Bytes of its file.
+    /// Size of its file, in bytes.
     pub bytes: u64,
-    /// What its file says about it, or what is wrong with the file.
-    pub facts: Result<ModelMetadata, String>,
-    /// The roles that it was chosen for.
+    /// Metadata of its GGUF header, or what is wrong with the file.
+    pub metadata: Result<ModelMetadata, String>,
+    /// The roles that it is assigned to.
     pub roles: Vec<Role>,
-    /// What it is doing; [`State::Absent`] where it was not chosen.
+    /// Its load state; [`State::NoModel`] if it is not assigned.
     pub state: State,
-    /// How it fits, or would fit if it were the only one.
-    pub fit: Option<Result<MemoryPlan, DoesNotFit>>,
+    /// Its memory plan, or what it would be if it were the only model.
+    pub plan: Option<Result<MemoryPlan, DoesNotFit>>,
 }
 
-/// The model file to run where no setting says otherwise: the one that was asked for, the default one, or the first one there is.
+/// The model file to use if no setting selects one: that of `HAPA_MODEL`, the default model, or the first file.
 #[must_use]
-pub fn chosen(config: &Config) -> Option<PathBuf> {
-    config.model.clone().or_else(|| usual(&config.models()))
+pub fn configured(config: &Config) -> Option<PathBuf> {
+    config.model.clone().or_else(|| default_model(&config.models()))
 }
 
 /// The default model in `folder`, or the first one by name.
-pub fn usual(folder: &Path) -> Option<PathBuf> {
+pub fn default_model(folder: &Path) -> Option<PathBuf> {
     let default = folder.join(DEFAULT_MODEL);
-    if default.is_file() { Some(default) } else { all(folder).into_values().next() }
+    if default.is_file() { Some(default) } else { scan(folder).into_values().next() }
 }
 
-/// The file of a model, if there is one by this id.
-pub fn find(folder: &Path, named: Option<&Path>, id: &ModelId) -> Option<PathBuf> {
-    let named = named.filter(|file| id_of(file).as_ref() == Some(id)).map(Path::to_owned);
-    named.or_else(|| all(folder).remove(id))
+/// The file of a model; `None` if there is none with this id.
+pub fn find(folder: &Path, env_model: Option<&Path>, id: &ModelId) -> Option<PathBuf> {
+    let env_model = env_model.filter(|file| id_of(file).as_ref() == Some(id)).map(Path::to_owned);
+    env_model.or_else(|| scan(folder).remove(id))
 }
 
-/// All models, those that were chosen first.
-pub fn list(models: &Models, room: &AvailableMemory) -> Vec<Listed> {
+/// All models, assigned ones first.
+pub fn list(models: &Models, memory: &AvailableMemory) -> Vec<ModelEntry> {
     let inner = &models.0;
     if inner.scripted {
         return scripted(models).into_iter().collect();
     }
-    let mut files = all(&inner.folder);
-    if let Some(named) = &inner.named
-        && let Some(id) = id_of(named)
+    let mut files = scan(&inner.folder);
+    if let Some(env_model) = &inner.env_model
+        && let Some(id) = id_of(env_model)
     {
-        files.insert(id, named.clone());
+        files.insert(id, env_model.clone());
     }
-    let mut listed: Vec<Listed> = files.into_iter().map(|(id, file)| look(models, id, &file, room)).collect();
-    listed.sort_by_key(|model| model.roles.is_empty());
-    listed
+    let mut entries: Vec<ModelEntry> = files.into_iter().map(|(id, file)| entry(models, id, &file, memory)).collect();
+    entries.sort_by_key(|model| model.roles.is_empty());
+    entries
 }
 
-/// The room that there is for models, were none in memory.
-pub fn room(models: &Models) -> AvailableMemory {
-    let mut room = memory_budget::room(memory_budget::of(&models.0.settings.current()));
-    room.gpu = room.gpu.map(|free| free + models.0.seats.memory(0).gpu_bytes);
-    room
+/// The memory that is available to models, counted as if none were loaded.
+pub fn available_memory(models: &Models) -> AvailableMemory {
+    let mut memory = memory_budget::available(memory_budget::total(&models.0.settings.current()));
+    memory.gpu = memory.gpu.map(|free| free + models.0.roles.memory(0).gpu_bytes);
+    memory
 }
 
-fn look(models: &Models, id: ModelId, file: &Path, room: &AvailableMemory) -> Listed {
-    let (roles, seat) = models.0.seats.roles_of(file);
-    let facts = engine::gguf::read(file).map_err(|error| error.to_string());
-    let fit = match seat.as_ref().map(|seat| &seat.sitter) {
-        Some(Sitter::Engine(_, Some(fit))) => Some(Ok(*fit)),
-        _ => facts.as_ref().ok().map(|facts| memory_budget::chat(&facts.model_size(), room)),
+fn entry(models: &Models, id: ModelId, file: &Path, memory: &AvailableMemory) -> ModelEntry {
+    let (roles, assignment) = models.0.roles.roles_for(file);
+    let metadata = engine::gguf::read(file).map_err(|error| error.to_string());
+    let plan = match assignment.as_ref().map(|assignment| &assignment.load_state) {
+        Some(LoadState::Loaded(_, Some(plan))) => Some(Ok(*plan)),
+        _ => metadata.as_ref().ok().map(|metadata| memory_budget::plan_chat(&metadata.model_size(), memory)),
     };
-    let bytes = file.metadata().map_or(0, |facts| facts.len());
-    Listed { id, bytes, facts, roles, state: seat.as_ref().map_or(State::NoModel, Seat::state), fit }
+    let bytes = file.metadata().map_or(0, |file| file.len());
+    ModelEntry {
+        id,
+        bytes,
+        metadata,
+        roles,
+        state: assignment.as_ref().map_or(State::NoModel, Assignment::state),
+        plan,
+    }
 }
 
-/// The script, as if it were a model.
-fn scripted(models: &Models) -> Option<Listed> {
-    let seat = models.0.seats.seat(Role::Chat)?;
-    let name = seat.engine()?.model().map_or_else(|_| "scripted".into(), |model| model.name);
-    Some(Listed {
+/// The test script, listed as a model.
+fn scripted(models: &Models) -> Option<ModelEntry> {
+    let assignment = models.0.roles.get(Role::Chat)?;
+    let name = assignment.engine()?.model().map_or_else(|_| "scripted".into(), |model| model.name);
+    Some(ModelEntry {
         id: ModelId(name),
         bytes: 0,
-        facts: Err("a script is followed instead of a model".into()),
+        metadata: Err("a test script replaces the model".into()),
         roles: vec![Role::Chat, Role::Completion],
-        state: seat.state(),
-        fit: None,
+        state: assignment.state(),
+        plan: None,
     })
 }
 
-/// The model files in a folder by their ids. Of a model in several files, the first one stands for all.
-fn all(folder: &Path) -> BTreeMap<ModelId, PathBuf> {
+/// The model files in a folder, by model id. A split model is listed by its first part.
+fn scan(folder: &Path) -> BTreeMap<ModelId, PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let files = entries
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gguf")) && path.is_file());
+    let files = entries.map(|entry| entry.path()).filter(|path| {
+        path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf")) && path.is_file()
+    });
     files.filter_map(|file| Some((id_of(&file)?, file))).filter(|(id, _)| id.is_first_part()).collect()
 }
 

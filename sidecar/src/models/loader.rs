@@ -1,4 +1,4 @@
-//! Loading and unloading in the background: the seats are made to look as the settings say, within the budget.
+//! Loads and unloads models in the background, so that the assigned models match the settings and fit into the memory budget.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,71 +9,71 @@ use engine::{DiskCacheOptions, Engine, Options, QueueDepth, State};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::crash_markers::Suspects;
-use super::roles::{Seat, Sitter};
+use super::crash_markers::CrashMarkers;
+use super::roles::{Assignment, LoadState};
 use super::{Models, Role, files, memory_budget};
 use crate::base::model_id::ModelId;
 use crate::config::Config;
 use crate::settings::Settings;
 
-/// How often it is looked whether a model rests, and whether files have come.
-const GLANCE: Duration = Duration::from_secs(5);
+/// How often idle models and new files are looked for.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What the keeper is asked to do.
+/// A command to the loader.
 #[derive(Debug)]
-pub enum Order {
-    /// Bring back models that sleep; with `again`, try those once more that could not be loaded.
-    Wake { again: bool },
-    /// Look at the files again.
-    Look,
-    /// Take a model out of memory until it is asked.
-    Sleep(ModelId),
-    /// Forget what is on the disk for models that are not in memory.
-    Forget,
+pub enum Command {
+    /// Load unloaded models; with `retry_failed`, retry those whose load failed too.
+    Load { retry_failed: bool },
+    /// Rescan the models folder.
+    Rescan,
+    /// Unload a model until the next request that needs it.
+    Unload(ModelId),
+    /// Clear the KV cache on disk; a loaded engine clears its own.
+    ClearKvCache,
 }
 
-/// The one that loads and unloads.
-pub struct Keeper {
+/// The background task that loads and unloads models.
+pub struct ModelLoader {
     models: Models,
-    orders: mpsc::Receiver<Order>,
-    states: PathBuf,
-    /// The budget that those who sit were given.
+    commands: mpsc::Receiver<Command>,
+    disk_cache_folder: PathBuf,
+    /// The budget that the assigned models were planned with, in bytes.
     budget: u64,
 }
 
-impl Keeper {
-    /// A keeper of these models, which takes the orders of others.
-    pub fn new(models: Models, config: &Config, orders: mpsc::Receiver<Order>) -> Self {
-        let budget = memory_budget::of(&models.0.settings.current());
-        let mut keeper = Self { models, orders, states: config.states(), budget };
-        // Before the first request, the seats show what is going to be loaded.
-        keeper.assign();
-        keeper
+impl ModelLoader {
+    /// A loader of these models, which handles the commands of the handles.
+    pub fn new(models: Models, config: &Config, commands: mpsc::Receiver<Command>) -> Self {
+        let budget = memory_budget::total(&models.0.settings.current());
+        let mut loader = Self { models, commands, disk_cache_folder: config.states(), budget };
+        // Before the first request, the assignments show what is going to be loaded.
+        loader.reconcile();
+        loader
     }
 
-    /// Keeps the seats as the settings say until `shutdown`.
-    pub async fn keep(mut self, shutdown: CancellationToken) {
+    /// Reconciles the assignments with the settings until `shutdown`.
+    pub async fn run(mut self, shutdown: CancellationToken) {
         let mut settings = self.models.0.settings.watch();
-        let mut glance = tokio::time::interval(GLANCE);
+        let mut poll = tokio::time::interval(POLL_INTERVAL);
         let models = self.models.clone();
-        let seats = &models.0.seats;
+        let roles = &models.0.roles;
         let _watcher = super::watcher::watch(&models.0.folder, models.clone());
         loop {
-            self.assign();
-            // Nobody sits down before those who have to go have left with their memory.
-            let crowded = seats.is_anyone_leaving();
-            if !crowded {
-                self.fill().await;
+            self.reconcile();
+            // No model is loaded before the engines that are draining have released their memory.
+            let draining = roles.is_draining();
+            if !draining {
+                self.load_pending().await;
             }
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 changed = settings.changed() => if changed.is_err() { return },
-                order = self.orders.recv() => match order {
-                    Some(order) => self.obey(order),
+                command = self.commands.recv() => match command {
+                    Some(command) => self.handle(command),
                     None => return,
                 },
-                () = seats.all_left(), if crowded => {}
-                _ = glance.tick() => self.rest(),
+                () = roles.drained(), if draining => {}
+                _ = poll.tick() => self.unload_idle(),
             }
         }
     }
@@ -82,232 +82,246 @@ impl Keeper {
         self.models.0.settings.current()
     }
 
-    /// Gives each seat to the model that the settings name for it. Whoever sits there rightly stays.
-    fn assign(&mut self) {
+    /// Assigns the configured model to each role. An assignment that is already correct is left alone, unless the budget has changed.
+    fn reconcile(&mut self) {
         let settings = self.settings();
         let inner = &self.models.0;
-        let file =
-            |id: &Option<ModelId>| id.as_ref().and_then(|id| files::find(&inner.folder, inner.named.as_deref(), id));
-        let chat = inner.named.clone().or_else(|| file(&settings.chat_model)).or_else(|| files::usual(&inner.folder));
+        let file = |id: &Option<ModelId>| {
+            id.as_ref().and_then(|id| files::find(&inner.folder, inner.env_model.as_deref(), id))
+        };
+        let chat = inner
+            .env_model
+            .clone()
+            .or_else(|| file(&settings.chat_model))
+            .or_else(|| files::default_model(&inner.folder));
         let completion = file(&settings.completion_model).filter(|own| Some(own) != chat.as_ref());
-        let budget = memory_budget::of(&settings);
+        let budget = memory_budget::total(&settings);
         let changed = budget != std::mem::replace(&mut self.budget, budget);
-        let seat = self.models.0.seats.seat(Role::Chat);
-        if seat.as_ref().and_then(|seat| seat.file.as_deref()) != chat.as_deref() || changed {
-            self.seat(Role::Chat, chat);
+        let assignment = self.models.0.roles.get(Role::Chat);
+        if assignment.as_ref().and_then(|assignment| assignment.file.as_deref()) != chat.as_deref() || changed {
+            self.assign_role(Role::Chat, chat);
         }
-        let seat = self.models.0.seats.seat(Role::Completion);
-        let now = seat.as_ref().and_then(|seat| seat.file.as_deref());
-        if now != completion.as_deref() || changed && seat.is_some() {
-            self.seat(Role::Completion, completion);
+        let assignment = self.models.0.roles.get(Role::Completion);
+        let current = assignment.as_ref().and_then(|assignment| assignment.file.as_deref());
+        if current != completion.as_deref() || changed && assignment.is_some() {
+            self.assign_role(Role::Completion, completion);
         }
     }
 
-    /// Gives a seat to a model, which waits until there is room.
-    fn seat(&mut self, role: Role, file: Option<PathBuf>) {
-        let sitter = if file.is_some() { Sitter::Waiting } else { Sitter::Nobody };
-        let seat = Seat { file, sitter, asked: None };
-        let kept = role == Role::Chat || seat.file.is_some();
-        self.models.0.seats.set(role, kept.then_some(seat));
+    /// Assigns a model to a role. It is loaded when its memory is available.
+    fn assign_role(&mut self, role: Role, file: Option<PathBuf>) {
+        let load_state = if file.is_some() { LoadState::Pending } else { LoadState::Empty };
+        let assignment = Assignment { file, load_state, last_used: None };
+        let assigned = role == Role::Chat || assignment.file.is_some();
+        self.models.0.roles.set(role, assigned.then_some(assignment));
     }
 
-    /// Loads the models that wait, as far as the budget has room for them.
-    async fn fill(&mut self) {
-        let waiting = |seat: &Option<Seat>| seat.as_ref().is_some_and(|seat| matches!(seat.sitter, Sitter::Waiting));
-        let (chat, completion) = (self.models.0.seats.seat(Role::Chat), self.models.0.seats.seat(Role::Completion));
-        if !waiting(&chat) && !waiting(&completion) {
+    /// Loads the pending models, as far as the memory budget allows.
+    async fn load_pending(&mut self) {
+        let is_pending = |assignment: &Option<Assignment>| {
+            assignment.as_ref().is_some_and(|assignment| matches!(assignment.load_state, LoadState::Pending))
+        };
+        let (chat, completion) = (self.models.0.roles.get(Role::Chat), self.models.0.roles.get(Role::Completion));
+        if !is_pending(&chat) && !is_pending(&completion) {
             return;
         }
         let main = self.budget;
-        let Ok(room) = tokio::task::spawn_blocking(move || memory_budget::room(main)).await else { return };
-        match (chat.filter(|seat| seat.file.is_some()), completion) {
-            (Some(chat), Some(completion)) => self.fill_both(chat, completion, &room).await,
+        let Ok(memory) = tokio::task::spawn_blocking(move || memory_budget::available(main)).await else { return };
+        match (chat.filter(|assignment| assignment.file.is_some()), completion) {
+            (Some(chat), Some(completion)) => self.load_both(chat, completion, &memory).await,
             (Some(chat), None) => {
-                if let Some(need) = self.need(Role::Chat, &chat).await {
-                    self.sit(Role::Chat, &chat, memory_budget::chat(&need, &room));
+                if let Some(size) = self.model_size(Role::Chat, &chat).await {
+                    self.load(Role::Chat, &chat, memory_budget::plan_chat(&size, &memory));
                 }
             }
             _ => {}
         }
     }
 
-    async fn fill_both(&mut self, chat: Seat, completion: Seat, room: &AvailableMemory) {
-        let Some(chats) = self.need(Role::Chat, &chat).await else { return };
-        let Some(completes) = self.need(Role::Completion, &completion).await else {
-            // The other one does both then.
-            if matches!(chat.sitter, Sitter::Waiting) {
-                self.sit(Role::Chat, &chat, memory_budget::chat(&chats, room));
+    async fn load_both(&mut self, chat: Assignment, completion: Assignment, memory: &AvailableMemory) {
+        let Some(chat_size) = self.model_size(Role::Chat, &chat).await else { return };
+        let Some(completion_size) = self.model_size(Role::Completion, &completion).await else {
+            // The chat model fills both roles then.
+            if matches!(chat.load_state, LoadState::Pending) {
+                self.load(Role::Chat, &chat, memory_budget::plan_chat(&chat_size, memory));
             }
             return;
         };
-        let shared = memory_budget::both(&chats, &completes, room);
-        match (&chat.sitter, &completion.sitter) {
-            (Sitter::Waiting, Sitter::Engine(_, Some(fit))) => {
-                match (memory_budget::chat(&chats, &memory_budget::beside(room, fit)), shared) {
-                    (Err(_), Ok(_)) => self.seat(Role::Completion, completion.file),
-                    (alone, _) => self.sit(Role::Chat, &chat, alone),
+        let pair = memory_budget::plan_pair(&chat_size, &completion_size, memory);
+        match (&chat.load_state, &completion.load_state) {
+            (LoadState::Pending, LoadState::Loaded(_, Some(plan))) => {
+                match (memory_budget::plan_chat(&chat_size, &memory_budget::remaining(memory, plan)), pair) {
+                    (Err(_), Ok(_)) => self.assign_role(Role::Completion, completion.file),
+                    (plan, _) => self.load(Role::Chat, &chat, plan),
                 }
             }
-            (Sitter::Engine(_, Some(fit)), Sitter::Waiting) => {
-                match (memory_budget::completion(&completes, &memory_budget::beside(room, fit)), shared) {
-                    (Err(_), Ok(_)) => self.seat(Role::Chat, chat.file),
-                    (alone, _) => self.sit(Role::Completion, &completion, alone),
+            (LoadState::Loaded(_, Some(plan)), LoadState::Pending) => {
+                match (memory_budget::plan_completion(&completion_size, &memory_budget::remaining(memory, plan)), pair)
+                {
+                    (Err(_), Ok(_)) => self.assign_role(Role::Chat, chat.file),
+                    (plan, _) => self.load(Role::Completion, &completion, plan),
                 }
             }
-            (first, second) => match shared {
-                Ok((of_chat, of_completion)) => {
-                    if matches!(first, Sitter::Waiting) {
-                        self.sit(Role::Chat, &chat, Ok(of_chat));
+            (first, second) => match pair {
+                Ok((chat_plan, completion_plan)) => {
+                    if matches!(first, LoadState::Pending) {
+                        self.load(Role::Chat, &chat, Ok(chat_plan));
                     }
-                    if matches!(second, Sitter::Waiting) {
-                        self.sit(Role::Completion, &completion, Ok(of_completion));
+                    if matches!(second, LoadState::Pending) {
+                        self.load(Role::Completion, &completion, Ok(completion_plan));
                     }
                 }
-                Err(misfit) => {
-                    if matches!(first, Sitter::Waiting) {
-                        self.sit(Role::Chat, &chat, memory_budget::chat(&chats, room));
+                Err(shortage) => {
+                    if matches!(first, LoadState::Pending) {
+                        self.load(Role::Chat, &chat, memory_budget::plan_chat(&chat_size, memory));
                     }
-                    if matches!(second, Sitter::Waiting) {
-                        self.sit(Role::Completion, &completion, Err(misfit));
+                    if matches!(second, LoadState::Pending) {
+                        self.load(Role::Completion, &completion, Err(shortage));
                     }
                 }
             },
         }
     }
 
-    /// What a model needs. One whose file cannot be used is refused, and `None` is given back.
-    async fn need(&self, role: Role, seat: &Seat) -> Option<ModelSize> {
-        let file = seat.file.clone()?;
+    /// The size of an assigned model, for memory planning. If its file is not usable, the assignment fails and `None` is returned.
+    async fn model_size(&self, role: Role, assignment: &Assignment) -> Option<ModelSize> {
+        let file = assignment.file.clone()?;
         let name = file.display().to_string();
         let read = tokio::task::spawn_blocking(move || engine::gguf::read(&file)).await.ok()?;
-        let refused = |flaw: &engine::gguf::Error| {
-            let message = format!("could not open model `{}`: {flaw}; choose another file or download it again", name);
-            self.refuse(role, seat, message);
+        let on_error = |error: &engine::gguf::Error| {
+            let message = format!("could not open model `{}`: {error}; choose another file or download it again", name);
+            self.mark_failed(role, assignment, message);
         };
-        read.inspect_err(refused).ok().map(|facts| facts.model_size())
+        read.inspect_err(on_error).ok().map(|facts| facts.model_size())
     }
 
-    /// Begins to load a model that fits, and says why it does not otherwise.
-    fn sit(&self, role: Role, seat: &Seat, fit: Result<MemoryPlan, DoesNotFit>) {
-        let (Some(file), fit) = (&seat.file, fit) else { return };
-        match fit {
-            Ok(_) if self.models.0.suspects.has(file) => {
+    /// Starts to load a model with its memory plan, or marks it failed if it does not fit or crashed before.
+    fn load(&self, role: Role, assignment: &Assignment, plan: Result<MemoryPlan, DoesNotFit>) {
+        let (Some(file), plan) = (&assignment.file, plan) else { return };
+        match plan {
+            Ok(_) if self.models.0.crash_markers.crashed_on(file) => {
                 let message = format!(
-                    "HAPA crashed when it last loaded `{}`; choose another model, or load this one again to try once more",
+                    "HAPA crashed when it last loaded `{}`; choose another model, or load this one again to retry",
                     file.display()
                 );
-                self.refuse(role, seat, message);
+                self.mark_failed(role, assignment, message);
             }
-            Ok(fit) => {
-                self.models.0.suspects.begin(file);
-                let engine = Engine::start(self.options(file, &fit));
-                tokio::spawn(cleared(engine.watch(), self.models.0.suspects.clone(), file.clone()));
-                let sitter = Sitter::Engine(engine, Some(fit));
-                self.set(role, Seat { sitter, asked: Some(Instant::now()), file: seat.file.clone() });
+            Ok(plan) => {
+                self.models.0.crash_markers.mark_loading(file);
+                let engine = Engine::start(self.options(file, &plan));
+                tokio::spawn(clear_when_loaded(engine.watch(), self.models.0.crash_markers.clone(), file.clone()));
+                let load_state = LoadState::Loaded(engine, Some(plan));
+                self.set(
+                    role,
+                    Assignment { load_state, last_used: Some(Instant::now()), file: assignment.file.clone() },
+                );
             }
-            Err(DoesNotFit { needed: needs, available: has }) => {
+            Err(DoesNotFit { needed, available }) => {
                 let mebibytes = |bytes: u64| bytes.div_ceil(1024 * 1024);
                 let message = format!(
                     "`{}` needs {} MiB of memory and the budget has {}; raise `memory_budget_mb`, or choose a smaller model",
                     file.display(),
-                    mebibytes(needs),
-                    mebibytes(has),
+                    mebibytes(needed),
+                    mebibytes(available),
                 );
-                self.refuse(role, seat, message);
+                self.mark_failed(role, assignment, message);
             }
         }
     }
 
-    fn refuse(&self, role: Role, seat: &Seat, message: String) {
-        if matches!(seat.sitter, Sitter::Waiting) {
+    fn mark_failed(&self, role: Role, assignment: &Assignment, message: String) {
+        if matches!(assignment.load_state, LoadState::Pending) {
             tracing::error!("{message}");
-            self.set(role, Seat { sitter: Sitter::Refused(message), ..seat.clone() });
+            self.set(role, Assignment { load_state: LoadState::Failed(message), ..assignment.clone() });
         }
     }
 
-    fn set(&self, role: Role, seat: Seat) {
-        self.models.0.seats.set(role, Some(seat));
+    fn set(&self, role: Role, assignment: Assignment) {
+        self.models.0.roles.set(role, Some(assignment));
     }
 
-    fn options(&self, file: &Path, fit: &MemoryPlan) -> Options {
+    fn options(&self, file: &Path, plan: &MemoryPlan) -> Options {
         let bytes = u64::from(self.settings().saved_states_mb) * 1024 * 1024;
         Options {
-            context: fit.context,
-            kv_tokens: fit.kv_tokens,
-            kv_cache_type: fit.kv_cache_type,
-            batch_size: fit.batch_size,
-            gpu_layers: fit.gpu_layers,
-            host_cache_bytes: fit.main.host_cache,
-            disk_cache: (bytes > 0).then(|| DiskCacheOptions { folder: self.states.clone(), max_bytes: bytes }),
+            context: plan.context,
+            kv_tokens: plan.kv_tokens,
+            kv_cache_type: plan.kv_cache_type,
+            batch_size: plan.batch_size,
+            gpu_layers: plan.gpu_layers,
+            host_cache_bytes: plan.main.host_cache,
+            disk_cache: (bytes > 0)
+                .then(|| DiskCacheOptions { folder: self.disk_cache_folder.clone(), max_bytes: bytes }),
             ..Options::for_model(file.to_owned())
         }
     }
 
-    fn obey(&mut self, order: Order) {
-        match order {
-            Order::Wake { again } => {
+    fn handle(&mut self, command: Command) {
+        match command {
+            Command::Load { retry_failed } => {
                 for role in [Role::Chat, Role::Completion] {
-                    let Some(seat) = self.models.0.seats.seat(role) else { continue };
-                    let failed = matches!(&seat.sitter, Sitter::Refused(_))
-                        || seat.engine().is_some_and(|engine| matches!(engine.state(), State::Failed { .. }));
-                    if again && let Some(file) = &seat.file {
-                        self.models.0.suspects.end(file);
+                    let Some(assignment) = self.models.0.roles.get(role) else { continue };
+                    let failed = matches!(&assignment.load_state, LoadState::Failed(_))
+                        || assignment.engine().is_some_and(|engine| matches!(engine.state(), State::Failed { .. }));
+                    if retry_failed && let Some(file) = &assignment.file {
+                        self.models.0.crash_markers.clear(file);
                     }
-                    if matches!(seat.sitter, Sitter::Asleep) || again && failed {
-                        self.seat(role, seat.file);
+                    if matches!(assignment.load_state, LoadState::Unloaded) || retry_failed && failed {
+                        self.assign_role(role, assignment.file);
                     }
                 }
             }
-            // Seats are assigned after every order. A file that could not be used may have been copied just then.
-            Order::Look => {
+            // Files are assigned after every command. A file that failed may have been incomplete at that time.
+            Command::Rescan => {
                 for role in [Role::Chat, Role::Completion] {
-                    if let Some(seat) = self.models.0.seats.seat(role)
-                        && matches!(seat.sitter, Sitter::Refused(_))
+                    if let Some(assignment) = self.models.0.roles.get(role)
+                        && matches!(assignment.load_state, LoadState::Failed(_))
                     {
-                        self.seat(role, seat.file);
+                        self.assign_role(role, assignment.file);
                     }
                 }
             }
-            Order::Sleep(id) => {
-                let file = files::find(&self.models.0.folder, self.models.0.named.as_deref(), &id);
-                self.put_to_sleep(|seat| seat.file == file);
+            Command::Unload(id) => {
+                let file = files::find(&self.models.0.folder, self.models.0.env_model.as_deref(), &id);
+                self.unload(|assignment| assignment.file == file);
             }
-            Order::Forget => {
-                if self.models.0.seats.engines().is_empty() {
-                    engine::clear_disk_cache(&self.states);
+            Command::ClearKvCache => {
+                if self.models.0.roles.engines().is_empty() {
+                    engine::clear_disk_cache(&self.disk_cache_folder);
                 }
             }
         }
     }
 
-    /// Takes models out of memory that nobody has asked for long enough.
-    fn rest(&mut self) {
+    /// Unloads models that have been idle for longer than the setting `idle_unload_minutes`.
+    fn unload_idle(&mut self) {
         let Some(minutes) = self.settings().idle_unload_minutes else { return };
-        let patience = Duration::from_secs(u64::from(minutes) * 60);
-        self.put_to_sleep(|seat| {
-            let idle = seat.engine().is_some_and(|engine| is_idle(&engine.queue_depth()) && engine.model().is_ok());
-            idle && seat.asked.is_none_or(|asked| asked.elapsed() >= patience)
+        let limit = Duration::from_secs(u64::from(minutes) * 60);
+        self.unload(|assignment| {
+            let idle =
+                assignment.engine().is_some_and(|engine| is_idle(&engine.queue_depth()) && engine.model().is_ok());
+            idle && assignment.last_used.is_none_or(|last_used| last_used.elapsed() >= limit)
         });
     }
 
-    fn put_to_sleep(&mut self, which: impl Fn(&Seat) -> bool) {
+    fn unload(&mut self, which: impl Fn(&Assignment) -> bool) {
         for role in [Role::Chat, Role::Completion] {
-            let Some(seat) = self.models.0.seats.seat(role).filter(|seat| seat.engine().is_some() && which(seat))
+            let Some(assignment) =
+                self.models.0.roles.get(role).filter(|assignment| assignment.engine().is_some() && which(assignment))
             else {
                 continue;
             };
-            self.set(role, Seat { sitter: Sitter::Asleep, ..seat });
+            self.set(role, Assignment { load_state: LoadState::Unloaded, ..assignment });
         }
     }
 }
 
-/// Clears a model of suspicion when its load is over, however it went, as long as the process lives.
-async fn cleared(mut engine: watch::Receiver<State>, suspects: Suspects, model: PathBuf) {
-    // An error says that it was given up, in order too.
+/// Clears the crash marker of a model when its load has ended, with or without an error.
+async fn clear_when_loaded(mut engine: watch::Receiver<State>, crash_markers: CrashMarkers, model: PathBuf) {
+    // An error means that the engine was dropped during the load, which is no crash.
     let _ = engine.wait_for(|state| !matches!(state, State::Loading { .. })).await;
-    suspects.end(&model);
+    crash_markers.clear(&model);
 }
 
-fn is_idle(load: &QueueDepth) -> bool {
-    load.active == 0 && load.waiting() == 0
+fn is_idle(depth: &QueueDepth) -> bool {
+    depth.active == 0 && depth.waiting() == 0
 }

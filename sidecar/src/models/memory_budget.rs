@@ -1,4 +1,4 @@
-//! How much memory models may take, and how two of them share it.
+//! The memory budget of all models, and how two models share it.
 
 use std::sync::OnceLock;
 
@@ -11,28 +11,29 @@ use crate::system;
 
 const MIB: u64 = 1024 * 1024;
 
-/// What would be good for the model that chats: room for the longest question that the API takes with its answer, and beside it
-/// for what an editor asks meanwhile.
-const CHAT: PlanTargets =
+/// Targets of a chat model: a context for the API's longest request and its answer, and KV cache for concurrent completions.
+const CHAT_TARGETS: PlanTargets =
     PlanTargets { context: 16_384, kv_tokens: 24_576, host_cache_bytes: 256 * MIB, batch_size: 512 };
 
-/// The same for a model that only completes.
-const COMPLETION: PlanTargets =
+/// Targets of a completion model.
+const COMPLETION_TARGETS: PlanTargets =
     PlanTargets { context: 8192, kv_tokens: 8192, host_cache_bytes: 64 * MIB, batch_size: 512 };
 
-/// Tenths of the machine's memory that models may take where nobody has said anything.
-const TENTHS: u64 = 6;
+/// Default budget, in tenths of the machine's memory.
+const DEFAULT_SHARE_TENTHS: u64 = 6;
 
-/// The memory of a machine that does not tell.
-const UNTOLD: u64 = 8 * 1024 * MIB;
+/// Memory that is assumed if the system does not report it, in bytes.
+const ASSUMED_MEMORY: u64 = 8 * 1024 * MIB;
 
-/// Bytes of main memory that models may take together.
-pub fn of(settings: &Settings) -> u64 {
-    settings.memory_budget_mb.map_or_else(|| machine() / 10 * TENTHS, |mebibytes| u64::from(mebibytes) * MIB)
+/// The memory budget of all models together, in bytes of main memory.
+pub fn total(settings: &Settings) -> u64 {
+    settings
+        .memory_budget_mb
+        .map_or_else(|| machine_memory() / 10 * DEFAULT_SHARE_TENTHS, |mebibytes| u64::from(mebibytes) * MIB)
 }
 
-/// What there is for models: `main` bytes of main memory, and what the best GPU has free. Asks the drivers, which takes a moment.
-pub fn room(main: u64) -> AvailableMemory {
+/// The memory that is available to models: `main` bytes, and the free memory of the first GPU. Queries the drivers, which is slow.
+pub fn available(main: u64) -> AvailableMemory {
     let devices = engine::devices(&engine::default_backends());
     let gpu = devices.into_iter().find(|device| device.gpu);
     AvailableMemory {
@@ -42,83 +43,83 @@ pub fn room(main: u64) -> AvailableMemory {
     }
 }
 
-/// Bytes of this machine's memory.
-fn machine() -> u64 {
+/// The machine's memory, in bytes.
+fn machine_memory() -> u64 {
     static BYTES: OnceLock<u64> = OnceLock::new();
-    *BYTES.get_or_init(|| system::memory().unwrap_or(UNTOLD))
+    *BYTES.get_or_init(|| system::memory().unwrap_or(ASSUMED_MEMORY))
 }
 
-/// The memory of models, in bytes. What they may come to take is counted, so that the budget holds whatever is asked of them.
+/// Memory of the models, in bytes. Maximums are counted, so that the budget holds under any load.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = ModelMemory)]
 pub struct Memory {
-    /// What models may take of main memory together.
+    /// Budget of main memory for all models.
     pub budget_bytes: u64,
-    /// What those that are there take at most: the four parts below, and not the GPU's.
+    /// Maximum main memory of the loaded models: the sum of the four parts below, without GPU memory.
     pub used_bytes: u64,
-    /// Weights.
+    /// Model weights.
     pub weights_bytes: u64,
-    /// The models' memory of what they have read.
+    /// KV cache.
     pub conversations_bytes: u64,
-    /// What a step is calculated in, and the process itself.
+    /// Compute buffers, and the process itself.
     pub work_bytes: u64,
-    /// Conversations that had to leave the models' memory, at most.
+    /// Maximum of the KV cache that is offloaded to host memory.
     pub saved_bytes: u64,
-    /// Of that, what is taken just now.
+    /// Of that, currently used.
     pub saved_now_bytes: u64,
-    /// What models take of the GPU's memory.
+    /// GPU memory of the models.
     pub gpu_bytes: u64,
 }
 
 impl Memory {
-    /// Counts one more model.
-    pub fn add(&mut self, fit: &MemoryPlan, saved_now: u64) {
-        self.used_bytes += fit.main.total();
-        self.weights_bytes += fit.main.weights;
-        self.conversations_bytes += fit.main.kv_cache;
-        self.work_bytes += fit.main.compute;
-        self.saved_bytes += fit.main.host_cache;
+    /// Adds a loaded model. `saved_now`: bytes of KV cache that are currently offloaded.
+    pub fn add(&mut self, plan: &MemoryPlan, saved_now: u64) {
+        self.used_bytes += plan.main.total();
+        self.weights_bytes += plan.main.weights;
+        self.conversations_bytes += plan.main.kv_cache;
+        self.work_bytes += plan.main.compute;
+        self.saved_bytes += plan.main.host_cache;
         self.saved_now_bytes += saved_now;
-        self.gpu_bytes += fit.gpu.total();
+        self.gpu_bytes += plan.gpu.total();
     }
 }
 
-/// How a model fits that chats, where nobody else takes anything of `room`.
-pub fn chat(need: &ModelSize, room: &AvailableMemory) -> Result<MemoryPlan, DoesNotFit> {
-    need.plan(room, &CHAT)
+/// The memory plan of a chat model that has `memory` for itself.
+pub fn plan_chat(size: &ModelSize, memory: &AvailableMemory) -> Result<MemoryPlan, DoesNotFit> {
+    size.plan(memory, &CHAT_TARGETS)
 }
 
-/// How a model fits that only completes.
-pub fn completion(need: &ModelSize, room: &AvailableMemory) -> Result<MemoryPlan, DoesNotFit> {
-    need.plan(room, &COMPLETION)
+/// The memory plan of a completion model that has `memory` for itself.
+pub fn plan_completion(size: &ModelSize, memory: &AvailableMemory) -> Result<MemoryPlan, DoesNotFit> {
+    size.plan(memory, &COMPLETION_TARGETS)
 }
 
-/// What is left of `room` beside a model that is there.
-pub fn beside(room: &AvailableMemory, fit: &MemoryPlan) -> AvailableMemory {
+/// The memory that remains beside a loaded model.
+pub fn remaining(memory: &AvailableMemory, plan: &MemoryPlan) -> AvailableMemory {
     AvailableMemory {
-        main: room.main.saturating_sub(fit.main.total()),
-        gpu: room.gpu.map(|free| free.saturating_sub(fit.gpu.total())),
-        shared: room.shared,
+        main: memory.main.saturating_sub(plan.main.total()),
+        gpu: memory.gpu.map(|free| free.saturating_sub(plan.gpu.total())),
+        shared: memory.shared,
     }
 }
 
-/// How two models share a room: the one that chats gets at least its smallest form, then the other what it would like, and the
-/// rest is the first one's.
-pub fn both(
-    chats: &ModelSize,
-    completes: &ModelSize,
-    room: &AvailableMemory,
+/// Plans a chat and a completion model together: the minimum is reserved for the chat model, the completion model is planned with the
+/// remaining memory, and the chat model gets the rest.
+pub fn plan_pair(
+    chat: &ModelSize,
+    completion: &ModelSize,
+    memory: &AvailableMemory,
 ) -> Result<(MemoryPlan, MemoryPlan), DoesNotFit> {
-    let least = match chats.plan(&AvailableMemory { main: 0, ..*room }, &CHAT) {
+    let min_chat = match chat.plan(&AvailableMemory { main: 0, ..*memory }, &CHAT_TARGETS) {
         Ok(_) => 0,
-        Err(misfit) => misfit.needed,
+        Err(shortage) => shortage.needed,
     };
-    let gpu = room.gpu.map(|free| free.saturating_sub(chat(chats, room).map_or(0, |fit| fit.gpu.total())));
-    let left = AvailableMemory { main: room.main.saturating_sub(least), gpu, shared: room.shared };
-    let second = completion(completes, &left)
-        .map_err(|misfit| DoesNotFit { needed: misfit.needed + least, available: room.main })?;
-    let main = room.main - second.main.total();
-    Ok((chat(chats, &AvailableMemory { main, ..*room })?, second))
+    let gpu = memory.gpu.map(|free| free.saturating_sub(plan_chat(chat, memory).map_or(0, |plan| plan.gpu.total())));
+    let remaining = AvailableMemory { main: memory.main.saturating_sub(min_chat), gpu, shared: memory.shared };
+    let completion_plan = plan_completion(completion, &remaining)
+        .map_err(|shortage| DoesNotFit { needed: shortage.needed + min_chat, available: memory.main })?;
+    let main = memory.main - completion_plan.main.total();
+    Ok((plan_chat(chat, &AvailableMemory { main, ..*memory })?, completion_plan))
 }
 
 #[cfg(test)]
@@ -150,22 +151,25 @@ mod tests {
     };
 
     #[test]
-    fn two_models_never_take_more_than_the_budget() {
-        let mut shared = 0;
+    fn two_models_never_exceed_the_budget() {
+        let mut fitting = 0;
         for mib in (1000..9000).step_by(50) {
-            let room = AvailableMemory { main: mib * MIB, gpu: None, shared: false };
-            if let Ok((chats, completes)) = both(&LARGE, &SMALL, &room) {
-                assert!(chats.main.total() + completes.main.total() <= room.main, "{mib}");
-                shared += 1;
+            let memory = AvailableMemory { main: mib * MIB, gpu: None, shared: false };
+            if let Ok((chat, completion)) = plan_pair(&LARGE, &SMALL, &memory) {
+                assert!(chat.main.total() + completion.main.total() <= memory.main, "{mib}");
+                fitting += 1;
             }
         }
-        assert!(shared > 20, "{shared}");
+        assert!(fitting > 20, "{fitting}");
     }
 
     #[test]
-    fn two_that_do_not_fit_say_what_they_need() {
-        let room = AvailableMemory { main: 4000 * MIB, gpu: None, shared: false };
-        let misfit = both(&LARGE, &SMALL, &room).unwrap_err();
-        assert!(both(&LARGE, &SMALL, &AvailableMemory { main: misfit.needed, ..room }).is_ok(), "{misfit:?}");
+    fn two_models_that_do_not_fit_report_the_needed_memory() {
+        let memory = AvailableMemory { main: 4000 * MIB, gpu: None, shared: false };
+        let shortage = plan_pair(&LARGE, &SMALL, &memory).unwrap_err();
+        assert!(
+            plan_pair(&LARGE, &SMALL, &AvailableMemory { main: shortage.needed, ..memory }).is_ok(),
+            "{shortage:?}"
+        );
     }
 }

@@ -1,12 +1,12 @@
-//! How a model was fitted into this machine, in one sentence.
+//! Summary of a memory plan in one sentence.
 
 use engine::memory_plan::{KvCacheType, MemoryPlan};
 
 use crate::base::i18n::LocalizedText;
 
-/// The sentence: where its layers are, and what had to be made smaller.
-pub fn sentence(fit: &MemoryPlan, trained: Option<u32>) -> LocalizedText {
-    let (layers, gpu) = (fit.layers, fit.gpu_layers);
+/// How many layers are offloaded to the GPU, and what was reduced to fit. `trained`: context length of the model, in tokens.
+pub fn summary(plan: &MemoryPlan, trained: Option<u32>) -> LocalizedText {
+    let (layers, gpu) = (plan.layers, plan.gpu_layers);
     let (mut ko, mut en) = match gpu {
         0 => (format!("레이어 {layers}개 모두 CPU"), format!("{layers} of {layers} layers on the processor")),
         _ if gpu == layers => {
@@ -14,14 +14,14 @@ pub fn sentence(fit: &MemoryPlan, trained: Option<u32>) -> LocalizedText {
         }
         _ => (format!("레이어 {layers}개 중 {gpu}개 GPU"), format!("{gpu} of {layers} layers on the GPU")),
     };
-    if fit.kv_cache_type == KvCacheType::Q8_0 {
-        ko += ", 메모리가 부족해 대화는 8비트로 보관";
-        en += ", conversations kept at 8 bits for want of memory";
+    if plan.kv_cache_type == KvCacheType::Q8_0 {
+        ko += ", 메모리가 부족해 KV 캐시를 8비트로 저장";
+        en += ", KV cache stored at 8 bits to save memory";
     }
-    let (context, shorter) = (fit.context, trained.is_some_and(|most| fit.context < most));
+    let (context, shorter) = (plan.context, trained.is_some_and(|context| plan.context < context));
     if shorter {
-        ko += &format!(", 대화 하나에 {context} 토큰까지");
-        en += &format!(", up to {context} tokens in one conversation");
+        ko += &format!(", 컨텍스트는 {context} 토큰까지");
+        en += &format!(", context limited to {context} tokens");
     }
     LocalizedText::new(ko, en)
 }
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_says_where_the_layers_are_and_what_is_smaller_than_it_could_be() {
+    fn it_reports_the_offloaded_layers_and_every_reduction() {
         let usual = MemoryPlan {
             context: 16_384,
             kv_tokens: 16_384,
@@ -44,17 +44,17 @@ mod tests {
             main: Bytes::default(),
             gpu: Bytes::default(),
         };
-        for (fit, expected) in [
+        for (plan, expected) in [
             (usual, "24 of 24 layers on the processor"),
             (MemoryPlan { gpu_layers: 24, ..usual }, "24 of 24 layers on the GPU"),
             (MemoryPlan { gpu_layers: 7, ..usual }, "7 of 24 layers on the GPU"),
             (
                 MemoryPlan { kv_cache_type: KvCacheType::Q8_0, context: 4096, ..usual },
-                "24 of 24 layers on the processor, conversations kept at 8 bits for want of memory, up to 4096 tokens in one \
-                 conversation",
+                "24 of 24 layers on the processor, KV cache stored at 8 bits to save memory, context limited to \
+                 4096 tokens",
             ),
         ] {
-            assert_eq!(sentence(&fit, Some(16_384)).en, expected);
+            assert_eq!(summary(&plan, Some(16_384)).en, expected);
         }
     }
 }

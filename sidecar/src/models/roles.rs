@@ -1,4 +1,4 @@
-//! Who sits where: the model that fills each role, or what is in its place.
+//! Which model is assigned to each role, and its load state.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,211 +12,222 @@ use tokio::sync::watch;
 use super::Role;
 use super::memory_budget::Memory;
 
-/// The seats of all roles.
+/// The assignments of both roles.
 #[derive(Debug)]
-pub struct Seats {
-    taken: RwLock<Taken>,
-    /// What the model that chats is doing.
+pub struct RoleAssignments {
+    assignments: RwLock<Assignments>,
+    /// State of the chat model.
     state: watch::Sender<State>,
-    /// Engines that have no seat any more, and finish what they were at.
-    leaving: Mutex<Vec<watch::Receiver<State>>>,
-    /// Changes when another engine takes the first seat, so that nobody listens to the old one.
+    /// Engines that are no longer assigned, and finish their running requests.
+    draining: Mutex<Vec<watch::Receiver<State>>>,
+    /// Incremented with each new assignment of the chat role, so that the state of a previous engine is no longer forwarded.
     generation: Arc<AtomicU64>,
 }
 
 #[derive(Debug, Clone, Default)]
-struct Taken {
-    chat: Seat,
-    /// `None` where the model that chats completes too.
-    completion: Option<Seat>,
+struct Assignments {
+    chat: Assignment,
+    /// `None` if the chat model fills this role too.
+    completion: Option<Assignment>,
 }
 
-/// One seat.
+/// The model of a role.
 #[derive(Debug, Clone, Default)]
-pub struct Seat {
-    /// The file of the model that is to sit here.
+pub struct Assignment {
+    /// Its file; `None` if there is no model.
     pub file: Option<PathBuf>,
-    /// Whether it does.
-    pub sitter: Sitter,
-    /// When it was last asked for.
-    pub asked: Option<Instant>,
+    /// Its load state.
+    pub load_state: LoadState,
+    /// When a request last used it.
+    pub last_used: Option<Instant>,
 }
 
-/// What is in a seat.
+/// The load state of an assigned model.
 #[derive(Debug, Clone, Default)]
-pub enum Sitter {
-    /// Nobody, since there is no model.
+pub enum LoadState {
+    /// There is no model.
     #[default]
-    Nobody,
-    /// A model that waits until there is room for it.
-    Waiting,
-    /// A model that was taken out of memory, and comes back when it is asked.
-    Asleep,
-    /// A model that cannot be loaded.
-    Refused(String),
-    /// An engine, and how its model fits.
-    Engine(Engine, Option<MemoryPlan>),
+    Empty,
+    /// To be loaded as soon as its memory is available.
+    Pending,
+    /// Unloaded; the next request loads it.
+    Unloaded,
+    /// The load failed, with this message.
+    Failed(String),
+    /// Loading or loaded, with its memory plan; `None` for a test script.
+    Loaded(Engine, Option<MemoryPlan>),
 }
 
-impl Seat {
-    /// What its model is doing.
+impl Assignment {
+    /// The state of the model.
     pub fn state(&self) -> State {
-        match &self.sitter {
-            Sitter::Nobody => State::NoModel,
-            Sitter::Waiting => State::Loading { progress: 0.0 },
-            Sitter::Asleep => State::Unloaded,
-            Sitter::Refused(message) => State::Failed { message: message.clone() },
-            Sitter::Engine(engine, _) => engine.state(),
+        match &self.load_state {
+            LoadState::Empty => State::NoModel,
+            LoadState::Pending => State::Loading { progress: 0.0 },
+            LoadState::Unloaded => State::Unloaded,
+            LoadState::Failed(message) => State::Failed { message: message.clone() },
+            LoadState::Loaded(engine, _) => engine.state(),
         }
     }
 
-    /// Its engine with how its model fits, if a model of this machine sits there.
-    pub fn fitted(&self) -> Option<(&Engine, &MemoryPlan)> {
-        if let Sitter::Engine(engine, Some(fit)) = &self.sitter { Some((engine, fit)) } else { None }
+    /// Its engine and memory plan, if it is loading or loaded.
+    pub fn engine_and_plan(&self) -> Option<(&Engine, &MemoryPlan)> {
+        if let LoadState::Loaded(engine, Some(plan)) = &self.load_state { Some((engine, plan)) } else { None }
     }
 
-    /// Its engine, if one sits there.
+    /// Its engine, if it is loading or loaded.
     pub fn engine(&self) -> Option<&Engine> {
-        if let Sitter::Engine(engine, _) = &self.sitter { Some(engine) } else { None }
+        if let LoadState::Loaded(engine, _) = &self.load_state { Some(engine) } else { None }
     }
 }
 
-impl Default for Seats {
+impl Default for RoleAssignments {
     fn default() -> Self {
         let state = watch::Sender::new(State::NoModel);
-        Self { taken: RwLock::default(), state, leaving: Mutex::default(), generation: Arc::default() }
+        Self { assignments: RwLock::default(), state, draining: Mutex::default(), generation: Arc::default() }
     }
 }
 
-impl Seats {
-    /// Puts a script into the first seat.
-    pub fn sit_scripted(&self, engine: Engine) {
-        self.set(Role::Chat, Some(Seat { file: None, sitter: Sitter::Engine(engine, None), asked: None }));
+impl RoleAssignments {
+    /// Assigns a test script to the chat role.
+    pub fn set_scripted(&self, engine: Engine) {
+        self.set(
+            Role::Chat,
+            Some(Assignment { file: None, load_state: LoadState::Loaded(engine, None), last_used: None }),
+        );
     }
 
-    /// What sits in a seat; `None` for a role that the other model fills too.
-    pub fn seat(&self, role: Role) -> Option<Seat> {
-        let taken = self.read();
+    /// The assignment of a role; `None` for the completion role if the chat model fills it.
+    pub fn get(&self, role: Role) -> Option<Assignment> {
+        let assignments = self.read();
         match role {
-            Role::Chat => Some(taken.chat),
-            Role::Completion => taken.completion,
+            Role::Chat => Some(assignments.chat),
+            Role::Completion => assignments.completion,
         }
     }
 
-    /// Fills a seat. Whoever sat there finishes what it is at, and leaves.
-    pub fn set(&self, role: Role, seat: Option<Seat>) {
-        let before = {
-            let mut taken = self.taken.write().unwrap_or_else(PoisonError::into_inner);
+    /// Replaces an assignment. The previous engine finishes its running requests.
+    pub fn set(&self, role: Role, assignment: Option<Assignment>) {
+        let previous = {
+            let mut assignments = self.assignments.write().unwrap_or_else(PoisonError::into_inner);
             match role {
-                Role::Chat => Some(std::mem::replace(&mut taken.chat, seat.clone().unwrap_or_default())),
-                Role::Completion => std::mem::replace(&mut taken.completion, seat.clone()),
+                Role::Chat => Some(std::mem::replace(&mut assignments.chat, assignment.clone().unwrap_or_default())),
+                Role::Completion => std::mem::replace(&mut assignments.completion, assignment.clone()),
             }
         };
-        self.leaving().extend(before.as_ref().and_then(Seat::engine).map(Engine::watch));
+        self.draining().extend(previous.as_ref().and_then(Assignment::engine).map(Engine::watch));
         if role == Role::Chat {
-            self.announce(&seat.unwrap_or_default());
+            self.publish_state(&assignment.unwrap_or_default());
         }
     }
 
-    /// Empties all seats.
+    /// Removes all assignments.
     pub fn clear(&self) {
         self.set(Role::Completion, None);
         self.set(Role::Chat, None);
     }
 
-    /// Whether engines without a seat are still there.
-    pub fn is_anyone_leaving(&self) -> bool {
-        self.leaving().retain(|engine| engine.has_changed().is_ok());
-        !self.leaving().is_empty()
+    /// Whether engines that are no longer assigned are still running.
+    pub fn is_draining(&self) -> bool {
+        self.draining().retain(|engine| engine.has_changed().is_ok());
+        !self.draining().is_empty()
     }
 
-    /// Resolves when all engines without a seat have gone.
-    pub async fn all_left(&self) {
+    /// Resolves when all engines that are no longer assigned have stopped.
+    pub async fn drained(&self) {
         loop {
-            let Some(mut engine) = self.leaving().last().cloned() else { return };
+            let Some(mut engine) = self.draining().last().cloned() else { return };
             while engine.changed().await.is_ok() {}
-            self.leaving().retain(|engine| engine.has_changed().is_ok());
+            self.draining().retain(|engine| engine.has_changed().is_ok());
         }
     }
 
-    fn leaving(&self) -> MutexGuard<'_, Vec<watch::Receiver<State>>> {
-        self.leaving.lock().unwrap_or_else(PoisonError::into_inner)
+    fn draining(&self) -> MutexGuard<'_, Vec<watch::Receiver<State>>> {
+        self.draining.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The engine that fills a role: for completions, the other one while their own is not ready.
+    /// The engine for a role. Completions use the chat model while their own is not ready.
     pub fn engine(&self, role: Role) -> Result<Engine, Error> {
-        let mut taken = self.taken.write().unwrap_or_else(PoisonError::into_inner);
-        let own = taken.completion.as_mut().filter(|_| role == Role::Completion);
-        if let Some(seat) = own {
-            seat.asked = Some(Instant::now());
-            if let Some(engine) = seat.engine().filter(|engine| engine.model().is_ok()) {
+        let mut assignments = self.assignments.write().unwrap_or_else(PoisonError::into_inner);
+        let dedicated = assignments.completion.as_mut().filter(|_| role == Role::Completion);
+        if let Some(assignment) = dedicated {
+            assignment.last_used = Some(Instant::now());
+            if let Some(engine) = assignment.engine().filter(|engine| engine.model().is_ok()) {
                 return Ok(engine.clone());
             }
         }
-        taken.chat.asked = Some(Instant::now());
-        match &taken.chat.sitter {
-            Sitter::Engine(engine, _) => Ok(engine.clone()),
-            Sitter::Nobody => Err(Error::NoModel),
-            Sitter::Waiting | Sitter::Asleep => Err(Error::Loading),
-            Sitter::Refused(message) => Err(Error::LoadFailed(message.clone())),
+        assignments.chat.last_used = Some(Instant::now());
+        match &assignments.chat.load_state {
+            LoadState::Loaded(engine, _) => Ok(engine.clone()),
+            LoadState::Empty => Err(Error::NoModel),
+            LoadState::Pending | LoadState::Unloaded => Err(Error::Loading),
+            LoadState::Failed(message) => Err(Error::LoadFailed(message.clone())),
         }
     }
 
-    /// The files of all models that sit or are to sit.
+    /// The files of all assigned models.
     pub fn files(&self) -> Vec<PathBuf> {
-        let taken = self.read();
-        [Some(taken.chat), taken.completion].into_iter().flatten().filter_map(|seat| seat.file).collect()
+        let assignments = self.read();
+        [Some(assignments.chat), assignments.completion]
+            .into_iter()
+            .flatten()
+            .filter_map(|assignment| assignment.file)
+            .collect()
     }
 
-    /// All engines that sit.
+    /// All assigned engines.
     pub fn engines(&self) -> Vec<Engine> {
-        let taken = self.read();
-        let seats = [Some(taken.chat), taken.completion];
-        seats.into_iter().flatten().filter_map(|seat| seat.engine().cloned()).collect()
+        let assignments = self.read();
+        let all = [Some(assignments.chat), assignments.completion];
+        all.into_iter().flatten().filter_map(|assignment| assignment.engine().cloned()).collect()
     }
 
-    /// What the model of a role is doing.
+    /// State of the model of a role.
     pub fn state(&self, role: Role) -> State {
-        self.seat(role).unwrap_or_else(|| self.read().chat).state()
+        self.get(role).unwrap_or_else(|| self.read().chat).state()
     }
 
-    /// What the model that chats is doing, as it changes.
+    /// State of the chat model, with updates.
     pub fn watch(&self) -> watch::Receiver<State> {
         self.state.subscribe()
     }
 
-    /// The roles that a file fills, and what it is doing.
-    pub fn roles_of(&self, file: &Path) -> (Vec<Role>, Option<Seat>) {
-        let taken = self.read();
-        let is = |seat: &Seat| seat.file.as_deref() == Some(file);
-        let (chats, completes) = (is(&taken.chat), taken.completion.as_ref().map_or_else(|| is(&taken.chat), is));
-        let roles = [(Role::Chat, chats), (Role::Completion, completes)];
-        let roles: Vec<Role> = roles.into_iter().filter(|(_, fills)| *fills).map(|(role, _)| role).collect();
-        let seat = if chats { Some(taken.chat) } else { taken.completion.filter(|_| completes) };
-        (roles, seat)
+    /// The roles that a file is assigned to, and its assignment.
+    pub fn roles_for(&self, file: &Path) -> (Vec<Role>, Option<Assignment>) {
+        let assignments = self.read();
+        let has_file = |assignment: &Assignment| assignment.file.as_deref() == Some(file);
+        let (is_chat, is_completion) = (
+            has_file(&assignments.chat),
+            assignments.completion.as_ref().map_or_else(|| has_file(&assignments.chat), has_file),
+        );
+        let roles = [(Role::Chat, is_chat), (Role::Completion, is_completion)];
+        let roles: Vec<Role> = roles.into_iter().filter(|(_, assigned)| *assigned).map(|(role, _)| role).collect();
+        let assignment =
+            if is_chat { Some(assignments.chat) } else { assignments.completion.filter(|_| is_completion) };
+        (roles, assignment)
     }
 
-    /// The memory that is taken, of `budget` bytes.
+    /// The memory of all loaded models. `budget`: in bytes.
     pub fn memory(&self, budget: u64) -> Memory {
-        let taken = self.read();
+        let assignments = self.read();
         let mut memory = Memory { budget_bytes: budget, ..Memory::default() };
-        for seat in [Some(taken.chat), taken.completion].into_iter().flatten() {
-            if let Sitter::Engine(engine, Some(fit)) = seat.sitter {
-                memory.add(&fit, engine.offloaded_bytes());
+        for assignment in [Some(assignments.chat), assignments.completion].into_iter().flatten() {
+            if let LoadState::Loaded(engine, Some(plan)) = assignment.load_state {
+                memory.add(&plan, engine.offloaded_bytes());
             }
         }
         memory
     }
 
-    fn read(&self) -> Taken {
-        self.taken.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn read(&self) -> Assignments {
+        self.assignments.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Tells those who watch about the new one in the first seat, and about all that it does.
-    fn announce(&self, seat: &Seat) {
+    /// Publishes the state of the chat model's new engine, and forwards its updates.
+    fn publish_state(&self, assignment: &Assignment) {
         let generation = self.generation.fetch_add(1, Ordering::SeqCst) + 1;
-        self.state.send_replace(seat.state());
-        let Some(mut states) = seat.engine().map(Engine::watch) else { return };
+        self.state.send_replace(assignment.state());
+        let Some(mut states) = assignment.engine().map(Engine::watch) else { return };
         let (current, state) = (Arc::clone(&self.generation), self.state.clone());
         tokio::spawn(async move {
             while states.changed().await.is_ok() && current.load(Ordering::SeqCst) == generation {

@@ -1,4 +1,4 @@
-//! Noticing at once that a file has come into the models folder, or left it.
+//! Watches the models folder, so that new and removed files are noticed at once.
 
 use std::path::Path;
 
@@ -7,23 +7,25 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::Models;
 
-/// Watches a folder for as long as what is given back is held. `None` where the system does not tell; files are then found a little
-/// later, when the keeper glances.
+/// Watches a folder for as long as the returned watcher is held. `None` if the system does not support it; the loader's polling finds
+/// changes then.
 pub fn watch(folder: &Path, models: Models) -> Option<RecommendedWatcher> {
-    let told = move |event: notify::Result<Event>| {
-        if event.is_ok_and(|event| is_whole(event.kind)) {
-            models.look_again();
+    let on_event = move |event: notify::Result<Event>| {
+        if event.is_ok_and(|event| is_complete(event.kind)) {
+            models.rescan();
         }
     };
-    let watched = notify::recommended_watcher(told).and_then(|mut watcher| {
+    let watched = notify::recommended_watcher(on_event).and_then(|mut watcher| {
         watcher.watch(folder, RecursiveMode::NonRecursive)?;
         Ok(watcher)
     });
-    watched.inspect_err(|error| tracing::debug!(%error, "the models folder is not watched")).ok()
+    watched
+        .inspect_err(|error| tracing::debug!(%error, "could not watch the models folder; changes are found by polling"))
+        .ok()
 }
 
-/// Whether a file is there or gone after it, and not just growing.
-fn is_whole(kind: EventKind) -> bool {
+/// Whether an event means that a file was added, completed or removed, and not just written to.
+fn is_complete(kind: EventKind) -> bool {
     matches!(
         kind,
         EventKind::Create(_)

@@ -1,51 +1,52 @@
-//! One request to a remote server: asked again while nothing was said and that may help, and stopped when nobody listens.
+//! One request to a remote server: retried while no text has arrived, and cancelled when the client disconnects.
 
 use std::time::{Duration, Instant};
 
-use engine::{Error, Event, FinishReason, Prompt, PromptAccepted, Request, TokenSender, Usage};
+use engine::{Event, FinishReason, Prompt, PromptAccepted, Request, TokenSender, Usage};
 use tokio::time::timeout;
 
-use super::client::{Refusal, Server};
-use super::error::Failure;
-use super::request::{Body, Extras};
-use super::sse::{Chunk, Events, Said};
+use super::Error;
+use super::client::{RequestError, Server};
+use super::request::{OptionalFields, RequestBody};
+use super::sse::{Chunk, SseParser, StreamItem};
 use super::{Remote, client};
 
-/// How long is waited before each new try.
-const PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
+/// Delay before each retry.
+const RETRY_DELAYS: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
 
-/// The longest pause that a server may ask for: one who waits longer is better told.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// Maximum `Retry-After` of the server; with a longer one, the request fails at once.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(10);
 
-/// How long is waited, after the end of an answer, for what it cost.
-const AFTERWARDS: Duration = Duration::from_secs(2);
+/// How long to wait for the token usage after the finish reason.
+const USAGE_GRACE: Duration = Duration::from_secs(2);
 
-/// A request on its way.
-pub(super) struct Asking {
+/// A request to a remote server.
+pub(super) struct RemoteCall {
     pub remote: Remote,
     pub server: Server,
     pub model: String,
     pub request: Request,
-    /// The longest that nothing may be said.
-    pub patience: Duration,
+    /// Maximum time between two events.
+    pub idle_timeout: Duration,
 }
 
-/// How a try ended that did not come to the end of the answer.
-enum End {
-    /// Nobody listens any more.
-    Left,
-    Failed(Error),
-    /// For this reason, and not before so long has passed.
-    Refused(Failure, Duration),
+/// Why an attempt ended early.
+enum Outcome {
+    /// The client has disconnected.
+    Cancelled,
+    /// A final error.
+    Failed(engine::Error),
+    /// An error of the server, with its minimum delay before a retry.
+    Rejected(Error, Duration),
 }
 
-impl From<Failure> for End {
-    fn from(failure: Failure) -> Self {
-        Self::Refused(failure, Duration::ZERO)
+impl From<Error> for Outcome {
+    fn from(error: Error) -> Self {
+        Self::Rejected(error, Duration::ZERO)
     }
 }
 
-/// What was said so far.
+/// What has arrived so far.
 #[derive(Default)]
 struct Progress {
     started: bool,
@@ -56,113 +57,120 @@ struct Progress {
     usage: Option<(usize, usize)>,
 }
 
-impl Asking {
-    /// Asks, and says to `speaker` what comes back.
+impl RemoteCall {
+    /// Sends the request and forwards its events to `sender`.
     pub async fn run(self, sender: &TokenSender) {
         let mut progress = Progress::default();
-        let said = tokio::select! {
+        let result = tokio::select! {
             () = sender.closed() => return,
-            said = self.tries(sender, &mut progress) => said,
+            result = self.with_retries(sender, &mut progress) => result,
         };
-        let last = match said {
-            Ok(summary) => Ok(Event::Done(summary)),
-            Err(End::Left) => return,
-            Err(End::Failed(error)) => Err(error),
-            Err(End::Refused(failure, _)) => Err(failure.into()),
+        let last = match result {
+            Ok(usage) => Ok(Event::Done(usage)),
+            Err(Outcome::Cancelled) => return,
+            Err(Outcome::Failed(error)) => Err(error),
+            Err(Outcome::Rejected(error, _)) => Err(error.into()),
         };
         if let Err(error) = &last {
-            tracing::info!("a remote server did not answer: {error}");
+            tracing::info!("request to the remote server failed: {error}");
         }
         sender.send(last).await;
     }
 
-    async fn tries(&self, sender: &TokenSender, progress: &mut Progress) -> Result<Usage, End> {
-        let mut pauses = PAUSES.iter();
-        let mut extras = self.remote.extras();
+    async fn with_retries(&self, sender: &TokenSender, progress: &mut Progress) -> Result<Usage, Outcome> {
+        let mut delays = RETRY_DELAYS.iter();
+        let mut fields = self.remote.supported_fields();
         loop {
-            let (failure, least) = match self.once(extras, sender, progress).await {
-                Err(End::Refused(failure, least)) if progress.first.is_none() => (failure, least),
+            let (error, retry_after) = match self.attempt(fields, sender, progress).await {
+                Err(Outcome::Rejected(error, retry_after)) if progress.first.is_none() => (error, retry_after),
                 end => return end,
             };
-            if failure == Failure::Refused
-                && let Some(fewer) = extras.fewer(&self.request)
+            if error == Error::Rejected
+                && let Some(reduced) = fields.downgrade(&self.request)
             {
-                extras = fewer;
+                fields = reduced;
                 continue;
             }
-            let tried_again = failure.may_pass() && least <= LONGEST_PAUSE;
-            let pause = pauses.next().filter(|_| tried_again).ok_or(failure)?;
-            tokio::time::sleep(least.max(*pause)).await;
+            let retryable = error.is_transient() && retry_after <= MAX_RETRY_AFTER;
+            let delay = delays.next().filter(|_| retryable).ok_or(error)?;
+            tokio::time::sleep(retry_after.max(*delay)).await;
         }
     }
 
-    /// Asks once, and listens to the end.
-    async fn once(&self, extras: Extras, sender: &TokenSender, progress: &mut Progress) -> Result<Usage, End> {
-        let Some(body) = Body::new(&self.request, &self.model, extras) else {
-            return Err(End::Failed(Error::FimUnsupported));
+    /// Sends the request once and reads the response to its end.
+    async fn attempt(
+        &self,
+        fields: OptionalFields,
+        sender: &TokenSender,
+        progress: &mut Progress,
+    ) -> Result<Usage, Outcome> {
+        let Some(body) = RequestBody::new(&self.request, &self.model, fields) else {
+            return Err(Outcome::Failed(engine::Error::FimUnsupported));
         };
         let url = match self.request.prompt {
             Prompt::Chat(_) => self.server.address.chat(),
             _ => self.server.address.text(),
         };
-        let response = timeout(self.patience, self.remote.wire().ask(&self.server, url, &body)).await;
-        let mut response = match response.map_err(|_| Failure::Silent)? {
+        let response = timeout(self.idle_timeout, self.remote.client().post(&self.server, url, &body)).await;
+        let mut response = match response.map_err(|_| Error::Timeout)? {
             Ok(response) => response,
-            Err(Refusal::For(failure)) => return Err(failure.into()),
-            Err(Refusal::Until(failure, least)) => return Err(End::Refused(failure, least)),
-            Err(Refusal::TooLong { tokens, limit }) => {
-                return Err(End::Failed(Error::ContextTooLong { tokens, limit }));
+            Err(RequestError::Failed(error)) => return Err(error.into()),
+            Err(RequestError::RetryAfter(error, retry_after)) => return Err(Outcome::Rejected(error, retry_after)),
+            Err(RequestError::ContextTooLong { tokens, limit }) => {
+                return Err(Outcome::Failed(engine::Error::ContextTooLong { tokens, limit }));
             }
         };
-        self.remote.take_extras(extras);
-        let mut events = Events::default();
+        self.remote.record_support(fields);
+        let mut parser = SseParser::default();
         if !progress.started {
             progress.started = true;
             let accepted =
                 PromptAccepted { model: self.model.as_str().into(), prompt_tokens: None, limit: None, dropped: 0 };
-            heard(sender.send(Ok(Event::PromptAccepted(accepted))).await)?;
+            ensure_delivered(sender.send(Ok(Event::PromptAccepted(accepted))).await)?;
         }
-        let mut deadline = Instant::now() + self.patience;
+        let mut deadline = Instant::now() + self.idle_timeout;
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            // Bytes that never stop coming are no answer.
-            let next = async { if left.is_zero() { Err(Failure::Silent) } else { client::next(&mut response).await } };
-            let bytes = match timeout(left, next).await {
-                Ok(Ok(Some(bytes))) => bytes,
-                // Whatever becomes of the connection, the answer is whole.
-                _ if progress.finish.is_some() => return Ok(progress.summary()),
-                Ok(Ok(None)) => return Err(Failure::CutOff.into()),
-                Ok(Err(failure)) => return Err(failure.into()),
-                Err(_) => return Err(Failure::Silent.into()),
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            // Bytes without events, such as endless comments, do not extend the deadline.
+            let next = async {
+                if remaining.is_zero() { Err(Error::Timeout) } else { client::next_chunk(&mut response).await }
             };
-            let mut all = Vec::new();
-            let read = events.push(&bytes, &mut all);
-            for said in all {
-                let Said::Chunk(chunk) = said else {
-                    return Ok(progress.summary());
+            let bytes = match timeout(remaining, next).await {
+                Ok(Ok(Some(bytes))) => bytes,
+                // The answer is complete, whatever happens to the connection.
+                _ if progress.finish.is_some() => return Ok(progress.usage()),
+                Ok(Ok(None)) => return Err(Error::Interrupted.into()),
+                Ok(Err(error)) => return Err(error.into()),
+                Err(_) => return Err(Error::Timeout.into()),
+            };
+            let mut items = Vec::new();
+            let parsed = parser.push(&bytes, &mut items);
+            for item in items {
+                let StreamItem::Chunk(chunk) = item else {
+                    return Ok(progress.usage());
                 };
                 let ended = progress.finish.is_some();
-                if let Some(event) = progress.take(chunk) {
-                    heard(sender.send(Ok(event)).await)?;
+                if let Some(event) = progress.apply(chunk) {
+                    ensure_delivered(sender.send(Ok(event)).await)?;
                 }
                 if !ended {
-                    let more = if progress.finish.is_some() { AFTERWARDS } else { self.patience };
-                    deadline = Instant::now() + more;
+                    let limit = if progress.finish.is_some() { USAGE_GRACE } else { self.idle_timeout };
+                    deadline = Instant::now() + limit;
                 }
             }
-            // What came before something that cannot be read was said all the same.
-            read?;
+            // Events before an invalid one were forwarded.
+            parsed?;
         }
     }
 }
 
-fn heard(listened: bool) -> Result<(), End> {
-    if listened { Ok(()) } else { Err(End::Left) }
+fn ensure_delivered(delivered: bool) -> Result<(), Outcome> {
+    if delivered { Ok(()) } else { Err(Outcome::Cancelled) }
 }
 
 impl Progress {
-    /// Takes an event in; gives back what is said of it. One without text shows that the server is at work.
-    fn take(&mut self, chunk: Chunk) -> Option<Event> {
+    /// Applies a chunk and returns the event to forward. A chunk without text is forwarded as progress of the prefill.
+    fn apply(&mut self, chunk: Chunk) -> Option<Event> {
         let Chunk { text, logprob, tokens, finish, usage } = chunk;
         self.usage = usage.or(self.usage);
         if self.finish.is_some() {
@@ -179,7 +187,7 @@ impl Progress {
         Some(Event::Delta { text, logprob, tokens })
     }
 
-    fn summary(&self) -> Usage {
+    fn usage(&self) -> Usage {
         let (prompt_tokens, completion_tokens) = self.usage.unwrap_or((0, self.tokens));
         Usage {
             finish_reason: self.finish.unwrap_or(FinishReason::Stop),

@@ -1,6 +1,6 @@
-//! Where the key for the remote server is kept: in the system's keychain, or in a file that only its owner can read.
+//! Stores the API key of the remote server: in the system's keychain, or in a file that only its owner can read.
 //!
-//! A key is kept together with the server that it was given for, and is never sent to another one.
+//! A key is stored with the origin of its server, and is never sent to another one.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,14 +16,14 @@ use utoipa::ToSchema;
 use crate::base::fs::{remove_if_exists, write_private};
 use crate::config::{Config, Secret};
 
-/// The name under which keychains show it.
+/// The service name in the keychain.
 const SERVICE: &str = "HAPA";
 
-/// How long a keychain may take. One that has not answered by then is not asked again by this process.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// Timeout of the keychain. After a timeout, this process does not use the keychain again.
+const KEYCHAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A keychain has not answered in time. The thread that waits for it is left alone, and there is never a second one.
-static HANGS: AtomicBool = AtomicBool::new(false);
+/// Set after a timeout of the keychain. The blocked thread cannot be stopped, so no second one is started.
+static KEYCHAIN_UNRESPONSIVE: AtomicBool = AtomicBool::new(false);
 
 /// Why the key could not be stored or removed.
 #[derive(Debug, thiserror::Error)]
@@ -34,21 +34,21 @@ pub enum Error {
     /// The file could not be written or removed.
     #[error("could not {action} `{}`", .path.display())]
     File {
-        /// What was tried.
+        /// The failed action, `write` or `remove`.
         action: &'static str,
-        /// With which file.
+        /// The file.
         path: PathBuf,
         /// Why it failed.
         source: io::Error,
     },
 }
 
-/// Where a key is kept.
+/// Where the API key is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = RemoteKeyPlace)]
-pub enum Kept {
-    /// In the variable AI_MODEL_API_KEY.
+pub enum KeyLocation {
+    /// In the environment variable AI_MODEL_API_KEY.
     Environment,
     /// In the system's keychain.
     Keychain,
@@ -56,160 +56,160 @@ pub enum Kept {
     File,
 }
 
-/// A key, with where it is kept and which server it is for; `None` for any.
+/// An API key, with its location and the origin of its server; `None` for any server.
 #[derive(Debug, Clone)]
 pub struct Key {
     secret: Secret,
     server: Option<String>,
-    /// Where it is kept.
-    pub kept: Kept,
+    /// Where it is stored.
+    pub location: KeyLocation,
 }
 
 impl Key {
-    /// The key, if it is for this server.
+    /// The key, if it belongs to the server of this origin.
     #[must_use]
     pub fn for_server(&self, origin: &str) -> Option<&Secret> {
         self.server.as_deref().is_none_or(|server| server == origin).then_some(&self.secret)
     }
 }
 
-/// The place where the key is kept. Clones share it.
+/// The store of the API key. Clones share one cache.
 #[derive(Debug, Clone)]
-pub struct Safe(Arc<Inner>);
+pub struct CredentialStore(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    given: Option<Secret>,
+    from_env: Option<Secret>,
     file: PathBuf,
-    /// The name in the keychain; `None` where there is to be none.
+    /// The entry's name in the keychain; `None` if the keychain is disabled.
     entry: Option<String>,
-    /// What was read already.
-    known: Mutex<Option<Option<Key>>>,
+    /// The stored key; `None` before the first read.
+    cached: Mutex<Option<Option<Key>>>,
 }
 
-/// What is kept.
+/// The JSON of a stored key.
 #[derive(Serialize, Deserialize)]
-struct Written {
+struct StoredKey {
     server: String,
     key: String,
 }
 
-impl Safe {
-    /// The safe of this installation. Nothing is read yet.
+impl CredentialStore {
+    /// The store of this installation. Nothing is read yet.
     #[must_use]
     pub fn new(config: &Config) -> Self {
         let entry = config.keychain.then(|| format!("remote server of {}", config.data.display()));
-        let given = config.remote_key.clone();
-        Self(Arc::new(Inner { given, file: config.remote_key_file(), entry, known: Mutex::default() }))
+        let from_env = config.remote_key.clone();
+        Self(Arc::new(Inner { from_env, file: config.remote_key_file(), entry, cached: Mutex::default() }))
     }
 
-    /// The key that there is.
+    /// The API key: of the environment, the file or the keychain, in this order.
     pub async fn key(&self) -> Option<Key> {
-        if let Some(secret) = &self.0.given {
-            return Some(Key { secret: secret.clone(), server: None, kept: Kept::Environment });
+        if let Some(secret) = &self.0.from_env {
+            return Some(Key { secret: secret.clone(), server: None, location: KeyLocation::Environment });
         }
-        let known = self.known().clone();
-        if let Some(known) = known {
-            return known;
+        let cached = self.cached().clone();
+        if let Some(cached) = cached {
+            return cached;
         }
-        // Where there is a file, there was no keychain.
+        // A file is only written if the keychain is unavailable.
         let key = match read_file(&self.0.file) {
-            Some(written) => Some(written.with(Kept::File)),
+            Some(stored) => Some(stored.into_key(KeyLocation::File)),
             None => self.in_keychain(|entry| entry.get_password()).await.and_then(|text| {
-                let written: Written = serde_json::from_str(&text).ok()?;
-                Some(written.with(Kept::Keychain))
+                let stored: StoredKey = serde_json::from_str(&text).ok()?;
+                Some(stored.into_key(KeyLocation::Keychain))
             }),
         };
-        *self.known() = Some(key.clone());
+        *self.cached() = Some(key.clone());
         key
     }
 
-    /// Keeps a key for this server, in place of the one before.
+    /// Stores a key for the server of this origin, and replaces the previous one.
     ///
     /// # Errors
-    /// When the environment has decided, or it can be kept nowhere.
-    pub async fn keep(&self, key: String, origin: String) -> Result<(), Error> {
-        self.is_ours()?;
-        let written = Written { server: origin, key };
-        let text = serde_json::to_string(&written).expect("two texts");
+    /// If the environment sets the key, or the file cannot be written.
+    pub async fn save(&self, key: String, origin: String) -> Result<(), Error> {
+        self.ensure_writable()?;
+        let stored = StoredKey { server: origin, key };
+        let text = serde_json::to_string(&stored).expect("two strings");
         let copy = text.clone();
-        let kept = if self.in_keychain(move |entry| entry.set_password(&copy)).await.is_some() {
+        let location = if self.in_keychain(move |entry| entry.set_password(&copy)).await.is_some() {
             remove(&self.0.file)?;
-            Kept::Keychain
+            KeyLocation::Keychain
         } else {
             write_private(&self.0.file, &text).map_err(|source| Error::File {
                 action: "write",
                 path: self.0.file.clone(),
                 source,
             })?;
-            Kept::File
+            KeyLocation::File
         };
-        *self.known() = Some(Some(written.with(kept)));
+        *self.cached() = Some(Some(stored.into_key(location)));
         Ok(())
     }
 
-    /// Removes the key.
+    /// Removes the stored key.
     ///
     /// # Errors
-    /// When the environment has decided, or it cannot be removed.
+    /// If the environment sets the key, or the file cannot be removed.
     pub async fn remove(&self) -> Result<(), Error> {
-        self.is_ours()?;
-        // An entry that is not there is as good as removed.
+        self.ensure_writable()?;
+        // A missing entry is not an error.
         let _ = self.in_keychain(|entry| entry.delete_credential()).await;
         remove(&self.0.file)?;
-        *self.known() = Some(None);
+        *self.cached() = Some(None);
         Ok(())
     }
 
-    fn is_ours(&self) -> Result<(), Error> {
-        if self.0.given.is_none() {
+    fn ensure_writable(&self) -> Result<(), Error> {
+        if self.0.from_env.is_none() {
             return Ok(());
         }
         Err(Error::FixedByEnvironment)
     }
 
-    /// Does something with the keychain, where there is one that answers.
+    /// Runs an operation on the keychain; `None` if the keychain is disabled, fails or times out.
     async fn in_keychain<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Entry) -> keyring::Result<T> + Send + 'static,
     ) -> Option<T> {
         let name = self.0.entry.clone()?;
-        if HANGS.load(Ordering::Relaxed) {
+        if KEYCHAIN_UNRESPONSIVE.load(Ordering::Relaxed) {
             return None;
         }
         let (done, result) = oneshot::channel();
-        // A thread of its own: keychains block, and one that hangs must not keep the runtime from ending.
+        // A separate thread: keychains block, and a blocked one must not prevent the runtime from shutting down.
         let thread = std::thread::Builder::new().name("keychain".into());
         let open = move || Entry::new(SERVICE, &name).and_then(|entry| work(&entry));
         thread.spawn(move || done.send(open()).is_ok()).ok()?;
-        match tokio::time::timeout(PATIENCE, result).await {
+        match tokio::time::timeout(KEYCHAIN_TIMEOUT, result).await {
             Ok(Ok(Ok(value))) => Some(value),
             Ok(Ok(Err(keyring::Error::NoEntry))) => None,
             Ok(Ok(Err(error))) => {
-                tracing::info!("no keychain can be used: {}", kind(&error));
+                tracing::info!("the keychain cannot be used: {}", describe(&error));
                 None
             }
             Ok(Err(_)) => None,
             Err(_) => {
-                HANGS.store(true, Ordering::Relaxed);
-                tracing::warn!("the system's keychain does not answer; the remote server's key is kept in a file");
+                KEYCHAIN_UNRESPONSIVE.store(true, Ordering::Relaxed);
+                tracing::warn!("the keychain does not respond; the remote server's API key is stored in a file");
                 None
             }
         }
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Option<Option<Key>>> {
-        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cached(&self) -> std::sync::MutexGuard<'_, Option<Option<Key>>> {
+        self.0.cached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Written {
-    fn with(self, kept: Kept) -> Key {
-        Key { secret: self.key.into(), server: Some(self.server), kept }
+impl StoredKey {
+    fn into_key(self, location: KeyLocation) -> Key {
+        Key { secret: self.key.into(), server: Some(self.server), location }
     }
 }
 
-fn read_file(file: &Path) -> Option<Written> {
+fn read_file(file: &Path) -> Option<StoredKey> {
     serde_json::from_str(&std::fs::read_to_string(file).ok()?).ok()
 }
 
@@ -217,11 +217,11 @@ fn remove(file: &Path) -> Result<(), Error> {
     remove_if_exists(file).map_err(|source| Error::File { action: "remove", path: file.to_owned(), source })
 }
 
-/// An error of a keychain, without what it may quote.
-fn kind(error: &keyring::Error) -> &'static str {
+/// Describes a keychain error without its text, which may contain the key.
+fn describe(error: &keyring::Error) -> &'static str {
     match error {
-        keyring::Error::NoStorageAccess(_) => "it cannot be opened",
-        keyring::Error::NoDefaultStore | keyring::Error::PlatformFailure(_) => "there is none that answers",
-        _ => "it refused",
+        keyring::Error::NoStorageAccess(_) => "it is locked or access was denied",
+        keyring::Error::NoDefaultStore | keyring::Error::PlatformFailure(_) => "no keychain is available",
+        _ => "the operation failed",
     }
 }

@@ -1,37 +1,37 @@
-//! What a remote server is told of a request: the prompt, how to choose words, and the model's name. Nothing else goes out.
+//! The JSON body of a request to a remote server: the prompt, the sampling parameters and the model's name. Nothing else is sent.
 
 use engine::{ChatMessage, Prompt, Request};
 use serde::Serialize;
 
-/// How much is asked for beside the words. Servers that do not take a field refuse the whole request.
+/// Which optional fields a request has. Servers that do not support a field reject the whole request, so it is retried with fewer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Extras {
-    /// Probabilities where they are wanted, a seed, and what it cost.
+pub enum OptionalFields {
+    /// Log probabilities if requested, the seed, and the token usage.
     All,
-    /// All but probabilities.
-    NoProbabilities,
-    /// None.
-    Plain,
+    /// The seed and the token usage.
+    NoLogprobs,
+    /// No optional field.
+    Omitted,
 }
 
-impl Extras {
-    /// The next fewer for this request; `None` if it cannot be asked for less.
+impl OptionalFields {
+    /// The next smaller set for this request; `None` if there is none.
     #[must_use]
-    pub fn fewer(self, request: &Request) -> Option<Self> {
+    pub fn downgrade(self, request: &Request) -> Option<Self> {
         match self {
-            Self::All if request.logprobs => Some(Self::NoProbabilities),
-            Self::All | Self::NoProbabilities => Some(Self::Plain),
-            Self::Plain => None,
+            Self::All if request.logprobs => Some(Self::NoLogprobs),
+            Self::All | Self::NoLogprobs => Some(Self::Omitted),
+            Self::Omitted => None,
         }
     }
 }
 
 /// The body of a request to a remote server.
 #[derive(Debug, Serialize)]
-pub struct Body<'a> {
+pub struct RequestBody<'a> {
     model: &'a str,
     #[serde(flatten)]
-    prompt: Told<'a>,
+    prompt: Input<'a>,
     stream: bool,
     temperature: f32,
     top_p: f32,
@@ -47,18 +47,18 @@ pub struct Body<'a> {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Told<'a> {
-    Messages(Vec<Turn<'a>>),
+enum Input<'a> {
+    Messages(Vec<Message<'a>>),
     Prompt(&'a str),
 }
 
 #[derive(Debug, Serialize)]
-struct Turn<'a> {
+struct Message<'a> {
     role: &'static str,
     content: &'a str,
 }
 
-/// Whether they are wanted, in a conversation; for how many words, in a text.
+/// In chat requests, whether to return log probabilities; in text requests, the number of alternatives.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum Logprobs {
@@ -71,14 +71,14 @@ struct StreamOptions {
     include_usage: bool,
 }
 
-impl<'a> Body<'a> {
-    /// Of this request. `None` for a gap: where it begins and ends is not known to remote servers in the same way.
+impl<'a> RequestBody<'a> {
+    /// The body of this request; `None` for FIM prompts, since remote servers have no common format for them.
     #[must_use]
-    pub fn new(request: &'a Request, model: &'a str, extras: Extras) -> Option<Self> {
-        let turn = |message: &'a ChatMessage| Turn { role: message.role.as_str(), content: &message.content };
+    pub fn new(request: &'a Request, model: &'a str, fields: OptionalFields) -> Option<Self> {
+        let message = |chat: &'a ChatMessage| Message { role: chat.role.as_str(), content: &chat.content };
         let (prompt, logprobs) = match &request.prompt {
-            Prompt::Chat(messages) => (Told::Messages(messages.iter().map(turn).collect()), Logprobs::Chat(true)),
-            Prompt::Text(text) => (Told::Prompt(text), Logprobs::Text(0)),
+            Prompt::Chat(messages) => (Input::Messages(messages.iter().map(message).collect()), Logprobs::Chat(true)),
+            Prompt::Text(text) => (Input::Prompt(text), Logprobs::Text(0)),
             Prompt::Fim { .. } => return None,
         };
         Some(Self {
@@ -88,9 +88,9 @@ impl<'a> Body<'a> {
             temperature: request.sampling.temperature,
             top_p: request.sampling.top_p,
             max_tokens: (request.max_tokens < u32::MAX).then_some(request.max_tokens),
-            seed: (extras < Extras::Plain).then_some(request.sampling.seed & (u32::MAX >> 1)),
-            logprobs: (request.logprobs && extras == Extras::All).then_some(logprobs),
-            stream_options: (extras < Extras::Plain).then_some(StreamOptions { include_usage: true }),
+            seed: (fields < OptionalFields::Omitted).then_some(request.sampling.seed & (u32::MAX >> 1)),
+            logprobs: (request.logprobs && fields == OptionalFields::All).then_some(logprobs),
+            stream_options: (fields < OptionalFields::Omitted).then_some(StreamOptions { include_usage: true }),
         })
     }
 }
@@ -103,34 +103,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_is_told_with_nothing_around_it() {
+    fn the_body_has_only_the_prompt_the_sampling_and_the_model() {
         let messages = vec![ChatMessage::new(Role::System, "Be brief."), ChatMessage::truncatable(Role::User, "안녕")];
         let sampling = Sampling { temperature: 0.5, top_p: 1.0, seed: u32::MAX };
         let mut request = Request::new(Prompt::Chat(messages), sampling, 7);
         request.logprobs = true;
-        let told = |request: &Request, extras| serde_json::to_value(Body::new(request, "m", extras)).unwrap();
+        let json = |request: &Request, fields| serde_json::to_value(RequestBody::new(request, "m", fields)).unwrap();
         let messages = json!([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "안녕"}]);
-        let plain = json!({"model": "m", "messages": messages, "stream": true, "temperature": 0.5, "top_p": 1.0,
+        let minimal = json!({"model": "m", "messages": messages, "stream": true, "temperature": 0.5, "top_p": 1.0,
             "max_tokens": 7});
-        assert_eq!(told(&request, Extras::Plain), plain);
-        let mut all = plain;
+        assert_eq!(json(&request, OptionalFields::Omitted), minimal);
+        let mut all = minimal;
         (all["seed"], all["stream_options"]) = (json!(2_147_483_647), json!({"include_usage": true}));
-        assert_eq!(told(&request, Extras::NoProbabilities), all);
+        assert_eq!(json(&request, OptionalFields::NoLogprobs), all);
         all["logprobs"] = json!(true);
-        assert_eq!(told(&request, Extras::All), all);
+        assert_eq!(json(&request, OptionalFields::All), all);
         let text = Request::new(Prompt::Text("def".into()), sampling, u32::MAX);
         let expected = json!({"model": "m", "prompt": "def", "stream": true, "temperature": 0.5, "top_p": 1.0});
-        assert_eq!(told(&text, Extras::Plain), expected);
+        assert_eq!(json(&text, OptionalFields::Omitted), expected);
     }
 
     #[test]
-    fn a_request_is_asked_for_less_until_it_is_plain() {
+    fn optional_fields_are_dropped_step_by_step() {
         let sampling = Sampling { temperature: 0.0, top_p: 1.0, seed: 0 };
         let mut request = Request::new(Prompt::Text(String::new()), sampling, 1);
-        assert_eq!(Extras::All.fewer(&request), Some(Extras::Plain));
+        assert_eq!(OptionalFields::All.downgrade(&request), Some(OptionalFields::Omitted));
         request.logprobs = true;
-        assert_eq!(Extras::All.fewer(&request), Some(Extras::NoProbabilities));
-        assert_eq!(Extras::NoProbabilities.fewer(&request), Some(Extras::Plain));
-        assert_eq!(Extras::Plain.fewer(&request), None);
+        assert_eq!(OptionalFields::All.downgrade(&request), Some(OptionalFields::NoLogprobs));
+        assert_eq!(OptionalFields::NoLogprobs.downgrade(&request), Some(OptionalFields::Omitted));
+        assert_eq!(OptionalFields::Omitted.downgrade(&request), None);
     }
 }

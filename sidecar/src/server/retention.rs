@@ -24,7 +24,7 @@ pub async fn watch(store: Store, settings: settings::Handle, models: Models, shu
                 Ok(0) => {}
                 Ok(deleted) => {
                     tracing::info!(deleted, "deleted {deleted} messages older than {days} days");
-                    models.forget();
+                    models.clear_kv_cache();
                 }
                 Err(error) => tracing::error!(%error, "could not delete old messages: {error}"),
             }

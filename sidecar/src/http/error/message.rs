@@ -6,7 +6,7 @@ use super::{ApiError, ErrorCode, Reason};
 use crate::access::rate_limit::{Limit, RateLimited};
 use crate::base::i18n::{Language, LocalizedText};
 use crate::base::validation::ValidationErrors;
-use crate::remote::error::Failure;
+use crate::remote;
 
 impl ApiError {
     /// The code of the error, which decides the HTTP status.
@@ -97,7 +97,7 @@ impl ApiError {
             Self::Invalid(invalid) | Self::ReferenceNotFound(invalid) => Some(fields(invalid, language)),
             Self::Unauthorized(why) => reason(*why),
             Self::CheckQueueFull => reason(Reason::Overloaded),
-            Self::Hub(error) => Some(json!({ "reason": Reason::HubFailed, "failure": error.word() })),
+            Self::Hub(error) => Some(json!({ "reason": Reason::HubFailed, "failure": error.code() })),
             Self::Engine(error) => engine_details(error, incident),
             Self::Internal { .. } => Some(json!({ "incident_id": incident })),
             _ => None,
@@ -166,7 +166,7 @@ fn engine_message(error: &engine::Error) -> LocalizedText {
             format!("질문과 코드가 너무 깁니다: {tokens}토큰, 한도는 {limit}토큰"),
             format!("the question and its code are too long: {tokens} tokens, and {limit} fit"),
         ),
-        engine::Error::Remote(word) => Failure::of(word).message(),
+        engine::Error::Remote(word) => remote::Error::from_code(word).message(),
         engine::Error::Inference(_) | engine::Error::FimUnsupported => internal(),
     }
 }
@@ -182,7 +182,7 @@ fn engine_details(error: &engine::Error, incident: &str) -> Option<Value> {
             Some(json!({ "reason": Reason::ContextTooLong, "tokens": tokens, "limit": limit }))
         }
         engine::Error::Remote(word) => {
-            Some(json!({ "reason": Reason::RemoteFailed, "failure": Failure::of(word).word() }))
+            Some(json!({ "reason": Reason::RemoteFailed, "failure": remote::Error::from_code(word).code() }))
         }
         engine::Error::Inference(_) | engine::Error::FimUnsupported => Some(json!({ "incident_id": incident })),
     }

@@ -283,6 +283,6 @@ pub async fn delete_conversation(
     if !deleted {
         return Err(ApiError::NotFound);
     }
-    app.models.forget();
+    app.models.clear_kv_cache();
     Ok(Json(DoneResponse::new(language, "대화를 삭제했습니다", "the conversation was deleted")))
 }

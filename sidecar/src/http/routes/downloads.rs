@@ -18,7 +18,7 @@ use crate::http::extract::{JsonBody, PathId, QueryParams};
 use crate::http::sse;
 use crate::http::sse::EventStream;
 use crate::http::state::AppState;
-use crate::hub::{Download, FileName, Found, Offer, Phase, Repository, Revision, Source};
+use crate::hub::{Download, FileName, Phase, RepoFile, RepoSummary, Repository, Revision, Source};
 
 /// A pause in the stream after which the list is sent again, as a sign of life.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -98,25 +98,25 @@ pub enum DownloadState {
 
 impl DownloadItem {
     fn new(download: Download, language: Language) -> Self {
-        let Download { id, source: Source { repository, file, revision }, phase, bytes, known } = download;
-        let (state, problem) = match &phase {
+        let Download { id, source: Source { repository, file, revision }, phase, bytes, metadata } = download;
+        let (state, error) = match &phase {
             Phase::Waiting => (DownloadState::Waiting, None),
-            Phase::Loading { .. } => (DownloadState::Downloading, None),
-            Phase::Retrying { problem } => (DownloadState::Retrying, Some(problem)),
+            Phase::Downloading { .. } => (DownloadState::Downloading, None),
+            Phase::Retrying { error } => (DownloadState::Retrying, Some(error)),
             Phase::Checking { .. } => (DownloadState::Checking, None),
             Phase::Paused => (DownloadState::Paused, None),
-            Phase::Failed { problem } => (DownloadState::Failed, Some(problem)),
+            Phase::Failed { error } => (DownloadState::Failed, Some(error)),
             Phase::Done => (DownloadState::Done, None),
         };
         Self {
             state,
             received_bytes: bytes,
-            total_bytes: known.as_ref().map(|known| known.bytes),
-            bytes_per_second: if let Phase::Loading { speed } = phase { Some(speed as u64) } else { None },
+            total_bytes: metadata.as_ref().map(|metadata| metadata.bytes),
+            bytes_per_second: if let Phase::Downloading { speed } = phase { Some(speed as u64) } else { None },
             checked: if let Phase::Checking { progress } = phase { Some(progress) } else { None },
-            sha256: known.map(|known| known.sha256),
-            message: problem.map(|problem| problem.message().text(language).to_owned()),
-            failure: problem.map(crate::hub::Error::word),
+            sha256: metadata.map(|metadata| metadata.sha256),
+            message: error.map(|error| error.message().text(language).to_owned()),
+            failure: error.map(crate::hub::Error::code),
             id,
             repository,
             file,
@@ -158,9 +158,9 @@ pub struct HubItem {
     gated: bool,
 }
 
-impl From<Found> for HubItem {
-    fn from(found: Found) -> Self {
-        let Found { repository, downloads, likes, license, gated } = found;
+impl From<RepoSummary> for HubItem {
+    fn from(found: RepoSummary) -> Self {
+        let RepoSummary { repository, downloads, likes, license, gated } = found;
         Self { repository, downloads, likes, license, gated }
     }
 }
@@ -189,8 +189,8 @@ pub struct HubFile {
     sha256: Option<String>,
 }
 
-impl From<Offer> for HubFile {
-    fn from(Offer { file, bytes, sha256 }: Offer) -> Self {
+impl From<RepoFile> for HubFile {
+    fn from(RepoFile { file, bytes, sha256 }: RepoFile) -> Self {
         Self { id: ModelId(file.model().to_owned()), file, size_bytes: bytes, sha256 }
     }
 }
@@ -269,7 +269,7 @@ pub async fn give_up_download(
     language: Language,
     PathId(id): PathId,
 ) -> Result<Json<DownloadsResponse>, ApiError> {
-    app.hub.give_up(&ModelId(id)).await?;
+    app.hub.cancel(&ModelId(id)).await?;
     Ok(all(&app, language))
 }
 
@@ -307,7 +307,7 @@ pub async fn hub_files(
 ) -> Result<Json<HubFilesResponse>, ApiError> {
     let repository = path.ok().and_then(|Path((owner, name))| Repository::try_from(format!("{owner}/{name}")).ok());
     let repository = repository.ok_or(ApiError::NotFound)?;
-    let files = app.hub.offers(&repository).await?;
+    let files = app.hub.list_files(&repository).await?;
     let host = app.hub.host();
     Ok(Json(HubFilesResponse { status: "success", host, files: files.into_iter().map(Into::into).collect() }))
 }

@@ -178,7 +178,7 @@ pub struct QueueHealth {
 impl QueueHealth {
     /// As it is now.
     pub fn of(app: &AppState) -> Self {
-        let load = app.models.load();
+        let load = app.models.queue_depth();
         Self { waiting: load.waiting(), active: load.active, capacity: load.capacity }
     }
 }
@@ -201,7 +201,7 @@ impl From<engine::Device> for DeviceHealth {
 pub async fn health_detailed(State(app): State<AppState>, language: Language) -> Json<DetailedHealthResponse> {
     let state = app.models.state();
     let status = status(&app, &state);
-    let placement = app.models.placement().map(|placement| placement.text(language).to_owned());
+    let placement = app.models.plan_summary().map(|placement| placement.text(language).to_owned());
     let device = if let ModelState::Ready(model) = &state { Some(model.device.clone()) } else { None };
     let model = match state {
         ModelState::NoModel => ModelHealth { state: "absent", ..Default::default() },

@@ -204,7 +204,7 @@ pub async fn delete_history_item(
     if !app.store.delete_message(&caller.owner, &id).await? {
         return Err(ApiError::NotFound);
     }
-    app.models.forget();
+    app.models.clear_kv_cache();
     Ok(Json(DoneResponse::new(language, "기록을 삭제했습니다", "the message was deleted")))
 }
 
@@ -243,7 +243,7 @@ pub async fn delete_history(
     // Answers that can be given again, and what the models remember, are the user's too.
     app.assistant.cache.clear(None);
     app.assistant.suggestions.clear();
-    app.models.forget();
+    app.models.clear_kv_cache();
     let (ko, en) = (format!("기록 {deleted}개를 삭제했습니다"), format!("{deleted} messages were deleted"));
     Ok(Json(DoneResponse::new(language, &ko, &en)))
 }

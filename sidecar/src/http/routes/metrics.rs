@@ -16,7 +16,7 @@ const LANES: [&str; 3] = ["completion", "chat", "background"];
 )]
 pub async fn metrics(State(app): State<AppState>) -> Response {
     let metrics = &app.metrics;
-    let (sample, load, cache) = (*app.system.borrow(), app.models.load(), app.assistant.cache.stats());
+    let (sample, load, cache) = (*app.system.borrow(), app.models.queue_depth(), app.assistant.cache.stats());
     metrics.set("hapa_system_cpu_usage_percent", &[], sample.cpu.into());
     metrics.set("hapa_system_memory_usage_bytes", &[], sample.memory_bytes as f64);
     metrics.set("hapa_system_disk_usage_bytes", &[], sample.disk_bytes as f64);

@@ -44,6 +44,6 @@ pub async fn import_model(
     }
     let expected = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let bytes = Body::into_data_stream(request.into_body()).map_err(|error| error.to_string());
-    let id = app.models.take_in(&name, expected, bytes).await?;
+    let id = app.models.import(&name, expected, bytes).await?;
     Ok(Json(ImportedModel { status: "success", id }))
 }

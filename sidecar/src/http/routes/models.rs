@@ -14,7 +14,7 @@ use crate::http::extract::{OptionalJsonBody, PathId};
 use crate::http::state::AppState;
 use crate::hub;
 use crate::hub::{FileName, Repository};
-use crate::models::{Listed, Memory, Role, plan_summary};
+use crate::models::{Memory, ModelEntry, Role, plan_summary};
 
 /// All models.
 #[derive(Debug, Serialize, ToSchema)]
@@ -148,7 +148,7 @@ pub async fn load_model(
     OptionalJsonBody(request): OptionalJsonBody<LoadRequest>,
 ) -> Result<Json<ModelsResponse>, ApiError> {
     let role = request.role.unwrap_or(Role::Chat);
-    app.models.choose(&ModelId(id), role).await?;
+    app.models.select(&ModelId(id), role).await?;
     Ok(Json(all(&app, language).await))
 }
 
@@ -204,15 +204,15 @@ pub async fn verify_model(State(app): State<AppState>, PathId(id): PathId) -> Re
     let hashed = hashed.unwrap_or_else(|error| Err(std::io::Error::other(error)));
     let unreadable = |error| ApiError::internal(format!("could not read the model `{}`", id.0), error);
     let sha256 = hashed.map_err(unreadable)?;
-    let origin = app.hub.origin(&id).await;
-    let expected = origin.as_ref().and_then(|origin| Some(origin.known.as_ref()?.sha256.clone()));
+    let origin = app.hub.provenance(&id).await;
+    let expected = origin.as_ref().and_then(|origin| Some(origin.metadata.as_ref()?.sha256.clone()));
     let matches = expected.as_ref().map(|expected| *expected == sha256);
     let repository = origin.map(|origin| origin.source.repository);
     Ok(Json(VerifyResponse { status: "success", sha256, expected, matches, repository }))
 }
 
 async fn all(app: &AppState, language: Language) -> ModelsResponse {
-    let (listed, fits) = app.models.list(hub::catalog::ALL.iter().map(|entry| entry.need).collect()).await;
+    let (listed, fits) = app.models.list(hub::catalog::ALL.iter().map(|entry| entry.size).collect()).await;
     let models: Vec<ModelItem> = listed.into_iter().map(|model| ModelItem::new(model, language)).collect();
     let catalogue = catalogue(fits, language, &models);
     ModelsResponse { status: "success", models, memory: app.models.memory(), catalogue }
@@ -223,7 +223,7 @@ fn catalogue(
     language: Language,
     models: &[ModelItem],
 ) -> Vec<CatalogueItem> {
-    let suited = hub::catalog::suited(&fits, crate::system::cores());
+    let suited = hub::catalog::recommend(&fits, crate::system::cores());
     let item =
         |(index, (entry, fit)): (usize, (hub::catalog::Entry, Result<engine::memory_plan::MemoryPlan, DoesNotFit>))| {
             let file = entry.file();
@@ -234,8 +234,8 @@ fn catalogue(
                 file,
                 size_bytes: entry.bytes,
                 license: entry.license,
-                free: entry.free,
-                fit: ModelFit::new(fit, Some(entry.need.context), language),
+                free: entry.commercial_use,
+                fit: ModelFit::new(fit, Some(entry.size.context), language),
                 installed: models.iter().any(|model| model.id == id),
                 suggested: suited == Some(index),
                 id,
@@ -245,9 +245,9 @@ fn catalogue(
 }
 
 impl ModelItem {
-    fn new(model: Listed, language: Language) -> Self {
-        let trained = model.facts.as_ref().ok().map(|facts| facts.context);
-        let fit = model.fit.map(|fit| ModelFit::new(fit, trained, language));
+    fn new(model: ModelEntry, language: Language) -> Self {
+        let trained = model.metadata.as_ref().ok().map(|facts| facts.context);
+        let fit = model.plan.map(|fit| ModelFit::new(fit, trained, language));
         let mut item = Self {
             id: model.id,
             name: None,
@@ -263,7 +263,7 @@ impl ModelItem {
             fills: None,
             fit,
         };
-        match model.facts {
+        match model.metadata {
             Ok(facts) => {
                 item.name = facts.name;
                 item.architecture = Some(facts.architecture);
@@ -293,7 +293,7 @@ impl ModelFit {
                 layers: Some(fit.layers),
                 gpu_layers: Some(fit.gpu_layers),
                 context: Some(fit.context),
-                explanation: plan_summary::sentence(&fit, trained).text(language).into(),
+                explanation: plan_summary::summary(&fit, trained).text(language).into(),
             },
             Err(DoesNotFit { needed: needs, available: has }) => {
                 let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30));

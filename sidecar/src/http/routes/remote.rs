@@ -11,7 +11,7 @@ use crate::http::error::{ApiError, ClientErrors};
 use crate::http::extract::JsonBody;
 use crate::http::state::AppState;
 use crate::remote;
-use crate::remote::credentials::Kept;
+use crate::remote::credentials::KeyLocation;
 use crate::settings::RemotePolicy;
 
 /// Characters of a key at most.
@@ -26,7 +26,7 @@ pub struct RemoteResponse {
     #[serde(flatten)]
     remote: RemoteHealth,
     /// Where the key that the server is sent is kept; null where it is sent none. A key is for the server that it was saved for.
-    key: Option<Kept>,
+    key: Option<KeyLocation>,
     /// The models that the server lists, by name.
     models: Vec<String>,
 }
@@ -64,7 +64,7 @@ impl RemoteHealth {
             policy: settings.remote_policy,
             state,
             endpoint: settings.remote_endpoint.as_ref().map(|endpoint| endpoint.0.clone()),
-            model: app.remote.known_model(),
+            model: app.remote.cached_model(),
             message,
         }
     }
@@ -100,7 +100,7 @@ pub async fn remote(State(app): State<AppState>, language: Language) -> Json<Rem
     )
 )]
 pub async fn try_remote(State(app): State<AppState>, language: Language) -> Json<RemoteResponse> {
-    let state = app.remote.look().await;
+    let state = app.remote.probe().await;
     Json(response(&app, &state, language).await)
 }
 
@@ -135,7 +135,7 @@ pub async fn remove_remote_key(
     State(app): State<AppState>,
     language: Language,
 ) -> Result<Json<RemoteResponse>, ApiError> {
-    app.remote.safe().remove().await?;
+    app.remote.credentials().remove().await?;
     looked_again(&app);
     Ok(Json(response(&app, &app.remote.state(), language).await))
 }
@@ -156,21 +156,21 @@ async fn keep(app: &AppState, key: String) -> Result<(), ApiError> {
         let problem = LocalizedText::new("먼저 이 설정을 정하세요", "set this before its key");
         return Err(ApiError::ReferenceNotFound(ValidationErrors::field("remote_endpoint", problem)));
     };
-    Ok(app.remote.safe().keep(key, address.origin()).await?)
+    Ok(app.remote.credentials().save(key, address.origin()).await?)
 }
 
 /// With another key, the server may answer otherwise.
 fn looked_again(app: &AppState) {
-    if remote::is_on(&app.settings.current()) {
+    if remote::is_enabled(&app.settings.current()) {
         let remote = app.remote.clone();
         app.assistant
             .tasks
-            .spawn(app.assistant.shutdown.clone().run_until_cancelled_owned(async move { drop(remote.look().await) }));
+            .spawn(app.assistant.shutdown.clone().run_until_cancelled_owned(async move { drop(remote.probe().await) }));
     }
 }
 
 async fn response(app: &AppState, state: &remote::State, language: Language) -> RemoteResponse {
     let models = if let remote::State::Up(models) = state { models.clone() } else { Vec::new() };
     let remote = RemoteHealth::seen(app, state, language);
-    RemoteResponse { status: "success", remote, key: app.remote.key().await, models }
+    RemoteResponse { status: "success", remote, key: app.remote.key_location().await, models }
 }
