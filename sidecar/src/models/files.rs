@@ -26,7 +26,7 @@ pub struct Listed {
     pub facts: Result<ModelMetadata, String>,
     /// The roles that it was chosen for.
     pub roles: Vec<Role>,
-    /// What it is doing; [`State::Absent`] where it was not chosen.
+    /// What it is doing; [`State::NoModel`] where it was not chosen.
     pub state: State,
     /// How it fits, or would fit if it were the only one.
     pub fit: Option<Result<MemoryPlan, DoesNotFit>>,
