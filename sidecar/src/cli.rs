@@ -1,5 +1,7 @@
 //! The command line of `hapa`: commands, options and help texts.
 
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "commands print their results")]
+
 mod client;
 mod doctor;
 mod generate;

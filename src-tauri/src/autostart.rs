@@ -10,22 +10,22 @@ use tauri_plugin_autostart::ManagerExt;
 const HIDDEN_ARGUMENT: &str = "--hidden";
 
 /// The plugin that registers the app for autostart.
-pub fn plugin() -> TauriPlugin<Wry> {
+pub(crate) fn plugin() -> TauriPlugin<Wry> {
     tauri_plugin_autostart::Builder::new().arg(HIDDEN_ARGUMENT).build()
 }
 
 /// Whether these command-line arguments are those of an autostart.
-pub fn is_autostart(arguments: &[String]) -> bool {
+pub(crate) fn is_autostart(arguments: &[String]) -> bool {
     arguments.iter().any(|argument| argument == HIDDEN_ARGUMENT)
 }
 
 /// Whether this process was started by autostart.
-pub fn is_autostarted() -> bool {
+pub(crate) fn is_autostarted() -> bool {
     is_autostart(&env::args().collect::<Vec<_>>())
 }
 
 /// Whether autostart is enabled; `false` if that cannot be determined.
-pub fn is_enabled(app: &AppHandle) -> bool {
+pub(crate) fn is_enabled(app: &AppHandle) -> bool {
     app.autolaunch().is_enabled().unwrap_or_default()
 }
 
@@ -33,7 +33,7 @@ pub fn is_enabled(app: &AppHandle) -> bool {
 ///
 /// # Errors
 /// When the system's autostart entry cannot be changed.
-pub fn set_enabled(app: &AppHandle, on: bool) -> Result<(), tauri_plugin_autostart::Error> {
+pub(crate) fn set_enabled(app: &AppHandle, on: bool) -> Result<(), tauri_plugin_autostart::Error> {
     let manager = app.autolaunch();
     if on { manager.enable() } else { manager.disable() }
 }

@@ -18,10 +18,10 @@ use crate::update::{UpdateStatus, Updater};
 use crate::{autostart, files, notifications, window};
 
 /// Event with the new [`SidecarStatus`], emitted on every change.
-pub const SIDECAR_STATUS: &str = "sidecar-status";
+pub(crate) const SIDECAR_STATUS: &str = "sidecar-status";
 
 /// Event with the new [`UpdateStatus`], emitted on every change.
-pub const UPDATE_STATUS: &str = "update-status";
+pub(crate) const UPDATE_STATUS: &str = "update-status";
 
 /// Event with `[key, value]`, emitted to the other windows when one sets or removes an item.
 const ITEM_CHANGED: &str = "remembered";
@@ -30,13 +30,13 @@ const ITEM_CHANGED: &str = "remembered";
 const MAX_ITEM_BYTES: usize = 4 << 20;
 
 /// Key-value store of the pages, their replacement for `localStorage`.
-pub type KeyValueStore = JsonFile<BTreeMap<String, String>>;
+pub(crate) type KeyValueStore = JsonFile<BTreeMap<String, String>>;
 
 /// File name of the key-value store in the data folder.
-pub const KEY_VALUE_FILE: &str = "window.json";
+pub(crate) const KEY_VALUE_FILE: &str = "window.json";
 
 /// The handler of all commands. `build.rs` declares them too, and `capabilities/` allows them for each window.
-pub fn handler() -> impl Fn(Invoke) -> bool + Send + Sync + 'static {
+pub(crate) fn handler() -> impl Fn(Invoke) -> bool + Send + Sync + 'static {
     tauri::generate_handler![
         sidecar_status,
         restart_sidecar,
@@ -65,7 +65,7 @@ pub fn handler() -> impl Fn(Invoke) -> bool + Send + Sync + 'static {
 }
 
 /// Emits every change of a status to both windows, until the sender is dropped.
-pub fn emit_changes<T>(app: &AppHandle, event: &'static str, mut status: watch::Receiver<T>)
+pub(crate) fn emit_changes<T>(app: &AppHandle, event: &'static str, mut status: watch::Receiver<T>)
 where
     T: Clone + Serialize + Send + Sync + 'static,
 {

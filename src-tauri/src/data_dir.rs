@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// Path of the data folder, resolved as in the sidecar. `None` only if the user has no home folder.
-pub fn path() -> Option<PathBuf> {
+pub(crate) fn path() -> Option<PathBuf> {
     handshake::data_dir(env::var_os(handshake::DATA_DIR_VAR).map(PathBuf::from))
 }
 
@@ -18,14 +18,14 @@ pub fn path() -> Option<PathBuf> {
 ///
 /// Every update replaces the file atomically, so a crash leaves either the old or the new value.
 #[derive(Debug)]
-pub struct JsonFile<T> {
+pub(crate) struct JsonFile<T> {
     value: Mutex<T>,
     file: Option<PathBuf>,
 }
 
 impl<T: Clone + Default + Serialize + DeserializeOwned> JsonFile<T> {
     /// Loads the file of this name from the data folder. The value is the default if the file is missing or invalid.
-    pub fn open(name: &str) -> Self {
+    pub(crate) fn open(name: &str) -> Self {
         Self::open_at(path().map(|folder| folder.join(name)))
     }
 
@@ -39,13 +39,13 @@ impl<T: Clone + Default + Serialize + DeserializeOwned> JsonFile<T> {
     }
 
     /// A copy of the current value.
-    pub fn get(&self) -> T {
+    pub(crate) fn get(&self) -> T {
         self.value.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Changes the value, writes the file and returns the new value. A failed write is logged; the
     /// change then lasts until this process ends.
-    pub fn update(&self, change: impl FnOnce(&mut T)) -> T {
+    pub(crate) fn update(&self, change: impl FnOnce(&mut T)) -> T {
         // The lock is held during the write, so that writes happen in the order of the updates.
         let mut value = self.value.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut value);

@@ -12,7 +12,7 @@ use crate::data_dir;
 ///
 /// # Errors
 /// The system's message, when the file cannot be written.
-pub async fn save(window: &WebviewWindow, name: &str, content: String) -> Result<bool, String> {
+pub(crate) async fn save(window: &WebviewWindow, name: &str, content: String) -> Result<bool, String> {
     let (sender, receiver) = oneshot::channel();
     let dialog = window.dialog().file().set_parent(window).set_file_name(file_name(name));
     dialog.save_file(move |path| {
@@ -34,7 +34,7 @@ pub async fn save(window: &WebviewWindow, name: &str, content: String) -> Result
 ///
 /// # Errors
 /// The system's message, when there is no data folder or no file manager.
-pub fn open_data_folder() -> Result<(), String> {
+pub(crate) fn open_data_folder() -> Result<(), String> {
     let folder = data_dir::path().ok_or("this system has no home folder")?;
     tauri_plugin_opener::open_path(&folder, None::<&str>).map_err(|error| {
         tracing::warn!("could not open `{}`: {error}", folder.display());

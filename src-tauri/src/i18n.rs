@@ -7,7 +7,7 @@ use crate::tray::EngineState;
 /// A supported UI language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Language {
+pub(crate) enum Language {
     /// Korean.
     Ko,
     /// English.
@@ -15,7 +15,7 @@ pub enum Language {
 }
 
 /// The strings of one language.
-pub struct Strings {
+pub(crate) struct Strings {
     pub open: &'static str,
     pub quick: &'static str,
     pub pause: &'static str,
@@ -29,13 +29,13 @@ pub struct Strings {
 
 impl Language {
     /// The system's language, used until the window has reported the user's.
-    pub fn of_system() -> Self {
+    pub(crate) fn of_system() -> Self {
         let korean = sys_locale::get_locale().is_some_and(|locale| locale.to_lowercase().starts_with("ko"));
         if korean { Self::Ko } else { Self::En }
     }
 
     /// The strings of this language.
-    pub fn strings(self) -> &'static Strings {
+    pub(crate) fn strings(self) -> &'static Strings {
         match self {
             Self::Ko => &KO,
             Self::En => &EN,

@@ -13,7 +13,7 @@ const MAX_CHARS: usize = 200;
 const WINDOW_KEY: &str = "window";
 
 /// Shows the window of a notification when the user clicks it, on systems that report clicks.
-pub fn handle_clicks(app: &AppHandle) {
+pub(crate) fn handle_clicks(app: &AppHandle) {
     let handle = app.clone();
     let registered = app.notification().on_action(move |action| {
         if action.action_id() != "tap" {
@@ -30,7 +30,7 @@ pub fn handle_clicks(app: &AppHandle) {
 }
 
 /// Shows a notification of this window, if notifications are enabled and the window is not in front.
-pub fn notify_unless_in_front(window: &WebviewWindow, title: &str, text: &str) {
+pub(crate) fn notify_unless_in_front(window: &WebviewWindow, title: &str, text: &str) {
     let enabled = window.state::<DesktopStateFile>().get().preferences.notifications;
     if enabled && !is_in_front(window) {
         show(window.app_handle(), window.label(), title, text);
@@ -38,7 +38,7 @@ pub fn notify_unless_in_front(window: &WebviewWindow, title: &str, text: &str) {
 }
 
 /// Shows a notification. `from` is the label of the window that a click shows.
-pub fn show(app: &AppHandle, from: &str, title: &str, text: &str) {
+pub(crate) fn show(app: &AppHandle, from: &str, title: &str, text: &str) {
     let notification = app
         .notification()
         .builder()

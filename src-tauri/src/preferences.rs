@@ -10,17 +10,17 @@ use crate::update::Channel;
 const FILE: &str = "desktop.json";
 
 /// The file with the persisted state.
-pub type DesktopStateFile = JsonFile<DesktopState>;
+pub(crate) type DesktopStateFile = JsonFile<DesktopState>;
 
 /// Loads the persisted state.
-pub fn open() -> DesktopStateFile {
+pub(crate) fn open() -> DesktopStateFile {
     DesktopStateFile::open(FILE)
 }
 
 /// The persisted state: the content of `desktop.json`. The names of its fields in the file must not change.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct DesktopState {
+pub(crate) struct DesktopState {
     /// The user's preferences.
     #[serde(rename = "choices")]
     pub preferences: DesktopPreferences,
@@ -34,7 +34,7 @@ pub struct DesktopState {
 /// Preferences of the desktop app, as the window shows and changes them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct DesktopPreferences {
+pub(crate) struct DesktopPreferences {
     /// Whether closing the window keeps HAPA running in the tray.
     pub background: bool,
     /// Whether a finished answer shows a notification while the window is not in front.
@@ -59,7 +59,7 @@ impl Default for DesktopPreferences {
 /// A partial update of the preferences: absent fields keep their values.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct PreferencesPatch {
+pub(crate) struct PreferencesPatch {
     pub background: Option<bool>,
     pub notifications: Option<bool>,
     /// `Some(None)` disables the shortcut.
@@ -76,7 +76,7 @@ fn present_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
 impl DesktopPreferences {
     /// The preferences with the patch applied.
     #[must_use]
-    pub fn apply(self, patch: PreferencesPatch) -> Self {
+    pub(crate) fn apply(self, patch: PreferencesPatch) -> Self {
         Self {
             background: patch.background.unwrap_or(self.background),
             notifications: patch.notifications.unwrap_or(self.notifications),

@@ -11,10 +11,10 @@ use crate::i18n::Language;
 use crate::window;
 
 /// Window label.
-pub const QUICK: &str = "quick";
+pub(crate) const QUICK: &str = "quick";
 
 /// Command-line argument that shows the quick window, for desktops where shortcuts can only run commands.
-pub const ARGUMENT: &str = "--quick";
+pub(crate) const ARGUMENT: &str = "--quick";
 
 /// Event emitted to the quick window when it is shown.
 const SHOWN_EVENT: &str = "quick-shown";
@@ -30,7 +30,7 @@ const EXPANDED_HEIGHT: f64 = 520.0;
 /// What the quick window passes to the main window.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Handoff {
+pub(crate) enum Handoff {
     /// A question that has not been sent.
     Question(String),
     /// The id of a conversation.
@@ -41,7 +41,7 @@ pub enum Handoff {
 ///
 /// # Errors
 /// When the window cannot be created.
-pub fn create(app: &AppHandle) -> tauri::Result<WebviewWindow> {
+pub(crate) fn create(app: &AppHandle) -> tauri::Result<WebviewWindow> {
     if let Some(window) = app.get_webview_window(QUICK) {
         return Ok(window);
     }
@@ -57,7 +57,7 @@ pub fn create(app: &AppHandle) -> tauri::Result<WebviewWindow> {
 }
 
 /// Shows the window, or hides it if it is in front.
-pub fn toggle(app: &AppHandle) {
+pub(crate) fn toggle(app: &AppHandle) {
     let in_front =
         |window: &WebviewWindow| window.is_visible().unwrap_or_default() && window.is_focused().unwrap_or_default();
     match app.get_webview_window(QUICK) {
@@ -67,7 +67,7 @@ pub fn toggle(app: &AppHandle) {
 }
 
 /// Shows and focuses the window, on the monitor with the pointer.
-pub fn show(app: &AppHandle) {
+pub(crate) fn show(app: &AppHandle) {
     let shown = create(app).and_then(|window| {
         if !window.is_visible()? {
             move_to_active_monitor(&window)?;
@@ -82,7 +82,7 @@ pub fn show(app: &AppHandle) {
 }
 
 /// Hides the window. A running answer continues.
-pub fn hide(app: &AppHandle) {
+pub(crate) fn hide(app: &AppHandle) {
     if let Some(window) = app.get_webview_window(QUICK)
         && let Err(error) = window.hide()
     {
@@ -94,7 +94,7 @@ pub fn hide(app: &AppHandle) {
 ///
 /// # Errors
 /// When the window cannot be resized.
-pub fn resize(window: &WebviewWindow, expanded: bool) -> tauri::Result<()> {
+pub(crate) fn resize(window: &WebviewWindow, expanded: bool) -> tauri::Result<()> {
     window.set_size(LogicalSize::new(WIDTH, if expanded { EXPANDED_HEIGHT } else { COLLAPSED_HEIGHT }))
 }
 
@@ -102,7 +102,7 @@ pub fn resize(window: &WebviewWindow, expanded: bool) -> tauri::Result<()> {
 ///
 /// # Errors
 /// When the event cannot be emitted.
-pub fn hand_off(app: &AppHandle, handoff: &Handoff) -> tauri::Result<()> {
+pub(crate) fn hand_off(app: &AppHandle, handoff: &Handoff) -> tauri::Result<()> {
     hide(app);
     window::show(app);
     app.emit_to(window::MAIN, HANDOFF_EVENT, handoff)
@@ -124,6 +124,6 @@ fn move_to_active_monitor(window: &WebviewWindow) -> tauri::Result<()> {
 }
 
 /// Whether this process was started with [`ARGUMENT`].
-pub fn is_requested() -> bool {
+pub(crate) fn is_requested() -> bool {
     env::args().any(|argument| argument == ARGUMENT)
 }

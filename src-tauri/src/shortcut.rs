@@ -12,12 +12,12 @@ use crate::quick_window;
 
 /// The shortcut that is registered now.
 #[derive(Debug, Default)]
-pub struct RegisteredShortcut(Mutex<Option<String>>);
+pub(crate) struct RegisteredShortcut(Mutex<Option<String>>);
 
 /// Whether the configured shortcut works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum ShortcutStatus {
+pub(crate) enum ShortcutStatus {
     /// It is registered, or none is configured.
     Works,
     /// Another program has registered it.
@@ -29,14 +29,14 @@ pub enum ShortcutStatus {
 /// The plugin that registers shortcuts; `None` if the desktop does not support them.
 ///
 /// Wayland delivers keys only to the focused window, so a shortcut registered through XWayland would rarely fire.
-pub fn plugin() -> Option<TauriPlugin<Wry>> {
+pub(crate) fn plugin() -> Option<TauriPlugin<Wry>> {
     let wayland = cfg!(target_os = "linux") && env::var_os("WAYLAND_DISPLAY").is_some_and(|name| !name.is_empty());
     (!wayland).then(|| Builder::new().build())
 }
 
 /// Registers a shortcut in place of the previous one; `None` only unregisters. On failure the
 /// previous one stays and `false` is returned.
-pub fn register(app: &AppHandle, keys: Option<&str>) -> bool {
+pub(crate) fn register(app: &AppHandle, keys: Option<&str>) -> bool {
     if !is_available(app) {
         return keys.is_none();
     }
@@ -59,7 +59,7 @@ pub fn register(app: &AppHandle, keys: Option<&str>) -> bool {
 }
 
 /// The status of the configured shortcut.
-pub fn status(app: &AppHandle, configured: Option<&str>) -> ShortcutStatus {
+pub(crate) fn status(app: &AppHandle, configured: Option<&str>) -> ShortcutStatus {
     if !is_available(app) {
         return ShortcutStatus::Unavailable;
     }

@@ -22,7 +22,7 @@ use tokio::runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 
-pub use binary::Binary;
+pub(crate) use binary::Binary;
 use child::Child;
 use key::Key;
 use log_tail::LogTail;
@@ -30,7 +30,7 @@ use policy::{Decision, ExitKind, FailureReason, RestartBackoff};
 
 /// A handle to the supervisor task. The sidecar is stopped when the last handle is dropped.
 #[derive(Debug, Clone)]
-pub struct Supervisor {
+pub(crate) struct Supervisor {
     sender: mpsc::Sender<Command>,
     status: watch::Receiver<SidecarStatus>,
 }
@@ -38,7 +38,7 @@ pub struct Supervisor {
 /// The state of the sidecar, as it is sent to the window.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
-pub enum SidecarStatus {
+pub(crate) enum SidecarStatus {
     /// Starting for the first time, or because the user requested it.
     Starting,
     /// The API accepts requests.
@@ -74,7 +74,7 @@ pub enum SidecarStatus {
 
 /// Deadlines for starting and stopping the sidecar.
 #[derive(Debug, Clone, Copy)]
-pub struct Timeouts {
+pub(crate) struct Timeouts {
     /// From spawning the process to its ready line. Models are loaded after that, so a start is short.
     pub ready: Duration,
     /// From closing stdin to the exit. Meanwhile the sidecar cancels and saves running answers.
@@ -106,7 +106,7 @@ impl Supervisor {
     ///
     /// # Errors
     /// When the runtime or the thread cannot be created.
-    pub fn start(binary: Binary, timeouts: Timeouts) -> io::Result<Self> {
+    pub(crate) fn start(binary: Binary, timeouts: Timeouts) -> io::Result<Self> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let (sender, commands) = mpsc::channel(COMMAND_CAPACITY);
         let (publisher, status) = watch::channel(SidecarStatus::Starting);
@@ -123,23 +123,23 @@ impl Supervisor {
     }
 
     /// The current status of the sidecar.
-    pub fn status(&self) -> SidecarStatus {
+    pub(crate) fn status(&self) -> SidecarStatus {
         self.status.borrow().clone()
     }
 
     /// A receiver for the next changes of [`Supervisor::status`].
-    pub fn changes(&self) -> watch::Receiver<SidecarStatus> {
+    pub(crate) fn changes(&self) -> watch::Receiver<SidecarStatus> {
         self.status.clone()
     }
 
     /// Restarts the sidecar, stopping it first if it runs, and resets the backoff.
-    pub fn restart(&self) {
+    pub(crate) fn restart(&self) {
         // A full queue already holds a restart command.
         let _ = self.sender.try_send(Command::Restart);
     }
 
     /// Stops the sidecar and returns when it has exited. Blocks, so it must not be called in an async task.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         let (done, stopped) = blocking::channel();
         if self.sender.blocking_send(Command::Stop(Some(done))).is_ok() {
             // The task drops the sender when it ends. A timeout means that even SIGKILL did not end the sidecar.

@@ -24,7 +24,7 @@ const DBUS_TIMEOUT: Duration = Duration::from_secs(1);
 /// The engine's state, as reported by the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum EngineState {
+pub(crate) enum EngineState {
     /// The sidecar is starting or restarting.
     Starting,
     /// A model is being loaded.
@@ -51,7 +51,7 @@ struct Tray {
 }
 
 /// Creates the tray icon. If that fails, HAPA runs without one.
-pub fn create(app: &App, language: Language) {
+pub(crate) fn create(app: &App, language: Language) {
     // On Linux the library is loaded here, and the crate panics if it is missing.
     match catch_unwind(AssertUnwindSafe(|| build(app, language))) {
         Ok(Ok(tray)) => {
@@ -63,17 +63,17 @@ pub fn create(app: &App, language: Language) {
 }
 
 /// Whether the icon is visible, so that the user can reach HAPA without a window.
-pub fn is_available(app: &AppHandle) -> bool {
+pub(crate) fn is_available(app: &AppHandle) -> bool {
     app.try_state::<Tray>().is_some() && has_tray_host()
 }
 
 /// Shows the engine's state.
-pub fn set_engine_state(app: &AppHandle, engine: EngineState) {
+pub(crate) fn set_engine_state(app: &AppHandle, engine: EngineState) {
     update(app, |shown| shown.0 = engine);
 }
 
 /// Sets the language of the menu.
-pub fn set_language(app: &AppHandle, language: Language) {
+pub(crate) fn set_language(app: &AppHandle, language: Language) {
     update(app, |shown| shown.1 = language);
 }
 

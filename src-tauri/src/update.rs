@@ -16,7 +16,7 @@ use tauri_plugin_updater::{Config, Error, Update, UpdaterExt};
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
-pub use self::endpoint::Channel;
+pub(crate) use self::endpoint::Channel;
 use self::endpoint::UpdateEndpoint;
 use crate::preferences::DesktopStateFile;
 
@@ -39,7 +39,7 @@ const PROGRESS_STEP_BYTES: u64 = 1 << 20;
 /// The update status, as it is sent to the windows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
-pub enum UpdateStatus {
+pub(crate) enum UpdateStatus {
     /// No update endpoint is configured: the app was built from source.
     Unannounced,
     /// Not checked yet, or checks are turned off.
@@ -89,7 +89,7 @@ impl UpdateStatus {
 /// The step of an update that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum UpdateFailure {
+pub(crate) enum UpdateFailure {
     /// The update endpoint could not be reached.
     Unreachable,
     /// The download failed or was incomplete.
@@ -101,12 +101,12 @@ pub enum UpdateFailure {
 }
 
 /// The updater plugin. No window has permission for its own commands.
-pub fn plugin() -> TauriPlugin<Wry, Config> {
+pub(crate) fn plugin() -> TauriPlugin<Wry, Config> {
     tauri_plugin_updater::Builder::new().build()
 }
 
 /// Checks for updates, installs them and publishes the status.
-pub struct Updater {
+pub(crate) struct Updater {
     endpoint: Option<UpdateEndpoint>,
     status: watch::Sender<UpdateStatus>,
     available: Mutex<Option<Update>>,
@@ -114,7 +114,7 @@ pub struct Updater {
 }
 
 /// Checks for updates after a short delay and then daily, if an update endpoint is configured.
-pub fn check_periodically(app: AppHandle) {
+pub(crate) fn check_periodically(app: AppHandle) {
     tauri::async_runtime::spawn(async move {
         let updater = app.state::<Updater>();
         if updater.endpoint.is_none() {
@@ -130,24 +130,24 @@ pub fn check_periodically(app: AppHandle) {
 
 impl Updater {
     /// An updater with the endpoint of this build.
-    pub fn new(app: &AppHandle) -> Self {
+    pub(crate) fn new(app: &AppHandle) -> Self {
         let endpoint = UpdateEndpoint::from_config(app);
         let status = if endpoint.is_some() { UpdateStatus::Unknown } else { UpdateStatus::Unannounced };
         Self { endpoint, status: watch::Sender::new(status), available: Mutex::default(), cancelled: Notify::new() }
     }
 
     /// The current status.
-    pub fn status(&self) -> UpdateStatus {
+    pub(crate) fn status(&self) -> UpdateStatus {
         self.status.borrow().clone()
     }
 
     /// A receiver for the next changes of the status.
-    pub fn changes(&self) -> watch::Receiver<UpdateStatus> {
+    pub(crate) fn changes(&self) -> watch::Receiver<UpdateStatus> {
         self.status.subscribe()
     }
 
     /// Checks for a newer version in the user's channel. Does nothing while another operation runs.
-    pub async fn check(&self, app: &AppHandle) {
+    pub(crate) async fn check(&self, app: &AppHandle) {
         let Some(endpoint) = &self.endpoint else { return };
         if !self.try_start(UpdateStatus::Checking) {
             return;
@@ -169,7 +169,7 @@ impl Updater {
     }
 
     /// Downloads, verifies and installs the available update, then restarts HAPA.
-    pub async fn install(&self, app: &AppHandle) {
+    pub(crate) async fn install(&self, app: &AppHandle) {
         let Some(update) = self.available_update() else { return };
         let version = update.version.clone();
         let downloading = UpdateStatus::Downloading { version: version.clone(), received: 0, total: None };
@@ -201,7 +201,7 @@ impl Updater {
     }
 
     /// Cancels the download.
-    pub fn cancel(&self) {
+    pub(crate) fn cancel(&self) {
         self.cancelled.notify_waiters();
     }
 

@@ -11,12 +11,12 @@ use tauri::webview::{Color, NewWindowResponse};
 use tauri::{App, AppHandle, Manager, Theme, Url, WebviewWindow, WebviewWindowBuilder, WindowEvent, Wry};
 use tokio::time::sleep;
 
-pub use self::state::plugin as state_plugin;
+pub(crate) use self::state::plugin as state_plugin;
 use crate::preferences::DesktopStateFile;
 use crate::{autostart, data_dir, notifications, tray};
 
 /// Window label.
-pub const MAIN: &str = "main";
+pub(crate) const MAIN: &str = "main";
 
 /// Folder of the web view's own data inside the data folder.
 const WEBVIEW_DIR: &str = "window";
@@ -42,7 +42,7 @@ struct PageState {
 ///
 /// # Errors
 /// When the window cannot be created.
-pub fn open(app: &App) -> tauri::Result<()> {
+pub(crate) fn open(app: &App) -> tauri::Result<()> {
     app.manage(PageState::default());
     let config = app.config().app.windows.first().expect("tauri.conf.json has a window");
     let window = build(WebviewWindowBuilder::from_config(app, config)?)?;
@@ -74,7 +74,7 @@ pub fn open(app: &App) -> tauri::Result<()> {
 ///
 /// # Errors
 /// When the window cannot be created.
-pub fn build(builder: WebviewWindowBuilder<'_, Wry, impl Manager<Wry>>) -> tauri::Result<WebviewWindow> {
+pub(crate) fn build(builder: WebviewWindowBuilder<'_, Wry, impl Manager<Wry>>) -> tauri::Result<WebviewWindow> {
     let mut builder = builder.on_navigation(is_app_url).on_new_window(|_, _| NewWindowResponse::Deny);
     if let Some(folder) = data_dir::path() {
         builder = builder.data_directory(folder.join(WEBVIEW_DIR));
@@ -85,7 +85,7 @@ pub fn build(builder: WebviewWindowBuilder<'_, Wry, impl Manager<Wry>>) -> tauri
 }
 
 /// Handles the page's first view: shows the window if that was requested.
-pub fn ready(window: &WebviewWindow) {
+pub(crate) fn ready(window: &WebviewWindow) {
     let page = page_state(window);
     let first = !page.ready.swap(true, Ordering::Relaxed);
     if first && page.show_requested.load(Ordering::Relaxed) && !window.is_visible().unwrap_or_default() {
@@ -94,7 +94,7 @@ pub fn ready(window: &WebviewWindow) {
 }
 
 /// Handles the first paint of the page.
-pub fn painted(window: &WebviewWindow) {
+pub(crate) fn painted(window: &WebviewWindow) {
     #[cfg(target_os = "linux")]
     if software_rendering::simulates_blank() {
         return;
@@ -103,7 +103,7 @@ pub fn painted(window: &WebviewWindow) {
 }
 
 /// Shows, unminimises and focuses the window.
-pub fn show(app: &AppHandle) {
+pub(crate) fn show(app: &AppHandle) {
     let Some(window) = app.get_webview_window(MAIN) else { return };
     page_state(&window).show_requested.store(true, Ordering::Relaxed);
     let hidden = !window.is_visible().unwrap_or_default();
@@ -116,7 +116,7 @@ pub fn show(app: &AppHandle) {
 }
 
 /// Works around graphics drivers with which WebKitGTK leaves the window blank; does nothing except on Linux.
-pub fn apply_driver_workarounds() {
+pub(crate) fn apply_driver_workarounds() {
     #[cfg(target_os = "linux")]
     software_rendering::apply_driver_workarounds();
 }

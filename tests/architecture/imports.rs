@@ -4,7 +4,7 @@ use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
 
 /// A path in a source file that leads to a top-level module of the same crate.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Import {
+pub(crate) struct Import {
     /// The line of the module's name, from 1.
     pub line: usize,
     /// The module. `*` for a glob import of the crate's root, `crate` for the root under another name: both hide what is used.
@@ -12,7 +12,7 @@ pub struct Import {
 }
 
 /// The module path of a file below its source root: `http/sse.rs` is `[http, sse]`, `lib.rs` and `main.rs` are the root, `[]`.
-pub fn module_path(file: &str) -> Vec<String> {
+pub(crate) fn module_path(file: &str) -> Vec<String> {
     let file = file.strip_suffix(".rs").expect("a Rust source file");
     let mut path: Vec<String> = file.split('/').map(str::to_owned).collect();
     if path.last().is_some_and(|last| last == "mod") || ["lib", "main"].contains(&file) {
@@ -26,7 +26,7 @@ pub fn module_path(file: &str) -> Vec<String> {
 ///
 /// # Errors
 /// When the text is not made of Rust's tokens.
-pub fn imports(text: &str, module: &[String]) -> Result<Vec<Import>, String> {
+pub(crate) fn imports(text: &str, module: &[String]) -> Result<Vec<Import>, String> {
     let tokens: TokenStream = text.parse().map_err(|error| format!("{error}"))?;
     let mut found = Vec::new();
     scan(tokens, &mut module.to_vec(), &mut found);

@@ -3,6 +3,8 @@
 //! `cargo xtask bench cached` starts both and loads them alternately, three times. This program generates the load over keep-alive
 //! connections, so it takes the same share of the CPU from both.
 
+#![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
+
 #![allow(clippy::unwrap_used, reason = "a failed measurement ends the program")]
 
 use std::net::TcpListener;

@@ -2,13 +2,15 @@
 //!
 //! `cargo xtask bench restart`.
 
+#![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
+
 #![allow(clippy::unwrap_used, reason = "a failed measurement ends the program")]
 
 #[path = "engine/server.rs"]
-#[allow(dead_code, reason = "the peer is not measured here")]
+#[expect(dead_code, reason = "the peer is not measured here")]
 mod server;
 #[path = "engine/texts.rs"]
-#[allow(dead_code, reason = "edits are not measured here")]
+#[expect(dead_code, reason = "edits are not measured here")]
 mod texts;
 
 use std::time::Duration;

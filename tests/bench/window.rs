@@ -2,14 +2,16 @@
 //!
 //! `cargo xtask bench window`.
 
+#![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
+
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a failed measurement ends the program")]
 
 #[path = "../desktop/session.rs"]
-#[allow(dead_code, reason = "only windows are opened here")]
+#[expect(dead_code, reason = "only windows are opened here")]
 mod session;
 #[path = "../desktop/x11.rs"]
-#[allow(dead_code, reason = "windows are only waited for here")]
+#[expect(dead_code, reason = "windows are only waited for here")]
 mod x11;
 
 use std::fs;

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use crate::x11::X11Display;
 
 /// The environment of the app under test, without anything from the session of the user who runs the tests.
-pub struct DesktopSession {
+pub(crate) struct DesktopSession {
     home: TempDir,
     display: String,
     bus: String,
@@ -30,7 +30,7 @@ pub struct DesktopSession {
 
 impl DesktopSession {
     /// Starts a session in which the scripted model answers from `script`.
-    pub async fn new(script: &Value) -> Self {
+    pub(crate) async fn new(script: &Value) -> Self {
         let home = process::data_dir_with(script);
         // Both choose a free name and print it on stdout.
         let mut xvfb = Command::new("Xvfb");
@@ -53,52 +53,52 @@ impl DesktopSession {
     }
 
     /// Runs this program as the sidecar instead of `hapa`.
-    pub fn set_sidecar(&mut self, program: PathBuf) {
+    pub(crate) fn set_sidecar(&mut self, program: PathBuf) {
         self.sidecar = Some(program);
     }
 
     /// Uses a real model instead of the scripted one.
-    pub fn set_model(&mut self, model: PathBuf) {
+    pub(crate) fn set_model(&mut self, model: PathBuf) {
         self.model = Some(model);
     }
 
     /// Runs this executable as the app.
-    pub fn set_app(&mut self, app: PathBuf) {
+    pub(crate) fn set_app(&mut self, app: PathBuf) {
         self.app = app;
     }
 
     /// Path of the app's executable.
-    pub fn app(&self) -> &Path {
+    pub(crate) fn app(&self) -> &Path {
         &self.app
     }
 
     /// Adds a command-line argument for the app.
-    pub fn add_argument(&mut self, argument: impl Into<OsString>) {
+    pub(crate) fn add_argument(&mut self, argument: impl Into<OsString>) {
         self.arguments.push(argument.into());
     }
 
     /// The command-line arguments for the app.
-    pub fn arguments(&self) -> &[OsString] {
+    pub(crate) fn arguments(&self) -> &[OsString] {
         &self.arguments
     }
 
     /// Sets an environment variable for all programs of the session.
-    pub fn set_env(&mut self, variable: &'static str, value: impl Into<OsString>) {
+    pub(crate) fn set_env(&mut self, variable: &'static str, value: impl Into<OsString>) {
         self.variables.push((variable, value.into()));
     }
 
     /// HAPA's data folder.
-    pub fn data_dir(&self) -> &Path {
+    pub(crate) fn data_dir(&self) -> &Path {
         self.home.path()
     }
 
     /// The address of the session bus.
-    pub fn bus(&self) -> &str {
+    pub(crate) fn bus(&self) -> &str {
         &self.bus
     }
 
     /// Puts a shell script on the PATH in place of a program.
-    pub fn stub(&self, name: &str, script: &str) {
+    pub(crate) fn stub(&self, name: &str, script: &str) {
         let file = self.stubs().join(name);
         fs::create_dir_all(self.stubs()).expect("the file can be written");
         fs::write(&file, format!("#!/bin/sh\n{script}\n")).expect("the file can be written");
@@ -110,12 +110,12 @@ impl DesktopSession {
     }
 
     /// A connection to the X display.
-    pub fn display(&self) -> X11Display {
+    pub(crate) fn display(&self) -> X11Display {
         X11Display::connect(&self.display)
     }
 
     /// A command in this session's environment. The process is killed when the test drops it.
-    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+    pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
         let home = self.home.path();
         command.env_clear();

@@ -21,14 +21,14 @@ struct Shown {
 }
 
 /// The tray host. It leaves the bus on drop.
-pub struct TrayHost {
+pub(crate) struct TrayHost {
     bus: Connection,
     shown: Arc<Mutex<Shown>>,
 }
 
 /// A menu item of a tray icon.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MenuItem {
+pub(crate) struct MenuItem {
     id: i32,
     /// Label without mnemonics.
     pub label: String,
@@ -38,7 +38,7 @@ pub struct MenuItem {
 
 impl TrayHost {
     /// Starts a tray host in a session.
-    pub async fn start(session: &DesktopSession) -> Self {
+    pub(crate) async fn start(session: &DesktopSession) -> Self {
         let shown = Arc::<Mutex<Shown>>::default();
         let bus = async {
             connection::Builder::address(session.bus())?
@@ -53,7 +53,7 @@ impl TrayHost {
     }
 
     /// Waits for a tray icon and returns the menu items that have a label.
-    pub async fn menu(&self) -> Vec<MenuItem> {
+    pub(crate) async fn menu(&self) -> Vec<MenuItem> {
         eventually("there is a tray icon with a menu", || async {
             let (_, items) = self.read_menu().await?;
             (!items.is_empty()).then_some(items)
@@ -62,7 +62,7 @@ impl TrayHost {
     }
 
     /// Waits for a menu item with this label.
-    pub async fn wait_for_item(&self, label: &str) -> MenuItem {
+    pub(crate) async fn wait_for_item(&self, label: &str) -> MenuItem {
         eventually(&format!("the tray menu contains {label}"), || async {
             self.menu().await.into_iter().find(|item| item.label == label)
         })
@@ -70,7 +70,7 @@ impl TrayHost {
     }
 
     /// Clicks a menu item.
-    pub async fn click(&self, label: &str) {
+    pub(crate) async fn click(&self, label: &str) {
         let item = self.wait_for_item(label).await;
         assert!(item.enabled, "{label} is enabled");
         let ((name, path), _) = self.read_menu().await.expect("the menu was read a moment ago");
@@ -80,7 +80,7 @@ impl TrayHost {
     }
 
     /// Waits for at least `count` notifications and returns all of them.
-    pub async fn notifications(&self, count: usize) -> Vec<(String, String)> {
+    pub(crate) async fn notifications(&self, count: usize) -> Vec<(String, String)> {
         eventually(&format!("there are {count} notifications"), || async {
             let notifications = self.shown.lock().expect("the lock is not poisoned").notifications.clone();
             (notifications.len() >= count).then_some(notifications)
@@ -89,7 +89,7 @@ impl TrayHost {
     }
 
     /// Clicks the notification with this id; the first is 1.
-    pub async fn click_notification(&self, number: u32) {
+    pub(crate) async fn click_notification(&self, number: u32) {
         let clicked = self
             .bus
             .emit_signal(

@@ -16,14 +16,14 @@ use tokio::process::Child;
 use crate::session::DesktopSession;
 
 /// A WebDriver session with the app's window.
-pub struct Window {
+pub(crate) struct Window {
     page: Client,
     _driver: Driver,
 }
 
 impl Window {
     /// Starts the app in a session and waits for the question field.
-    pub async fn open(session: &DesktopSession) -> Self {
+    pub(crate) async fn open(session: &DesktopSession) -> Self {
         let [port, native] = free_ports();
         let mut driver = session.command("tauri-driver");
         driver.args(["--port", &port.to_string(), "--native-port", &native.to_string()]).stdout(Stdio::null());
@@ -47,12 +47,12 @@ impl Window {
     }
 
     /// Waits for the first visible element with this `data-testid`.
-    pub async fn find(&self, name: &str) -> Element {
+    pub(crate) async fn find(&self, name: &str) -> Element {
         self.select(&test_id(name)).await
     }
 
     /// Waits for the first visible element that matches a CSS selector.
-    pub async fn select(&self, selector: &str) -> Element {
+    pub(crate) async fn select(&self, selector: &str) -> Element {
         eventually(&format!("`{selector}` is visible"), || async {
             let element = self.page.find(Locator::Css(selector)).await.ok()?;
             element.is_displayed().await.ok()?.then_some(element)
@@ -61,7 +61,7 @@ impl Window {
     }
 
     /// Types a question and sends it.
-    pub async fn send_question(&self, question: &str) {
+    pub(crate) async fn send_question(&self, question: &str) {
         eventually(&format!("`{question}` is sent"), || async {
             let field = self.find("question").await;
             field.clear().await.ok()?;
@@ -72,7 +72,7 @@ impl Window {
     }
 
     /// Waits until the newest answer is in this state and returns its element.
-    pub async fn latest_answer(&self, state: &str) -> Element {
+    pub(crate) async fn latest_answer(&self, state: &str) -> Element {
         eventually(&format!("the newest answer is {state}"), || async {
             let latest = self.page.find_all(Locator::Css(&test_id("answer"))).await.ok()?.pop()?;
             (latest.attr("data-state").await.ok()??.as_str() == state).then_some(latest)
@@ -81,7 +81,7 @@ impl Window {
     }
 
     /// Waits until an element can be clicked and clicks it.
-    pub async fn click(&self, name: &str) {
+    pub(crate) async fn click(&self, name: &str) {
         eventually(&format!("`{name}` can be clicked"), || async {
             self.page.find(Locator::Css(&test_id(name))).await.ok()?.click().await.ok()
         })
@@ -89,7 +89,7 @@ impl Window {
     }
 
     /// Waits until an element's text contains all of these words.
-    pub async fn shows(&self, name: &str, words: &[&str]) {
+    pub(crate) async fn shows(&self, name: &str, words: &[&str]) {
         eventually(&format!("`{name}` shows {words:?}"), || async {
             let text = self.page.find(Locator::Css(&test_id(name))).await.ok()?.text().await.ok()?;
             words.iter().all(|word| text.contains(word)).then_some(())
@@ -98,44 +98,44 @@ impl Window {
     }
 
     /// Selects an option of a `select` element by its value.
-    pub async fn choose(&self, name: &str, value: &str) {
+    pub(crate) async fn choose(&self, name: &str, value: &str) {
         let list = self.find(name).await;
         list.select_by_value(value).await.expect("the option exists");
     }
 
     /// Types into the question field without sending.
-    pub async fn type_text(&self, text: &str) {
+    pub(crate) async fn type_text(&self, text: &str) {
         let field = self.find("question").await;
         field.send_keys(text).await.expect("the field accepts input");
     }
 
     /// The text in the question field.
-    pub async fn draft(&self) -> String {
+    pub(crate) async fn draft(&self) -> String {
         let field = self.find("question").await;
         field.prop("value").await.expect("the window is open").unwrap_or_default()
     }
 
     /// Invokes a Tauri command and returns its result, or `{"refused": message}`.
-    pub async fn invoke(&self, command: &str, arguments: Value) -> Value {
+    pub(crate) async fn invoke(&self, command: &str, arguments: Value) -> Value {
         let script = "const [command, given, done] = arguments;
             window.__TAURI_INTERNALS__.invoke(command, given).then(done, (error) => done({ refused: String(error) }));";
         self.page.execute_async(script, vec![command.into(), arguments]).await.expect("the script answers")
     }
 
     /// Whether the page contains an element now.
-    pub async fn has(&self, name: &str) -> bool {
+    pub(crate) async fn has(&self, name: &str) -> bool {
         self.page.find(Locator::Css(&test_id(name))).await.is_ok()
     }
 
     /// Invokes a Tauri command and returns `allowed` or the error message.
-    pub async fn call(&self, command: &str) -> String {
+    pub(crate) async fn call(&self, command: &str) -> String {
         let script = "const [command, done] = arguments;
             window.__TAURI_INTERNALS__.invoke(command).then(() => done('allowed'), (error) => done(String(error)));";
         self.execute_async(script, command).await
     }
 
     /// Fetches a URL from the page and returns `allowed` or the CSP directive that blocks it.
-    pub async fn fetch(&self, address: &str) -> String {
+    pub(crate) async fn fetch(&self, address: &str) -> String {
         let script = "const [address, done] = arguments;
             document.addEventListener('securitypolicyviolation', (event) => done(event.effectiveDirective), { once: true });
             fetch(address).then(() => done('allowed'), () => {});";
@@ -143,12 +143,12 @@ impl Window {
     }
 
     /// Runs a script in the page and returns its result.
-    pub async fn evaluate(&self, script: &str) -> Value {
+    pub(crate) async fn evaluate(&self, script: &str) -> Value {
         self.page.execute(script, Vec::new()).await.expect("the script runs")
     }
 
     /// Installs a mutation observer that records when an element appears, however briefly.
-    pub async fn watch_for(&self, name: &str) {
+    pub(crate) async fn watch_for(&self, name: &str) {
         let script = "const [selector] = arguments;
             window.lookOut = new MutationObserver(() => {
                 const found = document.querySelector(selector);
@@ -159,7 +159,7 @@ impl Window {
     }
 
     /// Waits until the element of [`Window::watch_for`] has appeared and returns its text.
-    pub async fn appeared(&self) -> String {
+    pub(crate) async fn appeared(&self) -> String {
         eventually("the element appears", || async {
             let seen = self.page.execute("return window.seen ?? null;", Vec::new()).await.ok()?;
             seen.as_str().map(str::to_owned)

@@ -10,32 +10,32 @@ use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
 
 /// Window titles.
-pub const MAIN: &str = "HAPA";
-pub const QUICK: &str = "HAPA quick question";
+pub(crate) const MAIN: &str = "HAPA";
+pub(crate) const QUICK: &str = "HAPA quick question";
 
 /// Keysyms of keys that are not letters.
-pub const ENTER: u32 = 0xff0d;
-pub const ESCAPE: u32 = 0xff1b;
-pub const CONTROL: u32 = 0xffe3;
-pub const SHIFT: u32 = 0xffe1;
-pub const SPACE: u32 = 0x20;
+pub(crate) const ENTER: u32 = 0xff0d;
+pub(crate) const ESCAPE: u32 = 0xff1b;
+pub(crate) const CONTROL: u32 = 0xffe3;
+pub(crate) const SHIFT: u32 = 0xffe1;
+pub(crate) const SPACE: u32 = 0x20;
 
 /// A connection to a session's X display.
-pub struct X11Display {
+pub(crate) struct X11Display {
     server: RustConnection,
     root: Window,
 }
 
 impl X11Display {
     /// Connects to a display, named as in `DISPLAY`.
-    pub fn connect(display: &str) -> Self {
+    pub(crate) fn connect(display: &str) -> Self {
         let (server, number) = RustConnection::connect(Some(display)).expect("the display answers");
         let root = server.setup().roots[number].root;
         Self { server, root }
     }
 
     /// Waits for the main window to be mapped. Panics if there are two.
-    pub async fn window(&self) -> Window {
+    pub(crate) async fn window(&self) -> Window {
         eventually("the window is shown", || async {
             let shown = self.shown(MAIN);
             assert!(shown.len() < 2, "there are {} windows", shown.len());
@@ -45,29 +45,29 @@ impl X11Display {
     }
 
     /// Waits for the quick window to be mapped.
-    pub async fn quick_window(&self) -> Window {
+    pub(crate) async fn quick_window(&self) -> Window {
         eventually("the quick window is shown", || async { self.shown(QUICK).first().copied() }).await
     }
 
     /// Waits until no window with this title is mapped.
-    pub async fn wait_until_hidden(&self, name: &str) {
+    pub(crate) async fn wait_until_hidden(&self, name: &str) {
         eventually(&format!("{name} is hidden"), || async { self.shown(name).is_empty().then_some(()) }).await;
     }
 
     /// Whether a window with this title is mapped.
-    pub fn is_visible(&self, name: &str) -> bool {
+    pub(crate) fn is_visible(&self, name: &str) -> bool {
         !self.shown(name).is_empty()
     }
 
     /// Geometry of a window in pixels: x, y, width, height.
-    pub fn geometry(&self, window: Window) -> (i16, i16, u16, u16) {
+    pub(crate) fn geometry(&self, window: Window) -> (i16, i16, u16, u16) {
         let geometry =
             self.server.get_geometry(window).expect("the display answers").reply().expect("the window is there");
         (geometry.x, geometry.y, geometry.width, geometry.height)
     }
 
     /// Moves and resizes a window, as a window manager does.
-    pub fn move_window(&self, window: Window, (x, y, width, height): (i16, i16, u16, u16)) {
+    pub(crate) fn move_window(&self, window: Window, (x, y, width, height): (i16, i16, u16, u16)) {
         let geometry =
             ConfigureWindowAux::new().x(i32::from(x)).y(i32::from(y)).width(u32::from(width)).height(u32::from(height));
         self.server.configure_window(window, &geometry).expect("the display answers");
@@ -75,7 +75,7 @@ impl X11Display {
     }
 
     /// Presses keys in order and releases them in reverse order.
-    pub fn press(&self, keys: &[u32]) {
+    pub(crate) fn press(&self, keys: &[u32]) {
         let codes: Vec<u8> = keys.iter().map(|key| self.keycode(*key)).collect();
         let down = codes.iter().map(|code| (KEY_PRESS_EVENT, *code));
         let up = codes.iter().rev().map(|code| (KEY_RELEASE_EVENT, *code));
@@ -86,7 +86,7 @@ impl X11Display {
     }
 
     /// Grabs a shortcut, as another program would, until the connection is dropped.
-    pub fn grab(&self, keys: &[u32]) {
+    pub(crate) fn grab(&self, keys: &[u32]) {
         let (key, held) = keys.split_last().expect("there are keys");
         let bit = |key: &u32| if *key == CONTROL { ModMask::CONTROL } else { ModMask::SHIFT };
         let held = held.iter().map(bit).fold(ModMask::default(), |all, one| all | one);
@@ -95,7 +95,7 @@ impl X11Display {
     }
 
     /// Waits for a file dialog: the only titled window that is not one of HAPA's.
-    pub async fn file_dialog(&self) {
+    pub(crate) async fn file_dialog(&self) {
         eventually("a file dialog is shown", || async {
             let tree = self.server.query_tree(self.root).ok()?.reply().ok()?;
             let mut shown = tree.children.into_iter().filter(|window| self.is_file_dialog(*window).unwrap_or_default());
@@ -114,7 +114,7 @@ impl X11Display {
     }
 
     /// Types a path; the keysyms are its characters.
-    pub fn type_path(&self, path: &str) {
+    pub(crate) fn type_path(&self, path: &str) {
         for char in path.chars() {
             match char {
                 'A'..='Z' => self.press(&[SHIFT, u32::from(char.to_ascii_lowercase())]),
@@ -125,12 +125,12 @@ impl X11Display {
     }
 
     /// Types lower-case letters and spaces; the keysyms are their characters.
-    pub fn type_text(&self, text: &str) {
+    pub(crate) fn type_text(&self, text: &str) {
         text.bytes().for_each(|letter| self.press(&[u32::from(letter)]));
     }
 
     /// Creates an invisible window that receives the selection for [`X11Display::clipboard`].
-    pub fn clipboard_window(&self) -> Window {
+    pub(crate) fn clipboard_window(&self) -> Window {
         let (window, attributes) = (self.server.generate_id().expect("there are ids left"), CreateWindowAux::new());
         let created =
             self.server.create_window(0, window, self.root, 0, 0, 1, 1, 0, WindowClass::INPUT_ONLY, 0, &attributes);
@@ -139,7 +139,7 @@ impl X11Display {
     }
 
     /// The clipboard text if the owner has delivered it since the last call; also requests it again.
-    pub fn clipboard(&self, reader: Window) -> Option<String> {
+    pub(crate) fn clipboard(&self, reader: Window) -> Option<String> {
         let [clipboard, text, target] = ["CLIPBOARD", "UTF8_STRING", "HAPA_TEST"].map(|name| self.atom(name));
         let property = self.server.get_property(true, reader, target, AtomEnum::ANY, 0, 1 << 16).ok()?.reply().ok()?;
         self.server.convert_selection(reader, clipboard, text, target, x11rb::CURRENT_TIME).ok()?;
@@ -164,14 +164,14 @@ impl X11Display {
     }
 
     /// Unmaps a window without the app's involvement.
-    pub async fn unmap(&self, window: Window) {
+    pub(crate) async fn unmap(&self, window: Window) {
         self.server.unmap_window(window).expect("the display answers");
         self.server.flush().expect("the display answers");
         eventually("the window is hidden", || async { self.shown(MAIN).is_empty().then_some(()) }).await;
     }
 
     /// Sends WM_DELETE_WINDOW, as the close button does.
-    pub fn close(&self, window: Window) {
+    pub(crate) fn close(&self, window: Window) {
         let [protocols, delete] = ["WM_PROTOCOLS", "WM_DELETE_WINDOW"].map(|name| self.atom(name));
         let data = [delete, x11rb::CURRENT_TIME, 0, 0, 0].into();
         let event = ClientMessageEvent {

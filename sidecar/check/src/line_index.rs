@@ -22,7 +22,7 @@ pub(crate) struct LineIndex<'a> {
 }
 
 impl<'a> LineIndex<'a> {
-    pub fn new(text: &'a str) -> Self {
+    pub(crate) fn new(text: &'a str) -> Self {
         let bytes = text.as_bytes();
         let next_start = |(at, byte): (usize, &u8)| match byte {
             b'\n' => Some(at + 1),
@@ -34,12 +34,12 @@ impl<'a> LineIndex<'a> {
     }
 
     /// Number of lines. A line ending at the end of the text does not start another line.
-    pub fn line_count(&self) -> usize {
+    pub(crate) fn line_count(&self) -> usize {
         if self.starts.last() == Some(&self.text.len()) { self.starts.len() - 1 } else { self.starts.len() }
     }
 
     /// Position of a byte offset. An offset inside a character maps to that character, one past the end to the end.
-    pub fn position(&self, byte: usize) -> Position {
+    pub(crate) fn position(&self, byte: usize) -> Position {
         let byte = self.text.floor_char_boundary(byte);
         let line = self.starts.partition_point(|start| *start <= byte).saturating_sub(1);
         let column = self.text[self.starts[line]..byte].chars().count();
@@ -47,13 +47,13 @@ impl<'a> LineIndex<'a> {
     }
 
     /// Byte offset of the start of a line (1-based); the end of the text if there is no such line.
-    pub fn line_start(&self, line: u32) -> usize {
+    pub(crate) fn line_start(&self, line: u32) -> usize {
         let index = (line as usize).checked_sub(1);
         index.and_then(|index| self.starts.get(index).copied()).unwrap_or(self.text.len())
     }
 
     /// Text of a line (1-based) without its line ending; empty if there is no such line.
-    pub fn line_text(&self, line: u32) -> &'a str {
+    pub(crate) fn line_text(&self, line: u32) -> &'a str {
         let line = line as usize;
         let Some(start) = line.checked_sub(1).and_then(|line| self.starts.get(line)) else { return "" };
         let end = self.starts.get(line).copied().unwrap_or(self.text.len());
@@ -61,7 +61,13 @@ impl<'a> LineIndex<'a> {
     }
 
     /// Creates a diagnostic for a byte range, without a fix.
-    pub fn diagnostic(&self, range: Range<usize>, code: &str, message: String, severity: Severity) -> Diagnostic {
+    pub(crate) fn diagnostic(
+        &self,
+        range: Range<usize>,
+        code: &str,
+        message: String,
+        severity: Severity,
+    ) -> Diagnostic {
         let start = self.position(range.start);
         let end = self.position(range.end).max(start);
         Diagnostic {
@@ -78,7 +84,7 @@ impl<'a> LineIndex<'a> {
     }
 
     /// Creates an edit that replaces a byte range with `content`.
-    pub fn edit(&self, range: Range<usize>, content: String) -> Edit {
+    pub(crate) fn edit(&self, range: Range<usize>, content: String) -> Edit {
         let (start, end) = (self.position(range.start), self.position(range.end));
         Edit { start_line: start.line, start_column: start.column, end_line: end.line, end_column: end.column, content }
     }

@@ -25,7 +25,7 @@ pub struct Engine {
 pub(crate) struct OffloadedBytes(Arc<AtomicU64>);
 
 impl OffloadedBytes {
-    pub fn set(&self, bytes: u64) {
+    pub(crate) fn set(&self, bytes: u64) {
         self.0.store(bytes, Ordering::Relaxed);
     }
 }
@@ -233,23 +233,23 @@ pub(crate) struct JobResponder {
 
 impl JobResponder {
     /// Sends an event. It is lost if the request was cancelled, see [`JobResponder::is_cancelled`].
-    pub fn send(&self, event: Result<Event, Error>) {
+    pub(crate) fn send(&self, event: Result<Event, Error>) {
         // It cannot be full: the channel has capacity for all events that a request can cause.
         let _ = self.events.try_send(event);
     }
 
     /// Whether the stream was dropped.
-    pub fn is_cancelled(&self) -> bool {
+    pub(crate) fn is_cancelled(&self) -> bool {
         self.events.is_closed()
     }
 
     /// Resolves when the stream is dropped.
-    pub async fn cancelled(&self) {
+    pub(crate) async fn cancelled(&self) {
         self.events.closed().await;
     }
 
     /// Counts the request as active instead of queued.
-    pub fn mark_active(&mut self) {
+    pub(crate) fn mark_active(&mut self) {
         self.permit.mark_active();
     }
 }

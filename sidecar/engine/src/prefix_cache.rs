@@ -6,7 +6,7 @@ use std::hash::Hash;
 
 /// Cached token sequences by key, with LRU order. It has few entries and is searched linearly.
 #[derive(Debug)]
-pub struct PrefixIndex<K, T> {
+pub(crate) struct PrefixIndex<K, T> {
     entries: Vec<Entry<K, T>>,
     clock: u64,
 }
@@ -21,7 +21,7 @@ struct Entry<K, T> {
 
 /// The cached sequence that shares the longest prefix with a prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PrefixMatch<K> {
+pub(crate) struct PrefixMatch<K> {
     /// Key of the sequence.
     pub key: K,
     /// Length of the shared prefix in tokens.
@@ -32,7 +32,7 @@ pub struct PrefixMatch<K> {
 
 /// How the KV cache of a sequence was computed, or may have been.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum KvFidelity {
+pub(crate) enum KvFidelity {
     /// By prefill from the first token to the last.
     Exact,
     /// With a chunk that was computed at another position, after other tokens, and shifted: nearly the same, for much less
@@ -42,7 +42,7 @@ pub enum KvFidelity {
 
 /// A chunk of tokens that a cached sequence and a prompt share, at any positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SharedChunk {
+pub(crate) struct SharedChunk {
     /// Its position in the cached sequence.
     pub source: usize,
     /// Its position in the prompt.
@@ -53,7 +53,7 @@ pub struct SharedChunk {
 
 /// Whether a prefix of a cached sequence can be reused without the rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PartialReuse {
+pub(crate) enum PartialReuse {
     /// The end of the sequence can be truncated.
     Allowed,
     /// Only the entire sequence can be reused: the state of recurrent models is not a list of tokens.
@@ -68,37 +68,42 @@ impl<K, T> Default for PrefixIndex<K, T> {
 
 impl<K: Copy + PartialEq, T: PartialEq> PrefixIndex<K, T> {
     /// Adds a sequence as the most recently used one.
-    pub fn insert(&mut self, key: K, tokens: Vec<T>, fidelity: KvFidelity) {
+    pub(crate) fn insert(&mut self, key: K, tokens: Vec<T>, fidelity: KvFidelity) {
         self.clock += 1;
         self.entries.push(Entry { key, tokens, fidelity, last_used: self.clock });
     }
 
     /// Removes a sequence and returns its tokens.
-    pub fn remove(&mut self, key: K) -> Option<Vec<T>> {
+    pub(crate) fn remove(&mut self, key: K) -> Option<Vec<T>> {
         let index = self.entries.iter().position(|entry| entry.key == key)?;
         Some(self.entries.swap_remove(index).tokens)
     }
 
     /// Marks a sequence as the most recently used one.
-    pub fn touch(&mut self, key: K) {
+    pub(crate) fn touch(&mut self, key: K) {
         self.clock += 1;
         let now = self.clock;
         self.entries.iter_mut().filter(|entry| entry.key == key).for_each(|entry| entry.last_used = now);
     }
 
     /// Fidelity of a sequence; [`KvFidelity::Exact`] for an unknown key.
-    pub fn fidelity(&self, key: K) -> KvFidelity {
+    pub(crate) fn fidelity(&self, key: K) -> KvFidelity {
         self.entries.iter().find(|entry| entry.key == key).map_or(KvFidelity::Exact, |entry| entry.fidelity)
     }
 
     /// Tokens of a sequence.
-    pub fn get(&self, key: K) -> Option<&[T]> {
+    pub(crate) fn get(&self, key: K) -> Option<&[T]> {
         self.entries.iter().find(|entry| entry.key == key).map(|entry| entry.tokens.as_slice())
     }
 
     /// The sequence that shares the longest prefix with `prompt`; among equals, the one with the fewest other tokens. `None` if no
     /// sequence shares a token, or none has at least the given fidelity.
-    pub fn find(&self, prompt: &[T], partial_reuse: PartialReuse, fidelity: KvFidelity) -> Option<PrefixMatch<K>> {
+    pub(crate) fn find(
+        &self,
+        prompt: &[T],
+        partial_reuse: PartialReuse,
+        fidelity: KvFidelity,
+    ) -> Option<PrefixMatch<K>> {
         let matches = self.entries.iter().filter(|entry| entry.fidelity <= fidelity).map(|entry| {
             let shared = common_prefix_len(&entry.tokens, prompt);
             (
@@ -114,18 +119,18 @@ impl<K: Copy + PartialEq, T: PartialEq> PrefixIndex<K, T> {
     }
 
     /// Whether a sequence of at least this fidelity begins with `tokens`.
-    pub fn contains_prefix(&self, tokens: &[T], fidelity: KvFidelity) -> bool {
+    pub(crate) fn contains_prefix(&self, tokens: &[T], fidelity: KvFidelity) -> bool {
         self.entries.iter().any(|entry| entry.fidelity <= fidelity && entry.tokens.starts_with(tokens))
     }
 
     /// Keys of the sequences of at most this fidelity that are a prefix of `tokens`.
-    pub fn subsumed_by(&self, tokens: &[T], fidelity: KvFidelity) -> Vec<K> {
+    pub(crate) fn subsumed_by(&self, tokens: &[T], fidelity: KvFidelity) -> Vec<K> {
         let subsumed = |entry: &&Entry<K, T>| entry.fidelity >= fidelity && tokens.starts_with(&entry.tokens);
         self.entries.iter().filter(subsumed).map(|entry| entry.key).collect()
     }
 
     /// Keys of the sequences of at most this fidelity of which seven eighths or more are a prefix of `tokens`.
-    pub fn mostly_subsumed_by(&self, tokens: &[T], fidelity: KvFidelity) -> Vec<K> {
+    pub(crate) fn mostly_subsumed_by(&self, tokens: &[T], fidelity: KvFidelity) -> Vec<K> {
         let mostly_subsumed = |entry: &&Entry<K, T>| {
             entry.fidelity >= fidelity && common_prefix_len(&entry.tokens, tokens) * 8 >= entry.tokens.len() * 7
         };
@@ -133,24 +138,24 @@ impl<K: Copy + PartialEq, T: PartialEq> PrefixIndex<K, T> {
     }
 
     /// The least recently used sequence.
-    pub fn least_recently_used(&self) -> Option<K> {
+    pub(crate) fn least_recently_used(&self) -> Option<K> {
         self.entries.iter().min_by_key(|entry| entry.last_used).map(|entry| entry.key)
     }
 
     /// All keys and sequences, the most recently used one first.
-    pub fn most_recent_first(&self) -> Vec<(K, &[T])> {
+    pub(crate) fn most_recent_first(&self) -> Vec<(K, &[T])> {
         let mut entries: Vec<_> = self.entries.iter().collect();
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.last_used));
         entries.into_iter().map(|entry| (entry.key, entry.tokens.as_slice())).collect()
     }
 
     /// Tokens of all sequences together.
-    pub fn total_tokens(&self) -> usize {
+    pub(crate) fn total_tokens(&self) -> usize {
         self.most_recent_first().iter().map(|(_, tokens)| tokens.len()).sum()
     }
 
     /// Number of sequences.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 }
@@ -158,7 +163,7 @@ impl<K: Copy + PartialEq, T: PartialEq> PrefixIndex<K, T> {
 impl<K: Copy + PartialEq, T: Copy + Eq + Hash> PrefixIndex<K, T> {
     /// The sequence that shares the longest chunk of at least `min_len` tokens with `prompt`, behind its first `n_past` tokens. The
     /// last token of the prompt is excluded, since it has to be decoded.
-    pub fn find_chunk(&self, prompt: &[T], n_past: usize, min_len: usize) -> Option<(K, SharedChunk)> {
+    pub(crate) fn find_chunk(&self, prompt: &[T], n_past: usize, min_len: usize) -> Option<(K, SharedChunk)> {
         let chunks = self
             .entries
             .iter()
@@ -199,7 +204,7 @@ fn longest_shared_chunk<T: Copy + Eq + Hash>(
 }
 
 /// Length of the common prefix of two sequences, in tokens.
-pub fn common_prefix_len<T: PartialEq>(a: &[T], b: &[T]) -> usize {
+pub(crate) fn common_prefix_len<T: PartialEq>(a: &[T], b: &[T]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 

@@ -16,7 +16,7 @@ use self::substitutions::Substitutions;
 
 /// The drafter of one sequence: an index of its token bigrams, and what was learned from earlier drafts.
 #[derive(Debug)]
-pub struct PromptLookup<T> {
+pub(crate) struct PromptLookup<T> {
     /// For each bigram, the positions just after it, oldest first.
     positions: HashMap<(T, T), Vec<u32>>,
     /// Number of indexed tokens.
@@ -30,7 +30,7 @@ pub struct PromptLookup<T> {
 
 /// A draft: the tokens that may come next.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Draft<T> {
+pub(crate) struct Draft<T> {
     /// The draft tokens.
     pub tokens: Vec<T>,
     /// For each of them, the probability that it and all before it are accepted, 0 to 1.
@@ -100,7 +100,7 @@ impl<T> Default for PromptLookup<T> {
 impl<T: Copy + Eq + Hash> PromptLookup<T> {
     /// Drafts up to `max` tokens to follow `tokens`, which may only have grown since the last call. The draft is empty if the last
     /// tokens have no earlier match.
-    pub fn propose(&mut self, tokens: &[T], max: usize) -> Draft<T> {
+    pub(crate) fn propose(&mut self, tokens: &[T], max: usize) -> Draft<T> {
         self.index(tokens);
         let found = match self.last.take() {
             Some(last) => self.resume_after(tokens, &last),

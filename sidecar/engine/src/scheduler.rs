@@ -2,12 +2,12 @@
 
 mod step_cost;
 
-pub use self::step_cost::StepCostModel;
+pub(crate) use self::step_cost::StepCostModel;
 use crate::Priority;
 
 /// What a running request could use of the next step.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Demand {
+pub(crate) struct Demand {
     /// Its priority class.
     pub priority: Priority,
     /// Tokens to process before its next token can be sampled: the rest of the prompt during prefill, 1 during decode.
@@ -26,7 +26,7 @@ impl Demand {
 
 /// What a request gets of the next step.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Allocation {
+pub(crate) struct Allocation {
     /// Of its pending tokens, those to process.
     pub tokens: usize,
     /// Draft tokens to verify.
@@ -48,7 +48,7 @@ const MIN_DRAFT_SPEEDUP: f64 = 1.1;
 ///   share, so that its steps are short.
 /// * Drafts get what is left, as long as they raise the expected tokens per second.
 #[must_use]
-pub fn allocate(demands: &[Demand], budget: usize, step_cost: &StepCostModel) -> Vec<Allocation> {
+pub(crate) fn allocate(demands: &[Demand], budget: usize, step_cost: &StepCostModel) -> Vec<Allocation> {
     let mut allocations = vec![Allocation::default(); demands.len()];
     let mut left = budget;
     for priority in PRIORITIES {
@@ -140,7 +140,7 @@ fn split_evenly(demands: &[Demand], allocations: &mut [Allocation], priority: Pr
 
 /// Latency target of a step, by the requests that a long step would delay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LatencyClass {
+pub(crate) enum LatencyClass {
     /// None.
     Batch,
     /// A completion that an editor in use may request at any time.
@@ -154,7 +154,7 @@ pub enum LatencyClass {
 impl LatencyClass {
     /// The class for these demands. `editor_active` is whether an editor requested a completion recently.
     #[must_use]
-    pub fn of(demands: &[Demand], editor_active: bool) -> Self {
+    pub(crate) fn of(demands: &[Demand], editor_active: bool) -> Self {
         let completions = || demands.iter().filter(|demand| demand.priority == Priority::Completion);
         match demands {
             _ if completions().next().is_some() && !completions().any(Demand::is_decoding) => Self::CompletionPrefill,

@@ -57,7 +57,7 @@ const CHATML: &str = "{% for message in messages %}<|im_start|>{{ message.role }
 impl Template {
     /// Compiles the template of a model file, or ChatML if it has none or a broken one. `bos` and `eos` are the texts of the BOS
     /// and EOS tokens, which templates refer to.
-    pub fn new(source: Option<String>, bos: String, eos: String) -> Self {
+    pub(crate) fn new(source: Option<String>, bos: String, eos: String) -> Self {
         let template = source.and_then(|source| match Self::parse(source, bos.clone(), eos.clone()) {
             Ok(template) => template.self_test().then_some(template),
             Err(error) => {
@@ -97,7 +97,7 @@ impl Template {
     ///
     /// # Errors
     /// If the template raises an exception, runs out of fuel, or exceeds the output limit.
-    pub fn render(&self, messages: &[&ChatMessage]) -> Result<Vec<Segment>, Arc<Error>> {
+    pub(crate) fn render(&self, messages: &[&ChatMessage]) -> Result<Vec<Segment>, Arc<Error>> {
         let marked: Vec<_> = messages
             .iter()
             .map(|message| {

@@ -20,7 +20,7 @@ pub fn wait_for_threads(timeout: Duration) -> bool {
 pub(crate) struct ThreadGuard(());
 
 impl ThreadGuard {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         *threads() += 1;
         Self(())
     }

@@ -8,7 +8,7 @@ pub(crate) struct Utf8Decoder {
 
 impl Utf8Decoder {
     /// Appends bytes and returns all complete characters. Invalid bytes become U+FFFD.
-    pub fn push(&mut self, bytes: &[u8]) -> String {
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> String {
         self.pending.extend_from_slice(bytes);
         let mut text = String::new();
         let mut rest = self.pending.as_slice();
@@ -36,7 +36,7 @@ impl Utf8Decoder {
     }
 
     /// Ends the answer: an incomplete character becomes U+FFFD.
-    pub fn finish(&mut self) -> String {
+    pub(crate) fn finish(&mut self) -> String {
         String::from_utf8_lossy(&std::mem::take(&mut self.pending)).into_owned()
     }
 }

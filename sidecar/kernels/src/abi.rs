@@ -6,11 +6,11 @@ use core::ffi::{c_char, c_int, c_void};
 use llama_cpp_sys_2::{ggml_cgraph, ggml_custom_op_t, ggml_status};
 
 /// ggml's `GGML_BACKEND_API_VERSION` that these layouts were taken from.
-pub const BACKEND_API_VERSION: c_int = 3;
+pub(crate) const BACKEND_API_VERSION: c_int = 3;
 
 /// `ggml_backend_reg`: its first field, the API version.
 #[repr(C)]
-pub struct Registry {
+pub(crate) struct Registry {
     pub version: c_int,
 }
 
@@ -18,22 +18,22 @@ pub struct Registry {
 type Unused = *const c_void;
 
 /// `ggml_backend_device_i::init_backend`: creates a backend for a device.
-pub type InitFn = unsafe extern "C" fn(*mut Device, *const c_char) -> *mut Backend;
+pub(crate) type InitFn = unsafe extern "C" fn(*mut Device, *const c_char) -> *mut Backend;
 
 /// `ggml_backend_device` up to `init_backend` in its vtable.
 #[repr(C)]
-pub struct Device {
+pub(crate) struct Device {
     pub get_name: unsafe extern "C" fn(*mut Device) -> *const c_char,
     skipped: [Unused; 4],
     pub init_backend: InitFn,
 }
 
 /// `ggml_backend_i::graph_compute`: computes a graph.
-pub type ComputeFn = unsafe extern "C" fn(*mut Backend, *mut ggml_cgraph) -> ggml_status;
+pub(crate) type ComputeFn = unsafe extern "C" fn(*mut Backend, *mut ggml_cgraph) -> ggml_status;
 
 /// `ggml_backend` without its last field, the backend's private context.
 #[repr(C)]
-pub struct Backend {
+pub(crate) struct Backend {
     guid: Unused,
     skipped: [Unused; 12],
     pub graph_compute: ComputeFn,
@@ -44,7 +44,7 @@ pub struct Backend {
 /// `ggml_custom_op_params`: the `op_params` of a node with `GGML_OP_CUSTOM`.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct CustomOp {
+pub(crate) struct CustomOp {
     pub function: ggml_custom_op_t,
     /// Number of threads that call `function`, or [`ALL_THREADS`].
     pub tasks: c_int,
@@ -52,4 +52,4 @@ pub struct CustomOp {
 }
 
 /// ggml's `GGML_N_TASKS_MAX`.
-pub const ALL_THREADS: c_int = -1;
+pub(crate) const ALL_THREADS: c_int = -1;

@@ -7,7 +7,7 @@ use crate::repack::{BLOCK_SIZE, Format};
 
 /// Reusable storage for quantised activations. Several threads fill it through [`Activations`], each its own rows.
 #[derive(Debug, Default)]
-pub struct ActivationBuffer {
+pub(crate) struct ActivationBuffer {
     /// Sized for i16 quants; [`Layout`] decides whether they are i8 or i16.
     quants: Vec<i16>,
     /// One entry per block.
@@ -17,7 +17,7 @@ pub struct ActivationBuffer {
 /// Scale and zero-point correction of a block of activations.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(C)]
-pub struct BlockScale {
+pub(crate) struct BlockScale {
     /// Factor from quant to value.
     pub scale: f32,
     /// Added to the integer dot product of a block: `-ZERO_POINT * sum(quants)`, see [`Format::ZERO_POINT`].
@@ -26,7 +26,7 @@ pub struct BlockScale {
 
 /// Memory layout of the quantised activations of one mul_mat node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Layout {
+pub(crate) struct Layout {
     /// Number of rows (the batch size).
     pub rows: usize,
     /// Blocks per row.
@@ -39,7 +39,7 @@ pub struct Layout {
 
 impl Layout {
     /// Layout of `rows` rows of `blocks` blocks each, for weights of format `F`.
-    pub const fn new<F: Format>(rows: usize, blocks: usize) -> Self {
+    pub(crate) const fn new<F: Format>(rows: usize, blocks: usize) -> Self {
         Self {
             rows,
             blocks,
@@ -51,13 +51,13 @@ impl Layout {
 
 impl ActivationBuffer {
     /// Grows the buffer to hold activations of this layout. Invalidates every earlier [`ActivationBuffer::view`].
-    pub fn reserve(&mut self, Layout { rows, blocks, .. }: Layout) {
+    pub(crate) fn reserve(&mut self, Layout { rows, blocks, .. }: Layout) {
         self.quants.resize(self.quants.len().max(rows * blocks * BLOCK_SIZE), 0);
         self.scales.resize(self.scales.len().max(rows * blocks), BlockScale::default());
     }
 
     /// View of the buffer with this layout, for which it must have been reserved.
-    pub fn view(&mut self, layout: Layout) -> Activations {
+    pub(crate) fn view(&mut self, layout: Layout) -> Activations {
         assert!(self.scales.len() >= layout.rows * layout.blocks, "the buffer was reserved for this layout");
         Activations { quants: self.quants.as_mut_ptr().cast(), scales: self.scales.as_mut_ptr(), layout }
     }
@@ -65,7 +65,7 @@ impl ActivationBuffer {
 
 /// View of an [`ActivationBuffer`] with a layout, shared by the threads that compute a node.
 #[derive(Debug, Clone, Copy)]
-pub struct Activations {
+pub(crate) struct Activations {
     quants: *mut i8,
     scales: *mut BlockScale,
     layout: Layout,
@@ -73,7 +73,7 @@ pub struct Activations {
 
 impl Activations {
     /// Pointers to the quants and to the scales of a row.
-    pub fn row(&self, row: usize) -> (*mut i8, *mut BlockScale) {
+    pub(crate) fn row(&self, row: usize) -> (*mut i8, *mut BlockScale) {
         let block = row * self.layout.blocks;
         (self.quants.wrapping_add(block * self.layout.quant_bytes * BLOCK_SIZE), self.scales.wrapping_add(block))
     }
@@ -86,7 +86,7 @@ impl Activations {
     /// `values` points to `blocks * BLOCK_SIZE` finite numbers, `row` is below the layout's `rows`, and no other thread accesses
     /// that row.
     #[target_feature(enable = "avx2,fma,f16c")]
-    pub unsafe fn quantise(&self, row: usize, values: *const f32) {
+    pub(crate) unsafe fn quantise(&self, row: usize, values: *const f32) {
         let (mut quants, mut scales) = self.row(row);
         for block in 0..self.layout.blocks {
             // SAFETY: the block is within `values`, and each quarter within the block.

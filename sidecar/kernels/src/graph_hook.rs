@@ -28,7 +28,7 @@ static ORIGINAL_COMPUTE: OnceLock<ComputeFn> = OnceLock::new();
 
 /// Hooks every CPU backend created afterwards. Returns `false` if there is no CPU device, or if ggml's backend API is not
 /// [`BACKEND_API_VERSION`].
-pub fn install() -> bool {
+pub(crate) fn install() -> bool {
     *INSTALLED.get_or_init(|| {
         // SAFETY: these functions look up registered devices and return null if there is none.
         unsafe {

@@ -9,7 +9,7 @@ use crate::activations::{Activations, BlockScale};
 use crate::repack::{BLOCK_SIZE, Format, Tile, load_scales, prefetch, unpack_q5_bits};
 
 /// Largest batch that is multiplied without a tile: for so few rows of activations, repacking costs more than it saves.
-pub const SMALL_BATCH: usize = 4;
+pub(crate) const SMALL_BATCH: usize = 4;
 
 /// Rows of activations per pass over a tile: as many accumulators as fit the vector registers.
 const ROWS_PER_PASS: usize = 4;
@@ -22,7 +22,7 @@ const ROWS_PER_PASS: usize = 4;
 /// `weights` points to `TILE_ROWS` rows of `blocks` blocks of format `F`. The activations have as many blocks per row and were
 /// quantised for `F` and `count`. `out` is valid for the results, and no other thread accesses them.
 #[target_feature(enable = "avx2,fma,f16c")]
-pub unsafe fn matmul_tile<F: Format>(
+pub(crate) unsafe fn matmul_tile<F: Format>(
     (weights, blocks): (*const u8, usize),
     tile: &mut Tile,
     (activations, count): (&Activations, usize),

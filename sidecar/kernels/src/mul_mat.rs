@@ -17,7 +17,7 @@ const SPINS_BEFORE_YIELD: u32 = 1 << 14;
 
 /// A mul_mat node to be computed: `weights * activations`.
 #[derive(Debug)]
-pub struct MulMat {
+pub(crate) struct MulMat {
     weight_type: WeightType,
     /// Number of tiles in the weights.
     tiles: usize,
@@ -50,7 +50,7 @@ impl MulMat {
     /// The mul_mat of a `GGML_OP_MUL_MAT` node, or `None` if there is no kernel for its types or shape. `previous` is the last
     /// mul_mat before it that has a kernel; its quantised activations are reused if they are the same. Call [`MulMat::bind`]
     /// before computing it.
-    pub fn from_node(node: &ggml_tensor, previous: Option<&Self>) -> Option<Self> {
+    pub(crate) fn from_node(node: &ggml_tensor, previous: Option<&Self>) -> Option<Self> {
         // SAFETY: `src[0]` and `src[1]` of a mul_mat node are tensors or null.
         let (weights, source) = unsafe { (node.src[0].as_ref()?, node.src[1].as_ref()?) };
         let weight_type = match weights.type_ {
@@ -100,12 +100,12 @@ impl MulMat {
     }
 
     /// Layout of the activations. Reserve the buffer for all nodes of a graph before the first call of [`MulMat::bind`].
-    pub const fn layout(&self) -> Layout {
+    pub(crate) const fn layout(&self) -> Layout {
         self.layout
     }
 
     /// Stores the quantised activations in `buffer`.
-    pub fn bind(&mut self, buffer: &mut ActivationBuffer) {
+    pub(crate) fn bind(&mut self, buffer: &mut ActivationBuffer) {
         self.activations = Some(buffer.view(self.layout));
     }
 
@@ -115,7 +115,7 @@ impl MulMat {
     ///
     /// `node` is the node that was passed to [`MulMat::from_node`], and this is thread `thread` of the `threads` that ggml
     /// computes it with. The CPU has AVX2, FMA and F16C.
-    pub unsafe fn run(&self, node: &ggml_tensor, thread: usize, threads: usize) {
+    pub(crate) unsafe fn run(&self, node: &ggml_tensor, thread: usize, threads: usize) {
         // SAFETY: the caller guarantees it, and `from_node` has checked types and shapes.
         unsafe {
             let (weights, source) = (&*node.src[0], &*node.src[1]);

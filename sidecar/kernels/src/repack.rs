@@ -5,13 +5,13 @@
 use core::arch::x86_64::*;
 
 /// Weights per block (ggml's `QK5_0` and `QK8_0`).
-pub const BLOCK_SIZE: usize = 32;
+pub(crate) const BLOCK_SIZE: usize = 32;
 
 /// Weight rows per tile: one per 32-bit lane of a 256-bit vector.
-pub const TILE_ROWS: usize = 8;
+pub(crate) const TILE_ROWS: usize = 8;
 
 /// A quantisation format of weights with a kernel.
-pub trait Format {
+pub(crate) trait Format {
     /// Size of a block in bytes.
     const BLOCK_BYTES: usize;
     /// 256-bit vectors of weights per block of a tile.
@@ -24,7 +24,7 @@ pub trait Format {
 
 /// ggml's `Q5_0`: an f16 scale, 32 high bits, then 32 low nibbles, where byte `n` holds those of weights `n` and `n + 16`.
 #[derive(Debug, Clone, Copy)]
-pub struct Q5_0;
+pub(crate) struct Q5_0;
 
 impl Format for Q5_0 {
     const BLOCK_BYTES: usize = 22;
@@ -35,7 +35,7 @@ impl Format for Q5_0 {
 
 /// ggml's `Q8_0`: an f16 scale, then 32 i8 weights.
 #[derive(Debug, Clone, Copy)]
-pub struct Q8_0;
+pub(crate) struct Q8_0;
 
 impl Format for Q8_0 {
     const BLOCK_BYTES: usize = 34;
@@ -47,16 +47,16 @@ impl Format for Q8_0 {
 /// A repacked tile. For each block: one vector with the scales of all rows (f32), then [`Format::VECTORS_PER_BLOCK`] vectors of
 /// weights. Each 32-bit lane of those belongs to one row: four u8 for [`Q5_0`], two i16 for [`Q8_0`].
 #[derive(Debug, Default)]
-pub struct Tile(Vec<__m256i>);
+pub(crate) struct Tile(Vec<__m256i>);
 
 impl Tile {
     /// Vectors per block: the scales and the weights.
-    pub const fn stride<F: Format>() -> usize {
+    pub(crate) const fn stride<F: Format>() -> usize {
         1 + F::VECTORS_PER_BLOCK
     }
 
     /// Pointer to the first vector.
-    pub fn as_ptr(&self) -> *const __m256i {
+    pub(crate) fn as_ptr(&self) -> *const __m256i {
         self.0.as_ptr()
     }
 
@@ -66,7 +66,7 @@ impl Tile {
     ///
     /// `rows` points to `TILE_ROWS * blocks` blocks of format `F`.
     #[target_feature(enable = "avx2,fma,f16c")]
-    pub unsafe fn repack<F: Format>(&mut self, rows: *const u8, blocks: usize) {
+    pub(crate) unsafe fn repack<F: Format>(&mut self, rows: *const u8, blocks: usize) {
         let stride = Self::stride::<F>();
         if self.0.len() < blocks * stride {
             self.0.resize(blocks * stride, _mm256_setzero_si256());
@@ -96,7 +96,7 @@ impl Tile {
 /// Prefetches part of the next tile into the L1 cache, as many bytes as one block of all rows. The hardware prefetcher does not
 /// predict it, because the rows of a tile are read in parallel and each is short.
 #[inline]
-pub fn prefetch<F: Format>(rows: *const u8, blocks: usize, block: usize) {
+pub(crate) fn prefetch<F: Format>(rows: *const u8, blocks: usize, block: usize) {
     const LINE: usize = 64;
     let bytes = TILE_ROWS * F::BLOCK_BYTES;
     for line in 0..bytes.div_ceil(LINE) {
@@ -113,7 +113,7 @@ pub fn prefetch<F: Format>(rows: *const u8, blocks: usize, block: usize) {
 /// `at(row)` points to a block for every row below `TILE_ROWS`.
 #[target_feature(enable = "avx2,f16c")]
 #[inline]
-pub unsafe fn load_scales(at: impl Fn(usize) -> *const u8) -> __m256 {
+pub(crate) unsafe fn load_scales(at: impl Fn(usize) -> *const u8) -> __m256 {
     // SAFETY: every block starts with its scale.
     let scale = |row| i32::from(unsafe { at(row).cast::<i16>().read_unaligned() });
     let scales = _mm_cvtsi32_si128(scale(0));
@@ -134,7 +134,7 @@ pub unsafe fn load_scales(at: impl Fn(usize) -> *const u8) -> __m256 {
 /// `block` points to a block of that format.
 #[target_feature(enable = "avx2")]
 #[inline]
-pub unsafe fn unpack_q5_bits(block: *const u8) -> __m256i {
+pub(crate) unsafe fn unpack_q5_bits(block: *const u8) -> __m256i {
     // SAFETY: a block is 2 bytes of scale, 4 of high bits and 16 of low nibbles.
     let (high, low) = unsafe { (block.add(2).cast::<i32>().read_unaligned(), _mm_loadu_si128(block.add(6).cast())) };
     let low = _mm256_srlv_epi64(_mm256_broadcastsi128_si256(low), _mm256_setr_epi64x(0, 0, 4, 4));

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 /// An executable with its arguments.
 #[derive(Debug, Clone)]
-pub struct Binary {
+pub(crate) struct Binary {
     /// Path of the executable.
     pub path: PathBuf,
     /// Command-line arguments. Never a secret: every user of the machine can read them.
@@ -21,7 +21,7 @@ impl Binary {
     ///
     /// # Errors
     /// When the path of this executable cannot be determined.
-    pub fn sidecar() -> io::Result<Self> {
+    pub(crate) fn sidecar() -> io::Result<Self> {
         let path = match env::var_os("HAPA_SIDECAR").filter(|_| cfg!(debug_assertions)) {
             Some(path) => path.into(),
             None => env::current_exe()?.with_file_name(handshake::BINARY).with_extension(env::consts::EXE_EXTENSION),

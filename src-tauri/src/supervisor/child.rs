@@ -19,7 +19,7 @@ use super::policy::ExitKind;
 const LOG_FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A running sidecar process. It is killed on drop.
-pub struct Child {
+pub(crate) struct Child {
     process: process::Child,
     /// Closing it stops the sidecar; the operating system closes it when this process ends.
     stdin: ChildStdin,
@@ -35,7 +35,7 @@ impl Child {
     ///
     /// # Errors
     /// When the executable is missing or cannot be executed.
-    pub fn spawn(binary: &Binary, log: LogTail) -> io::Result<Self> {
+    pub(crate) fn spawn(binary: &Binary, log: LogTail) -> io::Result<Self> {
         let mut process = command(binary).spawn()?;
         let stderr = process.stderr.take().expect("stderr is piped");
         Ok(Self {
@@ -51,7 +51,7 @@ impl Child {
     ///
     /// # Errors
     /// The exit kind, when the process exits first or its first line is not a ready line.
-    pub async fn wait_ready(&mut self, key: &Key) -> Result<ReadyMessage, ExitKind> {
+    pub(crate) async fn wait_ready(&mut self, key: &Key) -> Result<ReadyMessage, ExitKind> {
         let launch = LaunchMessage::Launch { key: key.reveal().to_owned() };
         // If the process has exited already, its exit code is the reason, not this broken pipe.
         let _ = self.stdin.write_all(handshake::encode_line(&launch).as_bytes()).await;
@@ -71,7 +71,7 @@ impl Child {
     }
 
     /// Waits for the process to exit and for the end of its log.
-    pub async fn wait(&mut self) -> ExitKind {
+    pub(crate) async fn wait(&mut self) -> ExitKind {
         let Ok(status) = self.process.wait().await else { return ExitKind::Crash };
         // A descendant of the sidecar may still hold stderr open, so the wait is bounded.
         let _ = timeout(LOG_FLUSH_TIMEOUT, &mut self.log_task).await;
@@ -80,7 +80,7 @@ impl Child {
     }
 
     /// Stops the process by closing its stdin, and kills it if it has not exited after `drain`.
-    pub async fn stop(mut self, drain: Duration) {
+    pub(crate) async fn stop(mut self, drain: Duration) {
         drop(self.stdin);
         if timeout(drain, self.process.wait()).await.is_err() {
             tracing::warn!("sidecar did not exit within {drain:?}, killing it");
@@ -89,7 +89,7 @@ impl Child {
     }
 
     /// Kills a process that never became ready and so has nothing to save.
-    pub async fn kill(mut self) {
+    pub(crate) async fn kill(mut self) {
         // Fails only if the process has exited already.
         let _ = self.process.kill().await;
     }

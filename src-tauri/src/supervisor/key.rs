@@ -7,18 +7,18 @@ use serde::Serialize;
 /// A secret: `hapa_` and 256 random bits in hex. It is sent to the sidecar's stdin and to the window, nowhere else.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct Key(String);
+pub(crate) struct Key(String);
 
 impl Key {
     /// A new random key.
-    pub fn random() -> Self {
+    pub(crate) fn random() -> Self {
         let mut bits = [0; 32];
         getrandom::fill(&mut bits).expect("an operating system has random numbers");
         Self(format!("hapa_{}", hex::encode(bits)))
     }
 
     /// The secret in plain text.
-    pub fn reveal(&self) -> &str {
+    pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
 }

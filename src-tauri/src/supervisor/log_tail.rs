@@ -10,15 +10,15 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, BufReader};
 const MAX_LINES: usize = 40;
 
 /// Bytes of a line; the rest of a longer line is discarded.
-pub const MAX_LINE_BYTES: usize = 2_000;
+pub(crate) const MAX_LINE_BYTES: usize = 2_000;
 
 /// A cloneable handle to the buffer: one task appends, others read.
 #[derive(Debug, Clone, Default)]
-pub struct LogTail(Arc<Mutex<VecDeque<String>>>);
+pub(crate) struct LogTail(Arc<Mutex<VecDeque<String>>>);
 
 impl LogTail {
     /// Appends the lines of `pipe` until it is closed.
-    pub async fn follow(self, pipe: impl AsyncRead + Unpin) {
+    pub(crate) async fn follow(self, pipe: impl AsyncRead + Unpin) {
         let mut pipe = BufReader::new(pipe);
         while let Ok(Some(line)) = next_line(&mut pipe).await {
             tracing::debug!(target: "sidecar", "{line}");
@@ -27,7 +27,7 @@ impl LogTail {
     }
 
     /// Appends a line; a full buffer drops its oldest line.
-    pub fn push(&self, line: String) {
+    pub(crate) fn push(&self, line: String) {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if lines.len() == MAX_LINES {
             lines.pop_front();
@@ -36,7 +36,7 @@ impl LogTail {
     }
 
     /// The buffered lines, oldest first.
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 }
@@ -45,7 +45,7 @@ impl LogTail {
 ///
 /// # Errors
 /// When the pipe cannot be read.
-pub async fn next_line(pipe: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<String>> {
+pub(crate) async fn next_line(pipe: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<String>> {
     let mut line = Vec::new();
     loop {
         let bytes = pipe.fill_buf().await?;

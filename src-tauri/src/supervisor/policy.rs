@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// How the sidecar ended when no command stopped it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExitKind {
+pub(crate) enum ExitKind {
     /// It exited with a documented exit code.
     Code(Exit),
     /// It was killed by a signal, or exited with an undocumented exit code.
@@ -20,7 +20,7 @@ pub enum ExitKind {
 
 /// What to do after an [`ExitKind`]. A sidecar that a command stopped does not reach the policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
+pub(crate) enum Decision {
     /// Restart after `delay`.
     RestartAfter {
         /// From the exit to the restart.
@@ -35,7 +35,7 @@ pub enum Decision {
 /// Why the sidecar is not running: a code, which the window translates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum FailureReason {
+pub(crate) enum FailureReason {
     /// It crashed: a signal or an undocumented exit code.
     Crashed,
     /// It exited normally, stopped by another program.
@@ -56,7 +56,7 @@ pub enum FailureReason {
 
 /// Restart backoff: counts consecutive failures, each soon after a start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RestartBackoff {
+pub(crate) struct RestartBackoff {
     failures: usize,
 }
 
@@ -77,7 +77,7 @@ const MAX_READY_TIMEOUTS: usize = 2;
 
 impl RestartBackoff {
     /// Records an exit after `uptime` and decides what to do.
-    pub fn after_exit(&mut self, exit: ExitKind, uptime: Duration) -> Decision {
+    pub(crate) fn after_exit(&mut self, exit: ExitKind, uptime: Duration) -> Decision {
         if uptime > STABLE_UPTIME {
             self.failures = 0;
         }

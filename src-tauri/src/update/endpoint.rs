@@ -11,7 +11,7 @@ const CHANNEL_PLACEHOLDER: &str = "{{channel}}";
 /// The release channel that the user follows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Channel {
+pub(crate) enum Channel {
     /// Stable releases.
     #[default]
     Stable,
@@ -23,7 +23,7 @@ pub enum Channel {
 
 /// URL template and public key of the publisher.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UpdateEndpoint {
+pub(crate) struct UpdateEndpoint {
     url_template: String,
     /// The minisign public key in Tauri's encoding: base64 of the key file.
     pub key: String,
@@ -33,7 +33,7 @@ impl UpdateEndpoint {
     /// The endpoint in `plugins.updater` of the Tauri configuration; `None` if the app was built from source.
     ///
     /// A debug build uses `HAPA_UPDATE_FEED` and `HAPA_UPDATE_KEY` instead, if they are set.
-    pub fn from_config(app: &AppHandle) -> Option<Self> {
+    pub(crate) fn from_config(app: &AppHandle) -> Option<Self> {
         Self::from_env().or_else(|| {
             let config = app.config().plugins.0.get("updater")?;
             Self::new(config["endpoints"].get(0)?.as_str()?, config["pubkey"].as_str()?)
@@ -51,7 +51,7 @@ impl UpdateEndpoint {
     }
 
     /// The URL of a channel; `None` for [`Channel::Off`] and for an invalid URL, which is logged.
-    pub fn url(&self, channel: Channel) -> Option<Url> {
+    pub(crate) fn url(&self, channel: Channel) -> Option<Url> {
         let name = match channel {
             Channel::Stable => "stable",
             Channel::Preview => "preview",

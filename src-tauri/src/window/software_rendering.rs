@@ -37,7 +37,7 @@ const MAX_RELOADS: u32 = 3;
 const SIMULATE_BLANK: &str = "DESKTOP_PLAYS_BLANK";
 
 /// Relaunches without the DMA-BUF renderer if the driver is known to fail with it. Call it before anything else.
-pub fn apply_driver_workarounds() {
+pub(crate) fn apply_driver_workarounds() {
     if env::var_os(DISABLE_DMABUF).is_none() && Path::new(NVIDIA_DRIVER).exists() {
         let error = relaunch(&[DISABLE_DMABUF]);
         tracing::warn!("could not relaunch for NVIDIA's driver: {error}");
@@ -45,7 +45,7 @@ pub fn apply_driver_workarounds() {
 }
 
 /// Whether this process simulates a blank window.
-pub fn simulates_blank() -> bool {
+pub(crate) fn simulates_blank() -> bool {
     cfg!(debug_assertions) && env::var_os(SIMULATE_BLANK).is_some() && env::var_os(DISABLE_COMPOSITING).is_none()
 }
 
@@ -54,7 +54,7 @@ pub fn simulates_blank() -> bool {
 ///
 /// # Errors
 /// When the web view cannot be accessed.
-pub fn watch(window: &WebviewWindow) -> tauri::Result<()> {
+pub(crate) fn watch(window: &WebviewWindow) -> tauri::Result<()> {
     let handle = window.clone();
     let reloads = AtomicU32::new(0);
     window.with_webview(move |webview| {

@@ -23,7 +23,7 @@ fn flags() -> StateFlags {
 }
 
 /// The plugin that saves and restores window state.
-pub fn plugin() -> TauriPlugin<Wry> {
+pub(crate) fn plugin() -> TauriPlugin<Wry> {
     let mut builder = Builder::new().with_state_flags(flags()).with_denylist(&[quick_window::QUICK]);
     if let Some(folder) = data_dir::path() {
         // An absolute path, which overrides the plugin's own folder.
@@ -33,7 +33,7 @@ pub fn plugin() -> TauriPlugin<Wry> {
 }
 
 /// Saves the state after every move or resize, debounced: the plugin saves at exit, which a crash skips.
-pub fn save_on_change(window: &WebviewWindow) {
+pub(crate) fn save_on_change(window: &WebviewWindow) {
     let changed = Arc::new(Notify::new());
     let app = window.app_handle().clone();
     let notifier = Arc::clone(&changed);
@@ -57,7 +57,7 @@ pub fn save_on_change(window: &WebviewWindow) {
 }
 
 /// Saves the state now, unless the window is hidden.
-pub fn save(app: &AppHandle) {
+pub(crate) fn save(app: &AppHandle) {
     if app.get_webview_window(super::MAIN).is_some_and(|window| !window.is_visible().unwrap_or_default()) {
         // A hidden window has no valid position.
         return;
@@ -68,7 +68,7 @@ pub fn save(app: &AppHandle) {
 }
 
 /// Restores the state of a window that was hidden: some window managers would choose a new position.
-pub fn restore(window: &WebviewWindow) {
+pub(crate) fn restore(window: &WebviewWindow) {
     if let Err(error) = window.restore_state(flags()) {
         tracing::warn!("could not restore the window state: {error}");
     }

@@ -3,6 +3,8 @@
 //! `cargo xtask bench engine` builds llama-server and starts both; while one is measured, the other is idle. Each figure is also printed to
 //! stderr as soon as it is measured.
 
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its results")]
+
 #![allow(clippy::unwrap_used, reason = "a failed measurement ends the program")]
 
 mod server;

@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 
 /// A running server with a loaded model.
 #[derive(Clone)]
-pub struct Server {
+pub(crate) struct Server {
     /// The name in the tables.
     pub name: &'static str,
     address: String,
@@ -22,7 +22,7 @@ pub struct Server {
 
 /// The timing of one answer.
 #[derive(Debug, Clone, Default)]
-pub struct Timing {
+pub(crate) struct Timing {
     /// Seconds to the first token.
     pub first: f64,
     /// Seconds to the last token.
@@ -37,14 +37,14 @@ pub struct Timing {
 
 impl Timing {
     /// Tokens per second after the first token.
-    pub fn speed(&self) -> f64 {
+    pub(crate) fn speed(&self) -> f64 {
         (self.tokens.max(1) - 1) as f64 / (self.total - self.first)
     }
 }
 
 impl Server {
     /// Starts HAPA as the desktop app does. Dropping the returned process stops it.
-    pub async fn hapa(data: &std::path::Path, model: &str) -> (Self, SidecarProcess) {
+    pub(crate) async fn hapa(data: &std::path::Path, model: &str) -> (Self, SidecarProcess) {
         let mut command = hapa(data, &["serve", "--supervised"]);
         command.env("HAPA_MODEL", model).env("RATE_LIMIT_ENABLED", "false").env("REQUEST_TIMEOUT", "600");
         let mut process = SidecarProcess::start_with(command).await;
@@ -56,7 +56,7 @@ impl Server {
     }
 
     /// Starts llama-server with four slots of 4,096 tokens, and as many threads as HAPA uses.
-    pub async fn peer(program: &str, model: &str) -> (Self, Child) {
+    pub(crate) async fn peer(program: &str, model: &str) -> (Self, Child) {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let threads = std::thread::available_parallelism().unwrap().to_string();
         let mut command = Command::new(program);
@@ -84,7 +84,7 @@ impl Server {
     }
 
     /// Requests a greedy completion of `tokens` tokens; `more` adds or replaces fields of the request.
-    pub async fn complete(&self, prompt: &str, tokens: usize, more: Value) -> Timing {
+    pub(crate) async fn complete(&self, prompt: &str, tokens: usize, more: Value) -> Timing {
         let mut body = json!({
             "prompt": prompt, "max_tokens": tokens, "temperature": 0, "seed": 1, "stream": true, "ignore_eos": true,
             "stream_options": {"include_usage": true}, "drafts": false, "lane": "chat",
@@ -118,7 +118,7 @@ impl Server {
     }
 
     /// Memory in MiB: anonymous memory, and all memory including mapped files (PSS).
-    pub fn memory(&self) -> (f64, f64) {
+    pub(crate) fn memory(&self) -> (f64, f64) {
         let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.process)).unwrap();
         let of = |name: &str| -> f64 {
             let line = rollup.lines().find(|line| line.starts_with(name)).unwrap();

@@ -1,7 +1,7 @@
 //! The benchmark's prompts: generated Python code, long enough for every measurement.
 
 /// Python code, and editing tasks about it.
-pub struct Texts {
+pub(crate) struct Texts {
     code: String,
 }
 
@@ -22,29 +22,29 @@ const TASKS: [&str; 4] = [
 
 impl Texts {
     /// Generates the code; it is the same in every run.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { code: NAMES.iter().map(|name| module(name)).collect() }
     }
 
     /// Code of about `tokens` tokens.
-    pub fn source(&self, tokens: usize) -> &str {
+    pub(crate) fn source(&self, tokens: usize) -> &str {
         let end = (tokens * CHARACTERS).min(self.code.len());
         let line = self.code[..end].rfind('\n').map_or(end, |line| line + 1);
         &self.code[..line]
     }
 
     /// The pieces of text that are typed at the end of a file.
-    pub fn typed(&self) -> impl Iterator<Item = &'static str> + Clone {
+    pub(crate) fn typed(&self) -> impl Iterator<Item = &'static str> + Clone {
         TYPED.split_inclusive(' ').flat_map(|words| words.split_inclusive('\n'))
     }
 
     /// Number of editing tasks.
-    pub fn edits(&self) -> usize {
+    pub(crate) fn edits(&self) -> usize {
         TASKS.len()
     }
 
     /// The prompt of an editing task, in the model's chat template.
-    pub fn edit(&self, number: usize) -> String {
+    pub(crate) fn edit(&self, number: usize) -> String {
         let (task, code) = (TASKS[number], module(NAMES[number]));
         format!(
             "<|im_start|>system\nYou edit Python files.<|im_end|>\n<|im_start|>user\n{task}. Print the whole file.\n```python\n\

@@ -90,7 +90,7 @@ const SYSTEM_DIRS: &[&str] = &[
 ];
 
 /// Adds a diagnostic for each dangerous call that `diagnostics` does not cover yet.
-pub fn add(diagnostics: &mut Vec<Diagnostic>, module: &ModModule, lines: &LineIndex<'_>, locale: Locale) {
+pub(crate) fn add(diagnostics: &mut Vec<Diagnostic>, module: &ModModule, lines: &LineIndex<'_>, locale: Locale) {
     let mut resolver = ImportResolver::default();
     resolver.visit_body(&module.body);
     let is_dangerous = |diagnostic: &&Diagnostic| DANGEROUS_CODES.contains(&diagnostic.code.as_str());

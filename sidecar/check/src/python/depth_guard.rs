@@ -13,7 +13,7 @@ const MAX_DEPTH: usize = 500;
 const MAX_WIDTH: usize = 200;
 
 /// Whether the code is within both limits, so that rules can be applied.
-pub fn within_limits(module: &ModModule) -> bool {
+pub(crate) fn within_limits(module: &ModModule) -> bool {
     let mut guard = DepthGuard::default();
     guard.visit_body(&module.body);
     guard.max_depth <= MAX_DEPTH && guard.max_width <= MAX_WIDTH

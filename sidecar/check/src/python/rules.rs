@@ -12,7 +12,7 @@ use super::{TARGET_VERSION, dangerous_calls};
 use crate::diagnostic::{CheckCategory, Severity};
 
 /// Code of a syntax error that no rule reports.
-pub const INVALID_SYNTAX: &str = "invalid-syntax";
+pub(crate) const INVALID_SYNTAX: &str = "invalid-syntax";
 
 /// Errors that CPython's compiler reports although the grammar allows the code; they belong to the syntax category.
 const SYNTAX_RULES: &[&str] = &[
@@ -41,7 +41,7 @@ const SECURITY_NOTES: &[&str] = &["S101", "S110", "S112", "S311", "S603", "S607"
 
 macro_rules! settings {
     ($($(#[$doc:meta])* $name:ident: $($rules:ident),+;)+) => {
-        $($(#[$doc])* pub static $name: LazyLock<LinterSettings> = LazyLock::new(|| settings(&[$($rules),+]));)+
+        $($(#[$doc])* pub(crate) static $name: LazyLock<LinterSettings> = LazyLock::new(|| settings(&[$($rules),+]));)+
     };
 }
 
@@ -71,7 +71,7 @@ fn settings(selections: &[&[&str]]) -> LinterSettings {
 }
 
 /// The category and severity of a rule.
-pub fn classify(code: &str) -> (CheckCategory, Severity) {
+pub(crate) fn classify(code: &str) -> (CheckCategory, Severity) {
     let matches = |table: &[&str]| table.iter().any(|prefix| code.starts_with(prefix));
     let security = code.strip_prefix('S').is_some_and(|rest| rest.starts_with(|digit: char| digit.is_ascii_digit()));
     if code == INVALID_SYNTAX || SYNTAX_RULES.contains(&code) {

@@ -12,41 +12,41 @@ pub(crate) struct Role(u16);
 
 impl Role {
     /// A function or method with a body.
-    pub const FUNCTION: Self = Self(1);
+    pub(crate) const FUNCTION: Self = Self(1);
     /// A class, struct, interface, trait or enum.
-    pub const CLASS: Self = Self(1 << 1);
+    pub(crate) const CLASS: Self = Self(1 << 1);
     /// An import.
-    pub const IMPORT: Self = Self(1 << 2);
+    pub(crate) const IMPORT: Self = Self(1 << 2);
     /// A loop: a decision point that adds a nesting level.
-    pub const LOOP: Self = Self(1 << 3);
+    pub(crate) const LOOP: Self = Self(1 << 3);
     /// A loop inside an expression, as in a comprehension: a decision point.
-    pub const INLINE_LOOP: Self = Self(1 << 4);
+    pub(crate) const INLINE_LOOP: Self = Self(1 << 4);
     /// A branch: a decision point that adds a nesting level.
-    pub const BRANCH: Self = Self(1 << 5);
+    pub(crate) const BRANCH: Self = Self(1 << 5);
     /// A decision point that adds no nesting level.
-    pub const DECISION: Self = Self(1 << 6);
+    pub(crate) const DECISION: Self = Self(1 << 6);
     /// A block that adds a nesting level without being a decision point.
-    pub const NESTING: Self = Self(1 << 7);
+    pub(crate) const NESTING: Self = Self(1 << 7);
     /// A comment.
-    pub const COMMENT: Self = Self(1 << 8);
+    pub(crate) const COMMENT: Self = Self(1 << 8);
     /// A function call.
-    pub const CALL: Self = Self(1 << 9);
+    pub(crate) const CALL: Self = Self(1 << 9);
     /// A statement that starts with a keyword.
-    pub const KEYWORD: Self = Self(1 << 10);
+    pub(crate) const KEYWORD: Self = Self(1 << 10);
     /// An assignment or a variable declaration.
-    pub const VARIABLE: Self = Self(1 << 11);
+    pub(crate) const VARIABLE: Self = Self(1 << 11);
     /// A field or member access, or a field declaration.
-    pub const ATTRIBUTE: Self = Self(1 << 12);
+    pub(crate) const ATTRIBUTE: Self = Self(1 << 12);
     /// A block with methods of a class that is defined outside of it, such as `impl`.
-    pub const IMPL: Self = Self(1 << 13);
+    pub(crate) const IMPL: Self = Self(1 << 13);
 
     /// Whether it contains any of `roles`.
-    pub fn has_any(self, roles: Self) -> bool {
+    pub(crate) fn has_any(self, roles: Self) -> bool {
         self.0 & roles.0 != 0
     }
 
     /// The union of both sets.
-    pub const fn or(self, other: Self) -> Self {
+    pub(crate) const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 }
@@ -59,7 +59,7 @@ pub(crate) struct Grammar {
 
 impl Grammar {
     /// The grammar of a language, initialised on first use.
-    pub fn of(language: Language) -> &'static Self {
+    pub(crate) fn of(language: Language) -> &'static Self {
         static PYTHON: LazyLock<Grammar> = LazyLock::new(|| Grammar::new(tree_sitter_python::LANGUAGE, PYTHON_ROLES));
         static JAVASCRIPT: LazyLock<Grammar> =
             LazyLock::new(|| Grammar::new(tree_sitter_javascript::LANGUAGE, SCRIPT_ROLES));
@@ -98,7 +98,7 @@ impl Grammar {
     }
 
     /// The roles of a node.
-    pub fn role(&self, node: Node<'_>) -> Role {
+    pub(crate) fn role(&self, node: Node<'_>) -> Role {
         self.roles.get(usize::from(node.kind_id())).copied().unwrap_or(Role(0))
     }
 }

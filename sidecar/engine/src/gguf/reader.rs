@@ -62,21 +62,21 @@ const MAX_STORED_ELEMENTS: u64 = 4096;
 
 impl Value {
     /// The value as a count, if it is one.
-    pub fn number(&self) -> Option<u64> {
+    pub(crate) fn number(&self) -> Option<u64> {
         if let Self::Number(number) = self { Some(*number) } else { None }
     }
 }
 
 impl Reader {
-    pub fn new(file: File, size: u64, limit: u64) -> Self {
+    pub(crate) fn new(file: File, size: u64, limit: u64) -> Self {
         Self { file: BufReader::new(file), position: 0, size, limit: limit.min(size) }
     }
 
-    pub fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         self.size
     }
 
-    pub fn position(&self) -> u64 {
+    pub(crate) fn position(&self) -> u64 {
         self.position
     }
 
@@ -84,7 +84,7 @@ impl Reader {
         self.limit - self.position
     }
 
-    pub fn bytes<const COUNT: usize>(&mut self, what: &'static str) -> Result<[u8; COUNT], Error> {
+    pub(crate) fn bytes<const COUNT: usize>(&mut self, what: &'static str) -> Result<[u8; COUNT], Error> {
         let mut bytes = [0; COUNT];
         if self.remaining() < COUNT as u64 {
             return Err(Error::Truncated(what));
@@ -94,16 +94,16 @@ impl Reader {
         Ok(bytes)
     }
 
-    pub fn u32(&mut self, what: &'static str) -> Result<u32, Error> {
+    pub(crate) fn u32(&mut self, what: &'static str) -> Result<u32, Error> {
         self.bytes(what).map(u32::from_le_bytes)
     }
 
-    pub fn u64(&mut self, what: &'static str) -> Result<u64, Error> {
+    pub(crate) fn u64(&mut self, what: &'static str) -> Result<u64, Error> {
         self.bytes(what).map(u64::from_le_bytes)
     }
 
     /// Reads a count of items of at least `min_bytes` bytes each; at most `max` are allowed.
-    pub fn count(&mut self, what: &'static str, min_bytes: u64, max: u64) -> Result<u64, Error> {
+    pub(crate) fn count(&mut self, what: &'static str, min_bytes: u64, max: u64) -> Result<u64, Error> {
         let count = self.u64(what)?;
         if count > max || count.saturating_mul(min_bytes) > self.size {
             return Err(Error::TooLarge { what: what.into(), count });
@@ -112,7 +112,7 @@ impl Reader {
     }
 
     /// Reads a name, which must not be empty.
-    pub fn name(&mut self) -> Result<String, Error> {
+    pub(crate) fn name(&mut self) -> Result<String, Error> {
         let name = self.text("a name", MAX_NAME_BYTES)?;
         if name.is_empty() {
             return Err(Error::InvalidValue { name, problem: "is no name" });
@@ -136,7 +136,7 @@ impl Reader {
     }
 
     /// Reads the value of the entry `name`.
-    pub fn value(&mut self, name: &str) -> Result<Value, Error> {
+    pub(crate) fn value(&mut self, name: &str) -> Result<Value, Error> {
         const WHAT: &str = "a value";
         let type_id = self.u32(WHAT)?;
         Ok(match type_id {
@@ -230,7 +230,7 @@ impl Reader {
     }
 
     /// Start of the tensor data: the end of the header, aligned.
-    pub fn data_start(&self, alignment: u64) -> u64 {
+    pub(crate) fn data_start(&self, alignment: u64) -> u64 {
         self.position.next_multiple_of(alignment)
     }
 }

@@ -66,7 +66,7 @@ const TYPES: &[(u32, u64, u64)] = &[
 ];
 
 impl Tensors {
-    pub fn read(reader: &mut Reader, count: u64, alignment: u64) -> Result<Self, Error> {
+    pub(crate) fn read(reader: &mut Reader, count: u64, alignment: u64) -> Result<Self, Error> {
         let (mut tensors, mut extents) = (Self::default(), Vec::new());
         for _ in 0..count {
             let name = reader.name()?;
@@ -95,7 +95,7 @@ impl Tensors {
     }
 
     /// Bytes of the token embeddings and of the output layer. Tied embeddings count as output layer.
-    pub fn embedding_and_output_bytes(&self) -> (u64, u64) {
+    pub(crate) fn embedding_and_output_bytes(&self) -> (u64, u64) {
         if self.names.contains("output.weight") {
             (self.embedding_bytes, self.output_bytes)
         } else {

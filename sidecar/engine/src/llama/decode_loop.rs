@@ -81,7 +81,7 @@ pub(super) struct ClearRequests {
 
 impl<'model> DecodeLoop<'model> {
     /// A decode loop that receives tokenized requests from `incoming`.
-    pub fn new(
+    pub(crate) fn new(
         model: &'model LlamaModel,
         kv_cache: KvCache<'model>,
         (Limits { slots, context, batch_size }, step_cost): (Limits, StepCostModel),
@@ -109,7 +109,7 @@ impl<'model> DecodeLoop<'model> {
     }
 
     /// Runs until the last handle is dropped and all requests are finished.
-    pub fn run(mut self) {
+    pub(crate) fn run(mut self) {
         while self.receive() {
             self.drop_cancelled();
             self.clear_if_requested();

@@ -85,7 +85,7 @@ pub(super) struct KvCache<'model> {
 impl<'model> KvCache<'model> {
     /// The KV cache of an empty context with `sequences` sequence ids. Offloaded states take at most `max_host_bytes` of main
     /// memory.
-    pub fn new(
+    pub(crate) fn new(
         context: LlamaContext<'model>,
         sequences: u32,
         CacheCapabilities { partial_reuse, supports_shift, on_gpu }: CacheCapabilities,
@@ -114,14 +114,14 @@ impl<'model> KvCache<'model> {
     }
 
     /// Whether the end of a sequence can be truncated, which draft verification needs.
-    pub fn supports_truncation(&self) -> bool {
+    pub(crate) fn supports_truncation(&self) -> bool {
         self.partial_reuse == PartialReuse::Allowed
     }
 
     /// Allocates a sequence for a prompt, with its longest cached prefix. `running` is a running sequence and the length of the
     /// prefix that it shares with the prompt; it is copied if that is longer than the cached one. The last token of the prompt is
     /// left to be decoded, unless the logits after it are cached. `allowed` bounds the fidelity of the reused part.
-    pub fn acquire(
+    pub(crate) fn acquire(
         &mut self,
         prompt: &[LlamaToken],
         running: Option<(SeqId, usize)>,
@@ -143,7 +143,7 @@ impl<'model> KvCache<'model> {
     }
 
     /// Minimum length of the cached prefix of a prompt, in tokens.
-    pub fn cached_prefix_len(&self, prompt: &[LlamaToken], allowed: KvFidelity) -> usize {
+    pub(crate) fn cached_prefix_len(&self, prompt: &[LlamaToken], allowed: KvFidelity) -> usize {
         let in_context = self.cached.find(prompt, self.partial_reuse, allowed).map_or(0, |hit| hit.shared);
         let offloaded = self.host_cache.index().find(prompt, self.partial_reuse, allowed).map_or(0, |hit| hit.shared);
         in_context.max(offloaded)
@@ -188,7 +188,7 @@ impl<'model> KvCache<'model> {
 
     /// Releases the sequence of a request, which stays cached. `tokens` are its tokens, `fidelity` how they were computed, `logits`
     /// those after its first so many tokens.
-    pub fn release(
+    pub(crate) fn release(
         &mut self,
         seq_id: SeqId,
         tokens: Vec<LlamaToken>,
@@ -215,7 +215,7 @@ impl<'model> KvCache<'model> {
     }
 
     /// Removes the tokens of a sequence from position `from` on.
-    pub fn truncate(&mut self, seq_id: SeqId, from: usize) -> Result<(), Error> {
+    pub(crate) fn truncate(&mut self, seq_id: SeqId, from: usize) -> Result<(), Error> {
         let from = u32::try_from(from).ok();
         let removed = self.context.clear_kv_cache_seq(u32::try_from(seq_id).ok(), from, None);
         if removed == Ok(true) {
@@ -226,7 +226,7 @@ impl<'model> KvCache<'model> {
     }
 
     /// Decodes a batch. Idle sequences are evicted if the context has no free KV cells.
-    pub fn decode(&mut self, batch: &mut LlamaBatch<'_>) -> Result<(), DecodeFailure> {
+    pub(crate) fn decode(&mut self, batch: &mut LlamaBatch<'_>) -> Result<(), DecodeFailure> {
         loop {
             match self.context.decode(batch) {
                 Ok(()) => return Ok(()),
@@ -238,12 +238,12 @@ impl<'model> KvCache<'model> {
     }
 
     /// Logits after token `row` of the last batch, one per token of the vocabulary.
-    pub fn logits(&self, row: usize) -> &[f32] {
+    pub(crate) fn logits(&self, row: usize) -> &[f32] {
         self.context.get_logits_ith(i32::try_from(row).expect("a step has fewer than 2^31 tokens"))
     }
 
     /// Clears every sequence without a running request: in the context, in main memory and on disk.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         while let Some(seq_id) = self.cached.least_recently_used() {
             self.cached.remove(seq_id);
             self.free_sequence(seq_id);

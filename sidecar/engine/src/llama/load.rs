@@ -94,7 +94,7 @@ fn params_for_device(device: &LlamaBackendDevice, layers: u32) -> Result<LlamaMo
 
 impl Loaded {
     /// Creates the context, with a unified KV cache for `sequences` sequences.
-    pub fn context(&self, options: &Options, sequences: u32) -> Result<LlamaContext<'_>, LoadError> {
+    pub(crate) fn context(&self, options: &Options, sequences: u32) -> Result<LlamaContext<'_>, LoadError> {
         let Options { kv_tokens, batch_size, kv_cache_type, .. } = *options;
         let failed = |reason: String| LoadError::Context { tokens: kv_tokens, reason };
         let attention = match Attention::of(self.gpu_layers, kv_cache_type) {
@@ -122,7 +122,11 @@ impl Loaded {
 
     /// Warms the model up before the first request: the first steps page the weights in, and a GPU's driver compiles kernels for
     /// each step size. Returns the step-cost model with the measured times.
-    pub fn warm_up(&self, context: &mut LlamaContext<'_>, options: &Options) -> Result<StepCostModel, LoadError> {
+    pub(crate) fn warm_up(
+        &self,
+        context: &mut LlamaContext<'_>,
+        options: &Options,
+    ) -> Result<StepCostModel, LoadError> {
         let mut step_cost = StepCostModel::default();
         let max_batch = options.batch_size as usize;
         let sizes = if self.on_gpu() { vec![1, 2, 4, 8, 16, 64, max_batch] } else { vec![1] };
@@ -154,13 +158,13 @@ impl Loaded {
     }
 
     /// Whether all layers are on a GPU.
-    pub fn on_gpu(&self) -> bool {
+    pub(crate) fn on_gpu(&self) -> bool {
         self.gpu_layers >= self.model.n_layer()
     }
 
     /// Whether the KV cache supports shifts. llama.cpp aborts if it does not, so this is a list of architectures with full
     /// attention and plain RoPE.
-    pub fn supports_kv_shift(&self) -> bool {
+    pub(crate) fn supports_kv_shift(&self) -> bool {
         const SUPPORTED: [&str; 7] = ["llama", "qwen2", "qwen2moe", "qwen3", "qwen3moe", "starcoder2", "granite"];
         let text = |key: &str| self.model.meta_val_str(key).ok();
         let Some(architecture) = text("general.architecture") else { return false };
@@ -170,7 +174,7 @@ impl Loaded {
     }
 
     /// The model's own chat template.
-    pub fn template(&self) -> Template {
+    pub(crate) fn template(&self) -> Template {
         let source = self.model.chat_template(None).ok().and_then(|template| template.to_string().ok());
         let vocab = self.model.vocab();
         let text = |token| vocab.text(token).map(|text| text.to_string_lossy().into_owned()).unwrap_or_default();
@@ -179,7 +183,7 @@ impl Loaded {
 }
 
 /// The FIM tokens of a model, if it has them: prefix, suffix, middle.
-pub fn fim_tokens(model: &LlamaModel) -> Option<[LlamaToken; 3]> {
+pub(crate) fn fim_tokens(model: &LlamaModel) -> Option<[LlamaToken; 3]> {
     let vocab = model.vocab();
     let tokens = [vocab.fim_pre(), vocab.fim_suf(), vocab.fim_mid()];
     // llama.cpp returns -1 for a token that the model does not have.
@@ -187,7 +191,7 @@ pub fn fim_tokens(model: &LlamaModel) -> Option<[LlamaToken; 3]> {
 }
 
 /// The FIM token that separates the files of a repository, if the model has it.
-pub fn fim_separator(model: &LlamaModel) -> Option<LlamaToken> {
+pub(crate) fn fim_separator(model: &LlamaModel) -> Option<LlamaToken> {
     Some(model.vocab().fim_sep()).filter(|token| token.0 >= 0)
 }
 

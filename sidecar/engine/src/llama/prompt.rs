@@ -43,7 +43,7 @@ impl PromptEncoder<'_> {
     ///
     /// # Errors
     /// [`Error::ContextTooLong`], [`Error::FimUnsupported`], or [`Error::Inference`] if the template fails.
-    pub fn encode(&self, prompt: &Prompt, chunk_reuse: ChunkReuse) -> Result<TokenizedPrompt, Error> {
+    pub(crate) fn encode(&self, prompt: &Prompt, chunk_reuse: ChunkReuse) -> Result<TokenizedPrompt, Error> {
         let mut encoded = match prompt {
             Prompt::Chat(messages) => self.chat(messages),
             Prompt::Text(text) => self.raw_text(text),

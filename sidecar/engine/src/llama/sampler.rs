@@ -21,7 +21,7 @@ pub(super) struct TopLogits {
 
 impl TopLogits {
     /// The top [`TOP_K`] of the logits of the vocabulary. `logprobs` is whether [`TopLogits::logprob`] is needed.
-    pub fn of(logits: &[f32], logprobs: bool) -> Self {
+    pub(crate) fn of(logits: &[f32], logprobs: bool) -> Self {
         let mut candidates: Vec<(f32, i32)> = Vec::with_capacity(TOP_K + 1);
         let mut threshold = f32::NEG_INFINITY;
         for (block, start) in logits.chunks(BLOCK).zip((0_i32..).step_by(BLOCK)) {
@@ -46,7 +46,7 @@ impl TopLogits {
     }
 
     /// Difference between the two highest logits.
-    pub fn margin(&self) -> f32 {
+    pub(crate) fn margin(&self) -> f32 {
         match self.candidates[..] {
             [(first, _), (second, _), ..] => first - second,
             _ => f32::INFINITY,
@@ -54,18 +54,18 @@ impl TopLogits {
     }
 
     /// Whether log-probabilities are known.
-    pub fn has_logprobs(&self) -> bool {
+    pub(crate) fn has_logprobs(&self) -> bool {
         self.log_sum.is_some()
     }
 
     /// The same without excluded tokens.
-    pub fn excluding(mut self, excluded: impl Fn(LlamaToken) -> bool) -> Self {
+    pub(crate) fn excluding(mut self, excluded: impl Fn(LlamaToken) -> bool) -> Self {
         self.candidates.retain(|(_, token)| !excluded(LlamaToken(*token)));
         self
     }
 
     /// Natural logarithm of a candidate's probability, if it is known.
-    pub fn logprob(&self, token: LlamaToken) -> Option<f32> {
+    pub(crate) fn logprob(&self, token: LlamaToken) -> Option<f32> {
         let (logit, _) = self.candidates.iter().find(|(_, candidate)| *candidate == token.0)?;
         Some(logit - self.log_sum?)
     }
@@ -86,7 +86,7 @@ pub(super) struct Sampler {
 }
 
 impl Sampler {
-    pub fn new(sampling: Sampling) -> Self {
+    pub(crate) fn new(sampling: Sampling) -> Self {
         let chain = (sampling.temperature > 0.0).then(|| {
             let samplers = [
                 LlamaSampler::top_p(sampling.top_p, 1),
@@ -99,7 +99,7 @@ impl Sampler {
     }
 
     /// Samples the next token. The same seed and the same logits so far give the same token.
-    pub fn sample(&mut self, top: &TopLogits) -> LlamaToken {
+    pub(crate) fn sample(&mut self, top: &TopLogits) -> LlamaToken {
         let first = LlamaToken(top.candidates.first().map_or(0, |(_, token)| *token));
         let Some(chain) = &mut self.chain else { return first };
         let candidates =

@@ -88,7 +88,7 @@ const MIN_SHARED_PREFIX: usize = 32;
 
 impl Sequence {
     /// A request with its tokenized prompt. `can_draft` is whether the KV cache supports truncation.
-    pub fn new(job: GenerateJob, prompt: Vec<LlamaToken>, allowed_reuse: KvFidelity, can_draft: bool) -> Self {
+    pub(crate) fn new(job: GenerateJob, prompt: Vec<LlamaToken>, allowed_reuse: KvFidelity, can_draft: bool) -> Self {
         let sampler = Sampler::new(job.request.sampling);
         let prompt_lookup =
             (can_draft && job.request.speculation == Speculation::PromptLookup).then(PromptLookup::default);
@@ -117,7 +117,7 @@ impl Sequence {
 
     /// Whether a running request of at least the same priority will soon have a longer prefix of this prompt in the KV cache than
     /// is cached now.
-    pub fn should_wait_for_prefix(&self, running: &[Self], kv_cache: &KvCache<'_>) -> bool {
+    pub(crate) fn should_wait_for_prefix(&self, running: &[Self], kv_cache: &KvCache<'_>) -> bool {
         let cached = || kv_cache.cached_prefix_len(&self.tokens, self.allowed_reuse);
         running.iter().any(|other| {
             let shared = common_prefix_len(&other.tokens, &self.tokens);
@@ -129,7 +129,7 @@ impl Sequence {
     }
 
     /// The running sequence that shares the longest computed prefix, and its length in tokens.
-    pub fn longest_shared_prefix(&self, running: &[Self]) -> Option<(SeqId, usize)> {
+    pub(crate) fn longest_shared_prefix(&self, running: &[Self]) -> Option<(SeqId, usize)> {
         let shared_prefix = |other: &Self| {
             let computed = &other.tokens[..other.n_past];
             other.seq_id.map(|seq_id| (seq_id, common_prefix_len(computed, &self.tokens)))
@@ -140,7 +140,7 @@ impl Sequence {
 
     /// Starts, or resumes after preemption, from the KV cache or from the prefix of a running sequence. If the logits after the
     /// prompt are cached, the first token is sampled at once.
-    pub fn start(
+    pub(crate) fn start(
         &mut self,
         kv_cache: &mut KvCache<'_>,
         running_prefix: Option<(SeqId, usize)>,
@@ -177,7 +177,7 @@ impl Sequence {
     }
 
     /// What it could use of the next step, with at most `max_draft` draft tokens.
-    pub fn demand(&mut self, max_draft: usize) -> Demand {
+    pub(crate) fn demand(&mut self, max_draft: usize) -> Demand {
         let target = self.pending_chunk.as_ref().map_or(self.tokens.len(), |chunk| chunk.target);
         let pending = target - self.n_past;
         let remaining = (self.job.request.max_tokens as usize).saturating_sub(self.generated() + 1);
@@ -190,7 +190,7 @@ impl Sequence {
     }
 
     /// The tokens of its allocation, for the batch.
-    pub fn batch_tokens(&self, allocation: Allocation) -> impl Iterator<Item = BatchToken> {
+    pub(crate) fn batch_tokens(&self, allocation: Allocation) -> impl Iterator<Item = BatchToken> {
         let seq_id = self.seq_id.expect("a running request has a sequence");
         let pending = self.tokens[self.n_past..self.n_past + allocation.tokens].iter();
         let is_last_chunk = self.n_past + allocation.tokens == self.tokens.len();
@@ -206,7 +206,12 @@ impl Sequence {
     }
 
     /// Processes the results of a step, in which its tokens began at row `first_row` of the batch.
-    pub fn on_decoded(&mut self, allocation: Allocation, first_row: usize, step: &mut StepContext<'_, '_>) -> Status {
+    pub(crate) fn on_decoded(
+        &mut self,
+        allocation: Allocation,
+        first_row: usize,
+        step: &mut StepContext<'_, '_>,
+    ) -> Status {
         let StepContext { kv_cache, model, limit } = step;
         self.n_past += allocation.tokens;
         if allocation.tokens == 0 {
@@ -310,7 +315,7 @@ impl Sequence {
     }
 
     /// Releases a finished or cancelled request; its KV state stays cached.
-    pub fn release(mut self, kv_cache: &mut KvCache<'_>) {
+    pub(crate) fn release(mut self, kv_cache: &mut KvCache<'_>) {
         self.drop_chunk(kv_cache);
         let Some(seq_id) = self.seq_id.take() else { return };
         self.tokens.truncate(self.n_past);
@@ -323,7 +328,7 @@ impl Sequence {
     }
 
     /// Releases a failed request, whose KV state is not reused.
-    pub fn abort(mut self, kv_cache: &mut KvCache<'_>) {
+    pub(crate) fn abort(mut self, kv_cache: &mut KvCache<'_>) {
         self.drop_chunk(kv_cache);
         if let Some(seq_id) = self.seq_id.take() {
             kv_cache.release(seq_id, Vec::new(), self.fidelity, None);
@@ -337,7 +342,7 @@ impl Sequence {
     }
 
     /// Offloads the sequence to free KV cells for others; the request is resumed later.
-    pub fn preempt(&mut self, kv_cache: &mut KvCache<'_>) {
+    pub(crate) fn preempt(&mut self, kv_cache: &mut KvCache<'_>) {
         self.drop_chunk(kv_cache);
         if let Some(seq_id) = self.seq_id.take() {
             kv_cache.offload_running(seq_id, self.tokens[..self.n_past].to_vec(), self.fidelity);
@@ -346,7 +351,7 @@ impl Sequence {
     }
 
     /// Ends the stream with an error.
-    pub fn fail(&self, error: Error) {
+    pub(crate) fn fail(&self, error: Error) {
         self.job.responder.send(Err(error));
     }
 

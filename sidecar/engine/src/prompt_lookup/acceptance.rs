@@ -14,7 +14,7 @@ const DECAY: f64 = 0.97;
 
 /// Estimated acceptance rate by match length.
 #[derive(Debug)]
-pub struct AcceptanceRate([Class; CLASSES.len()]);
+pub(crate) struct AcceptanceRate([Class; CLASSES.len()]);
 
 #[derive(Debug, Clone, Copy)]
 struct Class {
@@ -30,13 +30,13 @@ impl Default for AcceptanceRate {
 
 impl AcceptanceRate {
     /// Probability that a draft token is accepted whose match has `match_len` tokens.
-    pub fn probability(&self, match_len: usize) -> f64 {
+    pub(crate) fn probability(&self, match_len: usize) -> f64 {
         let Class { accepted, drafted } = self.0[class(match_len)];
         accepted / drafted
     }
 
     /// Records whether such a draft token was accepted.
-    pub fn record(&mut self, match_len: usize, accepted: bool) {
+    pub(crate) fn record(&mut self, match_len: usize, accepted: bool) {
         let index = class(match_len);
         let class = &mut self.0[index];
         // The estimate decays towards the prior, so that a class with a low rate is tried again later.

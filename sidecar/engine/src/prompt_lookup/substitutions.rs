@@ -8,7 +8,7 @@ const MAX_SUBSTITUTIONS: usize = 32;
 
 /// The substitutions of one sequence.
 #[derive(Debug)]
-pub struct Substitutions<T>(Vec<Substitution<T>>);
+pub(crate) struct Substitutions<T>(Vec<Substitution<T>>);
 
 /// One substitution.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl<T> Default for Substitutions<T> {
 
 impl<T: Copy + Eq> Substitutions<T> {
     /// Learns that the answer has `to` where the source has `from`. `next` is the token after both.
-    pub fn learn(&mut self, from: &[T], to: &[T], next: T) {
+    pub(crate) fn learn(&mut self, from: &[T], to: &[T], next: T) {
         let (mut from, mut to) = (from.to_vec(), to.to_vec());
         if from.is_empty() || to.is_empty() {
             // An insertion or a deletion: it is recognised by the token after it.
@@ -52,7 +52,7 @@ impl<T: Copy + Eq> Substitutions<T> {
     }
 
     /// The replacement for the beginning of `source`, and the number of source tokens that it replaces. The longest match wins.
-    pub fn at(&self, source: &[T]) -> Option<(&[T], usize)> {
+    pub(crate) fn at(&self, source: &[T]) -> Option<(&[T], usize)> {
         let matching =
             self.0.iter().filter(|substitution| substitution.confidence > 0 && source.starts_with(&substitution.from));
         matching
@@ -61,7 +61,7 @@ impl<T: Copy + Eq> Substitutions<T> {
     }
 
     /// Records whether the replacement for the beginning of `source` was accepted.
-    pub fn record_outcome(&mut self, source: &[T], accepted: bool) {
+    pub(crate) fn record_outcome(&mut self, source: &[T], accepted: bool) {
         let matching = self
             .0
             .iter_mut()

@@ -9,7 +9,7 @@ const SIZES: [usize; 13] = [1, 2, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 512];
 
 /// Duration of a step, by its size.
 #[derive(Debug, Clone, Copy)]
-pub struct StepCostModel {
+pub(crate) struct StepCostModel {
     /// Seconds; `None` for sizes without an observation.
     seconds: [Option<f64>; SIZES.len()],
     /// Seconds per additional token, for sizes above the largest observed one.
@@ -56,7 +56,7 @@ impl Default for StepCostModel {
 
 impl StepCostModel {
     /// Records the duration of a step of `tokens` tokens.
-    pub fn observe(&mut self, tokens: usize, took: Duration) {
+    pub(crate) fn observe(&mut self, tokens: usize, took: Duration) {
         let took = took.as_secs_f64().min(MAX_OUTLIER * self.predict(tokens));
         if tokens > 1 {
             let marginal = (took - self.predict(1)).max(0.0) / (tokens - 1) as f64;
@@ -83,7 +83,7 @@ impl StepCostModel {
 
     /// Predicted duration of a step of `tokens` tokens, in seconds.
     #[must_use]
-    pub fn predict(&self, tokens: usize) -> f64 {
+    pub(crate) fn predict(&self, tokens: usize) -> f64 {
         let (mut below, mut above) = ((0, 0.0_f64), None);
         for (size, seconds) in SIZES.into_iter().zip(self.seconds) {
             let Some(seconds) = seconds else { continue };
@@ -104,7 +104,7 @@ impl StepCostModel {
 
     /// Maximum tokens of a step within the latency target, at most `max_batch`.
     #[must_use]
-    pub fn max_tokens_for(&self, latency: LatencyClass, max_batch: usize) -> usize {
+    pub(crate) fn max_tokens_for(&self, latency: LatencyClass, max_batch: usize) -> usize {
         let time = match latency {
             LatencyClass::Batch => BATCH_STEP,
             LatencyClass::CompletionPrefill => COMPLETION_PREFILL_STEP,

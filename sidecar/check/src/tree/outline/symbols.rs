@@ -18,7 +18,7 @@ fn field_text(node: Node<'_>, name: &str, code: &str) -> Option<String> {
 }
 
 /// The name of a function. `None` for an anonymous one, which is counted as part of its enclosing function.
-pub fn function_name(node: Node<'_>, parent: Option<Node<'_>>, code: &str) -> Option<String> {
+pub(crate) fn function_name(node: Node<'_>, parent: Option<Node<'_>>, code: &str) -> Option<String> {
     let own = field_text(node, "name", code).or_else(|| declarator_name(node, code));
     let assigned = || {
         let fields: &[&str] = match parent?.kind() {
@@ -48,7 +48,7 @@ fn referenced_declarator(node: Node<'_>) -> Option<Node<'_>> {
 }
 
 /// The name of a class, or of the type of an `impl` block.
-pub fn class_name(node: Node<'_>, role: Role, code: &str) -> Option<String> {
+pub(crate) fn class_name(node: Node<'_>, role: Role, code: &str) -> Option<String> {
     if role.has_any(Role::IMPL) {
         return field_text(node, "type", code).map(|name| without_generics(&name).to_owned());
     }
@@ -69,14 +69,14 @@ fn without_generics(name: &str) -> &str {
 }
 
 /// The receiver type of a Go method.
-pub fn receiver_type(node: Node<'_>, code: &str) -> Option<String> {
+pub(crate) fn receiver_type(node: Node<'_>, code: &str) -> Option<String> {
     let receiver = field_text(node, "receiver", code)?;
     let name = receiver.trim_matches(['(', ')', ' ']).rsplit([' ', '*']).next()?.to_owned();
     Some(without_generics(&name).to_owned()).filter(|name| !name.is_empty())
 }
 
 /// Number of parameters of a function.
-pub fn parameter_count(node: Node<'_>, code: &str) -> usize {
+pub(crate) fn parameter_count(node: Node<'_>, code: &str) -> usize {
     if node.child_by_field_name("parameter").is_some() {
         return 1;
     }
@@ -105,7 +105,7 @@ pub fn parameter_count(node: Node<'_>, code: &str) -> usize {
 }
 
 /// The modules that an import statement names.
-pub fn imported_modules(node: Node<'_>, code: &str) -> Vec<String> {
+pub(crate) fn imported_modules(node: Node<'_>, code: &str) -> Vec<String> {
     let trim = |name: String| name.trim_matches(['"', '\'', '<', '>', '`']).to_owned();
     let single = ["module_name", "source", "path", "argument"].iter().find_map(|name| field_text(node, name, code));
     if let Some(name) = single {
@@ -125,7 +125,7 @@ pub fn imported_modules(node: Node<'_>, code: &str) -> Vec<String> {
 }
 
 /// Whether a switch case or match arm is a decision point: the default case is not.
-pub fn is_explicit_case(node: Node<'_>, code: &str) -> bool {
+pub(crate) fn is_explicit_case(node: Node<'_>, code: &str) -> bool {
     let first = node.child(0).map(|child| child.kind()).unwrap_or_default();
     let pattern = node.child_by_field_name("pattern").or_else(|| match node.kind() {
         "case_clause" => node.named_child(0),
@@ -135,7 +135,7 @@ pub fn is_explicit_case(node: Node<'_>, code: &str) -> bool {
 }
 
 /// Whether the iteration count of a loop is constant, whatever the input.
-pub fn is_constant_loop(node: Node<'_>, code: &str) -> bool {
+pub(crate) fn is_constant_loop(node: Node<'_>, code: &str) -> bool {
     let Some(over) = node.child_by_field_name("right") else { return false };
     match over.kind() {
         "list" | "tuple" | "array" => true,
@@ -151,7 +151,7 @@ pub fn is_constant_loop(node: Node<'_>, code: &str) -> bool {
 }
 
 /// Whether the iteration count of a loop is unknown, as for `while`.
-pub fn is_unbounded_loop(node: Node<'_>) -> bool {
+pub(crate) fn is_unbounded_loop(node: Node<'_>) -> bool {
     let kind = node.kind();
     // Go uses `for` for every loop, without parentheses.
     let go = || {
@@ -164,7 +164,7 @@ pub fn is_unbounded_loop(node: Node<'_>) -> bool {
 }
 
 /// Whether a call refers to the function `name` of `owner`, i.e. is recursive.
-pub fn is_call_of(node: Node<'_>, name: &str, owner: Option<&str>, code: &str) -> bool {
+pub(crate) fn is_call_of(node: Node<'_>, name: &str, owner: Option<&str>, code: &str) -> bool {
     if name.is_empty() {
         return false;
     }

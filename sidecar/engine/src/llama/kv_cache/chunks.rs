@@ -45,7 +45,7 @@ impl KvCache<'_> {
     }
 
     /// Attaches a chunk to a sequence whose prefill has reached it. Returns the number of attached tokens.
-    pub fn attach_chunk(
+    pub(crate) fn attach_chunk(
         &mut self,
         seq_id: SeqId,
         ShiftedChunk { seq_id: from, target, length }: ShiftedChunk,
@@ -57,7 +57,7 @@ impl KvCache<'_> {
     }
 
     /// Frees a chunk that no prefill will reach.
-    pub fn drop_chunk(&mut self, ShiftedChunk { seq_id, .. }: ShiftedChunk) {
+    pub(crate) fn drop_chunk(&mut self, ShiftedChunk { seq_id, .. }: ShiftedChunk) {
         self.free_sequence(seq_id);
     }
 }

@@ -17,7 +17,7 @@ use crate::memory_plan::KvCacheType;
 pub(super) const MIN_TOKENS: usize = 512;
 
 /// KV states of one model in a folder, which may have files of other models too.
-pub struct DiskKvCache {
+pub(crate) struct DiskKvCache {
     folder: PathBuf,
     /// What a state depends on beside its tokens, see [`model_fingerprint`].
     fingerprint: String,
@@ -28,7 +28,7 @@ pub struct DiskKvCache {
 }
 
 /// A state file with its checksum.
-pub struct StateFile {
+pub(crate) struct StateFile {
     file: PathBuf,
     sha256: String,
 }
@@ -45,13 +45,13 @@ struct StateManifest {
 impl DiskKvCache {
     /// Opens the cache of the model with this fingerprint; `folder` is created if it does not exist. Files of other models are
     /// removed only if the space is needed.
-    pub fn open(folder: &Path, fingerprint: String, max_bytes: u64) -> io::Result<Self> {
+    pub(crate) fn open(folder: &Path, fingerprint: String, max_bytes: u64) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         Ok(Self { folder: folder.to_owned(), fingerprint, max_bytes, index: HashMap::new() })
     }
 
     /// Reads the manifests of this model. Those that are invalid are removed, with their states.
-    pub fn load_index(&mut self) -> Vec<(Vec<LlamaToken>, StateFile)> {
+    pub(crate) fn load_index(&mut self) -> Vec<(Vec<LlamaToken>, StateFile)> {
         let Ok(entries) = fs::read_dir(&self.folder) else { return Vec::new() };
         let mut states = Vec::new();
         for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
@@ -77,13 +77,13 @@ impl DiskKvCache {
     }
 
     /// Whether a state begins with these tokens.
-    pub fn contains(&self, tokens: &[LlamaToken]) -> bool {
+    pub(crate) fn contains(&self, tokens: &[LlamaToken]) -> bool {
         self.index.values().any(|known| known.starts_with(tokens))
     }
 
     /// Writes the state of a sequence with these tokens, and removes the states that are a prefix of it. Returns `false` if it
     /// could not be written.
-    pub fn persist(&mut self, context: &LlamaContext<'_>, seq_id: SeqId, tokens: &[LlamaToken]) -> bool {
+    pub(crate) fn persist(&mut self, context: &LlamaContext<'_>, seq_id: SeqId, tokens: &[LlamaToken]) -> bool {
         let name = file_stem(&self.fingerprint, tokens);
         let file = self.folder.join(&name).with_extension("state");
         let written = self.write(context, seq_id, tokens, &file);
@@ -104,7 +104,7 @@ impl DiskKvCache {
     }
 
     /// Removes all states, of other models too.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.index.clear();
         clear(&self.folder);
     }
@@ -149,7 +149,7 @@ impl DiskKvCache {
 impl StateFile {
     /// Loads the state into a sequence, if its checksum and tokens are those of the manifest. Returns `false` otherwise, and
     /// removes the file.
-    pub fn load(&self, context: &mut LlamaContext<'_>, seq_id: SeqId, tokens: &[LlamaToken]) -> bool {
+    pub(crate) fn load(&self, context: &mut LlamaContext<'_>, seq_id: SeqId, tokens: &[LlamaToken]) -> bool {
         let is_intact = sha256(&self.file).is_ok_and(|hash| hash == self.sha256);
         let loaded = is_intact
             && context
@@ -198,7 +198,7 @@ fn remove(manifest: &Path) {
 
 /// What a KV state depends on: the model file, identified by its size and a hash of sixteen samples, the type of the KV cache,
 /// and the version of HAPA.
-pub fn model_fingerprint(model: &Path, kv_cache_type: KvCacheType) -> io::Result<String> {
+pub(crate) fn model_fingerprint(model: &Path, kv_cache_type: KvCacheType) -> io::Result<String> {
     use std::io::{Read, Seek, SeekFrom};
     // These words are on disk, in the files of earlier versions.
     let kv_cache_type = match kv_cache_type {

@@ -46,38 +46,38 @@ impl OffloadedState {
 
 impl HostKvCache {
     /// An empty cache that takes at most `max_bytes` of main memory.
-    pub fn new(max_bytes: u64) -> Self {
+    pub(crate) fn new(max_bytes: u64) -> Self {
         Self { index: PrefixIndex::default(), states: HashMap::new(), last_key: 0, bytes: 0, max_bytes }
     }
 
     /// Bytes of main memory that the states take.
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// The token sequences of the states.
-    pub fn index(&self) -> &PrefixIndex<u64, LlamaToken> {
+    pub(crate) fn index(&self) -> &PrefixIndex<u64, LlamaToken> {
         &self.index
     }
 
-    pub fn get(&self, key: u64) -> Option<&OffloadedState> {
+    pub(crate) fn get(&self, key: u64) -> Option<&OffloadedState> {
         self.states.get(&key)
     }
 
     /// Marks a state as the most recently used one.
-    pub fn touch(&mut self, key: u64) {
+    pub(crate) fn touch(&mut self, key: u64) {
         self.index.touch(key);
     }
 
     /// Adds a state as the most recently used one.
-    pub fn insert(&mut self, tokens: Vec<LlamaToken>, fidelity: KvFidelity, state: OffloadedState) {
+    pub(crate) fn insert(&mut self, tokens: Vec<LlamaToken>, fidelity: KvFidelity, state: OffloadedState) {
         self.last_key += 1;
         self.bytes += state.host_bytes();
         self.index.insert(self.last_key, tokens, fidelity);
         self.states.insert(self.last_key, state);
     }
 
-    pub fn remove(&mut self, key: u64) {
+    pub(crate) fn remove(&mut self, key: u64) {
         self.index.remove(key);
         if let Some(state) = self.states.remove(&key) {
             self.bytes -= state.host_bytes();
@@ -86,7 +86,7 @@ impl HostKvCache {
 
     /// Removes the states that are mostly a prefix of `tokens`. Returns their logits within the shared prefix, if their fidelity is
     /// the same.
-    pub fn remove_subsumed(&mut self, tokens: &[LlamaToken], fidelity: KvFidelity) -> CachedLogits {
+    pub(crate) fn remove_subsumed(&mut self, tokens: &[LlamaToken], fidelity: KvFidelity) -> CachedLogits {
         let mut logits = CachedLogits::new();
         for older in self.index.mostly_subsumed_by(tokens, fidelity) {
             let shared = self.index.get(older).map_or(0, |older| common_prefix_len(older, tokens));
@@ -99,12 +99,12 @@ impl HostKvCache {
     }
 
     /// Whether a state of this size fits into the empty cache.
-    pub fn can_hold(&self, bytes: u64) -> bool {
+    pub(crate) fn can_hold(&self, bytes: u64) -> bool {
         bytes <= self.max_bytes
     }
 
     /// Evicts the least recently used states in main memory until a state of this size fits.
-    pub fn evict_until_fits(&mut self, bytes: u64) {
+    pub(crate) fn evict_until_fits(&mut self, bytes: u64) {
         while self.bytes + bytes > self.max_bytes
             && let Some(oldest) = self.least_recently_used_in_memory()
         {
@@ -119,7 +119,7 @@ impl HostKvCache {
     }
 
     /// Removes all states.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.index = PrefixIndex::default();
         self.states.clear();
         self.bytes = 0;

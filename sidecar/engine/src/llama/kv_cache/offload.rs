@@ -35,7 +35,7 @@ impl KvCache<'_> {
     }
 
     /// Offloads one idle sequence, so that the next request does not wait for it. Returns `false` if all are offloaded.
-    pub fn offload_one(&mut self) -> bool {
+    pub(crate) fn offload_one(&mut self) -> bool {
         let is_resident_only = |(seq_id, tokens): &(SeqId, &[LlamaToken])| {
             tokens.len() >= MIN_OFFLOAD_TOKENS
                 && !self.host_cache.index().contains_prefix(tokens, self.cached.fidelity(*seq_id))
@@ -49,7 +49,7 @@ impl KvCache<'_> {
     }
 
     /// Offloads the sequence of a preempted request, if it fits into the host cache, and frees it.
-    pub fn offload_running(&mut self, seq_id: SeqId, tokens: Vec<LlamaToken>, fidelity: KvFidelity) {
+    pub(crate) fn offload_running(&mut self, seq_id: SeqId, tokens: Vec<LlamaToken>, fidelity: KvFidelity) {
         self.offload(seq_id, tokens, fidelity, CachedLogits::new());
         self.free_sequence(seq_id);
     }
@@ -86,7 +86,7 @@ impl KvCache<'_> {
 
     /// Writes one idle sequence to disk, the most recently used first, so that it outlives the process. Returns `false` if none is
     /// left to write.
-    pub fn persist_one(&mut self) -> bool {
+    pub(crate) fn persist_one(&mut self) -> bool {
         let Some(disk_cache) = &mut self.disk_cache else { return false };
         let is_due = |tokens: &[LlamaToken]| tokens.len() >= MIN_PERSIST_TOKENS && !disk_cache.contains(tokens);
         let is_exact = |fidelity: KvFidelity| fidelity == KvFidelity::Exact;
@@ -162,12 +162,12 @@ impl KvCache<'_> {
     }
 
     /// Bytes of main memory that offloaded states take.
-    pub fn offloaded_bytes(&self) -> u64 {
+    pub(crate) fn offloaded_bytes(&self) -> u64 {
         self.host_cache.bytes()
     }
 
     /// Whether offloading a sequence is too fast to delay a request that arrives meanwhile.
-    pub fn offloads_eagerly(&self) -> bool {
+    pub(crate) fn offloads_eagerly(&self) -> bool {
         !self.on_gpu
     }
 }
