@@ -45,7 +45,7 @@ fn describe(command: &KeyCommand, answer: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
     match command {
         KeyCommand::Create { .. } | KeyCommand::Demo => format!(
-            "{}\n\nThis key is shown here and never again. Send it as the header X-API-Key.\nname     {}\nid       {}\nmay      {}\nuntil    {}\n",
+            "{}\n\nThis key is shown only once. Send it in the header X-API-Key.\nname         {}\nid           {}\npermissions  {}\nexpires      {}\n",
             text(&answer["key"]),
             text(&answer["name"]),
             text(&answer["id"]),
