@@ -20,7 +20,7 @@ use crate::metrics::Metrics;
 use crate::settings;
 use crate::store::{self, Store};
 
-/// The assistant, with everything that it needs. Clones share it.
+/// The assistant, a handle to what it works with. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Assistant {
     /// Selects a model for each request and sends it there.

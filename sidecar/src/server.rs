@@ -83,7 +83,7 @@ pub enum Mode<'a> {
     Manage,
 }
 
-/// An open data folder with everything that serves it.
+/// A server: the locked data folder, and the state of its request handlers.
 #[derive(Debug)]
 pub struct Server {
     /// The state of the request handlers.

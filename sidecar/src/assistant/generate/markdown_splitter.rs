@@ -1,7 +1,7 @@
 //! Splits a markdown answer into code and explanation while it is streamed.
 //!
 //! Fenced blocks are recognised by CommonMark's rules, line by line. Text is emitted as soon as its kind is certain:
-//! only the start of a line that could still become a fence, and trailing white space, are pending_line back.
+//! only the start of a line that could still become a fence, and trailing white space, are held back.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -105,7 +105,7 @@ impl Splitter {
         pieces
     }
 
-    /// Ends the answer, and returns what was pending_line back.
+    /// Ends the answer, and returns what was held back.
     pub fn finish(&mut self) -> Vec<Piece> {
         let mut pieces = Vec::new();
         if !self.pending_line.is_empty() {
@@ -147,7 +147,7 @@ impl Splitter {
         }
     }
 
-    /// Handles a complete line that was pending_line back: a fence, or text after all.
+    /// Handles a complete line that was held back: a fence, or text after all.
     fn line(&mut self, pieces: &mut Vec<Piece>) {
         let line = std::mem::take(&mut self.pending_line);
         match self.state.clone() {

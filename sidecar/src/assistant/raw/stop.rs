@@ -40,7 +40,7 @@ impl StopSequences {
         StopMatch { text: std::mem::replace(&mut self.pending, rest), stopped: false }
     }
 
-    /// Returns what was pending back, at the end of the answer.
+    /// Returns what was held back, at the end of the answer.
     pub fn finish(&mut self) -> String {
         std::mem::take(&mut self.pending)
     }
