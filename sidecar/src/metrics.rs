@@ -109,26 +109,26 @@ impl Metrics {
     }
 
     /// Counts a generation.
-    pub fn record_generation(&self, answered: &GenerationMetrics) {
+    pub fn record_generation(&self, generation: &GenerationMetrics) {
         {
             let mut sums = self.sums();
-            sums.prompt_tokens += answered.prompt_tokens;
-            sums.reused_tokens += answered.reused_tokens;
-            sums.completion_tokens += answered.completion_tokens;
-            sums.speed.add(answered.tokens_per_second);
-            sums.first_token.add(answered.first_token.map(|first| first.as_secs_f64()));
+            sums.prompt_tokens += generation.prompt_tokens;
+            sums.reused_tokens += generation.reused_tokens;
+            sums.completion_tokens += generation.completion_tokens;
+            sums.speed.add(generation.tokens_per_second);
+            sums.first_token.add(generation.first_token.map(|first| first.as_secs_f64()));
         }
-        let model_type = ("model_type", answered.model_type);
-        let status = if answered.success { "success" } else { "error" };
+        let model_type = ("model_type", generation.model_type);
+        let status = if generation.success { "success" } else { "error" };
         self.add("hapa_ai_model_requests_total", &[model_type, ("status", status)], 1);
-        self.record("hapa_ai_model_response_time_seconds", &[model_type], answered.duration.as_secs_f64());
-        self.add("hapa_ai_tokens_used_total", &[("kind", "prompt")], answered.prompt_tokens);
-        self.add("hapa_ai_tokens_used_total", &[("kind", "completion")], answered.completion_tokens);
-        self.add("hapa_prefix_reused_tokens_total", &[], answered.reused_tokens);
-        if let Some(first) = answered.first_token {
+        self.record("hapa_ai_model_response_time_seconds", &[model_type], generation.duration.as_secs_f64());
+        self.add("hapa_ai_tokens_used_total", &[("kind", "prompt")], generation.prompt_tokens);
+        self.add("hapa_ai_tokens_used_total", &[("kind", "completion")], generation.completion_tokens);
+        self.add("hapa_prefix_reused_tokens_total", &[], generation.reused_tokens);
+        if let Some(first) = generation.first_token {
             self.record("hapa_ttft_seconds", &[], first.as_secs_f64());
         }
-        if let Some(speed) = answered.tokens_per_second {
+        if let Some(speed) = generation.tokens_per_second {
             self.record("hapa_tokens_per_second", &[], speed);
         }
     }
