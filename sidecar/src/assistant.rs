@@ -20,22 +20,22 @@ use crate::metrics::Metrics;
 use crate::settings;
 use crate::store::{self, Store};
 
-/// What answering needs, and nothing else. Clones share it.
+/// The assistant, a handle to what it works with. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Assistant {
-    /// Sends requests to a model.
+    /// Selects a model for each request and sends it there.
     pub router: ModelRouter,
-    /// Answers that can be reused.
+    /// The response cache.
     pub cache: ResponseCache,
-    /// Where questions and answers are stored.
+    /// The database: history, profiles, suggestions.
     pub store: Store,
     /// The profiles of users.
     pub profiles: Profiles,
-    /// Completions that were suggested lately.
+    /// Suggestions that can be reused while the user types.
     pub suggestions: SuggestionCache,
     /// Editor sessions with a running completion.
     pub sessions: EditorSessions,
-    /// Counters.
+    /// Metrics.
     pub metrics: Metrics,
     /// The user's settings.
     pub settings: settings::Handle,
@@ -92,7 +92,7 @@ impl Assistant {
         if self.shutdown.is_cancelled() { Err(Error::ShuttingDown) } else { Ok(()) }
     }
 
-    /// The longest pause between two events of an answer: the setting `request_timeout`.
+    /// The idle timeout, the longest pause between two events of an answer: the setting `request_timeout`.
     fn idle_timeout(&self) -> Duration {
         Duration::from_secs(self.settings.current().request_timeout.into())
     }
@@ -102,7 +102,8 @@ impl Assistant {
     }
 }
 
-/// Tokens per second between the first token and the last; the first one's time is the prompt's. `None` for fewer than two tokens.
+/// Decode speed: tokens per second between the first token and the last, since the first one's time is the prefill.
+/// `None` for fewer than two tokens.
 fn tokens_per_second(tokens: usize, decode: Duration) -> Option<f64> {
     let seconds = decode.as_secs_f64();
     (tokens > 1 && seconds > 0.0).then(|| (tokens - 1) as f64 / seconds)

@@ -1,4 +1,5 @@
-//! What every other module may use: languages, validation, retries, time, files and HTTP clients. Imports nothing of ours.
+//! What every other module may use: languages, validation, retries, time, files and HTTP clients. Imports none of our
+//! modules.
 
 pub mod fs;
 pub mod http_client;

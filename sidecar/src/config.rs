@@ -1,4 +1,4 @@
-//! The facts of this process, from its environment and command line. The only reader of the environment.
+//! The configuration of this process, from its environment and command line. The only reader of the environment.
 
 mod reader;
 mod variables;
@@ -13,76 +13,76 @@ pub use self::variables::{UnknownVariable, VARIABLES, Variable, render_markdown,
 use crate::base::retry::RetryPolicy;
 use crate::settings::{EnvOverrides, LogLevel, Settings};
 
-/// What this process was told when it was started.
+/// The configuration of this process.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// What kind of installation this is.
     pub environment: Environment,
-    /// More is logged.
+    /// Whether the default log level is `debug`.
     pub debug: bool,
-    /// The folder for everything HAPA keeps.
+    /// The data folder.
     pub data: PathBuf,
     /// The address to listen on; others than loopback need TLS or trust, and a key of their own.
     pub host: IpAddr,
-    /// The port that was asked for, if any; otherwise the documented one or the next that is free.
+    /// The configured port; if absent, the documented one or the next that is free.
     pub port: Option<u16>,
-    /// What the kept hashes of keys depend on; made and kept in the data folder if absent.
+    /// The secret that API keys are hashed with; generated and stored in the data folder if absent.
     pub secret_key: Option<Secret>,
-    /// Days until a new key ends.
+    /// Default lifetime of a new key, in days.
     pub api_key_expiry_days: u32,
-    /// Whether the demo key may exist.
+    /// Whether a demo key may be created.
     pub demo_key: bool,
-    /// The remote backend's key.
+    /// The remote server's API key.
     pub remote_key: Option<Secret>,
-    /// Whether that key may be kept in the system's keychain.
+    /// Whether that key may be stored in the system keychain.
     pub keychain: bool,
-    /// The database's file.
+    /// The database file.
     pub database: PathBuf,
-    /// The model file that was asked for, if any.
+    /// The configured model file.
     pub model: Option<PathBuf>,
-    /// A script to follow instead of a model, in debug builds.
+    /// A script of answers to use instead of a model, in debug builds.
     pub script: Option<PathBuf>,
-    /// Threads that answer requests; the model has its own.
+    /// Number of threads that serve requests; the engine has threads of its own.
     pub workers: usize,
-    /// Web origins, beside the window's own, whose pages may use the API.
+    /// Web origins, besides the window's own, whose pages may use the API.
     pub cors_origins: Vec<String>,
-    /// Host names, beside this machine's own, that the API answers to.
+    /// Host names, besides those of this machine, that requests may use.
     pub trusted_hosts: Vec<String>,
-    /// The certificate and its key, PEM files, if the API is served over TLS.
+    /// The TLS certificate and its key, PEM files, if the API is served over TLS.
     pub tls: Option<TlsFiles>,
-    /// A second port that serves `/metrics` and nothing else, if any.
+    /// A separate port for `/metrics`, if any.
     pub metrics_port: Option<u16>,
-    /// How often the machine, the database and the remote backend are looked at.
+    /// Interval between background health checks of the machine, the database and the remote server.
     pub health_check_interval: Duration,
-    /// Whether responses carry the headers that keep browsers careful.
+    /// Whether responses carry security headers (CSP, X-Frame-Options and others).
     pub security_headers: bool,
-    /// Whether requests that change something must be what no foreign web page can send.
+    /// Whether request bodies need a Content-Type that HTML forms cannot send (CSRF protection).
     pub csrf_protection: bool,
-    /// Whether the log is cut into files of `log_max_size`.
+    /// Whether the log is rotated at `log_max_size`.
     pub log_rotation: bool,
-    /// Bytes after which a new log file begins.
+    /// Maximum size of a log file, in bytes.
     pub log_max_size: u64,
-    /// Where models are downloaded from.
+    /// The URL of the model hub.
     pub hf_endpoint: String,
-    /// How long downloads of models wait, and how often they are tried.
+    /// Timeout and retries of downloads.
     pub download_retry: RetryPolicy,
-    /// Settings that the environment decides.
+    /// Settings that the environment overrides.
     pub settings: EnvOverrides,
 }
 
 /// What kind of installation this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Environment {
-    /// On a developer's own machine: a demo key may exist.
+    /// A developer's own machine: a demo key may be created.
     Development,
-    /// For use.
+    /// A machine in use.
     Production,
 }
 
-/// Where certificate and key are.
+/// The files of a TLS certificate and its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The certificate with those that vouch for it, PEM.
+    /// The certificate chain, PEM.
     pub certificate: PathBuf,
     /// Its private key, PEM.
     pub key: PathBuf,
@@ -93,7 +93,7 @@ pub struct TlsFiles {
 pub struct Secret(String);
 
 impl Secret {
-    /// The text itself, for the one place that needs it.
+    /// The text itself. Only what uses the secret may call this.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -116,7 +116,7 @@ impl Config {
     /// Reads the environment of this process.
     ///
     /// # Errors
-    /// Every variable with a value that cannot be used.
+    /// All variables with invalid values.
     pub fn from_env() -> Result<Self, ConfigError> {
         Self::read(|name| std::env::var(name).ok())
     }
@@ -131,10 +131,10 @@ impl Config {
         Self::read(|name| (name == handshake::DATA_DIR_VAR).then(|| data.clone())).expect("the defaults are valid")
     }
 
-    /// Reads variables from `lookup`. One that is empty counts as absent.
+    /// Reads variables from `lookup`. An empty one counts as absent.
     ///
     /// # Errors
-    /// Every variable with a value that cannot be used.
+    /// All variables with invalid values.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut reader = EnvReader::new(&lookup);
         let data = reader.data_folder();
@@ -176,20 +176,20 @@ impl Config {
         reader.finish(config)
     }
 
-    /// The settings where neither the environment nor the user says otherwise.
+    /// The defaults of the settings, which environment and user override.
     #[must_use]
     pub fn default_settings(&self) -> Settings {
-        let usual = Settings::default();
-        Settings { log_level: if self.debug { LogLevel("debug".into()) } else { usual.log_level }, ..usual }
+        let defaults = Settings::default();
+        Settings { log_level: if self.debug { LogLevel("debug".into()) } else { defaults.log_level }, ..defaults }
     }
 
-    /// The folder that model files are looked for in.
+    /// The folder of model files.
     #[must_use]
     pub fn models(&self) -> PathBuf {
         self.data.join("models")
     }
 
-    /// The folder with what models have read, so that it need not be read again after a restart.
+    /// The folder of KV cache states on disk, so that a prefix need not be prefilled again after a restart.
     #[must_use]
     pub fn states(&self) -> PathBuf {
         self.data.join("states")
@@ -207,7 +207,7 @@ impl Config {
         self.data.join("secret.key")
     }
 
-    /// The file with the remote backend's key, where there is no keychain.
+    /// The file with the remote server's key, where there is no keychain.
     #[must_use]
     pub fn remote_key_file(&self) -> PathBuf {
         self.data.join("remote.key")
@@ -229,20 +229,20 @@ impl Config {
         ]
     }
 
-    /// Where log lines go.
+    /// The log file.
     #[must_use]
     pub fn log_file(&self) -> PathBuf {
         self.data.join("logs").join("app.log")
     }
 }
 
-/// The names of all variables of this process, for finding misspelt ones.
+/// The names of all variables of this process, to find misspelt ones.
 #[must_use]
 pub fn names() -> Vec<String> {
     std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect()
 }
 
-/// The language of the terminal, such as `ko_KR.UTF-8`.
+/// The locale of the terminal, such as `ko_KR.UTF-8`.
 #[must_use]
 pub fn locale() -> Option<String> {
     ["LC_ALL", "LC_MESSAGES", "LANG"]
@@ -256,14 +256,14 @@ mod tests {
 
     fn read(variables: &[(&str, &str)]) -> Result<Config, String> {
         let lookup = |name: &str| {
-            let given = variables.iter().find(|(variable, _)| *variable == name);
-            given.map(|(_, value)| (*value).to_owned()).or((name == "HAPA_DATA_DIR").then(|| "/data".to_owned()))
+            let found = variables.iter().find(|(variable, _)| *variable == name);
+            found.map(|(_, value)| (*value).to_owned()).or((name == "HAPA_DATA_DIR").then(|| "/data".to_owned()))
         };
         Config::read(lookup).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn nothing_set_is_a_server_for_this_machine_only() {
+    fn without_variables_the_server_is_for_this_machine_only() {
         let config = read(&[]).unwrap();
         assert_eq!(config.host, IpAddr::from([127, 0, 0, 1]));
         assert_eq!(config.port, None);
@@ -282,7 +282,7 @@ mod tests {
             (
                 "CORS_ORIGINS",
                 "[\"*\"]",
-                "CORS_ORIGINS is `[\"*\"]`: each origin must be named whole, such as http://localhost:5173",
+                "CORS_ORIGINS is `[\"*\"]`: each origin must be complete, such as http://localhost:5173",
             ),
             (
                 "TRUSTED_HOSTS",
@@ -297,7 +297,7 @@ mod tests {
             (
                 "AI_MODEL_ENDPOINT",
                 "http://models.example",
-                "AI_MODEL_ENDPOINT is `http://models.example`: it must begin with https://; http:// is for servers of this machine (127.0.0.1, localhost)",
+                "AI_MODEL_ENDPOINT is `http://models.example`: it must start with https://; http:// is for servers of this machine (127.0.0.1, localhost)",
             ),
             ("SECRET_KEY", "short", "SECRET_KEY is too short: it must have at least 32 characters"),
             ("SSL_ENABLED", "true", "SSL_ENABLED is `true`: SSL_CERT_PATH and SSL_KEY_PATH must name PEM files"),
@@ -314,17 +314,17 @@ mod tests {
 
     #[test]
     fn each_variable_of_the_table_is_read_and_each_that_is_read_is_in_the_table() {
-        let asked = std::cell::RefCell::new(std::collections::BTreeSet::new());
+        let requested = std::cell::RefCell::new(std::collections::BTreeSet::new());
         let lookup = |name: &str| {
-            asked.borrow_mut().insert(name.to_owned());
+            requested.borrow_mut().insert(name.to_owned());
             (name == "HAPA_DATA_DIR").then(|| "/data".to_owned())
         };
         Config::read(lookup).unwrap();
         let table: std::collections::BTreeSet<String> =
             VARIABLES.iter().map(|variable| variable.name.to_owned()).collect();
         // These are read by the desktop app.
-        let elsewhere = ["HAPA_SIDECAR", "HAPA_UPDATE_FEED", "HAPA_UPDATE_KEY"].map(str::to_owned).into();
-        assert_eq!(asked.into_inner(), &table - &elsewhere);
+        let desktop_only = ["HAPA_SIDECAR", "HAPA_UPDATE_FEED", "HAPA_UPDATE_KEY"].map(str::to_owned).into();
+        assert_eq!(requested.into_inner(), &table - &desktop_only);
     }
 
     #[test]

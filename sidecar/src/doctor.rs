@@ -1,4 +1,4 @@
-//! What is wrong with an installation, and what helps: the checks, without any printing.
+//! Health checks of an installation: findings with their severity, and how to fix them. Prints nothing.
 
 mod model;
 mod monitor;
@@ -17,20 +17,20 @@ use crate::base::i18n::{Language, LocalizedText};
 use crate::config::Config;
 use crate::remote::{Remote, State, is_enabled};
 use crate::settings::Settings;
-use crate::store::kept_settings;
+use crate::store::stored_settings;
 use crate::system::Capacity;
 use crate::{config, system};
 
-/// How long the database may be read through where somebody waits for the result.
+/// Time limit of the database check when the user waits for the report.
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Looks at the whole installation, whether HAPA runs on it or not. Nothing is changed and nothing is held.
+/// Checks the complete installation, whether HAPA is running on it or not. Nothing is changed or locked.
 pub async fn examine(config: &Config) -> Report {
-    let room = system::capacity(&config.data);
-    let mut findings = storage::findings(config, &room, DATABASE_TIMEOUT).await;
+    let capacity = system::capacity(&config.data);
+    let mut findings = storage::findings(config, &capacity, DATABASE_TIMEOUT).await;
     let settings = effective_settings(config).await;
     let on = is_enabled(&settings);
-    findings.push(model::file(config, &room, on));
+    findings.push(model::file(config, &capacity, on));
     findings.push(model::backends());
     findings.extend(network::ports(config));
     let (_changes, unchanged) = channel(std::sync::Arc::new(settings.clone()));
@@ -40,52 +40,52 @@ pub async fn examine(config: &Config) -> Report {
     Report { findings }
 }
 
-/// The settings as a HAPA on this installation would have them now. The database is only read.
+/// The settings that HAPA would use on this installation now. The database is only read.
 async fn effective_settings(config: &Config) -> Settings {
-    let mut settings = Settings::from_rows(config.default_settings(), &kept_settings(&config.database).await);
+    let mut settings = Settings::from_rows(config.default_settings(), &stored_settings(&config.database).await);
     config.settings.apply(&mut settings);
     settings
 }
 
-/// What was asked for and is not about files of HAPA's own.
+/// The findings on the environment variables and the settings.
 fn environment_findings(config: &Config) -> Vec<Finding> {
     let variables = config::unknown(&config::names()).into_iter().map(|unknown| {
         let en = unknown.to_string();
         let suggestion = unknown.suggestion.map(|suggestion| format!(" ({suggestion}?)")).unwrap_or_default();
-        let ko = format!("`{}`: HAPA가 모르는 환경 변수입니다{suggestion}", unknown.name);
-        let help = LocalizedText::new("철자를 고치거나 지우세요", "correct its spelling, or remove it");
+        let ko = format!("`{}`: HAPA에서 지원하지 않는 환경 변수입니다{suggestion}", unknown.name);
+        let help = LocalizedText::new("이름을 고치거나 변수를 삭제하세요", "correct its name, or remove it");
         Finding::new("variable", Severity::Warning, LocalizedText::new(ko, en)).help(help)
     });
     network::exposure_findings(config).into_iter().chain(variables).collect()
 }
 
-/// How much a finding weighs.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = Weight)]
 pub enum Severity {
     /// HAPA cannot work.
     Critical,
-    /// Something that was asked for does not work.
+    /// A configured feature does not work.
     Error,
-    /// Something could be better.
+    /// Something could be improved.
     Warning,
-    /// Worth knowing.
+    /// Information.
     Info,
-    /// As it should be.
+    /// No problem.
     Ok,
 }
 
-/// One thing that was looked at.
+/// One result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What was looked at, as one word for programs.
+    /// The check, one word for programs.
     pub id: &'static str,
-    /// How much it weighs.
+    /// The severity.
     pub severity: Severity,
-    /// What was found.
+    /// The result.
     pub message: LocalizedText,
-    /// What to do, where something is to be done.
+    /// How to fix it; `None` if there is nothing to do.
     pub help: Option<LocalizedText>,
 }
 
@@ -99,38 +99,38 @@ impl Finding {
     }
 }
 
-/// All that was found, in the order in which it was looked at.
+/// All findings, in the order of the checks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Good things too.
+    /// Also those without a problem.
     pub findings: Vec<Finding>,
 }
 
-/// Problems by weight.
+/// The number of problems by severity.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Issues {
     /// HAPA cannot work.
     pub critical: u32,
-    /// Something that was asked for does not work.
+    /// A configured feature does not work.
     pub errors: u32,
-    /// Something could be better.
+    /// Something could be improved.
     pub warnings: u32,
 }
 
-/// How HAPA is, in one word.
+/// The health of HAPA, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Questions can be answered.
+    /// Requests can be answered.
     Healthy,
-    /// Something that was asked for does not work, such as the model; the API does.
+    /// The API works, but a configured feature such as the model does not.
     Degraded,
-    /// HAPA cannot work, such as without its database.
+    /// HAPA cannot work, for example because of its database.
     Unhealthy,
 }
 
 impl Issues {
-    /// The worst of them in one word.
+    /// The status that follows from the most severe problem.
     #[must_use]
     pub fn status(self) -> Status {
         match self {
@@ -141,22 +141,22 @@ impl Issues {
     }
 }
 
-/// A finding as it is told to people and programs.
+/// A finding in one language.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = HealthFinding)]
 pub struct FindingView {
-    /// What was looked at.
+    /// The check.
     #[schema(example = "model")]
     id: &'static str,
     severity: Severity,
-    /// What was found.
+    /// The result.
     message: String,
-    /// What to do; null where nothing is to be done.
+    /// How to fix it; null if there is nothing to do.
     help: Option<String>,
 }
 
 impl Report {
-    /// The problems, counted.
+    /// The number of problems by severity.
     #[must_use]
     pub fn issues(&self) -> Issues {
         let count = |severity| self.findings.iter().filter(|finding| finding.severity == severity).count();
@@ -171,17 +171,17 @@ impl Report {
     /// All findings in one language.
     #[must_use]
     pub fn localized(&self, language: Language) -> Vec<FindingView> {
-        let told = |finding: &Finding| FindingView {
+        let view = |finding: &Finding| FindingView {
             id: finding.id,
             severity: finding.severity,
             message: finding.message.text(language).to_owned(),
             help: finding.help.as_ref().map(|help| help.text(language).to_owned()),
         };
-        self.findings.iter().map(told).collect()
+        self.findings.iter().map(view).collect()
     }
 }
 
-/// A number of bytes for people, such as `491 MB`.
+/// A readable number of bytes, such as `491 MB`.
 fn size(bytes: u64) -> String {
     match bytes {
         0..1_000_000_000 => format!("{} MB", bytes.div_ceil(1_000_000)),

@@ -1,4 +1,4 @@
-//! Running a request on a model: which backend answers, what takes over if it fails, and answers that are cached.
+//! Inference: routing between backends, fallback, and the response cache.
 
 pub mod event;
 mod fallback;

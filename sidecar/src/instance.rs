@@ -1,4 +1,4 @@
-//! The data folder of one running HAPA: created private, locked by one process, and where its API is published.
+//! The lock on the data folder: one process per folder, which publishes the port of its API there.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -18,7 +18,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(6);
 /// Why the data folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Another process uses it.
+    /// Another process has locked it.
     #[error("another HAPA already uses `{}`; `hapa status` shows where it is", .0.display())]
     InUse(PathBuf),
     /// A file or folder could not be opened or created.
@@ -33,7 +33,7 @@ pub enum Error {
     },
 }
 
-/// The data folder, taken by this process alone for as long as this lives.
+/// The lock on the data folder, held for as long as this value lives.
 #[derive(Debug)]
 pub struct InstanceLock {
     data: PathBuf,
@@ -41,7 +41,7 @@ pub struct InstanceLock {
 }
 
 impl InstanceLock {
-    /// Takes the data folder, after waiting a moment for a process that is ending.
+    /// Locks the data folder, after waiting for a process that is ending.
     ///
     /// # Errors
     /// When another process uses the folder, or the lock file cannot be opened.
@@ -80,7 +80,8 @@ impl Drop for InstanceLock {
     }
 }
 
-/// The HAPA that serves this data folder now, if one does. A file left by a crash is not believed: its port may be anybody's.
+/// The HAPA that serves this data folder now, if one does. A file left by a crash is not trusted: another program may
+/// use the port by now.
 #[must_use]
 pub fn find_running(data: &Path) -> Option<InstanceFile> {
     let file = File::options().append(true).open(data.join("lock")).ok()?;
@@ -90,10 +91,10 @@ pub fn find_running(data: &Path) -> Option<InstanceFile> {
     serde_json::from_str(&std::fs::read_to_string(InstanceFile::path(data)).ok()?).ok()
 }
 
-/// Makes the data folder, which only its owner can read.
+/// Creates the data folder, readable by its owner only.
 ///
 /// # Errors
-/// When it cannot be made.
+/// When it cannot be created.
 pub fn create_data_folder(data: &Path) -> Result<(), Error> {
     private_folder(data).map_err(|source| Error::Folder { action: "create", path: data.to_owned(), source })
 }

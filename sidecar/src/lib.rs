@@ -1,6 +1,8 @@
-//! HAPA's sidecar: an API server on localhost that runs a model, keeps the history and answers the window, editors and scripts alike.
+//! HAPA's sidecar: an API server on localhost that runs models, stores the history, and serves the window, editors and
+//! scripts.
 //!
-//! Read [`http`] for what can be asked, [`generate`] for how a question becomes code, and `main.rs` for how it is put together.
+//! Start with [`http`] for the API, [`assistant`] for how a question is answered, and [`server`] for how the parts are
+//! assembled.
 
 pub mod access;
 pub mod assistant;

@@ -1,4 +1,4 @@
-//! Where log lines go: sentences to stderr, one JSON object a line to `logs/app.log`.
+//! Logging: readable lines to stderr, JSON lines to `logs/app.log`.
 
 mod json_format;
 pub mod log_reader;
@@ -16,19 +16,20 @@ use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 use crate::config::Config;
 use crate::settings::{LogLevel, Settings};
 
-/// llama.cpp tells much that helps only its own developers.
+/// llama.cpp logs much that helps only its own developers.
 const DEFAULT_DIRECTIVES: &str = "llama-cpp-2=warn";
 
-/// A started log, whose level can still be changed.
+/// The running log, whose level can be changed.
 #[derive(Debug)]
 pub struct Log {
     level: LogLevel,
     filter: reload::Handle<EnvFilter, Registry>,
 }
 
-/// Starts logging for this process. Until [`Log::follow`] the level is what the environment says, or the default.
+/// Starts logging for this process. Until [`Log::follow`], the level comes from the environment, or is the default.
 ///
-/// A line is in the file when the call that wrote it returns: nothing waits in memory, so nothing is lost when the process ends.
+/// A line is in the file when the call that wrote it returns. Nothing is buffered, so nothing is lost when the process
+/// ends.
 ///
 /// # Errors
 /// When the log file cannot be opened.
@@ -41,13 +42,13 @@ pub fn start(config: &Config) -> io::Result<Log> {
         .event_format(json_format::JsonFormat)
         .with_ansi(false)
         .with_writer(Mutex::new(rotating_file::open(config)?));
-    // A second start in one process, as in tests, keeps the first.
+    // A second start in one process, as in tests, has no effect.
     let _ = tracing_subscriber::registry().with(filter).with(terminal).with(lines).try_init();
     Ok(Log { level, filter: handle })
 }
 
 impl Log {
-    /// Keeps to the level of `settings` from now on, as long as there is somebody who can change them.
+    /// Applies the level of `settings` from now on, until the settings are dropped.
     pub fn follow(mut self, mut settings: watch::Receiver<Arc<Settings>>) {
         let level = settings.borrow_and_update().log_level.clone();
         self.change(level);
@@ -64,8 +65,8 @@ impl Log {
             return;
         }
         match self.filter.reload(filter(&level)) {
-            Ok(()) => tracing::info!(level_now = %level.0, "from now on the log has the level {}", level.0),
-            Err(error) => tracing::warn!(%error, "could not change the log's level to {}", level.0),
+            Ok(()) => tracing::info!(level_now = %level.0, "changed the log level to {}", level.0),
+            Err(error) => tracing::warn!(%error, "could not change the log level to {}", level.0),
         }
         self.level = level;
     }

@@ -1,4 +1,4 @@
-//! What HAPA counts about itself, in the form that Prometheus reads.
+//! Metrics, in Prometheus's format.
 
 mod definitions;
 pub mod error_log;
@@ -16,7 +16,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, 
 use self::definitions::{DEFINITIONS, HISTOGRAMS, Kind};
 pub use self::totals::Totals;
 
-/// Everything that is counted. Clones share it; each process has one, each test server its own.
+/// All metrics. Clones share them; each process has one, each test server its own.
 #[derive(Clone)]
 pub struct Metrics {
     recorder: Arc<PrometheusRecorder>,
@@ -30,22 +30,22 @@ impl fmt::Debug for Metrics {
     }
 }
 
-/// How an answer of the model came about, for counting.
+/// The metrics of one generation.
 #[derive(Debug, Clone, Copy)]
 pub struct GenerationMetrics {
-    /// The kind of task, in the API's word.
+    /// The kind of task, by its name in the API.
     pub model_type: &'static str,
-    /// Whether it came to its end.
+    /// Whether it is complete.
     pub success: bool,
-    /// From the question to the last token.
+    /// From the request to the last token.
     pub duration: Duration,
-    /// From the question to the first token.
+    /// From the request to the first token.
     pub first_token: Option<Duration>,
-    /// Speed of the answer once it had begun.
+    /// Decode speed, in tokens per second.
     pub tokens_per_second: Option<f64>,
     /// Tokens of the prompt.
     pub prompt_tokens: u64,
-    /// Of those, tokens that were in the model's memory already.
+    /// Of those, tokens served from the KV cache.
     pub reused_tokens: u64,
     /// Tokens of the answer.
     pub completion_tokens: u64,
@@ -68,7 +68,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Describes all names, and begins each counter and gauge with a zero, so that nothing is missing from the first look on.
+    /// Describes all metrics, and sets each counter and gauge to zero, so that the first scrape has all of them.
     fn describe(&self) {
         for row in DEFINITIONS {
             match row.kind {
@@ -89,7 +89,7 @@ impl Metrics {
         }
     }
 
-    /// Counts a request that was answered.
+    /// Counts a response.
     pub fn request(&self, method: &str, endpoint: &str, status: u16, duration: Duration) {
         let status = status.to_string();
         self.add("hapa_requests_total", &[("method", method), ("endpoint", endpoint), ("status", &status)], 1);
@@ -97,63 +97,63 @@ impl Metrics {
         self.record("hapa_request_duration_seconds", &labels, duration.as_secs_f64());
     }
 
-    /// Counts a request for those who watch: their own are none to them.
+    /// Counts a request for the metrics history, unless it polls HAPA's own state.
     pub fn count_request(&self) {
         self.sums().requests += 1;
     }
 
-    /// Counts an error that was answered.
+    /// Counts an error response.
     pub fn error(&self, code: &str, endpoint: &str) {
         self.sums().errors += 1;
         self.add("hapa_errors_total", &[("error_type", code), ("endpoint", endpoint)], 1);
     }
 
-    /// Counts an answer of the model.
-    pub fn record_generation(&self, answered: &GenerationMetrics) {
+    /// Counts a generation.
+    pub fn record_generation(&self, generation: &GenerationMetrics) {
         {
             let mut sums = self.sums();
-            sums.prompt_tokens += answered.prompt_tokens;
-            sums.reused_tokens += answered.reused_tokens;
-            sums.completion_tokens += answered.completion_tokens;
-            sums.speed.add(answered.tokens_per_second);
-            sums.first_token.add(answered.first_token.map(|first| first.as_secs_f64()));
+            sums.prompt_tokens += generation.prompt_tokens;
+            sums.reused_tokens += generation.reused_tokens;
+            sums.completion_tokens += generation.completion_tokens;
+            sums.speed.add(generation.tokens_per_second);
+            sums.first_token.add(generation.first_token.map(|first| first.as_secs_f64()));
         }
-        let model_type = ("model_type", answered.model_type);
-        let status = if answered.success { "success" } else { "error" };
+        let model_type = ("model_type", generation.model_type);
+        let status = if generation.success { "success" } else { "error" };
         self.add("hapa_ai_model_requests_total", &[model_type, ("status", status)], 1);
-        self.record("hapa_ai_model_response_time_seconds", &[model_type], answered.duration.as_secs_f64());
-        self.add("hapa_ai_tokens_used_total", &[("kind", "prompt")], answered.prompt_tokens);
-        self.add("hapa_ai_tokens_used_total", &[("kind", "completion")], answered.completion_tokens);
-        self.add("hapa_prefix_reused_tokens_total", &[], answered.reused_tokens);
-        if let Some(first) = answered.first_token {
+        self.record("hapa_ai_model_response_time_seconds", &[model_type], generation.duration.as_secs_f64());
+        self.add("hapa_ai_tokens_used_total", &[("kind", "prompt")], generation.prompt_tokens);
+        self.add("hapa_ai_tokens_used_total", &[("kind", "completion")], generation.completion_tokens);
+        self.add("hapa_prefix_reused_tokens_total", &[], generation.reused_tokens);
+        if let Some(first) = generation.first_token {
             self.record("hapa_ttft_seconds", &[], first.as_secs_f64());
         }
-        if let Some(speed) = answered.tokens_per_second {
+        if let Some(speed) = generation.tokens_per_second {
             self.record("hapa_tokens_per_second", &[], speed);
         }
     }
 
-    /// Counts what became of a completion: `shown`, `accepted` or `rejected`.
+    /// Counts the outcome of a completion: `shown`, `accepted` or `rejected`.
     pub fn completion(&self, event: &'static str) {
         self.add("hapa_completions_total", &[("event", event)], 1);
     }
 
-    /// Sets a gauge to what it is now.
+    /// Sets a gauge.
     pub fn set(&self, name: &'static str, labels: &[(&'static str, &str)], value: f64) {
         self.recorder.register_gauge(&key(name, labels), &METADATA).set(value);
     }
 
-    /// Changes a gauge by so much.
+    /// Changes a gauge by a difference.
     pub fn change(&self, name: &'static str, by: f64) {
         self.recorder.register_gauge(&key(name, &[]), &METADATA).increment(by);
     }
 
-    /// Sets a counter that somebody else counts.
+    /// Sets a counter to a total that another part of the process counts.
     pub fn counted(&self, name: &'static str, count: u64) {
         self.recorder.register_counter(&key(name, &[]), &METADATA).absolute(count);
     }
 
-    /// What was counted so far.
+    /// The totals so far.
     #[must_use]
     pub fn totals(&self) -> Totals {
         *self.sums()
@@ -163,13 +163,13 @@ impl Metrics {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// All figures as text, version 0.0.4 of Prometheus's format.
+    /// All metrics as text, in version 0.0.4 of Prometheus's format.
     #[must_use]
     pub fn render(&self) -> String {
         self.handle.run_upkeep();
         let mut text = self.handle.render();
         for (name, buckets) in HISTOGRAMS {
-            // A histogram that has counted nothing yet is not rendered.
+            // A histogram without values is not rendered by the exporter.
             if !text.contains(&format!("# TYPE {name} ")) {
                 let row = DEFINITIONS.iter().find(|row| row.name == *name).expect("each histogram is in the table");
                 empty_histogram(&mut text, row.name, row.help, buckets);

@@ -1,4 +1,4 @@
-//! A process that serves the API: it takes the data folder for itself, binds a port, and ends when it is told to.
+//! Composition root: opens the data folder and the store, assembles the parts, and serves the API until shutdown.
 
 mod connections;
 mod listeners;
@@ -37,17 +37,17 @@ use crate::{doctor, http, settings, system, tls};
 
 pub use self::listeners::Listeners;
 
-/// How long answers may take to be written to disk when the process ends.
+/// How long answers may take to be stored at shutdown.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long it is kept what became of completions.
+/// Retention of completions and their outcomes.
 const COMPLETION_RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Why the process could not start.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct StartError {
-    /// The exit code that says so to the desktop app.
+    /// The exit code for the desktop app.
     pub exit: Exit,
     message: String,
 }
@@ -79,14 +79,14 @@ pub enum Mode<'a> {
         /// The desktop app's key of this launch, if it started the process.
         window: Option<&'a Key>,
     },
-    /// To change what is kept, for which no model is needed.
+    /// To change what is stored, for which no model is needed.
     Manage,
 }
 
-/// Everything that a serving process holds on to.
+/// A server: the locked data folder, and the state of its request handlers.
 #[derive(Debug)]
 pub struct Server {
-    /// What requests work with.
+    /// The state of the request handlers.
     pub app: AppState,
     /// The installation's own key, for programs of this user on this machine.
     pub key: Key,
@@ -94,7 +94,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens the data folder and the store, and starts to load the model if there is a use for it.
+    /// Opens the data folder and the store, and starts to load the model unless [`Mode`] makes that needless.
     ///
     /// # Errors
     /// When the folder or the database cannot be used, or another HAPA uses them.
@@ -171,7 +171,8 @@ impl Server {
         Ok(Self { app, key, lock })
     }
 
-    /// Whether the API may be served on the configured address: beyond this machine only if somebody made a key for it.
+    /// Checks whether the API may be served on the configured address: beyond this machine, it needs a key besides the
+    /// installation's own.
     ///
     /// # Errors
     /// When it may not; the message says what to do.
@@ -188,10 +189,10 @@ impl Server {
         )))
     }
 
-    /// Serves the API until the shutdown token is cancelled, and then until open work is done, within a deadline.
+    /// Serves the API until the shutdown token is cancelled, and then until open requests are done, within a deadline.
     ///
     /// # Errors
-    /// When the place of the API cannot be written down.
+    /// When the port of the API cannot be published.
     pub async fn serve(self, listeners: impl Into<Listeners>) -> io::Result<()> {
         let listeners = listeners.into();
         self.lock.publish(listeners.loopback_port()?)?;
@@ -200,7 +201,7 @@ impl Server {
         app.assistant.tasks.close();
         let _ = tokio::time::timeout(DRAIN_TIMEOUT, app.assistant.tasks.wait()).await;
         app.store.close().await;
-        // A process that ends under the hands of a model may crash.
+        // A process that exits while a model is being loaded or run may crash.
         let _ = tokio::time::timeout(DRAIN_TIMEOUT, app.models.shut_down()).await;
         drop(app);
         drop(lock);
@@ -208,7 +209,7 @@ impl Server {
     }
 }
 
-/// The keys that are accepted, and the installation's own among them.
+/// The accepted keys, and the installation's own key.
 async fn keys(config: &Config, store: &Store, window: Option<&Key>) -> Result<(Keys, Key), keys::Error> {
     let pepper = Pepper::open(config.secret_key.as_ref(), &config.secret_file())?;
     let keys = Keys::new(store.clone(), pepper, config, window);
@@ -217,7 +218,7 @@ async fn keys(config: &Config, store: &Store, window: Option<&Key>) -> Result<(K
     Ok((keys, key))
 }
 
-/// The gauges of now, and the totals since the process started.
+/// The current gauges, and the totals since the process started.
 fn sample(app: &AppState) -> (Point, CacheTotals, Totals) {
     let (sample, load, models) = (*app.system.borrow(), app.models.queue_depth(), app.models.memory());
     let cache = app.assistant.cache.stats();
@@ -240,7 +241,7 @@ fn sample(app: &AppState) -> (Point, CacheTotals, Totals) {
     (gauges, CacheTotals { hits: cache.hits, misses: cache.misses }, app.metrics.totals())
 }
 
-/// The window's own pages, and those that the user trusts.
+/// The window's own origins, and those of the configuration.
 fn origins(config: &Config) -> Arc<[String]> {
     let own = ["tauri://localhost", "http://tauri.localhost", "https://tauri.localhost"].map(str::to_owned);
     own.into_iter().chain(config.cors_origins.iter().cloned()).collect()

@@ -1,6 +1,6 @@
-//! What the user has chosen: one table of settings with their bounds, kept in the database, in force as soon as they change.
+//! The user's settings: one table with types, defaults and bounds, stored in the database and applied immediately.
 //!
-//! A variable of the environment that is set for this process wins over what is kept, and cannot be changed from inside.
+//! An environment variable overrides the stored value, which then cannot be changed through the API.
 
 pub mod endpoint;
 mod value;
@@ -20,21 +20,21 @@ use crate::base::model_id::ModelId;
 use crate::base::validation::ValidationErrors;
 use crate::store::{self, Store};
 
-/// The table of settings: name, type, default, bounds, and the variable of the environment that decides it, if there is one.
+/// The table of settings: name, type, default, bounds, and the environment variable that overrides it, if there is one.
 macro_rules! settings {
     ($($(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:expr, $($variable:literal)?
-        $(in $least:tt ..= $most:tt)?;)*) => {
-        /// What is in force.
+        $(in $min:tt ..= $max:tt)?;)*) => {
+        /// The effective settings.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-        pub struct Settings { $($(#[doc = $doc])+ $(#[schema(minimum = $least, maximum = $most)])? pub $name: $type,)* }
+        pub struct Settings { $($(#[doc = $doc])+ $(#[schema(minimum = $min, maximum = $max)])? pub $name: $type,)* }
 
-        /// What to change. Absent fields stay; null brings the default back.
+        /// A change of settings. Absent fields are unchanged; null resets a field to its default.
         #[derive(Debug, Default, Deserialize, ToSchema)]
         pub struct Patch {
-            $($(#[doc = $doc])+ #[serde(default)] #[schema(value_type = Option<$type> $(, minimum = $least, maximum = $most)?)] pub $name: Update<$type>,)*
+            $($(#[doc = $doc])+ #[serde(default)] #[schema(value_type = Option<$type> $(, minimum = $min, maximum = $max)?)] pub $name: Update<$type>,)*
         }
 
-        /// What the environment decides.
+        /// The environment overrides.
         #[derive(Debug, Clone, Default, PartialEq, Eq)]
         pub struct EnvOverrides { $($(#[doc = $doc])+ pub $name: Option<$type>,)* }
 
@@ -43,16 +43,16 @@ macro_rules! settings {
         }
 
         impl EnvOverrides {
-            /// The settings that variables of the environment decide, and what is wrong with others.
+            /// The settings that environment variables override, and problems with others.
             #[must_use]
             pub fn read(lookup: &dyn Fn(&str) -> Option<String>) -> (Self, Vec<EnvError>) {
                 let mut problems = Vec::new();
                 let overrides = Self { $($name: value::read(
-                    None$(.or(Some($variable)))?, Bounds(None$(.or(Some(($least, $most))))?), lookup, &mut problems),)* };
+                    None$(.or(Some($variable)))?, Bounds(None$(.or(Some(($min, $max))))?), lookup, &mut problems),)* };
                 (overrides, problems)
             }
 
-            /// The names of the settings that the environment decides, each with its variable.
+            /// The names of the overridden settings, each with its variable.
             #[must_use]
             pub fn variables(&self) -> BTreeMap<&'static str, &'static str> {
                 let mut variables = BTreeMap::new();
@@ -60,7 +60,7 @@ macro_rules! settings {
                 variables
             }
 
-            /// Puts the values of the environment in the place of others.
+            /// Applies the environment overrides.
             pub fn apply(&self, settings: &mut Settings) {
                 $(if let Some(value) = &self.$name { settings.$name = value.clone(); })*
             }
@@ -71,7 +71,7 @@ macro_rules! settings {
                 let mut invalid = ValidationErrors::default();
                 $({
                     if let Update::Set(value) = &self.$name
-                        && let Some(problem) = value.problem(Bounds(None$(.or(Some(($least, $most))))?)) {
+                        && let Some(problem) = value.problem(Bounds(None$(.or(Some(($min, $max))))?)) {
                         invalid.add(stringify!($name), problem);
                     }
                     if overrides.$name.is_some() && !matches!(self.$name, Update::Unchanged) {
@@ -85,7 +85,7 @@ macro_rules! settings {
                 invalid
             }
 
-            /// The changes as the database keeps them: JSON, or nothing for the default.
+            /// The changes as rows of the database: JSON, or `None` for the default.
             fn changes(&self) -> Vec<(&'static str, Option<String>)> {
                 let mut changes = Vec::new();
                 $(match &self.$name {
@@ -98,17 +98,17 @@ macro_rules! settings {
         }
 
         impl Settings {
-            /// The defaults, with what the database keeps instead. What it keeps that is not valid any more is left out.
+            /// The defaults, overridden by the stored values. Stored values that are not valid any more are ignored.
             #[must_use]
             pub fn from_rows(defaults: Self, rows: &[(String, String)]) -> Self {
                 let mut settings = defaults;
                 for (name, json) in rows {
                     match name.as_str() {
                         $(stringify!($name) => match serde_json::from_str::<$type>(json) {
-                            Ok(value) if value.problem(Bounds(None$(.or(Some(($least, $most))))?)).is_none() => settings.$name = value,
-                            _ => tracing::warn!("the setting {name} is kept with a value that is not valid; its default counts"),
+                            Ok(value) if value.problem(Bounds(None$(.or(Some(($min, $max))))?)).is_none() => settings.$name = value,
+                            _ => tracing::warn!("the stored value of the setting {name} is invalid; its default is used"),
                         },)*
-                        _ => tracing::debug!("the setting {name} is kept, and this version does not know it"),
+                        _ => tracing::debug!("the stored setting {name} is unknown to this version"),
                     }
                 }
                 settings
@@ -118,54 +118,55 @@ macro_rules! settings {
 }
 
 settings! {
-    /// Seconds that a finished answer can be given again; 0 turns the cache off.
+    /// Lifetime of cached answers in seconds; 0 turns the response cache off.
     cache_ttl: u32 = 1800, "CACHE_TTL" in 0..=2_592_000;
-    /// Answers in the cache at most; 0 turns the cache off.
+    /// Maximum number of cached answers; 0 turns the response cache off.
     cache_size: u32 = 1000, "MAX_CACHE_SIZE" in 0..=100_000;
-    /// A generation ends when no token comes for so many seconds.
+    /// Idle timeout of a generation in seconds: it stops if no token arrives for this long.
     request_timeout: u32 = 30, "REQUEST_TIMEOUT" in 1..=3600;
-    /// Whether requests are limited. The app's own key never is.
+    /// Whether rate limits apply. They never apply to the app's own key.
     rate_limit_enabled: bool = true, "RATE_LIMIT_ENABLED";
-    /// Requests of a key in a window.
+    /// Maximum number of requests per key and window.
     rate_limit: u32 = 100, "DEFAULT_RATE_LIMIT" in 1..=1_000_000;
-    /// Generations of a key in a window.
+    /// Maximum number of generations per key and window.
     rate_limit_generation: u32 = 50, in 1..=1_000_000;
-    /// Completions of a key in a window; null for any number.
+    /// Maximum number of completions per key and window; null for no limit.
     rate_limit_completion: Option<u32> = None, in 1..=1_000_000;
-    /// Streams that a key may have open at a time.
+    /// Maximum number of open streams per key.
     rate_limit_streams: u32 = 10, in 1..=1000;
-    /// Requests from one address in a day.
+    /// Maximum number of requests per address and day.
     rate_limit_per_address: u32 = 1000, in 1..=10_000_000;
-    /// Minutes of a window.
+    /// Length of the rate limit window, in minutes.
     rate_limit_window_minutes: u32 = 60, "RATE_LIMIT_WINDOW_MINUTES" in 1..=1440;
-    /// Days that the history is kept; null for ever.
+    /// Days until history entries are deleted; null for never.
     history_retention_days: Option<u32> = None, "HISTORY_RETENTION_DAYS" in 1..=36_500;
-    /// The model that chats and generates, by its id in the list of models; null for the default one, or the first there is.
+    /// The chat model, by its id in the list of models; null for the default one, or the first installed one.
     chat_model: Option<ModelId> = None,;
-    /// The model that completes code; null for the one that chats.
+    /// The completion model; null for the chat model.
     completion_model: Option<ModelId> = None,;
-    /// Mebibytes of main memory that models may take with everything around them; null for six tenths of this machine's.
+    /// Memory budget of models in MiB, KV cache and buffers included; null for 60% of this machine's memory.
     memory_budget_mb: Option<u32> = None, "HAPA_MEMORY_BUDGET_MB" in 64..=16_777_216;
-    /// Minutes without a request after which a model leaves memory; the next request brings it back. Null for never.
+    /// Minutes without a request after which a model is unloaded; the next request loads it again. Null for never.
     idle_unload_minutes: Option<u32> = None, in 1..=10_080;
-    /// Mebibytes on the disk for what the model has read of conversations, so that they go on quickly after a restart; 0 for none.
+    /// Maximum size of the KV cache on disk in MiB, which speeds up conversations after a restart; 0 turns it off.
     saved_states_mb: u32 = 1024, in 0..=1_048_576;
-    /// Who answers: the models of this machine only, these and then the remote server, or the remote server.
+    /// Which models answer: local ones only, local ones with the remote server as the fallback, or the remote server
+    /// only.
     remote_policy: RemotePolicy = RemotePolicy::LocalOnly,;
-    /// The remote server: an OpenAI-compatible one by its address. `http://` is for this machine only.
+    /// URL of an OpenAI-compatible remote server. `http://` is accepted for this machine only.
     remote_endpoint: Option<Endpoint> = None, "AI_MODEL_ENDPOINT";
-    /// The remote server's model, by its name there; null for the first that it lists.
+    /// Model of the remote server, by its name there; null for the first in its list.
     remote_model: Option<RemoteModel> = None,;
-    /// The port of the API; null for 8000, or the next one that is free. A change counts from the next start on.
+    /// Port of the API; null for 8000, or the next free port. A change takes effect at the next start.
     port: Option<u32> = None, "PORT" in 1..=65_535;
-    /// Which log lines are written, such as `info` or `info,sqlx=warn`.
+    /// Log filter, such as `info` or `info,sqlx=warn`.
     log_level: LogLevel = LogLevel::default(), "LOG_LEVEL";
 }
 
 /// Why settings could not be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Values are out of bounds, or decided by the environment.
+    /// Values are out of bounds, or overridden by the environment.
     #[error("invalid settings: {0:?}")]
     Invalid(#[from] ValidationErrors),
     /// The database failed.
@@ -180,17 +181,17 @@ pub struct Handle {
     defaults: Arc<Settings>,
     overrides: Arc<EnvOverrides>,
     current: Arc<watch::Sender<Arc<Settings>>>,
-    /// What was in force when the process started.
+    /// The effective settings at the start of the process.
     first: Arc<Settings>,
-    /// One change at a time, so that what is in force is what was written last.
+    /// Serialises changes, so that the effective settings are those written last.
     changing: Arc<Mutex<()>>,
 }
 
 impl Handle {
-    /// Reads what is kept. `defaults` count where nothing is.
+    /// Loads the stored settings. `defaults` apply where none is stored.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// When the database fails.
     pub async fn open(store: Store, defaults: Settings, overrides: EnvOverrides) -> Result<Self, store::Error> {
         let settings = effective(&store, &defaults, &overrides).await?;
         let first = Arc::new(settings);
@@ -199,42 +200,42 @@ impl Handle {
         Ok(Self { store, defaults, overrides, current, first, changing: Arc::default() })
     }
 
-    /// What is in force now.
+    /// The effective settings.
     #[must_use]
     pub fn current(&self) -> Arc<Settings> {
         self.current.borrow().clone()
     }
 
-    /// What is in force, as it changes.
+    /// The effective settings, as they change.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Arc<Settings>> {
         self.current.subscribe()
     }
 
-    /// Settings that have changed and count from the next start on.
+    /// Changed settings that take effect at the next start.
     #[must_use]
     pub fn waiting_for_restart(&self) -> Vec<&'static str> {
         if self.current().port == self.first.port { Vec::new() } else { vec!["port"] }
     }
 
-    /// What the environment decides.
+    /// The environment overrides.
     #[must_use]
     pub fn overrides(&self) -> &EnvOverrides {
         &self.overrides
     }
 
-    /// Checks a patch by itself.
+    /// Validates a change.
     ///
     /// # Errors
-    /// Values out of bounds, or decided by the environment.
+    /// Values out of bounds, or overridden by the environment.
     pub fn check(&self, patch: &Patch) -> Result<(), Error> {
         Ok(patch.check(&self.overrides).into_result()?)
     }
 
-    /// Changes settings, keeps them, and puts them in force.
+    /// Changes settings: stores and applies them.
     ///
     /// # Errors
-    /// Values out of bounds, or decided by the environment; then nothing is changed.
+    /// Values out of bounds, or overridden by the environment; then nothing is changed.
     pub async fn change(&self, patch: &Patch) -> Result<Arc<Settings>, Error> {
         self.check(patch)?;
         let _turn = self.changing.lock().await;

@@ -1,4 +1,4 @@
-//! Everything that outlives the process, in one SQLite file.
+//! The database: everything that outlives the process, in one SQLite file.
 
 mod completions;
 mod conversations;
@@ -25,7 +25,7 @@ pub use self::errors::{Incident, Pattern};
 pub use self::feedback::{Day, Feedback, NewFeedback};
 pub use self::history::Query;
 pub use self::import::{Imported, NewConversation};
-pub use self::inspect::{DbHealth, inspect, kept_settings};
+pub use self::inspect::{DbHealth, inspect, stored_settings};
 pub use self::keys::{NewKey, StoredKey};
 pub use self::messages::{ConversationRef, Finish, Message, NewMessage, Progress, TokenTotals};
 pub use self::open::{OpenError, Quarantined};
@@ -41,35 +41,35 @@ pub struct Store {
 }
 
 impl Store {
-    /// The damaged database whose place this one has taken, if there was one.
+    /// The damaged database that this one replaces, if there was one.
     #[must_use]
     pub fn quarantine(&self) -> Option<&Quarantined> {
         self.quarantine.as_ref()
     }
 
-    /// Begins a transaction that will write. It waits for its turn now: one that reads first and finds that somebody else has
-    /// written meanwhile could only fail.
+    /// Starts a write transaction. It waits for the write lock now: a transaction that reads first would fail if
+    /// another one had written meanwhile.
     async fn write(&self) -> sqlx::Result<sqlx::SqliteTransaction<'static>> {
         self.pool.begin_with("BEGIN IMMEDIATE").await
     }
 
-    /// Whether the database answers.
-    pub async fn answers(&self) -> bool {
+    /// Whether the database is reachable.
+    pub async fn is_reachable(&self) -> bool {
         sqlx::query("SELECT 1").execute(&self.pool).await.is_ok()
     }
 
-    /// Gives back the memory that the database uses for speed.
+    /// Releases SQLite's cache memory.
     pub(crate) async fn release_memory(&self) -> sqlx::Result<()> {
         sqlx::query("PRAGMA shrink_memory").execute(&self.pool).await.map(|_| ())
     }
 
-    /// Writes all that is pending into the file.
+    /// Checkpoints the write-ahead log into the file.
     pub async fn close(&self) {
         self.pool.close().await;
     }
 }
 
-/// A new id. Ids made later sort after earlier ones.
+/// A new id. Ids sort by their time of creation.
 pub(crate) fn id() -> String {
     uuid::Uuid::now_v7().to_string()
 }

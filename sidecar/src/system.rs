@@ -1,4 +1,4 @@
-//! How the machine and the database are doing, measured in the background so that asking costs nothing.
+//! System metrics, sampled in the background so that reading them costs nothing.
 
 pub mod disk_usage;
 mod gpu;
@@ -16,32 +16,32 @@ use crate::store::Store;
 /// How often a sample is taken.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// One look at the machine.
+/// A sample of the machine's metrics.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Sample {
-    /// Percent of all cores, 0 to 100.
+    /// CPU usage over all cores, in percent, 0 to 100.
     pub cpu: f32,
-    /// Percent of memory in use, 0 to 100.
+    /// Memory usage, in percent, 0 to 100.
     pub memory: f32,
-    /// Bytes of memory in use.
+    /// Used memory, in bytes.
     pub memory_bytes: u64,
-    /// Bytes of memory in all.
+    /// Total memory, in bytes.
     pub memory_total: u64,
-    /// Percent of the data folder's disk in use, 0 to 100.
+    /// Usage of the data folder's disk, in percent, 0 to 100.
     pub disk: f32,
-    /// Bytes of that disk in use.
+    /// Used space on that disk, in bytes.
     pub disk_bytes: u64,
-    /// Bytes of memory that this process holds.
+    /// Memory of this process, in bytes.
     pub process_memory: u64,
-    /// Percent of one core that this process uses.
+    /// CPU usage of this process, in percent of one core.
     pub process_cpu: f32,
-    /// Percent of its time that the busiest graphics card works, 0 to 100; `None` where nobody tells.
+    /// Utilisation of the busiest GPU, in percent, 0 to 100; `None` where the system does not report it.
     pub graphics: Option<f32>,
-    /// Whether the database answered.
+    /// Whether the database is reachable.
     pub store_answers: bool,
 }
 
-/// Takes samples until `shutdown`; the first one is there when this returns.
+/// Takes samples until `shutdown`; the first one is available when this returns.
 pub async fn watch(store: Store, data: PathBuf, shutdown: CancellationToken) -> watch::Receiver<Sample> {
     let mut system = System::new().ok();
     let (report, samples) = watch::channel(sample(&mut system, &store, &data).await);
@@ -55,18 +55,19 @@ pub async fn watch(store: Store, data: PathBuf, shutdown: CancellationToken) -> 
     samples
 }
 
-/// Looks for whoever tells about graphics cards, on a thread that is gone afterwards: none that answers requests waits for a driver.
+/// Opens the GPU monitor on a thread of its own, which ends afterwards, so that no thread of the runtime waits for a
+/// driver.
 async fn graphics() -> GpuMonitor {
     let (found, graphics) = oneshot::channel();
-    let look = move || drop(found.send(GpuMonitor::open()));
-    // Where there is no thread for it, nobody is found.
-    let _ = std::thread::Builder::new().name("graphics".into()).spawn(look);
+    let open = move || drop(found.send(GpuMonitor::open()));
+    // Without a thread, the default monitor is used, which reports nothing of NVIDIA.
+    let _ = std::thread::Builder::new().name("graphics".into()).spawn(open);
     graphics.await.unwrap_or_default()
 }
 
-/// A sample, with zeros for what this system does not tell.
+/// Takes a sample, with zeros for what this system does not report.
 async fn sample(system: &mut Option<System>, store: &Store, data: &Path) -> Sample {
-    let answer = tokio::time::timeout(Duration::from_secs(2), store.answers()).await;
+    let answer = tokio::time::timeout(Duration::from_secs(2), store.is_reachable()).await;
     let (disk_bytes, disk_size) = disk_usage(data);
     let disk = percent(disk_bytes, disk_size);
     let mut sample = Sample { disk, disk_bytes, store_answers: answer.unwrap_or(false), ..Sample::default() };
@@ -88,7 +89,7 @@ async fn sample(system: &mut Option<System>, store: &Store, data: &Path) -> Samp
     sample
 }
 
-/// Bytes in use and in all on the disk that holds `folder`: of all mount points above it, the nearest.
+/// Used and total bytes of the disk that holds `folder`: the one with the nearest mount point.
 fn disk_usage(folder: &Path) -> (u64, u64) {
     let Ok(disks) = Disks::new_with_refreshed_list() else { return (0, 0) };
     let holder = disks.iter().filter(|disk| folder.starts_with(disk.mount_point()));
@@ -96,31 +97,31 @@ fn disk_usage(folder: &Path) -> (u64, u64) {
     nearest.map_or((0, 0), |disk| (disk.total_space() - disk.available_space(), disk.total_space()))
 }
 
-/// What the machine has room for; `None` where the system does not tell.
+/// The capacity of the machine; `None` where the system does not report it.
 #[derive(Debug, Clone, Copy)]
 pub struct Capacity {
-    /// Bytes that are free on the disk.
+    /// Free space on the disk, in bytes.
     pub disk: Option<u64>,
-    /// Bytes of memory in all.
+    /// Total memory, in bytes.
     pub memory: Option<u64>,
 }
 
-/// Looks at the disk that holds `folder`, or will when the folder is made, and at the memory.
+/// Measures the memory, and the disk that holds `folder` or will hold it once it is created.
 #[must_use]
 pub fn capacity(folder: &Path) -> Capacity {
     let absolute = std::path::absolute(folder).unwrap_or_default();
     let there = absolute.ancestors().find_map(|folder| folder.canonicalize().ok()).unwrap_or_default();
-    let (used, whole) = disk_usage(&there);
-    Capacity { disk: Some(whole).filter(|size| *size > 0).map(|whole| whole - used), memory: memory() }
+    let (used, total) = disk_usage(&there);
+    Capacity { disk: Some(total).filter(|size| *size > 0).map(|total| total - used), memory: memory() }
 }
 
-/// Cores of the machine, as far as it is this process's.
+/// Number of CPU cores that this process may use.
 #[must_use]
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Bytes of the machine's memory in all; `None` where the system does not tell.
+/// Total memory of the machine, in bytes; `None` where the system does not report it.
 #[must_use]
 pub fn memory() -> Option<u64> {
     let mut system = System::new().ok()?;
@@ -128,7 +129,7 @@ pub fn memory() -> Option<u64> {
     Some(system.total_memory()).filter(|size| *size > 0)
 }
 
-/// Bytes of the machine's memory that programs can still take; `None` where the system does not tell.
+/// Available memory of the machine, in bytes; `None` where the system does not report it.
 #[must_use]
 pub fn free_memory() -> Option<u64> {
     let mut system = System::new().ok()?;
@@ -136,6 +137,6 @@ pub fn free_memory() -> Option<u64> {
     Some(system.available_memory()).filter(|size| *size > 0)
 }
 
-fn percent(part: u64, whole: u64) -> f32 {
-    if whole == 0 { 0.0 } else { (part as f64 / whole as f64 * 100.0) as f32 }
+fn percent(part: u64, total: u64) -> f32 {
+    if total == 0 { 0.0 } else { (part as f64 / total as f64 * 100.0) as f32 }
 }

@@ -1,4 +1,4 @@
-//! The certificate that the API is served with over TLS.
+//! TLS: loads the certificate of the API.
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ pub struct Error {
     reason: String,
 }
 
-/// Reads certificate and key.
+/// Loads the certificate and its key.
 ///
 /// # Errors
 /// When a file cannot be read, is no PEM file, or the two do not belong together.
@@ -36,12 +36,12 @@ pub fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, Error> {
         .and_then(Iterator::collect)
         .map_err(|error| unusable(&error))?;
     if chain.is_empty() {
-        return Err(unusable(&"there is no certificate in it"));
+        return Err(unusable(&"it contains no certificate"));
     }
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| problem("SSL_KEY_PATH", &files.key, &error))?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .expect("the provider knows the usual versions of TLS")
+        .expect("the provider knows the default versions of TLS")
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .map_err(|error| problem("SSL_KEY_PATH", &files.key, &error))?;

@@ -87,10 +87,10 @@ async fn a_working_installation_is_healthy_and_left_unchanged() {
     for id in ["data_folder", "permissions", "disk", "database", "model", "backends"] {
         assert_eq!(finding(&report, id)["severity"], "ok", "{report:#}");
     }
-    assert_finding(&report, "database", "ok", "is in order");
+    assert_finding(&report, "database", "ok", "has no problems");
     assert_eq!(files(data.path()), before);
     let output_text = String::from_utf8(run_to_end(hapa(data.path(), &["doctor"])).await.stdout).unwrap();
-    assert!(output_text.ends_with("\nAll is well.\n"), "{output_text}");
+    assert!(output_text.ends_with("\nNo problems found.\n"), "{output_text}");
 }
 
 #[tokio::test]
@@ -112,10 +112,10 @@ async fn the_counts_match_the_findings() {
         (&json!("unhealthy"), &json!({"critical": 1, "errors": 1, "warnings": 3}), Some(1)),
         "{report:#}"
     );
-    assert_finding(&report, "permissions", "warning", "mode is 755");
+    assert_finding(&report, "permissions", "warning", "mode 755");
     assert_finding(&report, "variable", "warning", "did you mean RATE_LIMIT_ENABLED?");
     assert_finding(&report, "host", "warning", "other machines can reach HAPA on 0.0.0.0");
-    assert_finding(&report, "remote", "info", "`https://models.example` is named, and is not asked");
+    assert_finding(&report, "remote", "info", "`https://models.example` is configured, but not used");
     assert_finding(&report, "tls", "error", "SSL_CERT_PATH is `/nowhere/cert.pem`");
     let count = |severity: &str| {
         let findings = report["findings"].as_array().unwrap().iter();
@@ -147,8 +147,8 @@ async fn a_damaged_database_is_detected() {
     drop(hapa.stdin.take());
     hapa.wait_exit().await;
     let report = doctor(data.path(), &[]).await.0;
-    assert_finding(&report, "database", "ok", "is in order");
-    assert_finding(&report, "set_aside", "warning", "it is kept as `hapa.db.corrupt-");
+    assert_finding(&report, "database", "ok", "has no problems");
+    assert_finding(&report, "set_aside", "warning", "it was renamed to `hapa.db.corrupt-");
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
     assert_finding(&doctor(data.path(), &[]).await.0, "database", "critical", "cannot be opened");
@@ -178,7 +178,7 @@ async fn a_port_in_use_by_another_program_is_detected() {
     let in_use = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = in_use.local_addr().unwrap().port().to_string();
     let (report, code) = doctor(data.path(), &[("PORT", &port)]).await;
-    assert_finding(&report, "port", "error", &format!("another program has port {port}, which PORT asks for"));
+    assert_finding(&report, "port", "error", &format!("port {port} of PORT is used by another program"));
     assert_eq!((&report["status"], code), (&json!("degraded"), Some(1)));
     drop(in_use);
     assert_finding(&doctor(data.path(), &[("PORT", &port)]).await.0, "port", "ok", "is free");
@@ -203,8 +203,8 @@ async fn a_running_server_reports_the_same_counts_and_is_not_disturbed() {
     );
     assert_eq!(code, Some(0), "warnings do not fail the command");
     let port = address.rsplit(':').next().unwrap();
-    assert_finding(&report, "port", "ok", &format!("is on port {port}"));
-    assert_finding(&report, "database", "ok", "is in order");
+    assert_finding(&report, "port", "ok", &format!("is running on port {port}"));
+    assert_finding(&report, "database", "ok", "has no problems");
     let status = run_to_end(hapa(data.path(), &["status"])).await;
     assert_eq!(status.status.code(), Some(0), "the server still runs and holds its data folder");
     drop(serving.stdin.take());

@@ -44,7 +44,7 @@ async fn a_key_is_printed_once_and_not_listed() {
     let output = run_to_end(hapa(data.path(), &["keys", "create", "VS Code"])).await;
     let stdout = String::from_utf8(output.stdout).unwrap();
     let key = stdout.lines().next().unwrap();
-    assert!(key.starts_with("hapa_") && key.len() == 69 && stdout.contains("never again"), "{stdout}");
+    assert!(key.starts_with("hapa_") && key.len() == 69 && stdout.contains("only once"), "{stdout}");
     let listed = run_to_end(hapa(data.path(), &["keys", "list"])).await;
     let listed = String::from_utf8(listed.stdout).unwrap();
     assert!(listed.contains("VS Code") && listed.contains(&key[..11]) && !listed.contains(key), "{listed}");

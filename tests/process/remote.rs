@@ -70,7 +70,7 @@ async fn every_command_works_with_a_remote_server_and_no_local_model() {
     let data = serving.data.path();
     let (status, code) = run(data, &["status"]).await;
     assert!(status.contains("model    none\n"), "{status}");
-    let remote_line = format!("remote   {}, for everything; asks for fake-model\n", remote.address);
+    let remote_line = format!("remote   {}, for all requests; model fake-model\n", remote.address);
     assert!(status.contains(&remote_line) && code == Some(0), "{status}");
     assert_eq!(run(data, &["generate", "--code-only", "질문"]).await, ("x = 1\n".to_owned(), Some(0)));
     let data = serving.stop().await;
@@ -78,7 +78,7 @@ async fn every_command_works_with_a_remote_server_and_no_local_model() {
     assert_eq!(run(data.path(), &["generate", "--code-only", "다른 질문"]).await, ("x = 1\n".to_owned(), Some(0)));
     assert_eq!(remote.requests().last().unwrap().header("authorization"), Some("Bearer sk-1"));
     let (doctor, code) = run(data.path(), &["doctor"]).await;
-    assert!(doctor.contains(&format!("questions may go to the remote server `{}`", remote.address)), "{doctor}");
+    assert!(doctor.contains(&format!("questions may be sent to the remote server `{}`", remote.address)), "{doctor}");
     assert!(!doctor.contains("[error]") && code == Some(0), "{doctor}");
     drop(remote);
     let (doctor, code) = run(data.path(), &["doctor"]).await;

@@ -1,4 +1,4 @@
-//! Who may ask for what: keys, the permissions they carry, and the caller behind them.
+//! API keys: their permissions, how they are created and checked, and the caller that a key identifies.
 
 mod secret;
 
@@ -68,23 +68,23 @@ pub enum Error {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Permission {
-    /// Have code written and checked.
+    /// Generate and check code.
     CodeGeneration,
-    /// Have lines completed.
+    /// Complete code at the cursor.
     CodeCompletion,
-    /// Say how good an answer was.
+    /// Give feedback on answers.
     Feedback,
-    /// Read and delete one's own history.
+    /// Read and delete the owner's history.
     History,
-    /// Everything that changes or shows the installation itself.
+    /// Administer the installation: change and show everything that concerns it.
     Admin,
 }
 
 impl Permission {
-    /// All of them: what the window and the installation's own key may do.
+    /// All permissions: those of the window and of the installation's own key.
     pub const ALL: [Self; 5] = [Self::CodeGeneration, Self::CodeCompletion, Self::Feedback, Self::History, Self::Admin];
 
-    /// What a new key may do unless it is said: all but what concerns the installation.
+    /// The default permissions of a new key: all but administration.
     pub const DEFAULT: [Self; 4] = [Self::CodeGeneration, Self::CodeCompletion, Self::Feedback, Self::History];
 
     /// Its name in the API.
@@ -99,7 +99,7 @@ impl Permission {
         }
     }
 
-    /// The permissions in a list of names as the store keeps it.
+    /// Parses a list of permission names as it is stored.
     #[must_use]
     pub fn parse_list(names: &str) -> Vec<Self> {
         let named = |permission: &Self| names.split(',').any(|name| name == permission.as_str());
@@ -113,23 +113,23 @@ impl fmt::Display for Permission {
     }
 }
 
-/// The owner of what the window, the command line and the installation's own key do.
+/// The owner of what the window, the command line and the installation's own key send.
 pub const LOCAL_OWNER: &str = "local";
 
-/// Keys that may exist beside the installation's own.
+/// Maximum number of keys besides the installation's own.
 pub const MAX_KEYS: i64 = 1000;
 
-/// A key's last use is written down no more often than this.
+/// Minimum interval between two updates of a key's last use.
 const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Who sent a request.
+/// The authenticated sender of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// Whose history the request belongs to.
+    /// The owner of the history that the request belongs to.
     pub owner: String,
-    /// What it may do.
+    /// Its permissions.
     pub permissions: Vec<Permission>,
-    /// The id of the key, if it is one that limits apply to; absent for the app's own keys.
+    /// The id of the key, if rate limits apply to it; absent for the app's own keys.
     pub limited: Option<String>,
 }
 
@@ -147,18 +147,18 @@ impl Caller {
     }
 }
 
-/// A key that somebody asks for.
+/// A request for a new key.
 #[derive(Debug, Clone)]
 pub struct NewKeyRequest {
-    /// What its owner will call it.
+    /// Its name.
     pub name: String,
-    /// What it may be used for.
+    /// Its permissions.
     pub permissions: Vec<Permission>,
-    /// Days until it ends, if not the usual number.
+    /// Days until it expires; the default lifetime if absent.
     pub days: Option<u32>,
-    /// Whose history its requests will belong to, if not the maker's.
+    /// The owner of the history that its requests belong to; the creator if absent.
     pub user: Option<String>,
-    /// Whether it is the demo key, which takes the place of the one before.
+    /// Whether it is the demo key, which replaces the previous one.
     pub demo: bool,
 }
 
@@ -180,7 +180,7 @@ impl Keys {
         Self { store, pepper, window, demo_allowed: config.demo_key, default_days: config.api_key_expiry_days }
     }
 
-    /// The caller behind a key.
+    /// Identifies the caller by its key.
     ///
     /// # Errors
     /// When the key is missing, unknown, revoked or expired.
@@ -202,12 +202,12 @@ impl Keys {
 
     async fn touch(&self, key: &StoredKey) {
         let due = key.last_used_at.is_none_or(|last| now() - last >= TOUCH_INTERVAL.as_millis() as i64);
-        if due && let Err(error) = self.store.note_key_used(&key.id).await {
-            tracing::warn!(%error, "could not note that a key was used: {error}");
+        if due && let Err(error) = self.store.touch_key(&key.id).await {
+            tracing::warn!(%error, "could not record the last use of a key: {error}");
         }
     }
 
-    /// All keys, the latest first.
+    /// All keys, newest first.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -215,10 +215,10 @@ impl Keys {
         Ok(self.store.keys().await?)
     }
 
-    /// Makes a key for `maker`. The key itself is given back here and never again.
+    /// Creates a key on behalf of `maker`. The key itself is returned here and never again.
     ///
     /// # Errors
-    /// What the maker may not do itself, or for somebody else; a demo key where there is none; too many keys.
+    /// When the creator lacks a permission, when demo keys are disabled, or when there are too many keys.
     pub async fn create(&self, maker: &Caller, request: NewKeyRequest) -> Result<(Key, StoredKey), Error> {
         for permission in &request.permissions {
             maker.require(*permission)?;
@@ -239,14 +239,14 @@ impl Keys {
         let kind = if request.demo { "demo" } else { "made" };
         let new =
             KeyProperties { name: &request.name, owner: &owner, permissions: &request.permissions, kind, expires_at };
-        let kept = self.store_key(&key, new).await?;
-        Ok((key, kept))
+        let stored = self.store_key(&key, new).await?;
+        Ok((key, stored))
     }
 
-    /// Revokes a key: from now on it opens nothing.
+    /// Revokes a key. This takes effect immediately.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is none by this id, and a conflict for the installation's own.
+    /// [`Error::NotFound`] if no key has this id, and a conflict for the installation's own key.
     pub async fn revoke(&self, id: &str) -> Result<(), Error> {
         match self.store.key_kind(id).await?.as_deref() {
             None => Err(Error::NotFound),
@@ -255,13 +255,13 @@ impl Keys {
         }
     }
 
-    /// Accepts `key` as the installation's own, and no other.
+    /// Registers `key` as the only key of the installation itself.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn accept_installation_key(&self, key: &Key) -> Result<(), Error> {
-        let kept = self.store.key(&self.pepper.hash(key)).await?;
-        if kept.is_none_or(|kept| kept.kind != "installation") {
+        let stored = self.store.key(&self.pepper.hash(key)).await?;
+        if stored.is_none_or(|stored| stored.kind != "installation") {
             let (name, permissions, kind) = ("installation", &Permission::ALL, "installation");
             self.store_key(key, KeyProperties { name, owner: LOCAL_OWNER, permissions, kind, expires_at: None })
                 .await?;
@@ -269,7 +269,7 @@ impl Keys {
         Ok(())
     }
 
-    /// Whether somebody made a key, beside the installation's own and the demo key, that can be used now.
+    /// Whether there is a valid key besides the installation's own and the demo key.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -287,7 +287,7 @@ impl Keys {
     }
 }
 
-/// What is known of a key that is to be kept.
+/// The row of a new key.
 struct KeyProperties<'a> {
     name: &'a str,
     owner: &'a str,

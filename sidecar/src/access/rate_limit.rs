@@ -1,4 +1,4 @@
-//! How much each key and each address may ask for: buckets that refill over a window, and places for open streams.
+//! Rate limits by key and by address: token buckets that refill over a window, and permits for open streams.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -15,15 +15,15 @@ use super::keys::Caller;
 use crate::settings;
 use crate::settings::Settings;
 
-/// Which limit is reached, and for how long.
+/// The limit that was reached, and when to retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the limit {limit:?} of {max} is used up; retry after {retry_after} s")]
 pub struct RateLimited {
-    /// Which one it is.
+    /// Which limit.
     pub limit: Limit,
-    /// How much of it there is in all.
+    /// Its maximum.
     pub max: u32,
-    /// Seconds until there is some of it again; at least 1.
+    /// Seconds until a retry can succeed; at least 1.
     pub retry_after: u32,
 }
 
@@ -44,37 +44,37 @@ pub enum Limit {
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Buckets of a class that are remembered. Addresses beyond share one until earlier ones have refilled.
+/// Maximum number of buckets of a class. Addresses beyond that share one until earlier ones have refilled.
 const MAX_BUCKETS: usize = 10_000;
 
-/// What a request is, to the limits.
+/// The class of a request, which decides the limits that apply to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestClass {
     /// Any other request.
     Plain,
-    /// It has code written.
+    /// It generates code.
     Generation,
-    /// It has code written, as a stream.
+    /// It generates code, as a stream.
     Stream,
-    /// It has a line completed.
+    /// It completes code.
     Completion,
-    /// It tells what became of a completion.
+    /// It reports what became of a completion.
     Report,
 }
 
-/// How much is left of the limit that will be reached first.
+/// The limit that will be reached first, and how much of it remains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LimitStatus {
-    /// Requests in all.
+    /// The maximum number of requests.
     pub limit: u32,
-    /// Requests that are left now.
+    /// Requests that remain now.
     pub remaining: u32,
-    /// Seconds until all of them are there again.
+    /// Seconds until all of them are available again.
     pub reset: u64,
 }
 
 impl LimitStatus {
-    /// How the limit stands that refused a request.
+    /// The status of a limit that refused a request.
     #[must_use]
     pub fn exhausted(limited: &RateLimited) -> Self {
         Self { limit: limited.max, remaining: 0, reset: limited.retry_after.into() }
@@ -90,14 +90,14 @@ pub struct RateLimiters {
 }
 
 impl RateLimiters {
-    /// RateLimiters as the settings have them, also when they change.
+    /// Rate limiters with the limits of the settings, which are reconfigured when the settings change.
     #[must_use]
     pub fn new(settings: settings::Handle) -> Self {
         let buckets = Buckets::new(&settings.current());
         Self { settings, buckets: Arc::new(Mutex::new(buckets)), streams: Arc::default() }
     }
 
-    /// Counts a request of `caller` from `address`. Nothing is counted, and nothing given back, where no limit applies.
+    /// Counts a request of `caller` from `address`. Where no limit applies, nothing is counted and `None` is returned.
     ///
     /// # Errors
     /// When a limit is reached.
@@ -135,10 +135,10 @@ impl RateLimiters {
         Ok(statuses.into_iter().min_by_key(|status| status.remaining))
     }
 
-    /// A place for a stream of `caller`, if one is needed; it is free again when it is dropped.
+    /// A permit for a stream of `caller`, if one is needed; dropping it releases it.
     ///
     /// # Errors
-    /// When the caller has as many streams open as it may.
+    /// When the caller has its maximum number of streams open.
     pub fn open_stream(&self, caller: &Caller) -> Result<Option<StreamPermit>, RateLimited> {
         let settings = self.settings.current();
         let Some(key) = caller.limited.as_ref().filter(|_| settings.rate_limit_enabled) else { return Ok(None) };
@@ -153,7 +153,7 @@ impl RateLimiters {
     }
 }
 
-/// An open stream's place among those of its key.
+/// An open stream's permit, one of those of its key.
 #[derive(Debug)]
 pub struct StreamPermit {
     streams: Arc<Mutex<HashMap<String, u32>>>,
@@ -172,7 +172,7 @@ impl Drop for StreamPermit {
     }
 }
 
-/// All buckets, for the numbers that the settings had.
+/// All buckets, with the limits that they were created with.
 #[derive(Debug)]
 struct Buckets {
     requests: Bucket<String>,
@@ -192,7 +192,7 @@ impl Buckets {
         }
     }
 
-    /// Begins anew with what the settings have changed.
+    /// Replaces the buckets whose limits have changed in the settings.
     fn reconfigure(&mut self, settings: &Settings) {
         let window = window(settings);
         self.requests.reconfigure(settings.rate_limit, window);
@@ -206,7 +206,7 @@ impl Buckets {
 
     fn check_address(&self, address: IpAddr) -> Result<LimitStatus, RateLimited> {
         let addresses = &self.addresses;
-        // One who has an IPv6 address has 2^64 of them.
+        // A client with an IPv6 network has 2^64 addresses.
         let mut counted = match address.to_canonical() {
             IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !0 << 64).into()),
             address => address,
@@ -227,7 +227,8 @@ fn window(settings: &Settings) -> Duration {
 
 type Limiter<K> = RateLimiter<K, HashMapStateStore<K>, DefaultClock, StateInformationMiddleware>;
 
-/// A bucket for each of many: so many requests at once, refilled evenly over the window (the generic cell rate algorithm).
+/// A bucket per key or address: a burst of so many requests, refilled evenly over the window (the generic cell rate
+/// algorithm).
 #[derive(Debug)]
 struct Bucket<K: std::hash::Hash + Eq + Clone> {
     max: u32,

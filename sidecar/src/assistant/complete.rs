@@ -1,4 +1,4 @@
-//! Completes code at the cursor: sends the text around it to the model, cuts the answer where the completion ends, and rates it.
+//! Completes code at the cursor: sends the surrounding code to the model, ends the answer at the stop, and rates it.
 
 mod context;
 mod postprocess;
@@ -25,14 +25,14 @@ use super::{Assistant, Error};
 use crate::inference::response_cache::{CacheKind, CacheLookup, CachePolicy, Source, Subscriber};
 use crate::inference::{Event, EventStream, ModelIdentity, Target, WaitLimits};
 
-/// What can be inserted at a cursor.
+/// The suggestions for one cursor.
 #[derive(Debug, Clone)]
 pub struct Completions {
-    /// The suggestions, the most confident first, no two alike.
+    /// The suggestions, most confident first, without duplicates.
     pub suggestions: Vec<Suggestion>,
     /// The model that generated them.
     pub identity: ModelIdentity,
-    /// How the model was asked.
+    /// How the model was prompted.
     pub method: Method,
     /// Whether all of them come from the cache.
     pub cached: bool,
@@ -40,9 +40,10 @@ pub struct Completions {
     pub prompt_tokens: usize,
     /// Tokens of all suggestions.
     pub completion_tokens: usize,
-    /// Tokens that prompt and suggestion may have together; `None` where a remote server does not report it.
+    /// The context size, for prompt and suggestion together, in tokens; `None` where a remote server does not report
+    /// it.
     pub limit: Option<usize>,
-    /// What was left out of the prompt.
+    /// The parts of the context that were left out of the prompt, as the API names them.
     pub dropped: Vec<String>,
     /// Whether a newer request of the same editor session superseded this one.
     pub cancelled: bool,
@@ -50,7 +51,7 @@ pub struct Completions {
     pub processing_time: f64,
 }
 
-/// How a model is asked for a completion.
+/// How a model is prompted for a completion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
     /// By fill-in-the-middle (FIM), which the model was trained for.
@@ -137,7 +138,7 @@ impl Assistant {
         Ok(completions)
     }
 
-    /// Gives each suggestion its id, and stores what was suggested.
+    /// Assigns an id to each suggestion, stores their rows, and caches them.
     async fn publish(&self, owner: &str, request: &CompletionRequest, completions: &mut Completions) {
         for suggestion in &mut completions.suggestions {
             suggestion.id = crate::store::id();
@@ -224,7 +225,7 @@ impl Completions {
         }
     }
 
-    /// What remains of these when `typed` has been typed; `None` where that is nothing, unless there was nothing at first either.
+    /// What remains of the suggestions after `typed` has been typed; `None` if nothing remains, unless `typed` is empty.
     fn remaining_after(&self, typed: &str, multiline: bool) -> Option<Self> {
         let rests: Vec<Suggestion> = self.suggestions.iter().filter_map(|one| one.remaining_after(typed)).collect();
         let fits = multiline || rests.iter().all(|rest| !rest.code.contains('\n'));

@@ -31,12 +31,12 @@ use crate::store::{self, ConversationRef, Finish, NewMessage};
 /// An accepted question. Dropping it stops the model at its next step; what was generated so far is stored.
 #[derive(Debug)]
 pub struct Generation {
-    /// What is known before the first token.
+    /// Metadata that is known before the first token.
     pub start: GenerationStart,
     events: Events,
 }
 
-/// Where the events of a generation come from.
+/// The source of a generation's events.
 #[derive(Debug)]
 enum Events {
     /// The model generates them.
@@ -46,7 +46,8 @@ enum Events {
 }
 
 impl Generation {
-    /// The next event. Nothing follows [`Event::Done`] and [`Event::Failed`]. Cancel-safe: no event is lost when the future is dropped.
+    /// The next event; `None` after [`Event::Done`] or [`Event::Failed`]. Cancel-safe: no event is lost when the future
+    /// is dropped.
     pub async fn next(&mut self) -> Event {
         match &mut self.events {
             Events::Live(recorder) => recorder.next().await,
@@ -55,10 +56,10 @@ impl Generation {
     }
 }
 
-/// What is known when the model has accepted the prompt.
+/// Metadata that is known once the model has accepted the prompt.
 #[derive(Debug, Clone)]
 pub struct GenerationStart {
-    /// The conversation that the question became part of.
+    /// The conversation that contains the question.
     pub conversation_id: String,
     /// The question's own id.
     pub message_id: String,
@@ -84,7 +85,7 @@ pub enum Event {
     Failed(Error),
 }
 
-/// A finished answer.
+/// A complete answer.
 #[derive(Debug, Clone)]
 pub struct GenerationResult {
     /// The answer, markdown.
@@ -95,28 +96,28 @@ pub struct GenerationResult {
     pub explanation: String,
     /// Why it ended.
     pub finish: Finish,
-    /// Whether it comes from the cache, or was generated for another request.
+    /// Whether it was cached, or generated for another request.
     pub cached: bool,
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
     /// Tokens of the answer.
     pub completion_tokens: usize,
-    /// Tokens that prompt and answer may have together; `None` where a remote server does not report it.
+    /// The context size, for prompt and answer together, in tokens; `None` where a remote server does not report it.
     pub limit: Option<usize>,
     /// Earlier messages that were left out of the prompt.
     pub dropped: usize,
-    /// Seconds from the question to the last token.
+    /// Seconds from the request to the last token.
     pub processing_time: f64,
-    /// Seconds from the question to the first token.
+    /// Seconds from the request to the first token (TTFT).
     pub time_to_first_token: Option<f64>,
     /// Decode speed, in tokens per second.
     pub tokens_per_second: Option<f64>,
 }
 
-/// Earlier messages of a conversation that go into the prompt at most; no context holds more, since each takes ten tokens or more.
+/// Maximum number of earlier messages in a prompt; no context holds more, since each takes ten tokens or more.
 const MAX_HISTORY: i64 = 2000;
 
-/// Longest title of a conversation, in characters.
+/// Maximum length of a conversation's title, in characters.
 const MAX_TITLE: usize = 80;
 
 impl Assistant {
@@ -149,7 +150,7 @@ impl Assistant {
             None => {
                 let mut message = new_message(owner, &request, &identity);
                 if stream.source == Source::Cached {
-                    // Question and answer are stored together, before the client gets anything of them.
+                    // Question and answer are stored together, before the client receives any of them.
                     let cached = CachedAnswer::collect(stream, splitter, requested_at, &context).await;
                     let cached = cached.ok_or(engine::Error::EngineStopped)?;
                     message.answer = Some(cached.progress);
@@ -166,7 +167,7 @@ impl Assistant {
         Ok(Generation { start, events: Events::Live(Box::new(recorder)) })
     }
 
-    /// The model that would answer, and the request for it; the answer continues after `partial`.
+    /// Selects a model and builds the request for it; the answer continues after `partial`.
     async fn build_request(
         &self,
         owner: &str,
@@ -181,7 +182,7 @@ impl Assistant {
         Ok((target, prompt::build(request, &profile, &context)))
     }
 
-    /// The message whose answer is to be continued, if the request names one; its question becomes that of the request.
+    /// The message whose answer is continued, if the request names one; its question becomes that of the request.
     async fn resume_target(
         &self,
         owner: &str,
@@ -206,7 +207,7 @@ impl Assistant {
         request.kind = ModelType::of(&message.kind).unwrap_or_default();
         request.question.clone_from(&message.question);
         request.code_context.clone_from(&message.code_context);
-        request.files = ContextFile::read(message.files.as_deref());
+        request.files = ContextFile::from_json(message.files.as_deref());
         request.language.clone_from(&message.language);
         Ok(Some(message))
     }
@@ -227,7 +228,7 @@ impl Assistant {
         Ok(self.store.thread(&id, before, MAX_HISTORY).await?)
     }
 
-    /// The conversation of a request, which its field `field` needs.
+    /// The conversation of a request, which is required by its field `field`.
     async fn require_conversation(
         &self,
         owner: &str,
@@ -241,14 +242,14 @@ impl Assistant {
         if self.store.conversation(owner, id).await?.is_none() {
             return Err(unknown(
                 "conversation_id",
-                LocalizedText::new("없는 대화입니다", "is not a conversation of yours"),
+                LocalizedText::new("존재하지 않는 대화입니다", "is not a conversation of yours"),
             ));
         }
         Ok(id.clone())
     }
 }
 
-/// What is stored of an accepted question.
+/// The row of an accepted question.
 fn new_message(owner: &str, request: &GenerationRequest, identity: &ModelIdentity) -> NewMessage {
     let conversation = match &request.conversation_id {
         Some(id) => ConversationRef::Existing { id: id.clone(), replaces: request.replaces.clone() },
@@ -260,7 +261,7 @@ fn new_message(owner: &str, request: &GenerationRequest, identity: &ModelIdentit
         question: request.question.clone(),
         kind: request.kind.as_str(),
         code_context: request.code_context.clone(),
-        files: ContextFile::write(&request.files),
+        files: ContextFile::to_json(&request.files),
         language: request.language.clone(),
         model: identity.model.clone(),
         backend: identity.backend.as_str(),
@@ -268,7 +269,7 @@ fn new_message(owner: &str, request: &GenerationRequest, identity: &ModelIdentit
     }
 }
 
-/// What the linter finds in the code, for the tasks that build on it.
+/// The linter's diagnostics of the code, for the tasks that use them.
 async fn diagnostics(request: &GenerationRequest) -> Vec<Finding> {
     let file = || request.files.first().map(|file| file.content.clone());
     let code = request.code_context.clone().or_else(file).filter(|_| request.kind.uses_diagnostics());
@@ -285,8 +286,8 @@ fn title(question: &str) -> String {
         return line.to_owned();
     }
     let cut: String = line.chars().take(MAX_TITLE).collect();
-    let whole = cut.rsplit_once(' ').map_or(cut.as_str(), |(words, _)| words);
-    format!("{whole}…")
+    let words_only = cut.rsplit_once(' ').map_or(cut.as_str(), |(words, _)| words);
+    format!("{words_only}…")
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A history as a file: given out as JSON or Markdown, taken in again from JSON.
+//! Exports a history as JSON or Markdown, and imports JSON.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -12,12 +12,12 @@ use super::generate::{ContextFile, ModelType};
 use crate::base::time::{now, timestamp};
 use crate::store::{self, Imported, NewConversation, Store};
 
-/// Messages that are read at a time.
-const PIECE: i64 = 100;
+/// Messages per page.
+const PAGE: i64 = 100;
 
 /// A message in the file.
 #[derive(Debug, Serialize, Deserialize)]
-struct Entry {
+struct ExportedMessage {
     id: String,
     conversation_id: String,
     /// RFC 3339.
@@ -51,7 +51,7 @@ struct Entry {
     replaced: bool,
     #[serde(default)]
     rating: Option<i64>,
-    /// The message that it follows.
+    /// The message that precedes it.
     #[serde(default)]
     parent: Option<String>,
     #[serde(default)]
@@ -72,7 +72,7 @@ fn local() -> String {
 
 /// A conversation in the file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Thread {
+struct ExportedConversation {
     id: String,
     title: String,
     #[serde(default)]
@@ -83,7 +83,7 @@ struct Thread {
     updated_at: String,
 }
 
-impl From<store::Message> for Entry {
+impl From<store::Message> for ExportedMessage {
     fn from(message: store::Message) -> Self {
         Self {
             id: message.id,
@@ -106,31 +106,31 @@ impl From<store::Message> for Entry {
             rating: message.rating,
             parent: message.parent,
             model_type: ModelType::of(&message.kind).unwrap_or_default(),
-            files: ContextFile::read(message.files.as_deref()),
+            files: ContextFile::from_json(message.files.as_deref()),
             dropped_messages: u32::try_from(message.dropped).unwrap_or(u32::MAX),
         }
     }
 }
 
-/// The forms that a history can be given out in.
+/// The formats of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// For taking in again.
+pub enum Format {
+    /// JSON, which can be imported.
     Json,
-    /// For reading.
+    /// Markdown, for reading.
     Markdown,
 }
 
-/// Which messages are given out.
+/// Which messages are exported.
 #[derive(Debug, Clone)]
 pub struct Scope {
-    /// Whose they are.
+    /// The owner.
     pub owner: String,
-    /// The conversation that they are part of; `None` for all of them.
+    /// One conversation; `None` for all of them.
     pub conversation: Option<String>,
 }
 
-/// Where giving out is.
+/// The position of an export.
 enum Position {
     Head,
     Conversations(i64),
@@ -138,11 +138,12 @@ enum Position {
     End,
 }
 
-/// A history, or a conversation of it, in pieces, oldest first and with all versions, never more than a few messages in memory.
-pub fn export(store: Store, scope: Scope, form: Form) -> impl Stream<Item = Result<String, store::Error>> + Send {
+/// Exports a history, or one conversation of it, in pages: oldest first, with all versions, and never more than a few
+/// messages in memory.
+pub fn export(store: Store, scope: Scope, format: Format) -> impl Stream<Item = Result<String, store::Error>> + Send {
     let start = (Position::Head, store, scope);
     stream::unfold(start, move |(position, store, scope)| async move {
-        match piece(&store, &scope, form, position).await {
+        match page(&store, &scope, format, position).await {
             Ok(Some((text, next))) => Some((Ok(text), (next, store, scope))),
             Ok(None) => None,
             Err(error) => Some((Err(error), (Position::End, store, scope))),
@@ -150,18 +151,18 @@ pub fn export(store: Store, scope: Scope, form: Form) -> impl Stream<Item = Resu
     })
 }
 
-async fn piece(
+async fn page(
     store: &Store,
     scope: &Scope,
-    form: Form,
+    format: Format,
     position: Position,
 ) -> Result<Option<(String, Position)>, store::Error> {
-    match (position, form) {
-        (Position::Head, Form::Markdown) => {
+    match (position, format) {
+        (Position::Head, Format::Markdown) => {
             let messages = Position::Messages { after: i64::MIN, conversation: String::new() };
             Ok(Some((format!("# HAPA, {}\n", &timestamp(now())[..10]), messages)))
         }
-        (Position::Head, Form::Json) => {
+        (Position::Head, Format::Json) => {
             let head = format!(
                 "{{\"format\":\"hapa-history\",\"version\":1,\"exported_at\":\"{}\",\"conversations\":[",
                 timestamp(now())
@@ -169,8 +170,8 @@ async fn piece(
             Ok(Some((head, Position::Conversations(0))))
         }
         (Position::Conversations(offset), _) => conversations(store, scope, offset).await.map(Some),
-        (Position::Messages { after, conversation }, form) => {
-            messages(store, scope, form, after, conversation).await.map(Some)
+        (Position::Messages { after, conversation }, format) => {
+            messages(store, scope, format, after, conversation).await.map(Some)
         }
         (Position::End, _) => Ok(None),
     }
@@ -179,13 +180,13 @@ async fn piece(
 async fn conversations(store: &Store, scope: &Scope, offset: i64) -> Result<(String, Position), store::Error> {
     let (found, total): (Vec<store::Conversation>, i64) = match &scope.conversation {
         Some(id) => (store.conversation(&scope.owner, id).await?.into_iter().collect(), 1),
-        None => store.conversations(&scope.owner, PIECE, offset).await?,
+        None => store.conversations(&scope.owner, PAGE, offset).await?,
     };
-    let next = offset + i64::try_from(found.len()).unwrap_or(PIECE);
+    let next = offset + i64::try_from(found.len()).unwrap_or(PAGE);
     let mut text = String::new();
     for (index, conversation) in found.into_iter().enumerate() {
         let separator = if offset == 0 && index == 0 { "" } else { "," };
-        let thread = Thread {
+        let thread = ExportedConversation {
             id: conversation.id,
             title: conversation.title,
             pinned: conversation.pinned,
@@ -205,23 +206,23 @@ async fn conversations(store: &Store, scope: &Scope, offset: i64) -> Result<(Str
 async fn messages(
     store: &Store,
     scope: &Scope,
-    form: Form,
+    format: Format,
     mut after: i64,
     mut conversation: String,
 ) -> Result<(String, Position), store::Error> {
     let mut first = after == i64::MIN;
     let owner = &scope.owner;
-    let found = store.messages_after(owner, scope.conversation.as_deref(), after, PIECE).await?;
+    let found = store.messages_after(owner, scope.conversation.as_deref(), after, PAGE).await?;
     let end = found.is_empty();
     let mut text = String::new();
     for (number, message) in found {
         after = number;
-        match form {
-            Form::Json => {
+        match format {
+            Format::Json => {
                 text += if first { "" } else { "," };
-                text += &json!(Entry::from(message)).to_string();
+                text += &json!(ExportedMessage::from(message)).to_string();
             }
-            Form::Markdown => {
+            Format::Markdown => {
                 if message.conversation_id != conversation {
                     conversation.clone_from(&message.conversation_id);
                     let named = store.conversation(owner, &conversation).await?;
@@ -229,8 +230,8 @@ async fn messages(
                     let _ = write!(text, "\n## {}\n", title.replace('\n', " "));
                 }
                 let time = timestamp(message.created_at);
-                let _ = write!(text, "\n### {time}\n\n{}\n", quoted(&message.question));
-                for file in ContextFile::read(message.files.as_deref()) {
+                let _ = write!(text, "\n### {time}\n\n{}\n", blockquote(&message.question));
+                for file in ContextFile::from_json(message.files.as_deref()) {
                     let _ =
                         write!(text, "\n`{}`\n\n{}\n", file.path.replace(['`', '\n'], " "), fenced("", &file.content));
                 }
@@ -245,14 +246,14 @@ async fn messages(
     if !end {
         return Ok((text, Position::Messages { after, conversation }));
     }
-    if form == Form::Json {
+    if format == Format::Json {
         text += "]}\n";
     }
     Ok((text, Position::End))
 }
 
-/// Text as a quotation.
-fn quoted(text: &str) -> String {
+/// Text as a block quote.
+fn blockquote(text: &str) -> String {
     let lines: Vec<String> = text.lines().map(|line| format!("> {line}").trim_end().to_owned()).collect();
     lines.join("\n")
 }
@@ -266,26 +267,26 @@ fn fenced(language: &str, code: &str) -> String {
     format!("{fence}{language}\n{}\n{fence}", code.trim_end())
 }
 
-/// What came of taking a file in.
+/// The result of an import.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// Messages that are here now and were not before.
+    /// Messages that were imported.
     pub imported: u64,
-    /// Messages that were here before, or belong to somebody else's conversation. They stay as they are.
+    /// Messages that exist already, or belong to another user's conversation. They stay as they are.
     pub skipped: u64,
-    /// Messages that are none.
+    /// Entries that are not valid messages.
     pub invalid: u64,
-    /// What is wrong with the first of those, by their place in the file.
+    /// The first problems, by the position of the entry in the file.
     pub problems: Vec<(usize, String)>,
 }
 
-/// Problems that are told one by one.
-const MOST_PROBLEMS: usize = 20;
+/// Maximum number of problems that are listed.
+const MAX_PROBLEMS: usize = 20;
 
-/// Takes in the messages of a file for `owner`. What is here already is never changed.
+/// Imports the messages of a file for `owner`. Existing messages are never changed.
 ///
 /// # Errors
-/// When the database does not do as asked; what was taken in until then stays.
+/// When the database fails; what was imported until then stays.
 pub async fn import(
     store: &Store,
     owner: &str,
@@ -293,44 +294,45 @@ pub async fn import(
     messages: Vec<Value>,
 ) -> Result<Report, store::Error> {
     let mut report = Report::default();
-    let threads: Vec<Thread> =
+    let threads: Vec<ExportedConversation> =
         conversations.into_iter().filter_map(|thread| serde_json::from_value(thread).ok()).collect();
-    let threads: HashMap<String, Thread> = threads.into_iter().map(|thread| (thread.id.clone(), thread)).collect();
-    // In the order of the file, by conversation.
-    let mut groups: Vec<(String, Vec<(Entry, i64)>)> = Vec::new();
-    let mut places: HashMap<String, usize> = HashMap::new();
+    let threads: HashMap<String, ExportedConversation> =
+        threads.into_iter().map(|thread| (thread.id.clone(), thread)).collect();
+    // Grouped by conversation, in the order of the file.
+    let mut groups: Vec<(String, Vec<(ExportedMessage, i64)>)> = Vec::new();
+    let mut positions: HashMap<String, usize> = HashMap::new();
     for (index, message) in messages.into_iter().enumerate() {
         match entry(message) {
             Ok((entry, time)) => {
                 let id = entry.conversation_id.clone();
-                let place = *places.entry(id.clone()).or_insert(groups.len());
-                if place == groups.len() {
+                let position = *positions.entry(id.clone()).or_insert(groups.len());
+                if position == groups.len() {
                     groups.push((id, Vec::new()));
                 }
-                groups[place].1.push((entry, time));
+                groups[position].1.push((entry, time));
             }
             Err(problem) => {
                 report.invalid += 1;
-                if report.problems.len() < MOST_PROBLEMS {
+                if report.problems.len() < MAX_PROBLEMS {
                     report.problems.push((index, problem));
                 }
             }
         }
     }
     for (id, entries) in groups {
-        let taken = take(store, owner, &id, threads.get(&id), &entries).await?;
-        report.imported += taken;
-        report.skipped += entries.len() as u64 - taken;
+        let imported_count = import_conversation(store, owner, &id, threads.get(&id), &entries).await?;
+        report.imported += imported_count;
+        report.skipped += entries.len() as u64 - imported_count;
     }
     Ok(report)
 }
 
-async fn take(
+async fn import_conversation(
     store: &Store,
     owner: &str,
     id: &str,
-    thread: Option<&Thread>,
-    entries: &[(Entry, i64)],
+    thread: Option<&ExportedConversation>,
+    entries: &[(ExportedMessage, i64)],
 ) -> Result<u64, store::Error> {
     let times = || entries.iter().map(|(_, time)| *time);
     let (first, last) = (times().min().unwrap_or_default(), times().max().unwrap_or_default());
@@ -344,14 +346,14 @@ async fn take(
         created_at: time(thread.map(|thread| &thread.created_at), first),
         updated_at: time(thread.map(|thread| &thread.updated_at), last),
     };
-    let files: Vec<Option<String>> = entries.iter().map(|(entry, _)| ContextFile::write(&entry.files)).collect();
+    let files: Vec<Option<String>> = entries.iter().map(|(entry, _)| ContextFile::to_json(&entry.files)).collect();
     let messages = entries.iter().zip(&files);
     let messages: Vec<Imported<'_>> =
         messages.map(|((entry, time), files)| imported(entry, *time, files.as_deref())).collect();
     Ok(store.import(owner, conversation, &messages).await?)
 }
 
-fn imported<'a>(entry: &'a Entry, created_at: i64, files: Option<&'a str>) -> Imported<'a> {
+fn imported<'a>(entry: &'a ExportedMessage, created_at: i64, files: Option<&'a str>) -> Imported<'a> {
     Imported {
         id: &entry.id,
         question: &entry.question,
@@ -377,13 +379,13 @@ fn imported<'a>(entry: &'a Entry, created_at: i64, files: Option<&'a str>) -> Im
     }
 }
 
-/// A message of the file with its time in milliseconds since 1970, or what is wrong with it.
-fn entry(value: Value) -> Result<(Entry, i64), String> {
-    let entry: Entry = serde_json::from_value(value).map_err(|error| error.to_string())?;
+/// A validated entry with its time in milliseconds since 1970, or what is wrong with it.
+fn entry(value: Value) -> Result<(ExportedMessage, i64), String> {
+    let entry: ExportedMessage = serde_json::from_value(value).map_err(|error| error.to_string())?;
     let id = |text: &str| {
         (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
     };
-    let at_most = |text: &str, most: usize| text.chars().count() <= most;
+    let at_most = |text: &str, limit: usize| text.chars().count() <= limit;
     let checks = [
         (id(&entry.id), "`id` must be 1 to 64 letters, digits, hyphens or underscores"),
         (id(&entry.conversation_id), "`conversation_id` must be 1 to 64 letters, digits, hyphens or underscores"),
@@ -424,7 +426,7 @@ fn entry(value: Value) -> Result<(Entry, i64), String> {
 
 const FINISHES: [&str; 5] = ["stop", "length", "cancelled", "interrupted", "failed"];
 
-/// Milliseconds since 1970, for times from then on.
+/// Milliseconds since 1970; times before that are invalid.
 fn instant(text: &str) -> Option<i64> {
     text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond).filter(|time| *time >= 0)
 }

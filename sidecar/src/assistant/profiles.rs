@@ -1,4 +1,4 @@
-//! The saved profiles of users, one for each owner of a history.
+//! The saved profiles of users, one per owner of a history.
 
 pub mod profile;
 
@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use self::profile::Profile;
 use crate::store::{self, Store};
 
-/// Owners whose profiles are kept in memory.
+/// Maximum number of profiles cached in memory.
 const MAX_CACHED: usize = 1000;
 
-/// Profiles in the store, with those that were read already in memory. Clones share them.
+/// Profiles in the store, with a cache. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Profiles {
     store: Store,
@@ -35,7 +35,7 @@ impl Profiles {
             return Ok(profile);
         }
         let saved = self.store.profile(owner).await?;
-        // A profile of another version, with values that this one does not know, counts as none.
+        // A profile of another version, with values that this version does not know, counts as absent.
         let profile = saved.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
         self.cache(owner, &profile);
         Ok(profile)

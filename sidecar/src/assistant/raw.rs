@@ -1,4 +1,4 @@
-//! Answers a raw prompt or chat as OpenAI's API does: straight from a backend, cut at stop sequences, with nothing stored.
+//! Answers a raw prompt or chat as OpenAI's API does: straight from a backend, cut at stop sequences, and not stored.
 
 mod stop;
 
@@ -12,12 +12,12 @@ use crate::assistant::generate::ModelType;
 use crate::inference::{Event, EventStream, ModelIdentity, ModelStream, Target};
 use crate::metrics::GenerationMetrics;
 
-/// A request for a raw answer.
+/// A raw request.
 #[derive(Debug)]
 pub struct RawRequest {
-    /// What it counts as in the metrics.
+    /// Its name in the metrics.
     pub kind: ModelType,
-    /// The model that it is for.
+    /// The target that it is sent to.
     pub target: Target,
     /// The prompt and its options.
     pub request: Request,
@@ -42,7 +42,7 @@ pub struct RawStream {
     last_token: Instant,
     prompt_tokens: usize,
     tokens: usize,
-    /// The end, where the client still has to receive it.
+    /// The end, until it is returned.
     end: Option<RawEnd>,
 }
 
@@ -64,7 +64,7 @@ pub struct RawEnd {
     pub finish: FinishReason,
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
-    /// Of those, tokens from the KV cache; unknown where a stop sequence ended the answer.
+    /// Of those, tokens served from the KV cache; unknown where a stop sequence ended the answer.
     pub reused_tokens: Option<usize>,
     /// Tokens of the answer.
     pub completion_tokens: usize,

@@ -1,4 +1,4 @@
-//! Files: written so that only their owner can read them, or replaced as a whole; and why a disk refused.
+//! File helpers: private files, atomic replacement, and disk errors.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -32,7 +32,7 @@ impl DiskError {
 }
 
 impl DiskError {
-    /// What went wrong, and what helps.
+    /// The error, and how to fix it.
     #[must_use]
     pub fn message(&self) -> LocalizedText {
         match self {
@@ -71,10 +71,10 @@ pub fn write_private(file: &Path, text: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Replaces a file as a whole: the bytes are written to `NAME.new` beside it, which then takes its place.
+/// Replaces a file atomically: the bytes are written to `NAME.new` in the same folder, which is then renamed over it.
 ///
 /// # Errors
-/// When the file cannot be written; the old one is still there then.
+/// When the file cannot be written; the old one still exists then.
 pub fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut fresh = file.as_os_str().to_owned();
     fresh.push(".new");

@@ -1,6 +1,6 @@
 //! HTTP clients: one for loopback addresses, and one for external servers.
 //!
-//! TLS is rustls with ring. Neither follows redirects: a key goes where it was meant to go, and nowhere else.
+//! TLS is rustls with ring. Neither follows redirects, so that a key is sent to no other server.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -16,30 +16,30 @@ use url::{Host, Url};
 /// How long opening a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A client of this machine: whatever proxy is set is not for it, and it speaks no TLS.
+/// The client for loopback addresses: no proxy, no TLS.
 ///
 /// # Panics
-/// Never: nothing that it is made of can be missing.
+/// Never: a client without TLS can always be built.
 #[must_use]
 pub fn loopback() -> Client {
     loopback_builder().build().expect("a client without TLS can always be made")
 }
 
-/// What such a client is made of, for those who want something else of it too.
+/// The builder of that client, for further options.
 pub fn loopback_builder() -> ClientBuilder {
     client(tls().with_root_certificates(RootCertStore::empty())).no_proxy()
 }
 
-/// A client for external servers: TLS only, with the certificates that the system trusts, through the proxy of the environment.
+/// The client for external servers: TLS only, with the system's trusted certificates, through the proxy of the environment.
 ///
 /// # Errors
-/// When this system has no certificates to believe.
+/// When the system has no trusted certificates.
 pub fn external() -> Result<Client, String> {
     let tls = tls().with_platform_verifier().map_err(|error| error.to_string())?;
     client(tls).https_only(true).build().map_err(|error| error.to_string())
 }
 
-/// Both clients. Each is made when the first request goes out by it.
+/// Both clients. Each is built on its first use.
 #[derive(Debug, Default)]
 pub struct Clients {
     loopback: OnceLock<Client>,
@@ -47,7 +47,8 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// The one for a server of this machine that speaks no TLS, or for all others; `None` when none of those can be trusted.
+    /// The client for plain HTTP on this machine, or the one for all other servers; `None` when the system has no
+    /// trusted certificates.
     #[must_use]
     pub fn for_scheme(&self, is_plain: bool) -> Option<&Client> {
         if is_plain {
@@ -66,7 +67,7 @@ impl Clients {
     }
 }
 
-/// Whether an address is of this machine, which may be spoken to without TLS.
+/// Whether an address is a loopback address, for which plain HTTP is allowed.
 #[must_use]
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
@@ -80,7 +81,7 @@ pub fn is_loopback(url: &Url) -> bool {
 fn tls() -> ConfigBuilder<ClientConfig, WantsVerifier> {
     ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .expect("the provider knows the usual versions of TLS")
+        .expect("the provider knows the default versions of TLS")
 }
 
 fn client(tls: ConfigBuilder<ClientConfig, WantsClientCert>) -> ClientBuilder {

@@ -1,6 +1,6 @@
-//! The two languages that HAPA answers in, and texts in both.
+//! The two languages of HAPA's texts, and texts in both.
 
-/// A sentence in both languages.
+/// A text in both languages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalizedText {
     /// Korean.
@@ -10,12 +10,12 @@ pub struct LocalizedText {
 }
 
 impl LocalizedText {
-    /// A sentence, Korean first.
+    /// A text in both languages, Korean first.
     pub fn new(ko: impl Into<String>, en: impl Into<String>) -> Self {
         Self { ko: ko.into(), en: en.into() }
     }
 
-    /// The sentence in one language.
+    /// The text in one language.
     #[must_use]
     pub fn text(&self, language: Language) -> &str {
         match language {
@@ -25,10 +25,10 @@ impl LocalizedText {
     }
 }
 
-/// The language that people are answered in.
+/// The language of a response.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Language {
-    /// 한국어, the first language of the API.
+    /// Korean, the API's default.
     #[default]
     Korean,
     /// English.

@@ -1,9 +1,9 @@
-//! The id of a model: the name of its file without the ending.
+//! The id of a model: its file name without the extension.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// A model by its id: the name of its file without the ending.
+/// The id of a model: its file name without the extension.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 #[schema(min_length = 1, max_length = 200, pattern = r"^[^/\\\x00-\x1f]+$")]
@@ -16,13 +16,13 @@ impl ModelId {
         self.part().is_some()
     }
 
-    /// Whether the name is not that of a later part, such as `large-00002-of-00003`.
+    /// Whether the file is not a later part, such as `large-00002-of-00003`.
     #[must_use]
     pub fn is_first_part(&self) -> bool {
         self.part().is_none_or(|number| number == "00001")
     }
 
-    /// The number of the part that the name contains.
+    /// The part number in the name.
     fn part(&self) -> Option<&str> {
         let (rest, of) = self.0.rsplit_once("-of-")?;
         let number = rest.rsplit_once('-')?.1;

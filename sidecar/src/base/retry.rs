@@ -1,15 +1,15 @@
-//! When a failed request is tried again.
+//! Retry policy: timeouts, backoff and the number of attempts.
 
 use std::time::Duration;
 
-/// How long to wait for a response, and how often to retry.
+/// Timeout and backoff of a request.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryPolicy {
-    /// Longest pause between two reads, then the attempt has failed.
+    /// The read timeout: an attempt fails if no bytes arrive for this long.
     pub read_timeout: Duration,
-    /// Pause before the first retry; it doubles with each failure.
+    /// The pause before the first retry; it doubles with each failure.
     pub backoff: Duration,
-    /// Failed attempts in a row after which no other is made.
+    /// Maximum number of failed attempts in a row.
     pub max_attempts: u32,
 }
 
@@ -19,11 +19,11 @@ impl Default for RetryPolicy {
     }
 }
 
-/// The longest pause before a retry, whatever `Retry-After` says.
+/// The maximum pause before a retry, whatever `Retry-After` asks for.
 const MAX_PAUSE: Duration = Duration::from_secs(120);
 
 impl RetryPolicy {
-    /// The pause after this many failures in a row; `None` when no retry is left. `retry_after` is what the server asks for.
+    /// The pause after this many failures in a row; `None` when no retry is left. `retry_after` is the server's header.
     #[must_use]
     pub fn pause_after(&self, failures: u32, retry_after: Option<Duration>) -> Option<Duration> {
         let backoff = self.backoff.saturating_mul(1 << failures.saturating_sub(1).min(16));

@@ -1,4 +1,4 @@
-//! The bounds of fields, checked one by one: what is outside of them is noted under the field's path.
+//! Validation of fields: each problem is added under the field's path.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -11,7 +11,7 @@ use super::i18n::LocalizedText;
 pub struct ValidationErrors(pub BTreeMap<String, Vec<LocalizedText>>);
 
 impl ValidationErrors {
-    /// Notes a problem with a field.
+    /// Adds a problem with a field.
     pub fn add(&mut self, path: impl Into<String>, message: LocalizedText) {
         self.0.entry(path.into()).or_default().push(message);
     }
@@ -23,24 +23,24 @@ impl ValidationErrors {
         invalid
     }
 
-    /// `Ok` if nothing was noted.
+    /// `Ok` if there is no problem.
     ///
     /// # Errors
-    /// All that was noted.
+    /// All problems.
     pub fn into_result(self) -> Result<(), Self> {
         if self.0.is_empty() { Ok(()) } else { Err(self) }
     }
 
-    /// Notes a text that has nothing but white space in it.
+    /// Adds a problem if the text is blank.
     pub fn require_not_blank(&mut self, path: &str, text: &str) {
         if text.trim().is_empty() {
             self.add(path, LocalizedText::new("비어 있을 수 없습니다", "must not be empty"));
         }
     }
 
-    /// Notes a text of more than `limit` characters.
+    /// Adds a problem if the text has more than `limit` characters.
     pub fn max_length(&mut self, path: &str, text: Option<&str>, limit: usize) {
-        // Bytes are never fewer than characters, and known without counting.
+        // Bytes are never fewer than characters, and their number is known without counting.
         if text.is_some_and(|text| text.len() > limit && text.chars().count() > limit) {
             self.add(
                 path,
@@ -52,7 +52,7 @@ impl ValidationErrors {
         }
     }
 
-    /// Notes a list of more than `limit` items.
+    /// Adds a problem if the list has more than `limit` items.
     pub fn max_items(&mut self, path: &str, items: usize, limit: usize) {
         if items > limit {
             self.add(
@@ -65,21 +65,18 @@ impl ValidationErrors {
         }
     }
 
-    /// Gives the value back, and notes one that is not from `least` to `most`.
+    /// Returns the value, and adds a problem if it is not from `min` to `max`.
     pub fn in_range<T: PartialOrd + Display + Copy>(
         &mut self,
         path: &str,
         value: Option<T>,
-        least: T,
-        most: T,
+        min: T,
+        max: T,
     ) -> Option<T> {
-        if value.is_some_and(|value| !(least..=most).contains(&value)) {
+        if value.is_some_and(|value| !(min..=max).contains(&value)) {
             self.add(
                 path,
-                LocalizedText::new(
-                    format!("{least}에서 {most} 사이여야 합니다"),
-                    format!("must be from {least} to {most}"),
-                ),
+                LocalizedText::new(format!("{min}에서 {max} 사이여야 합니다"), format!("must be from {min} to {max}")),
             );
         }
         value

@@ -1,4 +1,4 @@
-//! HAPA's own API as a client: the running sidecar if there is one, otherwise one inside this process for as long as it is needed.
+//! A client of HAPA's own API: of the running sidecar if there is one, otherwise of one inside this process.
 
 use std::net::Ipv4Addr;
 use std::pin::Pin;
@@ -20,7 +20,7 @@ use crate::instance::find_running;
 use crate::server::{Mode, Server, StartError};
 use crate::settings::RemotePolicy;
 
-/// A connection to the API, with the installation's own key.
+/// A client with the installation's own key.
 pub(super) struct Client {
     http: reqwest::Client,
     address: String,
@@ -28,9 +28,9 @@ pub(super) struct Client {
     inside: Option<EmbeddedServer>,
 }
 
-/// The sidecar inside this process.
+/// The embedded server, if this process runs one.
 struct EmbeddedServer {
-    /// Ends it.
+    /// Its shutdown token.
     shutdown: CancellationToken,
     served: tokio::task::JoinHandle<std::io::Result<()>>,
 }
@@ -41,7 +41,7 @@ impl Drop for EmbeddedServer {
     }
 }
 
-/// The states of a model, as `GET /health/detailed` tells them.
+/// The parts of `GET /health/detailed` that the command line shows.
 #[derive(Debug, Deserialize)]
 pub(super) struct HealthDetails {
     pub version: String,
@@ -90,15 +90,15 @@ pub(super) struct Event {
 }
 
 impl Client {
-    /// A client of the sidecar that runs on this data folder, if one does.
+    /// A client of the sidecar that uses this data folder, if one is running.
     pub fn running(config: &Config) -> Option<Self> {
         let found = find_running(&config.data)?;
         let key = std::fs::read_to_string(config.key_file()).ok()?.trim().to_owned();
         Some(Self::new(format!("http://{}:{}", Ipv4Addr::LOCALHOST, found.port), key, None))
     }
 
-    /// A client of a sidecar inside this process, on a port of its own.
-    pub async fn inside(config: &Config, mode: Mode<'_>) -> Result<Self, StartError> {
+    /// A client of a server inside this process, on a free port.
+    pub async fn embedded(config: &Config, mode: Mode<'_>) -> Result<Self, StartError> {
         let shutdown = CancellationToken::new();
         let server = Server::open(config, mode, shutdown.clone()).await?;
         let unbound =
@@ -110,7 +110,7 @@ impl Client {
         Ok(Self::new(address, key, Some(EmbeddedServer { shutdown, served })))
     }
 
-    /// Ends the sidecar inside this process in order, if there is one, so that all is written.
+    /// Shuts down the embedded server, if there is one, so that everything is written.
     pub async fn close(mut self) {
         if let Some(inside) = &mut self.inside {
             inside.shutdown.cancel();
@@ -122,27 +122,27 @@ impl Client {
         Self { http: http_client::loopback(), address, key, inside }
     }
 
-    /// Where the API is.
+    /// The base URL of the API.
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// What the API tells of itself.
+    /// The detailed health report of the API.
     pub async fn details(&self) -> Result<HealthDetails, String> {
         let request = self.request(Method::GET, "/health/detailed").timeout(Duration::from_secs(5));
         let response = accepted(request.send().await).await?;
         response.json().await.map_err(|error| error.to_string())
     }
 
-    /// Asks for code, as a stream of events.
+    /// Generates code, as a stream of events.
     pub async fn generate(&self, body: &Value) -> Result<Pin<Box<dyn Stream<Item = Result<Event, String>>>>, String> {
         let request = self.request(Method::POST, "/api/v1/generate-code-streaming").json(body);
         let response = accepted(request.send().await).await?;
         Ok(Box::pin(events(response)))
     }
 
-    /// What the API answers to a plain request.
-    pub async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, String> {
+    /// Sends a request, and returns the JSON of its response.
+    pub async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, String> {
         let mut request = self.request(method, path).timeout(Duration::from_secs(30));
         if let Some(body) = body {
             request = request.json(body);
@@ -159,9 +159,9 @@ impl Client {
     }
 }
 
-/// The response, or the API's own words for why there is none.
+/// The response, or the API's error message.
 async fn accepted(result: reqwest::Result<Response>) -> Result<Response, String> {
-    let response = result.map_err(|error| format!("HAPA does not answer: {error}"))?;
+    let response = result.map_err(|error| format!("HAPA is not reachable: {error}"))?;
     if response.status().is_success() {
         return Ok(response);
     }
@@ -179,12 +179,12 @@ fn events(response: Response) -> impl Stream<Item = Result<Event, String>> {
                 let frame: Vec<u8> = buffer.drain(..end + 2).collect();
                 let json = frame.strip_prefix(b"data: ").unwrap_or(&frame);
                 let event =
-                    serde_json::from_slice(json).map_err(|error| format!("HAPA sent what is no event: {error}"));
+                    serde_json::from_slice(json).map_err(|error| format!("HAPA sent an invalid event: {error}"));
                 return Some((event, (chunks, buffer)));
             }
             match chunks.next().await? {
                 Ok(bytes) => buffer.extend_from_slice(&bytes),
-                Err(error) => return Some((Err(format!("the answer broke off: {error}")), (chunks, Vec::new()))),
+                Err(error) => return Some((Err(format!("the connection was lost: {error}")), (chunks, Vec::new()))),
             }
         }
     })

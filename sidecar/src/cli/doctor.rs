@@ -1,4 +1,4 @@
-//! `hapa doctor`: says what is wrong with the installation, and what helps.
+//! `hapa doctor`: reports problems of the installation, and how to fix them.
 
 use std::process::ExitCode;
 
@@ -15,8 +15,8 @@ pub(super) async fn run(config: Config, args: DoctorArgs) -> Result<ExitCode, St
     let report = doctor::examine(&config).await;
     let (language, issues) = (language(), report.issues());
     if args.json {
-        let told = json!({"status": issues.status(), "issues": issues, "findings": report.localized(language)});
-        println!("{told:#}");
+        let report_json = json!({"status": issues.status(), "issues": issues, "findings": report.localized(language)});
+        println!("{report_json:#}");
     } else {
         print!("{}", describe(&report, language));
     }
@@ -35,8 +35,8 @@ fn describe(report: &Report, language: Language) -> String {
     let Issues { critical, errors, warnings } = report.issues();
     let failures = critical + errors;
     text + &match (language, failures, warnings) {
-        (Language::Korean, 0, 0) => "\n모두 이상이 없습니다.\n".to_owned(),
-        (Language::English, 0, 0) => "\nAll is well.\n".to_owned(),
+        (Language::Korean, 0, 0) => "\n문제가 없습니다.\n".to_owned(),
+        (Language::English, 0, 0) => "\nNo problems found.\n".to_owned(),
         (Language::Korean, ..) => format!("\n오류 {failures}개, 경고 {warnings}개\n"),
         (Language::English, ..) => format!("\n{}, {}\n", counted(failures, "error"), counted(warnings, "warning")),
     }

@@ -1,4 +1,4 @@
-//! `hapa generate`: asks a question and writes the answer to the terminal as it comes.
+//! `hapa generate`: sends a question and streams the answer to the terminal.
 
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::Path;
@@ -15,14 +15,14 @@ use crate::config::Config;
 use crate::server::{Mode, StartError};
 use crate::settings::RemotePolicy;
 
-/// How often a model that is loading is asked how far it is.
+/// How often the progress of a model that is loading is polled.
 const POLL: Duration = Duration::from_millis(100);
 
 pub(super) async fn run(config: Config, args: GenerateArgs) -> Result<ExitCode, StartError> {
     let code = args.code.as_deref().map(read).transpose().map_err(|error| StartError::new(Exit::Usage, error))?;
     let client = match Client::running(&config) {
         Some(client) => client,
-        None => Client::inside(&config, Mode::Serve { window: None }).await?,
+        None => Client::embedded(&config, Mode::Serve { window: None }).await?,
     };
     let body = body(&args, code);
     Ok(match answer(&client, &body, args.code_only).await {
@@ -45,7 +45,7 @@ fn read(path: &Path) -> Result<String, String> {
     Ok(text)
 }
 
-/// The request, without what was not said.
+/// The request body, without the options that were not set.
 fn body(args: &GenerateArgs, code: Option<String>) -> Value {
     let mut body = json!({
         "user_question": args.question,
@@ -63,7 +63,7 @@ fn body(args: &GenerateArgs, code: Option<String>) -> Value {
 async fn answer(client: &Client, body: &Value, code_only: bool) -> Result<(), String> {
     wait_for_model(client).await?;
     let mut events = client.generate(body).await?;
-    let mut printer = Printer { code_only, place: Place::Start };
+    let mut printer = Printer { code_only, state: PrinterState::Start };
     while let Some(event) = events.next().await {
         let event = event?;
         match event.kind.as_str() {
@@ -76,34 +76,34 @@ async fn answer(client: &Client, body: &Value, code_only: bool) -> Result<(), St
             }
             "error" => {
                 let metadata = event.metadata.unwrap_or_default();
-                return Err(metadata["error_message"].as_str().unwrap_or("the answer broke off").to_owned());
+                return Err(metadata["error_message"].as_str().unwrap_or("the answer was interrupted").to_owned());
             }
-            // A reader that has gone, as with `| head`, ends the answer.
+            // A reader that has closed the pipe, as with `| head`, ends the answer.
             _ => printer.print(&event).map_err(|error| error.to_string())?,
         }
     }
-    Err("the answer broke off".into())
+    Err("the answer was interrupted".into())
 }
 
-/// Waits until the model is in memory, and says so where somebody watches.
+/// Waits until the model is loaded, and shows the progress on a terminal.
 async fn wait_for_model(client: &Client) -> Result<(), String> {
     let watched = io::stderr().is_terminal();
-    let mut told = false;
+    let mut progress_shown = false;
     loop {
         let HealthDetails { model, remote, .. } = client.details().await?;
         match model.state.as_str() {
-            // Somebody else answers.
+            // The remote server answers.
             _ if remote.policy == RemotePolicy::Remote => return Ok(()),
             "loading" => {
                 if watched {
                     eprint!("\rloading the model: {:.0} %", model.progress.unwrap_or(0.0) * 100.0);
-                    told = true;
+                    progress_shown = true;
                 }
                 tokio::time::sleep(POLL).await;
             }
             "failed" if remote.policy == RemotePolicy::LocalOnly => return Err(model.message.unwrap_or_default()),
             _ => {
-                if told {
+                if progress_shown {
                     eprint!("\r{:30}\r", "");
                 }
                 return Ok(());
@@ -112,7 +112,7 @@ async fn wait_for_model(client: &Client) -> Result<(), String> {
     }
 }
 
-/// Which model it was, where it ran, and how fast.
+/// The model, where it ran, and its speed.
 fn footer(event: &Event) -> String {
     let metadata = event.metadata.clone().unwrap_or_default();
     let speed =
@@ -121,14 +121,14 @@ fn footer(event: &Event) -> String {
     format!("{} · {}{speed}", text("model_used"), text("backend"))
 }
 
-/// Puts the pieces of an answer together again as markdown, or keeps the code alone.
+/// Prints the pieces of an answer as markdown, or only the code.
 struct Printer {
     code_only: bool,
-    place: Place,
+    state: PrinterState,
 }
 
 #[derive(PartialEq, Eq)]
-enum Place {
+enum PrinterState {
     Start,
     Code,
     Explanation,
@@ -144,32 +144,32 @@ impl Printer {
                 if let Some(language) = event.metadata.as_ref().and_then(|opened| opened["language"].as_str()) {
                     text = text.trim_start_matches('\n');
                     writeln!(out, "{}```{language}", self.between())?;
-                    self.place = Place::Code;
+                    self.state = PrinterState::Code;
                 }
                 write!(out, "{text}")?;
             }
             "explanation" if !self.code_only => {
-                let after_code = self.place == Place::Code;
+                let after_code = self.state == PrinterState::Code;
                 let text = if after_code { event.content.trim_start_matches('\n') } else { &event.content };
                 write!(out, "{}{text}", if after_code { "\n```\n\n" } else { "" })?;
-                self.place = Place::Explanation;
+                self.state = PrinterState::Explanation;
             }
             _ => {}
         }
         out.flush()
     }
 
-    /// What stands between the last piece and a block of code.
+    /// The separator between the last piece and a block of code.
     fn between(&self) -> &'static str {
-        match self.place {
-            Place::Start => "",
-            Place::Code => "\n```\n\n",
-            Place::Explanation => "\n\n",
+        match self.state {
+            PrinterState::Start => "",
+            PrinterState::Code => "\n```\n\n",
+            PrinterState::Explanation => "\n\n",
         }
     }
 
     fn end(&mut self) -> io::Result<()> {
-        let end = if self.place == Place::Code { "\n```\n" } else { "\n" };
+        let end = if self.state == PrinterState::Code { "\n```\n" } else { "\n" };
         io::stdout().lock().write_all(end.as_bytes())
     }
 }

@@ -1,4 +1,4 @@
-//! `hapa keys`: makes, lists and revokes keys, through the API like every other client.
+//! `hapa keys`: creates, lists and revokes keys, through the API like every other client.
 
 use std::process::ExitCode;
 
@@ -13,7 +13,7 @@ use crate::server::{Mode, StartError};
 pub(super) async fn run(config: Config, args: KeysArgs) -> Result<ExitCode, StartError> {
     let client = match Client::running(&config) {
         Some(client) => client,
-        None => Client::inside(&config, Mode::Manage).await?,
+        None => Client::embedded(&config, Mode::Manage).await?,
     };
     match answer(&client, &args.command).await {
         Ok(answer) if args.json => println!("{answer:#}"),
@@ -27,16 +27,16 @@ pub(super) async fn run(config: Config, args: KeysArgs) -> Result<ExitCode, Star
 async fn answer(client: &Client, command: &KeyCommand) -> Result<Value, String> {
     const KEYS: &str = "/api/v1/keys";
     match command {
-        KeyCommand::List => client.ask(Method::GET, KEYS, None).await,
+        KeyCommand::List => client.send(Method::GET, KEYS, None).await,
         KeyCommand::Create { name, permissions, days, user } => {
             let permissions = (!permissions.is_empty()).then_some(permissions);
-            let wish = json!({"name": name, "permissions": permissions, "expires_in_days": days, "user": user});
-            client.ask(Method::POST, KEYS, Some(&wish)).await
+            let request = json!({"name": name, "permissions": permissions, "expires_in_days": days, "user": user});
+            client.send(Method::POST, KEYS, Some(&request)).await
         }
-        KeyCommand::Demo => client.ask(Method::POST, KEYS, Some(&json!({"name": "demo", "demo": true}))).await,
+        KeyCommand::Demo => client.send(Method::POST, KEYS, Some(&json!({"name": "demo", "demo": true}))).await,
         KeyCommand::Revoke { id } => {
             let id: String = id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
-            client.ask(Method::DELETE, &format!("{KEYS}/{id}"), None).await
+            client.send(Method::DELETE, &format!("{KEYS}/{id}"), None).await
         }
     }
 }
@@ -45,7 +45,7 @@ fn describe(command: &KeyCommand, answer: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
     match command {
         KeyCommand::Create { .. } | KeyCommand::Demo => format!(
-            "{}\n\nThis key is shown here and never again. Send it as the header X-API-Key.\nname     {}\nid       {}\nmay      {}\nuntil    {}\n",
+            "{}\n\nThis key is shown only once. Send it in the header X-API-Key.\nname         {}\nid           {}\npermissions  {}\nexpires      {}\n",
             text(&answer["key"]),
             text(&answer["name"]),
             text(&answer["id"]),

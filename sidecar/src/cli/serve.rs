@@ -1,4 +1,4 @@
-//! `hapa serve`: serves the API, for people in a terminal or under the desktop app.
+//! `hapa serve`: serves the API, for a terminal or under the desktop app.
 
 use std::io::{self, BufRead, Write};
 use std::process::ExitCode;
@@ -26,7 +26,7 @@ pub(super) async fn run(mut config: Config, args: ServeArgs) -> Result<ExitCode,
         tracing::warn!("{problem}");
     }
     let shutdown = CancellationToken::new();
-    let window = if args.supervised { Some(launched(shutdown.clone())?) } else { None };
+    let window = if args.supervised { Some(read_launch_line(shutdown.clone())?) } else { None };
     end_on_signal(shutdown.clone())?;
     let server = Server::open(&config, Mode::Serve { window: window.as_ref() }, shutdown).await?;
     log.follow(server.app.settings.watch());
@@ -40,7 +40,7 @@ pub(super) async fn run(mut config: Config, args: ServeArgs) -> Result<ExitCode,
     } else {
         startup_banner(&address, &server.key)
     };
-    // Nobody may read it; the API is served all the same.
+    // The terminal may be closed; the API is served all the same.
     let _ = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
     server
         .serve(listeners)
@@ -50,7 +50,7 @@ pub(super) async fn run(mut config: Config, args: ServeArgs) -> Result<ExitCode,
     Ok(ExitCode::SUCCESS)
 }
 
-/// What a person in a terminal wants to know first.
+/// The banner for a terminal: the address, the key and a request to try.
 fn startup_banner(address: &str, key: &Key) -> String {
     let (key, question) = (key.reveal(), "리스트에서 중복 제거하는 함수 만들어줘");
     format!(
@@ -62,9 +62,9 @@ fn startup_banner(address: &str, key: &Key) -> String {
     )
 }
 
-/// Reads the window's key from the desktop app, and ends this process when the app does: its end of stdin closes with it, and on
-/// Linux the kernel sends a signal besides.
-fn launched(shutdown: CancellationToken) -> Result<Key, StartError> {
+/// Reads the window's key from the desktop app, and ends this process when the app ends: its end of stdin closes with
+/// it, and on Linux the kernel sends a signal besides.
+fn read_launch_line(shutdown: CancellationToken) -> Result<Key, StartError> {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
     let usage = |problem: &str| StartError::new(Exit::Usage, format!("--supervised is for the desktop app: {problem}"));
@@ -73,7 +73,7 @@ fn launched(shutdown: CancellationToken) -> Result<Key, StartError> {
     let LaunchMessage::Launch { key } =
         serde_json::from_str(&line).map_err(|_| usage("no launch line came on stdin"))?;
     let key = Key::parse(&key).ok_or_else(|| usage("the launch line has no key"))?;
-    // A thread of its own: reading stdin cannot be cancelled, and must not hold up the runtime's end.
+    // A thread of its own: reading stdin cannot be cancelled, and must not delay the end of the runtime.
     std::thread::spawn(move || {
         let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
         shutdown.cancel();
@@ -81,7 +81,7 @@ fn launched(shutdown: CancellationToken) -> Result<Key, StartError> {
     Ok(key)
 }
 
-/// Ends the process in order on Ctrl-C or a request to terminate.
+/// Shuts the process down on Ctrl-C or SIGTERM.
 fn end_on_signal(shutdown: CancellationToken) -> Result<(), StartError> {
     #[cfg(unix)]
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())

@@ -1,4 +1,4 @@
-//! `hapa status`: whether HAPA runs, where, and with which model.
+//! `hapa status`: whether HAPA is running, on which address, and with which model.
 
 use std::process::ExitCode;
 
@@ -18,7 +18,7 @@ pub(super) async fn run(config: Config) -> Result<ExitCode, StartError> {
             Ok(ExitCode::SUCCESS)
         }
         Err(problem) => {
-            println!("HAPA should be on {}, but: {problem}", client.address());
+            println!("HAPA should be running on {}, but: {problem}", client.address());
             Ok(ExitCode::FAILURE)
         }
     }
@@ -29,30 +29,30 @@ fn describe(address: &str, details: &HealthDetails) -> String {
     let state = match model.state.as_str() {
         "ready" => model.name.clone().unwrap_or_default(),
         "loading" => format!("loading, {:.0} %", model.progress.unwrap_or(0.0) * 100.0),
-        "asleep" => "asleep; the next question wakes it".into(),
+        "asleep" => "unloaded; loads on the next request".into(),
         "absent" if remote.policy != RemotePolicy::LocalOnly => "none".into(),
         "absent" => "none; put a GGUF file into the models folder".into(),
         _ => model.message.clone().unwrap_or_default(),
     };
     let device = backend.device.as_ref().map(|device| format!("device   {device}\n")).unwrap_or_default();
-    let elsewhere = elsewhere(remote);
+    let remote = describe_remote(remote);
     format!(
-        "HAPA {version} on {address}\nmodel    {state}\n{device}{elsewhere}queue    {} active, {} waiting\nuptime   {uptime_seconds:.0} s\n",
+        "HAPA {version} on {address}\nmodel    {state}\n{device}{remote}queue    {} active, {} waiting\nuptime   {uptime_seconds:.0} s\n",
         queue.active, queue.waiting
     )
 }
 
-/// Who is asked elsewhere, where that is allowed.
-fn elsewhere(remote: &RemoteDetails) -> String {
+/// The remote server, and when requests are sent to it.
+fn describe_remote(remote: &RemoteDetails) -> String {
     let RemoteDetails { policy, state, endpoint, model, message } = remote;
     let when = match policy {
         RemotePolicy::LocalOnly => return String::new(),
-        RemotePolicy::LocalThenRemote => "where the model here cannot",
-        RemotePolicy::Remote => "for everything",
+        RemotePolicy::LocalThenRemote => "as the fallback",
+        RemotePolicy::Remote => "for all requests",
     };
     let endpoint = endpoint.as_deref().unwrap_or("no server");
     let state = match (state.as_str(), model, message) {
-        ("up", Some(model), _) => format!("asks for {model}"),
+        ("up", Some(model), _) => format!("model {model}"),
         (.., Some(message)) => message.clone(),
         (state, ..) => state.to_owned(),
     };

@@ -1,4 +1,4 @@
-//! Reading variables one by one, and noting what is wrong with all of them.
+//! Reads environment variables one by one, and collects all problems.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -9,7 +9,7 @@ use std::str::FromStr;
 use super::{Secret, TlsFiles};
 use crate::settings::{EnvError, EnvOverrides};
 
-/// Variables with values that cannot be used, one on a line.
+/// Variables with invalid values, one per line.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct ConfigError(pub Vec<EnvError>);
@@ -25,7 +25,7 @@ impl<'a> EnvReader<'a> {
         Self { lookup, problems: Vec::new() }
     }
 
-    /// `value`, if nothing was wrong.
+    /// `value`, if there are no problems.
     pub fn finish<T>(self, value: T) -> Result<T, ConfigError> {
         if self.problems.is_empty() { Ok(value) } else { Err(ConfigError(self.problems)) }
     }
@@ -74,17 +74,17 @@ impl<'a> EnvReader<'a> {
         Some(Secret(value))
     }
 
-    /// An address of the web, without user and password.
+    /// A URL without user and password.
     pub fn url(&mut self, name: &str) -> Option<String> {
         let value = self.text(name)?;
         let rest = value.strip_prefix("https://").or_else(|| value.strip_prefix("http://"));
         match rest {
             Some(rest) if !rest.is_empty() && !rest.contains(|c: char| c.is_whitespace() || c == '@') => Some(value),
-            _ => self.problem(name, value, "it must be an address that begins with https:// or http://"),
+            _ => self.problem(name, value, "it must be an address that starts with https:// or http://"),
         }
     }
 
-    /// A number of bytes such as `50MB`.
+    /// A number of bytes, such as `50MB`.
     pub fn size(&mut self, name: &str) -> Option<u64> {
         let value = self.text(name)?;
         let digits = value.trim_end_matches(|character: char| !character.is_ascii_digit());
@@ -106,9 +106,9 @@ impl<'a> EnvReader<'a> {
     }
 
     pub fn data_folder(&mut self) -> PathBuf {
-        let asked = self.text(handshake::DATA_DIR_VAR).map(PathBuf::from);
-        handshake::data_dir(asked).unwrap_or_else(|| {
-            let problem = "is needed: this system has no home folder; name a folder for HAPA's data";
+        let configured = self.text(handshake::DATA_DIR_VAR).map(PathBuf::from);
+        handshake::data_dir(configured).unwrap_or_else(|| {
+            let problem = "is needed: this system has no home folder; set a folder for HAPA's data";
             self.problems.push(EnvError {
                 variable: handshake::DATA_DIR_VAR.into(),
                 value: None,
@@ -143,13 +143,13 @@ impl<'a> EnvReader<'a> {
                 .unwrap_or_default();
         };
         if origins.iter().any(|origin| origin.contains('*') || !origin.contains("://")) {
-            let problem = "each origin must be named whole, such as http://localhost:5173";
+            let problem = "each origin must be complete, such as http://localhost:5173";
             return self.problem(name, value, problem).unwrap_or_default();
         }
         origins
     }
 
-    /// Names of hosts, without ports.
+    /// Host names without ports.
     pub fn host_names(&mut self, name: &str) -> Vec<String> {
         let Some(value) = self.text(name) else { return Vec::new() };
         let plain = |host: &String| {

@@ -1,4 +1,4 @@
-//! The same checks from within a running HAPA, again and again in the background, so that asking for them costs nothing.
+//! Health monitor: repeats the checks in the background of a running HAPA, so that reading the report costs nothing.
 
 use std::mem::discriminant;
 use std::sync::Arc;
@@ -16,13 +16,14 @@ use crate::remote::{State as Remote, is_enabled};
 use crate::settings::Settings;
 use crate::system;
 
-/// How long the database may be read through each time. It works for others meanwhile; `hapa doctor` takes more time.
-const GLANCE: Duration = Duration::from_secs(1);
+/// Time limit of the database check in the background, where it works for others meanwhile; `hapa doctor` takes more
+/// time.
+const DATABASE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The longest that somebody waits who wants the installation looked at now.
-const WAITING: Duration = Duration::from_secs(10);
+/// The longest that a client waits for a new report.
+const RECHECK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The latest report on the installation. Clones share it.
+/// The latest health report. Clones share it.
 #[derive(Debug, Clone)]
 pub struct HealthMonitor {
     reports: Receiver<Report>,
@@ -30,56 +31,57 @@ pub struct HealthMonitor {
 }
 
 impl HealthMonitor {
-    /// The latest one.
+    /// The latest report.
     #[must_use]
     pub fn latest(&self) -> Report {
         self.reports.borrow().clone()
     }
 
-    /// One that is made now, or the latest where that takes too long.
+    /// A new report, or the latest where that takes too long.
     pub async fn recheck(&self) -> Report {
         let mut reports = self.reports.clone();
         reports.mark_unchanged();
         self.requests.notify_one();
-        let _ = timeout(WAITING, reports.changed()).await;
+        let _ = timeout(RECHECK_TIMEOUT, reports.changed()).await;
         self.latest()
     }
 }
 
-/// Looks at the installation until `shutdown`: as often as the configuration says, and when the state of the model or of the
-/// remote server changes, or somebody asks. The first report is there when this returns, for which the database was only opened.
+/// Repeats the checks until `shutdown`: in the configured interval, when the state of the model or of the remote server
+/// changes, and on request. The first report is available when this returns; for it, the database is opened, but not
+/// checked.
 pub async fn watch(
     config: Config,
     mut engine: Receiver<State>,
-    (settings, mut elsewhere): (Receiver<Arc<Settings>>, Receiver<Remote>),
+    (settings, mut remote): (Receiver<Arc<Settings>>, Receiver<Remote>),
     shutdown: CancellationToken,
 ) -> HealthMonitor {
-    let seen =
-        Snapshot { state: engine.borrow().clone(), settings: now(&settings), remote: elsewhere.borrow().clone() };
-    let (report, reports) = watch::channel(examine(&config, &seen, Duration::ZERO).await);
+    let snapshot =
+        Snapshot { state: engine.borrow().clone(), settings: now(&settings), remote: remote.borrow().clone() };
+    let (report, reports) = watch::channel(examine(&config, &snapshot, Duration::ZERO).await);
     let requests = Arc::new(Notify::new());
     let health = HealthMonitor { reports, requests: Arc::clone(&requests) };
-    let look = async move {
+    let monitor = async move {
         loop {
-            let seen = Snapshot {
+            let snapshot = Snapshot {
                 state: engine.borrow_and_update().clone(),
                 settings: now(&settings),
-                remote: elsewhere.borrow_and_update().clone(),
+                remote: remote.borrow_and_update().clone(),
             };
-            report.send_replace(examine(&config, &seen, GLANCE).await);
+            report.send_replace(examine(&config, &snapshot, DATABASE_TIMEOUT).await);
             tokio::select! {
                 () = tokio::time::sleep(config.health_check_interval) => {}
                 () = requests.notified() => {}
-                () = turned(&mut engine, &seen.state) => {}
-                () = changed(&mut elsewhere) => {}
+                () = kind_changed(&mut engine, &snapshot.state) => {}
+                () = changed(&mut remote) => {}
             }
         }
     };
-    tokio::spawn(shutdown.run_until_cancelled_owned(look));
+    tokio::spawn(shutdown.run_until_cancelled_owned(monitor));
     health
 }
 
-/// What is known without looking.
+/// The state that is known without a check.
 struct Snapshot {
     state: State,
     settings: Arc<Settings>,
@@ -90,28 +92,28 @@ fn now(settings: &Receiver<Arc<Settings>>) -> Arc<Settings> {
     settings.borrow().clone()
 }
 
-/// All checks but those of ports: they are open, and ours.
-async fn examine(config: &Config, seen: &Snapshot, patience: Duration) -> Report {
-    let room = system::capacity(&config.data);
-    let mut findings = storage::findings(config, &room, patience).await;
-    findings.push(model::file_of(&seen.state, config, &room, is_enabled(&seen.settings)));
+/// All checks but those of ports, which this process uses.
+async fn examine(config: &Config, snapshot: &Snapshot, database_timeout: Duration) -> Report {
+    let capacity = system::capacity(&config.data);
+    let mut findings = storage::findings(config, &capacity, database_timeout).await;
+    findings.push(model::file_of(&snapshot.state, config, &capacity, is_enabled(&snapshot.settings)));
     findings.push(model::backends());
-    findings.extend(remote::finding(&seen.settings, &seen.remote));
+    findings.extend(remote::finding(&snapshot.settings, &snapshot.remote));
     findings.extend(environment_findings(config));
     Report { findings }
 }
 
-/// Returns when the state is of another kind than `seen`; how far a model has loaded is no change.
-async fn turned(engine: &mut Receiver<State>, seen: &State) {
-    if engine.wait_for(|state| discriminant(state) != discriminant(seen)).await.is_err() {
+/// Resolves when the kind of state differs from `snapshot`; loading progress is no change.
+async fn kind_changed(engine: &mut Receiver<State>, snapshot: &State) {
+    if engine.wait_for(|state| discriminant(state) != discriminant(snapshot)).await.is_err() {
         // There is no engine that could change.
         std::future::pending().await
     }
 }
 
-/// Returns when the remote server has changed.
-async fn changed(elsewhere: &mut Receiver<Remote>) {
-    if elsewhere.changed().await.is_err() {
+/// Resolves when the state of the remote server has changed.
+async fn changed(remote: &mut Receiver<Remote>) {
+    if remote.changed().await.is_err() {
         std::future::pending().await
     }
 }

@@ -1,4 +1,4 @@
-//! Checks of where HAPA can be reached.
+//! Checks of the network: ports, exposure and TLS.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, TcpListener};
@@ -11,51 +11,51 @@ use crate::config::Config;
 use crate::instance::find_running;
 use crate::tls;
 
-/// Looks whether the ports are free, or HAPA's own already.
+/// Checks whether the ports are free, or used by HAPA itself.
 pub fn ports(config: &Config) -> Vec<Finding> {
     if let Some(found) = find_running(&config.data) {
         let (version, port) = (found.version, found.port);
         let message = LocalizedText::new(
-            format!("HAPA {version}이(가) 실행 중이며 이 컴퓨터의 {port} 포트에 있습니다"),
-            format!("HAPA {version} runs, and is on port {port} of this machine"),
+            format!("HAPA {version}이(가) 이 컴퓨터의 {port} 포트에서 실행 중입니다"),
+            format!("HAPA {version} is running on port {port} of this machine"),
         );
         return vec![Finding::new("port", Severity::Ok, message)];
     }
     let api = match config.port {
-        Some(port) => asked_for(config.host, port, "PORT"),
-        None => usual(config.host),
+        Some(port) => configured_port(config.host, port, "PORT"),
+        None => default_port(config.host),
     };
-    let metrics = config.metrics_port.map(|port| asked_for(config.host, port, "METRICS_PORT"));
+    let metrics = config.metrics_port.map(|port| configured_port(config.host, port, "METRICS_PORT"));
     [api].into_iter().chain(metrics).collect()
 }
 
-fn asked_for(host: IpAddr, port: u16, variable: &str) -> Finding {
+fn configured_port(host: IpAddr, port: u16, variable: &str) -> Finding {
     let Err(error) = TcpListener::bind((host, port)) else { return free(port) };
     let taken = error.kind() == ErrorKind::AddrInUse;
     let message = if taken {
         LocalizedText::new(
-            format!("다른 프로그램이 {port} 포트를 쓰고 있습니다"),
-            format!("another program has port {port}, which {variable} asks for"),
+            format!("다른 프로그램이 {port} 포트를 사용하고 있습니다"),
+            format!("port {port} of {variable} is used by another program"),
         )
     } else {
         LocalizedText::new(
             format!("{host}의 {port} 포트를 열 수 없습니다 ({error})"),
-            format!("port {port} of {host}, which {variable} asks for, cannot be opened: {error}"),
+            format!("port {port} of {variable} cannot be opened on {host}: {error}"),
         )
     };
     Finding::new("port", Severity::Error, message).help(LocalizedText::new(
-        format!("{variable}(으)로 다른 포트를 정하거나 그 프로그램을 끝내세요"),
-        format!("choose another with {variable}, or end the program that has it"),
+        format!("{variable}(으)로 다른 포트를 지정하거나 그 프로그램을 종료하세요"),
+        format!("choose another with {variable}, or stop the program that uses it"),
     ))
 }
 
-fn usual(host: IpAddr) -> Finding {
+fn default_port(host: IpAddr) -> Finding {
     match TcpListener::bind((host, DEFAULT_PORT)) {
         Ok(_) => free(DEFAULT_PORT),
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
             let message = LocalizedText::new(
-                format!("다른 프로그램이 {DEFAULT_PORT} 포트를 쓰고 있어 그다음 빈 포트를 씁니다"),
-                format!("another program has port {DEFAULT_PORT}; the next free one will be used"),
+                format!("다른 프로그램이 {DEFAULT_PORT} 포트를 사용하고 있어 그다음 빈 포트를 사용합니다"),
+                format!("port {DEFAULT_PORT} is used by another program; the next free port will be used"),
             );
             Finding::new("port", Severity::Info, message)
         }
@@ -65,8 +65,8 @@ fn usual(host: IpAddr) -> Finding {
                 format!("no port of {host} can be opened: {error}"),
             );
             let help = LocalizedText::new(
-                "HOST에 이 컴퓨터의 주소를 적거나 HOST를 지우세요",
-                "set HOST to an address of this machine, or leave it out",
+                "HOST를 이 컴퓨터의 주소로 지정하거나 삭제하세요",
+                "set HOST to an address of this machine, or remove it",
             );
             Finding::new("port", Severity::Error, message).help(help)
         }
@@ -78,7 +78,7 @@ fn free(port: u16) -> Finding {
     Finding::new("port", Severity::Ok, message)
 }
 
-/// Looks at what was asked for beyond serving this machine.
+/// Findings on serving other machines, and on TLS.
 pub fn exposure_findings(config: &Config) -> Vec<Finding> {
     [host(config), certificate(config)].into_iter().flatten().collect()
 }
@@ -91,12 +91,12 @@ fn host(config: &Config) -> Option<Finding> {
     );
     let help = match config.tls {
         Some(_) => LocalizedText::new(
-            "그럴 생각이 아니면 HOST를 지우세요. 키는 필요한 권한만 주어 만드세요",
-            "leave HOST out if you do not mean that; give keys no more permissions than they need",
+            "의도한 것이 아니면 HOST를 삭제하세요. 키에는 필요한 권한만 주세요",
+            "remove HOST if this is not intended; give keys only the permissions that they need",
         ),
         None => LocalizedText::new(
-            "그럴 생각이 아니면 HOST를 지우세요. 암호화하려면 SSL_ENABLED를 켜세요",
-            "leave HOST out if you do not mean that; what is sent is not encrypted unless SSL_ENABLED is set",
+            "의도한 것이 아니면 HOST를 삭제하세요. 암호화하려면 SSL_ENABLED를 켜세요",
+            "remove HOST if this is not intended; the connection is not encrypted unless SSL_ENABLED is set",
         ),
     };
     (!host.is_loopback()).then(|| Finding::new("host", Severity::Warning, message).help(help))
@@ -106,15 +106,18 @@ fn certificate(config: &Config) -> Option<Finding> {
     let files = config.tls.as_ref()?;
     Some(match tls::acceptor(files) {
         Ok(_) => {
-            let message =
-                LocalizedText::new("TLS 인증서와 키를 쓸 수 있습니다", "the certificate and its key can be used");
+            let message = LocalizedText::new(
+                "TLS 인증서와 키를 사용할 수 있습니다",
+                "the TLS certificate and its key can be used",
+            );
             Finding::new("tls", Severity::Ok, message)
         }
         Err(problem) => {
-            let message = LocalizedText::new(format!("TLS 인증서를 쓸 수 없습니다: {problem}"), problem.to_string());
+            let message =
+                LocalizedText::new(format!("TLS 인증서를 사용할 수 없습니다: {problem}"), problem.to_string());
             Finding::new("tls", Severity::Error, message).help(LocalizedText::new(
-                "SSL_CERT_PATH와 SSL_KEY_PATH에 서로 맞는 PEM 파일을 정하세요",
-                "name a certificate and the key that belongs to it, both PEM files, with SSL_CERT_PATH and SSL_KEY_PATH",
+                "SSL_CERT_PATH와 SSL_KEY_PATH에 서로 맞는 PEM 파일을 지정하세요",
+                "set SSL_CERT_PATH and SSL_KEY_PATH to a certificate and its key, both PEM files",
             ))
         }
     })

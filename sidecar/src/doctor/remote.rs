@@ -1,11 +1,11 @@
-//! Checks of the server elsewhere that is to be asked.
+//! Check of the remote server.
 
 use super::{Finding, Severity};
 use crate::base::i18n::LocalizedText;
 use crate::remote::State;
 use crate::settings::Settings;
 
-/// What there is to say of it; nothing where none is named and none is asked.
+/// The finding on the remote server; `None` where none is configured and none is used.
 pub fn finding(settings: &Settings, state: &State) -> Option<Finding> {
     let server = settings.remote_endpoint.as_ref().and_then(|endpoint| endpoint.read().ok());
     let server = server.map(|address| address.origin()).unwrap_or_default();
@@ -13,22 +13,24 @@ pub fn finding(settings: &Settings, state: &State) -> Option<Finding> {
         State::Off if server.is_empty() => return None,
         State::Off => {
             let message = LocalizedText::new(
-                format!("원격 서버 `{server}`이(가) 정해져 있지만 묻지 않습니다 (설정 remote_policy가 local_only)"),
-                format!("the remote server `{server}` is named, and is not asked while remote_policy is local_only"),
+                format!(
+                    "원격 서버 `{server}`이(가) 설정되어 있지만 사용하지 않습니다 (설정 remote_policy가 local_only)"
+                ),
+                format!("the remote server `{server}` is configured, but not used while remote_policy is local_only"),
             );
             found(Severity::Info, message)
         }
         State::Unknown => {
             let message = LocalizedText::new(
                 format!("원격 서버 `{server}`을(를) 아직 확인하지 않았습니다"),
-                format!("the remote server `{server}` was not looked at yet"),
+                format!("the remote server `{server}` was not checked yet"),
             );
             found(Severity::Info, message)
         }
         State::Up(models) => up(settings, &server, models),
         State::Down(failure) => found(Severity::Error, failure.message()).help(LocalizedText::new(
             "설정 remote_endpoint와 키를 확인하거나 remote_policy를 local_only로 바꾸세요",
-            "look at remote_endpoint and the key, or set remote_policy to local_only",
+            "check remote_endpoint and the key, or set remote_policy to local_only",
         )),
     })
 }
@@ -41,13 +43,13 @@ fn up(settings: &Settings, server: &str, models: &[String]) -> Finding {
             format!("the remote server `{server}` does not list `{wanted}`"),
         );
         return found(Severity::Warning, message).help(LocalizedText::new(
-            "설정 remote_model을 서버가 아는 이름으로 바꾸세요",
-            "set remote_model to a name that the server knows",
+            "설정 remote_model을 서버에 있는 모델 이름으로 바꾸세요",
+            "set remote_model to a model of that server",
         ));
     }
     let message = LocalizedText::new(
-        format!("질문이 원격 서버 `{server}`(으)로 나갈 수 있으며, 서버가 답합니다"),
-        format!("questions may go to the remote server `{server}`, which answers"),
+        format!("질문이 원격 서버 `{server}`(으)로 전송될 수 있으며, 서버가 응답합니다"),
+        format!("questions may be sent to the remote server `{server}`, which is reachable"),
     );
     found(Severity::Ok, message)
 }

@@ -42,7 +42,7 @@ pub struct Accepted {
     pub model: ModelIdentity,
     /// Tokens of the prompt; `None` where a remote server reports them only at the end.
     pub prompt_tokens: Option<usize>,
-    /// Tokens that prompt and answer may have together; `None` where a remote server does not report it.
+    /// The context size, for prompt and answer together, in tokens; `None` where a remote server does not report it.
     pub limit: Option<usize>,
     /// Earlier messages that were left out of the prompt.
     pub dropped: usize,
@@ -59,7 +59,7 @@ pub enum Event {
     Delta {
         /// The text.
         text: String,
-        /// Natural logarithm of the probability of its tokens together, where that was asked for.
+        /// Log probability (natural logarithm) of its tokens together, if it was requested.
         logprob: Option<f32>,
         /// Tokens of the text.
         tokens: usize,
@@ -71,16 +71,16 @@ pub enum Event {
 /// How long to wait for the next event.
 #[derive(Debug, Clone)]
 pub struct WaitLimits {
-    /// While the request is queued: until the first event after [`Event::Accepted`].
+    /// The limit while the request is queued: until the first event after [`Event::Accepted`].
     pub queued: Duration,
-    /// From then on, between two events.
+    /// The idle timeout from then on, between two events.
     pub idle: Duration,
     /// Waiting ends when this is cancelled.
     pub shutdown: CancellationToken,
 }
 
 impl WaitLimits {
-    /// Limits for a request that may be queued for as long as it takes. Being queued is not being idle.
+    /// Limits for a request that may be queued for any time: the clock starts when it leaves the queue.
     #[must_use]
     pub fn after_queue(idle: Duration, shutdown: CancellationToken) -> Self {
         Self { queued: Duration::MAX, idle, shutdown }

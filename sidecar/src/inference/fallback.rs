@@ -1,4 +1,4 @@
-//! Streams from the first of two backends that yields a token: the remote server takes over from a local model that fails before.
+//! Fallback: streams from the first of two backends that yields a token, a local model and then the remote server.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -15,7 +15,7 @@ pub struct Fallback {
     router: ModelRouter,
     target: Target,
     request: Request,
-    /// A model that has accepted the request and yields nothing for this long has failed.
+    /// The idle timeout: a model that has accepted the request and yields nothing for this long has failed.
     idle: Duration,
     phase: Phase,
     /// Events that were held back.
@@ -27,7 +27,7 @@ pub struct Fallback {
 enum Phase {
     /// The local model has not yielded a token yet.
     Waiting(BackendStream),
-    /// It failed, and the fallback is about to be asked.
+    /// It failed, and the request is about to be sent to the fallback.
     Failed(Error),
     /// This backend answers.
     Settled(BackendStream),
@@ -102,8 +102,8 @@ impl EventStream for Fallback {
     }
 }
 
-/// The next event of a stream whose events are held back. Being queued is not being idle: the clock starts when the model has
-/// accepted the request.
+/// The next event of a stream whose events are held back. The clock starts when the model has accepted the request, so
+/// that queueing does not count as idle.
 async fn next_held_back(stream: &mut BackendStream, accepted: bool, idle: Duration) -> Result<Event, Error> {
     let queued = if accepted { idle } else { Duration::MAX };
     let limits = WaitLimits { queued, idle, shutdown: CancellationToken::new() };

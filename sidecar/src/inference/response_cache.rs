@@ -1,5 +1,5 @@
-//! Response cache with request coalescing: complete answers are cached for a while, and one that is being generated is shared by all
-//! requests for it.
+//! Response cache with request coalescing: complete answers are cached for a while, and an answer that is being
+//! generated is shared by all requests for it.
 
 mod broadcast;
 
@@ -18,7 +18,7 @@ use super::event::{Event, EventStream, ModelIdentity};
 use super::router::ModelStream;
 use crate::settings;
 
-/// What a cached answer belongs to; each kind has a cache of its own.
+/// The kind of a cached answer; each kind has a cache of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CacheKind {
     /// Generations, of all model types.
@@ -44,25 +44,25 @@ impl CacheKey {
     }
 }
 
-/// A request as the cache knows it.
+/// What the cache needs to know about a request.
 #[derive(Debug, Clone)]
 pub struct CacheLookup {
     /// Which cache it belongs to.
     pub kind: CacheKind,
-    /// Everything that changes the answer, the model too.
+    /// The cache key: everything that changes the answer, the model included.
     pub key: CacheKey,
-    /// The model that is to answer. An answer of another one is not cached.
+    /// The selected model. An answer of another model is not cached.
     pub model: ModelIdentity,
-    /// Whether a cached answer will do.
+    /// Whether a cached answer may be returned.
     pub policy: CachePolicy,
 }
 
 /// Whether a request may be answered from the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CachePolicy {
-    /// A cached answer will do, and one that is being generated.
+    /// Yes, a cached answer, or one that is being generated.
     Use,
-    /// The model generates a new answer, which is cached.
+    /// No: the model generates a new answer, which is cached.
     Bypass,
 }
 
@@ -154,8 +154,8 @@ impl ResponseCache {
         None
     }
 
-    /// Shares an answer that the model generates with the requests that come after, and caches it once it is complete. Where another
-    /// request was quicker, its answer is joined and this one's is dropped.
+    /// Shares an answer that the model generates with later requests for it, and caches it once it is complete. If
+    /// another request was faster, its answer is joined and this one is dropped.
     #[must_use]
     pub fn share(&self, lookup: CacheLookup, stream: ModelStream) -> Subscriber {
         let mut in_flight = lock(&self.inner.in_flight);
@@ -179,7 +179,8 @@ impl ResponseCache {
         broadcast.subscribe(Source::Coalesced)
     }
 
-    /// Forwards the model's events to all subscribers until the answer has ended or no subscriber is left; caches a complete one.
+    /// Forwards the model's events to all subscribers until the answer has ended or no subscriber is left. Caches a
+    /// complete answer.
     fn drive(&self, lookup: CacheLookup, broadcast: Arc<ReplayBroadcast>, mut stream: ModelStream) {
         let cache = self.clone();
         let CacheLookup { kind, key, model, policy } = lookup;
@@ -213,14 +214,14 @@ impl ResponseCache {
         });
     }
 
-    /// Caches the events of an answer that its subscriber has stopped because it was long enough.
+    /// Caches the events of an answer that was cut at its stop.
     pub fn insert(&self, lookup: &CacheLookup, events: Vec<Event>) {
         if matches!(events.first(), Some(Event::Accepted(accepted)) if accepted.model == lookup.model) {
             self.cache(lookup.kind).insert(lookup.key, ReplayBroadcast::complete(events));
         }
     }
 
-    /// Counts a request that was answered from another cache, such as the suggestion cache.
+    /// Counts a hit of another cache, such as the suggestion cache.
     pub fn count_hit(&self) {
         self.inner.hits.fetch_add(1, Ordering::Relaxed);
     }

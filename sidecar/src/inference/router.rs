@@ -1,8 +1,8 @@
-//! Routes each request to the local models or the remote server: the one place where that is decided.
+//! Routes each request to the local models or the remote server.
 //!
-//! The setting `remote_policy` decides. With `local_then_remote`, the remote server answers if there is no local model, if it
-//! cannot be loaded, if its queue is full, or if it fails before its first token. A model that is being loaded is waited for, as with
-//! `local_only`: it is ready in seconds, and nothing has to leave the machine.
+//! The setting `remote_policy` decides. With `local_then_remote`, the remote server answers if there is no local model,
+//! if it cannot be loaded, if its queue is full, or if it fails before its first token. A model that is being loaded is
+//! waited for, as with `local_only`: it is ready in seconds, and no request has to leave the machine.
 
 use engine::{Error, Model, Priority, Prompt, PromptAccepted, PromptTokens, Request, TokenStream};
 
@@ -28,7 +28,7 @@ impl Target {
         ModelIdentity { model: self.model.name.clone(), backend: self.backend }
     }
 
-    /// Tokens that prompt and answer may have together; `None` where a remote server does not report it.
+    /// The context size, for prompt and answer together, in tokens; `None` where a remote server does not report it.
     #[must_use]
     pub fn context(&self) -> Option<usize> {
         self.model.context.map(|tokens| tokens as usize)
@@ -79,7 +79,8 @@ impl ModelRouter {
         if self.has_fallback(target) && should_fall_back(error) { self.remote_target().await.ok() } else { None }
     }
 
-    /// Counts the tokens of a chat prompt for this target; `None` for a remote server, which cannot be asked.
+    /// Counts the tokens of a chat prompt for this target; `None` for a remote server, whose tokenizer is not
+    /// available.
     pub async fn count(&self, target: &Target, prompt: Prompt) -> Option<Result<PromptTokens, Error>> {
         match target.backend {
             BackendKind::Local => Some(self.models.count_tokens(prompt).await),

@@ -1,4 +1,4 @@
-//! A log line as one JSON object: time, level and message first, then what the event and its spans carry.
+//! Formats a log line as one JSON object: time, level and message first, then the fields of the event and its spans.
 
 use std::error::Error;
 use std::fmt::{self, Debug};
@@ -11,8 +11,8 @@ use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
 use tracing_subscriber::registry::{LookupSpan, Scope};
 
-/// Writes events as lines of JSON. The library's own JSON leaves out the message where a library logs none, and hides the
-/// request's id in a list of spans.
+/// Formats events as JSON lines. tracing-subscriber's own JSON omits the message where a library logs none, and hides
+/// the request id in a list of spans.
 pub struct JsonFormat;
 
 #[derive(Serialize)]
@@ -35,8 +35,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for Json
         let mut fields = Fields::default();
         for span in context.event_scope().into_iter().flat_map(Scope::from_root) {
             let extensions = span.extensions();
-            let Some(kept) = extensions.get::<FormattedFields<JsonFields>>() else { continue };
-            for (name, value) in serde_json::from_str::<Map<String, Value>>(kept).unwrap_or_default() {
+            let Some(formatted) = extensions.get::<FormattedFields<JsonFields>>() else { continue };
+            for (name, value) in serde_json::from_str::<Map<String, Value>>(formatted).unwrap_or_default() {
                 fields.put(&name, value);
             }
         }
@@ -54,7 +54,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for Json
     }
 }
 
-/// What an event carries. The later of two fields with the same name counts.
+/// The fields of an event. The later of two fields with the same name wins.
 #[derive(Default)]
 struct Fields {
     message: Option<String>,
@@ -65,7 +65,7 @@ impl Fields {
     fn put(&mut self, name: &str, value: Value) {
         match (name, value) {
             ("message", Value::String(text)) => self.message = Some(text),
-            // A JSON object must not have a name twice.
+            // A JSON object must not have duplicate names.
             ("timestamp" | "level" | "target" | "message", value) => {
                 self.others.insert(format!("{name}_"), value);
             }

@@ -1,4 +1,4 @@
-//! Reading the log's file from its end, page by page.
+//! Reads the log file page by page, from its end.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -8,43 +8,43 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-/// The log's file, for reading.
+/// A reader of the log file.
 #[derive(Debug, Clone)]
 pub struct LogReader(PathBuf);
 
 /// Which lines to read.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// At most so many.
+    /// Maximum number of lines.
     pub limit: usize,
-    /// Of this level or a worse one.
+    /// Of this level or a more severe one.
     pub level: Level,
-    /// With this text in them, in any case.
+    /// With this text, case-insensitive.
     pub search: String,
-    /// Only lines that begin before this byte.
+    /// Only lines that start before this byte.
     pub before: Option<u64>,
 }
 
-/// How much a line weighs, the least first.
+/// Log levels, least severe first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = LogLineLevel)]
 pub enum Level {
-    /// Every step.
+    /// Detailed steps.
     #[default]
     Trace,
-    /// For developers.
+    /// Information for developers.
     Debug,
-    /// Worth knowing.
+    /// Information.
     Info,
-    /// Something could be better.
+    /// Something could be improved.
     Warn,
-    /// Something did not work.
+    /// An operation failed.
     Error,
 }
 
 impl Level {
-    /// The level with this name, in any case.
+    /// The level with this name, case-insensitive.
     #[must_use]
     pub fn of(name: &str) -> Option<Self> {
         serde_json::from_value(name.to_ascii_lowercase().into()).ok()
@@ -54,48 +54,48 @@ impl Level {
 /// A line of the log.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Line {
-    /// The byte that it begins with in the file.
+    /// The offset of its first byte in the file.
     #[serde(skip)]
     pub at: u64,
     /// RFC 3339.
     pub timestamp: String,
-    /// In capitals.
+    /// In upper case.
     pub level: String,
-    /// A sentence.
+    /// The message.
     pub message: String,
-    /// The room that wrote it.
+    /// The module that logged it.
     pub target: String,
-    /// What else it carries.
+    /// Its other fields.
     #[serde(flatten)]
     pub fields: Map<String, Value>,
 }
 
-/// A part of the log.
+/// A page of log lines.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Page {
     /// Oldest first.
     pub lines: Vec<Line>,
-    /// Where to go on reading backwards; `None` at the file's beginning.
+    /// Where to continue reading backwards; `None` at the start of the file.
     pub next: Option<u64>,
 }
 
-/// Bytes that are read at a time.
+/// Bytes per read.
 const CHUNK: u64 = 64 * 1024;
 
-/// Bytes that are looked through for one page at most.
+/// Maximum number of bytes that are read for one page.
 const MAX_BYTES: u64 = 8 * 1024 * 1024;
 
 impl LogReader {
-    /// Of this file.
+    /// A reader of this file.
     #[must_use]
     pub fn of(file: &Path) -> Self {
         Self(file.to_owned())
     }
 
-    /// Reads a page. Older files of a log in several are not read.
+    /// Reads a page. Rotated, older files are not read.
     ///
     /// # Errors
-    /// When the file cannot be read; one that is not there is empty.
+    /// When the file cannot be read; a file that does not exist is empty.
     pub fn read(&self, filter: &Filter) -> io::Result<Page> {
         let mut file = match File::open(&self.0) {
             Ok(file) => file,
@@ -105,36 +105,41 @@ impl LogReader {
         let end = file.metadata()?.len().min(filter.before.unwrap_or(u64::MAX));
         let search = filter.search.to_lowercase();
         let (mut position, mut carried, mut lines) = (end, Vec::new(), Vec::new());
-        // What begins at `position` is the rest of a line whose beginning has not been read yet.
+        // At `position` starts the rest of a line whose start has not been read yet.
         while position > 0 && lines.len() < filter.limit && end - position < MAX_BYTES {
             let start = position.saturating_sub(CHUNK);
             let mut chunk = vec![0; usize::try_from(position - start).unwrap_or_default()];
             file.seek(SeekFrom::Start(start))?;
             file.read_exact(&mut chunk)?;
             chunk.append(&mut carried);
-            let whole = if start == 0 {
+            let first = if start == 0 {
                 0
             } else {
                 chunk.iter().position(|byte| *byte == b'\n').map_or(chunk.len(), |at| at + 1)
             };
             let mut at = chunk.len();
-            while at > whole && lines.len() < filter.limit {
-                let text = chunk[whole..at].strip_suffix(b"\n").unwrap_or(&chunk[whole..at]);
-                let begin = whole + text.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
-                lines.extend(line(&chunk[begin..whole + text.len()], start + begin as u64, filter.level, &search));
-                at = begin;
+            while at > first && lines.len() < filter.limit {
+                let text = chunk[first..at].strip_suffix(b"\n").unwrap_or(&chunk[first..at]);
+                let line_start = first + text.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+                lines.extend(line(
+                    &chunk[line_start..first + text.len()],
+                    start + line_start as u64,
+                    filter.level,
+                    &search,
+                ));
+                at = line_start;
             }
-            if at > whole {
+            if at > first {
                 // The page is full.
                 lines.reverse();
                 return Ok(Page { lines, next: Some(start + at as u64) });
             }
-            carried = chunk[..whole].to_vec();
+            carried = chunk[..first].to_vec();
             position = start;
         }
         lines.reverse();
         let next = position + carried.len() as u64;
-        // What has no line break in all these bytes is no line.
+        // Bytes without a line break are no line.
         let next = if next == end { position } else { next };
         Ok(Page { lines, next: (position > 0).then_some(next) })
     }
@@ -208,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_is_not_there_is_empty() {
+    fn a_log_file_that_does_not_exist_is_empty() {
         let tail = LogReader::of(Path::new("/nowhere/app.log"));
         assert_eq!(tail.read(&Filter { limit: 10, ..Filter::default() }).unwrap(), Page::default());
     }

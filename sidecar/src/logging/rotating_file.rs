@@ -1,4 +1,4 @@
-//! The file that log lines are written to, and its older ones.
+//! The log file, with rotation.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -10,7 +10,7 @@ use file_rotate::{ContentLimit, FileRotate};
 
 use crate::config::Config;
 
-/// Full files that are kept beside the one that is written.
+/// Number of rotated files besides the current one.
 const MAX_FILES: usize = 5;
 
 /// Opens the log for appending.
@@ -19,7 +19,7 @@ const MAX_FILES: usize = 5;
 /// When it cannot be opened for writing.
 pub fn open(config: &Config) -> io::Result<Box<dyn Write + Send>> {
     let path = config.log_file();
-    fs::create_dir_all(path.parent().expect("the log lies in a folder of its own"))?;
+    fs::create_dir_all(path.parent().expect("the log has a folder of its own"))?;
     let file = OpenOptions::new().create(true).append(true).open(&path)?;
     if !config.log_rotation {
         return Ok(Box::new(file));
@@ -29,13 +29,13 @@ pub fn open(config: &Config) -> io::Result<Box<dyn Write + Send>> {
     Ok(Box::new(log))
 }
 
-/// A log in several files. A line is never cut in two.
+/// A rotating log file. A line is never split.
 struct RotatingFile {
     files: FileRotate<AppendCount>,
     path: PathBuf,
-    /// Bytes in the file that is written.
+    /// Bytes written to the current file.
     written: u64,
-    /// Bytes that it may have.
+    /// Maximum size in bytes.
     limit: u64,
 }
 
@@ -56,22 +56,23 @@ impl Write for RotatingFile {
 }
 
 impl RotatingFile {
-    /// Begins a new file.
+    /// Starts a new file.
     fn rotate(&mut self) -> io::Result<()> {
-        // `FileRotate` remembers the names of older files and panics if one has been removed since, so it looks again each time.
+        // `FileRotate` caches the names of older files and panics if one has been removed since, so it rescans them
+        // each time.
         self.files = files(&self.path);
         let rotated = self.files.rotate();
         if rotated.is_err() {
-            // After a failure it has no file at all, and would lose every line without a word.
+            // After a failure it has no open file, and would lose every line silently.
             self.files = files(&self.path);
         }
-        // A disk that refuses is asked again a whole file later, not at each line.
+        // If the disk refuses, rotation is retried after `limit` further bytes, not at each line.
         self.written = 0;
         rotated
     }
 }
 
 fn files(path: &Path) -> FileRotate<AppendCount> {
-    // It would cut lines where it counts bytes itself.
+    // Rotation is counted here, since `FileRotate` would split lines where it counts bytes.
     FileRotate::new(path, AppendCount::new(MAX_FILES), ContentLimit::None, Compression::None, None)
 }

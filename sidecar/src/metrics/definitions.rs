@@ -1,25 +1,25 @@
-//! The names that are counted: what each means, and the labels that it begins with.
+//! The table of metrics: name, kind, help text and initial labels.
 
-/// What kind of figure it is.
+/// The kind of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// It only grows.
+    /// It only increases.
     Counter,
     /// It goes up and down.
     Gauge,
-    /// It tells how values are spread.
+    /// The distribution of values.
     Histogram,
 }
 
 type Labels = &'static [(&'static str, &'static str)];
 
-/// One name.
+/// One metric.
 #[derive(Debug)]
 pub struct Definition {
     pub name: &'static str,
     pub kind: Kind,
     pub help: &'static str,
-    /// Labels that are there from the beginning.
+    /// Labels that exist from the start.
     pub first: &'static [Labels],
 }
 
@@ -29,32 +29,32 @@ const fn define(name: &'static str, kind: Kind, first: &'static [Labels], help: 
 
 const UNLABELLED: &[Labels] = &[&[]];
 
-/// All names, in the order of the documentation.
+/// All metrics, in the order of the documentation.
 pub const DEFINITIONS: &[Definition] = &[
     define(
         "hapa_requests_total",
         Kind::Counter,
         &[&[("method", "GET"), ("endpoint", "/health"), ("status", "200")]],
-        "Requests that were answered",
+        "Number of responses",
     ),
     define(
         "hapa_request_duration_seconds",
         Kind::Histogram,
         &[],
-        "Seconds from a request to the beginning of its response",
+        "Seconds from a request to the start of its response",
     ),
-    define("hapa_active_connections", Kind::Gauge, UNLABELLED, "Requests whose response is not whole yet"),
+    define("hapa_active_connections", Kind::Gauge, UNLABELLED, "Requests whose response is not complete yet"),
     define(
         "hapa_cache_hits_total",
         Kind::Counter,
         UNLABELLED,
-        "Questions and completions that were answered without the model",
+        "Response cache hits: questions and completions that were answered without the model",
     ),
     define(
         "hapa_cache_misses_total",
         Kind::Counter,
         UNLABELLED,
-        "Questions and completions that were put to the model",
+        "Response cache misses: questions and completions that were sent to the model",
     ),
     define(
         "hapa_ai_model_requests_total",
@@ -65,47 +65,42 @@ pub const DEFINITIONS: &[Definition] = &[
             &[("model_type", "code_completion"), ("status", "success")],
             &[("model_type", "code_completion"), ("status", "error")],
         ],
-        "Answers that the model was asked for",
+        "Generations",
     ),
     define("hapa_ai_model_response_time_seconds", Kind::Histogram, &[], "Seconds from a question to its last token"),
     define(
         "hapa_ai_tokens_used_total",
         Kind::Counter,
         &[&[("kind", "prompt")], &[("kind", "completion")]],
-        "Tokens that the model has read and written",
+        "Prompt and completion tokens",
     ),
-    define("hapa_system_cpu_usage_percent", Kind::Gauge, UNLABELLED, "Use of all processor cores, 0 to 100"),
-    define("hapa_system_memory_usage_bytes", Kind::Gauge, UNLABELLED, "Memory of the machine that is in use"),
-    define("hapa_system_disk_usage_bytes", Kind::Gauge, UNLABELLED, "Space in use on the disk with the data folder"),
+    define("hapa_system_cpu_usage_percent", Kind::Gauge, UNLABELLED, "CPU usage over all cores, 0 to 100"),
+    define("hapa_system_memory_usage_bytes", Kind::Gauge, UNLABELLED, "Used memory of the machine"),
+    define("hapa_system_disk_usage_bytes", Kind::Gauge, UNLABELLED, "Used space on the disk of the data folder"),
     define(
         "hapa_errors_total",
         Kind::Counter,
         &[&[("error_type", "INTERNAL_SERVER_ERROR"), ("endpoint", "/api/v1/generate-code")]],
-        "Errors that were answered",
+        "Number of error responses",
     ),
-    define("hapa_ttft_seconds", Kind::Histogram, &[], "Seconds from a question to the first token of its answer"),
-    define("hapa_tokens_per_second", Kind::Histogram, &[], "Speed of answers once they had begun"),
+    define("hapa_ttft_seconds", Kind::Histogram, &[], "Time to first token, in seconds"),
+    define("hapa_tokens_per_second", Kind::Histogram, &[], "Decode speed, in tokens per second"),
     define(
         "hapa_queue_depth",
         Kind::Gauge,
         &[&[("lane", "chat")], &[("lane", "completion")], &[("lane", "background")]],
-        "Requests that wait for the model",
+        "Queued requests by priority",
     ),
-    define(
-        "hapa_prefix_reused_tokens_total",
-        Kind::Counter,
-        UNLABELLED,
-        "Prompt tokens that were in the model's memory already",
-    ),
+    define("hapa_prefix_reused_tokens_total", Kind::Counter, UNLABELLED, "Prompt tokens served from the KV cache"),
     define(
         "hapa_completions_total",
         Kind::Counter,
         &[&[("event", "shown")], &[("event", "accepted")], &[("event", "rejected")]],
-        "What became of completions",
+        "Outcomes of completions",
     ),
 ];
 
-/// The borders of the buckets of each histogram.
+/// The bucket bounds of each histogram.
 pub const HISTOGRAMS: &[(&str, &[f64])] = &[
     (
         "hapa_request_duration_seconds",

@@ -1,4 +1,4 @@
-//! Errors that were answered, kept for a while so that their owner can see what goes wrong.
+//! Error log: stores error responses for a while, for the operator to see.
 
 use std::time::Duration;
 
@@ -9,34 +9,34 @@ use tokio_util::task::TaskTracker;
 use crate::base::time::now;
 use crate::store::{Incident, Store};
 
-/// How long errors are kept.
+/// Retention of errors.
 const RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// Errors that are kept at most.
+/// Maximum number of stored errors.
 const MAX_ERRORS: i64 = 100_000;
 
-/// Errors that wait to be written at most; a flood beyond that is counted in the metrics only.
+/// Maximum number of errors waiting to be written; a flood beyond that is counted in the metrics only.
 const QUEUE_CAPACITY: usize = 1024;
 
-/// Errors that are written at a time.
+/// Errors per transaction.
 const BATCH: usize = 100;
 
-/// How often old errors are forgotten.
+/// Interval between deletions of old errors.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
-/// A handle to what keeps errors. Clones share it.
+/// A handle to the error log. Clones share it.
 #[derive(Debug, Clone)]
 pub struct ErrorLog(mpsc::Sender<Incident>);
 
 impl ErrorLog {
-    /// Starts to keep errors in `store`, until `shutdown`; what waits then is still written.
+    /// Starts to store errors in `store`, until `shutdown`; queued errors are still written then.
     pub fn start(store: Store, work: &TaskTracker, shutdown: CancellationToken) -> Self {
         let (sender, receiver) = mpsc::channel(QUEUE_CAPACITY);
         work.spawn(run(store, receiver, shutdown));
         Self(sender)
     }
 
-    /// Keeps an error, without making anybody wait.
+    /// Queues an error, without blocking.
     pub fn record(&self, incident: Incident) {
         let _ = self.0.try_send(incident);
     }
@@ -57,7 +57,7 @@ async fn run(store: Store, mut receiver: mpsc::Receiver<Incident>, shutdown: Can
             _ = prune.tick() => {
                 let before = now() - RETENTION.as_millis() as i64;
                 if let Err(error) = store.prune_errors(before, MAX_ERRORS).await {
-                    tracing::warn!(%error, "could not forget old errors");
+                    tracing::warn!(%error, "could not delete old errors");
                 }
             }
             () = shutdown.cancelled() => {
@@ -73,7 +73,7 @@ async fn run(store: Store, mut receiver: mpsc::Receiver<Incident>, shutdown: Can
 
 async fn write(store: &Store, batch: &mut Vec<Incident>) {
     if let Err(error) = store.add_errors(batch).await {
-        tracing::warn!(%error, "could not keep {} errors", batch.len());
+        tracing::warn!(%error, "could not store {} errors", batch.len());
     }
     batch.clear();
 }

@@ -1,4 +1,4 @@
-//! How HAPA did in the last hour: one point every few seconds, kept over a restart.
+//! Metrics history of the last hour: one point every few seconds, restored after a restart.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,78 +13,78 @@ use super::Totals;
 use crate::base::time::now;
 use crate::store::Store;
 
-/// From one point to the next.
+/// Interval between two points.
 pub const INTERVAL: Duration = Duration::from_secs(5);
 
-/// How long a point is kept, in milliseconds.
+/// Retention of a point, in milliseconds.
 const RETENTION_MS: i64 = 60 * 60 * 1000;
 
-/// Points that are written at a time: a crash costs no more than these.
+/// Points per transaction: a crash loses no more than these.
 const BATCH: usize = 12;
 
-/// How HAPA did at a time, and since the point before. Counts are of that interval.
+/// The metrics at one time. Counts are those since the previous point.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 #[schema(as = MetricsPoint)]
 pub struct Point {
     /// Milliseconds since 1970.
     pub at: i64,
-    /// Percent of all processor cores, 0 to 100.
+    /// CPU usage over all cores, in percent, 0 to 100.
     pub cpu: f32,
-    /// Bytes of the machine's memory that are in use.
+    /// Used memory of the machine, in bytes.
     pub memory: u64,
-    /// Bytes of the machine's memory in all.
+    /// Total memory of the machine, in bytes.
     pub memory_total: u64,
-    /// Bytes of memory that HAPA holds, models included.
+    /// Memory of HAPA's process, in bytes, models included.
     pub process_memory: u64,
-    /// Percent of its time that the busiest graphics card works, 0 to 100; null where the system does not tell.
+    /// Utilisation of the busiest GPU, in percent, 0 to 100; null where the system does not report it.
     pub gpu: Option<f32>,
-    /// Bytes that models take of a GPU's memory; null where none is used.
+    /// GPU memory that models use, in bytes; null where none is used.
     pub gpu_memory: Option<u64>,
-    /// Bytes of main memory that models take of their budget.
+    /// Main memory that models use of their budget, in bytes.
     pub budget_used: u64,
-    /// Bytes of main memory that models may take.
+    /// The main memory budget of models, in bytes.
     pub budget_limit: u64,
-    /// Completions that wait for the model.
+    /// Queued completions.
     pub queue_completion: u64,
-    /// Chats that wait for the model.
+    /// Queued chats.
     pub queue_chat: u64,
-    /// Requests in the background that wait for the model.
+    /// Queued background requests.
     pub queue_background: u64,
-    /// Requests that the model works on.
+    /// Requests that the model is running.
     pub active: u64,
-    /// Mean speed of the answers that were finished; null if none was.
+    /// Mean decode speed of the answers that finished, in tokens per second; null if none did.
     pub tokens_per_second: Option<f64>,
-    /// Mean of the seconds from question to first token of the answers that were finished; null if none was.
+    /// Mean time to first token of the answers that finished, in seconds; null if none did.
     pub time_to_first_token: Option<f64>,
-    /// Requests that were answered, without those of somebody who watches HAPA.
+    /// Responses, without those to clients that poll HAPA's own state.
     pub requests: u64,
-    /// Errors that were answered.
+    /// Error responses.
     pub errors: u64,
-    /// Questions and completions that were answered without the model.
+    /// Response cache hits.
     pub cache_hits: u64,
-    /// Questions and completions that were put to the model.
+    /// Response cache misses.
     pub cache_misses: u64,
-    /// Tokens of prompts.
+    /// Prompt tokens.
     pub prompt_tokens: u64,
-    /// Of those, tokens that were in the model's memory already.
+    /// Of those, tokens served from the KV cache.
     pub reused_tokens: u64,
     /// Tokens of answers.
     pub completion_tokens: u64,
 }
 
-/// A handle to the points. Clones share them.
+/// A handle to the history. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct MetricsHistory(Arc<Mutex<VecDeque<Point>>>);
 
 impl MetricsHistory {
-    /// Those of the last hour that `store` has.
+    /// The points of the last hour in `store`.
     pub async fn open(store: &Store) -> Self {
-        let kept = store.metrics_points(now() - RETENTION_MS).await.unwrap_or_else(|error| {
+        let stored = store.metrics_points(now() - RETENTION_MS).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "could not load the metrics history");
             Vec::new()
         });
-        let points = kept.iter().filter_map(|point| serde_json::from_str(point).ok()).collect();
+        let points = stored.iter().filter_map(|point| serde_json::from_str(point).ok()).collect();
         Self(Arc::new(Mutex::new(points)))
     }
 
@@ -96,8 +96,8 @@ impl MetricsHistory {
         points.range(first..).cloned().collect()
     }
 
-    /// Adds a point every [`INTERVAL`] until `shutdown`, and writes them to `store` in batches. `sample` reads the gauges of now and
-    /// the totals since the process started.
+    /// Adds a point every [`INTERVAL`] until `shutdown`, and stores them in batches. `sample` returns the current
+    /// gauges and the totals since the process started.
     pub async fn record(
         self,
         store: Store,
@@ -142,7 +142,7 @@ async fn write(store: &Store, points: &mut Vec<(i64, String)>) {
     points.clear();
 }
 
-/// How often the response cache was used since the process started.
+/// Hits and misses of the response cache since the process started.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CacheTotals {
     /// Requests that were answered without the model.
@@ -157,7 +157,7 @@ impl CacheTotals {
     }
 }
 
-/// The point of now: `gauges` with what was counted since the point before.
+/// The current point: `gauges` with what was counted since the previous point.
 fn point(gauges: Point, cache: &CacheTotals, totals: &Totals) -> Point {
     Point {
         at: now(),

@@ -1,4 +1,4 @@
-//! How long requests took: percentiles since the start, also by endpoint, and how many there were in the last day.
+//! Request latency: percentiles since the start, also by endpoint, and the number of requests in the last day.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-/// Hours that are told apart.
+/// Number of hourly buckets.
 const HOURS: usize = 24;
 
-/// The longest time that is told apart, in microseconds: an hour.
+/// The longest latency that is measured, in microseconds: an hour.
 const MAX_MICROSECONDS: u64 = 3_600_000_000;
 
-/// What is known of all requests. Clones share it; its size does not grow.
+/// The latency of all requests. Clones share it; its size is bounded.
 #[derive(Debug, Clone)]
 pub struct EndpointLatency {
     inner: Arc<Mutex<Inner>>,
@@ -21,11 +21,11 @@ pub struct EndpointLatency {
 
 #[derive(Debug)]
 struct Inner {
-    /// Microseconds, to two digits.
+    /// In microseconds, with two significant digits.
     times: Histogram<u64>,
-    /// Requests and errors by hour since the start; an hour's place is used again a day later.
+    /// Requests and errors by hour since the start; each bucket is reused a day later.
     hours: [HourBucket; HOURS],
-    /// By route and method. There are as many as the API has.
+    /// By route and method, as many as the API has.
     endpoints: BTreeMap<(String, &'static str), Histograms>,
 }
 
@@ -33,24 +33,24 @@ struct Inner {
 #[derive(Debug)]
 struct Histograms {
     errors: u64,
-    /// Microseconds, to one digit.
+    /// In microseconds, with one significant digit.
     times: Histogram<u64>,
 }
 
-/// How an endpoint does.
+/// The latency of an endpoint.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Endpoint {
     /// The method.
     pub method: &'static str,
-    /// The route's pattern.
+    /// The route pattern.
     pub endpoint: String,
-    /// How many requests there were since the start.
+    /// Requests since the start.
     pub requests: u64,
-    /// Of those, how many were answered with an error.
+    /// Of those, error responses.
     pub errors: u64,
-    /// The mean time, in milliseconds.
+    /// The mean, in milliseconds.
     pub average: f64,
-    /// 95 % of them took no longer, in milliseconds.
+    /// 95th percentile (p95), in milliseconds.
     pub p95: f64,
 }
 
@@ -60,22 +60,22 @@ struct HourBucket {
     requests: u64,
 }
 
-/// Response times, in milliseconds.
+/// Latencies, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ResponseTimes {
-    /// How many requests there were since the start.
+    /// Requests since the start.
     pub total: u64,
-    /// Of those, how many in the last 24 hours, to the hour.
+    /// Of those, requests in the last 24 hours, to the hour.
     pub last_day: u64,
     /// The mean.
     pub average: f64,
-    /// The shortest.
+    /// The minimum.
     pub min: f64,
-    /// The longest.
+    /// The maximum.
     pub max: f64,
-    /// Half of them took no longer.
+    /// The median.
     pub p50: f64,
-    /// 95 % of them took no longer.
+    /// 95th percentile (p95).
     pub p95: f64,
 }
 
@@ -88,7 +88,7 @@ impl Default for EndpointLatency {
 }
 
 impl EndpointLatency {
-    /// Notes a request that took so long until its response, with this status, began.
+    /// Records a request: the time until its response started, and the status.
     pub fn record(&self, method: &'static str, endpoint: &str, status: u16, duration: Duration) {
         let microseconds = u64::try_from(duration.as_micros()).unwrap_or(MAX_MICROSECONDS).clamp(1, MAX_MICROSECONDS);
         let number = self.hour();
@@ -108,7 +108,7 @@ impl EndpointLatency {
         of.errors += u64::from(status >= 400);
     }
 
-    /// How each endpoint does that was asked.
+    /// The latency of each endpoint that was requested.
     #[must_use]
     pub fn endpoints(&self) -> Vec<Endpoint> {
         let endpoint = |((endpoint, method), of): (&(String, &'static str), &Histograms)| Endpoint {
@@ -122,7 +122,7 @@ impl EndpointLatency {
         self.inner().endpoints.iter().map(endpoint).collect()
     }
 
-    /// What is known now.
+    /// The current latencies.
     #[must_use]
     pub fn response_times(&self) -> ResponseTimes {
         let now = self.hour();
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_are_those_of_what_was_noted() {
+    fn percentiles_are_those_of_the_recorded_latencies() {
         let stats = EndpointLatency::default();
         assert_eq!(stats.response_times().max, 0.0);
         for milliseconds in 1..=100 {

@@ -1,26 +1,26 @@
-//! The sums that figures over time are made from.
+//! The totals that the metrics history is computed from.
 
-/// What was counted since the process started.
+/// Totals since the process started.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Totals {
-    /// Requests that were answered.
+    /// Responses.
     pub requests: u64,
-    /// Errors that were answered.
+    /// Error responses.
     pub errors: u64,
-    /// Tokens of prompts.
+    /// Prompt tokens.
     pub prompt_tokens: u64,
-    /// Of those, tokens that were in the model's memory already.
+    /// Of those, tokens served from the KV cache.
     pub reused_tokens: u64,
     /// Tokens of answers.
     pub completion_tokens: u64,
-    /// Tokens per second of answers.
+    /// Decode speed of answers, in tokens per second.
     pub speed: Sum,
-    /// Seconds from a question to the first token of its answer.
+    /// Time to first token, in seconds.
     pub first_token: Sum,
 }
 
 impl Totals {
-    /// What was counted after `before`.
+    /// The difference to earlier totals.
     #[must_use]
     pub fn since(&self, before: &Self) -> Self {
         Self {
@@ -35,7 +35,7 @@ impl Totals {
     }
 }
 
-/// Values, as their sum and their number.
+/// A sum of values, and their number.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Sum {
     sum: f64,

@@ -1,4 +1,4 @@
-//! Connections: each is accepted, encrypted where that is wanted, and served, within bounds on number and patience.
+//! Serves connections, with TLS if configured, and with limits on their number and their time.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -28,26 +28,26 @@ use tower::ServiceExt;
 
 use crate::http::ClientAddr;
 
-/// Connections that may be open at a time; those beyond wait.
-const MOST: usize = 1024;
+/// Maximum number of open connections; further ones wait.
+const MAX_CONNECTIONS: usize = 1024;
 
-/// How long a client may take to send the head of a request, or to shake hands.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a client may take for the TLS handshake, or to send the head of a request.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The longest head of a request, in bytes.
+/// Maximum size of a request's head, in bytes.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 
-/// How long a client that was refused may go on sending.
+/// How long a client that was refused may continue to send.
 const LINGER: Duration = Duration::from_secs(3);
 
-/// How long connections may stay open when the process ends. Streams end by themselves at once; what is left is a browser's
-/// connection that never carried a request.
+/// How long connections may stay open at shutdown. Streams end at once; what is left are browsers' connections that
+/// never carried a request.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 
-/// Serves `router` on `listener`, over TLS if there is an acceptor for it, until `shutdown` is cancelled; then until open requests
-/// are answered, within a deadline.
+/// Serves `router` on `listener`, over TLS if there is an acceptor, until `shutdown` is cancelled; then until open
+/// requests are answered, within a deadline.
 pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: Router, shutdown: CancellationToken) {
-    let (permits, open) = (Arc::new(Semaphore::new(MOST)), TaskTracker::new());
+    let (permits, open) = (Arc::new(Semaphore::new(MAX_CONNECTIONS)), TaskTracker::new());
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
@@ -58,16 +58,16 @@ pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: Rout
         open.spawn(async move {
             match tls {
                 None => serve_connection(stream, peer, router, shutdown).await,
-                Some(tls) => match tokio::time::timeout(PATIENCE, tls.accept(stream)).await {
+                Some(tls) => match tokio::time::timeout(HEADER_TIMEOUT, tls.accept(stream)).await {
                     Ok(Ok(stream)) => serve_connection(stream, peer, router, shutdown).await,
-                    Ok(Err(error)) => tracing::debug!(%error, "no handshake with {peer}: {error}"),
-                    Err(_) => tracing::debug!("no handshake with {peer} in time"),
+                    Ok(Err(error)) => tracing::debug!(%error, "TLS handshake with {peer} failed: {error}"),
+                    Err(_) => tracing::debug!("TLS handshake with {peer} timed out"),
                 },
             }
             drop(permit);
         });
     }
-    // Nobody new is let in while the others finish.
+    // No new connections are accepted while the open ones finish.
     drop(listener);
     open.close();
     if tokio::time::timeout(SHUTDOWN_GRACE, open.wait()).await.is_err() {
@@ -77,18 +77,18 @@ pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: Rout
 
 type ConnectionPermit = tokio::sync::OwnedSemaphorePermit;
 
-/// The next connection, when there is a permit for it. `None` if it failed, which is nobody's fault here.
+/// The next connection, once there is a permit for it. `None` if accepting it failed, which is no error of ours.
 async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> Option<(TcpStream, SocketAddr, ConnectionPermit)> {
-    let permit = Arc::clone(permits).acquire_owned().await.expect("nobody closes the semaphore");
+    let permit = Arc::clone(permits).acquire_owned().await.expect("the semaphore is never closed");
     match listener.accept().await {
         Ok((stream, peer)) => {
-            // A token that waits for a full packet is a token late.
+            // No Nagle: a token that waits for a full packet arrives late.
             let _ = stream.set_nodelay(true);
             Some((stream, peer, permit))
         }
         Err(error) => {
             tracing::warn!(%error, "could not accept a connection: {error}");
-            // The process has no file handles left, most likely; others will be given back.
+            // Most likely the process is out of file handles; others will be closed.
             tokio::time::sleep(Duration::from_millis(100)).await;
             None
         }
@@ -107,7 +107,8 @@ where
         Box::pin(async move {
             let mut response = response.await?;
             if !body_consumed.load(Ordering::Relaxed) {
-                // The client must not send its next request on a connection that still carries the rest of this one.
+                // The rest of this request's body is still unread, so the client must not send its next request on this
+                // connection.
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, Infallible>(response)
@@ -115,7 +116,7 @@ where
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(PATIENCE)
+        .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(MAX_HEADER_BYTES)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     let mut ending = false;
@@ -131,15 +132,15 @@ where
     match served {
         Ok(()) if ending => {}
         Ok(()) => {
-            // Only the stream is held on to: with the rest of the connection go the handles of the app.
+            // Only the stream is retained: the rest of the connection holds handles of the app.
             let stream = connection.into_parts().io.into_inner();
             linger(stream).await;
         }
-        Err(error) => tracing::debug!(%error, "the connection to {peer} broke off: {error}"),
+        Err(error) => tracing::debug!(%error, "the connection to {peer} failed: {error}"),
     }
 }
 
-/// A request's body that tells whether it was body_consumed to its end.
+/// A request's body that records whether it was read to its end.
 struct TrackedBody {
     body: Incoming,
     body_consumed: Arc<AtomicBool>,
@@ -169,8 +170,8 @@ impl Body for TrackedBody {
     }
 }
 
-/// Ends a connection so that the last answer arrives: a client that still sends what nobody wants, such as a body that is too
-/// large, would otherwise find the connection broken and the answer lost.
+/// Closes a connection gracefully (lingering close): a client that is still sending a body which was refused, such as
+/// one that is too large, would otherwise see the connection reset and lose the response.
 async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
     let unwanted = async {
         stream.shutdown().await?;

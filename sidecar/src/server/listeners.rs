@@ -1,4 +1,4 @@
-//! Where the API is served: the documented port, and what else that asks for.
+//! Listeners: binds the ports of the API.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -12,11 +12,11 @@ use crate::config::Config;
 use crate::http::state::AppState;
 use crate::{http, tls};
 
-/// The ports that are listened on.
+/// The bound ports.
 pub struct Listeners {
     api: TcpListener,
     tls: Option<TlsAcceptor>,
-    /// For the window and the command line, where `api` is not plain HTTP on this machine's address.
+    /// Plain HTTP on 127.0.0.1 for the window and the command line, where `api` is not that.
     loopback: Option<TcpListener>,
     metrics: Option<TcpListener>,
 }
@@ -28,11 +28,12 @@ impl From<TcpListener> for Listeners {
 }
 
 impl Listeners {
-    /// Binds the port that was asked for, or else the user's `preferred_port`, the documented one or the next that is free, and those
-    /// beside it. A preferred_port that is taken is not insisted on: the window, where it can be changed, needs the API.
+    /// Binds the configured port, or else the user's `preferred_port`, the documented one or the next that is free, and
+    /// the further ports. A `preferred_port` that is taken is no error: the window, where it can be changed, needs the
+    /// API.
     ///
     /// # Errors
-    /// When a port that was asked for is taken, none is free, or the certificate cannot be used.
+    /// When a configured port is taken, none is free, or the certificate cannot be used.
     pub async fn bind(config: &Config, preferred_port: Option<u32>) -> Result<Self, StartError> {
         let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
         let api = bind_api(config, preferred_port).await?;
@@ -50,24 +51,24 @@ impl Listeners {
         Ok(Self { api, tls, loopback, metrics })
     }
 
-    /// Where the API is, such as `http://127.0.0.1:8000`.
+    /// The URL of the API, such as `http://127.0.0.1:8000`.
     ///
     /// # Errors
-    /// When the system does not say.
+    /// When the operating system does not report the address.
     pub fn address(&self) -> io::Result<String> {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         Ok(format!("{scheme}://{}", self.api.local_addr()?))
     }
 
-    /// The port of 127.0.0.1 that programs of this machine use, over plain HTTP.
+    /// The port on 127.0.0.1 for programs of this machine, over plain HTTP.
     ///
     /// # Errors
-    /// When the system does not say.
+    /// When the operating system does not report the address.
     pub fn loopback_port(&self) -> io::Result<u16> {
         Ok(self.loopback.as_ref().unwrap_or(&self.api).local_addr()?.port())
     }
 
-    /// Serves the API on all of them, until the app shuts down.
+    /// Serves the API on all ports, until the app shuts down.
     pub(super) async fn serve(self, app: &AppState) {
         let (router, shutdown) = (http::router(app.clone()), &app.assistant.shutdown);
         let serve = |listener, tls, router| connections::serve(listener, tls, router, shutdown.clone());
@@ -109,7 +110,7 @@ async fn bind_api(config: &Config, preferred_port: Option<u32>) -> Result<TcpLis
 
 async fn bind(host: IpAddr, port: u16, preferred_port: &str) -> Result<TcpListener, StartError> {
     TcpListener::bind((host, port)).await.map_err(|error| {
-        let help = format!("choose another with {preferred_port}, or end the program that has it");
+        let help = format!("choose another with {preferred_port}, or stop the program that uses it");
         StartError::new(Exit::PortTaken, format!("could not listen on port {port}: {error}; {help}"))
     })
 }

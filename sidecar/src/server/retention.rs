@@ -1,4 +1,4 @@
-//! Forgetting what is older than the user wants it kept.
+//! Retention: deletes history that is older than the setting allows.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use crate::models::Models;
 use crate::settings;
 use crate::store::Store;
 
-/// How often the history is looked through, also while no setting changes.
-const EVERY: Duration = Duration::from_secs(60 * 60);
+/// Interval between two runs, also while no setting changes.
+const INTERVAL: Duration = Duration::from_secs(60 * 60);
 
 const DAY: i64 = 24 * 60 * 60 * 1000;
 
@@ -31,7 +31,7 @@ pub async fn watch(store: Store, settings: settings::Handle, models: Models, shu
         }
         tokio::select! {
             () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(EVERY) => {}
+            () = tokio::time::sleep(INTERVAL) => {}
             changed = changed.changed() => if changed.is_err() { return },
         }
     }

@@ -1,4 +1,4 @@
-//! Where a remote server is, as its user writes it, and the addresses that are asked there.
+//! The URL of a remote server, as the user enters it, and the URLs of its endpoints.
 
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -7,39 +7,39 @@ use utoipa::ToSchema;
 use crate::base::http_client;
 use crate::base::i18n::LocalizedText;
 
-/// Characters of an address at most.
+/// Maximum length of a URL, in characters.
 const MAX_LENGTH: usize = 2000;
 
-/// The address of an OpenAI-compatible server: its base, or that with `/v1`, or the whole address of one of its endpoints.
+/// The URL of an OpenAI-compatible server: the base URL, or one that ends in `/v1` or in one of its endpoints.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 #[schema(as = RemoteEndpoint, max_length = 2000, pattern = "^https?://[^\\s@?#]+$", example = "https://models.example/v1")]
 pub struct Endpoint(pub String);
 
 impl Endpoint {
-    /// What it means.
+    /// The parsed endpoint.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// What is wrong with the URL.
     pub fn read(&self) -> Result<Address, LocalizedText> {
         let text = self.0.trim();
         let url = Url::parse(text).ok().filter(|url| url.has_host() && text.len() <= MAX_LENGTH);
         let Some(mut url) = url.filter(|url| matches!(url.scheme(), "http" | "https")) else {
             return Err(LocalizedText::new(
                 "https://로 시작하는 주소여야 합니다",
-                "must be an address that begins with https://",
+                "must be an address that starts with https://",
             ));
         };
         if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
             return Err(LocalizedText::new(
-                "주소에 사용자 이름, 암호, `?`, `#`을 쓸 수 없습니다; 키는 따로 저장하세요",
-                "must have no user, password, `?` or `#`; the key is kept apart",
+                "주소에 사용자 이름, 암호, `?`, `#`을 쓸 수 없습니다. 키는 따로 저장하세요",
+                "must have no user, password, `?` or `#`; the key is stored separately",
             ));
         }
         if url.scheme() == "http" && !http_client::is_loopback(&url) {
             return Err(LocalizedText::new(
-                "https://여야 합니다; http://는 이 컴퓨터의 서버(127.0.0.1, localhost)에만 쓸 수 있습니다",
-                "must begin with https://; http:// is for servers of this machine (127.0.0.1, localhost)",
+                "https://여야 합니다. http://는 이 컴퓨터의 서버(127.0.0.1, localhost)에만 쓸 수 있습니다",
+                "must start with https://; http:// is for servers of this machine (127.0.0.1, localhost)",
             ));
         }
         let path = url.path().trim_end_matches('/');
@@ -53,38 +53,38 @@ impl Endpoint {
     }
 }
 
-/// An endpoint that was read: everything that is asked of the server is below its base.
+/// A parsed endpoint: the base URL of all requests to the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     base: Url,
 }
 
 impl Address {
-    /// Where conversations are gone on with.
+    /// The URL for chat completions.
     #[must_use]
     pub fn chat(&self) -> String {
         format!("{}/chat/completions", self.base)
     }
 
-    /// Where texts are gone on with.
+    /// The URL for text completions.
     #[must_use]
     pub fn text(&self) -> String {
         format!("{}/completions", self.base)
     }
 
-    /// Where the models are listed.
+    /// The URL of the list of models.
     #[must_use]
     pub fn models(&self) -> String {
         format!("{}/models", self.base)
     }
 
-    /// The server itself, which a key belongs to, such as `https://models.example`.
+    /// The origin of the server, which its key belongs to, such as `https://models.example`.
     #[must_use]
     pub fn origin(&self) -> String {
         self.base.origin().ascii_serialization()
     }
 
-    /// Whether it is spoken to without TLS, as a server of this machine may be.
+    /// Whether it is a plain HTTP server, which is allowed on this machine.
     #[must_use]
     pub fn is_plain(&self) -> bool {
         self.base.scheme() == "http"
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_write_an_address_means_the_same_server() {
+    fn all_forms_of_a_url_mean_the_same_server() {
         for text in [
             "https://models.example",
             "https://models.example/",
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn only_this_machine_is_spoken_to_without_tls() {
+    fn plain_http_is_for_this_machine_only() {
         for text in ["http://127.0.0.1:8000", "http://127.9.9.9", "http://localhost:1/v1", "http://[::1]/v1"] {
             assert!(read(text).unwrap().is_plain(), "{text}");
         }
@@ -133,17 +133,17 @@ mod tests {
             "http://0.0.0.0",
             "http://[::ffff:127.0.0.1]",
         ] {
-            assert!(read(text).unwrap_err().contains("must begin with https://"), "{text}");
+            assert!(read(text).unwrap_err().contains("must start with https://"), "{text}");
         }
     }
 
     #[test]
-    fn what_is_no_address_of_a_server_is_refused() {
+    fn an_invalid_url_is_rejected() {
         for text in ["", "models.example", "ftp://models.example", "file:///etc/passwd", "https://", "javascript:1"] {
             assert!(read(text).unwrap_err().contains("https://"), "{text}");
         }
         for text in ["https://u@a.example", "https://u:p@a.example", "https://a.example?key=1", "https://a.example#x"] {
-            assert!(read(text).unwrap_err().contains("the key is kept apart"), "{text}");
+            assert!(read(text).unwrap_err().contains("the key is stored separately"), "{text}");
         }
         assert!(read(&format!("https://a.example/{}", "x".repeat(2000))).is_err());
     }

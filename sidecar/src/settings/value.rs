@@ -1,4 +1,4 @@
-//! The types that a setting can have: how each is read from text, and when it is out of bounds.
+//! The value types of settings: parsing from text, and bounds.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use super::endpoint::Endpoint;
 use crate::base::i18n::LocalizedText;
 use crate::base::model_id::ModelId;
 
-/// A variable with a value that cannot be used.
+/// An environment variable with an invalid value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvError {
     /// Its name.
@@ -30,15 +30,15 @@ impl fmt::Display for EnvError {
     }
 }
 
-/// A field of a patch: absent, null, or a value.
+/// A field of a patch: absent, null or a value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Update<T> {
-    /// The field is absent: what is in force stays.
+    /// The field is absent: the value is unchanged.
     #[default]
     Unchanged,
-    /// It is null: the default comes back.
+    /// The field is null: the default is restored.
     Reset,
-    /// It has a value.
+    /// The field has a value.
     Set(T),
 }
 
@@ -48,25 +48,25 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Update<T> {
     }
 }
 
-/// The least and the greatest number that is accepted, where there are such.
+/// The minimum and the maximum, if the type has bounds.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds(pub Option<(u32, u32)>);
 
-/// A type that a setting can have.
+/// The value type of a setting.
 pub trait Value: Serialize + DeserializeOwned {
-    /// Reads it as a variable of the environment has it.
+    /// Parses the value of an environment variable.
     fn parse(text: &str) -> Option<Self>;
 
-    /// What is wrong with it.
+    /// What is wrong with the value.
     fn problem(&self, bounds: Bounds) -> Option<LocalizedText>;
 
-    /// What a variable of the environment must be, for somebody who has written `text`.
+    /// What the environment variable must be, for the error message about `text`.
     fn expected(text: &str, bounds: Bounds) -> String;
 }
 
 fn whole_number(Bounds(bounds): Bounds) -> String {
-    let (least, most) = bounds.unwrap_or((0, u32::MAX));
-    format!("it must be a whole number from {least} to {most}")
+    let (min, max) = bounds.unwrap_or((0, u32::MAX));
+    format!("it must be a whole number from {min} to {max}")
 }
 
 impl Value for bool {
@@ -93,9 +93,9 @@ impl Value for u32 {
     }
 
     fn problem(&self, Bounds(bounds): Bounds) -> Option<LocalizedText> {
-        let (least, most) = bounds?;
-        (!(least..=most).contains(self)).then(|| {
-            LocalizedText::new(format!("{least}에서 {most} 사이여야 합니다"), format!("must be from {least} to {most}"))
+        let (min, max) = bounds?;
+        (!(min..=max).contains(self)).then(|| {
+            LocalizedText::new(format!("{min}에서 {max} 사이여야 합니다"), format!("must be from {min} to {max}"))
         })
     }
 
@@ -118,7 +118,7 @@ impl Value for Option<u32> {
     }
 }
 
-/// Which log lines are written: a level, also by room.
+/// A log filter: a level, also per module.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 #[schema(
@@ -142,13 +142,13 @@ impl Value for LogLevel {
 
     fn problem(&self, _: Bounds) -> Option<LocalizedText> {
         let level = |word: &str| matches!(word, "off" | "error" | "warn" | "info" | "debug" | "trace");
-        let room = |name: &str| {
+        let is_module = |name: &str| {
             name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
                 && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b':' | b'-'))
         };
         let mut parts = self.0.split(',');
         let fine = parts.next().is_some_and(level)
-            && parts.all(|part| part.split_once('=').is_some_and(|(name, word)| room(name) && level(word)));
+            && parts.all(|part| part.split_once('=').is_some_and(|(name, word)| is_module(name) && level(word)));
         (self.0.len() > 200 || !fine).then(|| {
             LocalizedText::new(
                 "off, error, warn, info, debug, trace 중 하나이거나 `info,sqlx=warn` 같은 형식이어야 합니다",
@@ -179,14 +179,14 @@ impl Value for Option<ModelId> {
     }
 }
 
-/// Who answers questions and completes code.
+/// Which models answer questions and complete code.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RemotePolicy {
-    /// The models of this machine. Nothing leaves it.
+    /// The local models. No request leaves this machine.
     #[default]
     LocalOnly,
-    /// The models of this machine; where they cannot, the remote server.
+    /// The local models, with the remote server as the fallback.
     LocalThenRemote,
     /// The remote server.
     Remote,
@@ -221,7 +221,7 @@ impl Value for Option<Endpoint> {
     }
 }
 
-/// A model of the remote server, by the name that the server knows.
+/// The name of a model on the remote server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 #[schema(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x20\x7f-\xa0]+$")]
@@ -248,7 +248,7 @@ impl Value for Option<RemoteModel> {
     }
 }
 
-/// The value that a variable of the environment gives to a setting, if it is set.
+/// The value of an environment variable for a setting, if it is set.
 pub fn read<T: Value>(
     variable: Option<&'static str>,
     bounds: Bounds,
@@ -266,7 +266,7 @@ pub fn read<T: Value>(
     None
 }
 
-/// A value as the database keeps it.
+/// A value as the database stores it: JSON.
 pub fn json<T: Value>(value: &T) -> String {
     serde_json::to_string(value).expect("settings are plain values")
 }

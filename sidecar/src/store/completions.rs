@@ -1,4 +1,4 @@
-//! The table of completions that were offered, and what became of them.
+//! The table of suggested completions and their outcomes.
 
 use serde::Serialize;
 use sqlx::SqliteConnection;
@@ -8,18 +8,18 @@ use super::Store;
 use super::writer::Task;
 use crate::base::time::now;
 
-/// What became of a completion.
+/// The outcome of a completion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SuggestionOutcome {
-    /// Somebody saw it.
+    /// It was shown.
     Shown,
-    /// So many characters of it were taken.
+    /// It was accepted, so many characters of it.
     Accepted(Option<i64>),
-    /// It was turned down.
+    /// It was rejected.
     Rejected,
 }
 
-/// A completion that was offered, as it is kept: what it said is not.
+/// The row of a suggested completion. Its text is not stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SuggestionRow {
     id: String,
@@ -29,36 +29,36 @@ pub(super) struct SuggestionRow {
     length: i64,
 }
 
-/// How completions were received, as far as editors told.
+/// The acceptance of completions, as far as editors report it.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct AcceptanceStats {
-    /// In all languages; its own `language` is `all`.
+    /// The total over all languages; its own `language` is `all`.
     pub total: Acceptance,
-    /// In each, the most used first.
+    /// By language, most frequent first.
     pub by_language: Vec<Acceptance>,
 }
 
-/// How completions in one language were received.
+/// The acceptance of completions in one language.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Acceptance {
     /// The programming language.
     pub language: String,
-    /// Completions that were offered.
+    /// Completions that were suggested.
     pub offered: i64,
-    /// Of those, how many somebody saw.
+    /// Of those, completions that were shown.
     pub shown: i64,
-    /// How many were taken, or a part of them.
+    /// Completions that were accepted, completely or in part.
     pub accepted: i64,
-    /// How many were turned down.
+    /// Completions that were rejected.
     pub rejected: i64,
-    /// Characters that were taken.
+    /// Characters that were accepted.
     pub accepted_characters: i64,
-    /// The share of those shown that was taken, 0 to 1; null where none was shown.
+    /// The share of the shown completions that were accepted, 0 to 1; null where none was shown.
     #[schema(minimum = 0, maximum = 1)]
     pub acceptance_rate: Option<f64>,
 }
 
-/// A row of the figures.
+/// A row of the query.
 #[derive(Default)]
 struct Row {
     language: String,
@@ -66,7 +66,7 @@ struct Row {
     shown: i64,
     accepted: i64,
     rejected: i64,
-    /// Those that were shown and accepted.
+    /// Completions that were shown and accepted.
     taken: i64,
     characters: i64,
 }
@@ -97,23 +97,28 @@ impl From<Row> for Acceptance {
 }
 
 impl Store {
-    /// Keeps that completions by these ids and of these lengths, in characters, were offered. Comes back before that is in the
-    /// database; [`Self::mark_completion`] waits for it.
+    /// Stores suggested completions by id and length in characters. Returns before they are in the database;
+    /// [`Self::mark_completion`] waits for them.
     pub(crate) async fn add_completions(&self, owner: &str, language: &str, completions: Vec<(String, usize)>) {
         for (id, length) in completions {
             let length = i64::try_from(length).unwrap_or(i64::MAX);
             let offered = SuggestionRow { id, owner: owner.to_owned(), language: language.to_owned(), length };
-            self.writer.enqueue(Task::Offer(Box::new(offered))).await;
+            self.writer.enqueue(Task::Suggest(Box::new(offered))).await;
         }
     }
 
-    /// Keeps what became of a completion. `false` if `owner` was offered none by this id.
-    pub(crate) async fn mark_completion(&self, owner: &str, id: &str, fate: SuggestionOutcome) -> sqlx::Result<bool> {
-        let task = Task::Mark { owner: owner.to_owned(), id: id.to_owned(), fate };
+    /// Stores the outcome of a completion. `false` if `owner` has no completion with this id.
+    pub(crate) async fn mark_completion(
+        &self,
+        owner: &str,
+        id: &str,
+        outcome: SuggestionOutcome,
+    ) -> sqlx::Result<bool> {
+        let task = Task::Mark { owner: owner.to_owned(), id: id.to_owned(), outcome };
         Ok(self.writer.write(task).await? > 0)
     }
 
-    /// How completions were received.
+    /// The acceptance of completions.
     pub(crate) async fn acceptance_stats(&self) -> sqlx::Result<AcceptanceStats> {
         let rows = sqlx::query_as!(
             Row,
@@ -133,7 +138,7 @@ impl Store {
         Ok(AcceptanceStats { total: total.into(), by_language })
     }
 
-    /// Forgets completions that were offered before this time.
+    /// Deletes completions that were suggested before this time.
     pub(crate) async fn prune_completions(&self, before: i64) -> sqlx::Result<()> {
         sqlx::query!("DELETE FROM completions WHERE created_at < ?", before).execute(&self.pool).await?;
         Ok(())
@@ -159,10 +164,10 @@ pub(super) async fn mark(
     connection: &mut SqliteConnection,
     owner: &str,
     id: &str,
-    fate: SuggestionOutcome,
+    outcome: SuggestionOutcome,
 ) -> sqlx::Result<u64> {
     let now = now();
-    let done = match fate {
+    let done = match outcome {
         SuggestionOutcome::Shown => {
             sqlx::query!("UPDATE completions SET shown_at = ? WHERE owner = ? AND id = ?", now, owner, id)
                 .execute(connection)

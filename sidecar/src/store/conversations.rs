@@ -3,25 +3,25 @@
 use super::{Store, id};
 use crate::base::time::now;
 
-/// A thread of questions and answers.
+/// A conversation, without its messages.
 #[derive(Debug, Clone)]
 pub struct Conversation {
     /// Its id.
     pub id: String,
-    /// The beginning of its first question.
+    /// The start of its first question.
     pub title: String,
-    /// Whether it stays at the top.
+    /// Whether it is pinned.
     pub pinned: bool,
     /// Milliseconds since 1970.
     pub created_at: i64,
     /// Milliseconds since 1970.
     pub updated_at: i64,
-    /// Messages that are part of the thread now.
+    /// Messages of the current thread.
     pub message_count: i64,
 }
 
 impl Store {
-    /// Starts a conversation and gives back its id.
+    /// Creates a conversation and returns its id.
     pub(crate) async fn start_conversation(&self, owner: &str, title: &str) -> sqlx::Result<String> {
         let (id, now) = (id(), now());
         sqlx::query!(
@@ -51,7 +51,7 @@ impl Store {
         .await
     }
 
-    /// Conversations of `owner`, pinned ones and then the latest first, and how many there are in all.
+    /// Conversations of `owner`, pinned ones first, then the latest first; and their total number.
     pub(crate) async fn conversations(
         &self,
         owner: &str,
@@ -75,7 +75,7 @@ impl Store {
         Ok((items, total))
     }
 
-    /// Renames or pins a conversation. `false` if `owner` has none by this id.
+    /// Renames or pins a conversation. `false` if `owner` has no conversation with this id.
     pub(crate) async fn change_conversation(
         &self,
         owner: &str,
@@ -93,11 +93,11 @@ impl Store {
         Ok(done.execute(&self.pool).await?.rows_affected() > 0)
     }
 
-    /// Deletes a conversation with all its messages. `false` if `owner` has none by this id.
+    /// Deletes a conversation with all its messages. `false` if `owner` has no conversation with this id.
     pub(crate) async fn delete_conversation(&self, owner: &str, id: &str) -> sqlx::Result<bool> {
         let done =
             sqlx::query!("DELETE FROM conversations WHERE owner = ? AND id = ?", owner, id).execute(&self.pool).await?;
-        self.forget_deleted().await?;
+        self.overwrite_deleted().await?;
         Ok(done.rows_affected() > 0)
     }
 }

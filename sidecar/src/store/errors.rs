@@ -1,43 +1,43 @@
-//! The table of errors that were answered.
+//! The table of error responses.
 
 use super::{Store, id};
 
-/// An error that was answered.
+/// An error response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Incident {
     /// Milliseconds since 1970.
     pub at: i64,
-    /// The API's word for it.
+    /// The error code of the API.
     pub code: String,
     /// The HTTP status.
     pub status: i64,
     /// The HTTP method.
     pub method: String,
-    /// The route's pattern.
+    /// The route pattern.
     pub endpoint: String,
-    /// The id that the answer named, if it did.
+    /// The incident id in the response, if it has one.
     pub incident_id: Option<String>,
-    /// The request's id.
+    /// The request id.
     pub request_id: String,
 }
 
-/// Errors of one code on one endpoint.
+/// The errors with one code on one endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
-    /// The API's word for it.
+    /// The error code of the API.
     pub code: String,
-    /// The route's pattern.
+    /// The route pattern.
     pub endpoint: String,
-    /// How many there were.
+    /// Their number.
     pub count: i64,
-    /// The first of them, in milliseconds since 1970.
+    /// The first one, in milliseconds since 1970.
     pub first: i64,
-    /// The latest of them, in milliseconds since 1970.
+    /// The latest one, in milliseconds since 1970.
     pub last: i64,
 }
 
 impl Store {
-    /// Keeps errors, all or none.
+    /// Stores errors, all or none.
     pub(crate) async fn add_errors(&self, incidents: &[Incident]) -> sqlx::Result<()> {
         let mut transaction = self.write().await?;
         for incident in incidents {
@@ -60,24 +60,24 @@ impl Store {
         transaction.commit().await
     }
 
-    /// Forgets errors from before this time, and all but the latest `most`.
-    pub(crate) async fn prune_errors(&self, before: i64, most: i64) -> sqlx::Result<()> {
+    /// Deletes errors from before this time, and all but the latest `max_errors`.
+    pub(crate) async fn prune_errors(&self, before: i64, max_errors: i64) -> sqlx::Result<()> {
         sqlx::query!(
             "DELETE FROM errors WHERE at < ?1 OR at < (SELECT at FROM errors ORDER BY at DESC LIMIT 1 OFFSET ?2)",
             before,
-            most
+            max_errors
         )
         .execute(&self.pool)
         .await?;
         Ok(())
     }
 
-    /// How many errors there were since this time.
+    /// The number of errors since this time.
     pub(crate) async fn count_errors(&self, since: i64) -> sqlx::Result<i64> {
         sqlx::query_scalar!("SELECT count(*) FROM errors WHERE at >= ?", since).fetch_one(&self.pool).await
     }
 
-    /// The latest errors that are our own fault.
+    /// The latest internal errors (5xx).
     pub(crate) async fn recent_incidents(&self, limit: i64) -> sqlx::Result<Vec<Incident>> {
         sqlx::query_as!(
             Incident,

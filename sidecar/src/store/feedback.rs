@@ -1,57 +1,57 @@
-//! The table of feedback: what people thought of answers.
+//! The table of feedback on answers.
 
 use super::{Store, id};
 use crate::base::time::now;
 
-/// What somebody thought of an answer.
+/// Feedback on an answer.
 #[derive(Debug, Clone)]
 pub struct Feedback {
     /// Its id.
     pub id: String,
-    /// The message it is about, if it is about one.
+    /// The message that it refers to, if any.
     pub message_id: Option<String>,
     /// `positive`, `negative`, `suggestion` or `bug`.
     pub kind: String,
     /// 1 to 5.
     pub rating: Option<i64>,
-    /// What was said.
+    /// The comment.
     pub comment: String,
-    /// The code it is about.
+    /// The code that it refers to.
     pub code_snippet: String,
-    /// The question it is about.
+    /// The question that it refers to.
     pub user_question: String,
     /// Milliseconds since 1970.
     pub created_at: i64,
 }
 
-/// What is kept of feedback.
+/// New feedback.
 #[derive(Debug, Clone, Copy)]
 pub struct NewFeedback<'a> {
-    /// The message it is about, if it is about one.
+    /// The message that it refers to, if any.
     pub message_id: Option<&'a str>,
     /// `positive`, `negative`, `suggestion` or `bug`.
     pub kind: &'a str,
     /// 1 to 5.
     pub rating: Option<i64>,
-    /// What was said.
+    /// The comment.
     pub comment: &'a str,
-    /// The code it is about.
+    /// The code that it refers to.
     pub code_snippet: &'a str,
-    /// The question it is about.
+    /// The question that it refers to.
     pub user_question: &'a str,
 }
 
-/// How often something was said of answers on one day.
+/// The number of feedback entries of one day.
 #[derive(Debug, Clone)]
 pub struct Day {
     /// Such as `2024-12-28`, UTC.
     pub date: String,
-    /// How often.
+    /// The number of entries.
     pub count: i64,
 }
 
 impl Store {
-    /// Keeps what `owner` thinks, and gives back its id and time. What was said of the same message before gives way.
+    /// Stores feedback of `owner`, and returns its id and time. It replaces earlier feedback on the same message.
     pub(crate) async fn add_feedback(&self, owner: &str, new: NewFeedback<'_>) -> sqlx::Result<(String, i64)> {
         let (id, now) = (format!("fb_{}", id()), now());
         let mut transaction = self.write().await?;
@@ -77,7 +77,7 @@ impl Store {
         Ok((id, now))
     }
 
-    /// What `owner` said last, newest first.
+    /// Feedback of `owner`, newest first.
     pub(crate) async fn recent_feedback(&self, owner: &str, limit: i64) -> sqlx::Result<Vec<Feedback>> {
         sqlx::query_as!(
             Feedback,
@@ -90,7 +90,7 @@ impl Store {
         .await
     }
 
-    /// How often `owner` said what, as kinds with counts.
+    /// The number of feedback entries of `owner` by kind.
     pub(crate) async fn feedback_by_kind(&self, owner: &str) -> sqlx::Result<Vec<(String, i64)>> {
         let rows = sqlx::query!(
             r#"SELECT kind, count(*) AS "count!: i64" FROM feedback WHERE owner = ? GROUP BY kind ORDER BY kind"#,
@@ -99,7 +99,7 @@ impl Store {
         Ok(rows.fetch_all(&self.pool).await?.into_iter().map(|row| (row.kind, row.count)).collect())
     }
 
-    /// The mean of all ratings that `owner` gave; absent where there is none.
+    /// The mean of the ratings of `owner`; `None` where there is none.
     pub(crate) async fn average_rating(&self, owner: &str) -> sqlx::Result<Option<f64>> {
         sqlx::query_scalar!(
             r#"SELECT avg(coalesce(rating, iif(kind = 'positive', 5, iif(kind = 'negative', 1, NULL)))) AS "average: f64"
@@ -110,7 +110,8 @@ impl Store {
         .await
     }
 
-    /// How often `owner` said something on each day since this time, in milliseconds since 1970; days without are left out.
+    /// The number of feedback entries of `owner` by day since this time, in milliseconds since 1970; days without any
+    /// are left out.
     pub(crate) async fn feedback_by_day(&self, owner: &str, since: i64) -> sqlx::Result<Vec<Day>> {
         sqlx::query_as!(
             Day,
@@ -123,11 +124,11 @@ impl Store {
         .await
     }
 
-    /// Deletes what `owner` said. `false` if there is none by this id.
+    /// Deletes feedback of `owner`. `false` if there is none with this id.
     pub(crate) async fn delete_feedback(&self, owner: &str, id: &str) -> sqlx::Result<bool> {
         let done =
             sqlx::query!("DELETE FROM feedback WHERE owner = ? AND id = ?", owner, id).execute(&self.pool).await?;
-        self.forget_deleted().await?;
+        self.overwrite_deleted().await?;
         Ok(done.rows_affected() > 0)
     }
 }

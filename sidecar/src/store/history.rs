@@ -1,39 +1,39 @@
-//! The history of an owner: a page of it, one message of it, and deleting any of it.
+//! The history of an owner: pages of messages, single messages, and their deletion.
 
 use super::messages::{Message, PER_MILLISECOND};
 use super::{Store, search};
 
-/// Which messages of a history to give back.
+/// A query of the history.
 #[derive(Debug, Clone, Default)]
 pub struct Query {
-    /// At most so many.
+    /// Maximum number of messages.
     pub limit: i64,
-    /// Leaving out so many of the newest.
+    /// Number of newest messages to skip.
     pub offset: i64,
-    /// With all these words in the question or the answer, as parts of words too, in any case.
+    /// All these words occur in the question or the answer, as parts of words too, case-insensitive.
     pub search: Option<String>,
     /// In this programming language.
     pub language: Option<String>,
-    /// Not before this time, in milliseconds since 1970.
+    /// At or after this time, in milliseconds since 1970.
     pub from: Option<i64>,
     /// Before this time, in milliseconds since 1970.
     pub to: Option<i64>,
-    /// Rated from the first to the second of these, 1 to 5.
+    /// With a rating in this range, 1 to 5.
     pub rated: Option<(i64, i64)>,
 }
 
-/// Messages whose text an expression finds.
+/// Joins the messages that a full-text expression finds.
 const SEARCH_JOIN: &str = "INDEXED BY messages_heads ON heads.number = messages_text.rowid
                      WHERE messages_text MATCH ?1 AND messages_text.rowid >= ?2 AND messages_text.rowid < ?3
                        AND heads.owner = ?4 AND (?5 IS NULL OR heads.language = ?5)";
 
-/// A condition on messages that were rated: what was said last of one counts. Other queries are faster without it.
+/// Joins the latest rating of each message. Only queries by rating use it, since others are faster without it.
 const RATED_JOIN: &str =
     "AND (SELECT coalesce(rating, iif(feedback.kind = 'positive', 5, iif(feedback.kind = 'negative', 1, NULL))) FROM feedback
                       WHERE message_id = heads.id ORDER BY feedback.id DESC LIMIT 1) BETWEEN ?8 AND ?9";
 
 impl Query {
-    /// The numbers of the first message and of the one after the last.
+    /// The number of the first message, and of the one after the last.
     fn id_range(&self) -> (i64, i64) {
         let number = |time: i64| time.saturating_mul(PER_MILLISECOND);
         (self.from.map_or(i64::MIN, number), self.to.map_or(i64::MAX, number))
@@ -41,7 +41,7 @@ impl Query {
 }
 
 impl Store {
-    /// The history of `owner`, newest first, and how many messages the query finds in all.
+    /// A page of the history of `owner`, newest first, and the number of all messages that the query finds.
     pub(crate) async fn history(&self, owner: &str, query: &Query) -> sqlx::Result<(Vec<Message>, i64)> {
         let (numbers, total) = match &query.search {
             None if query.rated.is_some() => {
@@ -105,7 +105,7 @@ impl Store {
         .await
     }
 
-    /// What was rated so, from what was said of messages: of that there is little.
+    /// A page by rating. It starts from the table of feedback, which is small.
     async fn rated_page(&self, owner: &str, query: &Query) -> sqlx::Result<Vec<i64>> {
         let (from, to) = query.id_range();
         let (worst, best) = query.rated.unwrap_or((1, 5));
@@ -214,8 +214,8 @@ impl Store {
         }
     }
 
-    /// The oldest messages of `owner`, or of one conversation of theirs, with numbers above `after`, each with its number; for reading
-    /// all of it in pieces.
+    /// The oldest messages of `owner`, or of one conversation, with numbers above `after`, each with its number; for
+    /// reading all of them in pages.
     pub(crate) async fn messages_after(
         &self,
         owner: &str,
@@ -251,7 +251,8 @@ impl Store {
         Ok(messages)
     }
 
-    /// Deletes one message of `owner`, and its conversation if nothing is left of it. `false` if there is none by this id.
+    /// Deletes one message of `owner`, and its conversation if it was the last one. `false` if there is none with this
+    /// id.
     pub(crate) async fn delete_message(&self, owner: &str, id: &str) -> sqlx::Result<bool> {
         let mut transaction = self.write().await?;
         let deleted = sqlx::query!(
@@ -263,7 +264,7 @@ impl Store {
         .await?;
         let Some(deleted) = deleted else { return Ok(false) };
         let conversation = deleted.conversation_id;
-        // What followed it follows what it followed.
+        // The messages that followed it get its predecessor as their parent.
         sqlx::query!(
             "UPDATE messages SET parent = ?1 WHERE conversation_id = ?2 AND parent = ?3",
             deleted.parent,
@@ -279,11 +280,11 @@ impl Store {
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
-        self.forget_deleted().await?;
+        self.overwrite_deleted().await?;
         Ok(true)
     }
 
-    /// Deletes all that `owner` asked and was answered, and says how many messages that were.
+    /// Deletes all messages and conversations of `owner`, and returns the number of messages.
     pub(crate) async fn delete_history(&self, owner: &str) -> sqlx::Result<u64> {
         let mut transaction = self.write().await?;
         let deleted = sqlx::query!("DELETE FROM messages WHERE owner = ?", owner)
@@ -292,11 +293,11 @@ impl Store {
             .rows_affected();
         sqlx::query!("DELETE FROM conversations WHERE owner = ?", owner).execute(&mut *transaction).await?;
         transaction.commit().await?;
-        self.forget_deleted().await?;
+        self.overwrite_deleted().await?;
         Ok(deleted)
     }
 
-    /// Deletes what everybody asked before this time, in milliseconds since 1970, and conversations that nothing is left of.
+    /// Deletes all messages from before this time, in milliseconds since 1970, and conversations that are empty then.
     pub(crate) async fn prune_history(&self, before: i64) -> sqlx::Result<u64> {
         let number = before.saturating_mul(PER_MILLISECOND);
         let mut transaction = self.write().await?;
@@ -313,13 +314,13 @@ impl Store {
         .await?;
         transaction.commit().await?;
         if deleted > 0 {
-            self.forget_deleted().await?;
+            self.overwrite_deleted().await?;
         }
         Ok(deleted)
     }
 
-    /// Overwrites what was deleted where it may still lie: in the log of changes beside the database.
-    pub(super) async fn forget_deleted(&self) -> sqlx::Result<()> {
+    /// Overwrites deleted data that may still be in the write-ahead log.
+    pub(super) async fn overwrite_deleted(&self) -> sqlx::Result<()> {
         sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.pool).await.map(|_| ())
     }
 }

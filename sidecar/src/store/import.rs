@@ -1,16 +1,16 @@
-//! Taking in messages that another installation gave out. What is here already stays as it is.
+//! Imports messages that another installation exported. Existing messages are not changed.
 
 use super::messages::number;
 use super::{Store, id};
 
-/// A conversation to be taken in.
+/// A conversation to import.
 #[derive(Debug, Clone, Copy)]
 pub struct NewConversation<'a> {
     /// Its id.
     pub id: &'a str,
     /// Its title.
     pub title: &'a str,
-    /// Whether it stays at the top.
+    /// Whether it is pinned.
     pub pinned: bool,
     /// Milliseconds since 1970.
     pub created_at: i64,
@@ -18,56 +18,56 @@ pub struct NewConversation<'a> {
     pub updated_at: i64,
 }
 
-/// A message to be taken in.
+/// A message to import.
 #[derive(Debug, Clone, Copy)]
 pub struct Imported<'a> {
     /// Its id.
     pub id: &'a str,
-    /// What was asked.
+    /// The question.
     pub question: &'a str,
-    /// The code it was about.
+    /// The code of the question.
     pub code_context: Option<&'a str>,
-    /// The programming language asked for.
+    /// The requested programming language.
     pub language: &'a str,
-    /// The whole answer, markdown.
+    /// The complete answer, markdown.
     pub answer: &'a str,
     /// The code in it.
     pub generated_code: &'a str,
     /// The rest of it.
     pub explanation: &'a str,
-    /// How it ended.
+    /// Its finish reason.
     pub finish: &'a str,
     /// The model that answered.
     pub model: &'a str,
-    /// Where it ran.
+    /// The backend of that model.
     pub backend: &'a str,
     /// Tokens of the prompt.
     pub prompt_tokens: i64,
     /// Tokens of the answer.
     pub completion_tokens: i64,
-    /// From question to last token, in milliseconds.
+    /// From the question to the last token, in milliseconds.
     pub duration_ms: i64,
-    /// Speed of the answer once it had begun.
+    /// Decode speed, in tokens per second.
     pub tokens_per_second: Option<f64>,
     /// Milliseconds since 1970.
     pub created_at: i64,
-    /// Whether another version of the question is in the thread in its place.
+    /// Whether another version of the question has replaced it in the thread.
     pub superseded: bool,
-    /// What somebody thought of it, 1 to 5.
+    /// The rating, 1 to 5.
     pub rating: Option<i64>,
-    /// The message that it follows.
+    /// The message that precedes it.
     pub parent: Option<&'a str>,
-    /// What was asked for, in the API's word.
+    /// The task, by its name in the API.
     pub kind: &'a str,
-    /// The files that it was about, JSON as the API writes them.
+    /// The files of the question, JSON as in the API.
     pub files: Option<&'a str>,
     /// Earlier messages that were left out of the prompt.
     pub dropped: i64,
 }
 
 impl Store {
-    /// Takes in a conversation of `owner`, and says how many of its messages were new. One that has another owner here is left
-    /// alone, and so is every message whose id is known.
+    /// Imports a conversation of `owner`, and returns the number of new messages. A conversation of another owner is
+    /// skipped, and so is every message whose id exists.
     pub(crate) async fn import(
         &self,
         owner: &str,
@@ -146,7 +146,7 @@ impl Store {
             taken += new;
         }
         if messages.iter().all(|message| message.parent.is_none()) {
-            // A file of a time when nobody noted what follows what.
+            // Old exports do not have parents.
             sqlx::query!(
                 "UPDATE messages SET parent = (
                    SELECT earlier.id FROM messages AS earlier

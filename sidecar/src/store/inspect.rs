@@ -1,4 +1,4 @@
-//! A look at a database file that somebody may be using: nothing is changed, and nobody is kept waiting.
+//! Checks a database file that another process may be using, read-only and without blocking it.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ pub enum DbHealth {
         /// Whether the check covered the complete file within its time limit.
         complete: bool,
     },
-    /// A newer version of HAPA has written it.
+    /// It was written by a newer version of HAPA.
     TooNew,
     /// It is not a database, or parts of it are damaged; with SQLite's message.
     Damaged(String),
@@ -27,22 +27,22 @@ pub enum DbHealth {
 /// How long to wait for another process that writes to the file.
 const BUSY: Duration = Duration::from_secs(1);
 
-/// Steps of SQLite between two looks at the clock: far below a millisecond.
+/// SQLite instructions between two checks of the deadline: far below a millisecond.
 const STEPS: i32 = 1000;
 
-/// Looks at the database in `file`, for `timeout` at most; with none, it is opened and not read through.
+/// Checks the database in `file`, for `timeout` at most; with zero, it is only opened.
 pub async fn inspect(file: &Path, timeout: Duration) -> DbHealth {
     if !file.exists() {
         return DbHealth::Absent;
     }
     match probe(file, timeout).await {
-        Ok(condition) => condition,
+        Ok(health) => health,
         Err(error) => classify(&error),
     }
 }
 
-/// The settings that a database keeps, as JSON; none where it cannot be read.
-pub async fn kept_settings(file: &Path) -> Vec<(String, String)> {
+/// The settings that are stored in a database, as JSON; none where it cannot be read.
+pub async fn stored_settings(file: &Path) -> Vec<(String, String)> {
     let read = async {
         let mut connection = open(file).await?;
         let rows = sqlx::query_as("SELECT name, value FROM settings").fetch_all(&mut connection).await;
@@ -54,14 +54,14 @@ pub async fn kept_settings(file: &Path) -> Vec<(String, String)> {
 
 async fn probe(file: &Path, timeout: Duration) -> sqlx::Result<DbHealth> {
     let mut connection = open(file).await?;
-    let condition = read(&mut connection, timeout).await;
+    let health = read(&mut connection, timeout).await;
     let _ = connection.close().await;
-    condition
+    health
 }
 
 async fn open(file: &Path) -> sqlx::Result<SqliteConnection> {
-    // A file with a log beside it is in use, or was when its process died. Without one nobody writes, and SQLite need not leave
-    // files of its own beside it, as it would even to read.
+    // A file with a `-wal` file is in use, or was when its process died. Without one no process writes to it, and
+    // `immutable` stops SQLite from creating files next to it even for reading.
     let mut log = file.as_os_str().to_owned();
     log.push("-wal");
     let options = SqliteConnectOptions::new().filename(file).read_only(true).immutable(!Path::new(&log).exists());
@@ -70,8 +70,8 @@ async fn open(file: &Path) -> sqlx::Result<SqliteConnection> {
 
 async fn read(connection: &mut SqliteConnection, timeout: Duration) -> sqlx::Result<DbHealth> {
     const TABLE: &str = "SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'";
-    let begun: i64 = sqlx::query_scalar(TABLE).fetch_one(&mut *connection).await?;
-    if begun > 0 {
+    let has_migrations: i64 = sqlx::query_scalar(TABLE).fetch_one(&mut *connection).await?;
+    if has_migrations > 0 {
         let version: Option<i64> =
             sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(&mut *connection).await?;
         let newest = sqlx::migrate!("./migrations").iter().map(|migration| migration.version).max();
@@ -84,22 +84,22 @@ async fn read(connection: &mut SqliteConnection, timeout: Duration) -> sqlx::Res
     }
     let deadline = Instant::now() + timeout;
     connection.lock_handle().await?.set_progress_handler(STEPS, move || Instant::now() < deadline);
-    let words: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(connection).await?;
-    Ok(if words == "ok" { DbHealth::Ok { complete: true } } else { DbHealth::Damaged(words) })
+    let message: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(connection).await?;
+    Ok(if message == "ok" { DbHealth::Ok { complete: true } } else { DbHealth::Damaged(message) })
 }
 
-/// What an error says about the file.
+/// The state of the file that an error implies.
 fn classify(error: &sqlx::Error) -> DbHealth {
     let problem = error.as_database_error();
-    let words = problem.map_or_else(|| error.to_string(), |problem| problem.message().to_owned());
+    let message = problem.map_or_else(|| error.to_string(), |problem| problem.message().to_owned());
     let code = problem.and_then(|problem| problem.code()?.parse::<i32>().ok());
-    // The low byte is the kind: <https://www.sqlite.org/rescode.html>.
+    // The low byte is the primary result code: <https://www.sqlite.org/rescode.html>.
     match code.map(|code| code & 0xff) {
-        // Busy, locked, interrupted.
+        // SQLITE_BUSY, SQLITE_LOCKED, SQLITE_INTERRUPT.
         Some(5 | 6 | 9) => DbHealth::Ok { complete: false },
-        // Corrupt, not a database.
-        Some(11 | 26) => DbHealth::Damaged(words),
-        _ => DbHealth::Unreadable(words),
+        // SQLITE_CORRUPT, SQLITE_NOTADB.
+        Some(11 | 26) => DbHealth::Damaged(message),
+        _ => DbHealth::Unreadable(message),
     }
 }
 
@@ -109,9 +109,9 @@ mod tests {
     use crate::store::Store;
 
     #[tokio::test]
-    async fn a_database_of_a_newer_version_is_told_apart_in_use_and_at_rest() {
+    async fn a_database_of_a_newer_version_is_recognised_in_use_and_at_rest() {
         let parent = tempfile::tempdir().unwrap();
-        // Characters that mean something in an address.
+        // Characters with a meaning in URLs.
         let folder = parent.path().join("a b?c#d%20é");
         std::fs::create_dir(&folder).unwrap();
         let file = folder.join("hapa.db");
@@ -123,11 +123,11 @@ mod tests {
         assert_eq!(inspect(&file, BUSY).await, DbHealth::TooNew);
         store.close().await;
         assert_eq!(inspect(&file, BUSY).await, DbHealth::TooNew);
-        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "nothing is left beside it");
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "no other file is left in the folder");
     }
 
     #[tokio::test]
-    async fn a_large_database_is_not_read_to_its_end_when_time_is_short() {
+    async fn the_check_of_a_large_database_stops_at_the_timeout() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("hapa.db");
         let store = Store::open(&file).await.unwrap();

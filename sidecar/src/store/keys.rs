@@ -1,16 +1,16 @@
-//! The table of keys.
+//! The table of API keys.
 
 use super::{Store, id};
 use crate::base::time::now;
 
-/// A key as the store knows it.
+/// A stored key.
 #[derive(Debug, Clone)]
 pub struct StoredKey {
     /// Its id.
     pub id: String,
-    /// What its owner calls it.
+    /// Its name.
     pub name: String,
-    /// Whose history its requests belong to.
+    /// The owner of the history that its requests belong to.
     pub owner: String,
     /// Names of permissions, separated by commas.
     pub permissions: String,
@@ -20,20 +20,20 @@ pub struct StoredKey {
     pub hint: String,
     /// Milliseconds since 1970.
     pub created_at: i64,
-    /// When it ends, in milliseconds since 1970.
+    /// Its expiry, in milliseconds since 1970.
     pub expires_at: Option<i64>,
-    /// When it was last used, to the minute, in milliseconds since 1970.
+    /// Its last use, to the minute, in milliseconds since 1970.
     pub last_used_at: Option<i64>,
 }
 
-/// A key to be kept.
+/// A new key.
 #[derive(Debug, Clone, Copy)]
 pub struct NewKey<'a> {
-    /// What is kept of the key, lower-case hex.
+    /// The hash of the key, lower-case hex.
     pub hash: &'a str,
-    /// What its owner calls it.
+    /// Its name.
     pub name: &'a str,
-    /// Whose history its requests belong to.
+    /// The owner of the history that its requests belong to.
     pub owner: &'a str,
     /// Names of permissions, separated by commas.
     pub permissions: &'a str,
@@ -41,7 +41,7 @@ pub struct NewKey<'a> {
     pub kind: &'a str,
     /// Its first characters, to tell it from others.
     pub hint: &'a str,
-    /// When it ends, in milliseconds since 1970; never, if absent.
+    /// Its expiry, in milliseconds since 1970; `None` for never.
     pub expires_at: Option<i64>,
 }
 
@@ -57,7 +57,7 @@ impl Store {
         .await
     }
 
-    /// All keys, the latest first.
+    /// All keys, newest first.
     pub(crate) async fn keys(&self) -> sqlx::Result<Vec<StoredKey>> {
         sqlx::query_as!(
             StoredKey,
@@ -67,12 +67,12 @@ impl Store {
         .await
     }
 
-    /// How many keys there are beside the installation's own.
+    /// The number of keys besides the installation's own.
     pub(crate) async fn count_made_keys(&self) -> sqlx::Result<i64> {
         sqlx::query_scalar!("SELECT count(*) FROM keys WHERE kind <> 'installation'").fetch_one(&self.pool).await
     }
 
-    /// Adds a key and gives it back. An installation or demo key takes the place of the one before.
+    /// Adds a key and returns it. An installation or demo key replaces the previous one.
     pub(crate) async fn add_key(&self, key: NewKey<'_>) -> sqlx::Result<StoredKey> {
         let (id, now) = (id(), now());
         let mut transaction = self.write().await?;
@@ -109,8 +109,8 @@ impl Store {
         })
     }
 
-    /// Notes that a key was used now.
-    pub(crate) async fn note_key_used(&self, id: &str) -> sqlx::Result<()> {
+    /// Updates the last use of a key.
+    pub(crate) async fn touch_key(&self, id: &str) -> sqlx::Result<()> {
         let now = now();
         sqlx::query!("UPDATE keys SET last_used_at = ? WHERE id = ?", now, id).execute(&self.pool).await?;
         Ok(())
@@ -121,7 +121,7 @@ impl Store {
         sqlx::query_scalar!("SELECT kind FROM keys WHERE id = ?", id).fetch_optional(&self.pool).await
     }
 
-    /// Deletes a key, which opens nothing from now on.
+    /// Deletes a key, which revokes it immediately.
     pub(crate) async fn delete_key(&self, id: &str) -> sqlx::Result<()> {
         sqlx::query!("DELETE FROM keys WHERE id = ?", id).execute(&self.pool).await?;
         Ok(())

@@ -7,27 +7,27 @@ use utoipa::ToSchema;
 use super::writer::Task;
 use super::{Store, id};
 
-/// Messages that can be told apart within a millisecond.
+/// Maximum number of messages per millisecond.
 pub(super) const PER_MILLISECOND: i64 = 1000;
 
-/// How an answer ended.
+/// The finish reason of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Finish {
-    /// The model had said all.
+    /// The model stopped by itself.
     Stop,
-    /// The token limit or the context was used up.
+    /// The token limit or the context size was reached.
     Length,
-    /// The caller left, or pressed stop.
+    /// The client disconnected or cancelled.
     Cancelled,
-    /// HAPA ended in the middle of the answer.
+    /// HAPA was shut down, or crashed, in the middle of the answer.
     Interrupted,
     /// The model failed in the middle of the answer.
     Failed,
 }
 
 impl Finish {
-    /// The word in the database and the API.
+    /// Its name in the database and the API.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -40,109 +40,109 @@ impl Finish {
     }
 }
 
-/// A question with its answer, as far as it has come.
+/// A question with its answer, complete or partial.
 #[derive(Debug, Clone)]
 pub struct Message {
     /// Its id.
     pub id: String,
     /// The conversation it belongs to.
     pub conversation_id: String,
-    /// What was asked.
+    /// The question.
     pub question: String,
-    /// The code it was about.
+    /// The code of the question.
     pub code_context: Option<String>,
-    /// The programming language asked for.
+    /// The requested programming language.
     pub language: String,
-    /// The whole answer, markdown.
+    /// The answer, markdown.
     pub answer: String,
     /// The code in it.
     pub generated_code: String,
     /// The rest of it.
     pub explanation: String,
-    /// How it ended, as in [`Finish::as_str`]; absent while the model works.
+    /// The finish reason, as in [`Finish::as_str`]; `None` while the answer is generated.
     pub finish: Option<String>,
     /// The model that answered.
     pub model: String,
-    /// Where it ran: `local` or `remote`.
+    /// The backend of that model: `local` or `remote`.
     pub backend: String,
     /// Tokens of the prompt.
     pub prompt_tokens: i64,
     /// Tokens of the answer.
     pub completion_tokens: i64,
-    /// From question to last token, in milliseconds.
+    /// From the question to the last token, in milliseconds.
     pub duration_ms: i64,
-    /// Speed of the answer once it had begun.
+    /// Decode speed, in tokens per second.
     pub tokens_per_second: Option<f64>,
     /// Milliseconds since 1970.
     pub created_at: i64,
-    /// Whether another version of the question is in the thread in its place.
+    /// Whether another version of the question has replaced it in the thread.
     pub superseded: bool,
-    /// What somebody thought of it, 1 to 5.
+    /// The rating, 1 to 5.
     pub rating: Option<i64>,
-    /// The message that it follows.
+    /// The message that precedes it.
     pub parent: Option<String>,
-    /// What was asked for, in the API's word.
+    /// The task, by its name in the API.
     pub kind: String,
-    /// The files that it was about, JSON as the API writes them.
+    /// The files of the question, JSON as in the API.
     pub files: Option<String>,
     /// Earlier messages that were left out of the prompt.
     pub dropped: i64,
-    /// The ids of all versions of the question, its own too, oldest first and separated by commas.
+    /// The ids of all versions of the question, its own included, oldest first and separated by commas.
     pub versions: String,
 }
 
 /// A question that was just accepted.
 #[derive(Debug, Clone)]
 pub struct NewMessage {
-    /// The conversation that it becomes part of.
+    /// The conversation that it belongs to.
     pub conversation: ConversationRef,
-    /// Whose history it belongs to.
+    /// The owner of the history.
     pub owner: String,
-    /// What is asked.
+    /// The question.
     pub question: String,
-    /// What is asked for, in the API's word.
+    /// The task, by its name in the API.
     pub kind: &'static str,
-    /// The code it is about.
+    /// The code of the question.
     pub code_context: Option<String>,
-    /// The files it is about, JSON as the API writes them.
+    /// The files of the question, JSON as in the API.
     pub files: Option<String>,
-    /// The programming language asked for.
+    /// The requested programming language.
     pub language: String,
     /// The model that answers.
     pub model: String,
-    /// Where it runs.
+    /// The backend of that model.
     pub backend: &'static str,
-    /// The answer, where it is known already.
+    /// The answer, if it was cached.
     pub answer: Option<Progress>,
 }
 
-/// The conversation that a question becomes part of.
+/// The conversation of a new question.
 #[derive(Debug, Clone)]
 pub enum ConversationRef {
     /// A new one.
     New {
-        /// What it is called.
+        /// Its title.
         title: String,
     },
-    /// One that is there.
+    /// An existing one.
     Existing {
         /// Its id.
         id: String,
-        /// The message that the question is another version of; that one and all after it leave the thread.
+        /// The message that the question is a new version of; that one and all after it leave the thread.
         replaces: Option<String>,
     },
 }
 
-/// What is known of an answer: while it grows, and at its end.
+/// The state of an answer, partial or complete.
 #[derive(Debug, Clone, Default)]
 pub struct Progress {
-    /// The whole answer so far.
+    /// The answer so far, markdown.
     pub answer: String,
     /// The code in it.
     pub generated_code: String,
     /// The rest of it.
     pub explanation: String,
-    /// How it ended, if it has.
+    /// The finish reason, once it has one.
     pub finish: Option<Finish>,
     /// Tokens of the prompt.
     pub prompt_tokens: i64,
@@ -150,25 +150,25 @@ pub struct Progress {
     pub completion_tokens: i64,
     /// Milliseconds since the question.
     pub duration_ms: i64,
-    /// Speed of the answer once it had begun.
+    /// Decode speed, in tokens per second.
     pub tokens_per_second: Option<f64>,
     /// Earlier messages that were left out of the prompt.
     pub dropped: i64,
 }
 
-/// What all answers together cost.
+/// Totals over all answers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TokenTotals {
     /// Tokens of prompts.
     pub prompt: i64,
     /// Tokens of answers.
     pub completion: i64,
-    /// Mean speed of the latest 100 answers, in tokens per second.
+    /// Mean decode speed of the latest 100 answers, in tokens per second.
     pub speed: Option<f64>,
 }
 
 impl Store {
-    /// Keeps a question, before it is answered or with its answer, and gives back the ids of conversation and message.
+    /// Stores a question, with its answer if there is one, and returns the ids of conversation and message.
     pub(crate) async fn add_message(&self, message: NewMessage) -> sqlx::Result<(String, String)> {
         let message_id = id();
         let conversation_id = match &message.conversation {
@@ -180,13 +180,13 @@ impl Store {
         Ok(ids)
     }
 
-    /// Keeps what has come of an answer.
+    /// Stores the state of an answer.
     pub(crate) async fn update_message(&self, id: &str, progress: Progress) -> sqlx::Result<()> {
         self.writer.write(Task::Update { id: id.to_owned(), progress }).await?;
         Ok(())
     }
 
-    /// What all answers together cost.
+    /// Totals over all answers.
     pub(crate) async fn token_totals(&self) -> sqlx::Result<TokenTotals> {
         sqlx::query_as!(
             TokenTotals,
@@ -199,8 +199,8 @@ impl Store {
         .await
     }
 
-    /// The newest messages of a conversation's thread, at most `limit` of them and all before the message `before`, if one is
-    /// named; oldest first.
+    /// The newest messages of a conversation's thread, at most `limit`, and only those before the message `before` if
+    /// one is given; oldest first.
     pub(crate) async fn thread(
         &self,
         conversation_id: &str,
@@ -230,16 +230,16 @@ impl Store {
         Ok(messages)
     }
 
-    /// Makes the thread of a conversation lead through this message: its earlier messages, it, and the latest that follow it.
-    /// `false` if the conversation has no such message.
-    pub(crate) async fn show(&self, conversation_id: &str, id: &str) -> sqlx::Result<bool> {
+    /// Switches the thread of a conversation to this message: its predecessors, it, and the latest messages that follow
+    /// it. `false` if the conversation has no such message.
+    pub(crate) async fn switch_thread(&self, conversation_id: &str, id: &str) -> sqlx::Result<bool> {
         let mut transaction = self.write().await?;
         let found =
             sqlx::query_scalar!("SELECT 1 FROM messages WHERE conversation_id = ? AND id = ?", conversation_id, id);
         if found.fetch_optional(&mut *transaction).await?.is_none() {
             return Ok(false);
         }
-        // UNION, not UNION ALL: a file that was taken in may say that two messages follow each other.
+        // UNION, not UNION ALL: in an imported file, two messages may follow each other.
         sqlx::query!(
             "WITH RECURSIVE
                above (id) AS (
@@ -266,7 +266,7 @@ impl Store {
         Ok(self.thread(conversation_id, None, 1).await?.pop())
     }
 
-    /// Whether a message is part of a conversation's thread now.
+    /// Whether a message is part of a conversation's current thread.
     pub(crate) async fn in_thread(&self, conversation_id: &str, id: &str) -> sqlx::Result<bool> {
         let found = sqlx::query_scalar!(
             "SELECT 1 FROM messages WHERE conversation_id = ? AND id = ? AND superseded = 0",
@@ -277,7 +277,7 @@ impl Store {
     }
 }
 
-/// A number for a message of this time, in milliseconds since 1970: free, and after all others of the same millisecond.
+/// A free number for a message of this time, in milliseconds since 1970: after all others of the same millisecond.
 pub(super) async fn number(connection: &mut SqliteConnection, time: i64) -> sqlx::Result<i64> {
     let mut first = time.saturating_mul(PER_MILLISECOND);
     loop {

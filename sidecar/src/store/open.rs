@@ -1,4 +1,4 @@
-//! Opening the database: made if absent, brought up to date if old, set aside if damaged, left alone if newer.
+//! Opens the database: creates it if absent, migrates it if old, quarantines it if damaged, rejects it if newer.
 
 use std::fs;
 use std::io;
@@ -12,7 +12,7 @@ use sqlx::{Connection, SqliteConnection, SqlitePool};
 use super::Store;
 use super::writer::Writer;
 
-/// Files of at most so many bytes are read through at every start; larger ones only after a crash. A gigabyte takes seconds.
+/// Files of at most so many bytes are checked at every start; larger ones only after a crash. A gigabyte takes seconds.
 const ALWAYS_CHECKED: u64 = 256 << 20;
 
 /// The database could not be opened.
@@ -23,20 +23,20 @@ pub struct OpenError {
     reason: String,
 }
 
-/// A damaged database that was moved out of the way.
+/// A damaged database that was renamed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quarantined {
-    /// Where it is now.
+    /// Its new path.
     pub file: PathBuf,
-    /// What is wrong with it, in SQLite's words.
+    /// What is wrong with it: SQLite's message.
     pub problem: String,
 }
 
 /// Why a file cannot be used.
 enum Unusable {
-    /// It is damaged, or no database at all.
+    /// It is damaged, or not a database.
     Damaged(String),
-    /// Something else, which another file would not cure.
+    /// Another problem, which a new file would not solve.
     Other(String),
 }
 
@@ -50,10 +50,10 @@ impl From<sqlx::Error> for Unusable {
 }
 
 impl Store {
-    /// Opens the database in `file`, makes it if it is not there, and brings it up to date. A damaged one is moved aside, and a
-    /// new one takes its place.
+    /// Opens the database in `file`, creates it if it does not exist, and migrates it. A damaged file is renamed, and a
+    /// new one is created.
     ///
-    /// Answers that a crash cut short are marked as interrupted; what had come of them is kept.
+    /// Partial answers that a crash interrupted are marked as interrupted, and remain.
     ///
     /// # Errors
     /// When the file cannot be opened, or was written by a newer HAPA.
@@ -63,12 +63,11 @@ impl Store {
             Ok(store) => Ok(store),
             Err(Unusable::Other(reason)) => Err(problem(reason)),
             Err(Unusable::Damaged(reason)) => {
-                let aside = quarantine(file).map_err(|error| {
-                    problem(format!("it is damaged ({reason}), and could not be moved aside: {error}"))
-                })?;
+                let aside = quarantine(file)
+                    .map_err(|error| problem(format!("it is damaged ({reason}), and could not be renamed: {error}")))?;
                 tracing::error!(
                     file = %aside.display(),
-                    "the database was damaged ({reason}); it is kept as `{}`, and a new one takes its place",
+                    "the database was damaged ({reason}); it was renamed to `{}`, and a new one is created",
                     aside.display()
                 );
                 let mut store = open(file).await.map_err(|error| match error {
@@ -88,9 +87,9 @@ async fn open(file: &Path) -> Result<Store, Unusable> {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Normal)
         .foreign_keys(true)
-        // What is deleted is overwritten.
+        // Deleted data is overwritten.
         .pragma("secure_delete", "ON")
-        // Room for the indexes that a search walks through, in KiB.
+        // In KiB: enough for the indexes that a search walks through.
         .pragma("cache_size", "-16000")
         .busy_timeout(Duration::from_secs(5));
     check(file, &options).await?;
@@ -110,21 +109,21 @@ async fn open(file: &Path) -> Result<Store, Unusable> {
 async fn prepare(pool: &SqlitePool) -> Result<(), Unusable> {
     sqlx::migrate!("./migrations").run(pool).await.map_err(|error| match error {
         MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => Unusable::Other(
-            "a newer version of HAPA wrote it; update HAPA, or name another file in DATABASE_URL".into(),
+            "it was written by a newer version of HAPA; update HAPA, or set DATABASE_URL to another file".into(),
         ),
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
         other => Unusable::Other(other.to_string()),
     })?;
-    // What is deleted is overwritten in the full-text index too.
+    // Deleted data is overwritten in the full-text index too.
     sqlx::query("INSERT INTO messages_text (messages_text, rank) VALUES ('secure-delete', 1)").execute(pool).await?;
     sqlx::query!("UPDATE messages SET finish = 'interrupted' WHERE finish IS NULL").execute(pool).await?;
     Ok(())
 }
 
-/// Reads the file through, if it is small or was not closed in order.
+/// Checks the file if it is small, or was not closed in order.
 async fn check(file: &Path, options: &SqliteConnectOptions) -> Result<(), Unusable> {
     let size = fs::metadata(file).map_or(0, |data| data.len());
-    let unclean = fs::metadata(beside(file, "-wal")).is_ok_and(|data| data.len() > 0);
+    let unclean = fs::metadata(with_suffix(file, "-wal")).is_ok_and(|data| data.len() > 0);
     if size == 0 || (size > ALWAYS_CHECKED && !unclean) {
         return Ok(());
     }
@@ -134,13 +133,13 @@ async fn check(file: &Path, options: &SqliteConnectOptions) -> Result<(), Unusab
     if found == "ok" { Ok(()) } else { Err(Unusable::Damaged(found)) }
 }
 
-/// Moves a database and what belongs to it aside, and says where it is.
+/// Renames a database with its `-wal` and `-shm` files, and returns the new path.
 fn quarantine(file: &Path) -> io::Result<PathBuf> {
     let time = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
-    let aside = beside(file, &format!(".corrupt-{time}"));
+    let aside = with_suffix(file, &format!(".corrupt-{time}"));
     fs::rename(file, &aside)?;
     for part in ["-wal", "-shm"] {
-        match fs::rename(beside(file, part), beside(&aside, part)) {
+        match fs::rename(with_suffix(file, part), with_suffix(&aside, part)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
@@ -148,8 +147,8 @@ fn quarantine(file: &Path) -> io::Result<PathBuf> {
     Ok(aside)
 }
 
-/// The file whose name has an ending more.
-fn beside(file: &Path, ending: &str) -> PathBuf {
+/// The path with a suffix.
+fn with_suffix(file: &Path, ending: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(ending);
     PathBuf::from(name)

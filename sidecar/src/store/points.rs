@@ -1,4 +1,4 @@
-//! The table of points in time: how HAPA did then.
+//! The table of points of the metrics history.
 
 use super::Store;
 
@@ -8,7 +8,7 @@ impl Store {
         sqlx::query_scalar!("SELECT point FROM points WHERE at > ? ORDER BY at", after).fetch_all(&self.pool).await
     }
 
-    /// Keeps points, each with its time, and forgets those before a time.
+    /// Stores points, each with its time, and deletes those before a time.
     pub(crate) async fn add_metrics_points(&self, points: &[(i64, String)], before: i64) -> sqlx::Result<()> {
         let mut transaction = self.write().await?;
         for (at, point) in points {

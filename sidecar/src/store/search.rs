@@ -1,15 +1,15 @@
-//! What somebody looks for, as an expression of the full-text index of three neighbouring characters.
+//! Converts a search text into an expression of the trigram full-text index.
 //!
-//! Queries of virtual tables are not checked when the program is built: sqlx 0.9 crashes the compiler on them. The tests of the
-//! history go through each.
+//! Queries of virtual tables are not checked at compile time: sqlx 0.9 crashes the compiler on them. The tests of the
+//! history run each of them.
 
 use sqlx::SqlitePool;
 
-/// Groups of three characters that a word of one or two is looked for in. More exist for single letters only; the most frequent
-/// are taken.
+/// Maximum number of trigrams for a word of one or two characters. More exist for single letters only; the most
+/// frequent ones are used.
 const MAX_GROUPS: i64 = 400;
 
-/// The expression that finds texts with all words of `text` in them, as parts of words too. `None` if nothing can be found.
+/// The expression that finds texts with all words of `text`, as parts of words too. `None` if nothing can be found.
 pub(super) async fn expression(pool: &SqlitePool, text: &str) -> sqlx::Result<Option<String>> {
     let mut parts = Vec::new();
     for word in text.split_whitespace() {
@@ -28,9 +28,9 @@ pub(super) async fn expression(pool: &SqlitePool, text: &str) -> sqlx::Result<Op
     Ok((!parts.is_empty()).then(|| parts.join(" AND ")))
 }
 
-/// The groups of three characters in the index that begin with a shorter word.
+/// The trigrams in the index that start with a shorter word.
 async fn groups(pool: &SqlitePool, word: &str) -> sqlx::Result<Vec<String>> {
-    // The index knows no upper case.
+    // The index is lower-case.
     let first = word.to_lowercase();
     let last = format!("{first}\u{10ffff}");
     sqlx::query_scalar("SELECT term FROM messages_terms WHERE term >= ? AND term <= ? ORDER BY doc DESC LIMIT ?")
@@ -41,7 +41,7 @@ async fn groups(pool: &SqlitePool, word: &str) -> sqlx::Result<Vec<String>> {
         .await
 }
 
-/// Text as itself inside an expression.
+/// Text as a literal inside an expression.
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('"', "\"\""))
 }

@@ -4,13 +4,13 @@ use super::Store;
 use crate::base::time::now;
 
 impl Store {
-    /// All settings that are kept: names with JSON values.
+    /// All stored settings: names with JSON values.
     pub(crate) async fn settings(&self) -> sqlx::Result<Vec<(String, String)>> {
         let rows = sqlx::query!("SELECT name, value FROM settings").fetch_all(&self.pool).await?;
         Ok(rows.into_iter().map(|row| (row.name, row.value)).collect())
     }
 
-    /// Keeps values, and forgets those that are absent; all or none.
+    /// Stores values, and deletes those that are `None`; all or none.
     pub(crate) async fn save_settings(&self, changes: &[(&str, Option<String>)]) -> sqlx::Result<()> {
         let now = now();
         let mut transaction = self.write().await?;
@@ -40,7 +40,7 @@ impl Store {
         sqlx::query_scalar!("SELECT profile FROM profiles WHERE owner = ?", owner).fetch_optional(&self.pool).await
     }
 
-    /// Keeps the profile of `owner`.
+    /// Stores the profile of `owner`.
     pub(crate) async fn save_profile(&self, owner: &str, profile: &str) -> sqlx::Result<()> {
         let now = now();
         sqlx::query!(

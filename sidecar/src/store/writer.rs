@@ -1,4 +1,5 @@
-//! Keeping questions, answers and completions: those that come at the same time share a transaction, so that many cost little more than one.
+//! Batched writes of questions, answers and completions: concurrent ones share a transaction, so that many cost little
+//! more than one.
 
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
@@ -8,52 +9,52 @@ use super::completions::{SuggestionOutcome, SuggestionRow};
 use super::messages::{ConversationRef, NewMessage, PER_MILLISECOND, Progress};
 use crate::base::time::now;
 
-/// What waits to be written at most; those that come then wait for a place.
-const WAITING: usize = 256;
+/// Maximum number of queued writes; further ones wait.
+const QUEUE_CAPACITY: usize = 256;
 
-/// What shares a transaction at most.
+/// Maximum number of writes per transaction.
 const BATCH: usize = 64;
 
-/// A handle to the task that writes. It ends with the last handle.
+/// A handle to the writer task. It ends with the last handle.
 #[derive(Debug, Clone)]
 pub(super) struct Writer(mpsc::Sender<Job>);
 
-/// Something to write, and who waits for it.
+/// A queued write, and its caller.
 #[derive(Debug)]
 struct Job {
     task: Task,
-    /// Is told how many rows it changed.
+    /// Receives the number of rows that changed.
     done: oneshot::Sender<sqlx::Result<u64>>,
 }
 
-/// Something to write.
+/// A write.
 #[derive(Debug)]
 pub(super) enum Task {
-    /// A question, and its answer where that is known already.
+    /// A question, with its answer if there is one.
     Add { message: Box<NewMessage>, id: String, conversation_id: String },
-    /// What has come of an answer.
+    /// The state of an answer.
     Update { id: String, progress: Progress },
-    /// A completion that was offered.
-    Offer(Box<SuggestionRow>),
-    /// What became of a completion.
-    Mark { owner: String, id: String, fate: SuggestionOutcome },
+    /// A suggested completion.
+    Suggest(Box<SuggestionRow>),
+    /// The outcome of a completion.
+    Mark { owner: String, id: String, outcome: SuggestionOutcome },
 }
 
 impl Writer {
     /// Starts the task, which writes into `pool`.
     pub fn start(pool: SqlitePool) -> Self {
-        let (sender, receiver) = mpsc::channel(WAITING);
+        let (sender, receiver) = mpsc::channel(QUEUE_CAPACITY);
         tokio::spawn(run(pool, receiver));
         Self(sender)
     }
 
-    /// Writes in its turn. Comes back before that; a failure is only logged.
+    /// Queues a write and returns. A failure is only logged.
     pub async fn enqueue(&self, task: Task) {
         let (done, _) = oneshot::channel();
         let _ = self.0.send(Job { task, done }).await;
     }
 
-    /// Writes, and comes back when it is in the database, with the number of rows that changed.
+    /// Writes, and returns the number of changed rows once they are in the database.
     pub async fn write(&self, task: Task) -> sqlx::Result<u64> {
         let (done, written) = oneshot::channel();
         self.0.send(Job { task, done }).await.map_err(|_| sqlx::Error::PoolClosed)?;
@@ -72,10 +73,10 @@ async fn run(pool: SqlitePool, mut jobs: mpsc::Receiver<Job>) {
             }
             continue;
         }
-        // One of them cannot be written, and must not cost the others.
+        // One of them failed, and must not fail the others.
         for job in batch.drain(..) {
             if let Err(Err(error)) = job.done.send(write_one(&pool, &job.task).await) {
-                tracing::warn!(%error, "could not keep what nobody waits for: {error}");
+                tracing::warn!(%error, "background write failed: {error}");
             }
         }
     }
@@ -98,13 +99,13 @@ async fn write_one(pool: &SqlitePool, task: &Task) -> sqlx::Result<u64> {
     Ok(count)
 }
 
-/// Carries out a task, and tells how many rows it changed.
+/// Executes a write, and returns the number of changed rows.
 async fn execute(connection: &mut SqliteConnection, task: &Task) -> sqlx::Result<u64> {
     match task {
         Task::Add { message, id, conversation_id } => add(connection, message, id, conversation_id).await,
         Task::Update { id, progress } => update(connection, id, progress).await,
-        Task::Offer(offered) => completions::insert(connection, offered).await,
-        Task::Mark { owner, id, fate } => completions::mark(connection, owner, id, *fate).await,
+        Task::Suggest(offered) => completions::insert(connection, offered).await,
+        Task::Mark { owner, id, outcome } => completions::mark(connection, owner, id, *outcome).await,
     }
 }
 
@@ -149,7 +150,7 @@ async fn add(
     let progress = new.answer.as_ref().unwrap_or(&unfinished);
     let finish = progress.finish.map(super::Finish::as_str);
     let (first, end) = (now * PER_MILLISECOND, (now + 1) * PER_MILLISECOND);
-    // Nobody asks a thousand questions in a millisecond.
+    // No user asks a thousand questions in a millisecond.
     sqlx::query!(
         "INSERT INTO messages (number, id, conversation_id, owner, language, created_at, finish, model, backend, prompt_tokens,
                                completion_tokens, duration_ms, tokens_per_second, question, code_context, answer,
@@ -185,7 +186,7 @@ async fn add(
     Ok(1)
 }
 
-/// Takes a message and all after it out of the thread, and gives back the one that it followed.
+/// Removes a message and all after it from the thread, and returns the one before it.
 async fn supersede(
     connection: &mut SqliteConnection,
     conversation_id: &str,

@@ -1,4 +1,4 @@
-//! What lies in the data folder, and how much room it takes.
+//! The disk usage of the data folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,14 +12,14 @@ pub struct DiskUsage {
     parts: [(&'static str, Vec<PathBuf>); 4],
 }
 
-/// How much room a data folder takes.
+/// The usage report of a data folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsageReport {
-    /// Its place.
+    /// Its path.
     pub folder: PathBuf,
-    /// What it has, each with its bytes: models, database, states (what models have read), logs.
+    /// Its parts, each with its size in bytes: models, database, states (the KV cache on disk), logs.
     pub parts: Vec<(&'static str, u64)>,
-    /// Bytes that are free on its disk; `None` where the system does not tell.
+    /// Free space on its disk, in bytes; `None` where the system does not report it.
     pub free: Option<u64>,
 }
 
@@ -30,19 +30,19 @@ impl DiskUsage {
         Self { folder, parts }
     }
 
-    /// Looks at the disk, which takes a moment where there are many files.
+    /// Measures the disk usage, which takes a moment where there are many files.
     #[must_use]
     pub fn measure(&self) -> UsageReport {
-        let parts = self.parts.iter().map(|(name, places)| (*name, places.iter().map(|place| bytes(place)).sum()));
+        let parts = self.parts.iter().map(|(name, paths)| (*name, paths.iter().map(|path| bytes(path)).sum()));
         UsageReport { folder: self.folder.clone(), parts: parts.collect(), free: system::capacity(&self.folder).disk }
     }
 }
 
-/// Bytes of a file, or of all files in a folder. Links are not followed.
-fn bytes(place: &Path) -> u64 {
-    let Ok(facts) = fs::symlink_metadata(place) else { return 0 };
-    if !facts.is_dir() {
-        return facts.len();
+/// Size in bytes of a file, or of all files in a folder. Links are not followed.
+fn bytes(path: &Path) -> u64 {
+    let Ok(metadata) = fs::symlink_metadata(path) else { return 0 };
+    if !metadata.is_dir() {
+        return metadata.len();
     }
-    fs::read_dir(place).into_iter().flatten().flatten().map(|entry| bytes(&entry.path())).sum()
+    fs::read_dir(path).into_iter().flatten().flatten().map(|entry| bytes(&entry.path())).sum()
 }

@@ -1,24 +1,24 @@
-//! How busy graphics cards are: NVIDIA's as its own library tells, where that is installed; others as Linux does.
+//! GPU utilisation: of NVIDIA cards through NVML, where it is installed; of others through Linux's sysfs.
 
 use std::fs;
 use std::path::Path;
 
 use nvml_wrapper::Nvml;
 
-/// Where Linux has a folder for each card.
+/// The sysfs folder with one folder per card.
 const CARDS: &str = "/sys/class/drm";
 
-/// Whoever can be asked.
+/// The available sources.
 #[derive(Debug, Default)]
 pub struct GpuMonitor(Option<Nvml>);
 
 impl GpuMonitor {
-    /// Looks for NVIDIA's library, which takes a moment to load.
+    /// Loads NVML, which takes a moment.
     pub fn open() -> Self {
         Self(Nvml::init().ok())
     }
 
-    /// Percent of its time that the busiest card works, 0 to 100; `None` where nobody tells.
+    /// Utilisation of the busiest GPU, in percent, 0 to 100; `None` where the system does not report it.
     pub fn load(&self) -> Option<f32> {
         let nvidia = self.0.iter().flat_map(|library| {
             let numbers = 0..library.device_count().unwrap_or_default();
@@ -28,11 +28,11 @@ impl GpuMonitor {
     }
 }
 
-/// What the drivers of the cards in a folder tell; some of them do.
+/// Utilisation of the cards in a sysfs folder; some drivers report it.
 fn sysfs_busy_percent(cards: &Path) -> Vec<f32> {
     let cards = fs::read_dir(cards).into_iter().flatten().flatten();
-    let told = cards.filter_map(|card| fs::read_to_string(card.path().join("device/gpu_busy_percent")).ok());
-    told.filter_map(|percent| percent.trim().parse().ok()).collect()
+    let reported = cards.filter_map(|card| fs::read_to_string(card.path().join("device/gpu_busy_percent")).ok());
+    reported.filter_map(|percent| percent.trim().parse().ok()).collect()
 }
 
 #[cfg(test)]
@@ -40,13 +40,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_card_whose_driver_tells_is_read_and_others_are_left_out() {
+    fn a_card_whose_driver_reports_its_utilisation_is_read_and_others_are_skipped() {
         let folder = tempfile::tempdir().unwrap();
-        for (card, told) in [("card0", Some("37\n")), ("card1", None), ("card2", Some("?"))] {
+        for (card, reported) in [("card0", Some("37\n")), ("card1", None), ("card2", Some("?"))] {
             let device = folder.path().join(card).join("device");
             fs::create_dir_all(&device).unwrap();
-            if let Some(told) = told {
-                fs::write(device.join("gpu_busy_percent"), told).unwrap();
+            if let Some(reported) = reported {
+                fs::write(device.join("gpu_busy_percent"), reported).unwrap();
             }
         }
         assert_eq!(sysfs_busy_percent(folder.path()), [37.0]);

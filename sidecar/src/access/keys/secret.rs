@@ -1,4 +1,4 @@
-//! Keys as secrets: how one is made, what it looks like, and what is kept of it.
+//! Keys as secrets: how one is generated, its format, and the hash that is stored.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -11,20 +11,20 @@ use super::Error;
 use crate::base::fs::write_private;
 use crate::config::Secret;
 
-/// A secret that opens the API: `hapa_` and 64 lower-case hex digits, 256 random bits.
+/// An API key: `hapa_` and 64 lower-case hex digits, 256 random bits.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Key(String);
 
 impl Key {
-    /// A new one from the system's random numbers.
+    /// Generates a key from the system's random numbers.
     ///
     /// # Errors
-    /// When the system has none to give.
+    /// When the system has no randomness.
     pub fn generate() -> Result<Self, getrandom::Error> {
         Ok(Self(format!("hapa_{}", random_hex()?)))
     }
 
-    /// Reads a key as sent by a client. `None` if it does not look like one.
+    /// Parses a key as sent by a client. `None` if its format is wrong.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.strip_prefix("hapa_")?;
@@ -32,7 +32,7 @@ impl Key {
         ((16..=128).contains(&digits.len()) && digits.bytes().all(hex)).then(|| Self(text.to_owned()))
     }
 
-    /// The key itself, for the one place that shows or sends it.
+    /// The key itself. Only what shows or sends it may call this.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -51,25 +51,25 @@ impl fmt::Debug for Key {
     }
 }
 
-/// What the kept hashes of keys depend on, so that a stolen database opens nothing and fits no other installation.
+/// The secret that keys are hashed with, so that a stolen database reveals no key and fits no other installation.
 #[derive(Debug, Clone)]
 pub struct Pepper(Secret);
 
 impl Pepper {
-    /// The secret of the environment if there is one; otherwise that in `file`, which is made on first use and which only its
-    /// owner can read.
+    /// The secret of the environment if there is one; otherwise that in `file`, which is created on first use and
+    /// readable by its owner only.
     ///
     /// # Errors
     /// When the file can be neither read nor written.
-    pub fn open(given: Option<&Secret>, file: &Path) -> Result<Self, Error> {
-        if let Some(secret) = given {
+    pub fn open(configured: Option<&Secret>, file: &Path) -> Result<Self, Error> {
+        if let Some(secret) = configured {
             return Ok(Self(secret.clone()));
         }
         let make = || Ok(random_hex()?);
         load_or_create(file, |text| (text.len() >= 32).then(|| text.to_owned()), make).map(|text| Self(text.into()))
     }
 
-    /// What is kept of a key: HMAC-SHA-256 (RFC 2104) under this secret, lower-case hex.
+    /// The hash of a key that is stored: HMAC-SHA-256 (RFC 2104) under this secret, lower-case hex.
     #[must_use]
     pub fn hash(&self, key: &Key) -> String {
         let mut mac =
@@ -79,7 +79,7 @@ impl Pepper {
     }
 }
 
-/// The installation's own key, made on first use and kept in `file`, which only its owner can read.
+/// The installation's own key, created on first use and stored in `file`, which is readable by its owner only.
 ///
 /// # Errors
 /// When the file can be neither read nor written.
@@ -89,7 +89,7 @@ pub fn load_or_create_key(file: &Path) -> Result<Key, Error> {
     Ok(Key(text))
 }
 
-/// What `file` holds, if `usable`; otherwise what `make` gives, which is written there first.
+/// The contents of `file` if `usable`; otherwise the result of `make`, which is written there first.
 fn load_or_create(
     file: &Path,
     usable: impl Fn(&str) -> Option<String>,
@@ -97,8 +97,8 @@ fn load_or_create(
 ) -> Result<String, Error> {
     match std::fs::read_to_string(file) {
         Ok(text) => {
-            if let Some(kept) = usable(text.trim()) {
-                return Ok(kept);
+            if let Some(stored) = usable(text.trim()) {
+                return Ok(stored);
             }
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_of_a_key_depends_on_the_secret_and_cannot_be_read_back() {
+    fn the_stored_hash_depends_on_the_secret_and_does_not_contain_the_key() {
         let key = Key::generate().unwrap();
         let pepper = |text: &str| Pepper(Secret::from(text.to_owned()));
         let hash = pepper("a").hash(&key);

@@ -1,7 +1,8 @@
-//! What the model is shown of a project: the text around the cursor for models that fill gaps, a task in words for others.
+//! Builds the prompt of a completion: fill-in-the-middle (FIM) where the model supports it, otherwise a chat message.
 //!
-//! From the top: other files, what helps, the imports and the enclosing scopes of a file that is too long to be shown whole, then
-//! the text before the request. While somebody types, only the end of that changes, so the model need not read the rest again.
+//! From the top: other files, extra context, the imports and enclosing scopes of the part of the file that was cut,
+//! then the text before the cursor. While the user types, only the end of that changes, so the rest is served from the
+//! KV cache.
 
 use engine::{ChatMessage, ChunkReuse, Model, Priority, Prompt, RepoFile, Request, Role, Sampling};
 
@@ -10,54 +11,55 @@ use super::stop::open_indent;
 use crate::inference::Target;
 use crate::inference::response_cache::CacheKey;
 
-/// Characters before the cursor that the model is shown; what is further away hardly matters, and is slow to read.
-const BEFORE: usize = 4000;
+/// Maximum characters before the cursor; what is further away hardly matters, and costs prefill time.
+const MAX_PREFIX: usize = 4000;
 
-/// A longer text is cut at a multiple of so many characters, so that the cut stays where it is for that long.
-const STRIDE: usize = 1000;
+/// A longer text is cut at a multiple of so many characters, so that the cut, and with it the cached prefix, stays
+/// where it is for that long.
+const WINDOW_STEP: usize = 1000;
 
-/// Characters after the cursor that the model is shown. They are read again whenever the text before the cursor has changed.
-const AFTER: usize = 500;
+/// Maximum characters after the cursor. They are prefilled again whenever the text before the cursor has changed.
+const MAX_SUFFIX: usize = 500;
 
-/// Characters of the imports that are shown of the part that was cut.
-const IMPORTS: usize = 800;
+/// Maximum characters of the imports of the part that was cut.
+const MAX_IMPORTS: usize = 800;
 
-/// Characters of everything else: the context and the open files together.
-const AROUND: usize = 2000;
+/// Maximum characters of the extra context and the open files together.
+const MAX_EXTRA_CONTEXT: usize = 2000;
 
-/// Tokens of a completion at most: of one line, and of a block.
-const MOST_TOKENS: [u32; 2] = [64, 256];
+/// Maximum tokens of a completion: of one line, and of a block.
+const MAX_TOKENS: [u32; 2] = [64, 256];
 
-/// How freely the second suggestion and those after it are drawn.
+/// Sampling temperature of the second suggestion and those after it.
 const TEMPERATURE: f32 = 0.7;
 
-/// A request to the model, with the key that its answer is kept under, and what of the text was left out.
+/// A request to the model, with its cache key, and what was left out of the prompt.
 #[derive(Debug, Clone)]
 pub struct PreparedRequest {
     /// The request.
     pub request: Request,
     /// The key.
     pub key: CacheKey,
-    /// What was left out, in words of the API.
+    /// What was left out, as the API names it.
     pub dropped: Vec<String>,
 }
 
-/// The requests for all the suggestions that are wanted. The first is the likeliest; others are drawn.
+/// One request per suggestion. The first is greedy; the others are sampled with different seeds.
 #[must_use]
 pub fn requests(request: &CompletionRequest, target: &Target) -> Vec<PreparedRequest> {
     let Target { model, backend } = target;
-    let shown = Shown::of(request, model);
-    let prompt = shown.prompt(request, model);
-    let max_tokens = MOST_TOKENS[usize::from(request.multiline)];
-    let (size, most) = (model.size_bytes.to_string(), max_tokens.to_string());
-    let laid = |number: u32| {
+    let context = FimContext::of(request, model);
+    let prompt = context.prompt(request, model);
+    let max_tokens = MAX_TOKENS[usize::from(request.multiline)];
+    let (size, token_limit) = (model.size_bytes.to_string(), max_tokens.to_string());
+    let prepare = |number: u32| {
         let temperature = if number == 0 { 0.0 } else { TEMPERATURE };
         let sampling = Sampling { temperature, top_p: 0.95, seed: number };
         let number = number.to_string();
         let who = [backend.as_str(), &model.device, &model.name, &size];
-        let how = [number.as_str(), &most, &request.language, open_indent(&request.prefix)];
-        let texts = [&shown.comments, &shown.above, shown.before, shown.after];
-        let files = shown.files.iter().flat_map(|file| [&*file.path, &*file.text]);
+        let how = [number.as_str(), &token_limit, &request.language, open_indent(&request.prefix)];
+        let texts = [&context.comments, &context.above, context.before, context.after];
+        let files = context.files.iter().flat_map(|file| [&*file.path, &*file.text]);
         let key =
             CacheKey::of(who.into_iter().chain(how).chain(texts).chain(request.file_path.as_deref()).chain(files));
         let request = Request {
@@ -66,36 +68,36 @@ pub fn requests(request: &CompletionRequest, target: &Target) -> Vec<PreparedReq
             chunk_reuse: if request.use_cache { ChunkReuse::KvShift } else { ChunkReuse::Off },
             ..Request::new(prompt.clone(), sampling, max_tokens)
         };
-        PreparedRequest { request, key, dropped: shown.dropped.clone() }
+        PreparedRequest { request, key, dropped: context.dropped.clone() }
     };
-    (0..request.max_suggestions).map(laid).collect()
+    (0..request.max_suggestions).map(prepare).collect()
 }
 
-/// What is shown of a cursor's surroundings.
-struct Shown<'a> {
-    /// Other files, where the model can tell them from this one.
+/// The context of a cursor that goes into the prompt.
+struct FimContext<'a> {
+    /// Other files, where the model supports repository context.
     files: Vec<RepoFile>,
-    /// What helps, as comments.
+    /// Extra context, as comments.
     comments: String,
-    /// The imports and the scopes of the part that was cut.
+    /// The imports and the enclosing scopes of the part that was cut.
     above: String,
-    /// The text before the request, without the indentation of an empty line.
+    /// The text before the cursor, without the indentation of an empty line.
     before: &'a str,
     /// The text after it.
     after: &'a str,
     dropped: Vec<String>,
 }
 
-impl<'a> Shown<'a> {
+impl<'a> FimContext<'a> {
     fn of(request: &'a CompletionRequest, model: &Model) -> Self {
         let closed = &request.prefix[..request.prefix.len() - open_indent(&request.prefix).len()];
         let before = window(closed);
         let cut = &closed[..closed.len() - before.len()];
         let scopes = check::enclosing_scopes(cut, before).into_iter().flat_map(|line| [line, "\n"]);
         let above: String = imports(cut).into_iter().flat_map(|line| [line, "\n"]).chain(scopes).collect();
-        let after = beginning(&request.suffix, AFTER);
+        let after = prefix_of(&request.suffix, MAX_SUFFIX);
         let mut comments = String::new();
-        let mark = comment_mark(&request.language);
+        let mark = comment_marker(&request.language);
         let mut comment = |line: &str| comments.extend([mark, " ", line.trim_end(), "\n"]);
         request.context.iter().flat_map(|context| context.lines()).for_each(&mut comment);
         if !model.supports_repo_context {
@@ -107,17 +109,17 @@ impl<'a> Shown<'a> {
                 comment(&format!("File: {path}"));
             }
         }
-        let whole = comments.len();
-        comments.truncate(beginning(&comments, AROUND).len());
+        let full_length = comments.len();
+        comments.truncate(prefix_of(&comments, MAX_EXTRA_CONTEXT).len());
         let (files, files_cut) = if model.supports_repo_context {
-            files(&request.files, AROUND - comments.chars().count())
+            files(&request.files, MAX_EXTRA_CONTEXT - comments.chars().count())
         } else {
             (Vec::new(), false)
         };
         let dropped = [
             (!cut.is_empty(), "prefix"),
             (after.len() < request.suffix.len(), "suffix"),
-            (files_cut || comments.len() < whole, "files"),
+            (files_cut || comments.len() < full_length, "files"),
         ];
         let dropped = dropped.into_iter().filter(|(left_out, _)| *left_out).map(|(_, what)| what.to_owned()).collect();
         Self { files, comments, above, before, after, dropped }
@@ -145,21 +147,21 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// As much of the other files as there is room for, in characters, at the ends of lines; and whether something was left out.
-fn files(open: &[OpenFile], mut room: usize) -> (Vec<RepoFile>, bool) {
+/// As much of the other files as fits into `budget` characters, cut at line ends; and whether something was left out.
+fn files(open: &[OpenFile], mut budget: usize) -> (Vec<RepoFile>, bool) {
     let (mut files, mut cut) = (Vec::new(), false);
     for OpenFile { path, content } in open {
-        let text = beginning(content, room.saturating_sub(path.chars().count()));
+        let text = prefix_of(content, budget.saturating_sub(path.chars().count()));
         cut |= text.len() < content.len();
         if !text.trim().is_empty() {
-            room -= path.chars().count() + text.chars().count();
+            budget -= path.chars().count() + text.chars().count();
             files.push(RepoFile { path: path.clone(), text: text.to_owned() });
         }
     }
     (files, cut)
 }
 
-fn comment_mark(language: &str) -> &'static str {
+fn comment_marker(language: &str) -> &'static str {
     match language {
         "python" | "bash" | "ruby" | "yaml" => "#",
         "sql" => "--",
@@ -167,40 +169,39 @@ fn comment_mark(language: &str) -> &'static str {
     }
 }
 
-/// The end of a text that is shown: from the beginning of a line, where that leaves something, which stays the same while the text
-/// grows by up to [`STRIDE`] characters.
+/// The end of a text, from the start of a line where possible. It stays the same while the text grows by up to
+/// [`WINDOW_STEP`] characters.
 fn window(text: &str) -> &str {
     let count = text.chars().count();
-    if count <= BEFORE {
+    if count <= MAX_PREFIX {
         return text;
     }
-    let skipped = ((count - BEFORE) / STRIDE + 1) * STRIDE;
+    let skipped = ((count - MAX_PREFIX) / WINDOW_STEP + 1) * WINDOW_STEP;
     let start = text.char_indices().nth(skipped).map_or(0, |(start, _)| start);
     let cut = &text[start..];
     cut.find('\n').map(|end| &cut[end + 1..]).filter(|rest| !rest.is_empty()).unwrap_or(cut)
 }
 
-/// The first `count` characters at most, up to the end of a line where that leaves something.
-fn beginning(text: &str, count: usize) -> &str {
+/// The first `count` characters at most, up to the end of a line where possible.
+fn prefix_of(text: &str, count: usize) -> &str {
     let Some((end, _)) = text.char_indices().nth(count) else { return text };
     let cut = &text[..end];
     cut.rfind('\n').map(|end| &cut[..=end]).filter(|rest| !rest.trim().is_empty()).unwrap_or(cut)
 }
 
-/// The lines of a text that say what it uses from elsewhere: those at its margin that begin with such a word, with the lines that
-/// belong to them.
+/// The import lines of a text: unindented lines that start with an import keyword, with the lines that belong to them.
 fn imports(text: &str) -> Vec<&str> {
-    const WORDS: [&str; 7] = ["import ", "from ", "use ", "using ", "#include", "package ", "require"];
-    let (mut found, mut open, mut room) = (Vec::new(), false, IMPORTS);
+    const KEYWORDS: [&str; 7] = ["import ", "from ", "use ", "using ", "#include", "package ", "require"];
+    let (mut found, mut open, mut budget) = (Vec::new(), false, MAX_IMPORTS);
     for line in text.lines() {
-        let begins = WORDS.iter().any(|word| line.starts_with(word));
-        if !begins && !open {
+        let is_import = KEYWORDS.iter().any(|word| line.starts_with(word));
+        if !is_import && !open {
             continue;
         }
         let (opening, closing) = (line.matches(['(', '{']).count(), line.matches([')', '}']).count());
         open = (open && closing == 0) || opening > closing;
-        let Some(rest) = room.checked_sub(line.chars().count() + 1) else { break };
-        room = rest;
+        let Some(rest) = budget.checked_sub(line.chars().count() + 1) else { break };
+        budget = rest;
         found.push(line);
     }
     found
@@ -227,22 +228,22 @@ mod tests {
             moved += usize::from(now != first);
             first = now;
         }
-        // 200 lines of ten characters: two strides.
+        // 200 lines of ten characters: two steps.
         assert!(moved <= 3, "{moved}");
     }
 
     #[test]
-    fn a_beginning_ends_with_a_line_and_never_inside_a_character() {
-        assert_eq!(beginning("가나다", 2), "가나");
-        assert_eq!(beginning("가\n나다라", 4), "가\n");
-        assert_eq!(beginning("가\n나", 3), "가\n나");
+    fn a_prefix_ends_with_a_line_and_never_inside_a_character() {
+        assert_eq!(prefix_of("가나다", 2), "가나");
+        assert_eq!(prefix_of("가\n나다라", 4), "가\n");
+        assert_eq!(prefix_of("가\n나", 3), "가\n나");
     }
 
     #[test]
-    fn what_is_imported_is_found_with_the_lines_that_belong_to_it() {
+    fn imports_are_found_with_the_lines_that_belong_to_them() {
         let text = "import os\nfrom a import (\n    b,\n    c,\n)\nx = 1\nimportant = 2\n    import no\nuse std::{\n    io,\n};\n";
         let expected = ["import os", "from a import (", "    b,", "    c,", ")", "use std::{", "    io,", "};"];
         assert_eq!(imports(text), expected);
-        assert!(imports(&"import a\n".repeat(1000)).len() <= IMPORTS / 9);
+        assert!(imports(&"import a\n".repeat(1000)).len() <= MAX_IMPORTS / 9);
     }
 }

@@ -1,15 +1,16 @@
-//! What of an answer is offered: nothing that is there already, nothing torn off, and no Python that cannot stand where it goes.
+//! Cleans up a completion: drops partial lines, repetitions of the surrounding code, and Python that is invalid at the
+//! cursor.
 
 use super::request::CompletionRequest;
 
-/// Letters and digits that make a line more than what many lines of a text look like.
-const TELLING: usize = 10;
+/// Minimum letters and digits of a line whose repetition is no coincidence.
+const MIN_DISTINCTIVE_CHARS: usize = 10;
 
-/// The part of `text` that is worth inserting at the request, from its beginning; empty if nothing is. `whole` is whether the model
-/// had come to an end.
+/// The part of `text`, from its start, that is worth inserting at the cursor; empty if nothing is. `is_complete` is
+/// whether the model stopped by itself.
 #[must_use]
-pub fn clean<'a>(text: &'a str, request: &CompletionRequest, whole: bool) -> &'a str {
-    let text = if whole { text.trim_end() } else { drop_partial_line(text) };
+pub fn clean<'a>(text: &'a str, request: &CompletionRequest, is_complete: bool) -> &'a str {
+    let text = if is_complete { text.trim_end() } else { drop_partial_line(text) };
     let text = without_repetition(text, &request.prefix, &request.suffix);
     if text.trim().is_empty() || repeats_the_line_above(text, &request.prefix) {
         return "";
@@ -20,56 +21,56 @@ pub fn clean<'a>(text: &'a str, request: &CompletionRequest, whole: bool) -> &'a
     text
 }
 
-/// `text` up to its last whole line, or its last whole word if it has one line.
+/// `text` up to its last complete line, or its last complete word if it has one line.
 fn drop_partial_line(text: &str) -> &str {
     let end = text.rfind('\n').filter(|end| !text[..*end].trim().is_empty());
-    end.map_or_else(|| text.trim_end_matches(is_of_word), |end| &text[..end]).trim_end()
+    end.map_or_else(|| text.trim_end_matches(is_word_char), |end| &text[..end]).trim_end()
 }
 
-/// Whether `text` is nothing but what the line above the cursor says.
+/// Whether `text` only repeats the line above the cursor.
 fn repeats_the_line_above(text: &str, prefix: &str) -> bool {
     let (above, line) = prefix.rsplit_once('\n').unwrap_or(("", prefix));
     let last = above.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
     last.contains(char::is_alphanumeric) && format!("{line}{text}").trim() == last.trim()
 }
 
-/// `text` without what the text after the cursor says.
+/// `text` without what repeats the text after the cursor.
 fn without_repetition<'a>(text: &'a str, prefix: &str, suffix: &str) -> &'a str {
     let rest = suffix.split('\n').next().unwrap_or_default().trim();
     let end = if rest.is_empty() { repeated_lines(text, prefix, suffix) } else { repeated_words(text, suffix) };
     end.map_or(text, |end| text[..end].trim_end())
 }
 
-/// Where `text` begins to say what the rest of the cursor's line says.
+/// Where `text` starts to repeat the rest of the cursor's line.
 fn repeated_words(text: &str, suffix: &str) -> Option<usize> {
     let rest = suffix.trim_start();
     text.char_indices().map(|(start, _)| start).find(|start| {
-        let (said, tail) = text.split_at(*start);
+        let (head, tail) = text.split_at(*start);
         let Some(after) = rest.strip_prefix(tail) else { return false };
         let closing = matches!(tail, ")" | "]" | "}" | "\"" | "'" | ":" | ";" | ",");
         (tail.chars().count() > 1 || closing)
-            && splits_word(said, tail)
+            && splits_word(head, tail)
             && splits_word(tail, after)
-            && !closes_what_is_open(said, tail)
+            && !closes_open_bracket(head, tail)
     })
 }
 
-/// Where `text` begins to say what the lines below the cursor say.
+/// Where `text` starts to repeat the lines below the cursor.
 fn repeated_lines(text: &str, prefix: &str, suffix: &str) -> Option<usize> {
     let below: Vec<&str> = suffix.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-    let begun = prefix.rsplit('\n').next().unwrap_or_default();
+    let typed = prefix.rsplit('\n').next().unwrap_or_default();
     let mut start = 0;
     for (number, line) in text.split_inclusive('\n').enumerate() {
-        let own = if number == 0 { format!("{begun}{line}") } else { line.to_owned() };
+        let own = if number == 0 { format!("{typed}{line}") } else { line.to_owned() };
         let first = std::iter::once(own.trim_end());
         let mut lines =
             first.chain(text[start + line.len()..].lines().map(str::trim_end)).filter(|line| !line.is_empty());
-        // A line of which the user has written a part is the user's.
-        let is_new = number > 0 || begun.trim().is_empty();
+        // A line of which the user has typed a part belongs to the user.
+        let is_new = number > 0 || typed.trim().is_empty();
         if is_new && lines.next().is_some_and(|line| Some(&line) == below.first()) {
             let alike = lines.zip(&below[1..]).all(|(own, below)| below.starts_with(own));
             let letters = below[0].chars().filter(|char| char.is_alphanumeric()).count();
-            if alike || letters >= TELLING && !below[0].trim_start().starts_with('@') {
+            if alike || letters >= MIN_DISTINCTIVE_CHARS && !below[0].trim_start().starts_with('@') {
                 return Some(start);
             }
         }
@@ -78,24 +79,24 @@ fn repeated_lines(text: &str, prefix: &str, suffix: &str) -> Option<usize> {
     None
 }
 
-/// Whether a word ends between the two.
+/// Whether a word ends between `before` and `after`.
 fn splits_word(before: &str, after: &str) -> bool {
-    !(before.ends_with(is_of_word) && after.starts_with(is_of_word))
+    !(before.ends_with(is_word_char) && after.starts_with(is_word_char))
 }
 
-fn is_of_word(char: char) -> bool {
+fn is_word_char(char: char) -> bool {
     char.is_alphanumeric() || char == '_'
 }
 
-/// Whether `tail` closes a bracket or a quote that `said` has opened, so that it is not the one after the request.
-fn closes_what_is_open(said: &str, tail: &str) -> bool {
+/// Whether `tail` closes a bracket or a quote that `head` has opened, so that it is not the one after the cursor.
+fn closes_open_bracket(head: &str, tail: &str) -> bool {
     let pairs = [('(', ')'), ('[', ']'), ('{', '}')];
     let brackets = pairs.iter().any(|(open, close)| {
         let balance =
             |text: &str| text.matches(*open).count().cast_signed() - text.matches(*close).count().cast_signed();
-        balance(said) > 0 && balance(tail) < 0
+        balance(head) > 0 && balance(tail) < 0
     });
-    let quotes = ['"', '\''].iter().any(|quote| said.matches(*quote).count() % 2 == 1 && tail.starts_with(*quote));
+    let quotes = ['"', '\''].iter().any(|quote| head.matches(*quote).count() % 2 == 1 && tail.starts_with(*quote));
     brackets || quotes
 }
 
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_model_was_torn_away_from_is_left_off() {
+    fn a_partial_line_or_word_is_dropped() {
         for (text, expected) in
             [("a = 1\nb = ca", "a = 1"), ("calc(resul", "calc("), ("\n    retur", "\n    "), ("abc", "")]
         {

@@ -1,4 +1,4 @@
-//! A place in a text as a client describes it, and as it is meant: checked once, at the edge.
+//! The request for a completion: as a client sends it, and as it is validated.
 
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -19,30 +19,30 @@ pub struct CompleteRequest {
     /// The programming language; `python` if absent.
     #[schema(max_length = 32, example = "python")]
     pub language: Option<String>,
-    /// Where the cursor is, for information only: the completion goes after `prefix`.
+    /// The position of the cursor, for information only: the completion is inserted after `prefix`.
     #[schema(minimum = 0, example = 13)]
     pub cursor_position: Option<i64>,
-    /// Anything that helps, such as what the project is: at most 50,000 characters.
+    /// Extra context, such as what the project is: at most 50,000 characters.
     #[schema(max_length = 50000)]
     pub context: Option<String>,
     /// The file that is being edited: at most 1,000 characters.
     #[schema(max_length = 1000)]
     pub file_path: Option<String>,
-    /// What was typed to ask for this, such as `.`: at most 10 characters.
+    /// The text that triggered the request, such as `.`: at most 10 characters.
     #[schema(max_length = 10)]
     pub trigger_character: Option<String>,
-    /// How many different completions are wanted at most; 1 if absent.
+    /// Maximum number of different suggestions; 1 if absent.
     #[schema(minimum = 1, maximum = 5)]
     pub max_suggestions: Option<u32>,
     /// Whether a completion may have several lines; `auto` if absent.
     pub multiline: Option<Multiline>,
-    /// The editor session: a newer request of a session ends the older one.
+    /// The editor session: a newer request of a session supersedes the older one.
     #[schema(max_length = 100)]
     pub session_id: Option<String>,
     /// Other open files or recent edits, the most useful first: at most 20.
     #[schema(max_items = 20)]
     pub files: Option<Vec<OpenFile>>,
-    /// Whether an earlier completion of the same text may be given again; true if absent.
+    /// Whether a cached completion of the same text may be returned; true if absent.
     pub use_cache: Option<bool>,
 }
 
@@ -50,7 +50,7 @@ pub struct CompleteRequest {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Multiline {
-    /// Where nothing follows on the cursor's line, up to the end of the block.
+    /// Up to the end of the block where nothing follows on the cursor's line; otherwise up to the end of the line.
     #[default]
     Auto,
     /// Up to the end of the block.
@@ -65,33 +65,33 @@ pub struct OpenFile {
     /// Its path: at most 1,000 characters.
     #[schema(max_length = 1000)]
     pub path: String,
-    /// Its text, or the part that matters: at most 20,000 characters.
+    /// Its text, or the relevant part: at most 20,000 characters.
     #[schema(max_length = 20000)]
     pub content: String,
 }
 
-/// A place in a text, with what is known around it.
+/// A validated request: a cursor with its context.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompletionRequest {
-    /// The text before it, never empty.
+    /// The text before the cursor, never empty.
     pub prefix: String,
-    /// The text after it.
+    /// The text after the cursor.
     pub suffix: String,
     /// The programming language, in lower case.
     pub language: String,
-    /// Anything that helps.
+    /// Extra context.
     pub context: Option<String>,
     /// The file that is being edited.
     pub file_path: Option<String>,
     /// Other open files.
     pub files: Vec<OpenFile>,
-    /// How many different completions are wanted, 1 to 5.
+    /// Maximum number of different suggestions, 1 to 5.
     pub max_suggestions: u32,
     /// Whether a completion may have several lines.
     pub multiline: bool,
     /// The editor session.
     pub session: Option<String>,
-    /// Whether an earlier completion will do.
+    /// Whether a cached completion may be returned.
     pub use_cache: bool,
 }
 
@@ -127,13 +127,13 @@ impl TryFrom<CompleteRequest> for CompletionRequest {
             Multiline::Always => true,
             Multiline::Never => false,
         };
-        let given = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
+        let non_blank = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
         Ok(Self {
             prefix: request.prefix,
             suffix,
             language: markdown_splitter::canonical(request.language.as_deref().unwrap_or("python")),
-            context: given(request.context),
-            file_path: given(request.file_path),
+            context: non_blank(request.context),
+            file_path: non_blank(request.file_path),
             files,
             max_suggestions: suggestions,
             multiline,

@@ -1,4 +1,4 @@
-//! Editor sessions: the newest request of each counts, an older one that still runs is ended.
+//! Editor sessions: the newest request of each supersedes the one before.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,7 @@ type Name = (String, String);
 #[derive(Debug, Clone, Default)]
 pub struct EditorSessions(Arc<Mutex<HashMap<Name, CancellationToken>>>);
 
-/// A request that counts until a newer one of its session comes. Dropping it ends its turn.
+/// A request that runs until a newer one of its session supersedes it. Dropping it ends it.
 #[derive(Debug)]
 pub struct SessionGuard {
     sessions: EditorSessions,
@@ -20,7 +20,8 @@ pub struct SessionGuard {
 }
 
 impl EditorSessions {
-    /// Begins a request, and ends the older one of the same owner's session. Without a session, nothing ends it.
+    /// Starts a request, and supersedes the older one of the same owner's session. Without a session, nothing
+    /// supersedes it.
     #[must_use]
     pub fn start(&self, owner: &str, session: Option<&str>) -> SessionGuard {
         let superseded = CancellationToken::new();
@@ -41,7 +42,7 @@ impl EditorSessions {
 }
 
 impl SessionGuard {
-    /// Cancelled when a newer request of the session comes.
+    /// Cancelled when a newer request of the session starts.
     #[must_use]
     pub fn superseded(&self) -> &CancellationToken {
         &self.superseded
@@ -52,7 +53,7 @@ impl Drop for SessionGuard {
     fn drop(&mut self) {
         let Some(name) = self.name.take() else { return };
         self.sessions.running(|running| {
-            // A newer request has taken the place already, if this one was cancelled.
+            // If this request was superseded, the entry belongs to the newer one already.
             if !self.superseded.is_cancelled() {
                 running.remove(&name);
             }

@@ -1,52 +1,52 @@
-//! Where a completion ends: at the end of the line, or of the block that the cursor is in.
+//! Finds where a completion stops: at the end of the line, or of the block that the cursor is in.
 
-/// The place where a completion is to end.
+/// The stop condition of a completion.
 #[derive(Debug, Clone)]
 pub struct CompletionStop {
     multiline: bool,
-    /// Columns that the cursor's line is indented by.
+    /// Indentation of the cursor's line, in columns.
     indent: usize,
 }
 
 impl CompletionStop {
-    /// For a completion after `prefix`.
+    /// The stop condition for a completion after `prefix`.
     #[must_use]
     pub fn new(prefix: &str, multiline: bool) -> Self {
         let line = prefix.rsplit('\n').next().unwrap_or_default();
         Self { multiline, indent: indent(line) }
     }
 
-    /// The length in bytes at which `text`, as far as it has come, is to be cut. `None` while it may go on.
+    /// The length in bytes at which `text`, as generated so far, is to be cut. `None` while it may continue.
     #[must_use]
     pub fn find(&self, text: &str) -> Option<usize> {
         let mut start = 0;
         for (number, line) in text.split_inclusive('\n').enumerate() {
-            let whole = line.ends_with('\n');
+            let is_complete = line.ends_with('\n');
             let blank = line.trim().is_empty();
-            if number > 0 && !blank && self.dedents(line, whole) {
+            if number > 0 && !blank && self.dedents(line, is_complete) {
                 return Some(text[..start].trim_end().len());
             }
-            if !self.multiline && whole && !text[..start + line.len()].trim().is_empty() {
+            if !self.multiline && is_complete && !text[..start + line.len()].trim().is_empty() {
                 return Some(text[..start + line.len()].trim_end().len());
             }
             start += line.len();
-            if number > 0 && whole && !blank && indent(line) <= self.indent && closes_bracket(line) {
+            if number > 0 && is_complete && !blank && indent(line) <= self.indent && closes_bracket(line) {
                 return Some(text[..start].trim_end().len());
             }
         }
         None
     }
 
-    /// Whether a line belongs to something after the block: it is indented no further than the cursor's line, and neither
-    /// closes a bracket nor goes on with the same statement.
-    fn dedents(&self, line: &str, whole: bool) -> bool {
+    /// Whether a line is outside the block: it is indented no further than the cursor's line, and neither closes a
+    /// bracket nor continues the same statement.
+    fn dedents(&self, line: &str, is_complete: bool) -> bool {
         if indent(line) > self.indent || closes_bracket(line) {
             return false;
         }
         let word = line.trim_start();
-        let goes_on = ["else", "elif", "except", "finally", "catch", "case", "default"];
-        // A word that has only begun may become one of these.
-        !goes_on.iter().any(|other| word.starts_with(other) || (!whole && other.starts_with(word)))
+        let continuations = ["else", "elif", "except", "finally", "catch", "case", "default"];
+        // A partial word may become one of these.
+        !continuations.iter().any(|other| word.starts_with(other) || (!is_complete && other.starts_with(word)))
     }
 }
 
@@ -60,14 +60,15 @@ fn indent(line: &str) -> usize {
 
 /// The white space before the cursor, where there is nothing else on its line.
 ///
-/// Models continue from the end of a line better than from inside its indentation, so it is theirs to write again.
+/// Models continue from the end of a line better than from inside its indentation, so the model generates the
+/// indentation itself.
 #[must_use]
 pub fn open_indent(prefix: &str) -> &str {
     let line = &prefix[prefix.rfind('\n').map_or(0, |newline| newline + 1)..];
     if prefix.contains('\n') && line.chars().all(|character| matches!(character, ' ' | '\t')) { line } else { "" }
 }
 
-/// `text` without the indentation that stands before the cursor already.
+/// `text` without the indentation that is before the cursor already.
 #[must_use]
 pub fn after_indent<'a>(text: &'a str, indent: &str) -> &'a str {
     let common = text.bytes().zip(indent.bytes()).take_while(|(a, b)| a == b).count();
@@ -107,18 +108,18 @@ mod tests {
     fn one_line_ends_with_the_line() {
         assert_eq!(cut("x = ", false, "1 + 2\ny = 3"), "1 + 2");
         assert_eq!(cut("if a:", false, "\n    b()\n    c()"), "\n    b()");
-        assert_eq!(CompletionStop::new("x = ", false).find("1 + 2"), None, "the line may go on");
+        assert_eq!(CompletionStop::new("x = ", false).find("1 + 2"), None, "the line may continue");
     }
 
     #[test]
-    fn a_word_that_may_still_become_else_is_waited_for() {
-        let ending = CompletionStop::new("if a:\n    b()\n", true);
-        assert_eq!(ending.find("c()\ne"), None);
-        assert_eq!(ending.find("c()\nend = 1\n"), Some(3));
+    fn a_partial_word_that_may_become_else_does_not_stop() {
+        let stop = CompletionStop::new("if a:\n    b()\n", true);
+        assert_eq!(stop.find("c()\ne"), None);
+        assert_eq!(stop.find("c()\nend = 1\n"), Some(3));
     }
 
     #[test]
-    fn indentation_that_is_there_is_not_written_again() {
+    fn existing_indentation_is_not_inserted_again() {
         for (prefix, text, expected) in [
             ("def f():\n    ", "    return 1", "return 1"),
             ("def f():\n    ", "return 1", "return 1"),

@@ -1,4 +1,4 @@
-//! One completion: the text that a model generated, cut to what is inserted at the cursor, and how confident the model is of it.
+//! One suggestion: the generated text, cut to what is inserted at the cursor, and the model's confidence in it.
 
 use std::time::Duration;
 
@@ -11,21 +11,21 @@ use crate::assistant::generate::markdown_splitter::Splitter;
 use crate::inference::response_cache::Source;
 use crate::metrics::GenerationMetrics;
 
-/// The confidence of a model that reports no probabilities: neither sure nor unsure.
+/// The confidence where the model reports no probabilities.
 const UNKNOWN_CONFIDENCE: f64 = 0.5;
 
-/// One completion.
+/// One suggestion.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Suggestion {
     /// Its id, under which the editor reports whether it was accepted.
     pub id: String,
-    /// What to insert at the cursor, without what is there already.
+    /// The text to insert at the cursor.
     pub code: String,
-    /// The pieces in which the model generated it.
+    /// The deltas in which the model generated it.
     pub(super) pieces: Vec<Piece>,
 }
 
-/// A piece of an answer: where it ends, in bytes, and the natural logarithm of its probability.
+/// A delta of an answer: where it ends, in bytes, and its log probability.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Piece {
     pub end: usize,
@@ -34,7 +34,8 @@ pub(super) struct Piece {
 }
 
 impl Suggestion {
-    /// How confident the model is, 0 to 1: the geometric mean of the probabilities of its tokens; 0.5 where it reports none.
+    /// The model's confidence, 0 to 1: the geometric mean of the probabilities of its tokens; 0.5 where it reports
+    /// none.
     #[must_use]
     pub fn confidence(&self) -> f64 {
         let (mut sum, mut count, mut start) = (0.0, 0, 0);
@@ -55,14 +56,14 @@ impl Suggestion {
         }
     }
 
-    /// What remains of it when `typed` has been typed; it stays the same suggestion. `None` if that is nothing.
+    /// What remains of it after `typed` has been typed, with the same id. `None` if nothing remains.
     pub(super) fn remaining_after(&self, typed: &str) -> Option<Self> {
         let code = self.code.strip_prefix(typed).filter(|rest| !rest.trim().is_empty())?.to_owned();
         Some(Self { id: self.id.clone(), code, pieces: without_start(&self.pieces, typed.len()) })
     }
 }
 
-/// Pieces of a text without its first `length` bytes.
+/// The pieces of a text without its first `length` bytes.
 fn without_start(pieces: &[Piece], length: usize) -> Vec<Piece> {
     let rest = pieces.iter().filter(|piece| piece.end > length);
     rest.map(|piece| Piece { end: piece.end - length, ..*piece }).collect()
@@ -73,10 +74,11 @@ fn without_start(pieces: &[Piece], length: usize) -> Vec<Piece> {
 pub(super) struct RawCompletion {
     pub text: String,
     pub pieces: Vec<Piece>,
-    /// Whether it ended by itself and was not cut.
+    /// Whether the model stopped by itself.
     pub is_complete: bool,
     pub prompt_tokens: usize,
-    /// Tokens that prompt and completion may have together; `None` where a remote server does not report it.
+    /// The context size, for prompt and completion together, in tokens; `None` where a remote server does not report
+    /// it.
     pub limit: Option<usize>,
     pub tokens: usize,
     pub source: Source,
@@ -104,7 +106,7 @@ impl RawCompletion {
         }
     }
 
-    /// Without the indentation that stands before the cursor already.
+    /// The text without the indentation that is before the cursor already.
     pub fn after_indent(mut self, indent: &str) -> Self {
         let skipped = self.text.len() - after_indent(&self.text, indent).len();
         self.text.drain(..skipped);
@@ -118,7 +120,7 @@ impl RawCompletion {
         self
     }
 
-    /// The completion in an answer of a chat model: the code of its block, without the line that the model may have repeated.
+    /// The code block of a chat model's answer, without the line that the model may have repeated.
     pub fn extract_code(mut self, request: &CompletionRequest, stop: &CompletionStop) -> Self {
         let mut splitter = Splitter::new(&request.language);
         splitter.push(&self.text);
@@ -134,7 +136,7 @@ impl RawCompletion {
         self
     }
 
-    /// What is counted of it, `duration` after the request.
+    /// Its metrics, `duration` after the request.
     pub fn metrics(&self, duration: Duration) -> GenerationMetrics {
         GenerationMetrics {
             model_type: ModelType::CodeCompletion.as_str(),
@@ -148,7 +150,7 @@ impl RawCompletion {
         }
     }
 
-    /// The end of an answer that was stopped because it was long enough.
+    /// The usage of an answer that was cut at its stop.
     pub fn summary(&self) -> Usage {
         Usage {
             finish_reason: FinishReason::Stop,

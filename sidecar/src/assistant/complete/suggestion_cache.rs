@@ -1,4 +1,5 @@
-//! Suggestions that were suggestioned lately: while somebody types what one of them says, the rest of it is there without the model.
+//! Suggestion cache: while the user types what a recent suggestion starts with, the rest of it is returned without the
+//! model.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,23 +10,23 @@ use super::{CompletionRequest, Completions};
 use crate::inference::ModelIdentity;
 use crate::inference::response_cache::CacheKey;
 
-/// Places in texts that are remembered at most.
+/// Maximum number of cursors with cached suggestions.
 const MAX_CURSORS: u64 = 256;
 
-/// SuggestionCache that are remembered of each, so that deleting what was typed is answered too.
+/// Maximum number of entries per cursor, so that deleting typed text hits the cache too.
 const MAX_PER_CURSOR: usize = 8;
 
-/// How long a place is remembered after its last suggestion.
+/// Time after which the entries of an unused cursor are evicted.
 const TIME_TO_IDLE: Duration = Duration::from_secs(10 * 60);
 
-/// What was suggestioned lately, and where. Clones share it.
+/// Recent suggestions by cursor. Clones share it.
 #[derive(Debug, Clone)]
 pub struct SuggestionCache(Cache<CacheKey, Arc<Vec<CachedSuggestion>>>);
 
-/// What was suggestioned after one text.
+/// The suggestions after one prefix.
 #[derive(Debug, Clone)]
 struct CachedSuggestion {
-    /// Bytes of the text before the request, and that text as a hash.
+    /// Length of the prefix in bytes, and its hash.
     length: usize,
     before: CacheKey,
     completions: Completions,
@@ -38,7 +39,8 @@ impl Default for SuggestionCache {
 }
 
 impl SuggestionCache {
-    /// What was suggestioned at the request, or before what has been typed since; without what has been typed.
+    /// The suggestions that were cached for this cursor, or for a shorter prefix of it; without what has been typed
+    /// since.
     #[must_use]
     pub fn find(&self, owner: &str, request: &CompletionRequest, identity: &ModelIdentity) -> Option<Completions> {
         let suggestions = self.0.get(&cursor_key(owner, request, identity))?;
@@ -50,32 +52,34 @@ impl SuggestionCache {
         })
     }
 
-    /// Remembers what was suggestioned at the request.
+    /// Caches the suggestions of a request.
     pub fn insert(&self, owner: &str, request: &CompletionRequest, completions: &Completions) {
-        let place = cursor_key(owner, request, &completions.identity);
+        let key = cursor_key(owner, request, &completions.identity);
         let suggestion = CachedSuggestion {
             length: request.prefix.len(),
             before: CacheKey::of([request.prefix.as_str()]),
             completions: completions.clone(),
         };
-        let older = self.0.get(&place);
-        let others =
-            older.iter().flat_map(|suggestions| suggestions.iter()).filter(|older| older.before != suggestion.before);
+        let cached = self.0.get(&key);
+        let others = cached
+            .iter()
+            .flat_map(|suggestions| suggestions.iter())
+            .filter(|cached| cached.before != suggestion.before);
         let suggestions = std::iter::once(suggestion.clone()).chain(others.cloned()).take(MAX_PER_CURSOR).collect();
-        self.0.insert(place, Arc::new(suggestions));
+        self.0.insert(key, Arc::new(suggestions));
     }
 
-    /// Forgets all.
+    /// Removes all entries.
     pub fn clear(&self) {
         self.0.invalidate_all();
     }
 }
 
-/// All that matters to a completion but the text before the request.
+/// The cache key of a cursor: everything that changes a completion but the prefix.
 fn cursor_key(owner: &str, request: &CompletionRequest, identity: &ModelIdentity) -> CacheKey {
     let count = request.max_suggestions.to_string();
-    let known = [owner, identity.backend.as_str(), &identity.model, &count, &request.language, &request.suffix];
+    let identifying = [owner, identity.backend.as_str(), &identity.model, &count, &request.language, &request.suffix];
     let around = [&request.context, &request.file_path].map(|text| text.as_deref().unwrap_or_default());
     let files = request.files.iter().flat_map(|file| [&*file.path, &*file.content]);
-    CacheKey::of(known.into_iter().chain(around).chain(files))
+    CacheKey::of(identifying.into_iter().chain(around).chain(files))
 }

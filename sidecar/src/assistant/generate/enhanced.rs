@@ -1,10 +1,10 @@
-//! The enhanced form of a question, as the original client sends it.
+//! The body of the enhanced endpoints, the form that the original client sends.
 
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::markdown_splitter;
-use super::request::{CodeOptions, GenerationRequest, given, profile};
+use super::request::{CodeOptions, GenerationRequest, non_blank, profile};
 use super::task::ModelType;
 use crate::assistant::Error;
 use crate::assistant::profiles::profile::{CodeStyle, Detail, ProfileFields, SkillLevel};
@@ -17,13 +17,13 @@ pub struct EnhancedRequest {
     /// What to do, in Korean or English: 1 to 10,000 characters. Older clients may call it `user_question`.
     #[schema(required, value_type = String, min_length = 1, max_length = 10000, pattern = r"\S", example = "이 함수의 버그를 고쳐줘")]
     pub prompt: Option<String>,
-    /// Another name of `prompt`, which counts where both are there.
+    /// Another name of `prompt`, which takes precedence.
     #[schema(ignore)]
     pub user_question: Option<String>,
     /// The code that it is about: at most 50,000 characters. Older clients may call it `code_context`.
     #[schema(max_length = 50000)]
     pub context: Option<String>,
-    /// Another name of `context`, which counts where both are there.
+    /// Another name of `context`, which takes precedence.
     #[schema(ignore)]
     pub code_context: Option<String>,
     /// What to do; `code_generation` if absent.
@@ -34,20 +34,20 @@ pub struct EnhancedRequest {
     /// The file that is being worked on: at most 1,000 characters.
     #[schema(max_length = 1000)]
     pub file_path: Option<String>,
-    /// 0 takes the likeliest word each time, 2 is wild; 0.3 if absent.
+    /// Sampling temperature, 0 to 2: 0 always takes the most probable token; 0.3 if absent.
     #[schema(minimum = 0, maximum = 2)]
     pub temperature: Option<f32>,
-    /// Only the likeliest words that together have this probability are drawn from; 0.95 if absent.
+    /// Nucleus sampling (top-p), 0 to 1; 0.95 if absent.
     #[schema(minimum = 0, maximum = 1)]
     pub top_p: Option<f32>,
-    /// The answer ends after so many tokens; 1024 if absent.
+    /// Maximum number of tokens of the answer; 1024 if absent.
     #[schema(minimum = 1, maximum = 4096)]
     pub max_tokens: Option<u32>,
     /// How well the reader knows programming; the profile's choice if absent.
     pub programming_level: Option<SkillLevel>,
     /// How much to explain; the profile's choice if absent.
     pub explanation_detail: Option<Detail>,
-    /// What the code should be above all; `pythonic` if absent.
+    /// The priority of the code style; `pythonic` if absent.
     pub code_style: Option<CodeStyle>,
     /// Whether the code should have comments; the model's choice if absent.
     pub include_comments: Option<bool>,
@@ -58,19 +58,19 @@ pub struct EnhancedRequest {
     /// The project that the code belongs to, in a few words: at most 500 characters.
     #[schema(max_length = 500)]
     pub project_context: Option<String>,
-    /// Who asks, and how they like their answers; what it does not name comes from the saved profile.
+    /// The user's profile; what it leaves out comes from the saved profile.
     pub user_profile: Option<ProfileFields>,
-    /// Another name of `user_profile`, which counts where both are there.
+    /// Another name of `user_profile`, which takes precedence.
     #[serde(rename = "userProfile")]
     pub user_profile_camel: Option<ProfileFields>,
-    /// The conversation to go on with; a new one if absent.
+    /// The conversation to continue; a new one if absent.
     pub conversation_id: Option<String>,
-    /// The same seed, question and model give the same answer; a random one if absent.
+    /// Random seed: the same seed, question and model give the same answer; random if absent.
     #[schema(value_type = Option<i64>, minimum = 0, maximum = 4_294_967_295_i64)]
     pub seed: Option<u32>,
-    /// Whether an earlier answer to the same question may be given again; true if absent.
+    /// Whether a cached answer to the same question may be returned; true if absent.
     pub use_cache: Option<bool>,
-    /// Accepted for older clients: which endpoint is asked decides whether the answer is streamed.
+    /// Accepted for older clients, without effect: the endpoint decides whether the answer is streamed.
     pub stream: Option<bool>,
 }
 
@@ -103,9 +103,9 @@ impl TryFrom<EnhancedRequest> for GenerationRequest {
         Ok(Self {
             kind: request.model_type.unwrap_or_default(),
             question: request.prompt.or(request.user_question).unwrap_or_default(),
-            code_context: given(request.context).or_else(|| given(request.code_context)),
+            code_context: non_blank(request.context).or_else(|| non_blank(request.code_context)),
             language: markdown_splitter::canonical(request.language.as_deref().unwrap_or("python")),
-            file_path: given(request.file_path),
+            file_path: non_blank(request.file_path),
             files: Vec::new(),
             profile,
             temperature,
@@ -117,7 +117,7 @@ impl TryFrom<EnhancedRequest> for GenerationRequest {
                 type_hints: request.include_type_hints,
                 style: request.code_style.unwrap_or_default(),
                 detail: request.explanation_detail.unwrap_or_default(),
-                project: given(request.project_context),
+                project: non_blank(request.project_context),
             },
             conversation_id: request.conversation_id,
             replaces: None,

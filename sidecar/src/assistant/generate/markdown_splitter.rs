@@ -1,7 +1,7 @@
-//! An answer in markdown, taken apart into code and explanation while it is being written.
+//! Splits a markdown answer into code and explanation while it is streamed.
 //!
-//! Fenced blocks are found by CommonMark's rules, line by line. Text goes out as soon as it is clear what it is: only the
-//! beginning of a line that could still become a fence, and white space at the end, wait for what follows.
+//! Fenced blocks are recognised by CommonMark's rules, line by line. Text is emitted as soon as its kind is certain:
+//! only the start of a line that could still become a fence, and trailing white space, are held back.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -15,61 +15,61 @@ pub enum Piece {
     Code {
         /// The text, never empty.
         text: String,
-        /// The block that begins with this piece.
+        /// The block that starts with this piece.
         opens: Option<BlockStart>,
     },
     /// Everything else, markdown.
     Explanation(String),
 }
 
-/// A block of code that begins.
+/// The start of a code block.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct BlockStart {
-    /// Counts the blocks of an answer from 0.
+    /// Index of the block in the answer, from 0.
     pub block: usize,
-    /// The language it is written in.
+    /// Its language.
     pub language: String,
 }
 
-/// Takes an answer apart as it comes.
+/// A streaming splitter.
 #[derive(Debug)]
 pub struct Splitter {
-    /// The language that was asked for.
+    /// The requested language.
     wanted: String,
-    /// Whether every block belongs to the words.
-    words_only: bool,
-    /// The language that the answer's first block turned out to be in.
-    found: Option<String>,
-    place: Place,
-    /// The beginning of the current line, as long as it may be a fence.
-    held: String,
-    /// Whether the current line is known to be plain text, so that the rest of it can pass.
-    plain: bool,
-    code: Joined,
-    explanation: Joined,
+    /// Whether every block is part of the explanation.
+    explanation_only: bool,
+    /// The language of the answer's first code block.
+    first_language: Option<String>,
+    state: ParserState,
+    /// The start of the current line, as long as it may be a fence.
+    pending_line: String,
+    /// Whether the current line is certainly no fence, so that the rest of it is emitted as it arrives.
+    passthrough: bool,
+    code: BlockJoiner,
+    explanation: BlockJoiner,
     blocks: usize,
-    opening: Option<String>,
+    next_block_language: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Place {
+enum ParserState {
     Prose,
     /// Inside a block that is part of the code.
     Code(Fence),
-    /// Inside a block that belongs to the explanation, such as a shell command.
-    Aside(Fence),
+    /// Inside a block that is part of the explanation, such as a shell command.
+    SideBlock(Fence),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Fence {
     mark: char,
     length: usize,
-    /// Columns before the fence; content is written that much further right.
+    /// Columns before the fence; the content is indented by as much.
     indent: usize,
 }
 
-/// Languages of blocks that are shown beside code rather than being it.
-const ASIDES: &[&str] =
+/// Languages of blocks that accompany the code and are not part of it.
+const SIDE_LANGUAGES: &[&str] =
     &["bash", "console", "text", "output", "log", "json", "yaml", "toml", "xml", "diff", "markdown", "csv", "mermaid"];
 
 impl Splitter {
@@ -78,25 +78,25 @@ impl Splitter {
     pub fn new(wanted: &str) -> Self {
         Self {
             wanted: canonical(wanted),
-            words_only: false,
-            found: None,
-            place: Place::Prose,
-            held: String::new(),
-            plain: false,
-            code: Joined::default(),
-            explanation: Joined::default(),
+            explanation_only: false,
+            first_language: None,
+            state: ParserState::Prose,
+            pending_line: String::new(),
+            passthrough: false,
+            code: BlockJoiner::default(),
+            explanation: BlockJoiner::default(),
             blocks: 0,
-            opening: None,
+            next_block_language: None,
         }
     }
 
-    /// A splitter for an answer of this shape: only where code is asked for are blocks of code apart from the words.
+    /// A splitter for an answer of this shape: code blocks are separate only where code was requested.
     #[must_use]
     pub fn of(shape: AnswerShape, wanted: &str) -> Self {
-        Self { words_only: shape != AnswerShape::CodeAndWords, ..Self::new(wanted) }
+        Self { explanation_only: shape != AnswerShape::CodeAndWords, ..Self::new(wanted) }
     }
 
-    /// Takes the next text of the answer and gives back what is clear by now.
+    /// Adds the next text of the answer, and returns the pieces that are certain now.
     pub fn push(&mut self, text: &str) -> Vec<Piece> {
         let mut pieces = Vec::new();
         for part in text.split_inclusive('\n') {
@@ -105,10 +105,10 @@ impl Splitter {
         pieces
     }
 
-    /// The end of the answer: gives back what was held.
+    /// Ends the answer, and returns what was held back.
     pub fn finish(&mut self) -> Vec<Piece> {
         let mut pieces = Vec::new();
-        if !self.held.is_empty() {
+        if !self.pending_line.is_empty() {
             self.line(&mut pieces);
         }
         pieces
@@ -126,45 +126,45 @@ impl Splitter {
         &self.explanation.written
     }
 
-    /// A part of one line, with its end if it has come.
+    /// Adds a part of one line, with its line break if it has arrived.
     fn part(&mut self, part: &str, pieces: &mut Vec<Piece>) {
-        if self.plain {
+        if self.passthrough {
             self.emit(part, pieces);
         } else {
-            self.held.push_str(part);
-            let ended = self.held.ends_with('\n');
+            self.pending_line.push_str(part);
+            let ended = self.pending_line.ends_with('\n');
             if ended {
                 self.line(pieces);
             } else if !self.may_be_fence() {
-                self.plain = true;
-                let held = std::mem::take(&mut self.held);
-                let text = self.without_indent(&held).to_owned();
+                self.passthrough = true;
+                let pending_line = std::mem::take(&mut self.pending_line);
+                let text = self.without_indent(&pending_line).to_owned();
                 self.emit(&text, pieces);
             }
         }
         if part.ends_with('\n') {
-            self.plain = false;
+            self.passthrough = false;
         }
     }
 
-    /// A whole line that was held: a fence, or text after all.
+    /// Handles a complete line that was held back: a fence, or text after all.
     fn line(&mut self, pieces: &mut Vec<Piece>) {
-        let line = std::mem::take(&mut self.held);
-        match self.place.clone() {
-            Place::Prose => match opening(&line) {
+        let line = std::mem::take(&mut self.pending_line);
+        match self.state.clone() {
+            ParserState::Prose => match opening_fence(&line) {
                 Some((fence, info)) => self.open(fence, &info, &line, pieces),
                 None => self.emit(&line, pieces),
             },
-            Place::Code(fence) if closes(&line, fence) => {
+            ParserState::Code(fence) if is_closing_fence(&line, fence) => {
                 self.code.end_part();
-                self.opening = None;
-                self.place = Place::Prose;
+                self.next_block_language = None;
+                self.state = ParserState::Prose;
             }
-            Place::Aside(fence) if closes(&line, fence) => {
+            ParserState::SideBlock(fence) if is_closing_fence(&line, fence) => {
                 self.emit(&line, pieces);
-                self.place = Place::Prose;
+                self.state = ParserState::Prose;
             }
-            Place::Code(_) | Place::Aside(_) => {
+            ParserState::Code(_) | ParserState::SideBlock(_) => {
                 let text = self.without_indent(&line).to_owned();
                 self.emit(&text, pieces);
             }
@@ -175,33 +175,33 @@ impl Splitter {
         let language = canonical(info);
         if self.is_code(&language) {
             let language = if language.is_empty() { self.wanted.clone() } else { language };
-            self.found.get_or_insert_with(|| language.clone());
+            self.first_language.get_or_insert_with(|| language.clone());
             self.explanation.end_part();
-            self.opening = Some(language);
-            self.place = Place::Code(fence);
+            self.next_block_language = Some(language);
+            self.state = ParserState::Code(fence);
         } else {
             self.emit(line, pieces);
-            self.place = Place::Aside(fence);
+            self.state = ParserState::SideBlock(fence);
         }
     }
 
-    /// Whether a block is part of the code: one in the language asked for, and the first one in any language if it is a
-    /// program at all, with those that follow it in the same language.
+    /// Whether a block is part of the code: one in the requested language, and the first one in any programming
+    /// language, with those that follow it in the same language.
     fn is_code(&self, language: &str) -> bool {
-        if self.words_only {
+        if self.explanation_only {
             return false;
         }
-        match &self.found {
+        match &self.first_language {
             Some(found) => !language.is_empty() && (language == found || language == self.wanted),
-            None => language == self.wanted || !ASIDES.contains(&language),
+            None => language == self.wanted || !SIDE_LANGUAGES.contains(&language),
         }
     }
 
     fn emit(&mut self, text: &str, pieces: &mut Vec<Piece>) {
-        if let Place::Code(_) = self.place {
+        if let ParserState::Code(_) = self.state {
             let text = self.code.add(text);
             if !text.is_empty() {
-                let opens = self.opening.take().map(|language| {
+                let opens = self.next_block_language.take().map(|language| {
                     self.blocks += 1;
                     BlockStart { block: self.blocks - 1, language }
                 });
@@ -215,21 +215,21 @@ impl Splitter {
         }
     }
 
-    /// Whether the held beginning of a line can still become a fence.
+    /// Whether the pending line can still become a fence.
     fn may_be_fence(&self) -> bool {
-        match self.place {
-            Place::Prose => {
-                let rest = after_marker(&self.held).trim_start_matches([' ', '\t']);
+        match self.state {
+            ParserState::Prose => {
+                let rest = after_marker(&self.pending_line).trim_start_matches([' ', '\t']);
                 let mark = rest.chars().next();
                 let run = rest.chars().take_while(|&character| Some(character) == mark).count();
                 match mark {
                     None => true,
                     Some('`' | '~') => run >= 3 || run == rest.chars().count(),
-                    _ => is_marker_beginning(self.held.trim_start()),
+                    _ => is_marker_beginning(self.pending_line.trim_start()),
                 }
             }
-            Place::Code(fence) | Place::Aside(fence) => {
-                let rest = self.held.trim_start_matches(' ');
+            ParserState::Code(fence) | ParserState::SideBlock(fence) => {
+                let rest = self.pending_line.trim_start_matches(' ');
                 let after = rest.trim_start_matches(fence.mark);
                 let run = rest.len() - after.len();
                 after.trim().is_empty() && (after.is_empty() || run >= fence.length)
@@ -237,20 +237,20 @@ impl Splitter {
         }
     }
 
-    /// A line of a block without the columns that only its list item or its fence asks for.
+    /// A line of a block without the indentation of its list item or its fence.
     fn without_indent<'a>(&self, line: &'a str) -> &'a str {
-        match self.place {
-            Place::Code(fence) => {
+        match self.state {
+            ParserState::Code(fence) => {
                 let spaces = line.bytes().take_while(|&byte| byte == b' ').count();
                 &line[spaces.min(fence.indent)..]
             }
-            Place::Prose | Place::Aside(_) => line,
+            ParserState::Prose | ParserState::SideBlock(_) => line,
         }
     }
 }
 
-/// A fence that opens a block, and its info string.
-fn opening(line: &str) -> Option<(Fence, String)> {
+/// An opening fence, and its info string.
+fn opening_fence(line: &str) -> Option<(Fence, String)> {
     let after = after_marker(line);
     let rest = after.trim_start_matches([' ', '\t']);
     let mark = rest.chars().next().filter(|mark| matches!(mark, '`' | '~'))?;
@@ -262,14 +262,14 @@ fn opening(line: &str) -> Option<(Fence, String)> {
     Some((Fence { mark, length, indent: line.len() - rest.len() }, info.to_owned()))
 }
 
-fn closes(line: &str, fence: Fence) -> bool {
+fn is_closing_fence(line: &str, fence: Fence) -> bool {
     let rest = line.trim_start_matches(' ');
     let indent = line.len() - rest.len();
     let after = rest.trim_start_matches(fence.mark);
     rest.len() - after.len() >= fence.length && after.trim().is_empty() && indent <= fence.indent + 3
 }
 
-/// A line without the marker of a list item that it may begin with: `- `, `* `, `+ `, `1. ` or `1) `.
+/// A line without the marker of a list item at its start: `- `, `* `, `+ `, `1. ` or `1) `.
 fn after_marker(line: &str) -> &str {
     let text = line.trim_start_matches(' ');
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -281,24 +281,24 @@ fn after_marker(line: &str) -> &str {
     text[marker..].strip_prefix(' ').unwrap_or(line)
 }
 
-/// Whether a text that has only begun may be the marker of a list item, or that and nothing more.
+/// Whether a partial line may become the marker of a list item.
 fn is_marker_beginning(text: &str) -> bool {
     let rest = text.trim_start_matches(|character: char| character.is_ascii_digit());
     matches!(rest, "" | "." | ")") || (text.len() == 1 && matches!(text, "-" | "*" | "+"))
 }
 
-/// Parts that are joined by an empty line, without white space at their ends.
+/// Joins parts with an empty line, without leading and trailing white space.
 #[derive(Debug, Default)]
-struct Joined {
+struct BlockJoiner {
     written: String,
     /// White space that is written once something follows it.
     pending: String,
-    /// Whether the next text begins a part.
+    /// Whether the next text starts a part.
     fresh: bool,
 }
 
-impl Joined {
-    /// Adds text and gives back what can be written now.
+impl BlockJoiner {
+    /// Adds text, and returns what can be emitted now.
     fn add(&mut self, text: &str) -> String {
         let solid = text.trim_end();
         if solid.is_empty() {
@@ -306,7 +306,7 @@ impl Joined {
             return String::new();
         }
         let mut out = if self.written.is_empty() || self.fresh {
-            // A part begins with its first line that is not empty, and keeps that line's indentation.
+            // A part starts with its first line that is not empty, and retains that line's indentation.
             let beginning = format!("{}{solid}", self.pending);
             let line = beginning.len() - beginning.trim_start().len();
             let line = beginning[..line].rfind('\n').map_or(0, |newline| newline + 1);
@@ -329,7 +329,7 @@ impl Joined {
     }
 }
 
-/// A language's one name: `python` for `py`, `Python3` or `{.python}`. Empty for an empty info string.
+/// The canonical name of a language: `python` for `py`, `Python3` or `{.python}`. Empty for an empty info string.
 #[must_use]
 pub fn canonical(info: &str) -> String {
     let word = info.trim().trim_start_matches(['{', '.']);
@@ -361,7 +361,7 @@ pub fn canonical(info: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Code and explanation of an answer that comes in pieces of `size` characters.
+    /// Code and explanation of an answer that arrives in pieces of `size` characters.
     fn split(answer: &str, size: usize) -> (String, String) {
         let mut splitter = Splitter::new("python");
         let characters: Vec<char> = answer.chars().collect();
@@ -378,7 +378,7 @@ mod tests {
         assert_eq!(
             (code.as_str(), explanation.as_str()),
             (splitter.code(), splitter.explanation()),
-            "what went out is what is kept"
+            "the emitted pieces add up to the result"
         );
         (code, explanation)
     }
@@ -418,7 +418,7 @@ mod tests {
     ];
 
     #[test]
-    fn an_answer_is_split_the_same_however_it_comes() {
+    fn an_answer_is_split_the_same_whatever_the_size_of_its_pieces() {
         for (answer, code, explanation) in CASES {
             for size in [1, 2, 3, 7, 1000] {
                 let expected = ((*code).to_owned(), (*explanation).to_owned());
@@ -457,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn text_goes_out_before_its_line_ends() {
+    fn text_is_emitted_before_its_line_ends() {
         let mut splitter = Splitter::new("python");
         assert_eq!(splitter.push("def"), vec![Piece::Explanation("def".into())]);
         assert_eq!(

@@ -1,4 +1,4 @@
-//! The prompt: what the model is told about its task, the conversation so far, and the question.
+//! Builds the prompt: the task, the conversation so far, the code and the question.
 
 use engine::{ChatMessage, ChunkReuse, Prompt, Request, Role, Sampling, Speculation};
 
@@ -11,21 +11,21 @@ use crate::inference::Target;
 use crate::inference::response_cache::CacheKey;
 use crate::store;
 
-/// Facts about the code that the model is told at most.
+/// Maximum number of diagnostics in the prompt.
 const MAX_DIAGNOSTICS: usize = 8;
 
-/// What a question builds on.
+/// The context of a question.
 #[derive(Debug, Clone, Default)]
 pub struct PromptContext {
     /// The thread so far.
     pub history: Vec<store::Message>,
-    /// What is known of the code.
+    /// Diagnostics of the code.
     pub diagnostics: Vec<Finding>,
-    /// The answer as far as it was written, where it is to go on.
+    /// The partial answer to continue; empty for a new one.
     pub partial_answer: String,
 }
 
-/// The request for an answer to `request` by somebody with this profile.
+/// The engine's request for an answer to `request`, for a user with this profile.
 #[must_use]
 pub fn build(request: &GenerationRequest, profile: &Profile, context: &PromptContext) -> Request {
     let mut messages = vec![ChatMessage::new(Role::System, system(request, profile))];
@@ -40,13 +40,14 @@ pub fn build(request: &GenerationRequest, profile: &Profile, context: &PromptCon
     let seed = request.seed.unwrap_or_else(|| getrandom::u32().unwrap_or(0));
     let sampling = Sampling { temperature: request.temperature, top_p: request.top_p, seed };
     let prompt = Request::new(Prompt::Chat(messages), sampling, request.max_tokens);
-    // Where code is changed, most of it is said again, and can be guessed.
+    // Where code is changed, most of it is repeated, and can be drafted.
     let repeats = request.code_context.is_some() || !request.files.is_empty() || !context.history.is_empty();
     let speculation = if repeats { Speculation::PromptLookup } else { Speculation::Off };
     Request { speculation, chunk_reuse: ChunkReuse::KvShift, ..prompt }
 }
 
-/// Everything that changes the answer to a question. A seed counts where the caller chose it; otherwise any answer will do.
+/// The cache key: everything that changes the answer. The seed counts only if the client chose one; otherwise any
+/// answer will do.
 #[must_use]
 pub fn key(prompt: &Request, request: &GenerationRequest, target: &Target) -> CacheKey {
     let Target { model, backend } = target;
@@ -60,31 +61,31 @@ pub fn key(prompt: &Request, request: &GenerationRequest, target: &Target) -> Ca
     CacheKey::of(parts)
 }
 
-/// The instructions, in the language of the question, which small models then answer in. They depend on nothing else but the
-/// settings, so that their place in the model's memory is shared by all questions.
+/// The system prompt, in the language of the question, which small models then answer in. It depends on nothing else
+/// but the settings, so that its KV cache is shared by all questions.
 fn system(request: &GenerationRequest, profile: &Profile) -> String {
-    let spoken = spoken(&request.question);
+    let language = detect_language(&request.question);
     let name = display_name(&request.language);
-    let mut sentences = vec![match spoken {
+    let mut sentences = vec![match language {
         Language::Korean => format!("당신은 {name} 프로그래밍 도우미 HAPA입니다."),
         Language::English => format!("You are HAPA, a {name} programming assistant."),
     }];
-    sentences.push(request.kind.instructions(spoken, &name));
-    sentences.extend(profile.sentences(spoken, &request.language));
-    sentences.extend(wishes(request, spoken));
+    sentences.push(request.kind.instructions(language, &name));
+    sentences.extend(profile.sentences(language, &request.language));
+    sentences.extend(option_sentences(request, language));
     sentences.join(" ")
 }
 
-fn wishes(request: &GenerationRequest, spoken: Language) -> Vec<String> {
-    let wishes = &request.options;
-    let mut sentences = vec![wishes.style.sentence(spoken).to_owned(), wishes.detail.sentence(spoken).to_owned()];
+fn option_sentences(request: &GenerationRequest, language: Language) -> Vec<String> {
+    let options = &request.options;
+    let mut sentences = vec![options.style.sentence(language).to_owned(), options.detail.sentence(language).to_owned()];
     if request.kind.shape() == AnswerShape::CodeAndWords {
-        for (wish, ko, en) in [
-            (wishes.comments, "주석", "comments in the code"),
-            (wishes.docstrings, "docstring", "docstrings"),
-            (wishes.type_hints, "타입 힌트", "type hints"),
+        for (option, ko, en) in [
+            (options.comments, "주석", "comments in the code"),
+            (options.docstrings, "docstring", "docstrings"),
+            (options.type_hints, "타입 힌트", "type hints"),
         ] {
-            sentences.extend(wish.map(|yes| match (spoken, yes) {
+            sentences.extend(option.map(|wanted| match (language, wanted) {
                 (Language::Korean, true) => format!("{ko}을(를) 쓰세요."),
                 (Language::Korean, false) => format!("{ko}을(를) 쓰지 마세요."),
                 (Language::English, true) => format!("Write {en}."),
@@ -92,7 +93,7 @@ fn wishes(request: &GenerationRequest, spoken: Language) -> Vec<String> {
             }));
         }
     }
-    sentences.extend(wishes.project.as_ref().map(|project| match spoken {
+    sentences.extend(options.project.as_ref().map(|project| match language {
         Language::Korean => format!("프로젝트: {project}"),
         Language::English => format!("The project: {project}"),
     }));
@@ -100,9 +101,9 @@ fn wishes(request: &GenerationRequest, spoken: Language) -> Vec<String> {
     sentences
 }
 
-/// The language of a question. Korean is what has Hangul in it, whatever English names stand beside it.
+/// The language of a question: Korean if it contains Hangul, whatever English names it contains.
 #[must_use]
-pub fn spoken(question: &str) -> Language {
+pub fn detect_language(question: &str) -> Language {
     if question.chars().any(is_hangul) { Language::Korean } else { Language::English }
 }
 
@@ -110,44 +111,45 @@ fn is_hangul(character: char) -> bool {
     matches!(character, '가'..='힣' | 'ㄱ'..='ㆎ' | 'ᄀ'..='ᇿ')
 }
 
-/// The question behind what it is about. Files come first: they stay the same while the questions about them change.
-fn question(request: &GenerationRequest, facts: &[Finding]) -> String {
+/// The user message: files, code, diagnostics, then the question. Files come first: they stay the same, and cached,
+/// while the questions about them change.
+fn question(request: &GenerationRequest, diagnostics: &[Finding]) -> String {
     let mut text = String::new();
     for file in &request.files {
-        text += &block(request.kind, &format!("The file `{}`", file.path), extension(&file.path), &file.content);
+        text += &code_section(request.kind, &format!("The file `{}`", file.path), extension(&file.path), &file.content);
     }
     if let Some(code) = &request.code_context {
         let path = request.file_path.as_ref().map(|path| format!(" of `{path}`")).unwrap_or_default();
-        text += &block(request.kind, &format!("The code{path}"), &request.language, code);
+        text += &code_section(request.kind, &format!("The code{path}"), &request.language, code);
     }
-    text += &known(facts);
+    text += &diagnostics_section(diagnostics);
     text + &request.question
 }
 
-/// Code under a heading. A review refers to the numbers of its lines.
-fn block(kind: ModelType, heading: &str, language: &str, code: &str) -> String {
+/// Code under a heading, with line numbers for a review, which refers to them.
+fn code_section(kind: ModelType, heading: &str, language: &str, code: &str) -> String {
     let fence = fence_for(code);
     let code = if kind == ModelType::CodeReview { numbered(code) } else { code.to_owned() };
     format!("{heading}:\n\n{fence}{language}\n{code}\n{fence}\n\n")
 }
 
-/// What follows the last dot of a file's name, which markdown takes for a language; empty where there is none.
+/// The extension of a file name, which serves as the info string of its fence; empty where there is none.
 fn extension(path: &str) -> &str {
     let name = path.rsplit(['/', '\\']).next().unwrap_or_default();
     let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
     if ending.chars().all(|character| character.is_ascii_alphanumeric()) { ending } else { "" }
 }
 
-/// What is known of the code, for the model to build on.
-fn known(facts: &[Finding]) -> String {
-    if facts.is_empty() {
+/// The diagnostics, as a section of the prompt.
+fn diagnostics_section(diagnostics: &[Finding]) -> String {
+    if diagnostics.is_empty() {
         return String::new();
     }
-    let line = |fact: &Finding| format!("- Line {}: {}\n", fact.line.unwrap_or(1), fact.message);
-    format!("A static check found:\n{}\n", facts.iter().take(MAX_DIAGNOSTICS).map(line).collect::<String>())
+    let line = |finding: &Finding| format!("- Line {}: {}\n", finding.line.unwrap_or(1), finding.message);
+    format!("A static check found:\n{}\n", diagnostics.iter().take(MAX_DIAGNOSTICS).map(line).collect::<String>())
 }
 
-/// Code with the number of each line before it.
+/// Code with line numbers.
 fn numbered(code: &str) -> String {
     let lines: Vec<String> = code.lines().enumerate().map(|(index, line)| format!("{:>3} {line}", index + 1)).collect();
     lines.join("\n")
@@ -159,7 +161,7 @@ fn fence_for(code: &str) -> String {
     "`".repeat(longest.max(2) + 1)
 }
 
-/// A language's name as people write it.
+/// The usual spelling of a language's name.
 fn display_name(language: &str) -> String {
     match language {
         "javascript" => "JavaScript".into(),
@@ -204,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn each_spelling_of_the_profile_reaches_the_model() {
+    fn both_spellings_of_the_profile_field_reach_the_model() {
         for name in ["user_profile", "userProfile"] {
             let body = format!(
                 r#"{{"user_question": "x", "{name}": {{"pythonSkillLevel": "beginner", "isOnboardingCompleted": true}}}}"#

@@ -1,4 +1,4 @@
-//! Forwards a model's answer and stores it meanwhile: every second while it grows, and at its end.
+//! Records a stream: forwards a model's answer to the client and stores it, every second and at its end.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use crate::inference::{Event as StreamEvent, EventStream};
 use crate::metrics::GenerationMetrics;
 use crate::store::{self, Finish, Progress};
 
-/// How often a growing answer is stored: a crash loses no more than this.
+/// How often a partial answer is stored: a crash loses no more than this.
 const SAVE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A question that the model has accepted.
@@ -29,7 +29,7 @@ pub(super) struct AcceptedRequest {
     pub partial: PartialAnswer,
 }
 
-/// The answer so far, where it is continued; empty for a new one.
+/// The partial answer that is continued; empty for a new one.
 #[derive(Debug, Clone, Default)]
 pub(super) struct PartialAnswer {
     pub answer: String,
@@ -38,7 +38,7 @@ pub(super) struct PartialAnswer {
 }
 
 impl PartialAnswer {
-    /// The answer of this message so far.
+    /// The partial answer of this message.
     pub fn of(message: &store::Message) -> Self {
         Self { answer: message.answer.clone(), tokens: message.completion_tokens, duration_ms: message.duration_ms }
     }
@@ -47,9 +47,9 @@ impl PartialAnswer {
 /// How much of the context a prompt uses.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ContextUsage {
-    /// Tokens of the prompt; `None` where they are reported only at the end.
+    /// Tokens of the prompt; `None` where a remote server reports them only at the end.
     pub prompt_tokens: Option<usize>,
-    /// Tokens that prompt and answer may have together; `None` where a remote server does not report it.
+    /// The context size, for prompt and answer together, in tokens; `None` where a remote server does not report it.
     pub limit: Option<usize>,
     /// Earlier messages that were left out of the prompt.
     pub dropped: usize,
@@ -57,7 +57,7 @@ pub(super) struct ContextUsage {
 
 /// An answer from the cache.
 pub(super) struct CachedAnswer {
-    /// What is stored of it.
+    /// The row that is stored for it.
     pub progress: Progress,
     /// Its events, the last of which is [`Event::Done`].
     pub events: VecDeque<Event>,
@@ -101,7 +101,7 @@ impl CachedAnswer {
     }
 }
 
-/// How long an answer took.
+/// The timing of an answer.
 struct Timing {
     total: Duration,
     first_token: Option<Duration>,
@@ -137,13 +137,13 @@ fn result(
     }
 }
 
-/// Reads the stream of an answer on behalf of the client, event by event, and stores what arrives. Dropping it before the end stores the
-/// answer as cancelled.
+/// Reads the stream of an answer on behalf of the client, event by event, and stores it meanwhile. Dropping it before
+/// the end stores the answer as cancelled.
 #[derive(Debug)]
 pub(super) struct StreamRecorder {
     assistant: Assistant,
     accepted: AcceptedRequest,
-    /// `None` once the answer has ended, so that the model stops before the disk is waited for.
+    /// The stream; `None` once the answer has ended, so that the model stops before the last write.
     stream: Option<Subscriber>,
     source: Source,
     splitter: Splitter,
@@ -159,12 +159,12 @@ pub(super) struct StreamRecorder {
     saved: usize,
     /// The write in progress; the next one waits for it.
     write: Option<JoinHandle<()>>,
-    /// The last event, which is returned when everything is stored.
+    /// The last event, which is returned once everything is stored.
     last: Option<Event>,
 }
 
 impl StreamRecorder {
-    /// Records `stream`, whose first event was received already; `splitter` is new.
+    /// Records `stream`, whose first event was received already. `splitter` must be new.
     pub fn new(assistant: Assistant, accepted: AcceptedRequest, mut splitter: Splitter, stream: Subscriber) -> Self {
         let answer = accepted.partial.answer.clone();
         // The client has the partial answer already.
@@ -189,7 +189,7 @@ impl StreamRecorder {
         }
     }
 
-    /// The next event; the last one when everything is stored. Cancel-safe.
+    /// The next event; the last one is returned once everything is stored. Cancel-safe.
     pub async fn next(&mut self) -> Event {
         loop {
             if let Some(event) = self.pending.pop_front() {
@@ -235,7 +235,7 @@ impl StreamRecorder {
         progress.completion_tokens = self.accepted.partial.tokens + signed(summary.completion_tokens);
         progress.prompt_tokens = signed(summary.prompt_tokens);
         self.accepted.context.prompt_tokens = Some(summary.prompt_tokens);
-        // The speed of an answer that was generated for another request says nothing about this one.
+        // The speed of an answer that was generated for another request is not this request's.
         progress.tokens_per_second = (self.source == Source::Fresh)
             .then(|| tokens_per_second(summary.completion_tokens, summary.decode))
             .flatten();
@@ -276,7 +276,8 @@ impl StreamRecorder {
 
     fn save(&mut self, finish: Option<Finish>) {
         if finish.is_some() {
-            // What the splitter still holds back belongs to the stored answer, though the client does not get it any more.
+            // What the splitter holds back belongs to the stored answer, though the client does not receive it any
+            // more.
             self.splitter.finish();
         }
         let progress = self.progress(finish);
@@ -322,7 +323,7 @@ impl StreamRecorder {
 
 impl Drop for StreamRecorder {
     fn drop(&mut self) {
-        // The client has gone before the end.
+        // The client has disconnected before the end.
         if self.stream.take().is_some() && tokio::runtime::Handle::try_current().is_ok() {
             self.save(Some(Finish::Cancelled));
         }

@@ -1,4 +1,4 @@
-//! A question as it was typed by a client, and as it is meant: checked once, at the edge.
+//! The request for a generation: as a client sends it, and as it is validated.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -22,26 +22,26 @@ pub struct GenerateRequest {
     /// The programming language of the answer; `python` if absent.
     #[schema(max_length = 32, example = "python")]
     pub language: Option<String>,
-    /// The file that is being worked on, for the model to know: at most 1,000 characters.
+    /// The file that is being edited, as context: at most 1,000 characters.
     #[schema(max_length = 1000)]
     pub file_path: Option<String>,
     /// Other files that the question is about: at most 20, with 100,000 characters together.
     #[schema(max_items = 20)]
     pub files: Option<Vec<ContextFile>>,
-    /// Who asks, and how they like their answers; what it does not name comes from the saved profile.
+    /// The user's profile; what it leaves out comes from the saved profile.
     pub user_profile: Option<ProfileFields>,
-    /// Another name of `user_profile`, which counts where both are there.
+    /// Another name of `user_profile`, which takes precedence.
     #[serde(rename = "userProfile")]
     pub user_profile_camel: Option<ProfileFields>,
     /// What to do; `code_generation` if absent.
     pub model_type: Option<ModelType>,
-    /// 0 takes the likeliest word each time, 2 is wild; 0.3 if absent.
+    /// Sampling temperature, 0 to 2: 0 always takes the most probable token; 0.3 if absent.
     #[schema(minimum = 0, maximum = 2)]
     pub temperature: Option<f32>,
-    /// Only the likeliest words that together have this probability are drawn from; 0.95 if absent.
+    /// Nucleus sampling (top-p), 0 to 1; 0.95 if absent.
     #[schema(minimum = 0, maximum = 1)]
     pub top_p: Option<f32>,
-    /// The answer ends after so many tokens; 1024 if absent.
+    /// Maximum number of tokens of the answer; 1024 if absent.
     #[schema(minimum = 1, maximum = 4096)]
     pub max_tokens: Option<u32>,
     /// Whether the code should have comments; the model's choice if absent.
@@ -50,27 +50,28 @@ pub struct GenerateRequest {
     pub include_docstring: Option<bool>,
     /// Whether the code should have type hints; the profile's choice if absent.
     pub include_type_hints: Option<bool>,
-    /// The conversation to go on with; a new one if absent.
+    /// The conversation to continue; a new one if absent.
     pub conversation_id: Option<String>,
-    /// A message of that conversation whose place this question takes: it and all after it leave the thread, and stay as another
-    /// version of it.
+    /// The message of that conversation that this question replaces: it and all messages after it leave the thread, and
+    /// remain as another version of it.
     pub replaces: Option<String>,
-    /// The last message of that conversation's thread, whose answer was cut: it goes on where it ended, and what is asked is what
-    /// was asked there. A stream carries only what is new. Not together with `replaces`.
+    /// The last message of that conversation's thread, whose answer was cut: the answer continues where it ended, and
+    /// the question is that message's. A stream carries only what is new. Not together with `replaces`.
     pub continues: Option<String>,
-    /// The same seed, question and model give the same answer; a random one if absent.
+    /// Random seed: the same seed, question and model give the same answer; random if absent.
     #[schema(value_type = Option<i64>, minimum = 0, maximum = 4_294_967_295_i64)]
     pub seed: Option<u32>,
-    /// Whether an earlier answer to the same question may be given again; true if absent, unless the question `replaces` one.
+    /// Whether a cached answer to the same question may be returned; true if absent, unless the question `replaces` a
+    /// message.
     pub use_cache: Option<bool>,
-    /// Accepted for older clients: which endpoint is asked decides whether the answer is streamed.
+    /// Accepted for older clients, without effect: the endpoint decides whether the answer is streamed.
     pub stream: Option<bool>,
 }
 
 /// A file that a question is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ContextFile {
-    /// Its name or path, for the model to know: 1 to 1,000 characters.
+    /// Its name or path, as context: 1 to 1,000 characters.
     #[schema(min_length = 1, max_length = 1000, example = "shop/cart.py")]
     pub path: String,
     /// Its text.
@@ -79,63 +80,63 @@ pub struct ContextFile {
 }
 
 impl ContextFile {
-    /// The files that a message was kept with.
+    /// The files that are stored with a message.
     #[must_use]
-    pub fn read(kept: Option<&str>) -> Vec<Self> {
-        kept.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
+    pub fn from_json(stored: Option<&str>) -> Vec<Self> {
+        stored.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
     }
 
-    /// How files are kept with a message; `None` where there are none.
+    /// The files as they are stored with a message; `None` where there are none.
     #[must_use]
-    pub fn write(files: &[Self]) -> Option<String> {
+    pub fn to_json(files: &[Self]) -> Option<String> {
         (!files.is_empty()).then(|| serde_json::to_string(files).expect("files are plain texts"))
     }
 }
 
-/// Files of a question at most.
-const MOST_FILES: usize = 20;
+/// Maximum number of files of a question.
+const MAX_FILES: usize = 20;
 
-/// Characters of a question's files together at most.
-const MOST_FILE_CHARACTERS: usize = 100_000;
+/// Maximum number of characters of a question's files together.
+const MAX_FILE_CHARACTERS: usize = 100_000;
 
-/// A question whose every part is within its bounds.
+/// A validated request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GenerationRequest {
-    /// What to do.
+    /// The task.
     pub kind: ModelType,
-    /// What to write.
+    /// The question.
     pub question: String,
     /// Code that the question is about.
     pub code_context: Option<String>,
     /// The programming language of the answer, in lower case.
     pub language: String,
-    /// The file that is being worked on.
+    /// The file that is being edited.
     pub file_path: Option<String>,
     /// Other files that the question is about.
     pub files: Vec<ContextFile>,
-    /// What the request says of who asks.
+    /// The profile fields of the request.
     pub profile: ProfileFields,
-    /// 0 to 2.
+    /// Sampling temperature, 0 to 2.
     pub temperature: f32,
-    /// 0 to 1.
+    /// Nucleus sampling (top-p), 0 to 1.
     pub top_p: f32,
-    /// 1 to 4096.
+    /// Maximum number of tokens, 1 to 4096.
     pub max_tokens: u32,
-    /// CodeOptions about the code, where they were uttered.
+    /// Options for the code.
     pub options: CodeOptions,
-    /// The conversation to go on with.
+    /// The conversation to continue.
     pub conversation_id: Option<String>,
-    /// The message whose place this takes.
+    /// The message that this question replaces.
     pub replaces: Option<String>,
-    /// The message whose answer is to go on.
+    /// The message whose answer is continued.
     pub continues: Option<String>,
-    /// What the dice begin with, if the caller chose it.
+    /// The random seed, if the client chose one.
     pub seed: Option<u32>,
-    /// Whether an earlier answer may be given again.
+    /// Whether a cached answer may be returned.
     pub use_cache: bool,
 }
 
-/// What the code should have (`true`), should not have (`false`), or may have; and how it should be.
+/// Options for the code: `true` for what it should have, `false` for what it should not have, and its style.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CodeOptions {
     /// Comments.
@@ -144,11 +145,11 @@ pub struct CodeOptions {
     pub docstrings: Option<bool>,
     /// Type hints.
     pub type_hints: Option<bool>,
-    /// What the code should be above all.
+    /// The priority of the code style.
     pub style: CodeStyle,
     /// How much to explain, where it differs from the profile.
     pub detail: Detail,
-    /// The project that the code belongs to, in the words of who asks.
+    /// The project that the code belongs to, as the client describes it.
     pub project: Option<String>,
 }
 
@@ -158,16 +159,16 @@ impl TryFrom<GenerateRequest> for GenerationRequest {
     fn try_from(request: GenerateRequest) -> Result<Self, Error> {
         let mut invalid = ValidationErrors::default();
         invalid.require_not_blank("user_question", &request.user_question);
-        let ask = Self::checked(request, &mut invalid);
+        let validated = Self::validate(request, &mut invalid);
         invalid.into_result()?;
-        Ok(ask)
+        Ok(validated)
     }
 }
 
 impl GenerationRequest {
-    /// The question of a request; what is wrong with it is noted in `invalid`. A question may be blank here, as one that is
-    /// still being written.
-    pub fn checked(request: GenerateRequest, invalid: &mut ValidationErrors) -> Self {
+    /// Validates a request; problems are added to `invalid`. The question may be blank here, since it may still be
+    /// being written.
+    pub fn validate(request: GenerateRequest, invalid: &mut ValidationErrors) -> Self {
         invalid.max_length("user_question", Some(&request.user_question), 10_000);
         invalid.max_length("code_context", request.code_context.as_deref(), 50_000);
         invalid.max_length("file_path", request.file_path.as_deref(), 1000);
@@ -181,9 +182,9 @@ impl GenerationRequest {
         Self {
             kind: request.model_type.unwrap_or_default(),
             question: request.user_question,
-            code_context: given(request.code_context),
+            code_context: non_blank(request.code_context),
             language: markdown_splitter::canonical(request.language.as_deref().unwrap_or("python")),
-            file_path: given(request.file_path),
+            file_path: non_blank(request.file_path),
             files,
             profile,
             temperature,
@@ -196,7 +197,7 @@ impl GenerationRequest {
                 ..CodeOptions::default()
             },
             conversation_id: request.conversation_id,
-            // Who asks again wants another answer.
+            // A question that replaces another is asked again to get another answer.
             use_cache: request.use_cache.unwrap_or(request.replaces.is_none()) && request.continues.is_none(),
             replaces: request.replaces,
             continues: request.continues,
@@ -206,30 +207,30 @@ impl GenerationRequest {
 }
 
 fn check_files(invalid: &mut ValidationErrors, files: &[ContextFile]) {
-    invalid.max_items("files", files.len(), MOST_FILES);
-    for (index, file) in files.iter().take(MOST_FILES).enumerate() {
+    invalid.max_items("files", files.len(), MAX_FILES);
+    for (index, file) in files.iter().take(MAX_FILES).enumerate() {
         let path = format!("files.{index}.path");
         invalid.require_not_blank(&path, &file.path);
         invalid.max_length(&path, Some(&file.path), 1000);
     }
     let characters: usize = files.iter().map(|file| file.content.chars().count()).sum();
-    if characters > MOST_FILE_CHARACTERS {
+    if characters > MAX_FILE_CHARACTERS {
         invalid.add(
             "files",
             LocalizedText::new(
-                format!("모두 합쳐 {MOST_FILE_CHARACTERS}자 이하여야 합니다"),
-                format!("must have at most {MOST_FILE_CHARACTERS} characters together"),
+                format!("모두 합쳐 {MAX_FILE_CHARACTERS}자 이하여야 합니다"),
+                format!("must have at most {MAX_FILE_CHARACTERS} characters together"),
             ),
         );
     }
 }
 
-/// A text that says something.
-pub(super) fn given(text: Option<String>) -> Option<String> {
+/// The text, unless it is blank.
+pub(super) fn non_blank(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.trim().is_empty())
 }
 
-/// The profile of a request, under whichever of its two names it came.
+/// The profile fields of a request, under either of their two names.
 pub(super) fn profile(
     invalid: &mut ValidationErrors,
     snake: Option<ProfileFields>,

@@ -1,37 +1,37 @@
-//! A review in words, taken apart into findings: each with the line of code that it is about.
+//! Parses a review in prose into findings, each with its line of code.
 
 use check::{Severity, ValidationRequest, ValidationType};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Who found something.
+/// The source of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// The checks of `validate-code`, which read the code.
     Check,
-    /// The model, which may be mistaken.
+    /// The model, whose findings may be wrong.
     Model,
 }
 
-/// Something that a review found.
+/// A finding of a review.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = ReviewFinding)]
 pub struct Finding {
     /// The line of the submitted code, from 1; null where the review names none that exists.
     pub line: Option<u32>,
-    /// Who found it.
+    /// The source of the finding.
     pub source: Source,
-    /// What is wrong.
+    /// The problem.
     pub message: String,
-    /// How to put it right, where the review says so.
+    /// How to fix it, where the review suggests something.
     pub suggestion: Option<String>,
 }
 
-/// At most so many findings are taken from each source.
-const MOST: usize = 100;
+/// Maximum number of findings from each source.
+const MAX_FINDINGS: usize = 100;
 
-/// What reading the code finds, without any model: errors, then what is risky, slow and untidy. Work for the processor.
+/// The linter's findings, without a model: errors, then security, performance and style. CPU-bound.
 #[must_use]
 pub fn lint(code: &str, language: &str) -> Vec<Finding> {
     let found = check::validate(&ValidationRequest {
@@ -39,34 +39,36 @@ pub fn lint(code: &str, language: &str) -> Vec<Finding> {
         ..ValidationRequest::new(code, language)
     });
     let lists = [found.syntax_errors, found.security_issues, found.performance_warnings, found.style_issues];
-    let worth_saying = lists.into_iter().flatten().filter(|finding| finding.severity > Severity::Info);
-    let facts = worth_saying.map(|finding| Finding {
+    let problems = lists.into_iter().flatten().filter(|finding| finding.severity > Severity::Info);
+    let diagnostics = problems.map(|finding| Finding {
         line: Some(finding.line),
         source: Source::Check,
         message: finding.message,
         suggestion: finding.fix.map(|fix| fix.message),
     });
-    facts.take(MOST).collect()
+    diagnostics.take(MAX_FINDINGS).collect()
 }
 
-/// The findings in `review`, for code of `lines` lines.
+/// Parses the findings of `review`, for code of `lines` lines.
 #[must_use]
 pub fn parse(review: &str, lines: u32) -> Vec<Finding> {
-    review.lines().filter_map(|line| finding(line, lines)).filter(says_something).take(MOST).collect()
+    review.lines().filter_map(|line| finding(line, lines)).filter(is_problem).take(MAX_FINDINGS).collect()
 }
 
-/// Facts, and what a review says beyond them: a model is told the facts, and small ones repeat them.
+/// The linter's findings, then those of the review that are new: small models repeat the diagnostics in their prompt.
 #[must_use]
-pub fn merge(facts: Vec<Finding>, review: Vec<Finding>) -> Vec<Finding> {
-    let known = |finding: &Finding| {
-        facts.iter().any(|fact| fact.line == finding.line && fact.message.eq_ignore_ascii_case(&finding.message))
+pub fn merge(diagnostics: Vec<Finding>, review: Vec<Finding>) -> Vec<Finding> {
+    let is_known = |finding: &Finding| {
+        diagnostics.iter().any(|diagnostic| {
+            diagnostic.line == finding.line && diagnostic.message.eq_ignore_ascii_case(&finding.message)
+        })
     };
-    let new: Vec<Finding> = review.into_iter().filter(|finding| !known(finding)).collect();
-    facts.into_iter().chain(new).collect()
+    let new: Vec<Finding> = review.into_iter().filter(|finding| !is_known(finding)).collect();
+    diagnostics.into_iter().chain(new).collect()
 }
 
-/// Whether a finding is more than the news that there is none.
-fn says_something(finding: &Finding) -> bool {
+/// Whether a finding is more than the statement that there is none.
+fn is_problem(finding: &Finding) -> bool {
     let nothing = |text: &str| {
         let text = text.to_lowercase();
         ["no problem", "no issue", "문제 없음", "문제없음", "문제가 없"].iter().any(|words| text.contains(words))
@@ -95,7 +97,7 @@ fn finding(line: &str, lines: u32) -> Option<Finding> {
     })
 }
 
-/// The line number that an item begins with, as `줄 3`, `3번째 줄`, `3행`, `Line 3` or `L3`, and what follows it.
+/// The line number at the start of an item, such as `줄 3`, `3번째 줄`, `3행`, `Line 3` or `L3`, and the rest of it.
 fn numbered(item: &str) -> Option<(Option<u32>, &str)> {
     let lower = item.to_ascii_lowercase();
     for word in ["줄", "행", "라인", "lines", "line", "l"] {
@@ -152,8 +154,8 @@ mod tests {
     }
 
     #[test]
-    fn a_fact_that_the_review_repeats_is_told_once() {
-        let fact = Finding {
+    fn a_diagnostic_that_the_review_repeats_is_listed_once() {
+        let diagnostic = Finding {
             line: Some(3),
             source: Source::Check,
             message: "Possible injection".into(),
@@ -161,12 +163,12 @@ mod tests {
         };
         let review =
             parse("- Line 3: possible injection\n- Line 3: the name is unclear\n- Line 4: Possible injection", 10);
-        let told = merge(vec![fact.clone()], review.clone());
-        assert_eq!(told, [fact, review[1].clone(), review[2].clone()]);
+        let merged = merge(vec![diagnostic.clone()], review.clone());
+        assert_eq!(merged, [diagnostic, review[1].clone(), review[2].clone()]);
     }
 
     #[test]
-    fn words_without_a_line_number_are_no_findings() {
+    fn lines_without_a_problem_or_a_line_number_are_no_findings() {
         for text in [
             "문제 없음",
             "No problems",

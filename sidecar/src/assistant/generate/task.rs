@@ -1,4 +1,5 @@
-//! What can be asked of the model: each kind of task with its instructions, in Korean and English, and the shape of its answer.
+//! The kinds of task that the model performs: each with its instructions, in Korean and English, and the shape of its
+//! answer.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -9,18 +10,18 @@ use crate::base::i18n::Language;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ModelType {
-    /// Go on with code that was begun.
+    /// Continue code that is incomplete.
     CodeCompletion,
     /// Write code for a question.
     #[default]
     CodeGeneration,
-    /// Say what code does.
+    /// Explain code.
     CodeExplanation,
-    /// Find what is wrong with code, line by line.
+    /// Review code, line by line.
     CodeReview,
-    /// Correct code.
+    /// Fix code.
     BugFix,
-    /// Make code faster or leaner.
+    /// Make code faster or more efficient.
     CodeOptimization,
     /// Write tests for code.
     UnitTestGeneration,
@@ -31,16 +32,16 @@ pub enum ModelType {
 /// The shape of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerShape {
-    /// One block of code, and words about it.
+    /// One block of code, and an explanation.
     CodeAndWords,
-    /// Words; code in them is a quotation.
+    /// An explanation; code in it is a quotation.
     Words,
     /// A line for each finding, with the number of the line of code that it is about.
     Findings,
 }
 
 impl ModelType {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 8] = [
         Self::CodeCompletion,
         Self::CodeGeneration,
@@ -52,13 +53,13 @@ impl ModelType {
         Self::Documentation,
     ];
 
-    /// The kind that the API has this word for.
+    /// The kind with this name in the API.
     #[must_use]
     pub fn of(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 
-    /// The word of the API.
+    /// The name in the API.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -83,13 +84,13 @@ impl ModelType {
         }
     }
 
-    /// Whether what can be found out about the code by reading it belongs into the prompt.
+    /// Whether the linter's diagnostics belong into the prompt.
     #[must_use]
     pub fn uses_diagnostics(self) -> bool {
         matches!(self, Self::CodeReview | Self::BugFix)
     }
 
-    /// The instructions to the model, for code in `programming_language`, a name as people write it.
+    /// The instructions to the model, for code in `programming_language`, its display name.
     #[must_use]
     pub fn instructions(self, language: Language, programming_language: &str) -> String {
         let (ko, en) = match self {
@@ -134,7 +135,7 @@ impl ModelType {
     }
 }
 
-/// What tests are written with.
+/// The test framework of a language.
 fn framework(programming_language: &str) -> (&'static str, &'static str) {
     match programming_language {
         "Python" => ("pytest로", "with pytest"),
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_word_of_each_kind_is_the_one_that_clients_send() {
+    fn the_name_of_each_kind_is_the_one_that_clients_send() {
         for kind in ModelType::ALL {
             assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{}\"", kind.as_str()));
         }

@@ -1,4 +1,4 @@
-//! Counts the tokens that a question would take of the model's context, without sending it.
+//! Counts the tokens of a question's prompt, without sending it.
 
 use engine::{BYTES_PER_TOKEN, Prompt};
 
@@ -6,20 +6,20 @@ use super::request::GenerationRequest;
 use crate::assistant::{Assistant, Error};
 use crate::inference::Target;
 
-/// What a question takes of the context.
+/// The context usage of a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenCount {
-    /// Tokens of the whole prompt, without what would be left out of it.
+    /// Tokens of the prompt as it would be sent, without the earlier messages that do not fit.
     pub prompt_tokens: usize,
-    /// Tokens that prompt and answer may have together; `None` where a remote server does not report it.
+    /// The context size, for prompt and answer together, in tokens; `None` where a remote server does not report it.
     pub limit: Option<usize>,
     /// Earlier messages that would be left out.
     pub dropped: usize,
     /// Whether the question fits with its code and files.
     pub fits: bool,
-    /// Whether the model's tokenizer counted; a remote server's tokens are estimated.
+    /// Whether the count is exact: by the model's tokenizer. A remote server's tokens are estimated.
     pub exact: bool,
-    /// Tokens of each file, in their order.
+    /// Tokens of each file, in request order.
     pub files: Vec<usize>,
 }
 
@@ -27,7 +27,7 @@ impl Assistant {
     /// Builds the prompt of a question, and counts its tokens.
     ///
     /// # Errors
-    /// What is wrong with the question, or why no model can count.
+    /// What is wrong with the question, or why no model can count its tokens.
     pub async fn count_tokens(&self, owner: &str, request: GenerationRequest) -> Result<TokenCount, Error> {
         let (target, prompt) = self.build_request(owner, &request, String::new()).await?;
         let count = self.count_prompt(&target, prompt.prompt).await?;

@@ -1,4 +1,5 @@
-//! Who asks, and how they like their answers; each choice is one sentence of the prompt, in the table below.
+//! The profile of a user: skill level, style and preferences; each choice is one sentence of the prompt, in the table
+//! below.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -9,7 +10,7 @@ use crate::base::i18n::Language;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Profile {
-    /// How well they know Python.
+    /// The user's Python skill level.
     pub python_skill_level: SkillLevel,
     /// How much structure the code should have.
     pub code_output_structure: OutputStructure,
@@ -17,9 +18,9 @@ pub struct Profile {
     pub explanation_style: ExplanationStyle,
     /// What the code is for.
     pub project_context: ProjectContext,
-    /// How errors should be handled.
+    /// How thorough the error handling should be.
     pub error_handling_preference: ErrorHandling,
-    /// Which features of the language they like.
+    /// Preferred features of the language.
     pub preferred_language_features: Vec<Feature>,
     /// Accepted for older clients, without effect.
     pub is_onboarding_completed: Option<bool>,
@@ -39,21 +40,21 @@ impl Default for Profile {
     }
 }
 
-/// A field of the profile: its values as the API spells them, and what each one says to the model, in Korean and in English.
-/// The default says nothing, so that the common prompt stays short.
+/// A field of the profile: its values as the API spells them, each with its sentence in the prompt, in Korean and
+/// English. The default has no sentence, so that the system prompt stays short, and is shared.
 macro_rules! choices {
     ($(#[$doc:meta])* $name:ident { $($(#[$attribute:meta])* $value:ident => $ko:literal, $en:literal;)* }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
         #[serde(rename_all = "snake_case")]
-        #[expect(missing_docs, reason = "the sentence beside each value says what it does")]
+        #[expect(missing_docs, reason = "the sentence next to each value documents it")]
         pub enum $name { $($(#[$attribute])* $value,)* }
 
         impl $name {
             /// All values, in the order of the table.
             pub const ALL: &[Self] = &[$(Self::$value),*];
 
-            /// What this choice says to the model; empty if nothing.
+            /// The sentence of this choice in the prompt; empty if none.
             #[must_use]
             pub fn sentence(self, language: Language) -> &'static str {
                 match (self, language) {
@@ -65,7 +66,7 @@ macro_rules! choices {
 }
 
 choices! {
-    /// How well somebody knows Python.
+    /// A user's Python skill level.
     SkillLevel {
         Beginner => "읽는 사람은 초보자입니다. 쉬운 문법을 쓰고 각 단계가 하는 일을 설명하세요.",
             "The reader is new to programming: use simple constructs and say what each step does.";
@@ -116,7 +117,7 @@ choices! {
 }
 
 choices! {
-    /// How errors should be handled.
+    /// How thorough the error handling should be.
     ErrorHandling {
         Minimal => "오류 처리는 생략하세요.", "Leave error handling out.";
         #[default] Basic => "", "";
@@ -153,7 +154,7 @@ choices! {
 }
 
 choices! {
-    /// What the code of the enhanced endpoints should be above all.
+    /// The code style that the enhanced endpoints ask for.
     CodeStyle {
         Clean => "짧은 함수와 분명한 이름으로 깔끔하게 쓰세요.", "Write clean code: short functions and clear names.";
         Performance => "실행 속도를 가장 중요하게 여기세요.", "Prefer the fastest solution.";
@@ -162,11 +163,11 @@ choices! {
     }
 }
 
-/// The parts of a profile that a request names; the rest comes from the saved one.
+/// The profile fields of a request; the rest comes from the saved profile.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProfileFields {
-    /// How well they know Python.
+    /// The user's Python skill level.
     pub python_skill_level: Option<SkillLevel>,
     /// How much structure the code should have.
     pub code_output_structure: Option<OutputStructure>,
@@ -174,9 +175,9 @@ pub struct ProfileFields {
     pub explanation_style: Option<ExplanationStyle>,
     /// What the code is for.
     pub project_context: Option<ProjectContext>,
-    /// How errors should be handled.
+    /// How thorough the error handling should be.
     pub error_handling_preference: Option<ErrorHandling>,
-    /// Which features of the language they like; at most 8.
+    /// Preferred features of the language; at most 8.
     #[schema(max_items = 8)]
     pub preferred_language_features: Option<Vec<Feature>>,
     /// Accepted for older clients, without effect on answers.
@@ -184,7 +185,7 @@ pub struct ProfileFields {
 }
 
 impl ProfileFields {
-    /// Whether the list of features is longer than there are features.
+    /// Whether the list of features is longer than the number of features that exist.
     #[must_use]
     pub fn is_too_long(&self) -> bool {
         self.preferred_language_features.as_ref().is_some_and(|features| features.len() > Feature::ALL.len())
@@ -192,7 +193,7 @@ impl ProfileFields {
 }
 
 impl Profile {
-    /// This profile with what a request names instead.
+    /// This profile, with the fields of a request replacing those of the profile.
     #[must_use]
     pub fn with(self, fields: ProfileFields) -> Self {
         Self {
@@ -206,7 +207,7 @@ impl Profile {
         }
     }
 
-    /// What the whole profile says to the model: a sentence for each choice that is not the default.
+    /// The profile's sentences in the prompt: one for each choice that is not the default.
     #[must_use]
     pub fn sentences(&self, language: Language, programming_language: &str) -> Vec<String> {
         let mut sentences: Vec<String> = [
@@ -220,8 +221,8 @@ impl Profile {
         .filter(|sentence| !sentence.is_empty())
         .map(str::to_owned)
         .collect();
-        let usual = Self::default().preferred_language_features;
-        if programming_language == "python" && self.preferred_language_features != usual {
+        let default = Self::default().preferred_language_features;
+        if programming_language == "python" && self.preferred_language_features != default {
             let features: Vec<&str> =
                 self.preferred_language_features.iter().map(|feature| feature.sentence(language)).collect();
             sentences.push(match (features.is_empty(), language) {
@@ -277,7 +278,7 @@ mod tests {
     ];
 
     #[test]
-    fn each_value_of_each_field_says_its_sentence_and_each_default_says_nothing() {
+    fn each_value_of_each_field_adds_its_sentence_and_each_default_adds_none() {
         for (field, value, ko, en) in TABLE {
             let fields: ProfileFields = serde_json::from_str(&format!("{{\"{field}\": {value}}}")).unwrap();
             let profile = Profile::default().with(fields);
@@ -301,11 +302,11 @@ mod tests {
     }
 
     #[test]
-    fn what_a_request_does_not_name_comes_from_the_saved_profile() {
+    fn fields_that_a_request_leaves_out_come_from_the_saved_profile() {
         let saved: Profile =
             serde_json::from_str(r#"{"pythonSkillLevel": "expert", "explanationStyle": "brief"}"#).unwrap();
-        let asked: ProfileFields = serde_json::from_str(r#"{"pythonSkillLevel": "beginner"}"#).unwrap();
-        let both = saved.with(asked);
+        let requested: ProfileFields = serde_json::from_str(r#"{"pythonSkillLevel": "beginner"}"#).unwrap();
+        let both = saved.with(requested);
         assert_eq!((both.python_skill_level, both.explanation_style), (SkillLevel::Beginner, ExplanationStyle::Brief));
     }
 }

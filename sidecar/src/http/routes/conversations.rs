@@ -243,7 +243,7 @@ pub async fn change_conversation(
         return Err(ApiError::NotFound);
     }
     if let Some(message) = change.shown
-        && !app.store.show(&id, &message).await?
+        && !app.store.switch_thread(&id, &message).await?
     {
         let what = LocalizedText::new("이 대화에 없는 메시지입니다", "this conversation has no such message");
         return Err(ApiError::ReferenceNotFound(ValidationErrors::field("shown", what)));

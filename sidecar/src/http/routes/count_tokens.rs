@@ -55,7 +55,7 @@ pub async fn count_tokens(
     JsonBody(request): JsonBody<GenerateRequest>,
 ) -> Result<Json<CountTokensResponse>, ApiError> {
     let mut invalid = ValidationErrors::default();
-    let ask = GenerationRequest::checked(request, &mut invalid);
+    let ask = GenerationRequest::validate(request, &mut invalid);
     invalid.into_result()?;
     let paths: Vec<String> = ask.files.iter().map(|file| file.path.clone()).collect();
     let counted = app.assistant.count_tokens(&caller.owner, ask).await?;

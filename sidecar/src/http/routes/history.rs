@@ -129,7 +129,7 @@ impl From<store::Message> for HistoryItem {
             generated_code: message.generated_code,
             explanation: message.explanation,
             code_context: message.code_context,
-            files: ContextFile::read(message.files.as_deref()),
+            files: ContextFile::from_json(message.files.as_deref()),
             model_type: ModelType::of(&message.kind).unwrap_or_default(),
             dropped_messages: message.dropped,
             versions: message.versions.split(',').map(str::to_owned).collect(),

@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::access::keys::Caller;
 use crate::assistant::history_export;
-use crate::assistant::history_export::{Form, Scope};
+use crate::assistant::history_export::{Format, Scope};
 use crate::base::i18n::{Language, LocalizedText};
 use crate::base::validation::ValidationErrors;
 use crate::http::error::{ApiError, ClientErrors};
@@ -60,8 +60,8 @@ pub async fn export_history(
     QueryParams(parameters): QueryParams<ExportParameters>,
 ) -> Result<Response, ApiError> {
     let (form, kind, ending) = match parameters.format.unwrap_or_default() {
-        ExportFormat::Json => (Form::Json, "application/json", "json"),
-        ExportFormat::Markdown => (Form::Markdown, "text/markdown; charset=utf-8", "md"),
+        ExportFormat::Json => (Format::Json, "application/json", "json"),
+        ExportFormat::Markdown => (Format::Markdown, "text/markdown; charset=utf-8", "md"),
     };
     let scope = Scope { owner: caller.owner, conversation: parameters.conversation };
     if let Some(id) = &scope.conversation {

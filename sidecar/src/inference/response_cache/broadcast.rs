@@ -1,4 +1,4 @@
-//! An answer that several subscribers receive: each gets all events from the beginning, whenever it subscribes.
+//! A replayable broadcast of one answer: each subscriber receives all events from the first, whenever it subscribes.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,7 +11,7 @@ use crate::inference::event::{Event, EventStream, ModelIdentity};
 #[derive(Debug)]
 pub struct ReplayBroadcast {
     events: Mutex<Vec<Result<Event, Error>>>,
-    /// How many events there are.
+    /// The number of events.
     count: watch::Sender<usize>,
 }
 
@@ -22,7 +22,7 @@ pub enum Source {
     Fresh,
     /// The model generates it for an earlier request that has not finished.
     Coalesced,
-    /// It was complete before.
+    /// It was cached.
     Cached,
 }
 
@@ -68,7 +68,7 @@ impl ReplayBroadcast {
         }
     }
 
-    /// Sends an event to all subscribers. `false` if nothing can follow it.
+    /// Sends an event to all subscribers. `false` if it is the last one.
     pub fn send(&self, event: Result<Event, Error>) -> bool {
         let continues = matches!(event, Ok(Event::Accepted(_) | Event::Prefill | Event::Delta { .. }));
         let count = {
@@ -80,15 +80,16 @@ impl ReplayBroadcast {
         continues
     }
 
-    /// The same answer for the cache, without prefill events. `None` if it failed, has no text, or another model than `model` generated it.
+    /// A copy for the cache, without prefill events. `None` if the answer failed, has no text, or comes from another
+    /// model than `model`.
     pub fn cacheable(&self, model: &ModelIdentity) -> Option<Arc<Self>> {
         let events = self.events();
         let is_complete = matches!(events.last(), Some(Ok(Event::Done(_))));
         let has_text = events.iter().any(|event| matches!(event, Ok(Event::Delta { .. })));
         let is_from =
             events.iter().any(|event| matches!(event, Ok(Event::Accepted(accepted)) if accepted.model == *model));
-        let kept = events.iter().flatten().filter(|event| !matches!(event, Event::Prefill)).cloned();
-        (is_complete && has_text && is_from).then(|| Self::complete(kept.collect()))
+        let cached = events.iter().flatten().filter(|event| !matches!(event, Event::Prefill)).cloned();
+        (is_complete && has_text && is_from).then(|| Self::complete(cached.collect()))
     }
 
     /// Resolves when there is no subscriber.
