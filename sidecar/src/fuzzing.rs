@@ -39,7 +39,7 @@ fn parse_sse(chunks: &[&[u8]]) -> (Vec<StreamItem>, Result<(), Error>) {
     (events, result)
 }
 
-/// Lenient JSON deserializer: agrees with serde_json, except that it accepts floats without a fraction as integers, and refuses arrays
+/// Lenient JSON deserializer: agrees with serde_json, except that it accepts floats without a fraction as integers, and rejects arrays
 /// for structs and objects for enums.
 pub fn lenient_json(bytes: &[u8]) {
     let Ok(json) = serde_json::from_slice::<Value>(bytes) else { return };
@@ -48,8 +48,8 @@ pub fn lenient_json(bytes: &[u8]) {
 
     let strict = serde_json::from_value::<Sample>(integers).map_err(drop);
     let lenient = Sample::deserialize(Json(json.clone())).map_err(drop);
-    let refused = json.is_array() || json["object"].is_array() || json["word"].is_object();
-    if refused {
+    let rejected = json.is_array() || json["object"].is_array() || json["word"].is_object();
+    if rejected {
         assert_eq!(lenient, Err(()), "only serde_json accepts {json}");
     } else {
         assert_eq!(lenient, strict, "{json}");
@@ -137,13 +137,13 @@ pub fn markdown_splitter(bytes: &[u8]) {
         for size in chunk_sizes(answer.len()) {
             assert_eq!(split_markdown(shape, &answer, size), split, "in pieces of {size}");
         }
-        let solid = without_white_space(&answer);
+        let text = without_white_space(&answer);
         for part in [&split.code, &split.explanation] {
-            assert!(is_subsequence(&without_white_space(part), &solid), "{part:?} is in the answer's order");
+            assert!(is_subsequence(&without_white_space(part), &text), "{part:?} is in the answer's order");
         }
         let is_fence =
             |line: &&str| shape == AnswerShape::CodeAndWords && (line.contains("```") || line.contains("~~~"));
-        let max = count(&solid);
+        let max = count(&text);
         let min = count(&answer.split('\n').filter(|line| !is_fence(line)).collect::<String>());
         let split = count(&format!("{}{}", split.code, split.explanation));
         for (char, max) in max {
@@ -157,8 +157,8 @@ fn without_white_space(text: &str) -> String {
     text.chars().filter(|char| !char.is_whitespace()).collect()
 }
 
-fn is_subsequence(part: &str, whole: &str) -> bool {
-    let mut rest = whole.chars();
+fn is_subsequence(part: &str, text: &str) -> bool {
+    let mut rest = text.chars();
     part.chars().all(|char| rest.any(|other| other == char))
 }
 

@@ -1,4 +1,4 @@
-//! `GET /docs`: the API's description as a page to read, without a key, a script or the network.
+//! `GET /docs`: the API reference, rendered from the OpenAPI document. It needs no key, no script and no network.
 
 mod example;
 mod markdown;
@@ -13,17 +13,17 @@ use axum::response::{IntoResponse, Response};
 
 use crate::base::i18n::Language;
 
-/// RequestFacts a browser may do with the page: show it, with our own style.
+/// Content security policy of the page: its own style sheet only, no scripts.
 const POLICY: &str =
     "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 static KOREAN: LazyLock<String> = LazyLock::new(|| page::render(&super::openapi(), Language::Korean));
 static ENGLISH: LazyLock<String> = LazyLock::new(|| page::render(&super::openapi(), Language::English));
 
-/// Shows the page in the language that `lang` in the address asks for, otherwise in the one that the browser prefers.
+/// Returns the page in the language of the query parameter `lang`, otherwise in that of `Accept-Language`.
 pub async fn docs(preferred: Language, RawQuery(query): RawQuery) -> Response {
-    let wish = query.as_deref().and_then(|query| query.split('&').find_map(|part| part.strip_prefix("lang=")));
-    let language = match wish {
+    let requested = query.as_deref().and_then(|query| query.split('&').find_map(|part| part.strip_prefix("lang=")));
+    let language = match requested {
         Some("ko") => Language::Korean,
         Some("en") => Language::English,
         _ => preferred,
@@ -33,10 +33,10 @@ pub async fn docs(preferred: Language, RawQuery(query): RawQuery) -> Response {
         Language::English => (ENGLISH.as_str(), "en"),
     };
     let headers = [(header::CONTENT_LANGUAGE, tag), (header::VARY, "Accept-Language")];
-    (headers, answer("text/html; charset=utf-8", page)).into_response()
+    (headers, asset("text/html; charset=utf-8", page)).into_response()
 }
 
-/// Put together in this order: what comes later goes before what comes earlier.
+/// The style sheet. The order matters: later rules override earlier ones.
 const STYLE: &str = concat!(
     include_str!("docs/style/base.css"),
     include_str!("docs/style/page.css"),
@@ -45,17 +45,17 @@ const STYLE: &str = concat!(
     include_str!("docs/style/narrow.css"),
 );
 
-/// The page's style sheet.
+/// Returns the style sheet of the page.
 pub async fn style() -> Response {
-    answer("text/css; charset=utf-8", STYLE)
+    asset("text/css; charset=utf-8", STYLE)
 }
 
-fn answer(kind: &'static str, text: &'static str) -> Response {
+fn asset(content_type: &'static str, text: &'static str) -> Response {
     let headers = [
-        (header::CONTENT_TYPE, kind),
+        (header::CONTENT_TYPE, content_type),
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        // Another version of HAPA may answer here tomorrow.
+        // Revalidated: the page changes with each version of HAPA.
         (header::CACHE_CONTROL, "no-cache"),
     ];
     (headers, text).into_response()

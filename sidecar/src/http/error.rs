@@ -1,7 +1,7 @@
-//! Errors as responses: one error type for all handlers, its body in the contract's shape, and one log line for internal failures.
+//! The error type of all handlers and its response: status, headers, body, and one log line for internal failures.
 //!
-//! A handler returns [`ApiError`] and knows nothing of languages. The response carries the error in its extensions until the
-//! layer [`render`] writes the body in the language of the request, in OpenAI's shape below `/v1`.
+//! A handler returns [`ApiError`] without choosing a language. The response has the error in its extensions until the layer
+//! [`render`] writes the body in the language of the request, and below `/v1` in OpenAI's format.
 
 mod code;
 mod description;
@@ -35,7 +35,7 @@ use crate::hub::{self, DownloadError};
 use crate::remote::credentials;
 use crate::{assistant, models, settings, store};
 
-/// Why a request is refused, or why it failed.
+/// Why a request was rejected or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// The body is not JSON, or a parameter cannot be read.
@@ -48,7 +48,7 @@ pub enum ApiError {
     #[error("reference not found: {0}")]
     ReferenceNotFound(ValidationErrors),
     /// The key is missing, unknown or expired.
-    #[error("the key is refused: {0:?}")]
+    #[error("the key was rejected: {0:?}")]
     Unauthorized(Reason),
     /// The key lacks a permission.
     #[error("the key lacks the permission {0}")]
@@ -71,16 +71,16 @@ pub enum ApiError {
     /// The body is too large.
     #[error("the body is larger than {limit} bytes")]
     PayloadTooLarge {
-        /// The largest body that the route reads, in bytes.
+        /// The body limit of the route, in bytes.
         limit: usize,
     },
-    /// The `Content-Type` is not JSON.
+    /// The `Content-Type` is not `application/json`.
     #[error("the Content-Type is not application/json")]
     NotJson,
-    /// The `Content-Type` is not that of bytes.
+    /// The `Content-Type` is not `application/octet-stream`.
     #[error("the Content-Type is not application/octet-stream")]
     NotOctetStream,
-    /// The model cannot take or finish the request.
+    /// The model cannot accept or complete the request.
     #[error(transparent)]
     Engine(#[from] engine::Error),
     /// Too many code checks are queued.
@@ -98,10 +98,10 @@ pub enum ApiError {
     /// The model hub failed.
     #[error(transparent)]
     Hub(#[from] hub::Error),
-    /// A failure inside HAPA. Its causes go to the log only.
+    /// An internal failure. Its causes are logged, not returned.
     #[error("{context}")]
     Internal {
-        /// RequestFacts was being done.
+        /// What was being done.
         context: Cow<'static, str>,
         /// Why it failed.
         source: Option<Box<dyn StdError + Send + Sync>>,
@@ -109,7 +109,7 @@ pub enum ApiError {
 }
 
 impl ApiError {
-    /// A failure inside HAPA while doing what `context` says.
+    /// An internal failure during the operation that `context` names.
     pub fn internal(context: impl Into<Cow<'static, str>>, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::Internal { context: context.into(), source: Some(source.into()) }
     }
@@ -118,7 +118,7 @@ impl ApiError {
         Self::Conflict(LocalizedText::new(ko, en))
     }
 
-    /// Whether the failure is HAPA's own, so that it is logged with an incident id.
+    /// Whether the failure is internal, so that it is logged with an incident id.
     fn is_internal(&self) -> bool {
         matches!(self, Self::Internal { .. } | Self::Engine(engine::Error::Inference(_)))
     }
@@ -168,31 +168,32 @@ fn incident_id() -> String {
     format!("INC-{today}-{:08X}", getrandom::u32().unwrap_or_default())
 }
 
-/// The body of every error.
+/// The body of every error response.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Problem {
     /// Always `error`.
     #[schema(example = "error")]
     pub status: &'static str,
-    /// RequestFacts is wrong, for a person, in the language of `Accept-Language`.
+    /// The error message for users, in the language of `Accept-Language`.
     #[schema(example = "입력값이 올바르지 않습니다")]
     pub error_message: String,
-    /// RequestFacts is wrong, for a program.
+    /// The error code for programs.
     pub error_code: ErrorCode,
-    /// For a 422, field paths with their messages; otherwise what a client can act on, such as `reason`. Null if there is nothing.
+    /// For status 422, the messages of each invalid field by its path; otherwise details such as `reason`. Null if there are
+    /// none.
     #[schema(value_type = Option<std::collections::BTreeMap<String, Value>>)]
     pub error_details: Option<Value>,
 }
 
 impl Problem {
-    /// The id under which the error is logged, if the body contains one.
+    /// The incident id of the error in the log, if the body contains one.
     #[must_use]
     pub fn incident_id(&self) -> Option<String> {
         Some(self.error_details.as_ref()?.get("incident_id")?.as_str()?.to_owned())
     }
 }
 
-/// An error whose body [`render`] still has to write.
+/// A response extension: the error whose body [`render`] writes.
 #[derive(Debug, Clone)]
 struct Unrendered(Arc<ApiError>);
 
@@ -214,10 +215,11 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Layer that writes the bodies of errors: in the language of the request, and below `/v1` in OpenAI's shape, where an invalid
-/// value is a 400.
-pub async fn render(request: Request, next: Next) -> Response {
-    let language = language::of(request.headers());
+/// Middleware that determines the language of the request, for the extractor [`Language`] and for error bodies, and writes the
+/// bodies of errors: below `/v1` in OpenAI's format, where the status of an invalid value is 400 instead of 422.
+pub async fn render(mut request: Request, next: Next) -> Response {
+    let language = language::from_headers(request.headers());
+    request.extensions_mut().insert(language);
     let path = request.uri().path();
     let is_openai = path == "/v1" || path.starts_with("/v1/");
     let mut response = next.run(request).await;

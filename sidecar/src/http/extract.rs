@@ -1,4 +1,4 @@
-//! Request bodies and queries as typed values; whatever is wrong with them becomes an error in the contract's shape.
+//! Extractors for JSON bodies, query parameters and path ids, which reject with [`ApiError`].
 
 pub(crate) mod lenient_json;
 
@@ -15,31 +15,33 @@ use crate::base::i18n::LocalizedText;
 use crate::base::validation::ValidationErrors;
 use crate::http::error::ApiError;
 
-/// The largest body that a route reads, in bytes, where that is not [`BODY_LIMIT`]: for the message, beside axum's own limit.
+/// A request extension: the body limit of a route in bytes, if it is not [`BODY_LIMIT`]. It is for the error message only; the
+/// layer `DefaultBodyLimit` enforces the limit.
 #[derive(Debug, Clone, Copy)]
 pub struct BodyLimit(pub usize);
 
-/// Marks requests whose bodies are read as JSON whatever they are declared as.
+/// A request extension: bodies are read as JSON whatever their `Content-Type`, since CSRF protection is off.
 #[derive(Debug, Clone, Copy)]
 pub struct AnyContentType;
 
-/// Whether a body is declared as JSON. No web page can declare that of a form, so a foreign page cannot send one unasked.
+/// Whether the `Content-Type` is JSON, which an HTML form cannot send.
 pub fn is_json(headers: &HeaderMap) -> bool {
-    let declared = declared(headers);
-    declared == "application/json" || (declared.starts_with("application/") && declared.ends_with("+json"))
+    let media_type = media_type(headers);
+    media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
 }
 
-/// Whether a body is declared as bytes of any kind, which no web page can declare of a form either.
+/// Whether the `Content-Type` is `application/octet-stream`, which an HTML form cannot send either.
 pub fn is_octet_stream(headers: &HeaderMap) -> bool {
-    declared(headers) == "application/octet-stream"
+    media_type(headers) == "application/octet-stream"
 }
 
-fn declared(headers: &HeaderMap) -> String {
-    let declared = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+/// The `Content-Type` in lower case without parameters.
+fn media_type(headers: &HeaderMap) -> String {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-/// A body of JSON.
+/// A JSON body.
 #[derive(Debug)]
 pub struct JsonBody<T>(pub T);
 
@@ -65,7 +67,7 @@ async fn read<T: DeserializeOwned, S: Send + Sync>(request: Request, state: &S) 
     parse(&bytes)
 }
 
-/// A body of JSON that may also be absent; then every field has its default.
+/// An optional JSON body; if absent, every field has its default.
 #[derive(Debug)]
 pub struct OptionalJsonBody<T>(pub T);
 
@@ -73,14 +75,14 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJ
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        // Some clients declare a body that they do not send.
+        // Decided by the body, not by `Content-Type`: some clients send the header without a body.
         let absent = request.body().is_end_stream();
         let value = if absent { Ok(T::default()) } else { read(request, state).await };
         value.map(Self)
     }
 }
 
-/// JSON text as a value: text that is no JSON is a bad request, JSON that does not fit names the field.
+/// Parses a JSON body. Malformed JSON is a bad request; a value that does not match the schema is an error of its field.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let value = serde_json::from_slice(bytes).map_err(|error| ApiError::BadRequest(error.to_string()))?;
     serde_path_to_error::deserialize(Json(value)).map_err(|error| {
@@ -89,7 +91,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     })
 }
 
-/// The problem with a field whose value has the wrong type or is missing, from serde's words for it.
+/// The error of a field whose value is missing or has the wrong type, from serde's message.
 fn field_error(path: &str, problem: &str) -> ValidationErrors {
     let problem = problem.split(" at line ").next().unwrap_or(problem);
     let missing = problem.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
@@ -105,7 +107,7 @@ fn field_error(path: &str, problem: &str) -> ValidationErrors {
     }
 }
 
-/// QueryParams of the address.
+/// The query parameters of the URL.
 #[derive(Debug)]
 pub struct QueryParams<T>(pub T);
 
@@ -117,7 +119,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryParams<T>
             .map_err(|rejection| ApiError::BadRequest(rejection.body_text()))?;
         let query = Query::<T>::try_from_uri(&parts.uri);
         query.map(|Query(value)| Self(value)).map_err(|rejection| {
-            // Which parameter it was is in the message only; name the first one that the message quotes.
+            // The parameter is named in the message only: take the first one that the message contains.
             let text = rejection.body_text();
             let path = pairs.iter().map(|(name, _)| name).find(|name| text.contains(name.as_str()));
             let problem = text.rsplit(": ").next().unwrap_or_default().to_owned();
@@ -126,7 +128,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryParams<T>
     }
 }
 
-/// The id in the address.
+/// The id in the path.
 #[derive(Debug)]
 pub struct PathId(pub String);
 
@@ -134,8 +136,8 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        // RequestFacts cannot be read as text is the id of nothing.
-        let found = Path::<String>::from_request_parts(parts, state).await;
-        found.map(|Path(id)| Self(id)).map_err(|_| ApiError::NotFound)
+        // A path segment that is not valid UTF-8 is no id.
+        let id = Path::<String>::from_request_parts(parts, state).await;
+        id.map(|Path(id)| Self(id)).map_err(|_| ApiError::NotFound)
     }
 }

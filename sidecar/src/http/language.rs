@@ -1,4 +1,4 @@
-//! The language that a client wants its messages in, from `Accept-Language`: Korean, unless English is preferred.
+//! The language of messages, from `Accept-Language`: Korean, unless the client prefers English.
 
 use std::convert::Infallible;
 
@@ -8,24 +8,25 @@ use axum::http::{HeaderMap, header};
 
 use crate::base::i18n::Language;
 
+// The middleware `error::render` determines the language and inserts it into the request's extensions.
 impl<S: Sync> FromRequestParts<S> for Language {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(of(&parts.headers))
+        Ok(parts.extensions.get().copied().unwrap_or_default())
     }
 }
 
-/// The language asked for by these headers.
-pub fn of(headers: &HeaderMap) -> Language {
-    let wishes = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+/// The language that `Accept-Language` prefers.
+pub fn from_headers(headers: &HeaderMap) -> Language {
+    let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let weight = |tag: &str| {
-        let wish = |part: &str| {
+        let quality_of = |part: &str| {
             let (name, quality) = part.split_once(";q=").unwrap_or((part, "1"));
             let matches = name.trim().split('-').next()?.eq_ignore_ascii_case(tag);
             matches.then(|| quality.trim().parse().unwrap_or(0.0))
         };
-        wishes.split(',').filter_map(wish).fold(0.0_f32, f32::max)
+        accepted.split(',').filter_map(quality_of).fold(0.0_f32, f32::max)
     };
     if weight("en") > weight("ko") { Language::English } else { Language::Korean }
 }
@@ -35,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn korean_comes_first_unless_english_is_preferred() {
+    fn korean_is_the_default_unless_english_is_preferred() {
         for (value, expected) in [
             ("", Language::Korean),
             ("ko-KR,ko;q=0.9,en;q=0.8", Language::Korean),
@@ -45,7 +46,7 @@ mod tests {
             ("en,ko", Language::Korean),
         ] {
             let headers = HeaderMap::from_iter([(header::ACCEPT_LANGUAGE, value.parse().unwrap())]);
-            assert_eq!(of(&headers), expected, "{value}");
+            assert_eq!(from_headers(&headers), expected, "{value}");
         }
     }
 }

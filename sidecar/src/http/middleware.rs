@@ -1,4 +1,4 @@
-//! The layers that each request passes before its handler.
+//! Middleware of the API.
 
 pub mod allowed_hosts;
 pub mod auth;

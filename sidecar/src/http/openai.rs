@@ -1,4 +1,4 @@
-//! `/v1`: the API that OpenAI's clients speak, so that any of them can drive HAPA.
+//! `/v1`: the OpenAI-compatible API.
 
 mod errors;
 mod models;
@@ -25,14 +25,16 @@ use crate::http::middleware::request_log::ErrorReporter;
 pub use self::errors::OpenAiError;
 pub use self::models::{__path_list_models, __path_retrieve_model, list_models, retrieve_model};
 
-/// Goes on with a conversation, as `POST /v1/chat/completions` of OpenAI's API. With `stream`, the answer comes piece by piece:
-/// `chat.completion.chunk` objects as server-sent events, and `[DONE]` at the end. Nothing is kept in the history.
+/// Generates the next message of a conversation, compatible with OpenAI's `POST /v1/chat/completions`.
+///
+/// With `stream`, the answer is sent as server-sent events: `chat.completion.chunk` objects, and `[DONE]` at the end. Nothing is
+/// stored in the history.
 #[utoipa::path(
     post, path = "/v1/chat/completions", tag = "openai", request_body = ChatRequest,
     responses(
         (status = 200, description = "The answer", content((ChatCompletion = "application/json"), (ChunkStream = "text/event-stream"))),
-        (status = "4XX", description = "The request was refused", body = OpenAiError),
-        (status = "5XX", description = "The request could not be answered", body = OpenAiError),
+        (status = "4XX", description = "The request was rejected", body = OpenAiError),
+        (status = "5XX", description = "The request failed", body = OpenAiError),
     )
 )]
 pub async fn chat_completions(
@@ -42,18 +44,20 @@ pub async fn chat_completions(
     JsonBody(request): JsonBody<ChatRequest>,
 ) -> Result<Response, ApiError> {
     let delivery = request.delivery();
-    let stream = begin(&app, request.into_raw_request(&app).await).await?;
+    let stream = start_stream(&app, request.into_raw_request(&app).await).await?;
     respond(stream, Form::Chat, delivery, reporter, language).await
 }
 
-/// Goes on with a text, or fills the gap before `suffix`, as `POST /v1/completions` of OpenAI's API. With `stream`, the answer
-/// comes piece by piece: `text_completion` objects as server-sent events, and `[DONE]` at the end. Nothing is kept in the history.
+/// Continues a text, or fills in the middle before `suffix`, compatible with OpenAI's `POST /v1/completions`.
+///
+/// With `stream`, the answer is sent as server-sent events: `text_completion` objects, and `[DONE]` at the end. Nothing is stored
+/// in the history.
 #[utoipa::path(
     post, path = "/v1/completions", tag = "openai", request_body = CompletionRequest,
     responses(
         (status = 200, description = "The answer", content((Completion = "application/json"), (ChunkStream = "text/event-stream"))),
-        (status = "4XX", description = "The request was refused", body = OpenAiError),
-        (status = "5XX", description = "The request could not be answered", body = OpenAiError),
+        (status = "4XX", description = "The request was rejected", body = OpenAiError),
+        (status = "5XX", description = "The request failed", body = OpenAiError),
     )
 )]
 pub async fn completions(
@@ -63,15 +67,15 @@ pub async fn completions(
     JsonBody(request): JsonBody<CompletionRequest>,
 ) -> Result<Response, ApiError> {
     let delivery = request.delivery();
-    let stream = begin(&app, request.into_raw_request(&app).await).await?;
+    let stream = start_stream(&app, request.into_raw_request(&app).await).await?;
     respond(stream, Form::Text, delivery, reporter, language).await
 }
 
-async fn begin(app: &AppState, wish: Result<RawRequest, ApiError>) -> Result<RawStream, ApiError> {
-    Ok(app.assistant.stream_raw(wish?).await?)
+async fn start_stream(app: &AppState, request: Result<RawRequest, ApiError>) -> Result<RawStream, ApiError> {
+    Ok(app.assistant.stream_raw(request?).await?)
 }
 
-/// The answer as it was asked for: piece by piece, or whole.
+/// The response in the requested delivery: streamed or complete.
 async fn respond(
     stream: RawStream,
     form: Form,
@@ -83,14 +87,14 @@ async fn respond(
         return Ok(stream::response(stream, form, delivery, reporter, language));
     }
     let id = form.id();
-    let whole = response::collect(stream).await?;
+    let answer = response::collect(stream).await?;
     Ok(match form {
-        Form::Chat => Json(ChatCompletion::new(id, whole)).into_response(),
-        Form::Text => Json(Completion::new(id, whole)).into_response(),
+        Form::Chat => Json(ChatCompletion::new(id, answer)).into_response(),
+        Form::Text => Json(Completion::new(id, answer)).into_response(),
     })
 }
 
-/// The schemas of this tongue.
+/// Schemas of `/v1` that no route refers to: the chunks of streams.
 #[derive(OpenApi)]
 #[openapi(components(schemas(response::Chunk, response::ChatChunk)))]
 pub struct Schemas;

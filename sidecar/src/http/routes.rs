@@ -1,5 +1,4 @@
-//! The table of routes: every route with the permission it needs and what its requests count as. The handlers are in the modules, one
-//! for each noun.
+//! The table of routes: each with the permission that it requires and its rate limit class. The handlers are in the submodules.
 
 pub mod cache;
 pub mod check;
@@ -49,12 +48,12 @@ pub fn all(app: &AppState) -> OpenApiRouter<AppState> {
     })
 }
 
-/// All routes without their checks, for the API's description.
+/// All routes without their checks, for the OpenAPI document.
 pub fn undecorated() -> OpenApiRouter<AppState> {
     protected(open_routes().routes(routes!(metrics::metrics)), |routes, _| routes)
 }
 
-/// All routes: those in `open`, and each group that needs a key, passed through `protect` with what it asks of the key.
+/// All routes: those in `open`, and each group that needs a key, passed through `protect` with its policy.
 fn protected(
     open: OpenApiRouter<AppState>,
     protect: impl Fn(OpenApiRouter<AppState>, RoutePolicy) -> OpenApiRouter<AppState>,
@@ -74,13 +73,13 @@ fn protected(
         (history_routes(), History, RequestClass::Plain),
     ]
     .into_iter()
-    .map(|(routes, permission, class)| (routes, RoutePolicy { permission, class, takes: ExpectedBody::Json }))
-    .chain([(file_routes(), RoutePolicy { permission: Admin, class: RequestClass::Plain, takes: ExpectedBody::File })])
+    .map(|(routes, permission, class)| (routes, RoutePolicy { permission, class, body: ExpectedBody::Json }))
+    .chain([(file_routes(), RoutePolicy { permission: Admin, class: RequestClass::Plain, body: ExpectedBody::File })])
     .fold(open, |all, (routes, policy)| all.merge(protect(document_permission(routes, policy.permission), policy)))
 }
 
-/// The routes, with the permission that they need in their description. A body that may be absent is described as what it is
-/// when it is there: clients are generated more easily from that than from "this or null".
+/// Documents the permission of the routes as `x-permission`. The schema of an optional body is replaced by that of the body
+/// itself: client generators handle that better than `oneOf` with null.
 fn document_permission(mut routes: OpenApiRouter<AppState>, permission: Permission) -> OpenApiRouter<AppState> {
     for path in routes.get_openapi_mut().paths.paths.values_mut() {
         let methods = [&mut path.get, &mut path.post, &mut path.put, &mut path.patch, &mut path.delete];
@@ -105,7 +104,7 @@ fn open_routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(ApiDoc::openapi()).routes(routes!(health::health))
 }
 
-/// `/metrics`, for this machine or an admin's key.
+/// `/metrics`: needs no key from this machine, and an admin key from others.
 pub fn metrics(app: &AppState) -> OpenApiRouter<AppState> {
     let protect = from_fn_with_state(app.clone(), auth::require_local_or_admin);
     OpenApiRouter::new().routes(routes!(metrics::metrics)).route_layer(protect)
@@ -140,7 +139,7 @@ fn admin_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(remote::save_remote_key, remote::remove_remote_key))
 }
 
-/// Routes that take a file as it is, of any size.
+/// Routes whose body is a file of any size.
 fn file_routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(model_imports::import_model))
 }
@@ -165,7 +164,7 @@ fn check_routes() -> OpenApiRouter<AppState> {
         .merge(batch_routes())
 }
 
-/// Routes whose bodies may be larger than the others'.
+/// Routes with a larger body limit: batches of code.
 fn batch_routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(check::validate_code_batch))
@@ -217,7 +216,7 @@ fn history_routes() -> OpenApiRouter<AppState> {
         .merge(import_routes())
 }
 
-/// Routes that take whole files.
+/// Routes with a larger body limit: history files.
 fn import_routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(history_transfer::import_history))

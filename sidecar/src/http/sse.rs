@@ -1,4 +1,4 @@
-//! A generation as server-sent events: frames of exactly `data: <JSON on one line>` and an empty line, each flushed at once.
+//! Streams a generation as server-sent events. Each event is `data: <JSON on one line>` and an empty line, flushed at once.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -11,113 +11,113 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::answer_review;
 use super::error::ApiError;
+use super::generation_response::{ResponseMetadata, StreamStart};
 use crate::assistant::generate::{Event, Generation, GenerationRequest};
 use crate::base::i18n::Language;
 use crate::http::middleware::request_log::{ErrorReporter, ResponseError};
-use crate::http::routes::enhanced;
-use crate::http::routes::generate::{Additions, StartMetadata};
 
-/// A pause in the stream that asks for a sign of life.
+/// Keep-alive interval: a stream without events for this long gets an empty `token` event.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// The kinds of events.
+/// The type of a stream event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = FrameType)]
 pub enum FrameType {
-    /// The question was accepted.
+    /// The request was accepted.
     Start,
-    /// A sign of life; its content is empty.
+    /// Keep-alive; `content` is empty.
     Token,
-    /// A piece of the code.
+    /// Part of the code.
     Code,
-    /// A piece of the explanation.
+    /// Part of the explanation.
     Explanation,
-    /// The answer is whole.
+    /// The answer is complete.
     Done,
-    /// The answer breaks off.
+    /// Generation failed.
     Error,
 }
 
-/// One event of a stream.
+/// One event of a generation stream.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Frame {
-    /// RequestFacts kind of event it is.
+    /// The type of the event.
     #[serde(rename = "type")]
     kind: FrameType,
-    /// The text of the piece.
+    /// The text of a `code` or `explanation` event.
     content: String,
-    /// Counts the events of a stream from 0 without gaps.
+    /// Number of the event in its stream, from 0 without gaps.
     sequence: u64,
-    /// When it was sent, RFC 3339.
+    /// When the event was sent, RFC 3339.
     timestamp: String,
-    /// For `start` and `done`, what is known of the answer; for `error`, the error's body; for the first `code` piece of a
-    /// block, the block's number and language; otherwise null.
+    /// `start` and `done`: metadata of the answer. `error`: the error body. First `code` event of a code block: the block's
+    /// number and language. Otherwise null.
     #[schema(value_type = Option<std::collections::BTreeMap<String, Value>>)]
     metadata: Option<Value>,
 }
 
-/// A stream of events as its parser sees it: each event has data, and nothing else.
+/// A stream of server-sent events. Events have only a `data` field.
 #[derive(Debug, ToSchema)]
-#[expect(dead_code, reason = "it only describes what `encode` writes")]
+#[expect(dead_code, reason = "schema of what `encode` writes")]
 pub struct EventStream {
     /// One event: a `Frame` as JSON on one line.
     #[schema(content_media_type = "application/json")]
     data: String,
 }
 
-/// Where a stream is.
+/// State of a stream, with the number of the next event.
 enum State {
-    Begin(Box<Generation>),
-    Middle(Box<Generation>, u64),
-    End,
+    Start(Box<Generation>),
+    Streaming(Box<Generation>, u64),
+    Finished,
 }
 
-/// The response that streams `generation`. When the client goes away, the body is dropped and with it the generation.
+/// The response that streams `generation`. When the client disconnects, the body is dropped, which cancels the generation.
 pub fn response(generation: Generation, reporter: ErrorReporter, language: Language) -> Response {
     stream(generation, None, reporter, language)
 }
 
-/// The response that streams `generation`, an answer to `ask`, and at its end tells what is known of its code.
+/// The response that streams `generation`, the answer to `request`, and adds the checks of its code to the `done` event.
 pub fn with_review(
     generation: Generation,
-    ask: GenerationRequest,
+    request: GenerationRequest,
     reporter: ErrorReporter,
     language: Language,
 ) -> Response {
-    stream(generation, Some(ask), reporter, language)
+    stream(generation, Some(request), reporter, language)
 }
 
 fn stream(
     generation: Generation,
-    ask: Option<GenerationRequest>,
+    request: Option<GenerationRequest>,
     reporter: ErrorReporter,
     language: Language,
 ) -> Response {
-    let frames = stream::unfold(State::Begin(Box::new(generation)), move |state| {
-        let (reporter, ask) = (reporter.clone(), ask.clone());
+    let frames = stream::unfold(State::Start(Box::new(generation)), move |state| {
+        let (reporter, request) = (reporter.clone(), request.clone());
         async move {
             match state {
-                State::Begin(generation) => {
-                    let start = StartMetadata::new(&generation.start, &reporter.request_id);
+                State::Start(generation) => {
+                    let start = StreamStart::new(&generation.start, &reporter.request_id);
                     let bytes = encode(FrameType::Start, String::new(), 0, Some(json(&start)));
-                    Some((bytes, State::Middle(generation, 1)))
+                    Some((bytes, State::Streaming(generation, 1)))
                 }
-                State::Middle(mut generation, sequence) => {
-                    let (kind, content, metadata) = next(&mut generation, ask, &reporter, language).await;
+                State::Streaming(mut generation, sequence) => {
+                    let (kind, content, metadata) = next(&mut generation, request, &reporter, language).await;
                     let last = matches!(kind, FrameType::Done | FrameType::Error);
-                    let state = if last { State::End } else { State::Middle(generation, sequence + 1) };
+                    let state = if last { State::Finished } else { State::Streaming(generation, sequence + 1) };
                     Some((encode(kind, content, sequence, metadata), state))
                 }
-                State::End => None,
+                State::Finished => None,
             }
         }
     });
     events(frames)
 }
 
-/// The response that sends these events, each as soon as it is there.
+/// The response that sends `frames` as server-sent events, each as soon as it is available.
 pub fn events(frames: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static) -> Response {
     let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache")];
     (headers, Body::from_stream(frames)).into_response()
@@ -125,7 +125,7 @@ pub fn events(frames: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'st
 
 async fn next(
     generation: &mut Generation,
-    ask: Option<GenerationRequest>,
+    request: Option<GenerationRequest>,
     reporter: &ErrorReporter,
     language: Language,
 ) -> (FrameType, String, Option<Value>) {
@@ -136,9 +136,9 @@ async fn next(
         Event::Code { text, opens } => (FrameType::Code, text, opens.as_ref().map(json)),
         Event::Explanation(text) => (FrameType::Explanation, text, None),
         Event::Done(outcome) => {
-            let mut metadata = json(&Additions::new(&generation.start, &outcome, &reporter.request_id));
-            if let Some(ask) = ask {
-                let (review, _) = enhanced::review(ask, *outcome).await;
+            let mut metadata = json(&ResponseMetadata::new(&generation.start, &outcome, &reporter.request_id));
+            if let Some(request) = request {
+                let (review, _) = answer_review::review(request, *outcome).await;
                 merge(&mut metadata, json(&review));
             }
             (FrameType::Done, String::new(), Some(metadata))

@@ -24,7 +24,7 @@ use crate::store::Store;
 use crate::system::Sample;
 use crate::system::disk_usage::DiskUsage;
 
-/// The state of the HTTP layer. Clones share it; each layer that a request passes has one.
+/// The state of the HTTP layer, shared by all its clones. Middleware and handlers hold one each.
 #[derive(Debug, Clone)]
 pub struct AppState(Arc<Handles>);
 
@@ -45,7 +45,7 @@ impl Deref for AppState {
 /// The handles themselves.
 #[derive(Debug)]
 pub struct Handles {
-    /// Generates, completes and counts.
+    /// Generation, completion and token counts.
     pub assistant: Assistant,
     /// The local models.
     pub models: Models,
@@ -69,7 +69,7 @@ pub struct Handles {
     pub hosts: AllowedHosts,
     /// Web origins whose pages may use the API.
     pub origins: Arc<[String]>,
-    /// Whether bodies must have a content type that no web page of another origin can send.
+    /// Whether request bodies must have a content type that pages of other origins cannot send without a CORS preflight.
     pub csrf_protection: bool,
     /// Whether responses have security headers.
     pub security_headers: bool,
@@ -83,7 +83,7 @@ pub struct Handles {
     pub error_log: ErrorLog,
     /// The log file.
     pub log: LogReader,
-    /// RequestFacts the data folder contains.
+    /// Disk usage of the data folder.
     pub disk_usage: DiskUsage,
     /// When the process started.
     pub started: Instant,

@@ -1,37 +1,37 @@
-//! A request to copy: a small body from a schema's own examples, and the `curl` command that sends it.
+//! Example requests: a small body from the examples of a schema, and the `curl` command that sends it.
 
 use serde_json::{Map, Value, json};
 
 use super::schema::Shape;
 
-/// Where HAPA listens unless told otherwise.
+/// The default address of HAPA.
 const ADDRESS: &str = "http://127.0.0.1:8000";
 
-/// RequestFacts a command is made of.
+/// The request of a `curl` command.
 pub struct Request<'a> {
-    /// In capitals.
+    /// The method in upper case.
     pub method: &'a str,
-    /// With names in braces.
+    /// The path with parameters in braces.
     pub path: &'a str,
-    /// Whether it needs a key.
+    /// Whether the route needs an API key.
     pub key: bool,
-    /// Whether the answer comes piece by piece.
+    /// Whether the response is a stream.
     pub streams: bool,
-    /// The fields of the body, if there is one of JSON.
+    /// The fields of a JSON body.
     pub body: Option<Vec<(&'a str, Value)>>,
     /// Whether the body is a file.
     pub file: bool,
 }
 
 impl Request<'_> {
-    /// The command for a shell.
+    /// The shell command.
     pub fn curl(&self) -> String {
         let unbuffered = if self.streams { "-N " } else { "" };
-        let usual = if self.body.is_some() { "POST" } else { "GET" };
-        let method = if self.method == usual { String::new() } else { format!("-X {} ", self.method) };
-        // Every second piece is a name that stood in braces.
-        let pieces = self.path.split(['{', '}']).enumerate();
-        let path: String = pieces.map(|(at, it)| if at % 2 == 1 { it.to_uppercase() } else { it.to_owned() }).collect();
+        let default_method = if self.body.is_some() { "POST" } else { "GET" };
+        let method = if self.method == default_method { String::new() } else { format!("-X {} ", self.method) };
+        // Every second part is the name of a parameter.
+        let parts = self.path.split(['{', '}']).enumerate();
+        let path: String = parts.map(|(at, it)| if at % 2 == 1 { it.to_uppercase() } else { it.to_owned() }).collect();
         let mut lines = vec![format!("curl {unbuffered}{method}{ADDRESS}{path}")];
         if self.key {
             lines.push("-H \"X-API-Key: $HAPA_KEY\"".to_owned());
@@ -47,24 +47,25 @@ impl Request<'_> {
     }
 }
 
-/// The fields of an example body: what is required and what has an example; if that is nothing, what has a default, and if
-/// that is nothing either, a word of those that a field may be.
+/// The fields of an example body: those that are required or have an example. If there are none, those with a default; if there
+/// are none either, one field with enumerated values.
 pub fn fields<'a>(shape: &Shape<'a>) -> Vec<(&'a str, Value)> {
     let properties = shape.properties().into_iter().map(|(name, required, schema)| (name, required, shape.to(schema)));
     let all: Vec<_> = properties.collect();
-    let those = |chosen: &dyn Fn(bool, &Shape) -> bool, most: usize| -> Vec<(&'a str, Value)> {
-        let chosen = all.iter().filter(|(_, required, shape)| chosen(*required, shape));
-        chosen.take(most).map(|(name, _, shape)| (*name, value(shape))).collect()
+    let select = |predicate: &dyn Fn(bool, &Shape) -> bool, max: usize| -> Vec<(&'a str, Value)> {
+        let selected = all.iter().filter(|(_, required, shape)| predicate(*required, shape));
+        selected.take(max).map(|(name, _, shape)| (*name, value(shape))).collect()
     };
-    let known = those(&|required, shape| required || shape.get("example").is_some(), usize::MAX);
-    let known = if known.is_empty() { those(&|_, shape| default(shape).is_some(), usize::MAX) } else { known };
-    if known.is_empty() { those(&|_, shape| shape.get("enum").is_some(), 1) } else { known }
+    let fields = select(&|required, shape| required || shape.get("example").is_some(), usize::MAX);
+    let fields = if fields.is_empty() { select(&|_, shape| default(shape).is_some(), usize::MAX) } else { fields };
+    if fields.is_empty() { select(&|_, shape| shape.get("enum").is_some(), 1) } else { fields }
 }
 
-/// A value that fits.
+/// An example value of a schema.
 fn value(shape: &Shape) -> Value {
-    let given = shape.get("example").cloned().or_else(|| default(shape)).or_else(|| shape.get("enum")?.get(0).cloned());
-    given.unwrap_or_else(|| match shape.kind().trim_end_matches(" | null") {
+    let example =
+        shape.get("example").cloned().or_else(|| default(shape)).or_else(|| shape.get("enum")?.get(0).cloned());
+    example.unwrap_or_else(|| match shape.kind().trim_end_matches(" | null") {
         "boolean" => json!(true),
         "integer" | "number" => shape.get("minimum").cloned().unwrap_or_else(|| json!(1)),
         "string" if shape.get("format").is_some_and(|format| format == "date-time") => json!("2024-12-28T10:00:00Z"),
@@ -80,7 +81,7 @@ fn default(shape: &Shape) -> Option<Value> {
     shape.get("default").filter(|default| !default.is_null()).cloned()
 }
 
-/// An object on several lines, its fields in this order.
+/// A JSON object on several lines, with its fields in this order.
 fn pretty(fields: &[(&str, Value)]) -> String {
     let lines = fields.iter().map(|(name, value)| {
         let value = serde_json::to_string_pretty(value).expect("JSON values have string keys");
@@ -94,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_sends_what_the_schema_gives_as_an_example() {
+    fn a_command_sends_the_examples_of_the_schema() {
         let schema = json!({"type": "object", "required": ["question", "kind"], "properties": {
             "question": {"type": "string", "example": "it's"},
             "kind": {"enum": ["short", "long"]},

@@ -1,9 +1,9 @@
-//! The description's sentences as HTML: markdown without links and images, everything else escaped.
+//! Renders descriptions from markdown to HTML: without links and images, and with HTML escaped.
 
 use minijinja::HtmlEscape;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
-/// Paragraphs, lists and tables.
+/// Renders block elements: paragraphs, lists and tables.
 pub fn blocks(markdown: &str) -> String {
     let mut in_head = false;
     let mut html = String::new();
@@ -13,18 +13,18 @@ pub fn blocks(markdown: &str) -> String {
             Event::End(TagEnd::TableHead) => in_head = false,
             _ => {}
         }
-        html.push_str(&piece(event, in_head));
+        html.push_str(&element(event, in_head));
     }
     html
 }
 
-/// Sentences that stand in a line of something else.
+/// Renders inline elements only, for use within a line.
 pub fn inline(markdown: &str) -> String {
     let is_paragraph = |event: &Event| matches!(event, Event::Start(Tag::Paragraph) | Event::End(TagEnd::Paragraph));
-    Parser::new(markdown).filter(|event| !is_paragraph(event)).map(|event| piece(event, false)).collect()
+    Parser::new(markdown).filter(|event| !is_paragraph(event)).map(|event| element(event, false)).collect()
 }
 
-fn piece(event: Event, in_head: bool) -> String {
+fn element(event: Event, in_head: bool) -> String {
     let tag = match event {
         Event::Text(text) | Event::Html(text) | Event::InlineHtml(text) => return HtmlEscape(&text).to_string(),
         Event::Code(text) => return format!("<code>{}</code>", HtmlEscape(&text)),
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn markup_of_the_text_itself_is_only_text() {
+    fn html_in_the_source_is_escaped() {
         assert_eq!(inline("a <b> & `<c>`, [x](javascript:y)"), "a &lt;b&gt; &amp; <code>&lt;c&gt;</code>, x");
         assert_eq!(blocks("<script>x"), "&lt;script&gt;x");
     }

@@ -1,4 +1,4 @@
-//! The page itself: its template, filled with what the API's description says.
+//! Renders the page of the API reference from its template and the OpenAPI document.
 
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 use serde_json::Value as Json;
@@ -14,7 +14,7 @@ use crate::http::middleware::route_aliases;
 use crate::http::routes::check;
 use crate::settings::Settings;
 
-/// The groups in the order of the page: tag, Korean and English title. Tags that are not here come last, as they are.
+/// The groups in the order of the page: tag, Korean and English title. Other tags come last, titled by their name.
 const GROUPS: [(&str, &str, &str); 12] = [
     ("generation", "코드 생성", "Generation"),
     ("completion", "자동 완성", "Completion"),
@@ -30,61 +30,57 @@ const GROUPS: [(&str, &str, &str); 12] = [
     ("system", "시스템", "System"),
 ];
 
-/// RequestFacts each code of an error means, in Korean and English.
+/// The meaning of each error code, in Korean and English.
 const ERROR_DESCRIPTIONS: [(ErrorCode, &str, &str); 13] = [
     (
         ErrorCode::BadRequest,
-        "본문이 JSON이 아니거나 주소의 값이 잘못됨",
-        "The body is not JSON, or a parameter is wrong",
+        "본문이 JSON이 아니거나 매개변수가 잘못됨",
+        "The body is not JSON, or a parameter is invalid",
     ),
-    (
-        ErrorCode::Unauthorized,
-        "키가 없거나, 모르는 키이거나, 만료됨",
-        "No key, an unknown key, or one that has expired",
-    ),
+    (ErrorCode::Unauthorized, "키가 없거나, 알 수 없거나, 만료됨", "The key is missing, unknown or expired"),
     (
         ErrorCode::Forbidden,
-        "키에 권한이 없거나, 믿을 수 없는 페이지에서 온 요청",
-        "The key lacks the permission, or the page is not trusted",
+        "키에 권한이 없거나, 허용되지 않은 Host 또는 Origin",
+        "The key lacks the permission, or the host or origin is not allowed",
     ),
-    (ErrorCode::NotFound, "그런 주소나 항목이 없음", "There is nothing by that name"),
-    (ErrorCode::MethodNotAllowed, "이 주소에서 지원하지 않는 메서드", "The address does not know the method"),
-    (ErrorCode::Conflict, "지금 상태와 맞지 않는 요청", "The request contradicts what is there"),
+    (ErrorCode::NotFound, "경로나 항목이 없음", "The route or resource does not exist"),
+    (ErrorCode::MethodNotAllowed, "이 경로에서 지원하지 않는 메서드", "The route does not support the method"),
+    (ErrorCode::Conflict, "현재 상태와 충돌하는 요청", "The request conflicts with the current state"),
     (ErrorCode::PayloadTooLarge, "본문이 너무 큼", "The body is too large"),
     (
         ErrorCode::UnsupportedMediaType,
         "Content-Type이 요청에 맞지 않음 (JSON은 application/json)",
-        "The Content-Type is not what the request takes, as application/json for JSON",
+        "The Content-Type is wrong (application/json for JSON)",
     ),
     (
         ErrorCode::ValidationError,
-        "필드의 값이 잘못됨: `error_details`에 필드마다 이유가 있음",
-        "Some fields are wrong: `error_details` says which and why",
+        "필드 값이 잘못됨: `error_details`에 필드별 메시지가 있음",
+        "Some fields are invalid; `error_details` has a message for each",
     ),
     (
         ErrorCode::TooManyRequests,
-        "한도를 넘음: `Retry-After`초 뒤에 다시",
-        "A limit is reached: again after `Retry-After` seconds",
+        "요청 한도 초과: `Retry-After`초 뒤에 다시 시도",
+        "A rate limit is exceeded; retry after `Retry-After` seconds",
     ),
     (
         ErrorCode::InternalServerError,
-        "HAPA의 잘못: `incident_id`로 로그에서 찾을 수 있음",
-        "Our own fault: `incident_id` finds it in the log",
+        "내부 오류: `incident_id`로 로그에서 찾을 수 있음",
+        "An internal error; find it in the log by `incident_id`",
     ),
-    (ErrorCode::BadGateway, "원격 서버가 잘못 답함", "The remote server failed"),
+    (ErrorCode::BadGateway, "원격 서버나 모델 허브의 오류", "The remote server or the model hub failed"),
     (
         ErrorCode::ServiceUnavailable,
-        "모델이 없거나, 불러오는 중이거나, 대기열이 참",
-        "There is no model, it is loading, or too many wait",
+        "모델이 없거나, 불러오는 중이거나, 대기열이 가득 참",
+        "No model is available, it is loading, or the queue is full",
     ),
 ];
 
-/// The page for `document` in this language.
+/// Renders the page of `document` in a language.
 pub fn render(document: &OpenApi, language: Language) -> String {
-    let document = serde_json::to_value(document).expect("the description has string keys");
+    let document = serde_json::to_value(document).expect("the OpenAPI document has string keys");
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.add_function("say", move |korean: Value, english: Value| match language {
+    environment.add_function("translate", move |korean: Value, english: Value| match language {
         Language::Korean => korean,
         Language::English => english,
     });
@@ -93,8 +89,8 @@ pub fn render(document: &OpenApi, language: Language) -> String {
     environment.add_filter("grouped", |number: f64| schema::grouped(number));
     environment.add_template("page.html", include_str!("page.html")).expect("the page's template is valid");
     let page = environment.get_template("page.html").expect("it was added");
-    let page = page.render(contents(&document, language)).expect("the template names only what it is given");
-    // The template engine escapes slashes, too, which HTML does not ask for: without, the source can be read and searched.
+    let page = page.render(contents(&document, language)).expect("the context has every variable of the template");
+    // minijinja also escapes slashes, which HTML does not require; unescaped, the source is readable and searchable.
     page.replace("&#x2f;", "/")
 }
 
@@ -115,7 +111,7 @@ fn contents(document: &Json, language: Language) -> Value {
         errors => errors.to_vec(),
         problem => Shape::named("Problem", document).fields(language),
         frame => Shape::named("Frame", document).fields(language),
-        reasons => words(&schemas["Reason"]["enum"]),
+        reasons => strings(&schemas["Reason"]["enum"]),
         limits => context! {
             body => BODY_LIMIT >> 20, batch => check::BATCH_BODY_LIMIT >> 20, requests => rate_limit,
             generations => rate_limit_generation, streams => rate_limit_streams, address => rate_limit_per_address,
@@ -123,7 +119,7 @@ fn contents(document: &Json, language: Language) -> Value {
     }
 }
 
-/// The operations by tag: the shortest addresses of each group first.
+/// The operations by tag, those with the shortest paths first.
 fn groups(document: &Json, language: Language) -> Vec<Value> {
     let paths = document["paths"].as_object().into_iter().flatten();
     let mut operations: Vec<(&str, &str, &Json)> = paths
@@ -143,9 +139,9 @@ fn groups(document: &Json, language: Language) -> Vec<Value> {
     let groups = tags.into_iter().filter_map(|tag| {
         let known = GROUPS.iter().find(|(name, ..)| *name == tag);
         let title = known.map_or(tag, |(_, ko, en)| if language == Language::Korean { ko } else { en });
-        let here = operations.iter().filter(|(.., operation)| text(&operation["tags"][0]) == tag);
-        let here: Vec<Value> = here.map(|it| operation(*it, document, language)).collect();
-        (!here.is_empty()).then(|| context! { tag, title, operations => here })
+        let in_group = operations.iter().filter(|(.., operation)| text(&operation["tags"][0]) == tag);
+        let in_group: Vec<Value> = in_group.map(|it| operation(*it, document, language)).collect();
+        (!in_group.is_empty()).then(|| context! { tag, title, operations => in_group })
     });
     groups.collect()
 }
@@ -161,7 +157,7 @@ fn operation((method, path, operation): (&str, &str, &Json), document: &Json, la
             parameter["required"] == true,
             language,
         );
-        context! { place => text(&parameter["in"]), description => text(&parameter["description"]), ..row }
+        context! { location => text(&parameter["in"]), description => text(&parameter["description"]), ..row }
     });
     let responses: Vec<Value> = operation["responses"]
         .as_object()
@@ -182,13 +178,12 @@ fn operation((method, path, operation): (&str, &str, &Json), document: &Json, la
             description => shape.description(), fields => shape.fields(language),
         }
     });
-    let other_names =
-        route_aliases::ALIASES.iter().filter(|(_, documented)| *documented == path).map(|(alias, _)| *alias);
+    let aliases = route_aliases::ALIASES.iter().filter(|(_, documented)| *documented == path).map(|(alias, _)| *alias);
     context! {
         id => text(&operation["operationId"]), method, path, open, curl, body, responses,
         summary => text(&operation["summary"]), description => text(&operation["description"]),
         permission => text(&operation["x-permission"]), parameters => parameters.collect::<Vec<_>>(),
-        other_names => other_names.collect::<Vec<_>>(),
+        aliases => aliases.collect::<Vec<_>>(),
     }
 }
 
@@ -197,12 +192,12 @@ fn response(status: &str, response: &Json, document: &Json, language: Language) 
     let shape = Shape::of(schema, document);
     context! {
         status, kind, type => shape.kind(), description => text(&response["description"]), is_problem => shape.name == Some("Problem"),
-        // One name stands for the events of every stream of an answer; their data is described as `Frame`.
+        // All generation streams have the schema `EventStream`; the data of their events is the schema `Frame`.
         is_stream => shape.name == Some("EventStream"), fields => shape.fields(language),
     }
 }
 
-/// Type and schema of a body.
+/// Media type and schema of a body.
 fn content(body: &Json) -> Option<(&str, &Json)> {
     let (kind, media) = body["content"].as_object()?.iter().next()?;
     Some((kind, &media["schema"]))
@@ -212,8 +207,8 @@ fn text(value: &Json) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-fn words(list: &Json) -> Vec<String> {
-    list.as_array().into_iter().flatten().map(|word| text(word).to_owned()).collect()
+fn strings(list: &Json) -> Vec<String> {
+    list.as_array().into_iter().flatten().map(|item| text(item).to_owned()).collect()
 }
 
 #[cfg(test)]
@@ -221,10 +216,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_of_an_error_has_a_meaning() {
+    fn every_error_code_has_a_description() {
         let document = serde_json::to_value(crate::http::openapi()).unwrap();
         assert_eq!(
-            words(&document["components"]["schemas"]["ErrorCode"]["enum"]),
+            strings(&document["components"]["schemas"]["ErrorCode"]["enum"]),
             ERROR_DESCRIPTIONS.map(|(code, ..)| code.as_str())
         );
     }

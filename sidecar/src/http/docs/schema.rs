@@ -1,4 +1,4 @@
-//! RequestFacts a schema of the API's description says of a value: its type, its bounds and its fields.
+//! Reads schemas of the OpenAPI document: type, bounds and fields of a value.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -7,30 +7,30 @@ use serde_json::Value as Json;
 
 use crate::base::i18n::Language;
 
-/// A schema with its references followed, its parts side by side.
+/// A schema with its references resolved: the schema itself, and all schemas that it refers to or combines.
 pub struct Shape<'a> {
-    /// The name that the description has for it.
+    /// The name of the schema in the document.
     pub name: Option<&'a str>,
-    /// Whether null is a value, too.
+    /// Whether null is allowed.
     nullable: bool,
     parts: Vec<&'a Json>,
     document: &'a Json,
 }
 
 impl<'a> Shape<'a> {
-    /// Of a schema in `document`.
+    /// The shape of a schema in `document`.
     pub fn of(schema: &'a Json, document: &'a Json) -> Self {
         let mut shape = Self { name: None, nullable: false, parts: Vec::new(), document };
         shape.resolve_refs(schema);
         shape
     }
 
-    /// Of a schema within this one.
+    /// The shape of a schema within this one.
     pub fn to(&self, schema: &'a Json) -> Self {
         Self::of(schema, self.document)
     }
 
-    /// Of the schema that the description has under this name.
+    /// The shape of a named schema.
     pub fn named(name: &'a str, document: &'a Json) -> Self {
         Self { name: Some(name), ..Self::of(&document["components"]["schemas"][name], document) }
     }
@@ -49,29 +49,29 @@ impl<'a> Shape<'a> {
         }
     }
 
-    /// RequestFacts the outermost part says that says anything.
+    /// The value of a keyword, from the outermost schema that has it.
     pub fn get(&self, key: &str) -> Option<&'a Json> {
         self.parts.iter().find_map(|part| part.get(key))
     }
 
-    /// Its description, or nothing.
+    /// The description, or an empty string.
     pub fn description(&self) -> &'a str {
         self.get("description").and_then(Json::as_str).unwrap_or_default()
     }
 
-    /// The shape of each item, where it is a list.
+    /// The shape of the items of an array.
     pub fn items(&self) -> Option<Self> {
         self.get("items").map(|items| self.to(items))
     }
 
-    /// The shape of each value, where it is an object whose field names are open.
+    /// The shape of the values of a map, an object with arbitrary keys.
     fn values(&self) -> Option<Self> {
         let values =
             self.get("additionalProperties").filter(|values| values.as_object().is_some_and(|it| !it.is_empty()));
         values.map(|values| self.to(values))
     }
 
-    /// The fields of an object: name, whether it has to be there, and schema. Those that have to be there come first.
+    /// The fields of an object: name, whether it is required, and schema. Required fields come first.
     pub fn properties(&self) -> Vec<(&'a str, bool, &'a Json)> {
         let required: Vec<&Json> = self.parts.iter().flat_map(|part| list(&part["required"])).collect();
         let fields = self.parts.iter().filter_map(|part| part["properties"].as_object()).flatten();
@@ -81,7 +81,7 @@ impl<'a> Shape<'a> {
         fields
     }
 
-    /// The type in a word or two, such as `string`, `integer | null` or `object[]`.
+    /// The type, such as `string`, `integer | null` or `object[]`.
     pub fn kind(&self) -> String {
         let kinds = self.parts.iter().flat_map(|part| match &part["type"] {
             Json::Array(kinds) => kinds.iter().filter_map(Json::as_str).collect(),
@@ -93,26 +93,26 @@ impl<'a> Shape<'a> {
             _ => kind.to_owned(),
         });
         let kinds: BTreeSet<String> = kinds.chain(self.nullable.then(|| "null".to_owned())).collect();
-        // Lower-case names sort `null` before `number` and the rest; it belongs at the end.
+        // `null` comes last.
         let mut kinds: Vec<String> = kinds.into_iter().collect();
         kinds.sort_by_key(|kind| kind == "null");
         if kinds.is_empty() { "any".to_owned() } else { kinds.join(" | ") }
     }
 
-    /// The bounds of its values in words.
+    /// The bounds of the value in words.
     pub fn bounds(&self, language: Language) -> String {
         let korean = language == Language::Korean;
         let unit = |ko, en| if korean { ko } else { en };
         let mut bounds = Vec::new();
-        for (least, most, unit) in [
+        for (min, max, unit) in [
             ("minLength", "maxLength", unit("자", " characters")),
             ("minimum", "maximum", ""),
             ("minItems", "maxItems", unit("개", " items")),
         ] {
-            bounds.extend(range(self.get(least), self.get(most)).map(|range| format!("{range}{unit}")));
+            bounds.extend(range(self.get(min), self.get(max)).map(|range| format!("{range}{unit}")));
         }
         match self.get("pattern").and_then(Json::as_str) {
-            Some("\\S") => bounds.push(unit("공백만은 안 됨", "not blank").to_owned()),
+            Some("\\S") => bounds.push(unit("공백만 입력 불가", "not blank").to_owned()),
             Some(pattern) => bounds.push(pattern.to_owned()),
             None => {}
         }
@@ -124,35 +124,35 @@ impl<'a> Shape<'a> {
         bounds.join(", ")
     }
 
-    /// A row of a table for this shape.
+    /// A table row for a field of this shape.
     pub fn row(&self, path: &str, required: bool, language: Language) -> Value {
         let (parent, leaf) = path.rfind('.').map_or(("", path), |dot| path.split_at(dot + 1));
         let (inner, kind) = (self.inner(), self.kind());
-        let words =
+        let enum_values =
             inner.0.as_ref().unwrap_or(self).get("enum").map(list).into_iter().flatten().filter_map(Json::as_str);
         let default = self.get("default").filter(|default| !default.is_null()).map(ToString::to_string);
         context! {
             parent, leaf, required, nullable => self.nullable, kind => kind.trim_end_matches(" | null"), bounds => self.bounds(language), description => self.description(),
-            words => words.map(str::to_owned).collect::<Vec<_>>(), default => default.unwrap_or_default(), same_as => "", place => "",
+            enum_values => enum_values.map(str::to_owned).collect::<Vec<_>>(), default => default.unwrap_or_default(), same_as => "", location => "",
         }
     }
 
-    /// The shape within lists and open objects, if it is one, with what its path ends in.
+    /// The shape within arrays and maps, if this is one, with the suffix of its path.
     fn inner(&self) -> (Option<Self>, String) {
-        let (within, mark) = match (self.items(), self.values()) {
+        let (inner, suffix) = match (self.items(), self.values()) {
             (Some(items), _) => (items, "[]"),
             (None, Some(values)) if !values.properties().is_empty() => (values, ".*"),
             _ => return (None, String::new()),
         };
-        let (deeper, rest) = within.inner();
-        (Some(deeper.unwrap_or(within)), format!("{mark}{rest}"))
+        let (innermost, rest) = inner.inner();
+        (Some(innermost.unwrap_or(inner)), format!("{suffix}{rest}"))
     }
 
-    /// Its fields as rows of a table, those of fields by dotted paths. A shape that is there already is only referred to.
+    /// The table rows of all fields, nested ones by their dotted path. A shape that occurs again refers to its first path.
     pub fn fields(&self, language: Language) -> Vec<Value> {
         let (mut rows, mut seen) = (Vec::new(), HashMap::new());
-        let (inner, mark) = self.inner();
-        let prefix = if mark.is_empty() { mark } else { format!("{mark}.") };
+        let (inner, suffix) = self.inner();
+        let prefix = if suffix.is_empty() { suffix } else { format!("{suffix}.") };
         inner.as_ref().unwrap_or(self).collect(&prefix, &mut seen, &mut rows, language);
         rows
     }
@@ -160,8 +160,8 @@ impl<'a> Shape<'a> {
     fn collect(&self, prefix: &str, seen: &mut HashMap<&'a str, String>, rows: &mut Vec<Value>, language: Language) {
         for (name, required, schema) in self.properties() {
             let shape = self.to(schema);
-            let (inner, mark) = shape.inner();
-            let (inner, path) = (inner.as_ref().unwrap_or(&shape), format!("{prefix}{name}{mark}"));
+            let (inner, suffix) = shape.inner();
+            let (inner, path) = (inner.as_ref().unwrap_or(&shape), format!("{prefix}{name}{suffix}"));
             let row = shape.row(&path, required, language);
             let known = inner.name.filter(|_| !inner.properties().is_empty());
             match known.and_then(|name| seen.get(name)) {
@@ -176,19 +176,19 @@ impl<'a> Shape<'a> {
     }
 }
 
-/// The items of a JSON list; none, if it is something else.
+/// The items of a JSON array; none for other values.
 fn list(value: &Json) -> impl Iterator<Item = &Json> {
     value.as_array().into_iter().flatten()
 }
 
 /// A range such as `1–10,000`, `≥ 0` or `≤ 50`.
-fn range(least: Option<&Json>, most: Option<&Json>) -> Option<String> {
+fn range(min: Option<&Json>, max: Option<&Json>) -> Option<String> {
     let number = |bound: Option<&Json>| bound.and_then(Json::as_f64).map(grouped);
-    match (number(least), number(most)) {
-        (Some(least), Some(most)) if least == most => Some(least),
-        (Some(least), Some(most)) => Some(format!("{least}–{most}")),
-        (Some(least), None) => Some(format!("≥ {least}")),
-        (None, Some(most)) => Some(format!("≤ {most}")),
+    match (number(min), number(max)) {
+        (Some(min), Some(max)) if min == max => Some(min),
+        (Some(min), Some(max)) => Some(format!("{min}–{max}")),
+        (Some(min), None) => Some(format!("≥ {min}")),
+        (None, Some(max)) => Some(format!("≤ {max}")),
         (None, None) => None,
     }
 }
@@ -214,10 +214,10 @@ mod tests {
     }
 
     #[test]
-    fn bounds_are_words_in_both_languages() {
+    fn bounds_are_described_in_both_languages() {
         let question = json!({"type": "string", "minLength": 1, "maxLength": 10000, "pattern": "\\S"});
         assert_eq!(bounds(question.clone(), Language::English), "1–10,000 characters, not blank");
-        assert_eq!(bounds(question, Language::Korean), "1–10,000자, 공백만은 안 됨");
+        assert_eq!(bounds(question, Language::Korean), "1–10,000자, 공백만 입력 불가");
         let features = json!({"type": "array", "maxItems": 8, "items": {"type": "string", "maxLength": 50}});
         assert_eq!(bounds(features, Language::English), "≤ 8 items, each ≤ 50 characters");
         assert_eq!(bounds(json!({"minimum": 0, "maximum": 4_294_967_295_u64}), Language::English), "0–4,294,967,295");
@@ -225,16 +225,16 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_dotted_paths_and_a_shape_is_told_once() {
+    fn fields_have_dotted_paths_and_a_shape_is_expanded_once() {
         let document = json!({"components": {"schemas": {
             "Node": {"type": "object", "required": ["name"], "properties": {
                 "name": {"type": "string"}, "children": {"type": "array", "items": {"$ref": "#/components/schemas/Node"}}}},
-            "Whole": {"allOf": [{"$ref": "#/components/schemas/Extra"}, {"type": "object", "properties": {
-                "root": {"oneOf": [{"$ref": "#/components/schemas/Node", "description": "Where it begins."}, {"type": "null"}]}}}]},
+            "Document": {"allOf": [{"$ref": "#/components/schemas/Extra"}, {"type": "object", "properties": {
+                "root": {"oneOf": [{"$ref": "#/components/schemas/Node", "description": "The root node."}, {"type": "null"}]}}}]},
             "Extra": {"type": "object", "properties": {
                 "counts": {"type": "object", "additionalProperties": {"type": "integer"}}}},
         }}});
-        let rows = Shape::named("Whole", &document).fields(Language::English);
+        let rows = Shape::named("Document", &document).fields(Language::English);
         let text = |row: &Value, key: &str| row.get_attr(key).unwrap().to_string();
         let rows: Vec<String> = rows
             .iter()

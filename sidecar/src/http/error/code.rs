@@ -1,10 +1,10 @@
-//! The codes that clients branch on, with the HTTP status of each.
+//! Error codes with their HTTP status, and the reasons that refine them.
 
 use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// The code of an error, which clients branch on: one for each HTTP status.
+/// The error code, for programs: one for each HTTP status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ErrorCode {
@@ -24,7 +24,7 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
-    /// The code as the API writes it.
+    /// The code as it is serialized.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -65,26 +65,26 @@ impl ErrorCode {
     }
 }
 
-/// RequestFacts a client can act on beside the code: the values of `error_details.reason`.
+/// The cause of an error, for programs: the values of `error_details.reason`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// No key was sent.
+    /// The request has no API key.
     KeyMissing,
-    /// The key is not one of this installation.
+    /// The API key does not exist.
     KeyUnknown,
-    /// The key's time is over.
+    /// The API key has expired.
     KeyExpired,
-    /// There is no model to answer.
+    /// No model is available.
     ModelMissing,
-    /// The model is not in memory yet; ask again soon.
+    /// The model is still loading; retry after `Retry-After` seconds.
     ModelLoading,
-    /// Too many requests wait; ask again soon.
+    /// The queue is full; retry after `Retry-After` seconds.
     Overloaded,
-    /// The question does not fit into the model's context.
+    /// The prompt is longer than the model's context.
     ContextTooLong,
-    /// The remote server failed; `error_details.failure` says how, in one word.
+    /// The request to the remote server failed; `error_details.failure` is the failure code.
     RemoteFailed,
-    /// The hub of models failed; `error_details.failure` says how, in one word.
+    /// The request to the model hub failed; `error_details.failure` is the failure code.
     HubFailed,
 }

@@ -1,4 +1,4 @@
-//! Error responses in the API's description.
+//! Error responses in the OpenAPI document.
 
 use std::collections::BTreeMap;
 
@@ -17,13 +17,13 @@ pub struct ServerErrors;
 
 impl IntoResponses for ClientErrors {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        response("4XX", "The request was refused")
+        response("4XX", "The request was rejected")
     }
 }
 
 impl IntoResponses for ServerErrors {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        response("5XX", "The request could not be answered")
+        response("5XX", "The request failed")
     }
 }
 

@@ -1,4 +1,4 @@
-//! RequestFacts the API says about each error: its code, its sentence in both languages, and its details.
+//! Code, localized message and details of each error.
 
 use serde_json::{Value, json};
 
@@ -29,12 +29,12 @@ impl ApiError {
         }
     }
 
-    /// The sentence for a person.
+    /// The message for users.
     pub(super) fn message(&self) -> LocalizedText {
         match self {
             Self::BadRequest(reason) => LocalizedText::new(
-                format!("요청을 이해할 수 없습니다: {reason}"),
-                format!("the request could not be understood: {reason}"),
+                format!("요청 형식이 잘못되었습니다: {reason}"),
+                format!("the request is malformed: {reason}"),
             ),
             Self::Invalid(_) => LocalizedText::new("입력값이 올바르지 않습니다", "some fields have invalid values"),
             Self::ReferenceNotFound(_) => LocalizedText::new(
@@ -46,9 +46,9 @@ impl ApiError {
             }
             Self::Unauthorized(Reason::KeyMissing) => LocalizedText::new(
                 "API 키가 필요합니다. X-API-Key 헤더로 보내 주세요.",
-                "an API key is needed: send it as the header X-API-Key",
+                "an API key is required; send it in the header X-API-Key",
             ),
-            Self::Unauthorized(_) => LocalizedText::new("알 수 없는 API 키입니다", "this API key is unknown"),
+            Self::Unauthorized(_) => LocalizedText::new("알 수 없는 API 키입니다", "this API key does not exist"),
             Self::Forbidden(permission) => LocalizedText::new(
                 format!("이 API 키에는 `{permission}` 권한이 없습니다"),
                 format!("this API key lacks the permission `{permission}`"),
@@ -60,13 +60,12 @@ impl ApiError {
             Self::NotFound => LocalizedText::new("찾을 수 없습니다", "not found"),
             Self::Conflict(message) => message.clone(),
             Self::RateLimited(limited) => rate_limited(limited),
-            Self::MethodNotAllowed => LocalizedText::new(
-                "이 주소에서 지원하지 않는 메서드입니다",
-                "this address does not support that method",
-            ),
+            Self::MethodNotAllowed => {
+                LocalizedText::new("이 경로에서 지원하지 않는 메서드입니다", "this route does not support the method")
+            }
             Self::PayloadTooLarge { limit } => LocalizedText::new(
                 format!("요청 본문이 너무 큽니다 (최대 {limit}바이트)"),
-                format!("the body is larger than {limit} bytes"),
+                format!("the request body is larger than {limit} bytes"),
             ),
             Self::NotJson => LocalizedText::new(
                 "Content-Type은 application/json이어야 합니다",
@@ -90,7 +89,7 @@ impl ApiError {
         }
     }
 
-    /// RequestFacts a program can act on.
+    /// The details for programs: `error_details`.
     pub(super) fn details(&self, language: Language, incident: &str) -> Option<Value> {
         let reason = |reason: Reason| Some(json!({ "reason": reason }));
         match self {
@@ -105,7 +104,7 @@ impl ApiError {
     }
 }
 
-/// Dotted field paths with lists of messages.
+/// The messages of each invalid field, by its dotted path.
 fn fields(invalid: &ValidationErrors, language: Language) -> Value {
     let messages = |all: &[LocalizedText]| all.iter().map(|one| one.text(language)).collect::<Value>();
     invalid.0.iter().map(|(path, all)| (path.clone(), messages(all))).collect()
@@ -151,7 +150,7 @@ fn engine_message(error: &engine::Error) -> LocalizedText {
     match error {
         engine::Error::NoModel => LocalizedText::new(
             "모델이 없습니다. GGUF 파일을 models 폴더에 넣으세요.",
-            "there is no model: put a GGUF file into the models folder",
+            "no model is installed; put a GGUF file into the models folder",
         ),
         engine::Error::LoadFailed(reason) => LocalizedText::new(
             format!("모델을 사용할 수 없습니다: {reason}"),
@@ -163,8 +162,8 @@ fn engine_message(error: &engine::Error) -> LocalizedText {
         }
         engine::Error::EngineStopped => LocalizedText::new("엔진이 종료되었습니다", "the engine has stopped"),
         engine::Error::ContextTooLong { tokens, limit } => LocalizedText::new(
-            format!("질문과 코드가 너무 깁니다: {tokens}토큰, 한도는 {limit}토큰"),
-            format!("the question and its code are too long: {tokens} tokens, and {limit} fit"),
+            format!("질문과 코드가 컨텍스트 한도를 넘었습니다: {tokens}토큰, 한도 {limit}토큰"),
+            format!("the question and its code exceed the context: {tokens} of {limit} tokens"),
         ),
         engine::Error::Remote(word) => remote::Error::from_code(word).message(),
         engine::Error::Inference(_) | engine::Error::FimUnsupported => internal(),

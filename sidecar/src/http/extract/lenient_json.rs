@@ -1,14 +1,14 @@
-//! JSON as the API's description means it: an object is never read from a list, and 4.0 is a whole number.
+//! JSON deserializer by the rules of JSON Schema: an array is never an object, and `4.0` is an integer.
 
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{Error as _, IntoDeserializer, Unexpected, Visitor};
 use serde::{Deserializer, forward_to_deserialize_any};
 use serde_json::{Error, Value};
 
-/// Up to here, a floating-point number without a fraction is exactly the whole number that it looks like: 2^53.
+/// 2^53: up to this, a float without a fraction is exactly the integer that was written.
 const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_992.0;
 
-/// A JSON value to be read by these rules.
+/// A JSON value to deserialize by these rules.
 pub struct Json(pub Value);
 
 impl<'de> IntoDeserializer<'de, Error> for Json {
@@ -30,7 +30,7 @@ impl<'de> Deserializer<'de> for Json {
             Value::Array(items) => {
                 let mut items = SeqDeserializer::new(items.into_iter().map(Json));
                 let value = visitor.visit_seq(&mut items)?;
-                // A tuple has a fixed length: elements behind it are an error, as in serde_json.
+                // A tuple has a fixed length: more elements are an error, as in serde_json.
                 items.end()?;
                 Ok(value)
             }
@@ -38,8 +38,8 @@ impl<'de> Deserializer<'de> for Json {
                 visitor.visit_map(MapDeserializer::new(fields.into_iter().map(|(name, value)| (name, Json(value)))))
             }
             Value::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
-                (Some(whole), ..) => visitor.visit_u64(whole),
-                (None, Some(whole), _) => visitor.visit_i64(whole),
+                (Some(integer), ..) => visitor.visit_u64(integer),
+                (None, Some(integer), _) => visitor.visit_i64(integer),
                 (.., float) => {
                     let float = float.unwrap_or(f64::NAN);
                     if float.fract() == 0.0 && float.abs() <= MAX_SAFE_INTEGER {
@@ -72,7 +72,7 @@ impl<'de> Deserializer<'de> for Json {
         if self.0.is_object() {
             return self.deserialize_any(visitor);
         }
-        Err(Error::invalid_type(kind(&self.0), &"an object"))
+        Err(Error::invalid_type(unexpected(&self.0), &"an object"))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -82,8 +82,8 @@ impl<'de> Deserializer<'de> for Json {
         visitor: V,
     ) -> Result<V::Value, Error> {
         match self.0 {
-            Value::String(word) => visitor.visit_enum(word.into_deserializer()),
-            other => Err(Error::invalid_type(kind(&other), &"a word")),
+            Value::String(variant) => visitor.visit_enum(variant.into_deserializer()),
+            other => Err(Error::invalid_type(unexpected(&other), &"a string")),
         }
     }
 
@@ -93,8 +93,8 @@ impl<'de> Deserializer<'de> for Json {
     }
 }
 
-/// RequestFacts a value is, for the sentence that says it should be something else.
-fn kind(value: &Value) -> Unexpected<'_> {
+/// The type of a value, for serde's error message.
+fn unexpected(value: &Value) -> Unexpected<'_> {
     match value {
         Value::Null => Unexpected::Unit,
         Value::Bool(value) => Unexpected::Bool(*value),
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_may_be_written_with_a_fraction_of_nothing() {
+    fn an_integer_may_be_written_as_a_float_without_a_fraction() {
         let expected = Outer { inner: Some(Inner { count: 4 }), share: 1.0 };
         assert_eq!(read(r#"{"inner": {"count": 4.0}, "share": 1}"#), Ok(expected));
         assert!(read(r#"{"inner": {"count": 4.5}, "share": 1}"#).is_err());
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_no_object_at_any_depth() {
+    fn an_array_is_no_object_at_any_depth() {
         for json in ["[null, 1.0]", r#"{"inner": [4], "share": 1.0}"#, "null", "\"text\""] {
             assert!(read(json).unwrap_err().contains("expected an object"), "{json}");
         }

@@ -1,5 +1,4 @@
-//! Who is let in: requests that name this machine as their host, from no foreign web page, with a key that permits them, within
-//! its limits.
+//! Access checks: host and origin, API key, permission, rate limit and content type of a request.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -17,39 +16,40 @@ use crate::http::error::{ApiError, Reason};
 use crate::http::extract;
 use crate::http::state::AppState;
 
-/// Where a request comes from: the other end of its connection.
+/// The IP address of the client: the peer of the connection.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientAddr(pub IpAddr);
 
 impl ClientAddr {
     fn of(request: &Request) -> IpAddr {
-        // Nothing is known of a request that came over no connection, so nothing is granted.
+        // A request without a connection gets the unspecified address, which is not loopback and has no privileges.
         request.extensions().get().map_or(Ipv6Addr::UNSPECIFIED.into(), |Self(address)| *address)
     }
 }
 
-/// RequestFacts a route asks of a key, and what its requests count as.
+/// What a route requires: the permission of the key, the rate limit class and the content type.
 #[derive(Debug, Clone, Copy)]
 pub struct RoutePolicy {
-    /// RequestFacts the key must permit.
+    /// The permission that the key needs.
     pub permission: Permission,
-    /// RequestFacts the limits take a request for.
+    /// The rate limits that apply to the route.
     pub class: RequestClass,
-    /// RequestFacts bodies must be declared as.
-    pub takes: ExpectedBody,
+    /// The content type of request bodies.
+    pub body: ExpectedBody,
 }
 
-/// RequestFacts bodies must be declared as: something that no web page can declare of a form, so that a foreign page cannot send one unasked.
+/// The content type of request bodies, against CSRF: an HTML form cannot send either of them, so that a page of another origin
+/// needs a CORS preflight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExpectedBody {
-    /// JSON.
+    /// `application/json`.
     Json,
-    /// Bytes of any class, as of a file.
+    /// `application/octet-stream`: a file.
     File,
 }
 
 impl ExpectedBody {
-    /// Whether a body with these headers is declared so.
+    /// Whether these headers have the content type.
     fn accepts(self, headers: &HeaderMap) -> bool {
         match self {
             Self::Json => extract::is_json(headers),
@@ -57,7 +57,7 @@ impl ExpectedBody {
         }
     }
 
-    fn refused(self) -> ApiError {
+    fn error(self) -> ApiError {
         match self {
             Self::Json => ApiError::NotJson,
             Self::File => ApiError::NotOctetStream,
@@ -65,11 +65,12 @@ impl ExpectedBody {
     }
 }
 
-/// Refuses what a web page elsewhere could send: a host name that is not this machine's, or an origin that is not trusted.
+/// Middleware that rejects requests of foreign web pages: those with a `Host` that is not accepted or an `Origin` that is not
+/// trusted.
 pub async fn check_host_and_origin(State(app): State<AppState>, request: Request, next: Next) -> Response {
     let headers = request.headers();
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    // HTTP/2 sends the host as part of the address.
+    // HTTP/2 sends the host in the URI.
     let host = headers.get(header::HOST).map(text).or_else(|| request.uri().authority().map(ToString::to_string));
     let host = host.unwrap_or_default();
     if !app.hosts.accepts(&host) {
@@ -82,15 +83,16 @@ pub async fn check_host_and_origin(State(app): State<AppState>, request: Request
     next.run(request).await
 }
 
-/// Lets requests pass whose key has the permission and is within its limits, and notes the caller for the handler.
+/// Middleware that rejects requests without the permission or beyond the rate limits of `policy`, and inserts the [`Caller`]
+/// for the handler.
 pub async fn require_permission(
     State((app, policy)): State<(AppState, RoutePolicy)>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let declared = request.body().is_end_stream() || policy.takes.accepts(request.headers());
-    let what = RequestFacts { peer: ClientAddr::of(&request), declared };
-    let (caller, status, permit) = match authorize(&app, request.headers(), what, policy).await {
+    let content_type_matches = request.body().is_end_stream() || policy.body.accepts(request.headers());
+    let facts = RequestFacts { client: ClientAddr::of(&request), content_type_matches };
+    let (caller, status, permit) = match authorize(&app, request.headers(), facts, policy).await {
         Ok(admitted) => admitted,
         Err(error) => return error.into_response(),
     };
@@ -100,37 +102,37 @@ pub async fn require_permission(
         status.insert_into(response.headers_mut());
     }
     match permit {
-        // The stream is open until its body has gone out or its client has.
+        // The stream is open until its body was sent or the client has disconnected.
         Some(permit) => response.map(|body| hold_until_body_end(body, permit)),
         None => response,
     }
 }
 
-/// RequestFacts the checks look at beside headers.
+/// What the checks read in addition to the headers.
 struct RequestFacts {
-    peer: IpAddr,
-    /// Whether a body, if there is one, is declared as what the route takes.
-    declared: bool,
+    client: IpAddr,
+    /// Whether the body, if there is one, has the content type that the route expects.
+    content_type_matches: bool,
 }
 
-/// The checks in the contract's order: key, permission, limit, and then whether a body may be read at all.
+/// The checks in the order of the contract: key, permission, rate limit, content type.
 async fn authorize(
     app: &AppState,
     headers: &HeaderMap,
-    what: RequestFacts,
+    facts: RequestFacts,
     policy: RoutePolicy,
 ) -> Result<(Caller, Option<LimitStatus>, Option<StreamPermit>), ApiError> {
     let caller = app.keys.caller(sent_key(headers)).await?;
     caller.require(policy.permission)?;
-    let status = app.limits.count(&caller, what.peer, policy.class)?;
+    let status = app.limits.count(&caller, facts.client, policy.class)?;
     let permit = if policy.class == RequestClass::Stream { app.limits.open_stream(&caller)? } else { None };
-    if app.csrf_protection && !what.declared {
-        return Err(policy.takes.refused());
+    if app.csrf_protection && !facts.content_type_matches {
+        return Err(policy.body.error());
     }
     Ok((caller, status, permit))
 }
 
-/// Lets requests pass that come from this machine, and others with an admin's key.
+/// Middleware that accepts requests from this machine without a key, and others with an admin key.
 pub async fn require_local_or_admin(State(app): State<AppState>, request: Request, next: Next) -> Response {
     if ClientAddr::of(&request).is_loopback() {
         return next.run(request).await;
@@ -138,7 +140,7 @@ pub async fn require_local_or_admin(State(app): State<AppState>, request: Reques
     require_permission(
         State((
             app,
-            RoutePolicy { permission: Permission::Admin, class: RequestClass::Plain, takes: ExpectedBody::Json },
+            RoutePolicy { permission: Permission::Admin, class: RequestClass::Plain, body: ExpectedBody::Json },
         )),
         request,
         next,
@@ -147,7 +149,7 @@ pub async fn require_local_or_admin(State(app): State<AppState>, request: Reques
 }
 
 impl LimitStatus {
-    /// Says in the headers of an answer how the limits stand.
+    /// Writes the `RateLimit-*` headers of a response.
     pub fn insert_into(self, headers: &mut HeaderMap) {
         headers.insert("ratelimit-limit", self.limit.into());
         headers.insert("ratelimit-remaining", self.remaining.into());
@@ -155,15 +157,15 @@ impl LimitStatus {
     }
 }
 
-/// The body, which holds on to `kept` until it is dropped.
-pub fn hold_until_body_end<T: Send + 'static>(body: Body, kept: T) -> Body {
+/// The body, which owns `guard` until it was sent or dropped.
+pub fn hold_until_body_end<T: Send + 'static>(body: Body, guard: T) -> Body {
     Body::from_stream(body.into_data_stream().map(move |chunk| {
-        let _ = &kept;
+        let _ = &guard;
         chunk
     }))
 }
 
-/// The key that was sent, by the one rule for all carriers: `X-API-Key` decides where it is present; otherwise a bearer token.
+/// The API key of a request: the header `X-API-Key` if present, otherwise the bearer token.
 fn sent_key(headers: &HeaderMap) -> Option<&str> {
     if let Some(key) = headers.get("x-api-key") {
         return Some(key.to_str().unwrap_or_default());

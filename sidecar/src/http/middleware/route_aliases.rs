@@ -1,10 +1,10 @@
-//! Other names of routes, from the original server: a request to one of them is a request to the documented route.
+//! Aliases of routes, for clients of the original server: each is rewritten to the documented path.
 
 use axum::extract::Request;
 use axum::http::Uri;
 use axum::http::uri::PathAndQuery;
 
-/// Each other name with the documented one.
+/// Each alias with the documented path.
 pub const ALIASES: &[(&str, &str)] = &[
     ("/api/v1/code/generate", "/api/v1/generate-code"),
     ("/api/v1/code/stream-generate", "/api/v1/generate-code-streaming"),
@@ -15,7 +15,7 @@ pub const ALIASES: &[(&str, &str)] = &[
     ("/openapi.json", "/api/openapi.json"),
 ];
 
-/// The request with the documented name, before any route is looked for, so that nothing else knows of the other names.
+/// Rewrites an alias to the documented path, before routing, so that metrics, logs and handlers see only documented paths.
 pub fn rewrite<B>(mut request: Request<B>) -> Request<B> {
     let path = request.uri().path();
     if let Some((_, documented)) = ALIASES.iter().find(|(alias, _)| *alias == path) {

@@ -1,4 +1,4 @@
-//! The headers that keep browsers add with what we answer.
+//! Security headers of responses.
 
 use axum::extract::Request;
 use axum::http::header::{self, HeaderName};
@@ -6,8 +6,8 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
 
-/// Name and value of each. There is no Strict-Transport-Security: browsers ignore it for addresses, and for `localhost` it would
-/// break every other program on this machine.
+/// Names and values. `Strict-Transport-Security` is missing on purpose: browsers ignore it for IP addresses, and for `localhost`
+/// it would break every other server on this machine.
 const HEADERS: [(HeaderName, &str); 6] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
@@ -20,7 +20,7 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (header::CACHE_CONTROL, "no-store"),
 ];
 
-/// Layer that adds the security headers to responses that do not set them.
+/// Middleware that adds the security headers to responses that do not set them.
 pub async fn add(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     insert_missing(response.headers_mut());

@@ -1,4 +1,4 @@
-//! Errors in the shape that OpenAI's clients know, for every answer below `/v1`, whichever layer refused the request.
+//! Error bodies in OpenAI's format, for all error responses below `/v1`, from handlers and middleware.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -6,30 +6,30 @@ use utoipa::ToSchema;
 
 use crate::http::error::{ErrorCode, Problem};
 
-/// The body of every error below `/v1`.
+/// The body of every error response below `/v1`.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct OpenAiError {
     error: ErrorBody,
 }
 
-/// RequestFacts went wrong.
+/// The error.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OpenAiErrorBody)]
 pub struct ErrorBody {
-    /// RequestFacts is wrong, for a person, in the language of `Accept-Language`.
+    /// The error message for users, in the language of `Accept-Language`.
     message: String,
-    /// The kind of error: `invalid_request_error`, `authentication_error`, `permission_error`, `rate_limit_error` or
+    /// The type of the error: `invalid_request_error`, `authentication_error`, `permission_error`, `rate_limit_error` or
     /// `server_error`.
     #[serde(rename = "type")]
     kind: &'static str,
-    /// The field that is wrong, where it is one.
+    /// The invalid field, if a field is invalid.
     param: Option<String>,
-    /// RequestFacts a program can act on, such as `context_length_exceeded` or `model_loading`.
+    /// The error code for programs, such as `context_length_exceeded` or `model_loading`.
     code: String,
-    /// Where the prompt was too long: its tokens.
+    /// Tokens of the prompt, if it is too long.
     #[serde(skip_serializing_if = "Option::is_none")]
     n_prompt_tokens: Option<u64>,
-    /// Where the prompt was too long: the tokens that fit.
+    /// The context size in tokens, if the prompt is too long.
     #[serde(skip_serializing_if = "Option::is_none")]
     n_ctx: Option<u64>,
 }

@@ -1,4 +1,4 @@
-//! `GET /v1/models`: the model that answers, as OpenAI's clients look for it.
+//! `GET /v1/models`: the model that serves requests, in OpenAI's format.
 
 use axum::Json;
 use axum::extract::State;
@@ -11,20 +11,20 @@ use crate::http::error::ApiError;
 use crate::http::extract::PathId;
 use crate::http::state::AppState;
 
-/// The models that can be asked.
+/// The available models.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ModelList {
     /// Always `list`.
     #[schema(example = "list")]
     object: &'static str,
-    /// The model that answers, whatever name a request has in `model`; none while there is no model to answer.
+    /// The model that serves requests, whatever name they have in `model`; empty while no model is available.
     data: Vec<ModelCard>,
 }
 
 /// A model.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ModelCard {
-    /// Its name.
+    /// The name of the model.
     id: String,
     /// Always `model`.
     #[schema(example = "model")]
@@ -36,24 +36,24 @@ pub struct ModelCard {
     owned_by: &'static str,
 }
 
-/// Shows the model that answers, as `GET /v1/models` of OpenAI's API.
+/// Lists the model that serves requests, compatible with OpenAI's `GET /v1/models`.
 #[utoipa::path(
     get, path = "/v1/models", tag = "openai",
     responses(
         (status = 200, description = "The models", body = ModelList),
-        (status = "4XX", description = "The request was refused", body = OpenAiError),
+        (status = "4XX", description = "The request was rejected", body = OpenAiError),
     )
 )]
 pub async fn list_models(State(app): State<AppState>) -> Json<ModelList> {
     Json(ModelList { object: "list", data: card(&app).await.into_iter().collect() })
 }
 
-/// Shows one model by its name, as `GET /v1/models/{model}` of OpenAI's API.
+/// Returns a model by name, compatible with OpenAI's `GET /v1/models/{model}`.
 #[utoipa::path(
     get, path = "/v1/models/{id}", tag = "openai", params(("id" = String, Path, description = "The model's name")),
     responses(
         (status = 200, description = "The model", body = ModelCard),
-        (status = "4XX", description = "The request was refused", body = OpenAiError),
+        (status = "4XX", description = "The request was rejected", body = OpenAiError),
     )
 )]
 pub async fn retrieve_model(State(app): State<AppState>, PathId(id): PathId) -> Result<Json<ModelCard>, ApiError> {

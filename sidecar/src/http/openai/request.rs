@@ -1,4 +1,4 @@
-//! RequestFacts OpenAI's clients ask for, checked once, at the edge.
+//! Bodies of `/v1/chat/completions` and `/v1/completions`, and their validation.
 
 use engine::{EosPolicy, Priority, Prompt, Request, Role, Sampling, Speculation};
 use serde::Deserialize;
@@ -13,116 +13,119 @@ use crate::base::validation::ValidationErrors;
 use crate::http::error::ApiError;
 use crate::http::state::AppState;
 
-/// The greatest whole number that every JSON parser reads as it is.
+/// 2^53 - 1: the largest integer that every JSON parser reads exactly.
 const MAX_SAFE_INTEGER: i64 = 9_007_199_254_740_991;
 
-/// Tokens that may be asked for; the context is never so large.
+/// Maximum of `max_tokens`; no context is that large.
 const MAX_TOKENS: u32 = 2_147_483_647;
 
-/// A text that goes on for at most so many tokens is what an editor asks for while somebody types, and goes first.
-const SHORT: u32 = 64;
+/// Text completions of at most this many tokens come from editors while the user types, so that they get the priority of
+/// completions.
+const MAX_EDITOR_COMPLETION: u32 = 64;
 
-/// Stop strings at most.
-pub const STOPS: usize = 4;
+/// Maximum number of stop sequences.
+pub const MAX_STOPS: usize = 4;
 
-/// The body of `POST /v1/chat/completions`. RequestFacts it does not name, such as penalties, is ignored.
+/// The body of `POST /v1/chat/completions`. Other fields, such as penalties, are ignored.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct ChatRequest {
-    /// The conversation, oldest first.
+    /// The messages of the conversation, oldest first.
     #[schema(min_items = 1)]
     messages: Vec<ChatMessage>,
-    /// Functions that the model may call: none, for it calls no functions.
+    /// Must be empty: function calling is not supported.
     #[schema(max_items = 0)]
     tools: Option<Vec<Tool>>,
-    /// The form of the answer.
-    #[expect(dead_code, reason = "there is one form only")]
+    /// The format of the answer.
+    #[expect(dead_code, reason = "there is only one format")]
     response_format: Option<ResponseFormat>,
-    /// The answer ends after so many tokens; where the model's room ends if absent.
+    /// Maximum number of generated tokens; limited by the context only if absent.
     #[schema(minimum = 1, maximum = 2_147_483_647)]
     max_completion_tokens: Option<u32>,
-    /// The older name of `max_completion_tokens`, which counts where both are there.
+    /// The older name of `max_completion_tokens`. If both are present, this one applies.
     #[schema(minimum = 1, maximum = 2_147_483_647)]
     max_tokens: Option<u32>,
-    /// Any name: the model that is loaded answers.
+    /// Ignored: the configured model serves the request.
     #[schema(example = "default")]
-    #[expect(dead_code, reason = "whatever it says, the loaded model answers")]
+    #[expect(dead_code, reason = "the configured model serves every request")]
     model: Option<String>,
-    /// 0 takes the likeliest word each time, 2 is wild; 1 if absent.
+    /// Sampling temperature; 0 always selects the most likely token. 1 if absent.
     #[schema(minimum = 0, maximum = 2)]
     temperature: Option<f32>,
-    /// Only the likeliest words that together have this probability are drawn from; 1 if absent.
+    /// Nucleus sampling: samples from the most likely tokens whose probabilities sum up to this. 1 if absent.
     #[schema(minimum = 0, maximum = 1)]
     top_p: Option<f32>,
-    /// Answers to give: one.
+    /// Number of answers; must be 1.
     #[schema(minimum = 1, maximum = 1)]
     n: Option<u32>,
-    /// The answer ends before the first of these, at most four.
+    /// Stop sequences, at most 4. The answer ends before the first one that occurs.
     #[schema(schema_with = StringOrArray::stop)]
     stop: Option<StringOrArray>,
-    /// The same seed, prompt and model give the same answer; a random one if absent.
+    /// Seed of the sampler: the same seed, prompt and model give the same answer. Random if absent.
     #[schema(minimum = -9_007_199_254_740_991_i64, maximum = 9_007_199_254_740_991_i64)]
     seed: Option<i64>,
-    /// Probabilities of words are not told.
+    /// Must be false: log probabilities are not supported.
     #[schema(schema_with = must_be_false)]
     logprobs: Option<bool>,
-    /// Whether the answer comes piece by piece.
+    /// Whether to stream the answer as server-sent events.
     stream: Option<bool>,
-    /// More about the stream.
+    /// Options of the stream.
     stream_options: Option<StreamOptions>,
-    /// Whether the model must go on up to `max_tokens` when it has said all, as benchmarks ask for.
+    /// Whether to ignore the end-of-sequence token and generate up to `max_tokens`, for benchmarks.
     ignore_eos: Option<bool>,
-    /// Whether the answer may be guessed ahead, which changes its speed and not its words; true if absent.
+    /// Whether to use speculative decoding (prompt lookup). It changes the speed of the answer, not its text. True if absent.
     drafts: Option<bool>,
-    /// How urgent it is; if absent, `completion` for gaps and for texts of at most 64 tokens, and `chat` for all else.
+    /// Priority of the request; if absent, `completion` for fill-in-the-middle and for text completions of at most 64 tokens,
+    /// otherwise `chat`.
     lane: Option<RequestedPriority>,
 }
 
-/// The body of `POST /v1/completions`. RequestFacts it does not name, such as penalties, is ignored.
+/// The body of `POST /v1/completions`. Other fields, such as penalties, are ignored.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = TextCompletionRequest)]
 pub struct CompletionRequest {
-    /// The text to go on with, also as a list of one text. An empty one begins with an empty line.
+    /// The text to continue, as a string or an array of one string. An empty text is replaced by a newline.
     #[schema(schema_with = StringOrArray::prompt)]
     prompt: StringOrArray,
-    /// RequestFacts stands after the gap that is to be filled, for models that can fill gaps.
+    /// The text after the gap, for models that support fill-in-the-middle.
     suffix: Option<String>,
-    /// Whether the answer begins with the prompt: no.
+    /// Must be false: repeating the prompt is not supported.
     #[schema(schema_with = must_be_false)]
     echo: Option<bool>,
-    /// The answer ends after so many tokens; where the model's room ends if absent.
+    /// Maximum number of generated tokens; limited by the context only if absent.
     #[schema(minimum = 1, maximum = 2_147_483_647)]
     max_tokens: Option<u32>,
-    /// Any name: the model that is loaded answers.
+    /// Ignored: the configured model serves the request.
     #[schema(example = "default")]
-    #[expect(dead_code, reason = "whatever it says, the loaded model answers")]
+    #[expect(dead_code, reason = "the configured model serves every request")]
     model: Option<String>,
-    /// 0 takes the likeliest word each time, 2 is wild; 1 if absent.
+    /// Sampling temperature; 0 always selects the most likely token. 1 if absent.
     #[schema(minimum = 0, maximum = 2)]
     temperature: Option<f32>,
-    /// Only the likeliest words that together have this probability are drawn from; 1 if absent.
+    /// Nucleus sampling: samples from the most likely tokens whose probabilities sum up to this. 1 if absent.
     #[schema(minimum = 0, maximum = 1)]
     top_p: Option<f32>,
-    /// Answers to give: one.
+    /// Number of answers; must be 1.
     #[schema(minimum = 1, maximum = 1)]
     n: Option<u32>,
-    /// The answer ends before the first of these, at most four.
+    /// Stop sequences, at most 4. The answer ends before the first one that occurs.
     #[schema(schema_with = StringOrArray::stop)]
     stop: Option<StringOrArray>,
-    /// The same seed, prompt and model give the same answer; a random one if absent.
+    /// Seed of the sampler: the same seed, prompt and model give the same answer. Random if absent.
     #[schema(minimum = -9_007_199_254_740_991_i64, maximum = 9_007_199_254_740_991_i64)]
     seed: Option<i64>,
-    /// Probabilities of words are not told: null.
+    /// Must be null: log probabilities are not supported.
     #[schema(schema_with = must_be_null)]
     logprobs: Option<u32>,
-    /// Whether the answer comes piece by piece.
+    /// Whether to stream the answer as server-sent events.
     stream: Option<bool>,
-    /// More about the stream.
+    /// Options of the stream.
     stream_options: Option<StreamOptions>,
-    /// Whether the model must go on up to `max_tokens` when it has said all, as benchmarks ask for.
+    /// Whether to ignore the end-of-sequence token and generate up to `max_tokens`, for benchmarks.
     ignore_eos: Option<bool>,
-    /// Whether the answer may be guessed ahead, which changes its speed and not its words; true if absent.
+    /// Whether to use speculative decoding (prompt lookup). It changes the speed of the answer, not its text. True if absent.
     drafts: Option<bool>,
-    /// How urgent it is; if absent, `completion` for gaps and for texts of at most 64 tokens, and `chat` for all else.
+    /// Priority of the request; if absent, `completion` for fill-in-the-middle and for text completions of at most 64 tokens,
+    /// otherwise `chat`.
     lane: Option<RequestedPriority>,
 }
 
@@ -130,11 +133,11 @@ pub struct CompletionRequest {
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct ChatMessage {
     role: ChatRole,
-    /// RequestFacts was said: a text, or a list of parts that are texts.
+    /// The text of the message, as a string or an array of text parts.
     content: Option<Content>,
 }
 
-/// Who said a message.
+/// The author of a message.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ChatRole {
@@ -142,28 +145,28 @@ pub enum ChatRole {
     System,
     /// Another name for `system`.
     Developer,
-    /// Who asks.
+    /// The user.
     User,
     /// The model.
     Assistant,
 }
 
-/// More about a stream.
+/// Options of a stream.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 pub struct StreamOptions {
-    /// Whether the stream ends with what the answer cost.
+    /// Whether the last chunk has the token usage.
     include_usage: Option<bool>,
 }
 
-/// The form of an answer.
+/// The format of the answer.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct ResponseFormat {
     #[serde(rename = "type")]
-    #[expect(dead_code, reason = "there is one form only")]
+    #[expect(dead_code, reason = "there is only one format")]
     kind: FormatType,
 }
 
-/// The only form of an answer.
+/// The only format of an answer.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FormatType {
@@ -171,19 +174,18 @@ pub enum FormatType {
     Text,
 }
 
-/// A function that the model could call.
+/// A function. Function calling is not supported.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct Tool {
     #[serde(rename = "type")]
-    #[expect(dead_code, reason = "functions are not called")]
+    #[expect(dead_code, reason = "function calling is not supported")]
     kind: String,
 }
 
-/// RequestFacts both bodies have in params.
+/// The parameters that both bodies have.
 struct SharedParams {
     max_tokens: Option<u32>,
-    /// By its newer name.
-    most_tokens: Option<u32>,
+    max_completion_tokens: Option<u32>,
     temperature: Option<f32>,
     top_p: Option<f32>,
     n: Option<u32>,
@@ -191,25 +193,25 @@ struct SharedParams {
     seed: Option<i64>,
     ignore_eos: Option<bool>,
     drafts: Option<bool>,
-    lane: Option<RequestedPriority>,
+    priority: Option<RequestedPriority>,
 }
 
-/// How urgent a request is. Each lane overtakes those below it; none of them starves.
+/// Priority of a request. Higher priorities are scheduled first; the lower ones keep a share.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = Lane)]
 pub enum RequestedPriority {
-    /// Somebody has stopped typing and waits for the next words.
+    /// The user waits for a completion while typing.
     Completion,
-    /// Somebody reads along.
+    /// The user reads the answer while it is generated.
     Chat,
-    /// Nobody waits.
+    /// No user waits for the answer.
     Background,
 }
 
 impl From<RequestedPriority> for Priority {
-    fn from(lane: RequestedPriority) -> Self {
-        match lane {
+    fn from(priority: RequestedPriority) -> Self {
+        match priority {
             RequestedPriority::Completion => Self::Completion,
             RequestedPriority::Chat => Self::Chat,
             RequestedPriority::Background => Self::Background,
@@ -218,25 +220,26 @@ impl From<RequestedPriority> for Priority {
 }
 
 impl ChatRequest {
-    /// How the answer is wanted.
+    /// How the answer is delivered.
     pub fn delivery(&self) -> Delivery {
         delivery(self.stream, self.stream_options.as_ref())
     }
 
-    /// RequestFacts is asked for.
+    /// Validates the body.
     ///
     /// # Errors
-    /// Fields that cannot be done as they say.
+    /// Invalid or unsupported fields, or no available model.
     pub async fn into_raw_request(self, app: &AppState) -> Result<RawRequest, ApiError> {
         let mut invalid = ValidationErrors::default();
         if self.messages.is_empty() {
             invalid.add("messages", LocalizedText::new("비어 있을 수 없습니다", "must not be empty"));
         }
         if self.tools.is_some_and(|tools| !tools.is_empty()) {
-            invalid.add("tools", LocalizedText::new("함수 호출은 지원하지 않습니다", "functions cannot be called"));
+            invalid
+                .add("tools", LocalizedText::new("함수 호출은 지원하지 않습니다", "function calling is not supported"));
         }
         if self.logprobs == Some(true) {
-            refuse_probabilities(&mut invalid);
+            reject_logprobs(&mut invalid);
         }
         invalid.in_range("max_completion_tokens", self.max_completion_tokens, 1, MAX_TOKENS);
         let mut messages = Vec::with_capacity(self.messages.len());
@@ -251,7 +254,7 @@ impl ChatRequest {
         }
         let params = SharedParams {
             max_tokens: self.max_tokens,
-            most_tokens: self.max_completion_tokens,
+            max_completion_tokens: self.max_completion_tokens,
             temperature: self.temperature,
             top_p: self.top_p,
             n: self.n,
@@ -259,32 +262,32 @@ impl ChatRequest {
             seed: self.seed,
             ignore_eos: self.ignore_eos,
             drafts: self.drafts,
-            lane: self.lane,
+            priority: self.lane,
         };
         params.into_raw_request(app, invalid, ModelType::CodeGeneration, Prompt::Chat(messages)).await
     }
 }
 
 impl CompletionRequest {
-    /// How the answer is wanted.
+    /// How the answer is delivered.
     pub fn delivery(&self) -> Delivery {
         delivery(self.stream, self.stream_options.as_ref())
     }
 
-    /// RequestFacts is asked for.
+    /// Validates the body.
     ///
     /// # Errors
-    /// Fields that cannot be done as they say.
+    /// Invalid or unsupported fields, or no available model.
     pub async fn into_raw_request(self, app: &AppState) -> Result<RawRequest, ApiError> {
         let mut invalid = ValidationErrors::default();
         if self.echo == Some(true) {
             invalid.add("echo", LocalizedText::new("false여야 합니다", "must be false"));
         }
         if self.logprobs.is_some() {
-            refuse_probabilities(&mut invalid);
+            reject_logprobs(&mut invalid);
         }
         let prompt = self.prompt.one().unwrap_or_else(|| {
-            invalid.add("prompt", LocalizedText::new("하나의 글이어야 합니다", "must be one text"));
+            invalid.add("prompt", LocalizedText::new("문자열 하나여야 합니다", "must be one string"));
             String::new()
         });
         let suffix = self.suffix.filter(|suffix| !suffix.is_empty());
@@ -304,7 +307,7 @@ impl CompletionRequest {
         };
         let params = SharedParams {
             max_tokens: self.max_tokens,
-            most_tokens: None,
+            max_completion_tokens: None,
             temperature: self.temperature,
             top_p: self.top_p,
             n: self.n,
@@ -312,7 +315,7 @@ impl CompletionRequest {
             seed: self.seed,
             ignore_eos: self.ignore_eos,
             drafts: self.drafts,
-            lane: self.lane,
+            priority: self.lane,
         };
         params.into_raw_request(app, invalid, kind, prompt).await
     }
@@ -332,22 +335,23 @@ impl SharedParams {
         invalid.in_range("max_tokens", self.max_tokens, 1, MAX_TOKENS);
         invalid.in_range("seed", self.seed, -MAX_SAFE_INTEGER, MAX_SAFE_INTEGER);
         let stops = self.stop.map(StringOrArray::all).unwrap_or_default();
-        invalid.max_items("stop", stops.len(), STOPS);
+        invalid.max_items("stop", stops.len(), MAX_STOPS);
         invalid.into_result()?;
         let seed = self.seed.map_or_else(|| getrandom::u32().unwrap_or(0), low_half);
-        // Nothing is longer than the context, whatever is asked for.
-        let most = self.max_tokens.or(self.most_tokens);
-        let short = matches!(prompt, Prompt::Text(_)) && most.is_some_and(|most| most <= SHORT);
-        let lane = match self.lane {
-            Some(lane) => lane.into(),
-            None if short || kind == ModelType::CodeCompletion => Priority::Completion,
+        let max_tokens = self.max_tokens.or(self.max_completion_tokens);
+        let from_editor =
+            matches!(prompt, Prompt::Text(_)) && max_tokens.is_some_and(|max| max <= MAX_EDITOR_COMPLETION);
+        let priority = match self.priority {
+            Some(priority) => priority.into(),
+            None if from_editor || kind == ModelType::CodeCompletion => Priority::Completion,
             None => Priority::Chat,
         };
-        let target = app.assistant.router.select(lane).await?;
-        let room = target.model.context.unwrap_or(u32::MAX);
-        let max_tokens = most.map_or(room, |most| most.min(room));
+        let target = app.assistant.router.select(priority).await?;
+        // An answer is never longer than the context.
+        let context = target.model.context.unwrap_or(u32::MAX);
+        let max_tokens = max_tokens.map_or(context, |max| max.min(context));
         let mut request = Request::new(prompt, Sampling { temperature, top_p, seed }, max_tokens);
-        request.priority = lane;
+        request.priority = priority;
         if self.drafts.unwrap_or(true) {
             request.speculation = Speculation::PromptLookup;
         }
@@ -376,24 +380,24 @@ fn delivery(stream: Option<bool>, options: Option<&StreamOptions>) -> Delivery {
     }
 }
 
-fn refuse_probabilities(invalid: &mut ValidationErrors) {
+fn reject_logprobs(invalid: &mut ValidationErrors) {
     let problem = LocalizedText::new("logprobs는 지원하지 않습니다", "logprobs are not supported");
     invalid.add("logprobs", problem);
 }
 
-/// The engine's dice take half of what OpenAI's do.
+/// The seed of the engine: the low 32 of the 64 bits that OpenAI accepts.
 fn low_half(seed: i64) -> u32 {
     (seed & i64::from(u32::MAX)) as u32
 }
 
-/// A switch that can only be off.
+/// Schema of a flag that must be false or null.
 fn must_be_false() -> utoipa::openapi::schema::Object {
     use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
     let kinds = SchemaType::Array(vec![Type::Boolean, Type::Null]);
     ObjectBuilder::new().schema_type(kinds).enum_values(Some([Some(false), None])).build()
 }
 
-/// A field that can only be null.
+/// Schema of a field that must be null.
 fn must_be_null() -> utoipa::openapi::schema::Object {
     use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
     ObjectBuilder::new().schema_type(SchemaType::Type(Type::Null)).build()

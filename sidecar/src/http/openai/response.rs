@@ -1,4 +1,4 @@
-//! Answers as OpenAI's API gives them: whole ones, and the chunks of a stream.
+//! Answers in OpenAI's format: complete answers, and the schemas of stream chunks.
 
 use engine::FinishReason;
 use serde::Serialize;
@@ -8,20 +8,20 @@ use crate::assistant::raw::{RawEnd, RawEvent, RawStream};
 use crate::http::error::ApiError;
 use crate::inference::ModelIdentity;
 
-/// The answer to a conversation.
+/// A complete chat answer.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ChatCompletion {
     id: String,
     /// Always `chat.completion`.
     #[schema(example = "chat.completion")]
     object: &'static str,
-    /// Seconds since 1970.
+    /// Unix time in seconds.
     created: i64,
-    /// The model that answered, whatever the request named.
+    /// The model that generated the answer, whatever name the request has in `model`.
     model: String,
-    /// Where it ran: `local` or `remote`.
+    /// Where the model ran: `local` or `remote`.
     backend: &'static str,
-    /// One answer.
+    /// Exactly one answer.
     choices: [ChatChoice; 1],
     usage: Usage,
 }
@@ -37,7 +37,7 @@ pub struct ChatChoice {
     finish_reason: &'static str,
 }
 
-/// RequestFacts the model said.
+/// The message that the model generated.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AssistantMessage {
     /// Always `assistant`.
@@ -46,7 +46,7 @@ pub struct AssistantMessage {
     content: String,
 }
 
-/// How a text goes on.
+/// A complete text completion.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TextCompletion)]
 pub struct Completion {
@@ -54,20 +54,20 @@ pub struct Completion {
     /// Always `text_completion`.
     #[schema(example = "text_completion")]
     object: &'static str,
-    /// Seconds since 1970.
+    /// Unix time in seconds.
     created: i64,
-    /// The model that answered, whatever the request named.
+    /// The model that generated the answer, whatever name the request has in `model`.
     model: String,
-    /// Where it ran: `local` or `remote`.
+    /// Where the model ran: `local` or `remote`.
     backend: &'static str,
-    /// One answer.
+    /// Exactly one answer.
     choices: [TextChoice; 1],
     usage: Usage,
-    /// RequestFacts was left out of the prompt for want of room.
+    /// What was truncated from the prompt to fit the context, in words.
     dropped: Vec<String>,
 }
 
-/// One way in which a text goes on.
+/// One text completion.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TextChoice {
     index: u32,
@@ -78,21 +78,21 @@ pub struct TextChoice {
     finish_reason: &'static str,
 }
 
-/// RequestFacts an answer cost.
+/// Token usage of a request.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Usage {
     prompt_tokens: usize,
     completion_tokens: usize,
     total_tokens: usize,
-    /// Absent where it is not known: a stop string has ended the answer before the model could tell.
+    /// Absent if unknown: a stop sequence ended the answer before the model reported it.
     #[serde(skip_serializing_if = "Option::is_none")]
     prompt_tokens_details: Option<PromptTokensDetails>,
 }
 
-/// More about the prompt.
+/// Details of the prompt tokens.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PromptTokensDetails {
-    /// Tokens that were in the model's memory already.
+    /// Prompt tokens that were served from the KV cache.
     cached_tokens: usize,
 }
 
@@ -107,8 +107,8 @@ impl From<RawEnd> for Usage {
     }
 }
 
-/// One event of a streamed conversation. The first has the role, the last but one has `finish_reason`, and the last has
-/// `usage` and no choices, where `stream_options.include_usage` asks for it.
+/// One event of a chat stream. The first chunk has the role. The last one has `finish_reason`; with
+/// `stream_options.include_usage`, one more chunk without choices has `usage`.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ChatChunk {
     id: String,
@@ -121,7 +121,7 @@ pub struct ChatChunk {
     usage: Option<Usage>,
 }
 
-/// RequestFacts a chunk adds.
+/// The choice of a chat chunk.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ChatDelta {
     index: u32,
@@ -129,14 +129,14 @@ pub struct ChatDelta {
     finish_reason: Option<String>,
 }
 
-/// A piece of a message.
+/// Part of a message.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Delta {
     role: Option<String>,
     content: Option<String>,
 }
 
-/// One event of a streamed text; as with conversations, usage comes last where it is asked for.
+/// One event of a text completion stream. With `stream_options.include_usage`, the last chunk has `usage`.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TextChunk)]
 pub struct Chunk {
@@ -150,7 +150,7 @@ pub struct Chunk {
     usage: Option<Usage>,
 }
 
-/// A piece of text.
+/// Part of a text.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TextDelta {
     index: u32,
@@ -158,7 +158,7 @@ pub struct TextDelta {
     finish_reason: Option<String>,
 }
 
-/// An answer that is answer.
+/// A complete answer.
 pub struct Collected {
     identity: ModelIdentity,
     text: String,
@@ -166,10 +166,10 @@ pub struct Collected {
     dropped: usize,
 }
 
-/// Hears an answer out.
+/// Collects a stream into a complete answer.
 ///
 /// # Errors
-/// Why it broke off.
+/// The error that ended the stream.
 pub async fn collect(mut stream: RawStream) -> Result<Collected, ApiError> {
     let mut text = String::new();
     loop {
@@ -184,7 +184,7 @@ pub async fn collect(mut stream: RawStream) -> Result<Collected, ApiError> {
 }
 
 impl ChatCompletion {
-    /// Of a whole answer.
+    /// The response with a complete answer.
     pub fn new(id: String, answer: Collected) -> Self {
         let message = AssistantMessage { role: "assistant", content: answer.text };
         Self {
@@ -205,7 +205,7 @@ impl ChatCompletion {
 }
 
 impl Completion {
-    /// Of a whole answer.
+    /// The response with a complete answer.
     pub fn new(id: String, answer: Collected) -> Self {
         let finish_reason = finish_reason(answer.end.finish);
         Self {
@@ -221,12 +221,12 @@ impl Completion {
     }
 }
 
-/// RequestFacts was left out of a prompt with a gap, in words.
+/// What was truncated from a fill-in-the-middle prompt, in words.
 pub fn dropped(ends: usize) -> Vec<String> {
     (ends > 0).then(|| "the far ends of prompt and suffix".to_owned()).into_iter().collect()
 }
 
-/// OpenAI's word for why an answer ended.
+/// OpenAI's `finish_reason`.
 pub fn finish_reason(finish: FinishReason) -> &'static str {
     match finish {
         FinishReason::Stop => "stop",
@@ -234,7 +234,7 @@ pub fn finish_reason(finish: FinishReason) -> &'static str {
     }
 }
 
-/// Seconds since 1970.
+/// Unix time in seconds.
 pub fn now() -> i64 {
     jiff::Timestamp::now().as_second()
 }

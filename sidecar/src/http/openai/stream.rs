@@ -1,4 +1,4 @@
-//! Streams as OpenAI's clients read them: a chunk for each piece, and `[DONE]`. All of a chunk but the text is written once.
+//! Streams in OpenAI's format: one chunk for each delta, and `[DONE]`. The constant parts of a chunk are serialized once.
 
 use std::convert::Infallible;
 use std::io::Write;
@@ -18,12 +18,12 @@ use crate::base::i18n::Language;
 use crate::http::error::ApiError;
 use crate::http::middleware::request_log::{ErrorReporter, ResponseError};
 
-/// RequestFacts is spoken: a message of a conversation, or text.
+/// The kind of answer: a chat message or a text completion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// A message.
+    /// A chat message.
     Chat,
-    /// Text.
+    /// A text completion.
     Text,
 }
 
@@ -46,23 +46,23 @@ pub enum Delivery {
     ChunksWithUsage,
 }
 
-/// A stream of chunks as its parser sees it: each event has data, and nothing else.
+/// A stream of chunks as server-sent events. Events have only a `data` field.
 #[derive(Debug, ToSchema)]
-#[expect(dead_code, reason = "it only describes what is written")]
+#[expect(dead_code, reason = "schema of what `Frames` writes")]
 pub struct ChunkStream {
-    /// One event: a `ChatChunk` or `TextChunk` as JSON on one line, an object with `error` if the answer breaks off, or
-    /// `[DONE]` as the last.
+    /// One event: a `ChatChunk` or `TextChunk` as JSON on one line, an object with `error` if generation fails, or `[DONE]` as
+    /// the last.
     data: String,
 }
 
-/// Where a stream is.
+/// State of a stream.
 enum State {
-    Begin(Box<RawStream>, Frames),
-    Middle(Box<RawStream>, Frames),
-    End,
+    Start(Box<RawStream>, Frames),
+    Streaming(Box<RawStream>, Frames),
+    Finished,
 }
 
-/// The response that streams `answer`. When the client goes away, the body is dropped and with it the answer.
+/// The response that streams `answer`. When the client disconnects, the body is dropped, which cancels the request.
 pub fn response(
     answer: RawStream,
     form: Form,
@@ -71,19 +71,19 @@ pub fn response(
     language: Language,
 ) -> Response {
     let frames = Frames::new(&answer, form, delivery);
-    let begin = match form {
-        Form::Chat => State::Begin(Box::new(answer), frames),
-        Form::Text => State::Middle(Box::new(answer), frames),
+    let start = match form {
+        Form::Chat => State::Start(Box::new(answer), frames),
+        Form::Text => State::Streaming(Box::new(answer), frames),
     };
-    let chunks = stream::unfold((begin, reporter), move |(state, reporter)| async move {
+    let chunks = stream::unfold((start, reporter), move |(state, reporter)| async move {
         let (bytes, state) = match state {
-            State::Begin(answer, frames) => (frames.role(), State::Middle(answer, frames)),
-            State::Middle(mut answer, frames) => match answer.next().await {
-                RawEvent::Text(text) => (frames.text(&text), State::Middle(answer, frames)),
-                RawEvent::Done(end) => (frames.end(end, answer.dropped), State::End),
-                RawEvent::Failed(error) => (failed(error.into(), &reporter, language), State::End),
+            State::Start(answer, frames) => (frames.role(), State::Streaming(answer, frames)),
+            State::Streaming(mut answer, frames) => match answer.next().await {
+                RawEvent::Text(text) => (frames.text(&text), State::Streaming(answer, frames)),
+                RawEvent::Done(end) => (frames.end(end, answer.dropped), State::Finished),
+                RawEvent::Failed(error) => (failed(error.into(), &reporter, language), State::Finished),
             },
-            State::End => return None,
+            State::Finished => return None,
         };
         Some((Ok::<_, Infallible>(Bytes::from(bytes)), (state, reporter)))
     });
@@ -91,7 +91,7 @@ pub fn response(
     (headers, Body::from_stream(chunks)).into_response()
 }
 
-/// RequestFacts all chunks of an answer have in params, as bytes: a piece of text costs its own escaping and one copy.
+/// The constant parts of the chunks of an answer, serialized in advance: a delta costs its own escaping and one copy.
 struct Frames {
     form: Form,
     delivery: Delivery,
@@ -133,7 +133,7 @@ impl Frames {
         Self { form, delivery, head, before, after }
     }
 
-    /// The chunk with a piece of text.
+    /// The chunk of a text delta.
     fn text(&self, text: &str) -> Vec<u8> {
         let size = self.head.len() + self.before.len() + self.after.len() + text.len() + 16;
         let mut bytes = Vec::with_capacity(size);
@@ -144,13 +144,13 @@ impl Frames {
         bytes
     }
 
-    /// The first chunk of a message.
+    /// The first chunk of a chat message, with its role.
     fn role(&self) -> Vec<u8> {
         let delta = json!({"role": "assistant", "content": ""});
         self.chunk(&json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": null}]), &[])
     }
 
-    /// The last chunks: why it ended, what it cost where that is asked for, and `[DONE]`.
+    /// The last chunks: finish reason, token usage if requested, and `[DONE]`.
     fn end(&self, end: RawEnd, ends_dropped: usize) -> Vec<u8> {
         let finish_reason = finish_reason(end.finish);
         let choice = match self.form {
@@ -180,10 +180,10 @@ impl Frames {
     }
 }
 
-/// The frame that says why an answer breaks off; nothing follows it.
+/// The last event of a stream that failed.
 fn failed(error: ApiError, reporter: &ErrorReporter, language: Language) -> Vec<u8> {
     let problem = error.report(language);
     reporter.report(ResponseError { code: problem.error_code, incident_id: problem.incident_id() });
-    let told = serde_json::to_string(&OpenAiError::from(&problem)).expect("an error has string keys");
-    format!("data: {told}\n\n").into_bytes()
+    let body = serde_json::to_string(&OpenAiError::from(&problem)).expect("an error has string keys");
+    format!("data: {body}\n\n").into_bytes()
 }

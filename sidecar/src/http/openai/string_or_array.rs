@@ -1,4 +1,4 @@
-//! Fields that are a text or a list, each with a description that says so.
+//! Fields that are a string or an array, with their schemas.
 
 use std::fmt;
 
@@ -8,32 +8,33 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, SchemaType, Type};
 
-/// A text, or a list of texts.
+/// A string or an array of strings.
 #[derive(Debug)]
 pub enum StringOrArray {
-    /// One.
+    /// A string.
     One(String),
-    /// Several.
+    /// An array.
     Many(Vec<String>),
 }
 
 impl StringOrArray {
-    /// The description of a prompt: one text, also as a list.
+    /// The schema of a prompt: a string or an array of one string.
     pub fn prompt() -> OneOfBuilder {
         let list = ArrayBuilder::new().items(text()).min_items(Some(1)).max_items(Some(1));
-        let description = "The text to go on with, also as a list of one text. An empty one begins with an empty line.";
+        let description =
+            "The text to continue, as a string or an array of one string. An empty text is replaced by a newline.";
         OneOfBuilder::new().item(text()).item(list).description(Some(description))
     }
 
-    /// The description of stop strings: none, one, or a list.
+    /// The schema of stop sequences: null, a string, or an array.
     pub fn stop() -> OneOfBuilder {
-        let list = ArrayBuilder::new().items(text()).max_items(Some(super::request::STOPS));
+        let list = ArrayBuilder::new().items(text()).max_items(Some(super::request::MAX_STOPS));
         let none = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Null));
-        let description = "The answer ends before the first of these, at most four.";
+        let description = "Stop sequences, at most 4. The answer ends before the first one that occurs.";
         OneOfBuilder::new().item(none).item(text()).item(list).description(Some(description))
     }
 
-    /// The text, where it is one.
+    /// The only string, or `None` if there are none or several.
     pub fn one(self) -> Option<String> {
         match self {
             Self::One(text) => Some(text),
@@ -41,7 +42,7 @@ impl StringOrArray {
         }
     }
 
-    /// All of them.
+    /// All strings.
     pub fn all(self) -> Vec<String> {
         match self {
             Self::One(text) => vec![text],
@@ -50,13 +51,13 @@ impl StringOrArray {
     }
 }
 
-/// RequestFacts was said: a text, or a list of parts.
+/// The content of a message: a string or an array of parts.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum Content {
-    /// A text.
+    /// A string.
     Text(String),
-    /// Parts, which are read one after another.
+    /// Parts, which are concatenated.
     Parts(Vec<ContentPart>),
 }
 
@@ -69,20 +70,20 @@ pub struct ContentPart {
     text: String,
 }
 
-/// The only kind of part that is read.
+/// The only supported type of part.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-#[expect(dead_code, reason = "it only describes a field")]
+#[expect(dead_code, reason = "schema of a field")]
 pub enum PartType {
     /// Text.
     Text,
 }
 
 impl Content {
-    /// The text of all parts.
+    /// The concatenated text.
     ///
     /// # Errors
-    /// The first part that is no text, counted from 0.
+    /// The index of the first part that is not text.
     pub fn into_text(self) -> Result<String, usize> {
         match self {
             Self::Text(text) => Ok(text),
@@ -94,21 +95,21 @@ impl Content {
     }
 }
 
-// Written out, since serde's untagged enums forget the rules by which the body is read: there, a list is no object.
+// Not derived: serde's untagged enums buffer the value, which loses the rules of `lenient_json`, where an array is no object.
 impl<'de> Deserialize<'de> for StringOrArray {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(match deserializer.deserialize_any(TextOrList::<String>::default())? {
-            Either::Text(text) => Self::One(text),
-            Either::List(texts) => Self::Many(texts),
+        Ok(match deserializer.deserialize_any(StringOrArrayVisitor::<String>::default())? {
+            Parsed::Text(text) => Self::One(text),
+            Parsed::List(texts) => Self::Many(texts),
         })
     }
 }
 
 impl<'de> Deserialize<'de> for Content {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(match deserializer.deserialize_any(TextOrList::<ContentPart>::default())? {
-            Either::Text(text) => Self::Text(text),
-            Either::List(parts) => Self::Parts(parts),
+        Ok(match deserializer.deserialize_any(StringOrArrayVisitor::<ContentPart>::default())? {
+            Parsed::Text(text) => Self::Text(text),
+            Parsed::List(parts) => Self::Parts(parts),
         })
     }
 }
@@ -117,35 +118,35 @@ fn text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(SchemaType::Type(Type::String))
 }
 
-enum Either<T> {
+enum Parsed<T> {
     Text(String),
     List(Vec<T>),
 }
 
-struct TextOrList<T>(std::marker::PhantomData<T>);
+struct StringOrArrayVisitor<T>(std::marker::PhantomData<T>);
 
-impl<T> Default for TextOrList<T> {
+impl<T> Default for StringOrArrayVisitor<T> {
     fn default() -> Self {
         Self(std::marker::PhantomData)
     }
 }
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for TextOrList<T> {
-    type Value = Either<T>;
+impl<'de, T: Deserialize<'de>> Visitor<'de> for StringOrArrayVisitor<T> {
+    type Value = Parsed<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a text or a list")
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Either::Text(text.to_owned()))
+        Ok(Parsed::Text(text.to_owned()))
     }
 
     fn visit_string<E: serde::de::Error>(self, text: String) -> Result<Self::Value, E> {
-        Ok(Either::Text(text))
+        Ok(Parsed::Text(text))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
-        Vec::deserialize(SeqAccessDeserializer::new(list)).map(Either::List)
+        Vec::deserialize(SeqAccessDeserializer::new(list)).map(Parsed::List)
     }
 }

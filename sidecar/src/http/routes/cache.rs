@@ -1,4 +1,4 @@
-//! `/api/v1/cache`: how many answers were given without the model, and forgetting them.
+//! `/api/v1/cache`: statistics of the response cache, and clearing it.
 
 use axum::Json;
 use axum::extract::State;
@@ -11,7 +11,7 @@ use crate::http::extract::{OptionalJsonBody, QueryParams};
 use crate::http::state::AppState;
 use crate::inference::response_cache::CacheKind;
 
-/// How the cache does.
+/// Statistics of the response cache.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CacheStatsResponse {
     /// Always `success`.
@@ -21,39 +21,39 @@ pub struct CacheStatsResponse {
     cache: CacheFigures,
 }
 
-/// The cache in figures, since the process started.
+/// Statistics of the response cache since the process started.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CacheFigures {
-    /// Questions and completions that were answered without the model.
+    /// Requests that were served without running the model: from the cache, or coalesced with a request in progress.
     hits: u64,
-    /// Of those, how many waited for an answer that the model was making for somebody else.
+    /// Of those, requests that were coalesced with an identical request in progress.
     shared: u64,
-    /// Questions and completions that were put to the model.
+    /// Requests that ran the model.
     misses: u64,
-    /// The share of hits, 0 to 1.
+    /// Hits divided by all requests, 0 to 1.
     hit_rate: f64,
-    /// Answers that are kept now.
+    /// Cached answers.
     entries: u64,
-    /// Of those, answers to questions.
+    /// Of those, generated answers.
     code_generation: u64,
     /// Of those, completions.
     completion: u64,
-    /// Answers of each kind that are kept at most.
+    /// Maximum number of cached answers of each kind.
     max_entries: u32,
-    /// Seconds that an answer is kept.
+    /// Seconds until a cached answer expires.
     ttl_seconds: u32,
 }
 
 impl CacheFigures {
-    /// As they are now.
+    /// The current statistics.
     pub fn of(app: &AppState) -> Self {
         let (stats, settings) = (app.assistant.cache.stats(), app.settings.current());
-        let asked = stats.hits + stats.misses;
+        let total = stats.hits + stats.misses;
         Self {
             hits: stats.hits,
             shared: stats.coalesced,
             misses: stats.misses,
-            hit_rate: if asked == 0 { 0.0 } else { stats.hits as f64 / asked as f64 },
+            hit_rate: if total == 0 { 0.0 } else { stats.hits as f64 / total as f64 },
             entries: stats.generations + stats.completions,
             code_generation: stats.generations,
             completion: stats.completions,
@@ -63,11 +63,11 @@ impl CacheFigures {
     }
 }
 
-/// Shows how the cache does.
+/// Returns statistics of the response cache.
 #[utoipa::path(
     get, path = "/api/v1/cache/stats", tag = "cache",
     responses(
-        (status = 200, description = "The figures", body = CacheStatsResponse),
+        (status = 200, description = "The statistics", body = CacheStatsResponse),
         ClientErrors,
     )
 )]
@@ -75,50 +75,50 @@ pub async fn cache_stats(State(app): State<AppState>) -> Json<CacheStatsResponse
     Json(CacheStatsResponse { status: "success", cache: CacheFigures::of(&app) })
 }
 
-/// Which part of the cache to forget.
+/// The part of the cache to clear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CacheType {
-    /// Everything.
+    /// All answers.
     All,
-    /// Answers to questions.
+    /// Generated answers.
     CodeGeneration,
     /// Completions.
     Completion,
 }
 
-/// RequestFacts to forget, in the address or in the body; the body counts where both say something.
+/// What to clear, as query parameters or in the body. The body overrides the query.
 #[derive(Debug, Default, Deserialize, IntoParams, ToSchema)]
 #[into_params(parameter_in = Query)]
 pub struct ClearRequest {
-    /// Which part; `all` if absent.
+    /// The part of the cache to clear; `all` if absent.
     #[param(inline)]
     cache_type: Option<CacheType>,
-    /// False forgets nothing, for clients that ask their user first.
+    /// If false, nothing is cleared, for clients that ask the user for confirmation.
     confirm: Option<bool>,
 }
 
-/// RequestFacts was forgotten.
+/// The result of clearing the cache.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ClearResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
-    /// RequestFacts was done, for a person.
+    /// The result, for users.
     message: String,
-    /// Whether the memory that the database uses for speed was given back.
+    /// Whether the memory of the database cache was released.
     system_cache_cleared: bool,
-    /// Whether answers of the model were forgotten.
+    /// Whether cached answers were removed.
     ai_cache_cleared: bool,
-    /// How many answers there were.
+    /// Number of removed answers.
     entries_cleared: u64,
 }
 
-/// Forgets answers that could be given again. The history stays.
+/// Clears the response cache. The history is not affected.
 #[utoipa::path(
     delete, path = "/api/v1/cache/clear", tag = "cache", params(ClearRequest), request_body = Option<ClearRequest>,
     responses(
-        (status = 200, description = "RequestFacts was forgotten", body = ClearResponse),
+        (status = 200, description = "The result", body = ClearResponse),
         ClientErrors,
     )
 )]
@@ -134,10 +134,8 @@ pub async fn clear_cache(
         CacheType::Completion => Some(CacheKind::Completion),
     };
     if !body.confirm.or(query.confirm).unwrap_or(true) {
-        let message = LocalizedText::new(
-            "confirm이 false라서 아무것도 지우지 않았습니다",
-            "confirm is false: nothing was forgotten",
-        );
+        let message =
+            LocalizedText::new("confirm이 false여서 캐시를 비우지 않았습니다", "confirm is false; nothing was cleared");
         return Json(ClearResponse::new(message.text(language), false, false, 0));
     }
     let entries = app.assistant.cache.clear(kind);
@@ -145,8 +143,10 @@ pub async fn clear_cache(
         app.assistant.suggestions.clear();
     }
     let system = kind.is_none() && app.store.release_memory().await.is_ok();
-    let message =
-        LocalizedText::new(format!("답변 {entries}개를 지웠습니다"), format!("{entries} answers were forgotten"));
+    let message = LocalizedText::new(
+        format!("캐시된 답변 {entries}개를 삭제했습니다"),
+        format!("{entries} cached answers were removed"),
+    );
     Json(ClearResponse::new(message.text(language), system, true, entries))
 }
 

@@ -1,4 +1,4 @@
-//! `POST /api/v1/validate-code`, several of it at once, and `POST /api/v1/analyze-code`: what can be said about code without running it.
+//! `POST /api/v1/validate-code`, its batch form, and `POST /api/v1/analyze-code`: static checks and analysis of code.
 
 use axum::Json;
 use check::{Analysis, AnalysisType, Locale, Validation, ValidationRequest, ValidationType};
@@ -11,21 +11,21 @@ use crate::base::validation::ValidationErrors;
 use crate::http::error::{ApiError, ClientErrors, ServerErrors};
 use crate::http::extract::JsonBody;
 
-/// The largest body of a batch that is read, in bytes: ten times the longest code, every character escaped.
+/// Body limit of a batch in bytes: ten times the longest code, every character escaped.
 pub const BATCH_BODY_LIMIT: usize = 8 * 1024 * 1024;
 
-/// So many pieces of code are accepted at once.
+/// Maximum number of items in a batch.
 const MAX_ITEMS: usize = 10;
 
-/// So many requests are worked on at once; each keeps a processor busy.
+/// Permits of running checks; each uses one CPU core.
 static PERMITS: Semaphore = Semaphore::const_new(2);
 
-/// So many requests are worked on or wait for that.
+/// Permits of running and queued checks.
 static QUEUED: Semaphore = Semaphore::const_new(64);
 
-/// Checks code: is it well formed, what is risky, slow or untidy in it. It is read and never run.
+/// Checks code for syntax errors, security risks, performance problems and style. The code is parsed, never run.
 ///
-/// `validation_type` selects what is looked at; syntax always is:
+/// `validation_type` selects the checks in addition to syntax:
 ///
 /// | `validation_type` | also |
 /// |---|---|
@@ -35,27 +35,27 @@ static QUEUED: Semaphore = Semaphore::const_new(64);
 /// | `style` | style |
 /// | `all` | security, performance and style |
 ///
-/// `security_check` and `performance_check` switch theirs off in any case. Python is checked by Ruff's stable rules with its
+/// `security_check` and `performance_check` set to false disable theirs in any case. Python is checked by Ruff's stable rules with its
 /// defaults: security by S; performance by PERF and C901; style by F, E, W, B, C4, SIM, RET, PIE, PLE, PLW, A, ASYNC and UP. `noqa`
-/// comments are honoured except for security. JavaScript, TypeScript, Java, Go, Rust, C and C++ have their syntax checked; what else
-/// was asked for is named in `not_checked`, as is everything for any other language.
+/// comments are honoured except for security. For JavaScript, TypeScript, Java, Go, Rust, C and C++, only the syntax is checked;
+/// `not_checked` lists the other requested checks. For other languages it lists all of them.
 ///
-/// `code_quality_score` is 10 less, for each finding, by its severity:
+/// `code_quality_score` is 10 minus a deduction for each finding, by severity:
 ///
-/// | | error | warning | info | at most |
+/// | | error | warning | info | maximum |
 /// |---|---|---|---|---|
 /// | syntax | 4 | | | 8 |
 /// | security | 3 | 1 | 0.2 | 6 |
 /// | performance | 1 | 0.5 | 0.1 | 3 |
 /// | style | 1 | 0.3 | 0.1 | 4 |
 ///
-/// and 5 where nothing could be checked. `execution_safety` is `dangerous` with one of S102, S301, S302, S307, S506, S602, S604, S605,
-/// S609, S612, HAPA001 (runs a command), HAPA002 (runs code that comes as data) or HAPA003 (deletes or changes a folder of the system or
-/// the user), and `warning` with any other security finding above `info`, or where security was not checked.
+/// It is 5 if nothing could be checked. `execution_safety` is `dangerous` with one of S102, S301, S302, S307, S506, S602, S604, S605,
+/// S609, S612, HAPA001 (runs a command), HAPA002 (runs code from data) or HAPA003 (deletes or changes a system or user
+/// folder), and `warning` with any other security finding above `info`, or if security was not checked.
 #[utoipa::path(
     post, path = "/api/v1/validate-code", tag = "check", request_body = ValidateRequest,
     responses(
-        (status = 200, description = "RequestFacts was found, also where the code has errors", body = ValidateResponse),
+        (status = 200, description = "The findings, also if the code has errors", body = ValidateResponse),
         ClientErrors,
         ServerErrors,
     )
@@ -70,11 +70,11 @@ pub async fn validate_code(
     run_blocking(move || request.validate(language)).await.map(Json)
 }
 
-/// Checks up to ten pieces of code, each as `validate-code` does.
+/// Checks up to 10 pieces of code, each as `validate-code` does.
 #[utoipa::path(
     post, path = "/api/v1/validate-code/batch", tag = "check", request_body = ValidateBatchRequest,
     responses(
-        (status = 200, description = "RequestFacts was found, in the order of the items", body = ValidateBatchResponse),
+        (status = 200, description = "The findings, in the order of the items", body = ValidateBatchResponse),
         ClientErrors,
         ServerErrors,
     )
@@ -99,16 +99,17 @@ pub async fn validate_code_batch(
     Ok(Json(ValidateBatchResponse { status: "success", results, total_count }))
 }
 
-/// ExpectedBody code apart: figures, functions, classes, imports, and what there is to improve. It is read and never run.
+/// Analyzes code: metrics, functions, classes, imports and recommendations. The code is parsed, never run.
 ///
-/// `analysis_type` selects issues and recommendations; the rest is always there. Issues of ours: HAPA101 a complexity above 10,
-/// HAPA102 nested more than 4 deep, HAPA103 a function of more than 60 lines, HAPA104 more than 6 parameters, HAPA105 a class with more than 20
-/// methods, HAPA106 more than 2 loops inside one another. The maintainability index is Coleman and Oman's (1994) without its term
-/// for comments, scaled to 0 to 100: (171 - 5.2 ln V - 0.23 G - 16.2 ln L) / 1.71 with Halstead's volume V, McCabe's number G and L lines of code.
+/// `analysis_type` selects the issues and recommendations; the rest is always included. HAPA's own issues: HAPA101 complexity
+/// above 10, HAPA102 nesting deeper than 4, HAPA103 function of more than 60 lines, HAPA104 more than 6 parameters, HAPA105 class
+/// with more than 20 methods, HAPA106 more than 2 nested loops. The maintainability index is Coleman and Oman's (1994) without its
+/// term for comments, scaled to 0 to 100: (171 - 5.2 ln V - 0.23 G - 16.2 ln L) / 1.71 with Halstead's volume V, McCabe's number G
+/// and L lines of code.
 #[utoipa::path(
     post, path = "/api/v1/analyze-code", tag = "check", request_body = AnalyzeRequest,
     responses(
-        (status = 200, description = "RequestFacts was found", body = AnalyzeResponse),
+        (status = 200, description = "The analysis", body = AnalyzeResponse),
         ClientErrors,
         ServerErrors,
     )
@@ -128,10 +129,10 @@ pub async fn analyze_code(
     Ok(Json(AnalyzeResponse { status: "success", analysis }))
 }
 
-/// The language of code that names none.
+/// The default programming language.
 const PYTHON: &str = "python";
 
-/// Code to be checked.
+/// Code to check.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct ValidateRequest {
     /// The code: 1 to 50,000 characters, not blank.
@@ -140,13 +141,13 @@ pub struct ValidateRequest {
     /// Its programming language; `python` if absent.
     #[schema(max_length = 32, example = "python")]
     language: Option<String>,
-    /// RequestFacts is looked at beside the syntax; `syntax` if absent.
+    /// The checks in addition to syntax; `syntax` if absent.
     validation_type: Option<ValidationType>,
-    /// Whether warnings make the code invalid, too; false if absent.
+    /// Whether warnings also make the code invalid; false if absent.
     strict_mode: Option<bool>,
-    /// Whether security is looked at; true if absent.
+    /// Whether to check security; true if absent.
     security_check: Option<bool>,
-    /// Whether performance is looked at; true if absent.
+    /// Whether to check performance; true if absent.
     performance_check: Option<bool>,
 }
 
@@ -169,16 +170,16 @@ impl ValidateRequest {
     }
 }
 
-/// Several pieces of code to be checked.
+/// Several pieces of code to check.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct ValidateBatchRequest {
-    /// The pieces, 1 to 10. `requests` is another name for this field.
+    /// The pieces of code, 1 to 10. `requests` is an alias of this field.
     #[serde(alias = "requests")]
     #[schema(min_items = 1, max_items = 10)]
     items: Vec<ValidateRequest>,
 }
 
-/// Code to be taken apart.
+/// Code to analyze.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct AnalyzeRequest {
     /// The code: 1 to 50,000 characters, not blank.
@@ -187,34 +188,34 @@ pub struct AnalyzeRequest {
     /// Its programming language; `python` if absent.
     #[schema(max_length = 32, example = "python")]
     language: Option<String>,
-    /// RequestFacts issues and recommendations are about; `all` if absent.
+    /// The subject of issues and recommendations; `all` if absent.
     analysis_type: Option<AnalysisType>,
 }
 
-/// RequestFacts was found in a piece of code.
+/// The findings of a check.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ValidateResponse {
-    /// Always `success`: that the code has errors is a success of checking.
+    /// Always `success`, also if the code has errors.
     #[schema(example = "success")]
     status: &'static str,
     #[serde(flatten)]
     validation: Validation,
 }
 
-/// RequestFacts was found in several pieces of code.
+/// The findings of a batch.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ValidateBatchResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
-    /// One for each piece, in their order.
+    /// One result for each item, in the order of the request.
     results: Vec<ValidateResponse>,
-    /// How many there are.
+    /// Number of results.
     #[schema(minimum = 1, maximum = 10)]
     total_count: usize,
 }
 
-/// Code taken apart.
+/// The analysis of code.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AnalyzeResponse {
     /// Always `success`.
@@ -239,13 +240,13 @@ fn bounds(invalid: &mut ValidationErrors, path: &str, code: &str, language: Opti
     invalid.max_length(&format!("{path}language"), language, 32);
 }
 
-/// Does work for the processor where it holds up nobody else, as soon as it is its turn.
+/// Runs CPU-bound work on a blocking thread, as soon as a permit is free.
 async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
-    let admitted = QUEUED.try_acquire().map_err(|_| ApiError::CheckQueueFull)?;
-    let turn = PERMITS.acquire().await.map_err(|_| ApiError::ShuttingDown)?;
+    let queued = QUEUED.try_acquire().map_err(|_| ApiError::CheckQueueFull)?;
+    let running = PERMITS.acquire().await.map_err(|_| ApiError::ShuttingDown)?;
     let work = move || {
-        // Held by the work, which goes on when nobody waits for it any more.
-        let (_admitted, _turn) = (admitted, turn);
+        // The permits are owned by the work, which continues after the client has disconnected.
+        let (_queued, _running) = (queued, running);
         work()
     };
     tokio::task::spawn_blocking(work).await.map_err(|error| ApiError::internal("checking code failed", error))

@@ -1,4 +1,4 @@
-//! `POST /api/v1/complete-code`, and what became of completions.
+//! `POST /api/v1/complete-code`, and `POST /api/v1/completions/{id}/events` for the outcomes of completions.
 
 use axum::extract::State;
 use axum::{Extension, Json};
@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::conversations::DoneResponse;
-use super::generate::{Context, TokenUsage};
 use crate::access::keys::Caller;
 use crate::assistant::complete::request::CompleteRequest;
 use crate::assistant::complete::{CompletionRequest, Completions, Method, Suggestion};
@@ -15,68 +14,69 @@ use crate::base::i18n::{Language, LocalizedText};
 use crate::base::validation::ValidationErrors;
 use crate::http::error::{ApiError, ClientErrors, ServerErrors};
 use crate::http::extract::{JsonBody, PathId};
+use crate::http::generation_response::{ContextInfo, TokenUsage};
 use crate::http::middleware::request_id::RequestId;
 use crate::http::state::AppState;
 use crate::store::{Finish, SuggestionOutcome};
 
-/// RequestFacts can be inserted at the cursor.
+/// The completions at the cursor.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CompleteResponse {
-    /// The surest first; empty where the model has nothing to say.
+    /// By confidence, highest first; empty if the model suggests nothing.
     completions: Vec<CompletionItem>,
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
-    /// How many there are.
+    /// Number of completions.
     total_suggestions: usize,
     context_analysis: ContextAnalysis,
-    /// The id of the request, also in the header `X-Request-ID`.
+    /// The request id, also sent in the header `X-Request-ID`.
     request_id: String,
-    /// The model that answered.
+    /// The model that generated the completions.
     model_used: String,
-    /// Where it ran: `local` or `remote`.
+    /// Where the model ran: `local` or `remote`.
     backend: &'static str,
-    /// Whether all completions come from the cache.
+    /// Whether all completions come from the response cache.
     cached: bool,
     token_usage: TokenUsage,
-    /// Seconds from the request to its end.
+    /// Seconds from the request to the last token.
     processing_time: f64,
-    /// `stop`, or `cancelled` where a newer request of the same session took this one's place.
+    /// `stop`, or `cancelled` if a newer request of the same session superseded this one.
     finish_reason: Finish,
-    context: Context,
+    context: ContextInfo,
 }
 
 /// One completion.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CompletionItem {
-    /// Its id, for telling what became of it.
+    /// The id, for reporting its outcome.
     id: String,
-    /// RequestFacts to insert at the cursor, and nothing that is there already.
+    /// The text to insert at the cursor.
     code: String,
     /// The same as `code`, for older clients.
     insertion_text: String,
-    /// A few words for a list.
+    /// A short label for lists.
     label: String,
-    /// Its first line.
+    /// The first line of the completion.
     detail: String,
-    /// RequestFacts it is, in a sentence.
+    /// Category and number of lines, for users.
     description: String,
     /// The same as `description`, for older clients.
     explanation: String,
-    /// How sure the model is: the geometric mean of the probabilities of its tokens; 0.5 where a remote server does not tell them.
+    /// The geometric mean of the token probabilities; 0.5 if a remote server does not report them.
     #[schema(minimum = 0, maximum = 1)]
     confidence: f64,
     category: CompletionCategory,
     complexity: CompletionComplexity,
 }
 
-/// RequestFacts was understood of the place.
+/// How the code around the cursor was completed.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ContextAnalysis {
     language: String,
-    /// `fim` where the model was trained to fill gaps, `chat` where it was asked in words.
+    /// `fim` (fill-in-the-middle) if the model supports it, otherwise `chat`.
     method: &'static str,
-    /// Whether a completion could have several lines.
+    /// Whether completions of several lines were allowed.
     multiline: bool,
 }
 
@@ -84,7 +84,7 @@ pub struct ContextAnalysis {
 #[utoipa::path(
     post, path = "/api/v1/complete-code", tag = "completion", request_body = CompleteRequest,
     responses(
-        (status = 200, description = "RequestFacts can be inserted", body = CompleteResponse),
+        (status = 200, description = "The completions", body = CompleteResponse),
         ClientErrors,
         ServerErrors,
     )
@@ -96,31 +96,31 @@ pub async fn complete_code(
     Extension(RequestId(request_id)): Extension<RequestId>,
     JsonBody(request): JsonBody<CompleteRequest>,
 ) -> Result<Json<CompleteResponse>, ApiError> {
-    let cursor = CompletionRequest::try_from(request)?;
-    let place = Place { prefix: cursor.prefix.clone(), language: cursor.language.clone(), words: language };
-    let multiline = cursor.multiline;
-    let completions = app.assistant.complete(&caller.owner, cursor).await?;
-    Ok(Json(CompleteResponse::new(completions, &place, multiline, request_id)))
+    let request = CompletionRequest::try_from(request)?;
+    let position = Position { prefix: request.prefix.clone(), language: request.language.clone(), locale: language };
+    let multiline = request.multiline;
+    let completions = app.assistant.complete(&caller.owner, request).await?;
+    Ok(Json(CompleteResponse::new(completions, &position, multiline, request_id)))
 }
 
-/// RequestFacts a completion is described by.
-struct Place {
+/// The code before the cursor with its programming language, and the language of descriptions.
+struct Position {
     prefix: String,
     language: String,
-    words: Language,
+    locale: Language,
 }
 
 impl CompleteResponse {
-    fn new(completions: Completions, place: &Place, multiline: bool, request_id: String) -> Self {
+    fn new(completions: Completions, position: &Position, multiline: bool, request_id: String) -> Self {
         let total_tokens = completions.prompt_tokens + completions.completion_tokens;
         let items: Vec<CompletionItem> =
-            completions.suggestions.into_iter().map(|suggestion| CompletionItem::new(suggestion, place)).collect();
+            completions.suggestions.into_iter().map(|suggestion| CompletionItem::new(suggestion, position)).collect();
         Self {
             total_suggestions: items.len(),
             completions: items,
             status: "success",
             context_analysis: ContextAnalysis {
-                language: place.language.clone(),
+                language: position.language.clone(),
                 method: match completions.method {
                     Method::Fill => "fim",
                     Method::Chat => "chat",
@@ -138,7 +138,7 @@ impl CompleteResponse {
             },
             processing_time: completions.processing_time,
             finish_reason: if completions.cancelled { Finish::Cancelled } else { Finish::Stop },
-            context: Context {
+            context: ContextInfo {
                 used: total_tokens,
                 limit: completions.limit,
                 dropped: completions.dropped,
@@ -149,16 +149,16 @@ impl CompleteResponse {
 }
 
 impl CompletionItem {
-    fn new(suggestion: Suggestion, place: &Place) -> Self {
+    fn new(suggestion: Suggestion, position: &Position) -> Self {
         let confidence = suggestion.confidence();
         let Suggestion { id, code, .. } = suggestion;
-        let described = check::describe_completion(&code, &place.language, &place.prefix);
+        let described = check::describe_completion(&code, &position.language, &position.prefix);
         let lines = code.lines().count();
-        let sentence = LocalizedText::new(
+        let text = LocalizedText::new(
             format!("{}, {lines}줄", category_name(described.category)),
             format!("{} of {lines} lines", format!("{:?}", described.category).to_lowercase()),
         );
-        let description = sentence.text(place.words).to_owned();
+        let description = text.text(position.locale).to_owned();
         Self {
             id,
             insertion_text: code.clone(),
@@ -187,33 +187,33 @@ fn category_name(category: CompletionCategory) -> &'static str {
     }
 }
 
-/// RequestFacts became of a completion.
+/// The outcome of a completion.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct CompletionEvent {
     event: EventKind,
-    /// Of an accepted completion, how many characters were taken; all of them if absent.
+    /// Number of accepted characters of an accepted completion; all if absent.
     #[schema(minimum = 0, maximum = 1_000_000)]
     accepted_characters: Option<i64>,
 }
 
-/// The kinds of events.
+/// The type of outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
-    /// Somebody saw it.
+    /// The completion was shown to the user.
     Shown,
-    /// It was taken, or a part of it.
+    /// The user accepted the completion or part of it.
     Accepted,
-    /// It was turned down.
+    /// The user rejected the completion.
     Rejected,
 }
 
-/// Tells what became of a completion. This is kept on this machine only.
+/// Reports the outcome of a completion. It is stored on this machine only.
 #[utoipa::path(
     post, path = "/api/v1/completions/{id}/events", tag = "completion", request_body = CompletionEvent,
     params(("id" = String, Path, description = "The completion's id")),
     responses(
-        (status = 200, description = "It is noted", body = DoneResponse),
+        (status = 200, description = "The outcome was recorded", body = DoneResponse),
         ClientErrors,
     )
 )]
@@ -227,13 +227,13 @@ pub async fn completion_event(
     let mut invalid = ValidationErrors::default();
     invalid.in_range("accepted_characters", event.accepted_characters, 0, 1_000_000);
     invalid.into_result()?;
-    let fate = match event.event {
+    let outcome = match event.event {
         EventKind::Shown => SuggestionOutcome::Shown,
         EventKind::Accepted => SuggestionOutcome::Accepted(event.accepted_characters),
         EventKind::Rejected => SuggestionOutcome::Rejected,
     };
-    let known = app.store.mark_completion(&caller.owner, &id, fate).await?;
-    if !known {
+    let found = app.store.mark_completion(&caller.owner, &id, outcome).await?;
+    if !found {
         return Err(ApiError::NotFound);
     }
     app.metrics.completion(match event.event {
@@ -241,6 +241,6 @@ pub async fn completion_event(
         EventKind::Accepted => "accepted",
         EventKind::Rejected => "rejected",
     });
-    let message = LocalizedText::new("기록했습니다", "it is noted");
+    let message = LocalizedText::new("기록했습니다", "the outcome was recorded");
     Ok(Json(DoneResponse { status: "success", message: message.text(language).into() }))
 }

@@ -1,4 +1,4 @@
-//! `/api/v1/conversations`: threads of questions and answers.
+//! `/api/v1/conversations`: conversations and their messages.
 
 use axum::Json;
 use axum::extract::State;
@@ -15,28 +15,28 @@ use crate::http::extract::{JsonBody, OptionalJsonBody, PathId, QueryParams};
 use crate::http::state::AppState;
 use crate::store;
 
-/// Which conversations to show.
+/// The page of conversations to return.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PageParameters {
-    /// At most so many, 1 to 100; 50 if absent.
+    /// Maximum number of conversations, 1 to 100; 50 if absent.
     #[param(minimum = 1, maximum = 100)]
     limit: Option<i64>,
-    /// Leaving out so many of the latest.
+    /// Number of conversations to skip; 0 if absent.
     #[param(minimum = 0)]
     offset: Option<i64>,
 }
 
-/// A page of conversations, pinned ones and then the latest first.
+/// A page of conversations: pinned ones first, then by last update, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ConversationsResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
     items: Vec<ConversationItem>,
-    /// How many there are in all.
+    /// Number of conversations on all pages.
     total_count: i64,
-    /// Whether there are more after these.
+    /// Whether there is a next page.
     has_more: bool,
 }
 
@@ -44,15 +44,15 @@ pub struct ConversationsResponse {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ConversationItem {
     id: String,
-    /// The beginning of its first question, or what it was renamed to.
+    /// The start of the first question, or the title that the user set.
     title: String,
-    /// Whether it stays at the top of the list.
+    /// Whether the conversation is pinned to the top of the list.
     pinned: bool,
     /// RFC 3339.
     created_at: String,
     /// RFC 3339.
     updated_at: String,
-    /// Messages that are part of the thread now.
+    /// Number of messages in the current thread, without replaced versions.
     message_count: i64,
 }
 
@@ -77,51 +77,51 @@ pub struct ConversationResponse {
     status: &'static str,
     #[serde(flatten)]
     conversation: ConversationItem,
-    /// The newest part of the thread, oldest first.
+    /// The newest messages of the current thread, oldest first.
     messages: Vec<HistoryItem>,
-    /// Whether there are earlier messages: ask again with `before` set to the id of the first one here.
+    /// Whether there are earlier messages. To get them, set `before` to the id of the first message here.
     has_more: bool,
 }
 
-/// Which part of a thread to show.
+/// The part of the thread to return.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ThreadParameters {
-    /// At most so many messages, 1 to 1000; 1000 if absent.
+    /// Maximum number of messages, 1 to 1000; 1000 if absent.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<i64>,
-    /// Only those before the message with this id.
+    /// Only messages before the one with this id.
     before: Option<String>,
 }
 
-/// A conversation that is to begin without a question.
+/// A new conversation without messages.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 pub struct ConversationRequest {
-    /// RequestFacts it is called.
+    /// The title of the conversation; a default title if absent.
     #[serde(default)]
     #[schema(min_length = 1, max_length = 200, pattern = r"\S", nullable = true, example = "Flask 앱")]
     title: Option<String>,
 }
 
-/// RequestFacts to change of a conversation. Absent fields stay.
+/// Changes of a conversation. Absent fields are not changed.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct ConversationChange {
-    /// RequestFacts it is called from now on.
+    /// The new title.
     #[serde(default)]
     #[schema(min_length = 1, max_length = 200, pattern = r"\S", nullable = true, example = "Flask 앱")]
     title: Option<String>,
-    /// Whether it stays at the top of the list.
+    /// Whether the conversation is pinned to the top of the list.
     #[serde(default)]
     #[schema(nullable = true)]
     pinned: Option<bool>,
-    /// A message that the thread is to lead through from now on, of any version: with what it follows, and with the latest
+    /// The id of a message to show, of any version: the thread then contains this message, its ancestors, and the newest
     /// messages that follow it.
     #[serde(default)]
     #[schema(nullable = true)]
     shown: Option<String>,
 }
 
-/// A conversation that was made or changed.
+/// The created or changed conversation.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ChangedConversation {
     /// Always `success`.
@@ -131,24 +131,24 @@ pub struct ChangedConversation {
     conversation: ConversationItem,
 }
 
-/// That something was done.
+/// The confirmation of an operation.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DoneResponse {
     /// Always `success`.
     #[schema(example = "success")]
     pub(super) status: &'static str,
-    /// RequestFacts was done, for a person.
+    /// The confirmation, for users.
     pub(super) message: String,
 }
 
 impl DoneResponse {
-    /// Says what was done, in the client's language.
+    /// A confirmation in the language of the request.
     pub(super) fn new(language: Language, ko: &str, en: &str) -> Self {
         Self { status: "success", message: LocalizedText::new(ko, en).text(language).to_owned() }
     }
 }
 
-/// Lists conversations, pinned ones and then the latest first.
+/// Lists conversations: pinned ones first, then by last update, newest first.
 #[utoipa::path(
     get, path = "/api/v1/conversations", tag = "history", params(PageParameters),
     responses(
@@ -171,7 +171,7 @@ pub async fn conversations(
     Ok(Json(ConversationsResponse { status: "success", items, total_count, has_more }))
 }
 
-/// Shows one conversation with its messages.
+/// Returns a conversation with its messages.
 #[utoipa::path(
     get, path = "/api/v1/conversations/{id}", tag = "history",
     params(("id" = String, Path, description = "The conversation's id"), ThreadParameters),
@@ -191,7 +191,7 @@ pub async fn conversation(
     invalid.into_result()?;
     let found = app.store.conversation(&caller.owner, &id).await?;
     let conversation = found.ok_or(ApiError::NotFound)?.into();
-    // One more than asked for tells whether there are more.
+    // One more than requested, which shows whether there are more.
     let thread = app.store.thread(&id, parameters.before.as_deref(), limit + 1).await;
     let mut messages: Vec<HistoryItem> = thread?.into_iter().map(HistoryItem::from).collect();
     let has_more = i64::try_from(messages.len()).is_ok_and(|found| found > limit);
@@ -201,7 +201,7 @@ pub async fn conversation(
     Ok(Json(ConversationResponse { status: "success", conversation, messages, has_more }))
 }
 
-/// Begins a conversation without a question.
+/// Creates a conversation without messages.
 #[utoipa::path(
     post, path = "/api/v1/conversations", tag = "history", request_body = Option<ConversationRequest>,
     responses(
@@ -222,12 +222,12 @@ pub async fn start_conversation(
     changed(&app, &caller, &id).await
 }
 
-/// Renames or pins a conversation, or goes to another version of a question in it.
+/// Renames or pins a conversation, or switches to another version of a question.
 #[utoipa::path(
     patch, path = "/api/v1/conversations/{id}", tag = "history", request_body = ConversationChange,
     params(("id" = String, Path, description = "The conversation's id")),
     responses(
-        (status = 200, description = "The conversation as it is now", body = ChangedConversation),
+        (status = 200, description = "The changed conversation", body = ChangedConversation),
         ClientErrors,
     )
 )]
@@ -245,8 +245,8 @@ pub async fn change_conversation(
     if let Some(message) = change.shown
         && !app.store.switch_thread(&id, &message).await?
     {
-        let what = LocalizedText::new("이 대화에 없는 메시지입니다", "this conversation has no such message");
-        return Err(ApiError::ReferenceNotFound(ValidationErrors::field("shown", what)));
+        let error = LocalizedText::new("이 대화에 없는 메시지입니다", "this conversation has no such message");
+        return Err(ApiError::ReferenceNotFound(ValidationErrors::field("shown", error)));
     }
     changed(&app, &caller, &id).await
 }
@@ -269,7 +269,7 @@ async fn changed(app: &AppState, caller: &Caller, id: &str) -> Result<Json<Chang
 #[utoipa::path(
     delete, path = "/api/v1/conversations/{id}", tag = "history", params(("id" = String, Path, description = "The conversation's id")),
     responses(
-        (status = 200, description = "It is gone", body = DoneResponse),
+        (status = 200, description = "The conversation was deleted", body = DoneResponse),
         ClientErrors,
     )
 )]

@@ -1,4 +1,4 @@
-//! `POST /api/v1/count-tokens`: how much room a question would take.
+//! `POST /api/v1/count-tokens`: the prompt size of a question.
 
 use axum::Json;
 use axum::extract::State;
@@ -13,38 +13,38 @@ use crate::http::error::{ApiError, ClientErrors, ServerErrors};
 use crate::http::extract::JsonBody;
 use crate::http::state::AppState;
 
-/// RequestFacts a question takes of the model's window.
+/// The prompt size of a question, compared with the context of the model.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CountTokensResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
-    /// Tokens of the whole prompt, with the conversation so far and without what would be left out of it.
+    /// Tokens of the prompt, with the messages of the conversation that fit.
     prompt_tokens: usize,
-    /// Tokens that prompt and answer may have together; null where a remote server does not tell.
+    /// The context size: maximum tokens of prompt and answer; null if a remote server does not report it.
     limit: Option<usize>,
-    /// Earlier messages that would be left out for want of room.
+    /// Number of earlier messages that do not fit and would be left out.
     dropped_messages: usize,
-    /// Whether the question with its code and files has room at all; if not, asking it is an error.
+    /// Whether the question with its code and files fits; if not, generation fails with `context_too_long`.
     fits: bool,
-    /// Whether the model itself has counted; tokens of a remote server are estimated.
+    /// Whether the counts are exact. They are estimates for a remote server.
     exact: bool,
-    /// Tokens of each file, in their order.
+    /// Tokens of each file, in the order of the request.
     files: Vec<FileTokens>,
 }
 
-/// RequestFacts a file takes.
+/// Tokens of a file.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FileTokens {
     path: String,
     tokens: usize,
 }
 
-/// Counts the tokens that a question would take, without asking it. It may be blank here, as one that is still being written.
+/// Counts the tokens of a question without generating an answer. The question may be blank, as it may still be edited.
 #[utoipa::path(
     post, path = "/api/v1/count-tokens", tag = "generation", request_body = GenerateRequest,
     responses(
-        (status = 200, description = "How much room it takes", body = CountTokensResponse),
+        (status = 200, description = "The token counts", body = CountTokensResponse),
         ClientErrors,
         ServerErrors,
     )
@@ -55,10 +55,10 @@ pub async fn count_tokens(
     JsonBody(request): JsonBody<GenerateRequest>,
 ) -> Result<Json<CountTokensResponse>, ApiError> {
     let mut invalid = ValidationErrors::default();
-    let ask = GenerationRequest::validate(request, &mut invalid);
+    let request = GenerationRequest::validate(request, &mut invalid);
     invalid.into_result()?;
-    let paths: Vec<String> = ask.files.iter().map(|file| file.path.clone()).collect();
-    let counted = app.assistant.count_tokens(&caller.owner, ask).await?;
+    let paths: Vec<String> = request.files.iter().map(|file| file.path.clone()).collect();
+    let counted = app.assistant.count_tokens(&caller.owner, request).await?;
     let files = paths.into_iter().zip(counted.files).map(|(path, tokens)| FileTokens { path, tokens }).collect();
     Ok(Json(CountTokensResponse {
         status: "success",

@@ -1,4 +1,4 @@
-//! `GET /api/v1/doctor`: what is wrong with this installation, looked at now.
+//! `GET /api/v1/doctor`: diagnostics of the installation.
 
 use axum::Json;
 use axum::extract::State;
@@ -10,21 +10,21 @@ use crate::doctor::{FindingView, Issues, Status};
 use crate::http::error::ClientErrors;
 use crate::http::state::AppState;
 
-/// How the installation is.
+/// The diagnostics of the installation.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DoctorResponse {
-    /// The worst of the findings in one word.
+    /// The status by the most severe finding.
     status: Status,
     issues: Issues,
-    /// All that was looked at, good things too.
+    /// The results of all checks, including passed ones.
     findings: Vec<FindingView>,
 }
 
-/// Looks at the installation as `hapa doctor` does, from inside: data folder, database, model, remote server, environment.
+/// Runs the checks of `hapa doctor`: data folder, database, model, remote server and environment.
 #[utoipa::path(
     get, path = "/api/v1/doctor", tag = "system",
     responses(
-        (status = 200, description = "RequestFacts was found", body = DoctorResponse),
+        (status = 200, description = "The diagnostics", body = DoctorResponse),
         ClientErrors,
     )
 )]

@@ -1,4 +1,4 @@
-//! `/api/v1/models/downloads` and `/api/v1/models/hub`: bringing models here, and what there is to bring.
+//! `/api/v1/models/downloads` and `/api/v1/models/hub`: model downloads, and search of the model hub.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -20,23 +20,23 @@ use crate::http::sse::EventStream;
 use crate::http::state::AppState;
 use crate::hub::{Download, FileName, Phase, RepoFile, RepoSummary, Repository, Revision, Source};
 
-/// A pause in the stream after which the list is sent again, as a sign of life.
-const SILENCE: Duration = Duration::from_secs(10);
+/// Keep-alive interval: the list is sent again after this long without a change.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// RequestFacts is to be downloaded.
+/// The model file to download.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct DownloadRequest {
     repository: Repository,
     file: FileName,
-    /// A branch, a tag or a commit; `main` if absent.
+    /// Branch, tag or commit; `main` if absent.
     #[serde(default)]
     revision: Revision,
 }
 
-/// RequestFacts is to become of a download.
+/// Changes of a download.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct DownloadPatch {
-    /// Whether it waits until it is let go on. RequestFacts failed is tried again with `false`.
+    /// True pauses the download; false resumes it, or retries it if it failed.
     paused: bool,
 }
 
@@ -46,53 +46,53 @@ pub struct DownloadsResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
-    /// In the order in which they began.
+    /// In the order of their start.
     downloads: Vec<DownloadItem>,
 }
 
 /// A download.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DownloadItem {
-    /// The model's id, once it is there.
+    /// The id that the model will have.
     #[schema(value_type = String, example = "qwen2.5-coder-1.5b-instruct-q4_k_m")]
     id: ModelId,
     repository: Repository,
     file: FileName,
     revision: Revision,
     state: DownloadState,
-    /// Bytes that are there.
+    /// Downloaded bytes.
     received_bytes: u64,
-    /// Bytes of the file; null until the hub was asked.
+    /// Size of the file in bytes; null until the hub reports it.
     total_bytes: Option<u64>,
-    /// While bytes come, how many a second.
+    /// While downloading, bytes per second.
     bytes_per_second: Option<u64>,
-    /// While the bytes are checked, the share that is, 0 to 1.
+    /// While verifying the checksum, the verified share, 0 to 1.
     checked: Option<f64>,
-    /// The SHA-256 that the bytes must have; null until the hub was asked.
+    /// The expected SHA-256; null until the hub reports it.
     sha256: Option<String>,
-    /// Why it broke off.
+    /// Why the download was interrupted, for users.
     message: Option<String>,
-    /// The same in one word.
+    /// The failure code, for programs.
     failure: Option<&'static str>,
 }
 
-/// RequestFacts a download is at.
+/// The state of a download.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DownloadState {
-    /// Others go first.
+    /// Queued behind other downloads.
     Waiting,
-    /// Bytes come.
+    /// Downloading.
     Downloading,
-    /// It broke off, and is tried again in a moment.
+    /// Interrupted; retried automatically.
     Retrying,
-    /// The bytes are compared with what the hub said they would be.
+    /// Verifying the checksum.
     Checking,
-    /// It waits until it is let go on.
+    /// Paused by the user.
     Paused,
-    /// It does not go on by itself.
+    /// Failed; not retried automatically.
     Failed,
-    /// The model is there.
+    /// Completed; the model is installed.
     Done,
 }
 
@@ -125,11 +125,11 @@ impl DownloadItem {
     }
 }
 
-/// RequestFacts to look for.
+/// The search of the model hub.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct HubQuery {
-    /// Words of a repository's name; the most downloaded ones if absent.
+    /// Words in the name of the repository; if absent, the most downloaded repositories.
     #[serde(default)]
     #[param(max_length = 100, example = "qwen coder")]
     query: String,
@@ -141,7 +141,7 @@ pub struct HubResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
-    /// The most downloaded first.
+    /// By downloads, highest first.
     repositories: Vec<HubItem>,
 }
 
@@ -149,12 +149,12 @@ pub struct HubResponse {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct HubItem {
     repository: Repository,
-    /// How often it was downloaded of late.
+    /// Recent downloads.
     downloads: u64,
     likes: u64,
     #[schema(example = "apache-2.0")]
     license: Option<String>,
-    /// Whether the hub asks for an account that has agreed to something.
+    /// Whether the download requires an account that accepted the terms.
     gated: bool,
 }
 
@@ -171,10 +171,10 @@ pub struct HubFilesResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
-    /// Who has them.
+    /// The host of the model hub.
     #[schema(example = "huggingface.co")]
     host: String,
-    /// The smallest first. Models in several files are left out.
+    /// By size, smallest first. Models that are split into several files are not listed.
     files: Vec<HubFile>,
 }
 
@@ -182,7 +182,7 @@ pub struct HubFilesResponse {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct HubFile {
     file: FileName,
-    /// The model's id, once it is here.
+    /// The id that the model will have.
     #[schema(value_type = String)]
     id: ModelId,
     size_bytes: u64,
@@ -195,11 +195,13 @@ impl From<RepoFile> for HubFile {
     }
 }
 
-/// Begins to download a model. It goes on when HAPA is started again, and is a model here once every byte was checked.
+/// Starts the download of a model.
+///
+/// The download resumes after a restart of HAPA. The model is installed once its checksum was verified.
 #[utoipa::path(
     post, path = "/api/v1/models/downloads", tag = "models", request_body = DownloadRequest,
     responses(
-        (status = 200, description = "It is on the list", body = DownloadsResponse),
+        (status = 200, description = "All downloads", body = DownloadsResponse),
         ClientErrors,
     )
 )]
@@ -212,7 +214,7 @@ pub async fn download_model(
     Ok(all(&app, language))
 }
 
-/// Streams the list of downloads: now, and whenever something about it changes.
+/// Streams the list of downloads: once immediately, then after each change.
 #[utoipa::path(
     get, path = "/api/v1/models/downloads", tag = "models",
     responses(
@@ -226,7 +228,7 @@ pub async fn downloads(State(app): State<AppState>, language: Language) -> Respo
     changes.mark_changed();
     let lists = stream::unfold((app, changes), move |(app, mut changes)| async move {
         let changed =
-            app.assistant.shutdown.run_until_cancelled(tokio::time::timeout(SILENCE, changes.changed())).await?;
+            app.assistant.shutdown.run_until_cancelled(tokio::time::timeout(KEEP_ALIVE, changes.changed())).await?;
         if matches!(changed, Ok(Err(_))) {
             return None;
         }
@@ -236,12 +238,12 @@ pub async fn downloads(State(app): State<AppState>, language: Language) -> Respo
     sse::events(lists)
 }
 
-/// Pauses a download, or lets it go on.
+/// Pauses, resumes or retries a download.
 #[utoipa::path(
     patch, path = "/api/v1/models/downloads/{id}", tag = "models", request_body = DownloadPatch,
     params(("id" = String, Path, description = "The model's id")),
     responses(
-        (status = 200, description = "It does as asked", body = DownloadsResponse),
+        (status = 200, description = "All downloads", body = DownloadsResponse),
         ClientErrors,
     )
 )]
@@ -255,12 +257,12 @@ pub async fn change_download(
     Ok(all(&app, language))
 }
 
-/// Gives up a download and what there is of it. One that is over is only taken off the list.
+/// Cancels a download and deletes its partial file. A completed download is only removed from the list; the model stays.
 #[utoipa::path(
     delete, path = "/api/v1/models/downloads/{id}", tag = "models",
     params(("id" = String, Path, description = "The model's id")),
     responses(
-        (status = 200, description = "It is not on the list any more", body = DownloadsResponse),
+        (status = 200, description = "The remaining downloads", body = DownloadsResponse),
         ClientErrors,
     )
 )]
@@ -273,13 +275,13 @@ pub async fn give_up_download(
     Ok(all(&app, language))
 }
 
-/// Searches the hub for repositories with model files.
+/// Searches the model hub for repositories with model files.
 #[utoipa::path(
     get, path = "/api/v1/models/hub", tag = "models", params(HubQuery),
     responses(
-        (status = 200, description = "RequestFacts was found", body = HubResponse),
+        (status = 200, description = "The repositories", body = HubResponse),
         ClientErrors,
-        (status = 502, description = "The hub did not answer in order", body = Problem),
+        (status = 502, description = "The request to the model hub failed", body = Problem),
     )
 )]
 pub async fn search_hub(
@@ -294,11 +296,11 @@ pub async fn search_hub(
 /// Lists the model files of a repository.
 #[utoipa::path(
     get, path = "/api/v1/models/hub/{owner}/{name}", tag = "models",
-    params(("owner" = String, Path, description = "The repository's owner"), ("name" = String, Path, description = "Its name")),
+    params(("owner" = String, Path, description = "The repository's owner"), ("name" = String, Path, description = "The name of the repository")),
     responses(
-        (status = 200, description = "Its files", body = HubFilesResponse),
+        (status = 200, description = "The model files", body = HubFilesResponse),
         ClientErrors,
-        (status = 502, description = "The hub did not answer in order", body = Problem),
+        (status = 502, description = "The request to the model hub failed", body = Problem),
     )
 )]
 pub async fn hub_files(

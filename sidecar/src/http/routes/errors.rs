@@ -1,4 +1,4 @@
-//! `/api/v1/errors`: what went wrong lately, for the owner.
+//! `/api/v1/errors`: error statistics.
 
 use axum::Json;
 use axum::extract::State;
@@ -13,41 +13,41 @@ use crate::store::{Incident, Pattern};
 
 const HOUR: i64 = 60 * 60 * 1000;
 
-/// RequestFacts went wrong lately.
+/// Statistics of recent errors.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ErrorsResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
-    /// Errors of the last 30 days. Refused keys and addresses that do not exist are not among them.
+    /// Errors of the last 30 days, except rejected keys and unknown routes.
     total_errors: i64,
     errors_last_24h: i64,
-    /// Errors of the last 24 hours for each request since the process started, 0 to 1.
+    /// Errors of the last 24 hours divided by the requests of the last 24 hours since the process started, 0 to 1.
     #[schema(minimum = 0, maximum = 1)]
     error_rate: f64,
-    /// The most frequent first.
+    /// By frequency, highest first.
     top_error_codes: Vec<CodeCount>,
-    /// The latest errors that were our own fault, newest first; at most 20.
+    /// The latest internal errors, newest first; at most 20.
     recent_incidents: Vec<RecentIncident>,
 }
 
-/// How often an error was answered.
+/// Number of errors with a code.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CodeCount {
     error_code: String,
     count: i64,
 }
 
-/// An error that was our own fault.
+/// An internal error.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RecentIncident {
-    /// The id under which it is in the log, if it is.
+    /// The incident id in the log, if the error was logged.
     incident_id: Option<String>,
     /// RFC 3339.
     timestamp: String,
     error_code: String,
     method: String,
-    /// The route's pattern.
+    /// The path pattern of the route.
     endpoint: String,
     request_id: String,
 }
@@ -65,11 +65,11 @@ impl From<Incident> for RecentIncident {
     }
 }
 
-/// Shows what went wrong lately.
+/// Returns statistics of recent errors.
 #[utoipa::path(
     get, path = "/api/v1/errors/dashboard", tag = "errors",
     responses(
-        (status = 200, description = "The errors", body = ErrorsResponse),
+        (status = 200, description = "The statistics", body = ErrorsResponse),
         ClientErrors,
     )
 )]
@@ -102,7 +102,7 @@ fn by_code(patterns: &[Pattern]) -> Vec<CodeCount> {
     counts
 }
 
-/// How far to look back.
+/// The period of the statistics.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub enum Period {
     #[serde(rename = "1h")]
@@ -127,16 +127,16 @@ impl Period {
     }
 }
 
-/// How far to look back.
+/// The period of the statistics.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PatternParameters {
-    /// `7d` if absent.
+    /// The period; `7d` if absent.
     #[param(inline)]
     period: Option<Period>,
 }
 
-/// Errors by what they have in common.
+/// Errors grouped by code and endpoint.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PatternsResponse {
     /// Always `success`.
@@ -144,7 +144,7 @@ pub struct PatternsResponse {
     status: &'static str,
     period: Period,
     total_errors: i64,
-    /// The most frequent first; at most 100.
+    /// By frequency, highest first; at most 100.
     patterns: Vec<ErrorPattern>,
 }
 
@@ -152,7 +152,7 @@ pub struct PatternsResponse {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ErrorPattern {
     error_code: String,
-    /// The route's pattern.
+    /// The path pattern of the route.
     endpoint: String,
     count: i64,
     /// RFC 3339.
@@ -161,7 +161,7 @@ pub struct ErrorPattern {
     last_seen: String,
 }
 
-/// Shows errors by what they have in common.
+/// Returns errors grouped by code and endpoint.
 #[utoipa::path(
     get, path = "/api/v1/errors/patterns", tag = "errors", params(PatternParameters),
     responses(

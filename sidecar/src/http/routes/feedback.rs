@@ -1,4 +1,4 @@
-//! `/api/v1/submit-feedback` and `/api/v1/feedback`: what people think of answers.
+//! `/api/v1/submit-feedback` and `/api/v1/feedback`: user feedback on answers.
 
 use std::collections::BTreeMap;
 
@@ -18,22 +18,21 @@ use crate::http::state::AppState;
 use crate::store;
 use crate::store::NewFeedback;
 
-/// RequestFacts kind of feedback it is.
+/// The type of feedback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-#[schema(as = FeedbackType)]
-pub enum Kind {
+pub enum FeedbackType {
     /// The answer was good.
     Positive,
-    /// It was not.
+    /// The answer was bad.
     Negative,
-    /// Something could be better.
+    /// A suggestion for improvement.
     Suggestion,
-    /// Something is broken.
+    /// A bug report.
     Bug,
 }
 
-impl Kind {
+impl FeedbackType {
     const ALL: [Self; 4] = [Self::Positive, Self::Negative, Self::Suggestion, Self::Bug];
 
     fn as_str(self) -> &'static str {
@@ -46,35 +45,35 @@ impl Kind {
     }
 }
 
-/// RequestFacts somebody thinks of an answer.
+/// Feedback on an answer.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct FeedbackRequest {
-    /// RequestFacts kind of feedback it is.
+    /// The type of feedback.
     #[serde(rename = "type")]
-    kind: Kind,
-    /// RequestFacts there is to say.
+    kind: FeedbackType,
+    /// A comment.
     #[serde(default)]
     #[schema(max_length = 2000, nullable = true, example = "정확한 코드였습니다")]
     comment: Option<String>,
-    /// The code it is about.
+    /// The code that the feedback refers to.
     #[serde(default)]
     #[schema(max_length = 50000, nullable = true)]
     code_snippet: Option<String>,
-    /// The question it is about.
+    /// The question that the feedback refers to.
     #[serde(default)]
     #[schema(max_length = 10000, nullable = true)]
     user_question: Option<String>,
-    /// The message it is about. RequestFacts was said of the same message before gives way.
+    /// The message that the feedback refers to. It replaces earlier feedback on the same message.
     #[serde(default)]
     #[schema(nullable = true, example = json!(null))]
     message_id: Option<String>,
-    /// 1 to 5; where it is absent, `positive` counts as 5 and `negative` as 1.
+    /// Rating from 1 to 5; if absent, `positive` counts as 5 and `negative` as 1.
     #[serde(default)]
     #[schema(minimum = 1, maximum = 5, nullable = true)]
     rating: Option<i64>,
 }
 
-/// That feedback was kept.
+/// The saved feedback.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FeedbackResponse {
     /// Always true.
@@ -84,17 +83,17 @@ pub struct FeedbackResponse {
     status: &'static str,
     #[schema(example = "fb_0198c5a0-0000-7000-8000-000000000000")]
     feedback_id: String,
-    /// RequestFacts was done, for a person.
+    /// The confirmation, for users.
     message: String,
     /// RFC 3339.
     timestamp: String,
 }
 
-/// Keeps what you think of an answer, on this machine only.
+/// Saves feedback on an answer. It is stored on this machine only.
 #[utoipa::path(
     post, path = "/api/v1/submit-feedback", tag = "feedback", request_body = FeedbackRequest,
     responses(
-        (status = 200, description = "It is kept", body = FeedbackResponse),
+        (status = 200, description = "The feedback was saved", body = FeedbackResponse),
         ClientErrors,
     )
 )]
@@ -105,8 +104,8 @@ pub async fn submit_feedback(
     JsonBody(request): JsonBody<FeedbackRequest>,
 ) -> Result<Json<FeedbackResponse>, ApiError> {
     check(&request)?;
-    let (feedback_id, time) = keep(&app, &caller, &request).await?;
-    let message = LocalizedText::new("의견을 저장했습니다. 고맙습니다!", "your feedback was kept; thank you");
+    let (feedback_id, time) = save(&app, &caller, &request).await?;
+    let message = LocalizedText::new("의견을 저장했습니다. 고맙습니다!", "your feedback was saved; thank you");
     let message = message.text(language).to_owned();
     Ok(Json(FeedbackResponse { success: true, status: "success", feedback_id, message, timestamp: timestamp(time) }))
 }
@@ -120,7 +119,7 @@ fn check(request: &FeedbackRequest) -> Result<(), ApiError> {
     Ok(invalid.into_result()?)
 }
 
-async fn keep(app: &AppState, caller: &Caller, request: &FeedbackRequest) -> Result<(String, i64), ApiError> {
+async fn save(app: &AppState, caller: &Caller, request: &FeedbackRequest) -> Result<(String, i64), ApiError> {
     if let Some(id) = &request.message_id
         && app.store.message(&caller.owner, id).await?.is_none()
     {
@@ -138,21 +137,21 @@ async fn keep(app: &AppState, caller: &Caller, request: &FeedbackRequest) -> Res
     Ok(app.store.add_feedback(&caller.owner, new).await?)
 }
 
-/// Feedback in figures.
+/// Feedback statistics.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FeedbackStats {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
     total_feedback: i64,
-    /// How often there was each type.
+    /// Number of entries of each type.
     #[schema(example = json!({"positive": 3, "negative": 1, "suggestion": 0, "bug": 0}))]
     by_type: BTreeMap<&'static str, i64>,
-    /// 1 to 5; null where nothing was rated.
+    /// Mean rating from 1 to 5; null without ratings.
     average_rating: Option<f64>,
-    /// How much there was in the last seven days.
+    /// Number of entries in the last 7 days.
     last_7_days: i64,
-    /// Days of the last 30 with feedback, the latest first.
+    /// The days of the last 30 that have feedback, newest first.
     last_days: Vec<FeedbackDay>,
 }
 
@@ -165,11 +164,11 @@ pub struct FeedbackDay {
     count: i64,
 }
 
-/// Shows this key's user's feedback in figures.
+/// Returns statistics of the user's feedback.
 #[utoipa::path(
     get, path = "/api/v1/feedback/stats", tag = "feedback",
     responses(
-        (status = 200, description = "The figures", body = FeedbackStats),
+        (status = 200, description = "The statistics", body = FeedbackStats),
         ClientErrors,
     )
 )]
@@ -180,8 +179,9 @@ pub async fn feedback_stats(State(app): State<AppState>, caller: Caller) -> Resu
 async fn stats(app: &AppState, owner: &str) -> Result<FeedbackStats, ApiError> {
     const DAY: i64 = 24 * 60 * 60 * 1000;
     let counts = app.store.feedback_by_kind(owner).await?;
-    let count = |kind: Kind| counts.iter().find(|(name, _)| name == kind.as_str()).map_or(0, |(_, count)| *count);
-    let by_type: BTreeMap<&str, i64> = Kind::ALL.into_iter().map(|kind| (kind.as_str(), count(kind))).collect();
+    let count =
+        |kind: FeedbackType| counts.iter().find(|(name, _)| name == kind.as_str()).map_or(0, |(_, count)| *count);
+    let by_type: BTreeMap<&str, i64> = FeedbackType::ALL.into_iter().map(|kind| (kind.as_str(), count(kind))).collect();
     let days = app.store.feedback_by_day(owner, now() - 30 * DAY).await?;
     let week = timestamp(now() - 7 * DAY);
     Ok(FeedbackStats {
@@ -194,11 +194,11 @@ async fn stats(app: &AppState, owner: &str) -> Result<FeedbackStats, ApiError> {
     })
 }
 
-/// How much feedback to show.
+/// The number of entries to return.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct FeedbackParameters {
-    /// At most so much, 1 to 100; 10 if absent.
+    /// Maximum number of entries, 1 to 100; 10 if absent.
     #[param(minimum = 1, maximum = 100)]
     limit: Option<i64>,
 }
@@ -213,7 +213,7 @@ pub struct RecentFeedback {
     items: Vec<FeedbackItem>,
 }
 
-/// RequestFacts somebody thought of an answer.
+/// Feedback on an answer.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FeedbackItem {
     id: String,
@@ -244,7 +244,7 @@ impl From<store::Feedback> for FeedbackItem {
     }
 }
 
-/// Shows what this key's user said last.
+/// Returns the user's latest feedback.
 #[utoipa::path(
     get, path = "/api/v1/feedback/recent", tag = "feedback", params(FeedbackParameters),
     responses(
@@ -264,11 +264,11 @@ pub async fn recent_feedback(
     Ok(Json(RecentFeedback { status: "success", items: found.into_iter().map(FeedbackItem::from).collect() }))
 }
 
-/// Deletes what was said.
+/// Deletes a feedback entry.
 #[utoipa::path(
     delete, path = "/api/v1/feedback/{id}", tag = "feedback", params(("id" = String, Path, description = "The feedback's id")),
     responses(
-        (status = 200, description = "It is gone", body = DoneResponse),
+        (status = 200, description = "The feedback was deleted", body = DoneResponse),
         ClientErrors,
     )
 )]

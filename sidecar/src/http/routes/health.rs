@@ -1,4 +1,4 @@
-//! `GET /health`: whether HAPA can be asked, in short for anybody and in detail for its owner.
+//! `GET /health` and `GET /health/detailed`: health of the server, the model and the remote server.
 
 use axum::Json;
 use axum::extract::State;
@@ -18,7 +18,7 @@ use crate::remote::State as RemoteState;
 use crate::settings::RemotePolicy;
 use crate::system::Sample;
 
-/// HAPA's health, without anything private.
+/// The health of the server, without private details.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct HealthResponse {
     status: Status,
@@ -30,7 +30,7 @@ pub struct HealthResponse {
     environment_validation: EnvironmentValidation,
 }
 
-/// How busy the machine is, in percent.
+/// The load of the machine, in percent.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SystemInfo {
     cpu_usage: f32,
@@ -39,25 +39,25 @@ pub struct SystemInfo {
 }
 
 impl SystemInfo {
-    /// Of one look at the machine, to a tenth.
+    /// A sample of the load, rounded to tenths.
     pub fn of(sample: &Sample) -> Self {
         Self { cpu_usage: tenth(sample.cpu), memory_usage: tenth(sample.memory), disk_usage: tenth(sample.disk) }
     }
 }
 
-/// RequestFacts is wrong with the installation, counted.
+/// The number of problems of the installation.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EnvironmentValidation {
     status: Status,
     issues: Issues,
 }
 
-/// Tells how HAPA is, to anybody.
+/// Returns the health of the server. Needs no key.
 #[utoipa::path(
     get, path = "/health", tag = "system", security(()),
     responses(
-        (status = 200, description = "The API answers", body = HealthResponse),
-        (status = 503, description = "The database does not answer", body = HealthResponse),
+        (status = 200, description = "The server is available", body = HealthResponse),
+        (status = 503, description = "The database is not available", body = HealthResponse),
     )
 )]
 pub async fn health(State(app): State<AppState>) -> (StatusCode, Json<HealthResponse>) {
@@ -66,7 +66,7 @@ pub async fn health(State(app): State<AppState>) -> (StatusCode, Json<HealthResp
     let status = status(&app, &state);
     let mut issues = app.health.latest().issues();
     if !sample.store_answers {
-        // The file may look well from outside.
+        // The check of the database file may have passed.
         issues.critical = issues.critical.max(1);
     }
     let code = if status == Status::Unhealthy { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
@@ -80,8 +80,8 @@ pub async fn health(State(app): State<AppState>) -> (StatusCode, Json<HealthResp
     (code, Json(response))
 }
 
-/// RequestFacts was asked for has to work: the model of this machine, the remote server, or both. Where both may answer, a machine without
-/// any model is as it should be.
+/// What the remote policy uses has to work: the local model, the remote server, or both. With local first and remote as
+/// fallback, a machine without a local model is healthy.
 fn status(app: &AppState, state: &ModelState) -> Status {
     if !app.system.borrow().store_answers {
         return Status::Unhealthy;
@@ -105,7 +105,7 @@ fn tenth(value: f32) -> f32 {
     (value * 10.0).round() / 10.0
 }
 
-/// How HAPA is, for its owner.
+/// The health of the server in detail.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DetailedHealthResponse {
     status: Status,
@@ -116,35 +116,35 @@ pub struct DetailedHealthResponse {
     devices: Vec<DeviceHealth>,
     queue: QueueHealth,
     memory: Memory,
-    /// RequestFacts was looked at in the installation, good things too, in the language of `Accept-Language`.
+    /// The results of all checks of the installation, including passed ones, in the language of `Accept-Language`.
     findings: Vec<FindingView>,
     /// Seconds since the process started.
     uptime_seconds: f64,
 }
 
-/// The model, and what it is doing.
+/// The state of the model.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub struct ModelHealth {
     /// `absent`, `asleep`, `loading`, `ready` or `failed`.
     state: &'static str,
-    /// The model file's name without its ending.
+    /// The name of the model file without its extension.
     name: Option<String>,
-    /// While it loads, the share that is in memory, 0 to 1.
+    /// While loading, the loaded share, 0 to 1.
     progress: Option<f32>,
-    /// Bytes of weights.
+    /// Size of the weights in bytes.
     size_bytes: Option<u64>,
-    /// Tokens that question and answer may have together.
+    /// The context size: maximum tokens of prompt and answer.
     context: Option<u32>,
-    /// Why it failed.
+    /// Why loading failed.
     message: Option<String>,
 }
 
 /// Where the model runs.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct BackendHealth {
-    /// The device; null while nothing is loaded.
+    /// The device; null while no model is loaded.
     device: Option<String>,
-    /// How the model was fitted into this machine, in the language of `Accept-Language`; null while nothing is loaded.
+    /// How the model is distributed over devices, in the language of `Accept-Language`; null while no model is loaded.
     #[schema(example = "24 of 24 layers on the processor")]
     placement: Option<String>,
 }
@@ -152,31 +152,31 @@ pub struct BackendHealth {
 /// A device that models can run on.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DeviceHealth {
-    /// RequestFacts llama.cpp calls it, such as `CUDA0`.
+    /// Device name in llama.cpp, such as `CUDA0`.
     name: String,
-    /// RequestFacts its maker calls it.
+    /// Product name of the device.
     description: String,
-    /// Whether it is a GPU.
+    /// Whether the device is a GPU.
     gpu: bool,
-    /// Bytes of its memory.
+    /// Memory of the device in bytes.
     memory_bytes: u64,
-    /// Of those, bytes that are free.
+    /// Free memory in bytes.
     free_bytes: u64,
 }
 
-/// Requests in the house.
+/// The request queue of the engine.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct QueueHealth {
-    /// Requests that wait for their turn.
+    /// Queued requests.
     waiting: usize,
-    /// Requests that the model works on.
+    /// Requests in progress.
     active: usize,
-    /// Requests that may wait or be worked on at a time.
+    /// Maximum number of queued and active requests.
     capacity: usize,
 }
 
 impl QueueHealth {
-    /// As it is now.
+    /// The current queue.
     pub fn of(app: &AppState) -> Self {
         let load = app.models.queue_depth();
         Self { waiting: load.waiting(), active: load.active, capacity: load.capacity }
@@ -190,7 +190,7 @@ impl From<engine::Device> for DeviceHealth {
     }
 }
 
-/// Tells how HAPA is in detail: the model, the device, the queue.
+/// Returns the health of the server in detail: model, devices, remote server, queue and memory.
 #[utoipa::path(
     get, path = "/health/detailed", tag = "system",
     responses(

@@ -1,4 +1,4 @@
-//! `GET /api/v1/user/history`: what was asked and answered.
+//! `/api/v1/user/history`: the stored questions and answers of a user.
 
 use axum::Json;
 use axum::extract::State;
@@ -18,33 +18,33 @@ use crate::http::state::AppState;
 use crate::store;
 use crate::store::Query;
 
-/// Which part of the history to show.
+/// Page and filters of the history.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct HistoryParameters {
-    /// At most so many, 1 to 100; 10 if absent.
+    /// Maximum number of messages, 1 to 100; 10 if absent.
     #[param(minimum = 1, maximum = 100)]
     limit: Option<i64>,
-    /// Leaving out so many of the newest.
+    /// Number of messages to skip; 0 if absent.
     #[param(minimum = 0)]
     offset: Option<i64>,
-    /// With all these words in the question or the answer, as parts of words too, in any case.
+    /// Only messages with all these words in question or answer. Matches parts of words and ignores case.
     #[param(max_length = 200)]
     search: Option<String>,
-    /// In this programming language.
+    /// Only messages in this programming language.
     language: Option<String>,
-    /// Not before this time, RFC 3339.
+    /// Only messages since this time, RFC 3339.
     #[param(format = DateTime)]
     from: Option<String>,
-    /// Before this time, RFC 3339.
+    /// Only messages before this time, RFC 3339.
     #[param(format = DateTime)]
     to: Option<String>,
-    /// With an answer that was thought well or ill of: rated 4 or 5, or 1 or 2.
+    /// Only messages with a rating of 4 or 5 (`positive`), or of 1 or 2 (`negative`).
     #[param(inline)]
     opinion: Option<Opinion>,
 }
 
-/// RequestFacts was thought of an answer.
+/// The rating of an answer.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Opinion {
@@ -61,9 +61,9 @@ pub struct HistoryResponse {
     #[schema(example = "success")]
     status: &'static str,
     items: Vec<HistoryItem>,
-    /// How many there are in all.
+    /// Number of messages on all pages.
     total_count: i64,
-    /// Whether there are more after these.
+    /// Whether there is a next page.
     has_more: bool,
 }
 
@@ -72,40 +72,40 @@ pub struct HistoryResponse {
 pub struct HistoryItem {
     id: String,
     question: String,
-    /// The whole answer, markdown, as far as it came.
+    /// The answer as markdown; partial if generation did not complete.
     response: String,
-    /// When it was asked, RFC 3339.
+    /// When the question was sent, RFC 3339.
     timestamp: String,
-    /// Whether the answer came to its end.
+    /// Whether generation completed.
     success: bool,
-    /// Seconds from the question to the end of the answer.
+    /// Seconds from the request to the last token.
     duration: f64,
     /// Tokens of prompt and answer.
     tokens: i64,
     language: String,
     conversation_id: String,
-    /// 1 to 5, where it was rated.
+    /// Rating from 1 to 5; null if not rated.
     rating: Option<i64>,
     model_used: String,
     /// Where the model ran: `local` or `remote`.
     backend: String,
-    /// Tokens per second, once the answer had begun.
+    /// Generated tokens per second, measured from the first token.
     tokens_per_second: Option<f64>,
-    /// `stop`, `length`, `cancelled`, `interrupted` or `failed`; null while the model works.
+    /// `stop`, `length`, `cancelled`, `interrupted` or `failed`; null during generation.
     finish_reason: Option<String>,
     generated_code: String,
     explanation: String,
-    /// The code that the question was about.
+    /// The code that was sent with the question.
     code_context: Option<String>,
-    /// The files that the question was about.
+    /// The files that were sent with the question.
     files: Vec<ContextFile>,
     model_type: ModelType,
-    /// How many earlier messages were left out of the prompt, so that it fitted.
+    /// Number of earlier messages that were left out of the prompt to fit the context.
     dropped_messages: i64,
-    /// The ids of all versions of this question at its place in the conversation, oldest first, its own too. Versions come from
-    /// `replaces`; `shown` goes to another one.
+    /// The ids of all versions of this question, oldest first, including this one. A request with `replaces` creates a version;
+    /// `shown` of a conversation switches to another one.
     versions: Vec<String>,
-    /// Whether another version has its place in the thread now.
+    /// Whether another version is shown instead of this one.
     replaced: bool,
 }
 
@@ -138,7 +138,7 @@ impl From<store::Message> for HistoryItem {
     }
 }
 
-/// Shows what this key's user asked, newest first.
+/// Lists the user's questions and answers, newest first.
 #[utoipa::path(
     get, path = "/api/v1/user/history", tag = "history", params(HistoryParameters),
     responses(
@@ -169,7 +169,7 @@ pub struct HistoryItemResponse {
     item: HistoryItem,
 }
 
-/// Shows one message.
+/// Returns a message.
 #[utoipa::path(
     get, path = "/api/v1/user/history/{id}", tag = "history", params(("id" = String, Path, description = "The message's id")),
     responses(
@@ -187,11 +187,11 @@ pub async fn history_item(
     Ok(Json(HistoryItemResponse { status: "success", item }))
 }
 
-/// Deletes one message, and its conversation if nothing is left of it.
+/// Deletes a message, and its conversation if it has no other messages.
 #[utoipa::path(
     delete, path = "/api/v1/user/history/{id}", tag = "history", params(("id" = String, Path, description = "The message's id")),
     responses(
-        (status = 200, description = "It is gone", body = DoneResponse),
+        (status = 200, description = "The message was deleted", body = DoneResponse),
         ClientErrors,
     )
 )]
@@ -208,7 +208,7 @@ pub async fn delete_history_item(
     Ok(Json(DoneResponse::new(language, "기록을 삭제했습니다", "the message was deleted")))
 }
 
-/// That all is to be deleted.
+/// The confirmation that the history is to be deleted.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct DeleteRequest {
     /// Must be true.
@@ -221,11 +221,11 @@ fn confirmed() -> utoipa::openapi::Object {
     ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([true])).description(Some("Must be true.")).build()
 }
 
-/// Deletes all that this key's user asked and was answered.
+/// Deletes all questions and answers of the user.
 #[utoipa::path(
     delete, path = "/api/v1/user/history", tag = "history", request_body = DeleteRequest,
     responses(
-        (status = 200, description = "It is gone", body = DoneResponse),
+        (status = 200, description = "The history was deleted", body = DoneResponse),
         ClientErrors,
     )
 )]
@@ -236,11 +236,11 @@ pub async fn delete_history(
     JsonBody(request): JsonBody<DeleteRequest>,
 ) -> Result<Json<DoneResponse>, ApiError> {
     if !request.confirm {
-        let message = LocalizedText::new("삭제하려면 true여야 합니다", "must be true to delete all");
+        let message = LocalizedText::new("삭제하려면 true여야 합니다", "must be true to delete the history");
         return Err(ApiError::Invalid(ValidationErrors::field("confirm", message)));
     }
     let deleted = app.store.delete_history(&caller.owner).await?;
-    // Answers that can be given again, and what the models remember, are the user's too.
+    // The response cache and the KV caches contain user data, too.
     app.assistant.cache.clear(None);
     app.assistant.suggestions.clear();
     app.models.clear_kv_cache();
@@ -248,7 +248,7 @@ pub async fn delete_history(
     Ok(Json(DoneResponse::new(language, &ko, &en)))
 }
 
-/// Whether there are more after a page.
+/// Whether there is a page after one that starts at `offset` and has `shown` entries.
 pub fn has_more(offset: i64, shown: usize, total: i64) -> bool {
     i64::try_from(shown).is_ok_and(|shown| offset.saturating_add(shown) < total)
 }
@@ -274,17 +274,25 @@ fn query(parameters: HistoryParameters) -> Result<Query, ApiError> {
     };
     let (from, to) = (time("from", parameters.from), time("to", parameters.to));
     invalid.into_result()?;
-    let named = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
+    let non_blank = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
     let rated = parameters.opinion.map(|opinion| match opinion {
         Opinion::Positive => (4, 5),
         Opinion::Negative => (1, 2),
     });
-    Ok(Query { limit, offset, search: named(parameters.search), language: named(parameters.language), from, to, rated })
+    Ok(Query {
+        limit,
+        offset,
+        search: non_blank(parameters.search),
+        language: non_blank(parameters.language),
+        from,
+        to,
+        rated,
+    })
 }
 
-/// The bounds of a page; what is outside of them is noted.
-pub fn page(invalid: &mut ValidationErrors, limit: Option<i64>, offset: Option<i64>, usual: i64) -> (i64, i64) {
-    let (limit, offset) = (limit.unwrap_or(usual), offset.unwrap_or(0));
+/// Limit and offset of a page; values out of range are added to `invalid`.
+pub fn page(invalid: &mut ValidationErrors, limit: Option<i64>, offset: Option<i64>, default_limit: i64) -> (i64, i64) {
+    let (limit, offset) = (limit.unwrap_or(default_limit), offset.unwrap_or(0));
     if !(1..=100).contains(&limit) {
         invalid.add("limit", LocalizedText::new("1에서 100 사이여야 합니다", "must be from 1 to 100"));
     }

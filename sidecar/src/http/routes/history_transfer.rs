@@ -1,4 +1,4 @@
-//! `/api/v1/user/history/export` and `import`: the history as a file.
+//! `/api/v1/user/history/export` and `/api/v1/user/history/import`: the history as a file.
 
 use axum::Json;
 use axum::body::Body as ResponseBody;
@@ -19,32 +19,32 @@ use crate::http::error::{ApiError, ClientErrors};
 use crate::http::extract::{JsonBody, QueryParams};
 use crate::http::state::AppState;
 
-/// The largest file that is taken in, in bytes.
+/// Body limit of an import in bytes.
 pub const IMPORT_BODY_LIMIT: usize = 64 * 1024 * 1024;
 
-/// The forms that a history can be given out in.
+/// The format of an export.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ExportFormat {
-    /// For `import`.
+    /// JSON, which can be imported.
     #[default]
     Json,
-    /// For reading.
+    /// Markdown, for reading.
     Markdown,
 }
 
-/// How to give the history out.
+/// Format and scope of an export.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ExportParameters {
-    /// `json` if absent.
+    /// The format; `json` if absent.
     #[param(inline)]
     format: Option<ExportFormat>,
-    /// Only the conversation with this id, with all versions of its questions.
+    /// The id of a conversation to export, with all versions of its questions; all conversations if absent.
     conversation: Option<String>,
 }
 
-/// Gives out all that this key's user asked and was answered, or one conversation of it, oldest first, as a file.
+/// Exports the user's history or one conversation as a file, oldest messages first.
 #[utoipa::path(
     get, path = "/api/v1/user/history/export", tag = "history", params(ExportParameters),
     responses(
@@ -69,17 +69,17 @@ pub async fn export_history(
         found.ok_or(ApiError::NotFound)?;
     }
     let pieces = history_export::export(app.store.clone(), scope, form).inspect_err(|error| {
-        tracing::error!(%error, "an export broke off: {error}");
+        tracing::error!(%error, "history export failed: {error}");
     });
     let name = format!("attachment; filename=\"hapa-history.{ending}\"");
     let headers = [(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, name)];
     Ok((headers, ResponseBody::from_stream(pieces)).into_response())
 }
 
-/// RequestFacts names the form of the file.
+/// The format identifier of the file.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 pub enum FileFormat {
-    /// A history that HAPA gave out.
+    /// A history exported by HAPA.
     #[serde(rename = "hapa-history")]
     History,
 }
@@ -95,42 +95,42 @@ pub struct HistoryFile {
     #[serde(default)]
     #[schema(value_type = Vec<Value>)]
     conversations: Vec<Value>,
-    /// Messages: `id`, `conversation_id`, `timestamp`, `question`, `response` and what else `export` tells of them.
+    /// Messages: `id`, `conversation_id`, `timestamp`, `question`, `response` and the other fields of the export.
     #[schema(value_type = Vec<Value>)]
     messages: Vec<Value>,
 }
 
-/// RequestFacts came of taking a file in.
+/// The result of an import.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ImportResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
-    /// RequestFacts was done, for a person.
+    /// The result, for users.
     message: String,
-    /// Messages that are here now and were not before.
+    /// Number of imported messages.
     imported: u64,
-    /// Messages that were here before; they stay as they are.
+    /// Number of messages that existed already. They are not changed.
     skipped: u64,
-    /// Messages that cannot be taken in.
+    /// Number of invalid messages.
     invalid: u64,
-    /// RequestFacts is wrong with the first 20 of those.
+    /// The problems of the first 20 invalid messages.
     problems: Vec<ImportProblem>,
 }
 
-/// RequestFacts is wrong with a message of a file.
+/// The problem of an invalid message.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ImportProblem {
-    /// Its place among the file's messages, from 0.
+    /// The index of the message in the file, from 0.
     index: usize,
     problem: String,
 }
 
-/// ExpectedBody in a file that `export` gave out. RequestFacts is here already is never changed.
+/// Imports an exported file. Existing messages are never changed.
 #[utoipa::path(
     post, path = "/api/v1/user/history/import", tag = "history", request_body = HistoryFile,
     responses(
-        (status = 200, description = "RequestFacts came of it", body = ImportResponse),
+        (status = 200, description = "The result", body = ImportResponse),
         ClientErrors,
     )
 )]
@@ -145,8 +145,8 @@ pub async fn import_history(
     let report = report?;
     let (imported, skipped, invalid) = (report.imported, report.skipped, report.invalid);
     let message = LocalizedText::new(
-        format!("{imported}개를 가져왔고, {skipped}개는 이미 있었으며, {invalid}개는 가져올 수 없었습니다"),
-        format!("{imported} messages were taken in, {skipped} were here already, {invalid} could not be read"),
+        format!("{imported}개를 가져왔습니다. {skipped}개는 이미 있었고, {invalid}개는 가져올 수 없었습니다."),
+        format!("{imported} messages imported, {skipped} existed already, {invalid} invalid"),
     );
     let problems = report.problems.into_iter().map(|(index, problem)| ImportProblem { index, problem }).collect();
     let message = message.text(language).to_owned();

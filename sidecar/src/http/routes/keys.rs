@@ -1,4 +1,4 @@
-//! `/api/v1/keys`: who may use the API.
+//! `/api/v1/keys`: API keys.
 
 use axum::Json;
 use axum::extract::State;
@@ -15,37 +15,37 @@ use crate::http::extract::{JsonBody, PathId};
 use crate::http::state::AppState;
 use crate::store::StoredKey;
 
-/// RequestFacts is known of a key. The key itself is not kept.
+/// An API key, without the secret, which is not stored.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct KeyItem {
     id: String,
     name: String,
-    /// The key's first characters.
+    /// The first characters of the key.
     #[schema(example = "hapa_1a2b3c…")]
     hint: String,
     kind: KeyKind,
-    /// Whose history its requests belong to.
+    /// The user whose history the requests of the key belong to.
     user: String,
     permissions: Vec<Permission>,
     /// RFC 3339.
     created_at: String,
-    /// RFC 3339; null if it does not end.
+    /// RFC 3339; null if the key does not expire.
     expires_at: Option<String>,
-    /// Whether its time is over.
+    /// Whether the key has expired.
     expired: bool,
-    /// RFC 3339, to the minute; null if it was never used.
+    /// RFC 3339, to the minute; null if the key was never used.
     last_used_at: Option<String>,
 }
 
-/// RequestFacts a key is for.
+/// The origin of a key.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyKind {
-    /// Somebody made it.
+    /// Created by a user.
     Made,
-    /// For trying out, in development.
+    /// The demo key, in development only.
     Demo,
-    /// The installation's own; it cannot be revoked and has no limits.
+    /// The key of the installation. It cannot be revoked and has no rate limits.
     Installation,
 }
 
@@ -76,47 +76,48 @@ pub struct KeysResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
-    /// The latest first.
+    /// Newest first.
     keys: Vec<KeyItem>,
 }
 
-/// A key that is to be made.
+/// A new key.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct KeyRequest {
-    /// RequestFacts you will call it.
+    /// The name of the key.
     #[schema(min_length = 1, max_length = 100, pattern = r"\S", example = "VS Code")]
     name: String,
-    /// RequestFacts it may be used for; all but `admin` if absent. No key may do more than the one that makes it.
+    /// The permissions of the key; all but `admin` if absent. They cannot exceed those of the key that creates it.
     #[serde(default)]
     #[schema(min_items = 1, max_items = 5, nullable = true)]
     permissions: Option<Vec<Permission>>,
-    /// Days until it ends; API_KEY_EXPIRY_DAYS if absent.
+    /// Days until the key expires; API_KEY_EXPIRY_DAYS if absent.
     #[serde(default)]
     #[schema(minimum = 1, maximum = 3650, nullable = true)]
     expires_in_days: Option<u32>,
-    /// Whose history its requests belong to; yours if absent. Only the app's own user may name another.
+    /// The user whose history the requests of the key belong to; your own if absent. Only the installation's own user may name
+    /// another one.
     #[serde(default)]
     #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._-]+$", nullable = true)]
     user: Option<String>,
-    /// Makes the demo key, which takes the place of the one before; in development only.
+    /// Creates the demo key, which replaces the previous one; in development only.
     #[serde(default)]
     demo: bool,
 }
 
-/// A key that was made.
+/// The created key.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct KeyResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
-    /// The key itself, shown here and never again.
+    /// The secret. It is returned only once.
     #[schema(example = "hapa_00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff")]
     key: String,
     #[serde(flatten)]
     item: KeyItem,
 }
 
-/// Lists all keys, the latest first.
+/// Lists all keys, newest first.
 #[utoipa::path(
     get, path = "/api/v1/keys", tag = "keys",
     responses(
@@ -129,7 +130,7 @@ pub async fn keys(State(app): State<AppState>) -> Result<Json<KeysResponse>, Api
     Ok(Json(KeysResponse { status: "success", keys: keys.into_iter().map(KeyItem::from).collect() }))
 }
 
-/// Makes a key. It is shown once and kept as a hash.
+/// Creates a key. The secret is returned once and stored as a hash.
 #[utoipa::path(
     post, path = "/api/v1/keys", tag = "keys", request_body = KeyRequest,
     responses(
@@ -142,12 +143,12 @@ pub async fn make_key(
     caller: Caller,
     JsonBody(request): JsonBody<KeyRequest>,
 ) -> Result<Json<KeyResponse>, ApiError> {
-    let wish = wish(request)?;
-    let (key, kept) = app.keys.create(&caller, wish).await?;
-    Ok(Json(KeyResponse { status: "success", key: key.reveal().to_owned(), item: kept.into() }))
+    let request = validate(request)?;
+    let (key, stored) = app.keys.create(&caller, request).await?;
+    Ok(Json(KeyResponse { status: "success", key: key.reveal().to_owned(), item: stored.into() }))
 }
 
-fn wish(request: KeyRequest) -> Result<NewKeyRequest, ApiError> {
+fn validate(request: KeyRequest) -> Result<NewKeyRequest, ApiError> {
     let mut invalid = ValidationErrors::default();
     invalid.require_not_blank("name", &request.name);
     invalid.max_length("name", Some(&request.name), 100);
@@ -170,11 +171,11 @@ fn wish(request: KeyRequest) -> Result<NewKeyRequest, ApiError> {
     Ok(NewKeyRequest { name: name.trim().to_owned(), permissions, days, user, demo })
 }
 
-/// Revokes a key: from now on it opens nothing.
+/// Revokes a key. It takes effect immediately.
 #[utoipa::path(
     delete, path = "/api/v1/keys/{id}", tag = "keys", params(("id" = String, Path, description = "The key's id")),
     responses(
-        (status = 200, description = "It is revoked", body = DoneResponse),
+        (status = 200, description = "The key was revoked", body = DoneResponse),
         ClientErrors,
     )
 )]

@@ -1,4 +1,4 @@
-//! `GET /api/v1/logs`: what HAPA wrote down about its work.
+//! `GET /api/v1/logs`: the log of the server.
 
 use axum::Json;
 use axum::extract::State;
@@ -12,49 +12,49 @@ use crate::http::extract::QueryParams;
 use crate::http::state::AppState;
 use crate::logging::log_reader::{Filter, Level, Line};
 
-/// Which lines to show.
+/// Page and filters of the log.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct LogParameters {
-    /// At most so many, 1 to 1000; 200 if absent.
+    /// Maximum number of lines, 1 to 1000; 200 if absent.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<i64>,
-    /// Of this level or a worse one; all if absent.
+    /// Minimum level; all if absent.
     #[param(inline)]
     level: Option<Level>,
-    /// With this text in them, in any case.
+    /// Only lines that contain this text; ignores case.
     #[param(max_length = 200)]
     search: Option<String>,
-    /// Only lines before this place: `next` of a page, or the `cursor` of a line.
+    /// Only lines before this cursor: `next` of a page, or the `cursor` of a line.
     #[param(minimum = 0)]
     before: Option<i64>,
 }
 
-/// A part of the log.
+/// A page of the log.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LogsResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
-    /// Oldest first. There are no questions, no code and no keys in them.
+    /// Oldest first. Lines contain no questions, no code and no keys.
     lines: Vec<LogLine>,
-    /// RequestFacts to give as `before` for the lines before these; null at the beginning of the log.
+    /// The value of `before` for the previous page; null at the start of the log.
     next: Option<u64>,
 }
 
 /// A line of the log.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LogLine {
-    /// Its place in the log; one that is larger is newer.
+    /// Position in the log; larger is newer.
     cursor: u64,
     /// RFC 3339.
     time: String,
     /// `TRACE`, `DEBUG`, `INFO`, `WARN` or `ERROR`.
     level: String,
     message: String,
-    /// The part of HAPA that wrote it.
+    /// The module that wrote the line.
     target: String,
-    /// RequestFacts else it carries, such as `request_id` and `duration_ms`.
+    /// Other fields, such as `request_id` and `duration_ms`.
     #[schema(value_type = Object)]
     fields: Map<String, Value>,
 }
@@ -72,11 +72,11 @@ impl From<Line> for LogLine {
     }
 }
 
-/// Shows the newest lines of the log, or those before a place in it.
+/// Returns the newest lines of the log, or those before a cursor.
 #[utoipa::path(
     get, path = "/api/v1/logs", tag = "system", params(LogParameters),
     responses(
-        (status = 200, description = "A part of the log", body = LogsResponse),
+        (status = 200, description = "A page of the log", body = LogsResponse),
         ClientErrors,
     )
 )]

@@ -1,4 +1,4 @@
-//! `GET /metrics`: all figures for Prometheus.
+//! `GET /metrics`: metrics in Prometheus's text format.
 
 use axum::extract::State;
 use axum::http::header;
@@ -6,13 +6,13 @@ use axum::response::{IntoResponse, Response};
 
 use crate::http::state::AppState;
 
-/// The engine's lanes, the most urgent first.
-const LANES: [&str; 3] = ["completion", "chat", "background"];
+/// The priorities of the engine, highest first.
+const PRIORITIES: [&str; 3] = ["completion", "chat", "background"];
 
-/// Shows all figures in Prometheus's text format. ActiveRequest without a key: there are numbers in it, and no names.
+/// Returns all metrics in Prometheus's text format. Needs no key from this machine: the metrics contain no user data.
 #[utoipa::path(
     get, path = "/metrics", tag = "system", security(()),
-    responses((status = 200, description = "The figures", body = String, content_type = "text/plain; version=0.0.4; charset=utf-8"))
+    responses((status = 200, description = "The metrics", body = String, content_type = "text/plain; version=0.0.4; charset=utf-8"))
 )]
 pub async fn metrics(State(app): State<AppState>) -> Response {
     let metrics = &app.metrics;
@@ -20,8 +20,8 @@ pub async fn metrics(State(app): State<AppState>) -> Response {
     metrics.set("hapa_system_cpu_usage_percent", &[], sample.cpu.into());
     metrics.set("hapa_system_memory_usage_bytes", &[], sample.memory_bytes as f64);
     metrics.set("hapa_system_disk_usage_bytes", &[], sample.disk_bytes as f64);
-    for (lane, waiting) in LANES.into_iter().zip(load.waiting_by_priority) {
-        metrics.set("hapa_queue_depth", &[("lane", lane)], waiting as f64);
+    for (priority, waiting) in PRIORITIES.into_iter().zip(load.waiting_by_priority) {
+        metrics.set("hapa_queue_depth", &[("lane", priority)], waiting as f64);
     }
     metrics.counted("hapa_cache_hits_total", cache.hits);
     metrics.counted("hapa_cache_misses_total", cache.misses);

@@ -1,4 +1,4 @@
-//! `GET /api/v1/metrics/series` and `/endpoints`: how HAPA did in the last hour, and how each endpoint does.
+//! `GET /api/v1/metrics/series` and `GET /api/v1/metrics/endpoints`: metrics of the last hour, and latency of each endpoint.
 
 use axum::Json;
 use axum::extract::State;
@@ -10,27 +10,27 @@ use crate::http::extract::QueryParams;
 use crate::http::state::AppState;
 use crate::metrics::history::{INTERVAL, Point};
 
-/// Which points to show.
+/// The points to return.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct SeriesParameters {
-    /// Those after this time only, in milliseconds since 1970; the whole last hour if absent.
+    /// Only points after this time, in milliseconds since 1970; all of the last hour if absent.
     since: Option<i64>,
 }
 
-/// How HAPA did in the last hour.
+/// Metrics of the last hour.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SeriesResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
-    /// Milliseconds from one point to the next while HAPA runs.
+    /// Milliseconds between two points.
     interval_ms: u64,
-    /// Oldest first. While HAPA did not run, there are none.
+    /// Oldest first. There are no points for times when HAPA did not run.
     points: Vec<Point>,
 }
 
-/// Shows how HAPA did in the last hour, point by point.
+/// Returns the metrics of the last hour as a time series.
 #[utoipa::path(
     get, path = "/api/v1/metrics/series", tag = "system", params(SeriesParameters),
     responses(
@@ -46,33 +46,33 @@ pub async fn metrics_series(
     Json(SeriesResponse { status: "success", interval_ms: INTERVAL.as_secs() * 1000, points })
 }
 
-/// How each endpoint does.
+/// Requests, errors and latency of all endpoints.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EndpointsResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
-    /// Those that were asked since the process started.
+    /// The endpoints with requests since the process started.
     endpoints: Vec<EndpointFigures>,
 }
 
-/// How an endpoint does.
+/// Requests, errors and latency of an endpoint.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EndpointFigures {
     method: &'static str,
-    /// The route's pattern.
+    /// The path pattern of the route.
     #[schema(example = "/api/v1/generate-code")]
     endpoint: String,
     requests: u64,
-    /// Of those, how many were answered with an error.
+    /// Of those, requests with an error response.
     errors: u64,
-    /// Mean of the milliseconds until the response begins.
+    /// Mean time until the response headers, in milliseconds.
     average_ms: f64,
-    /// 95 % of the responses took no longer to begin, to one digit.
+    /// 95th percentile of the time until the response headers, in milliseconds, to one significant digit.
     p95_ms: f64,
 }
 
-/// Shows how each endpoint does, since the process started.
+/// Returns requests, errors and latency of each endpoint since the process started.
 #[utoipa::path(
     get, path = "/api/v1/metrics/endpoints", tag = "system",
     responses(
@@ -81,13 +81,13 @@ pub struct EndpointFigures {
     )
 )]
 pub async fn metrics_endpoints(State(app): State<AppState>) -> Json<EndpointsResponse> {
-    let figures = app.latency.endpoints().into_iter().map(|of| EndpointFigures {
-        method: of.method,
-        endpoint: of.endpoint,
-        requests: of.requests,
-        errors: of.errors,
-        average_ms: of.average,
-        p95_ms: of.p95,
+    let endpoints = app.latency.endpoints().into_iter().map(|endpoint| EndpointFigures {
+        method: endpoint.method,
+        endpoint: endpoint.endpoint,
+        requests: endpoint.requests,
+        errors: endpoint.errors,
+        average_ms: endpoint.average,
+        p95_ms: endpoint.p95,
     });
-    Json(EndpointsResponse { status: "success", endpoints: figures.collect() })
+    Json(EndpointsResponse { status: "success", endpoints: endpoints.collect() })
 }

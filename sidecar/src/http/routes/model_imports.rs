@@ -1,4 +1,4 @@
-//! `PUT /api/v1/models/imports/{name}`: taking in a model file that somebody has already.
+//! `PUT /api/v1/models/imports/{name}`: upload of a model file.
 
 use axum::Json;
 use axum::body::Body;
@@ -13,23 +13,23 @@ use crate::http::error::{ApiError, ClientErrors, ServerErrors};
 use crate::http::extract::{PathId, is_octet_stream};
 use crate::http::state::AppState;
 
-/// A model that was taken in.
+/// The imported model.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ImportedModel {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
-    /// Its id in the list of models.
+    /// The id of the model.
     id: ModelId,
 }
 
-/// ExpectedBody in a model file, which is the body. It is checked as a download is, and then one of the models.
+/// Imports a model file, which is the body. The file is validated like a download, then installed.
 #[utoipa::path(
     put, path = "/api/v1/models/imports/{name}", tag = "models",
-    params(("name" = String, Path, description = "The file's name, which ends in `.gguf`", example = "my-model.gguf")),
+    params(("name" = String, Path, description = "The name of the file, which ends in `.gguf`", example = "my-model.gguf")),
     request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The file"),
     responses(
-        (status = 200, description = "It is one of the models", body = ImportedModel),
+        (status = 200, description = "The model was imported", body = ImportedModel),
         ClientErrors,
         ServerErrors,
     )

@@ -1,4 +1,4 @@
-//! `/api/v1/models`: the models of this machine, and which of them answer.
+//! `/api/v1/models`: the installed models, their roles, and the catalogue of recommended models.
 
 use axum::Json;
 use axum::extract::State;
@@ -16,83 +16,83 @@ use crate::hub;
 use crate::hub::{FileName, Repository};
 use crate::models::{Memory, ModelEntry, Role, plan_summary};
 
-/// All models.
+/// The installed models.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ModelsResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
-    /// Those that were chosen come first.
+    /// The installed models; those with a role come first.
     models: Vec<ModelItem>,
     memory: Memory,
-    /// Models that are worth a download, smallest first.
+    /// Recommended models to download, smallest first.
     catalogue: Vec<CatalogueItem>,
 }
 
-/// A model that is worth a download.
+/// A recommended model.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CatalogueItem {
-    /// Its id, once it is here.
+    /// The id that the model has once it is installed.
     #[schema(value_type = String, example = "qwen2.5-coder-1.5b-instruct-q4_k_m")]
     id: ModelId,
     #[schema(example = "Qwen2.5 Coder 1.5B")]
     name: &'static str,
     repository: Repository,
     file: FileName,
-    /// Bytes of its file, roughly.
+    /// Approximate file size in bytes.
     size_bytes: u64,
     #[schema(example = "apache-2.0")]
     license: &'static str,
-    /// Whether the licence lets everybody use it for everything, work included.
+    /// Whether the licence permits all uses, including commercial use.
     free: bool,
     fit: ModelFit,
-    /// Whether it is here.
+    /// Whether the model is installed.
     installed: bool,
-    /// Whether it is the one that suits this machine best.
+    /// Whether the model is the best choice for this machine.
     suggested: bool,
 }
 
-/// RequestFacts a model's file consists of.
+/// The checksum of a model file.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct VerifyResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
-    /// The SHA-256 of its bytes.
+    /// The SHA-256 of the file.
     sha256: String,
-    /// The SHA-256 that they must have; null where nobody said.
+    /// The expected SHA-256; null if unknown.
     expected: Option<String>,
-    /// Whether they are the same; null where nobody said.
+    /// Whether the checksums match; null if the expected one is unknown.
     matches: Option<bool>,
-    /// Where it was downloaded from; null if it was not.
+    /// The repository that the model was downloaded from; null if it was not downloaded.
     repository: Option<Repository>,
 }
 
-/// A model.
+/// An installed model.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ModelItem {
     #[schema(value_type = String, example = "qwen2.5-coder-0.5b-instruct-q4_k_m")]
     id: ModelId,
-    /// RequestFacts its file calls it.
+    /// The name in the metadata of the file.
     name: Option<String>,
-    /// `available` where it was not chosen, or `loading`, `ready`, `asleep` or `failed`.
+    /// `available` without a role; otherwise `loading`, `ready`, `asleep` (unloaded when idle) or `failed`.
     state: &'static str,
-    /// While it loads, the share that is in memory, 0 to 1.
+    /// While loading, the loaded share, 0 to 1.
     progress: Option<f32>,
-    /// Why it cannot be used.
+    /// Why the model cannot be used.
     message: Option<String>,
-    /// RequestFacts it was chosen for.
+    /// The roles of the model.
     roles: Vec<Role>,
-    /// Bytes of its file.
+    /// File size in bytes.
     size_bytes: u64,
-    /// Its kind, such as `qwen2`.
+    /// Model architecture, such as `qwen2`.
     architecture: Option<String>,
-    /// How its weights are kept, such as `Q4_K_M`.
+    /// Quantization of the weights, such as `Q4_K_M`.
     quantization: Option<String>,
     license: Option<String>,
-    /// Tokens of the longest text that it was trained on.
+    /// The context size of training, in tokens.
     context: Option<u32>,
-    /// Whether it can fill a gap in a text, which completions are best made with.
+    /// Whether the model supports fill-in-the-middle, which gives better completions.
     fills: Option<bool>,
     fit: Option<ModelFit>,
 }
@@ -101,26 +101,26 @@ pub struct ModelItem {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ModelFit {
     fits: bool,
-    /// Bytes of main memory that it takes, or needs at least if it does not fit.
+    /// Bytes of main memory that the model uses; if it does not fit, the minimum that it needs.
     memory_bytes: u64,
     layers: Option<u32>,
-    /// Of those, layers on the GPU.
+    /// Of those, layers that are offloaded to the GPU.
     gpu_layers: Option<u32>,
-    /// Tokens of one conversation.
+    /// The context size in tokens.
     context: Option<u32>,
-    /// The same in one sentence, in the language of `Accept-Language`.
+    /// A summary for users, in the language of `Accept-Language`.
     #[schema(example = "24 of 24 layers on the processor")]
     explanation: String,
 }
 
-/// RequestFacts to load a model for.
+/// The role of a model.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 pub struct LoadRequest {
-    /// `chat` if absent.
+    /// The role; `chat` if absent.
     role: Option<Role>,
 }
 
-/// Lists the models that there are.
+/// Lists the installed models and the recommended ones.
 #[utoipa::path(
     get, path = "/api/v1/models", tag = "models",
     responses(
@@ -132,12 +132,12 @@ pub async fn models(State(app): State<AppState>, language: Language) -> Json<Mod
     Json(all(&app, language).await)
 }
 
-/// Chooses a model for chats or completions, and begins to load it. The one before finishes what it is at.
+/// Assigns a role to a model and starts to load it. The previous model completes its running requests first.
 #[utoipa::path(
     post, path = "/api/v1/models/{id}/load", tag = "models", request_body = Option<LoadRequest>,
     params(("id" = String, Path, description = "The model's id")),
     responses(
-        (status = 200, description = "It loads; the list tells how far", body = ModelsResponse),
+        (status = 200, description = "The models; loading continues in the background", body = ModelsResponse),
         ClientErrors,
     )
 )]
@@ -152,12 +152,12 @@ pub async fn load_model(
     Ok(Json(all(&app, language).await))
 }
 
-/// ExpectedBody a model out of memory. The next request that needs it brings it back.
+/// Unloads a model. The next request for it loads it again.
 #[utoipa::path(
     post, path = "/api/v1/models/{id}/unload", tag = "models",
     params(("id" = String, Path, description = "The model's id")),
     responses(
-        (status = 200, description = "It leaves memory when it has finished what it is at", body = ModelsResponse),
+        (status = 200, description = "The models; unloading waits for running requests", body = ModelsResponse),
         ClientErrors,
     )
 )]
@@ -170,12 +170,12 @@ pub async fn unload_model(
     Ok(Json(all(&app, language).await))
 }
 
-/// Removes a model's file from the disk. One that is in memory has to be unloaded first.
+/// Deletes a model file. A loaded model must be unloaded first.
 #[utoipa::path(
     delete, path = "/api/v1/models/{id}", tag = "models",
     params(("id" = String, Path, description = "The model's id")),
     responses(
-        (status = 200, description = "It is gone", body = ModelsResponse),
+        (status = 200, description = "The remaining models", body = ModelsResponse),
         ClientErrors,
     )
 )]
@@ -188,12 +188,12 @@ pub async fn remove_model(
     Ok(Json(all(&app, language).await))
 }
 
-/// Reads a model's whole file, and compares its bytes with what they were when it was downloaded. ExpectedBody some seconds for each GiB.
+/// Computes the checksum of a model file and compares it with that of its download. Takes some seconds per GiB.
 #[utoipa::path(
     post, path = "/api/v1/models/{id}/verify", tag = "models",
     params(("id" = String, Path, description = "The model's id")),
     responses(
-        (status = 200, description = "RequestFacts it consists of", body = VerifyResponse),
+        (status = 200, description = "The checksum", body = VerifyResponse),
         ClientErrors,
     )
 )]
@@ -295,16 +295,16 @@ impl ModelFit {
                 context: Some(fit.context),
                 explanation: plan_summary::summary(&fit, trained).text(language).into(),
             },
-            Err(DoesNotFit { needed: needs, available: has }) => {
+            Err(DoesNotFit { needed: needed_bytes, available: available_bytes }) => {
                 let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30));
-                let (needed, there) = (gib(needs), gib(has));
+                let (needed, available) = (gib(needed_bytes), gib(available_bytes));
                 let message = LocalizedText::new(
-                    format!("메모리 {needed}가 필요한데 예산은 {there}입니다"),
-                    format!("needs {needed} of memory, and the budget is {there}"),
+                    format!("메모리가 {needed} 필요하지만 예산은 {available}입니다"),
+                    format!("needs {needed} of memory, and the budget is {available}"),
                 );
                 Self {
                     fits: false,
-                    memory_bytes: needs,
+                    memory_bytes: needed_bytes,
                     layers: None,
                     gpu_layers: None,
                     context: None,

@@ -1,4 +1,4 @@
-//! `/api/v1/remote`: the server elsewhere that may be asked, its key, and whether it answers.
+//! `/api/v1/remote`: state and API key of the remote server.
 
 use axum::Json;
 use axum::extract::State;
@@ -14,7 +14,7 @@ use crate::remote;
 use crate::remote::credentials::KeyLocation;
 use crate::settings::RemotePolicy;
 
-/// Characters of a key at most.
+/// Maximum length of a key in characters.
 const MAX_KEY_LENGTH: usize = 1000;
 
 /// The remote server, without its key.
@@ -25,34 +25,34 @@ pub struct RemoteResponse {
     status: &'static str,
     #[serde(flatten)]
     remote: RemoteHealth,
-    /// Where the key that the server is sent is kept; null where it is sent none. A key is for the server that it was saved for.
+    /// Where the API key is stored; null without a key for this server. A key is only sent to the server that it was saved for.
     key: Option<KeyLocation>,
-    /// The models that the server lists, by name.
+    /// The names of the models that the server lists.
     models: Vec<String>,
 }
 
-/// How the remote server is.
+/// The state of the remote server.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RemoteHealth {
     policy: RemotePolicy,
-    /// `off` where the policy is to ask nobody elsewhere, `unknown` until the first look, `up`, or `down`.
+    /// `off` if the policy does not use it, `unknown` before the first check, `up` or `down`.
     #[schema(example = "off")]
     state: &'static str,
-    /// Its address; null where none is set.
+    /// The server URL; null if not set.
     endpoint: Option<String>,
-    /// The model that is asked for; null while that is not known.
+    /// The requested model; null while unknown.
     model: Option<String>,
-    /// Why it is down, in the language of `Accept-Language`; null otherwise.
+    /// Why the server is down, in the language of `Accept-Language`; null otherwise.
     message: Option<String>,
 }
 
 impl RemoteHealth {
-    /// Of the server as it was seen last.
+    /// The latest known state.
     pub fn of(app: &AppState, language: Language) -> Self {
-        Self::seen(app, &app.remote.state(), language)
+        Self::from_state(app, &app.remote.state(), language)
     }
 
-    fn seen(app: &AppState, state: &remote::State, language: Language) -> Self {
+    fn from_state(app: &AppState, state: &remote::State, language: Language) -> Self {
         let settings = app.settings.current();
         let (state, message) = match state {
             remote::State::Off => ("off", None),
@@ -70,19 +70,19 @@ impl RemoteHealth {
     }
 }
 
-/// The key for the remote server.
+/// The API key of the remote server.
 #[derive(Deserialize, ToSchema)]
 pub struct RemoteKeyRequest {
-    /// The key, as the server's owner gave it. It is never shown again.
+    /// The API key. It is never returned.
     #[schema(min_length = 1, max_length = 1000, pattern = "^[!-~]+$", example = "sk-0123456789")]
     key: String,
 }
 
-/// Shows the remote server: which it is, how it was when it was looked at last, and where its key is kept.
+/// Returns configuration and latest known state of the remote server, and where its key is stored.
 #[utoipa::path(
     get, path = "/api/v1/remote", tag = "remote",
     responses(
-        (status = 200, description = "The server", body = RemoteResponse),
+        (status = 200, description = "The remote server", body = RemoteResponse),
         ClientErrors,
     )
 )]
@@ -90,12 +90,13 @@ pub async fn remote(State(app): State<AppState>, language: Language) -> Json<Rem
     Json(response(&app, &app.remote.state(), language).await)
 }
 
-/// Looks now whether the remote server answers, by asking for its models. This is done whatever the policy is, since somebody
-/// asks for it; no question goes out.
+/// Checks the connection to the remote server by listing its models.
+///
+/// The check ignores the policy, since the user requested it. No question is sent.
 #[utoipa::path(
     post, path = "/api/v1/remote/try", tag = "remote",
     responses(
-        (status = 200, description = "How the server is; `state` is `up` or `down`", body = RemoteResponse),
+        (status = 200, description = "The remote server; `state` is `up` or `down`", body = RemoteResponse),
         ClientErrors,
     )
 )]
@@ -104,12 +105,13 @@ pub async fn try_remote(State(app): State<AppState>, language: Language) -> Json
     Json(response(&app, &state, language).await)
 }
 
-/// Saves the key for the remote server that is set, in place of the one before: in the system's keychain, or in a file that only
-/// you can read.
+/// Saves the API key of the configured remote server in the system keychain, or in a file that only the user can read.
+///
+/// It replaces the previous key.
 #[utoipa::path(
     put, path = "/api/v1/remote/key", tag = "remote", request_body = RemoteKeyRequest,
     responses(
-        (status = 200, description = "It is kept", body = RemoteResponse),
+        (status = 200, description = "The key was saved", body = RemoteResponse),
         ClientErrors,
     )
 )]
@@ -118,16 +120,16 @@ pub async fn save_remote_key(
     language: Language,
     JsonBody(RemoteKeyRequest { key }): JsonBody<RemoteKeyRequest>,
 ) -> Result<Json<RemoteResponse>, ApiError> {
-    keep(&app, key).await?;
-    looked_again(&app);
+    save_key(&app, key).await?;
+    check_in_background(&app);
     Ok(Json(response(&app, &app.remote.state(), language).await))
 }
 
-/// Removes the key for the remote server.
+/// Deletes the API key of the remote server.
 #[utoipa::path(
     delete, path = "/api/v1/remote/key", tag = "remote",
     responses(
-        (status = 200, description = "There is none any more", body = RemoteResponse),
+        (status = 200, description = "The key was deleted", body = RemoteResponse),
         ClientErrors,
     )
 )]
@@ -136,31 +138,31 @@ pub async fn remove_remote_key(
     language: Language,
 ) -> Result<Json<RemoteResponse>, ApiError> {
     app.remote.credentials().remove().await?;
-    looked_again(&app);
+    check_in_background(&app);
     Ok(Json(response(&app, &app.remote.state(), language).await))
 }
 
-async fn keep(app: &AppState, key: String) -> Result<(), ApiError> {
+async fn save_key(app: &AppState, key: String) -> Result<(), ApiError> {
     let mut invalid = ValidationErrors::default();
     invalid.require_not_blank("key", &key);
     invalid.max_length("key", Some(&key), MAX_KEY_LENGTH);
     if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
         invalid.add(
             "key",
-            LocalizedText::new("공백 없는 ASCII 글자여야 합니다", "must be ASCII characters without spaces"),
+            LocalizedText::new("공백 없는 ASCII 문자여야 합니다", "must be ASCII characters without spaces"),
         );
     }
     invalid.into_result()?;
     let endpoint = app.settings.current().remote_endpoint.clone();
     let Some(address) = endpoint.and_then(|endpoint| endpoint.read().ok()) else {
-        let problem = LocalizedText::new("먼저 이 설정을 정하세요", "set this before its key");
+        let problem = LocalizedText::new("먼저 원격 서버 주소를 설정하세요", "set the server URL before its key");
         return Err(ApiError::ReferenceNotFound(ValidationErrors::field("remote_endpoint", problem)));
     };
     Ok(app.remote.credentials().save(key, address.origin()).await?)
 }
 
-/// With another key, the server may answer otherwise.
-fn looked_again(app: &AppState) {
+/// Checks the remote server again: the state may differ with another key.
+fn check_in_background(app: &AppState) {
     if remote::is_enabled(&app.settings.current()) {
         let remote = app.remote.clone();
         app.assistant
@@ -171,6 +173,6 @@ fn looked_again(app: &AppState) {
 
 async fn response(app: &AppState, state: &remote::State, language: Language) -> RemoteResponse {
     let models = if let remote::State::Up(models) = state { models.clone() } else { Vec::new() };
-    let remote = RemoteHealth::seen(app, state, language);
+    let remote = RemoteHealth::from_state(app, state, language);
     RemoteResponse { status: "success", remote, key: app.remote.key_location().await, models }
 }

@@ -1,4 +1,4 @@
-//! `/api/v1/settings`: what the user has chosen.
+//! `/api/v1/settings`: the user's settings.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::http::extract::JsonBody;
 use crate::http::state::AppState;
 use crate::settings::{Patch, Settings};
 
-/// The settings that are in force.
+/// The effective settings.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SettingsResponse {
     /// Always `success`.
@@ -21,9 +21,9 @@ pub struct SettingsResponse {
     status: &'static str,
     #[schema(value_type = Settings)]
     settings: Arc<Settings>,
-    /// Settings that a variable of the environment decides, each with that variable. They cannot be changed here.
+    /// Settings that are overridden by an environment variable, with the name of the variable. They cannot be changed here.
     from_environment: BTreeMap<&'static str, &'static str>,
-    /// Settings that have changed and count from the next start of HAPA on.
+    /// Changed settings that take effect after a restart.
     restart_required: Vec<&'static str>,
 }
 
@@ -35,11 +35,11 @@ impl SettingsResponse {
     }
 }
 
-/// Shows the settings.
+/// Returns the effective settings.
 #[utoipa::path(
     get, path = "/api/v1/settings", tag = "settings",
     responses(
-        (status = 200, description = "The settings that are in force", body = SettingsResponse),
+        (status = 200, description = "The effective settings", body = SettingsResponse),
         ClientErrors,
     )
 )]
@@ -47,11 +47,11 @@ pub async fn settings(State(app): State<AppState>) -> Json<SettingsResponse> {
     SettingsResponse::new(&app, app.settings.current())
 }
 
-/// Changes settings. They are kept, and in force at once but for those that `restart_required` names; null brings a default back.
+/// Changes settings. Null resets a setting to its default. Changes take effect immediately, except those in `restart_required`.
 #[utoipa::path(
     patch, path = "/api/v1/settings", tag = "settings", request_body = Patch,
     responses(
-        (status = 200, description = "The settings that are in force now", body = SettingsResponse),
+        (status = 200, description = "The effective settings", body = SettingsResponse),
         ClientErrors,
     )
 )]

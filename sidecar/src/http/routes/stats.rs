@@ -1,4 +1,4 @@
-//! `GET /stats`: how HAPA does, in figures for its owner.
+//! `GET /stats`: statistics of the server.
 
 use axum::Json;
 use axum::extract::State;
@@ -12,7 +12,7 @@ use crate::http::state::AppState;
 use crate::models::Memory;
 use crate::store::AcceptanceStats;
 
-/// How HAPA does.
+/// Statistics of the server.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct StatsResponse {
     performance: Performance,
@@ -26,23 +26,23 @@ pub struct StatsResponse {
     uptime: f64,
 }
 
-/// The machine and the process.
+/// Load of the machine and of the process.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Performance {
     system: SystemInfo,
     application: ApplicationFigures,
 }
 
-/// The process itself.
+/// Load of the process.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ApplicationFigures {
-    /// Bytes of memory that the process holds, model included.
+    /// Memory of the process in bytes, including models.
     memory_bytes: u64,
     /// Percent of one core.
     cpu_usage: f32,
 }
 
-/// How long requests took, in milliseconds.
+/// Response times in milliseconds.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ResponseTimeFigures {
     /// Requests since the process started.
@@ -50,29 +50,29 @@ pub struct ResponseTimeFigures {
     average: f64,
     min: f64,
     max: f64,
-    /// Half of the requests took no longer.
+    /// Median.
     p50: f64,
-    /// 95 % of the requests took no longer.
+    /// 95th percentile.
     p95: f64,
     /// Requests in the last 24 hours, to the hour.
     last_24h_requests: u64,
 }
 
-/// RequestFacts the history holds, in tokens.
+/// Tokens of all messages in the history.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TokenFigures {
     prompt_tokens: i64,
     completion_tokens: i64,
     total_tokens: i64,
-    /// Mean speed of the latest 100 answers, in tokens per second; null before the first.
+    /// Mean tokens per second of the latest 100 answers; null without answers.
     tokens_per_second: Option<f64>,
 }
 
-/// Shows how HAPA does.
+/// Returns statistics of the server.
 #[utoipa::path(
     get, path = "/stats", tag = "system",
     responses(
-        (status = 200, description = "The figures", body = StatsResponse),
+        (status = 200, description = "The statistics", body = StatsResponse),
         ClientErrors,
     )
 )]

@@ -1,4 +1,4 @@
-//! `GET /api/v1/storage`: what the data folder holds.
+//! `GET /api/v1/storage`: disk usage of the data folder.
 
 use axum::Json;
 use axum::extract::State;
@@ -8,32 +8,32 @@ use utoipa::ToSchema;
 use crate::http::error::{ApiError, ClientErrors};
 use crate::http::state::AppState;
 
-/// RequestFacts the data folder holds.
+/// Disk usage of the data folder.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct StorageResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
-    /// The folder's place.
+    /// The path of the data folder.
     folder: String,
     parts: Vec<StoragePart>,
-    /// Bytes that are free on its disk; null where the system does not tell.
+    /// Free space on its disk in bytes; null if unknown.
     free_bytes: Option<u64>,
 }
 
 /// A part of the data folder.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct StoragePart {
-    /// `models`, `database`, `states` (what models have read of conversations) or `logs`.
+    /// `models`, `database`, `states` (the KV cache of conversations) or `logs`.
     name: &'static str,
     bytes: u64,
 }
 
-/// Shows where HAPA keeps its data, and how much room it takes.
+/// Returns path and disk usage of the data folder.
 #[utoipa::path(
     get, path = "/api/v1/storage", tag = "system",
     responses(
-        (status = 200, description = "RequestFacts the data folder holds", body = StorageResponse),
+        (status = 200, description = "The disk usage", body = StorageResponse),
         ClientErrors,
     )
 )]

@@ -1,4 +1,4 @@
-//! `/api/v1/users/profile`: who asks, and how they like their answers.
+//! `/api/v1/users/profile`: the user's profile, which adapts answers.
 
 use axum::Json;
 use axum::extract::State;
@@ -12,7 +12,7 @@ use crate::http::error::{ApiError, ClientErrors};
 use crate::http::extract::JsonBody;
 use crate::http::state::AppState;
 
-/// A saved profile.
+/// The user's profile.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ProfileResponse {
     /// Always `success`.
@@ -22,11 +22,11 @@ pub struct ProfileResponse {
     profile: Profile,
 }
 
-/// Shows the profile of this key's user.
+/// Returns the user's profile.
 #[utoipa::path(
     get, path = "/api/v1/users/profile", tag = "users",
     responses(
-        (status = 200, description = "The profile; the default one where none was saved", body = ProfileResponse),
+        (status = 200, description = "The profile, or the default profile if none was saved", body = ProfileResponse),
         ClientErrors,
     )
 )]
@@ -35,11 +35,11 @@ pub async fn profile(State(app): State<AppState>, caller: Caller) -> Result<Json
     Ok(Json(ProfileResponse { status: "success", profile }))
 }
 
-/// Saves the profile of this key's user, for all questions that do not say otherwise. Absent fields have their defaults.
+/// Saves the user's profile. It applies to all requests that do not override it. Absent fields have their defaults.
 #[utoipa::path(
     put, path = "/api/v1/users/profile", tag = "users", request_body = ProfileFields,
     responses(
-        (status = 200, description = "The profile as it was saved", body = ProfileResponse),
+        (status = 200, description = "The saved profile", body = ProfileResponse),
         ClientErrors,
     )
 )]
