@@ -4,7 +4,6 @@
 //! connections, so it takes the same share of the CPU from both.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
-
 #![allow(clippy::unwrap_used, reason = "a failed measurement ends the program")]
 
 use std::net::TcpListener;

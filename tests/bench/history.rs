@@ -3,7 +3,6 @@
 //! `cargo xtask bench history` fills a new database by import, which takes minutes, and then measures each query.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
-
 #![allow(clippy::unwrap_used, reason = "a failed measurement ends the program")]
 
 use std::time::{Duration, Instant};

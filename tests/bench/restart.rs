@@ -3,7 +3,6 @@
 //! `cargo xtask bench restart`.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
-
 #![allow(clippy::unwrap_used, reason = "a failed measurement ends the program")]
 
 #[path = "engine/server.rs"]

@@ -4,7 +4,6 @@
 //! `cargo xtask bench soak`; HAPA_BENCH_SECONDS makes it shorter.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
-
 #![allow(clippy::unwrap_used, reason = "a failed measurement ends the program")]
 
 #[path = "engine/server.rs"]

@@ -1,7 +1,6 @@
 //! Benchmark: validating and analyzing 1,000 lines of Python over HTTP.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
-
 #![allow(clippy::unwrap_used, reason = "a failed measurement ends the program")]
 
 use std::time::{Duration, Instant};

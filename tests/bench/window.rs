@@ -3,7 +3,6 @@
 //! `cargo xtask bench window`.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
-
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a failed measurement ends the program")]
 

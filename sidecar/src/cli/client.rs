@@ -91,14 +91,14 @@ pub(super) struct Event {
 
 impl Client {
     /// A client of the sidecar that uses this data folder, if one is running.
-    pub fn running(config: &Config) -> Option<Self> {
+    pub(crate) fn running(config: &Config) -> Option<Self> {
         let found = find_running(&config.data)?;
         let key = std::fs::read_to_string(config.key_file()).ok()?.trim().to_owned();
         Some(Self::new(format!("http://{}:{}", Ipv4Addr::LOCALHOST, found.port), key, None))
     }
 
     /// A client of a server inside this process, on a free port.
-    pub async fn embedded(config: &Config, mode: Mode<'_>) -> Result<Self, StartError> {
+    pub(crate) async fn embedded(config: &Config, mode: Mode<'_>) -> Result<Self, StartError> {
         let shutdown = CancellationToken::new();
         let server = Server::open(config, mode, shutdown.clone()).await?;
         let unbound =
@@ -111,7 +111,7 @@ impl Client {
     }
 
     /// Shuts down the embedded server, if there is one, so that everything is written.
-    pub async fn close(mut self) {
+    pub(crate) async fn close(mut self) {
         if let Some(inside) = &mut self.inside {
             inside.shutdown.cancel();
             let _ = (&mut inside.served).await;
@@ -123,26 +123,29 @@ impl Client {
     }
 
     /// The base URL of the API.
-    pub fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         &self.address
     }
 
     /// The detailed health report of the API.
-    pub async fn details(&self) -> Result<HealthDetails, String> {
+    pub(crate) async fn details(&self) -> Result<HealthDetails, String> {
         let request = self.request(Method::GET, "/health/detailed").timeout(Duration::from_secs(5));
         let response = accepted(request.send().await).await?;
         response.json().await.map_err(|error| error.to_string())
     }
 
     /// Generates code, as a stream of events.
-    pub async fn generate(&self, body: &Value) -> Result<Pin<Box<dyn Stream<Item = Result<Event, String>>>>, String> {
+    pub(crate) async fn generate(
+        &self,
+        body: &Value,
+    ) -> Result<Pin<Box<dyn Stream<Item = Result<Event, String>>>>, String> {
         let request = self.request(Method::POST, "/api/v1/generate-code-streaming").json(body);
         let response = accepted(request.send().await).await?;
         Ok(Box::pin(events(response)))
     }
 
     /// Sends a request, and returns the JSON of its response.
-    pub async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, String> {
+    pub(crate) async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, String> {
         let mut request = self.request(method, path).timeout(Duration::from_secs(30));
         if let Some(body) = body {
             request = request.json(body);

@@ -21,20 +21,20 @@ pub(super) struct EnvReader<'a> {
 }
 
 impl<'a> EnvReader<'a> {
-    pub fn new(lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
+    pub(crate) fn new(lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
         Self { lookup, problems: Vec::new() }
     }
 
     /// `value`, if there are no problems.
-    pub fn finish<T>(self, value: T) -> Result<T, ConfigError> {
+    pub(crate) fn finish<T>(self, value: T) -> Result<T, ConfigError> {
         if self.problems.is_empty() { Ok(value) } else { Err(ConfigError(self.problems)) }
     }
 
-    pub fn text(&mut self, name: &str) -> Option<String> {
+    pub(crate) fn text(&mut self, name: &str) -> Option<String> {
         (self.lookup)(name).filter(|value| !value.trim().is_empty())
     }
 
-    pub fn flag(&mut self, name: &str) -> Option<bool> {
+    pub(crate) fn flag(&mut self, name: &str) -> Option<bool> {
         let value = self.text(name)?;
         match value.trim().to_ascii_lowercase().as_str() {
             "true" | "1" | "yes" | "on" => Some(true),
@@ -43,7 +43,7 @@ impl<'a> EnvReader<'a> {
         }
     }
 
-    pub fn number<T: FromStr + PartialOrd + fmt::Display>(
+    pub(crate) fn number<T: FromStr + PartialOrd + fmt::Display>(
         &mut self,
         name: &str,
         range: RangeInclusive<T>,
@@ -58,13 +58,13 @@ impl<'a> EnvReader<'a> {
         }
     }
 
-    pub fn one_of(&mut self, name: &str, words: &[&'static str]) -> Option<&'static str> {
+    pub(crate) fn one_of(&mut self, name: &str, words: &[&'static str]) -> Option<&'static str> {
         let value = self.text(name)?;
         let found = words.iter().find(|word| value.trim().eq_ignore_ascii_case(word));
         found.copied().or_else(|| self.problem(name, value, format!("it must be one of {}", words.join(", "))))
     }
 
-    pub fn secret(&mut self, name: &str, shortest: usize) -> Option<Secret> {
+    pub(crate) fn secret(&mut self, name: &str, shortest: usize) -> Option<Secret> {
         let value = self.text(name)?;
         if value.chars().count() < shortest {
             let problem = format!("is too short: it must have at least {shortest} characters");
@@ -75,7 +75,7 @@ impl<'a> EnvReader<'a> {
     }
 
     /// A URL without user and password.
-    pub fn url(&mut self, name: &str) -> Option<String> {
+    pub(crate) fn url(&mut self, name: &str) -> Option<String> {
         let value = self.text(name)?;
         let rest = value.strip_prefix("https://").or_else(|| value.strip_prefix("http://"));
         match rest {
@@ -85,7 +85,7 @@ impl<'a> EnvReader<'a> {
     }
 
     /// A number of bytes, such as `50MB`.
-    pub fn size(&mut self, name: &str) -> Option<u64> {
+    pub(crate) fn size(&mut self, name: &str) -> Option<u64> {
         let value = self.text(name)?;
         let digits = value.trim_end_matches(|character: char| !character.is_ascii_digit());
         let unit = match value[digits.len()..].trim().to_ascii_uppercase().as_str() {
@@ -105,7 +105,7 @@ impl<'a> EnvReader<'a> {
         }
     }
 
-    pub fn data_folder(&mut self) -> PathBuf {
+    pub(crate) fn data_folder(&mut self) -> PathBuf {
         let configured = self.text(handshake::DATA_DIR_VAR).map(PathBuf::from);
         handshake::data_dir(configured).unwrap_or_else(|| {
             let problem = "is needed: this system has no home folder; set a folder for HAPA's data";
@@ -118,7 +118,7 @@ impl<'a> EnvReader<'a> {
         })
     }
 
-    pub fn host(&mut self) -> Option<IpAddr> {
+    pub(crate) fn host(&mut self) -> Option<IpAddr> {
         let value = self.text("HOST")?;
         if value == "localhost" {
             return Some(Ipv4Addr::LOCALHOST.into());
@@ -126,7 +126,7 @@ impl<'a> EnvReader<'a> {
         value.parse().ok().or_else(|| self.problem("HOST", value, "it must be an IP address, such as 127.0.0.1"))
     }
 
-    pub fn database(&mut self) -> Option<PathBuf> {
+    pub(crate) fn database(&mut self) -> Option<PathBuf> {
         let url = self.text("DATABASE_URL")?;
         let path = url.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
         match path {
@@ -135,7 +135,7 @@ impl<'a> EnvReader<'a> {
         }
     }
 
-    pub fn origins(&mut self, name: &str) -> Vec<String> {
+    pub(crate) fn origins(&mut self, name: &str) -> Vec<String> {
         let Some(value) = self.text(name) else { return Vec::new() };
         let Ok(origins) = serde_json::from_str::<Vec<String>>(&value) else {
             return self
@@ -150,7 +150,7 @@ impl<'a> EnvReader<'a> {
     }
 
     /// Host names without ports.
-    pub fn host_names(&mut self, name: &str) -> Vec<String> {
+    pub(crate) fn host_names(&mut self, name: &str) -> Vec<String> {
         let Some(value) = self.text(name) else { return Vec::new() };
         let plain = |host: &String| {
             !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte))
@@ -164,7 +164,7 @@ impl<'a> EnvReader<'a> {
         }
     }
 
-    pub fn tls(&mut self) -> Option<TlsFiles> {
+    pub(crate) fn tls(&mut self) -> Option<TlsFiles> {
         let certificate = self.text("SSL_CERT_PATH").map(PathBuf::from);
         let key = self.text("SSL_KEY_PATH").map(PathBuf::from);
         if !self.flag("SSL_ENABLED").unwrap_or(false) {
@@ -177,7 +177,7 @@ impl<'a> EnvReader<'a> {
     }
 
     /// The settings that have a variable.
-    pub fn overrides(&mut self) -> EnvOverrides {
+    pub(crate) fn overrides(&mut self) -> EnvOverrides {
         let (fixed, problems) = EnvOverrides::read(self.lookup);
         self.problems.extend(problems);
         fixed

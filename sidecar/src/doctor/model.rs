@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::models;
 
 /// Checks the model file that would be loaded. With a remote server, none is required.
-pub fn file(config: &Config, capacity: &Capacity, remote: bool) -> Finding {
+pub(crate) fn file(config: &Config, capacity: &Capacity, remote: bool) -> Finding {
     if config.script.is_some() {
         let message =
             LocalizedText::new("모델 대신 테스트 스크립트를 사용합니다", "a test script is used instead of a model");
@@ -51,7 +51,7 @@ pub fn file(config: &Config, capacity: &Capacity, remote: bool) -> Finding {
 }
 
 /// The same check, with the state of a running engine.
-pub fn file_of(state: &State, config: &Config, capacity: &Capacity, remote: bool) -> Finding {
+pub(crate) fn file_of(state: &State, config: &Config, capacity: &Capacity, remote: bool) -> Finding {
     let file = file(config, capacity, remote);
     match state {
         State::Failed { message } if file.severity != Severity::Error => {
@@ -64,7 +64,7 @@ pub fn file_of(state: &State, config: &Config, capacity: &Capacity, remote: bool
 }
 
 /// Checks whether llama.cpp's backend libraries are installed.
-pub fn backends() -> Finding {
+pub(crate) fn backends() -> Finding {
     let folder = engine::default_backends();
     let files = fs::read_dir(&folder).into_iter().flatten().flatten();
     let found = files.filter(|entry| is_backend(&entry.file_name().to_string_lossy())).count();

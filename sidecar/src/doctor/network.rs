@@ -12,7 +12,7 @@ use crate::instance::find_running;
 use crate::tls;
 
 /// Checks whether the ports are free, or used by HAPA itself.
-pub fn ports(config: &Config) -> Vec<Finding> {
+pub(crate) fn ports(config: &Config) -> Vec<Finding> {
     if let Some(found) = find_running(&config.data) {
         let (version, port) = (found.version, found.port);
         let message = LocalizedText::new(
@@ -79,7 +79,7 @@ fn free(port: u16) -> Finding {
 }
 
 /// Findings on serving other machines, and on TLS.
-pub fn exposure_findings(config: &Config) -> Vec<Finding> {
+pub(crate) fn exposure_findings(config: &Config) -> Vec<Finding> {
     [host(config), certificate(config)].into_iter().flatten().collect()
 }
 

@@ -6,7 +6,7 @@ use crate::remote::State;
 use crate::settings::Settings;
 
 /// The finding on the remote server; `None` where none is configured and none is used.
-pub fn finding(settings: &Settings, state: &State) -> Option<Finding> {
+pub(crate) fn finding(settings: &Settings, state: &State) -> Option<Finding> {
     let server = settings.remote_endpoint.as_ref().and_then(|endpoint| endpoint.read().ok());
     let server = server.map(|address| address.origin()).unwrap_or_default();
     Some(match state {

@@ -15,7 +15,7 @@ const MIN_FREE: u64 = 50_000_000;
 const LOW_FREE: u64 = 1_000_000_000;
 
 /// All storage findings; the database check takes `database_timeout` at most.
-pub async fn findings(config: &Config, capacity: &Capacity, database_timeout: Duration) -> Vec<Finding> {
+pub(crate) async fn findings(config: &Config, capacity: &Capacity, database_timeout: Duration) -> Vec<Finding> {
     let mut findings = vec![folder(&config.data)];
     findings.extend(permissions(&config.data));
     findings.push(disk(capacity));

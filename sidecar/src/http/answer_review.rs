@@ -9,7 +9,7 @@ use crate::assistant::generate::{GenerationRequest, GenerationResult, ModelType,
 
 /// Checks of the completed answer; in a stream, part of the `done` event.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Review {
+pub(crate) struct Review {
     /// Code quality from 0 to 1, scored as `validate-code` does; null without code.
     #[schema(minimum = 0, maximum = 1)]
     quality_score: Option<f64>,
@@ -20,7 +20,7 @@ pub struct Review {
 
 /// Security findings in the generated code. They are reported; the code is never blocked.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct SecurityInfo {
+pub(crate) struct SecurityInfo {
     /// Whether the request passed validation; always true here.
     input_validated: bool,
     /// Whether the generated code was checked; false without code and for languages without security checks.
@@ -70,7 +70,7 @@ impl SecurityInfo {
 }
 
 /// Checks a completed answer on a blocking thread, so that other requests are not delayed.
-pub async fn review(request: GenerationRequest, outcome: GenerationResult) -> (Review, GenerationResult) {
+pub(crate) async fn review(request: GenerationRequest, outcome: GenerationResult) -> (Review, GenerationResult) {
     let checked = tokio::task::spawn_blocking(move || (Review::of(&request, &outcome), outcome));
     checked.await.expect("checking code does not panic, and is not cancelled")
 }

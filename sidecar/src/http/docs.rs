@@ -21,7 +21,7 @@ static KOREAN: LazyLock<String> = LazyLock::new(|| page::render(&super::openapi(
 static ENGLISH: LazyLock<String> = LazyLock::new(|| page::render(&super::openapi(), Language::English));
 
 /// Returns the page in the language of the query parameter `lang`, otherwise in that of `Accept-Language`.
-pub async fn docs(preferred: Language, RawQuery(query): RawQuery) -> Response {
+pub(crate) async fn docs(preferred: Language, RawQuery(query): RawQuery) -> Response {
     let requested = query.as_deref().and_then(|query| query.split('&').find_map(|part| part.strip_prefix("lang=")));
     let language = match requested {
         Some("ko") => Language::Korean,
@@ -46,7 +46,7 @@ const STYLE: &str = concat!(
 );
 
 /// Returns the style sheet of the page.
-pub async fn style() -> Response {
+pub(crate) async fn style() -> Response {
     asset("text/css; charset=utf-8", STYLE)
 }
 

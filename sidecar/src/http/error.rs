@@ -22,8 +22,8 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-pub use self::code::{ErrorCode, Reason};
-pub use self::description::{ClientErrors, ServerErrors};
+pub(crate) use self::code::{ErrorCode, Reason};
+pub(crate) use self::description::{ClientErrors, ServerErrors};
 use super::openai::OpenAiError;
 use crate::access::keys;
 use crate::access::rate_limit::{LimitStatus, RateLimited};
@@ -217,7 +217,7 @@ impl IntoResponse for ApiError {
 
 /// Middleware that determines the language of the request, for the extractor [`Language`] and for error bodies, and writes the
 /// bodies of errors: below `/v1` in OpenAI's format, where the status of an invalid value is 400 instead of 422.
-pub async fn render(mut request: Request, next: Next) -> Response {
+pub(crate) async fn render(mut request: Request, next: Next) -> Response {
     let language = language::from_headers(request.headers());
     request.extensions_mut().insert(language);
     let path = request.uri().path();
@@ -239,17 +239,17 @@ pub async fn render(mut request: Request, next: Next) -> Response {
 }
 
 /// The response where no route matches.
-pub async fn not_found() -> ApiError {
+pub(crate) async fn not_found() -> ApiError {
     ApiError::NotFound
 }
 
 /// The response where a route does not support the method.
-pub async fn method_not_allowed() -> ApiError {
+pub(crate) async fn method_not_allowed() -> ApiError {
     ApiError::MethodNotAllowed
 }
 
 /// The response where a handler panicked.
-pub fn panicked(panic: Box<dyn Any + Send>) -> Response {
+pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let text =
         panic.downcast_ref::<&str>().map(|text| (*text).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
     ApiError::internal("a handler panicked", text.unwrap_or_default()).into_response()

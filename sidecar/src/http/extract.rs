@@ -18,20 +18,20 @@ use crate::http::error::ApiError;
 /// A request extension: the body limit of a route in bytes, if it is not [`BODY_LIMIT`]. It is for the error message only; the
 /// layer `DefaultBodyLimit` enforces the limit.
 #[derive(Debug, Clone, Copy)]
-pub struct BodyLimit(pub usize);
+pub(crate) struct BodyLimit(pub usize);
 
 /// A request extension: bodies are read as JSON whatever their `Content-Type`, since CSRF protection is off.
 #[derive(Debug, Clone, Copy)]
-pub struct AnyContentType;
+pub(crate) struct AnyContentType;
 
 /// Whether the `Content-Type` is JSON, which an HTML form cannot send.
-pub fn is_json(headers: &HeaderMap) -> bool {
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let media_type = media_type(headers);
     media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
 }
 
 /// Whether the `Content-Type` is `application/octet-stream`, which an HTML form cannot send either.
-pub fn is_octet_stream(headers: &HeaderMap) -> bool {
+pub(crate) fn is_octet_stream(headers: &HeaderMap) -> bool {
     media_type(headers) == "application/octet-stream"
 }
 
@@ -43,7 +43,7 @@ fn media_type(headers: &HeaderMap) -> String {
 
 /// A JSON body.
 #[derive(Debug)]
-pub struct JsonBody<T>(pub T);
+pub(crate) struct JsonBody<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = ApiError;
@@ -69,7 +69,7 @@ async fn read<T: DeserializeOwned, S: Send + Sync>(request: Request, state: &S) 
 
 /// An optional JSON body; if absent, every field has its default.
 #[derive(Debug)]
-pub struct OptionalJsonBody<T>(pub T);
+pub(crate) struct OptionalJsonBody<T>(pub T);
 
 impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJsonBody<T> {
     type Rejection = ApiError;
@@ -109,7 +109,7 @@ fn field_error(path: &str, problem: &str) -> ValidationErrors {
 
 /// The query parameters of the URL.
 #[derive(Debug)]
-pub struct QueryParams<T>(pub T);
+pub(crate) struct QueryParams<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryParams<T> {
     type Rejection = ApiError;
@@ -130,7 +130,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryParams<T>
 
 /// The id in the path.
 #[derive(Debug)]
-pub struct PathId(pub String);
+pub(crate) struct PathId(pub String);
 
 impl<S: Send + Sync> FromRequestParts<S> for PathId {
     type Rejection = ApiError;

@@ -8,7 +8,7 @@ use crate::store::Finish;
 
 /// The `metadata` of a stream's `start` event.
 #[derive(Debug, Serialize)]
-pub struct StreamStart<'a> {
+pub(crate) struct StreamStart<'a> {
     request_id: &'a str,
     conversation_id: &'a str,
     message_id: &'a str,
@@ -18,7 +18,7 @@ pub struct StreamStart<'a> {
 
 impl<'a> StreamStart<'a> {
     /// The metadata of an accepted request.
-    pub fn new(start: &'a GenerationStart, request_id: &'a str) -> Self {
+    pub(crate) fn new(start: &'a GenerationStart, request_id: &'a str) -> Self {
         Self {
             request_id,
             conversation_id: &start.conversation_id,
@@ -32,7 +32,7 @@ impl<'a> StreamStart<'a> {
 /// Metadata of a completed answer.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Additions)]
-pub struct ResponseMetadata {
+pub(crate) struct ResponseMetadata {
     /// The request id, also sent in the header `X-Request-ID`.
     request_id: String,
     /// The model that generated the answer.
@@ -61,7 +61,7 @@ pub struct ResponseMetadata {
 
 impl ResponseMetadata {
     /// The metadata of a completed answer.
-    pub fn new(start: &GenerationStart, outcome: &GenerationResult, request_id: &str) -> Self {
+    pub(crate) fn new(start: &GenerationStart, outcome: &GenerationResult, request_id: &str) -> Self {
         let total_tokens = outcome.prompt_tokens + outcome.completion_tokens;
         Self {
             request_id: request_id.to_owned(),
@@ -87,7 +87,7 @@ impl ResponseMetadata {
 
 /// Token usage of a request.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct TokenUsage {
+pub(crate) struct TokenUsage {
     pub prompt_tokens: usize,
     pub completion_tokens: usize,
     pub total_tokens: usize,
@@ -96,7 +96,7 @@ pub struct TokenUsage {
 /// Context usage of a request, and what was truncated to fit.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Context)]
-pub struct ContextInfo {
+pub(crate) struct ContextInfo {
     /// Tokens of prompt and answer.
     pub used: usize,
     /// The context size in tokens; null if a remote server does not report it.

@@ -18,7 +18,7 @@ impl<S: Sync> FromRequestParts<S> for Language {
 }
 
 /// The language that `Accept-Language` prefers.
-pub fn from_headers(headers: &HeaderMap) -> Language {
+pub(crate) fn from_headers(headers: &HeaderMap) -> Language {
     let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let weight = |tag: &str| {
         let quality_of = |part: &str| {

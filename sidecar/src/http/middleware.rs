@@ -1,8 +1,8 @@
 //! Middleware of the API.
 
-pub mod allowed_hosts;
-pub mod auth;
-pub mod request_id;
-pub mod request_log;
-pub mod route_aliases;
-pub mod security_headers;
+pub(crate) mod allowed_hosts;
+pub(crate) mod auth;
+pub(crate) mod request_id;
+pub(crate) mod request_log;
+pub(crate) mod route_aliases;
+pub(crate) mod security_headers;

@@ -22,8 +22,8 @@ use crate::base::i18n::Language;
 use crate::http::error::ApiError;
 use crate::http::middleware::request_log::ErrorReporter;
 
-pub use self::errors::OpenAiError;
-pub use self::models::{__path_list_models, __path_retrieve_model, list_models, retrieve_model};
+pub(crate) use self::errors::OpenAiError;
+pub(crate) use self::models::{__path_list_models, __path_retrieve_model, list_models, retrieve_model};
 
 /// Generates the next message of a conversation, compatible with OpenAI's `POST /v1/chat/completions`.
 ///
@@ -37,7 +37,7 @@ pub use self::models::{__path_list_models, __path_retrieve_model, list_models, r
         (status = "5XX", description = "The request failed", body = OpenAiError),
     )
 )]
-pub async fn chat_completions(
+pub(crate) async fn chat_completions(
     State(app): State<AppState>,
     language: Language,
     Extension(reporter): Extension<ErrorReporter>,
@@ -60,7 +60,7 @@ pub async fn chat_completions(
         (status = "5XX", description = "The request failed", body = OpenAiError),
     )
 )]
-pub async fn completions(
+pub(crate) async fn completions(
     State(app): State<AppState>,
     language: Language,
     Extension(reporter): Extension<ErrorReporter>,
@@ -97,4 +97,4 @@ async fn respond(
 /// Schemas of `/v1` that no route refers to: the chunks of streams.
 #[derive(OpenApi)]
 #[openapi(components(schemas(response::Chunk, response::ChatChunk)))]
-pub struct Schemas;
+pub(crate) struct Schemas;

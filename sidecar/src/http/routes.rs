@@ -1,30 +1,30 @@
 //! The table of routes: each with the permission that it requires and its rate limit class. The handlers are in the submodules.
 
-pub mod cache;
-pub mod check;
-pub mod completion;
-pub mod conversations;
-pub mod count_tokens;
-pub mod doctor;
-pub mod downloads;
-pub mod enhanced;
-pub mod errors;
-pub mod feedback;
-pub mod generate;
-pub mod health;
-pub mod history;
-pub mod history_transfer;
-pub mod keys;
-pub mod logs;
-pub mod metrics;
-pub mod metrics_series;
-pub mod model_imports;
-pub mod models;
-pub mod remote;
-pub mod settings;
-pub mod stats;
-pub mod storage;
-pub mod users;
+pub(crate) mod cache;
+pub(crate) mod check;
+pub(crate) mod completion;
+pub(crate) mod conversations;
+pub(crate) mod count_tokens;
+pub(crate) mod doctor;
+pub(crate) mod downloads;
+pub(crate) mod enhanced;
+pub(crate) mod errors;
+pub(crate) mod feedback;
+pub(crate) mod generate;
+pub(crate) mod health;
+pub(crate) mod history;
+pub(crate) mod history_transfer;
+pub(crate) mod keys;
+pub(crate) mod logs;
+pub(crate) mod metrics;
+pub(crate) mod metrics_series;
+pub(crate) mod model_imports;
+pub(crate) mod models;
+pub(crate) mod remote;
+pub(crate) mod settings;
+pub(crate) mod stats;
+pub(crate) mod storage;
+pub(crate) mod users;
 
 use axum::Extension;
 use axum::extract::DefaultBodyLimit;
@@ -42,14 +42,14 @@ use crate::access::keys::Permission;
 use crate::access::rate_limit::RequestClass;
 
 /// All routes, each behind the checks of its policy.
-pub fn all(app: &AppState) -> OpenApiRouter<AppState> {
+pub(crate) fn all(app: &AppState) -> OpenApiRouter<AppState> {
     protected(open_routes().merge(metrics(app)), |routes, policy| {
         routes.route_layer(from_fn_with_state((app.clone(), policy), auth::require_permission))
     })
 }
 
 /// All routes without their checks, for the OpenAPI document.
-pub fn undecorated() -> OpenApiRouter<AppState> {
+pub(crate) fn undecorated() -> OpenApiRouter<AppState> {
     protected(open_routes().routes(routes!(metrics::metrics)), |routes, _| routes)
 }
 
@@ -105,7 +105,7 @@ fn open_routes() -> OpenApiRouter<AppState> {
 }
 
 /// `/metrics`: needs no key from this machine, and an admin key from others.
-pub fn metrics(app: &AppState) -> OpenApiRouter<AppState> {
+pub(crate) fn metrics(app: &AppState) -> OpenApiRouter<AppState> {
     let protect = from_fn_with_state(app.clone(), auth::require_local_or_admin);
     OpenApiRouter::new().routes(routes!(metrics::metrics)).route_layer(protect)
 }

@@ -25,7 +25,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = FrameType)]
-pub enum FrameType {
+pub(crate) enum FrameType {
     /// The request was accepted.
     Start,
     /// Keep-alive; `content` is empty.
@@ -42,7 +42,7 @@ pub enum FrameType {
 
 /// One event of a generation stream.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Frame {
+pub(crate) struct Frame {
     /// The type of the event.
     #[serde(rename = "type")]
     kind: FrameType,
@@ -61,7 +61,7 @@ pub struct Frame {
 /// A stream of server-sent events. Events have only a `data` field.
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "schema of what `encode` writes")]
-pub struct EventStream {
+pub(crate) struct EventStream {
     /// One event: a `Frame` as JSON on one line.
     #[schema(content_media_type = "application/json")]
     data: String,
@@ -75,12 +75,12 @@ enum State {
 }
 
 /// The response that streams `generation`. When the client disconnects, the body is dropped, which cancels the generation.
-pub fn response(generation: Generation, reporter: ErrorReporter, language: Language) -> Response {
+pub(crate) fn response(generation: Generation, reporter: ErrorReporter, language: Language) -> Response {
     stream(generation, None, reporter, language)
 }
 
 /// The response that streams `generation`, the answer to `request`, and adds the checks of its code to the `done` event.
-pub fn with_review(
+pub(crate) fn with_review(
     generation: Generation,
     request: GenerationRequest,
     reporter: ErrorReporter,
@@ -118,7 +118,7 @@ fn stream(
 }
 
 /// The response that sends `frames` as server-sent events, each as soon as it is available.
-pub fn events(frames: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static) -> Response {
+pub(crate) fn events(frames: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static) -> Response {
     let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache")];
     (headers, Body::from_stream(frames)).into_response()
 }

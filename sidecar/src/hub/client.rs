@@ -22,7 +22,7 @@ const MAX_LIST_BYTES: usize = 4 * 1024 * 1024;
 
 /// The HTTP client. Clones share its connections.
 #[derive(Debug, Clone)]
-pub struct HubClient {
+pub(crate) struct HubClient {
     endpoint: Endpoint,
     clients: Arc<Clients>,
     retry: RetryPolicy,
@@ -30,7 +30,7 @@ pub struct HubClient {
 
 /// Why a request failed, and when to retry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestError {
+pub(crate) struct RequestError {
     /// The error.
     pub error: Error,
     /// The `Retry-After` header.
@@ -45,7 +45,7 @@ impl From<Error> for RequestError {
 
 /// A successful response, after redirects.
 #[derive(Debug)]
-pub struct FinalResponse {
+pub(crate) struct FinalResponse {
     /// The final response, with the body.
     pub response: Response,
     /// The headers of the first response, which the hub itself sent: the storage behind it does not know the checksum.
@@ -55,13 +55,13 @@ pub struct FinalResponse {
 impl HubClient {
     /// A client of the hub at an endpoint.
     #[must_use]
-    pub fn new(endpoint: Endpoint, retry: RetryPolicy) -> Self {
+    pub(crate) fn new(endpoint: Endpoint, retry: RetryPolicy) -> Self {
         Self { endpoint, clients: Arc::default(), retry }
     }
 
     /// Timeouts and backoff of downloads.
     #[must_use]
-    pub fn retry_policy(&self) -> RetryPolicy {
+    pub(crate) fn retry_policy(&self) -> RetryPolicy {
         self.retry
     }
 
@@ -69,7 +69,7 @@ impl HubClient {
     ///
     /// # Errors
     /// If the configured endpoint is invalid.
-    pub fn url(&self, parts: &[&str]) -> Result<Url, Error> {
+    pub(crate) fn url(&self, parts: &[&str]) -> Result<Url, Error> {
         self.endpoint.url(parts)
     }
 
@@ -77,7 +77,7 @@ impl HubClient {
     ///
     /// # Errors
     /// If the request fails, the hub refuses it, or it redirects to an untrusted host.
-    pub async fn get(&self, mut url: Url, from: u64) -> Result<FinalResponse, RequestError> {
+    pub(crate) async fn get(&self, mut url: Url, from: u64) -> Result<FinalResponse, RequestError> {
         let mut hub_headers: Option<HeaderMap> = None;
         for _ in 0..MAX_REDIRECTS {
             let response = self.send(&url, from).await?;
@@ -116,7 +116,7 @@ impl HubClient {
     ///
     /// # Errors
     /// If the request fails, or the body is too large or not the expected JSON.
-    pub async fn get_json<T: serde::de::DeserializeOwned>(&self, url: Url) -> Result<T, Error> {
+    pub(crate) async fn get_json<T: serde::de::DeserializeOwned>(&self, url: Url) -> Result<T, Error> {
         let mut response = self.get(url, 0).await.map_err(|error| error.error)?;
         let mut body = Vec::new();
         loop {

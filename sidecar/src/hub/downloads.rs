@@ -71,7 +71,7 @@ pub struct Download {
 
 /// A handle to all downloads. Clones share one list.
 #[derive(Debug, Clone)]
-pub struct Downloads(Arc<Inner>);
+pub(crate) struct Downloads(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -126,7 +126,7 @@ pub enum DownloadError {
 impl Downloads {
     /// An empty list of downloads into the models folder.
     #[must_use]
-    pub fn new(folder: PathBuf, on_installed: OnInstalled) -> Self {
+    pub(crate) fn new(folder: PathBuf, on_installed: OnInstalled) -> Self {
         let inner = Inner {
             records: DownloadRecords::new(folder),
             on_installed,
@@ -139,13 +139,13 @@ impl Downloads {
 
     /// The list, with updates.
     #[must_use]
-    pub fn watch(&self) -> watch::Receiver<Vec<Download>> {
+    pub(crate) fn watch(&self) -> watch::Receiver<Vec<Download>> {
         self.0.list.subscribe()
     }
 
     /// Lists the downloads of an earlier process and resumes those that were not paused. At `shutdown`, all tasks stop; partial files
     /// stay.
-    pub fn resume(&self, client: &HubClient, shutdown: CancellationToken) {
+    pub(crate) fn resume(&self, client: &HubClient, shutdown: CancellationToken) {
         for (id, DownloadRecord { source, metadata, paused }) in self.0.records.load_all() {
             let bytes = std::fs::metadata(self.0.records.part_path(&id)).map_or(0, |file| file.len());
             let phase = if paused { Phase::Paused } else { Phase::Waiting };
@@ -167,7 +167,7 @@ impl Downloads {
     ///
     /// # Errors
     /// If the model exists, is split into several files, or the list is full.
-    pub async fn start(&self, client: &HubClient, source: Source) -> Result<(), DownloadError> {
+    pub(crate) async fn start(&self, client: &HubClient, source: Source) -> Result<(), DownloadError> {
         let id = ModelId(source.file.model().to_owned());
         if self.0.records.model_path(&id).exists() {
             return Err(DownloadError::ModelExists);
@@ -222,7 +222,7 @@ impl Downloads {
     ///
     /// # Errors
     /// If there is no such download, or its record cannot be written.
-    pub async fn pause(&self, client: &HubClient, id: &ModelId, paused: bool) -> Result<(), DownloadError> {
+    pub(crate) async fn pause(&self, client: &HubClient, id: &ModelId, paused: bool) -> Result<(), DownloadError> {
         let phase = self.find(id).ok_or(DownloadError::NotFound)?.phase;
         if phase == Phase::Done {
             return Ok(());
@@ -251,7 +251,7 @@ impl Downloads {
     ///
     /// # Errors
     /// If there is no such download, or its files cannot be deleted.
-    pub async fn cancel(&self, id: &ModelId) -> Result<(), DownloadError> {
+    pub(crate) async fn cancel(&self, id: &ModelId) -> Result<(), DownloadError> {
         self.find(id).ok_or(DownloadError::NotFound)?;
         self.stop(id).await;
         self.0.list.send_modify(|list| list.retain(|download| download.id != *id));
@@ -259,7 +259,7 @@ impl Downloads {
     }
 
     /// The download record of an installed model.
-    pub async fn provenance(&self, id: &ModelId) -> Option<DownloadRecord> {
+    pub(crate) async fn provenance(&self, id: &ModelId) -> Option<DownloadRecord> {
         let (records, id) = (self.0.records.clone(), id.clone());
         tokio::task::spawn_blocking(move || records.provenance(&id)).await.ok().flatten()
     }

@@ -12,12 +12,12 @@ const HUB_DOMAINS: [&str; 2] = ["huggingface.co", "hf.co"];
 
 /// The base URL of the hub; `None` if the configured one is invalid.
 #[derive(Debug, Clone)]
-pub struct Endpoint(Option<Url>);
+pub(crate) struct Endpoint(Option<Url>);
 
 impl Endpoint {
     /// Parses a base URL: `https`, or `http` on loopback. An invalid one is an error when it is used.
     #[must_use]
-    pub fn new(address: &str) -> Self {
+    pub(crate) fn new(address: &str) -> Self {
         let url = Url::parse(address).ok().filter(|url| url.has_host());
         Self(url.filter(|url| url.scheme() == "https" || url.scheme() == "http" && http_client::is_loopback(url)))
     }
@@ -26,7 +26,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// If the configured endpoint is invalid.
-    pub fn url(&self, parts: &[&str]) -> Result<Url, Error> {
+    pub(crate) fn url(&self, parts: &[&str]) -> Result<Url, Error> {
         let mut url = self.0.clone().ok_or(Error::InvalidEndpoint)?;
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(parts.iter().flat_map(|part| part.split('/')));
@@ -37,7 +37,7 @@ impl Endpoint {
     /// Whether a URL is trusted: the endpoint's own origin, or a host of Hugging Face over `https`. No redirect to another host is
     /// followed.
     #[must_use]
-    pub fn owns(&self, url: &Url) -> bool {
+    pub(crate) fn owns(&self, url: &Url) -> bool {
         let own = self.0.as_ref().is_some_and(|own| own.origin() == url.origin());
         let hub = |host: &str| {
             HUB_DOMAINS

@@ -53,7 +53,7 @@ impl FileMetadata {
 ///
 /// # Errors
 /// Why the transfer stopped. The bytes received until then stay in `part`, unless they belong to another file.
-pub async fn fetch(
+pub(crate) async fn fetch(
     client: &HubClient,
     source: &Source,
     part: &Path,
@@ -136,7 +136,7 @@ async fn check_free_space(part: &Path, bytes: u64) -> Result<(), Error> {
 ///
 /// # Errors
 /// If the checksum differs, the file cannot be read, or it is not a usable model.
-pub fn verify(part: &Path, metadata: &FileMetadata, mut on_progress: impl FnMut(u64)) -> Result<(), Error> {
+pub(crate) fn verify(part: &Path, metadata: &FileMetadata, mut on_progress: impl FnMut(u64)) -> Result<(), Error> {
     let disk = |error: std::io::Error| Error::Disk(DiskError::Io(error.to_string()));
     if hash(part, &mut on_progress).map_err(disk)? != metadata.sha256 {
         return Err(Error::ChecksumMismatch);
@@ -146,7 +146,7 @@ pub fn verify(part: &Path, metadata: &FileMetadata, mut on_progress: impl FnMut(
 
 /// Whether a text is a SHA-256 in hexadecimal digits.
 #[must_use]
-pub fn is_sha256(text: &str) -> bool {
+pub(crate) fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 

@@ -33,26 +33,26 @@ pub struct DownloadRecord {
 
 /// The download records of a models folder.
 #[derive(Debug, Clone)]
-pub struct DownloadRecords {
+pub(crate) struct DownloadRecords {
     models: PathBuf,
 }
 
 impl DownloadRecords {
     /// The records of this models folder.
     #[must_use]
-    pub fn new(models: PathBuf) -> Self {
+    pub(crate) fn new(models: PathBuf) -> Self {
         Self { models }
     }
 
     /// The path of an installed model.
     #[must_use]
-    pub fn model_path(&self, id: &ModelId) -> PathBuf {
+    pub(crate) fn model_path(&self, id: &ModelId) -> PathBuf {
         self.models.join(format!("{}.gguf", id.0))
     }
 
     /// The path of its partial file.
     #[must_use]
-    pub fn part_path(&self, id: &ModelId) -> PathBuf {
+    pub(crate) fn part_path(&self, id: &ModelId) -> PathBuf {
         self.download_path(id, "part")
     }
 
@@ -62,7 +62,7 @@ impl DownloadRecords {
 
     /// Loads all records, sorted by model id. An unreadable one is logged and skipped.
     #[must_use]
-    pub fn load_all(&self) -> Vec<(ModelId, DownloadRecord)> {
+    pub(crate) fn load_all(&self) -> Vec<(ModelId, DownloadRecord)> {
         let files = std::fs::read_dir(self.models.join(DOWNLOADS_FOLDER)).into_iter().flatten().flatten();
         let read = |path: PathBuf| {
             let id = path.file_name()?.to_str()?.strip_suffix(".json")?.to_owned();
@@ -80,7 +80,7 @@ impl DownloadRecords {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn save(&self, id: &ModelId, record: &DownloadRecord) -> io::Result<()> {
+    pub(crate) fn save(&self, id: &ModelId, record: &DownloadRecord) -> io::Result<()> {
         std::fs::create_dir_all(self.models.join(DOWNLOADS_FOLDER))?;
         fs::replace(&self.download_path(id, "json"), &serde_json::to_vec(record).expect("a record has string keys"))
     }
@@ -89,7 +89,7 @@ impl DownloadRecords {
     ///
     /// # Errors
     /// If a file cannot be renamed; nothing is deleted.
-    pub fn install(&self, id: &ModelId) -> io::Result<()> {
+    pub(crate) fn install(&self, id: &ModelId) -> io::Result<()> {
         std::fs::rename(self.part_path(id), self.model_path(id))?;
         std::fs::create_dir_all(self.models.join(ORIGINS_FOLDER))?;
         std::fs::rename(self.download_path(id, "json"), self.origin_path(id))
@@ -97,7 +97,7 @@ impl DownloadRecords {
 
     /// The download record of an installed model.
     #[must_use]
-    pub fn provenance(&self, id: &ModelId) -> Option<DownloadRecord> {
+    pub(crate) fn provenance(&self, id: &ModelId) -> Option<DownloadRecord> {
         serde_json::from_slice(&std::fs::read(self.origin_path(id)).ok()?).ok()
     }
 
@@ -109,7 +109,7 @@ impl DownloadRecords {
     ///
     /// # Errors
     /// If it cannot be deleted.
-    pub fn remove_part(&self, id: &ModelId) -> io::Result<()> {
+    pub(crate) fn remove_part(&self, id: &ModelId) -> io::Result<()> {
         fs::remove_if_exists(&self.part_path(id))
     }
 
@@ -117,7 +117,7 @@ impl DownloadRecords {
     ///
     /// # Errors
     /// If one of them cannot be deleted.
-    pub fn remove(&self, id: &ModelId) -> io::Result<()> {
+    pub(crate) fn remove(&self, id: &ModelId) -> io::Result<()> {
         self.remove_part(id).and(fs::remove_if_exists(&self.download_path(id, "json")))
     }
 }

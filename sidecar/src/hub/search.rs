@@ -70,7 +70,7 @@ struct LfsPointer {
 ///
 /// # Errors
 /// If the request fails or its response is invalid.
-pub async fn search_repositories(client: &HubClient, text: &str) -> Result<Vec<RepoSummary>, Error> {
+pub(crate) async fn search_repositories(client: &HubClient, text: &str) -> Result<Vec<RepoSummary>, Error> {
     let mut url = client.url(&["api", "models"])?;
     url.query_pairs_mut()
         .append_pair("search", text)
@@ -100,7 +100,7 @@ fn to_summary(repo: RepoJson) -> Option<RepoSummary> {
 ///
 /// # Errors
 /// If the request fails or its response is invalid.
-pub async fn list_files(client: &HubClient, repository: &Repository) -> Result<Vec<RepoFile>, Error> {
+pub(crate) async fn list_files(client: &HubClient, repository: &Repository) -> Result<Vec<RepoFile>, Error> {
     let mut url = client.url(&["api", "models", repository.as_ref(), "tree", "main"])?;
     url.query_pairs_mut().append_pair("recursive", "true");
     let entries: Vec<TreeEntry> = client.get_json(url).await?;

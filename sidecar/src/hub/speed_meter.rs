@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 /// Minimum interval between two progress updates of a download.
-pub const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
+pub(crate) const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Weight of the newest measurement in the smoothed speed.
 const SPEED_SMOOTHING: f64 = 0.3;
 
 /// Measures the speed of a transfer, at most once per [`PROGRESS_INTERVAL`].
-pub struct SpeedMeter {
+pub(crate) struct SpeedMeter {
     reported_at: Option<Instant>,
     bytes: u64,
     speed: f64,
@@ -17,12 +17,12 @@ pub struct SpeedMeter {
 
 impl SpeedMeter {
     /// A transfer that starts with this many received bytes.
-    pub fn new(bytes: u64) -> Self {
+    pub(crate) fn new(bytes: u64) -> Self {
         Self { reported_at: None, bytes, speed: 0.0 }
     }
 
     /// The speed in bytes per second, if a progress update is due.
-    pub fn update(&mut self, bytes: u64) -> Option<f64> {
+    pub(crate) fn update(&mut self, bytes: u64) -> Option<f64> {
         let Some(reported_at) = self.reported_at else {
             (self.reported_at, self.bytes) = (Some(Instant::now()), bytes);
             return Some(0.0);

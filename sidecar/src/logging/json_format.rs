@@ -13,7 +13,7 @@ use tracing_subscriber::registry::{LookupSpan, Scope};
 
 /// Formats events as JSON lines. tracing-subscriber's own JSON omits the message where a library logs none, and hides
 /// the request id in a list of spans.
-pub struct JsonFormat;
+pub(crate) struct JsonFormat;
 
 #[derive(Serialize)]
 struct Line<'a> {

@@ -17,7 +17,7 @@ const MAX_FILES: usize = 5;
 ///
 /// # Errors
 /// When it cannot be opened for writing.
-pub fn open(config: &Config) -> io::Result<Box<dyn Write + Send>> {
+pub(crate) fn open(config: &Config) -> io::Result<Box<dyn Write + Send>> {
     let path = config.log_file();
     fs::create_dir_all(path.parent().expect("the log has a folder of its own"))?;
     let file = OpenOptions::new().create(true).append(true).open(&path)?;

@@ -2,7 +2,7 @@
 
 /// The kind of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// It only increases.
     Counter,
     /// It goes up and down.
@@ -15,7 +15,7 @@ type Labels = &'static [(&'static str, &'static str)];
 
 /// One metric.
 #[derive(Debug)]
-pub struct Definition {
+pub(crate) struct Definition {
     pub name: &'static str,
     pub kind: Kind,
     pub help: &'static str,
@@ -30,7 +30,7 @@ const fn define(name: &'static str, kind: Kind, first: &'static [Labels], help: 
 const UNLABELLED: &[Labels] = &[&[]];
 
 /// All metrics, in the order of the documentation.
-pub const DEFINITIONS: &[Definition] = &[
+pub(crate) const DEFINITIONS: &[Definition] = &[
     define(
         "hapa_requests_total",
         Kind::Counter,
@@ -101,7 +101,7 @@ pub const DEFINITIONS: &[Definition] = &[
 ];
 
 /// The bucket bounds of each histogram.
-pub const HISTOGRAMS: &[(&str, &[f64])] = &[
+pub(crate) const HISTOGRAMS: &[(&str, &[f64])] = &[
     (
         "hapa_request_duration_seconds",
         &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0],

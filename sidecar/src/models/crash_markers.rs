@@ -8,24 +8,24 @@ use std::time::UNIX_EPOCH;
 
 /// The crash markers of an installation, one file for each model.
 #[derive(Debug, Clone)]
-pub struct CrashMarkers {
+pub(crate) struct CrashMarkers {
     folder: PathBuf,
 }
 
 impl CrashMarkers {
     /// Markers in a folder, which is created with the first marker.
-    pub fn new(folder: PathBuf) -> Self {
+    pub(crate) fn new(folder: PathBuf) -> Self {
         Self { folder }
     }
 
     /// Whether the process crashed while loading this file, and the file has not changed since.
-    pub fn crashed_on(&self, model: &Path) -> bool {
+    pub(crate) fn crashed_on(&self, model: &Path) -> bool {
         let recorded = self.marker_path(model).and_then(|marker| fs::read_to_string(marker).ok());
         recorded.is_some_and(|recorded| fingerprint(model).is_ok_and(|fingerprint| fingerprint == recorded))
     }
 
     /// Writes the marker of a model, before its load.
-    pub fn mark_loading(&self, model: &Path) {
+    pub(crate) fn mark_loading(&self, model: &Path) {
         let written = self.marker_path(model).ok_or(io::ErrorKind::InvalidFilename.into()).and_then(|marker| {
             fs::create_dir_all(&self.folder)?;
             fs::write(marker, fingerprint(model)?)
@@ -36,7 +36,7 @@ impl CrashMarkers {
     }
 
     /// Removes the marker of a model: its load has ended, with or without an error.
-    pub fn clear(&self, model: &Path) {
+    pub(crate) fn clear(&self, model: &Path) {
         if let Some(marker) = self.marker_path(model)
             && let Err(error) = fs::remove_file(&marker)
             && error.kind() != io::ErrorKind::NotFound

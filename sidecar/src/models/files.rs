@@ -13,7 +13,7 @@ use crate::base::model_id::ModelId;
 use crate::config::Config;
 
 /// The file name of the default model, which HAPA ships with.
-pub const DEFAULT_MODEL: &str = "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf";
+pub(crate) const DEFAULT_MODEL: &str = "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf";
 
 /// A model in the list.
 #[derive(Debug, Clone)]
@@ -39,19 +39,19 @@ pub fn configured(config: &Config) -> Option<PathBuf> {
 }
 
 /// The default model in `folder`, or the first one by name.
-pub fn default_model(folder: &Path) -> Option<PathBuf> {
+pub(crate) fn default_model(folder: &Path) -> Option<PathBuf> {
     let default = folder.join(DEFAULT_MODEL);
     if default.is_file() { Some(default) } else { scan(folder).into_values().next() }
 }
 
 /// The file of a model; `None` if there is none with this id.
-pub fn find(folder: &Path, env_model: Option<&Path>, id: &ModelId) -> Option<PathBuf> {
+pub(crate) fn find(folder: &Path, env_model: Option<&Path>, id: &ModelId) -> Option<PathBuf> {
     let env_model = env_model.filter(|file| id_of(file).as_ref() == Some(id)).map(Path::to_owned);
     env_model.or_else(|| scan(folder).remove(id))
 }
 
 /// All models, assigned ones first.
-pub fn list(models: &Models, memory: &AvailableMemory) -> Vec<ModelEntry> {
+pub(crate) fn list(models: &Models, memory: &AvailableMemory) -> Vec<ModelEntry> {
     let inner = &models.0;
     if inner.scripted {
         return scripted(models).into_iter().collect();
@@ -68,7 +68,7 @@ pub fn list(models: &Models, memory: &AvailableMemory) -> Vec<ModelEntry> {
 }
 
 /// The memory that is available to models, counted as if none were loaded.
-pub fn available_memory(models: &Models) -> AvailableMemory {
+pub(crate) fn available_memory(models: &Models) -> AvailableMemory {
     let mut memory = memory_budget::available(memory_budget::total(&models.0.settings.current()));
     memory.gpu = memory.gpu.map(|free| free + models.0.roles.memory(0).gpu_bytes);
     memory

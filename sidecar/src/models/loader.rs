@@ -21,7 +21,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// A command to the loader.
 #[derive(Debug)]
-pub enum Command {
+pub(crate) enum Command {
     /// Load unloaded models; with `retry_failed`, retry those whose load failed too.
     Load { retry_failed: bool },
     /// Rescan the models folder.
@@ -33,7 +33,7 @@ pub enum Command {
 }
 
 /// The background task that loads and unloads models.
-pub struct ModelLoader {
+pub(crate) struct ModelLoader {
     models: Models,
     commands: mpsc::Receiver<Command>,
     disk_cache_folder: PathBuf,
@@ -43,7 +43,7 @@ pub struct ModelLoader {
 
 impl ModelLoader {
     /// A loader of these models, which handles the commands of the handles.
-    pub fn new(models: Models, config: &Config, commands: mpsc::Receiver<Command>) -> Self {
+    pub(crate) fn new(models: Models, config: &Config, commands: mpsc::Receiver<Command>) -> Self {
         let budget = memory_budget::total(&models.0.settings.current());
         let mut loader = Self { models, commands, disk_cache_folder: config.states(), budget };
         // Before the first request, the assignments show what is going to be loaded.
@@ -52,7 +52,7 @@ impl ModelLoader {
     }
 
     /// Reconciles the assignments with the settings until `shutdown`.
-    pub async fn run(mut self, shutdown: CancellationToken) {
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) {
         let mut settings = self.models.0.settings.watch();
         let mut poll = tokio::time::interval(POLL_INTERVAL);
         let models = self.models.clone();

@@ -26,14 +26,14 @@ const DEFAULT_SHARE_TENTHS: u64 = 6;
 const ASSUMED_MEMORY: u64 = 8 * 1024 * MIB;
 
 /// The memory budget of all models together, in bytes of main memory.
-pub fn total(settings: &Settings) -> u64 {
+pub(crate) fn total(settings: &Settings) -> u64 {
     settings
         .memory_budget_mb
         .map_or_else(|| machine_memory() / 10 * DEFAULT_SHARE_TENTHS, |mebibytes| u64::from(mebibytes) * MIB)
 }
 
 /// The memory that is available to models: `main` bytes, and the free memory of the first GPU. Queries the drivers, which is slow.
-pub fn available(main: u64) -> AvailableMemory {
+pub(crate) fn available(main: u64) -> AvailableMemory {
     let devices = engine::devices(&engine::default_backends());
     let gpu = devices.into_iter().find(|device| device.gpu);
     AvailableMemory {
@@ -85,17 +85,17 @@ impl Memory {
 }
 
 /// The memory plan of a chat model that has `memory` for itself.
-pub fn plan_chat(size: &ModelSize, memory: &AvailableMemory) -> Result<MemoryPlan, DoesNotFit> {
+pub(crate) fn plan_chat(size: &ModelSize, memory: &AvailableMemory) -> Result<MemoryPlan, DoesNotFit> {
     size.plan(memory, &CHAT_TARGETS)
 }
 
 /// The memory plan of a completion model that has `memory` for itself.
-pub fn plan_completion(size: &ModelSize, memory: &AvailableMemory) -> Result<MemoryPlan, DoesNotFit> {
+pub(crate) fn plan_completion(size: &ModelSize, memory: &AvailableMemory) -> Result<MemoryPlan, DoesNotFit> {
     size.plan(memory, &COMPLETION_TARGETS)
 }
 
 /// The memory that remains beside a loaded model.
-pub fn remaining(memory: &AvailableMemory, plan: &MemoryPlan) -> AvailableMemory {
+pub(crate) fn remaining(memory: &AvailableMemory, plan: &MemoryPlan) -> AvailableMemory {
     AvailableMemory {
         main: memory.main.saturating_sub(plan.main.total()),
         gpu: memory.gpu.map(|free| free.saturating_sub(plan.gpu.total())),
@@ -105,7 +105,7 @@ pub fn remaining(memory: &AvailableMemory, plan: &MemoryPlan) -> AvailableMemory
 
 /// Plans a chat and a completion model together: the minimum is reserved for the chat model, the completion model is planned with the
 /// remaining memory, and the chat model gets the rest.
-pub fn plan_pair(
+pub(crate) fn plan_pair(
     chat: &ModelSize,
     completion: &ModelSize,
     memory: &AvailableMemory,

@@ -14,7 +14,7 @@ use super::memory_budget::Memory;
 
 /// The assignments of both roles.
 #[derive(Debug)]
-pub struct RoleAssignments {
+pub(crate) struct RoleAssignments {
     assignments: RwLock<Assignments>,
     /// State of the chat model.
     state: watch::Sender<State>,
@@ -33,7 +33,7 @@ struct Assignments {
 
 /// The model of a role.
 #[derive(Debug, Clone, Default)]
-pub struct Assignment {
+pub(crate) struct Assignment {
     /// Its file; `None` if there is no model.
     pub file: Option<PathBuf>,
     /// Its load state.
@@ -44,7 +44,7 @@ pub struct Assignment {
 
 /// The load state of an assigned model.
 #[derive(Debug, Clone, Default)]
-pub enum LoadState {
+pub(crate) enum LoadState {
     /// There is no model.
     #[default]
     Empty,
@@ -60,7 +60,7 @@ pub enum LoadState {
 
 impl Assignment {
     /// The state of the model.
-    pub fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         match &self.load_state {
             LoadState::Empty => State::NoModel,
             LoadState::Pending => State::Loading { progress: 0.0 },
@@ -71,12 +71,12 @@ impl Assignment {
     }
 
     /// Its engine and memory plan, if it is loading or loaded.
-    pub fn engine_and_plan(&self) -> Option<(&Engine, &MemoryPlan)> {
+    pub(crate) fn engine_and_plan(&self) -> Option<(&Engine, &MemoryPlan)> {
         if let LoadState::Loaded(engine, Some(plan)) = &self.load_state { Some((engine, plan)) } else { None }
     }
 
     /// Its engine, if it is loading or loaded.
-    pub fn engine(&self) -> Option<&Engine> {
+    pub(crate) fn engine(&self) -> Option<&Engine> {
         if let LoadState::Loaded(engine, _) = &self.load_state { Some(engine) } else { None }
     }
 }
@@ -90,7 +90,7 @@ impl Default for RoleAssignments {
 
 impl RoleAssignments {
     /// Assigns a test script to the chat role.
-    pub fn set_scripted(&self, engine: Engine) {
+    pub(crate) fn set_scripted(&self, engine: Engine) {
         self.set(
             Role::Chat,
             Some(Assignment { file: None, load_state: LoadState::Loaded(engine, None), last_used: None }),
@@ -98,7 +98,7 @@ impl RoleAssignments {
     }
 
     /// The assignment of a role; `None` for the completion role if the chat model fills it.
-    pub fn get(&self, role: Role) -> Option<Assignment> {
+    pub(crate) fn get(&self, role: Role) -> Option<Assignment> {
         let assignments = self.read();
         match role {
             Role::Chat => Some(assignments.chat),
@@ -107,7 +107,7 @@ impl RoleAssignments {
     }
 
     /// Replaces an assignment. The previous engine finishes its running requests.
-    pub fn set(&self, role: Role, assignment: Option<Assignment>) {
+    pub(crate) fn set(&self, role: Role, assignment: Option<Assignment>) {
         let previous = {
             let mut assignments = self.assignments.write().unwrap_or_else(PoisonError::into_inner);
             match role {
@@ -122,19 +122,19 @@ impl RoleAssignments {
     }
 
     /// Removes all assignments.
-    pub fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.set(Role::Completion, None);
         self.set(Role::Chat, None);
     }
 
     /// Whether engines that are no longer assigned are still running.
-    pub fn is_draining(&self) -> bool {
+    pub(crate) fn is_draining(&self) -> bool {
         self.draining().retain(|engine| engine.has_changed().is_ok());
         !self.draining().is_empty()
     }
 
     /// Resolves when all engines that are no longer assigned have stopped.
-    pub async fn drained(&self) {
+    pub(crate) async fn drained(&self) {
         loop {
             let Some(mut engine) = self.draining().last().cloned() else { return };
             while engine.changed().await.is_ok() {}
@@ -147,7 +147,7 @@ impl RoleAssignments {
     }
 
     /// The engine for a role. Completions use the chat model while their own is not ready.
-    pub fn engine(&self, role: Role) -> Result<Engine, Error> {
+    pub(crate) fn engine(&self, role: Role) -> Result<Engine, Error> {
         let mut assignments = self.assignments.write().unwrap_or_else(PoisonError::into_inner);
         let dedicated = assignments.completion.as_mut().filter(|_| role == Role::Completion);
         if let Some(assignment) = dedicated {
@@ -166,7 +166,7 @@ impl RoleAssignments {
     }
 
     /// The files of all assigned models.
-    pub fn files(&self) -> Vec<PathBuf> {
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
         let assignments = self.read();
         [Some(assignments.chat), assignments.completion]
             .into_iter()
@@ -176,24 +176,24 @@ impl RoleAssignments {
     }
 
     /// All assigned engines.
-    pub fn engines(&self) -> Vec<Engine> {
+    pub(crate) fn engines(&self) -> Vec<Engine> {
         let assignments = self.read();
         let all = [Some(assignments.chat), assignments.completion];
         all.into_iter().flatten().filter_map(|assignment| assignment.engine().cloned()).collect()
     }
 
     /// State of the model of a role.
-    pub fn state(&self, role: Role) -> State {
+    pub(crate) fn state(&self, role: Role) -> State {
         self.get(role).unwrap_or_else(|| self.read().chat).state()
     }
 
     /// State of the chat model, with updates.
-    pub fn watch(&self) -> watch::Receiver<State> {
+    pub(crate) fn watch(&self) -> watch::Receiver<State> {
         self.state.subscribe()
     }
 
     /// The roles that a file is assigned to, and its assignment.
-    pub fn roles_for(&self, file: &Path) -> (Vec<Role>, Option<Assignment>) {
+    pub(crate) fn roles_for(&self, file: &Path) -> (Vec<Role>, Option<Assignment>) {
         let assignments = self.read();
         let has_file = |assignment: &Assignment| assignment.file.as_deref() == Some(file);
         let (is_chat, is_completion) = (
@@ -208,7 +208,7 @@ impl RoleAssignments {
     }
 
     /// The memory of all loaded models. `budget`: in bytes.
-    pub fn memory(&self, budget: u64) -> Memory {
+    pub(crate) fn memory(&self, budget: u64) -> Memory {
         let assignments = self.read();
         let mut memory = Memory { budget_bytes: budget, ..Memory::default() };
         for assignment in [Some(assignments.chat), assignments.completion].into_iter().flatten() {

@@ -9,7 +9,7 @@ use super::Models;
 
 /// Watches a folder for as long as the returned watcher is held. `None` if the system does not support it; the loader's polling finds
 /// changes then.
-pub fn watch(folder: &Path, models: Models) -> Option<RecommendedWatcher> {
+pub(crate) fn watch(folder: &Path, models: Models) -> Option<RecommendedWatcher> {
     let on_event = move |event: notify::Result<Event>| {
         if event.is_ok_and(|event| is_complete(event.kind)) {
             models.rescan();

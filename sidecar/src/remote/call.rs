@@ -59,7 +59,7 @@ struct Progress {
 
 impl RemoteCall {
     /// Sends the request and forwards its events to `sender`.
-    pub async fn run(self, sender: &TokenSender) {
+    pub(crate) async fn run(self, sender: &TokenSender) {
         let mut progress = Progress::default();
         let result = tokio::select! {
             () = sender.closed() => return,

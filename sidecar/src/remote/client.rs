@@ -31,7 +31,7 @@ const MAX_NAME_CHARS: usize = 200;
 
 /// A server, with the API key for it.
 #[derive(Debug, Clone)]
-pub struct Server {
+pub(crate) struct Server {
     /// Its URLs.
     pub address: Address,
     /// The API key, if there is one.
@@ -40,7 +40,7 @@ pub struct Server {
 
 /// Why a request failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RequestError {
+pub(crate) enum RequestError {
     /// With this error.
     Failed(Error),
     /// With this error, and this `Retry-After`.
@@ -56,7 +56,7 @@ pub enum RequestError {
 
 /// The HTTP client.
 #[derive(Debug, Default)]
-pub struct RemoteClient {
+pub(crate) struct RemoteClient {
     clients: Clients,
 }
 
@@ -65,7 +65,7 @@ impl RemoteClient {
     ///
     /// # Errors
     /// If the request fails or the response is not a list of models.
-    pub async fn list_models(&self, server: &Server) -> Result<Vec<String>, Error> {
+    pub(crate) async fn list_models(&self, server: &Server) -> Result<Vec<String>, Error> {
         #[derive(Deserialize)]
         struct List {
             data: Vec<Listed>,
@@ -92,7 +92,12 @@ impl RemoteClient {
     ///
     /// # Errors
     /// If the request fails, the server rejects it, or the response is not an event stream.
-    pub async fn post(&self, server: &Server, url: String, body: &RequestBody<'_>) -> Result<Response, RequestError> {
+    pub(crate) async fn post(
+        &self,
+        server: &Server,
+        url: String,
+        body: &RequestBody<'_>,
+    ) -> Result<Response, RequestError> {
         let request = self.client(server).map_err(RequestError::Failed)?.post(url).json(body);
         let request = with_key(request, server).map_err(RequestError::Failed)?;
         let mut response = request.send().await.map_err(|error| RequestError::Failed(connection_error(&error)))?;
@@ -118,7 +123,7 @@ impl RemoteClient {
 
 /// A model name of the server, made safe to display: short, printable, and on one line.
 #[must_use]
-pub fn display_name(text: &str) -> String {
+pub(crate) fn display_name(text: &str) -> String {
     printable(text).replace(['\n', '\t'], " ").trim().chars().take(MAX_NAME_CHARS).collect()
 }
 
@@ -126,7 +131,7 @@ pub fn display_name(text: &str) -> String {
 ///
 /// # Errors
 /// If the connection is lost.
-pub async fn next_chunk(response: &mut Response) -> Result<Option<Vec<u8>>, Error> {
+pub(crate) async fn next_chunk(response: &mut Response) -> Result<Option<Vec<u8>>, Error> {
     let bytes = response.chunk().await.map_err(|_| Error::Interrupted)?;
     Ok(bytes.map(Vec::from))
 }

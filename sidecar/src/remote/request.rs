@@ -5,7 +5,7 @@ use serde::Serialize;
 
 /// Which optional fields a request has. Servers that do not support a field reject the whole request, so it is retried with fewer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum OptionalFields {
+pub(crate) enum OptionalFields {
     /// Log probabilities if requested, the seed, and the token usage.
     All,
     /// The seed and the token usage.
@@ -17,7 +17,7 @@ pub enum OptionalFields {
 impl OptionalFields {
     /// The next smaller set for this request; `None` if there is none.
     #[must_use]
-    pub fn downgrade(self, request: &Request) -> Option<Self> {
+    pub(crate) fn downgrade(self, request: &Request) -> Option<Self> {
         match self {
             Self::All if request.logprobs => Some(Self::NoLogprobs),
             Self::All | Self::NoLogprobs => Some(Self::Omitted),
@@ -28,7 +28,7 @@ impl OptionalFields {
 
 /// The body of a request to a remote server.
 #[derive(Debug, Serialize)]
-pub struct RequestBody<'a> {
+pub(crate) struct RequestBody<'a> {
     model: &'a str,
     #[serde(flatten)]
     prompt: Input<'a>,
@@ -74,7 +74,7 @@ struct StreamOptions {
 impl<'a> RequestBody<'a> {
     /// The body of this request; `None` for FIM prompts, since remote servers have no common format for them.
     #[must_use]
-    pub fn new(request: &'a Request, model: &'a str, fields: OptionalFields) -> Option<Self> {
+    pub(crate) fn new(request: &'a Request, model: &'a str, fields: OptionalFields) -> Option<Self> {
         let message = |chat: &'a ChatMessage| Message { role: chat.role.as_str(), content: &chat.content };
         let (prompt, logprobs) = match &request.prompt {
             Prompt::Chat(messages) => (Input::Messages(messages.iter().map(message).collect()), Logprobs::Chat(true)),

@@ -19,7 +19,7 @@ const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
 /// A parsed event.
 #[derive(Debug, Clone, PartialEq)]
-pub enum StreamItem {
+pub(crate) enum StreamItem {
     /// A chunk of the answer. It may be empty: a sign of life.
     Chunk(Chunk),
     /// The end of the stream, `[DONE]`.
@@ -28,7 +28,7 @@ pub enum StreamItem {
 
 /// The fields that are read from an event.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Chunk {
+pub(crate) struct Chunk {
     /// The next text of the answer, without control characters.
     pub text: String,
     /// The natural logarithm of its probability, if the server reports it.
@@ -43,7 +43,7 @@ pub struct Chunk {
 
 /// An incremental parser of one stream.
 #[derive(Debug, Default)]
-pub struct SseParser {
+pub(crate) struct SseParser {
     /// The incomplete line.
     line: Vec<u8>,
     /// The data of the incomplete event.
@@ -58,7 +58,7 @@ impl SseParser {
     ///
     /// # Errors
     /// If the stream is invalid or too large. The events before the invalid one are in `items`.
-    pub fn push(&mut self, bytes: &[u8], items: &mut Vec<StreamItem>) -> Result<(), Error> {
+    pub(crate) fn push(&mut self, bytes: &[u8], items: &mut Vec<StreamItem>) -> Result<(), Error> {
         self.received_bytes += bytes.len();
         if self.received_bytes > MAX_STREAM_BYTES {
             return Err(Error::TooLarge);
@@ -114,7 +114,7 @@ impl SseParser {
 
 /// A text without control characters, except line feeds and tabs.
 #[must_use]
-pub fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().filter(|char| !char.is_control() || matches!(char, '\n' | '\t')).collect()
 }
 

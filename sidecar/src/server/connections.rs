@@ -46,7 +46,12 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 
 /// Serves `router` on `listener`, over TLS if there is an acceptor, until `shutdown` is cancelled; then until open
 /// requests are answered, within a deadline.
-pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: Router, shutdown: CancellationToken) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    shutdown: CancellationToken,
+) {
     let (permits, open) = (Arc::new(Semaphore::new(MAX_CONNECTIONS)), TaskTracker::new());
     loop {
         let accepted = tokio::select! {

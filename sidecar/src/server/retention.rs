@@ -15,7 +15,7 @@ const INTERVAL: Duration = Duration::from_secs(60 * 60);
 const DAY: i64 = 24 * 60 * 60 * 1000;
 
 /// Deletes messages older than the setting `history_retention_days`: now, every hour, and when the setting changes.
-pub async fn watch(store: Store, settings: settings::Handle, models: Models, shutdown: CancellationToken) {
+pub(crate) async fn watch(store: Store, settings: settings::Handle, models: Models, shutdown: CancellationToken) {
     let mut changed = settings.watch();
     loop {
         let days = changed.borrow_and_update().history_retention_days;

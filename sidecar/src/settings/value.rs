@@ -50,10 +50,10 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Update<T> {
 
 /// The minimum and the maximum, if the type has bounds.
 #[derive(Debug, Clone, Copy)]
-pub struct Bounds(pub Option<(u32, u32)>);
+pub(crate) struct Bounds(pub Option<(u32, u32)>);
 
 /// The value type of a setting.
-pub trait Value: Serialize + DeserializeOwned {
+pub(crate) trait Value: Serialize + DeserializeOwned {
     /// Parses the value of an environment variable.
     fn parse(text: &str) -> Option<Self>;
 
@@ -249,7 +249,7 @@ impl Value for Option<RemoteModel> {
 }
 
 /// The value of an environment variable for a setting, if it is set.
-pub fn read<T: Value>(
+pub(crate) fn read<T: Value>(
     variable: Option<&'static str>,
     bounds: Bounds,
     lookup: &dyn Fn(&str) -> Option<String>,
@@ -267,6 +267,6 @@ pub fn read<T: Value>(
 }
 
 /// A value as the database stores it: JSON.
-pub fn json<T: Value>(value: &T) -> String {
+pub(crate) fn json<T: Value>(value: &T) -> String {
     serde_json::to_string(value).expect("settings are plain values")
 }

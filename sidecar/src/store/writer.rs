@@ -42,20 +42,20 @@ pub(super) enum Task {
 
 impl Writer {
     /// Starts the task, which writes into `pool`.
-    pub fn start(pool: SqlitePool) -> Self {
+    pub(crate) fn start(pool: SqlitePool) -> Self {
         let (sender, receiver) = mpsc::channel(QUEUE_CAPACITY);
         tokio::spawn(run(pool, receiver));
         Self(sender)
     }
 
     /// Queues a write and returns. A failure is only logged.
-    pub async fn enqueue(&self, task: Task) {
+    pub(crate) async fn enqueue(&self, task: Task) {
         let (done, _) = oneshot::channel();
         let _ = self.0.send(Job { task, done }).await;
     }
 
     /// Writes, and returns the number of changed rows once they are in the database.
-    pub async fn write(&self, task: Task) -> sqlx::Result<u64> {
+    pub(crate) async fn write(&self, task: Task) -> sqlx::Result<u64> {
         let (done, written) = oneshot::channel();
         self.0.send(Job { task, done }).await.map_err(|_| sqlx::Error::PoolClosed)?;
         written.await.map_err(|_| sqlx::Error::PoolClosed)?

@@ -10,16 +10,16 @@ const CARDS: &str = "/sys/class/drm";
 
 /// The available sources.
 #[derive(Debug, Default)]
-pub struct GpuMonitor(Option<Nvml>);
+pub(crate) struct GpuMonitor(Option<Nvml>);
 
 impl GpuMonitor {
     /// Loads NVML, which takes a moment.
-    pub fn open() -> Self {
+    pub(crate) fn open() -> Self {
         Self(Nvml::init().ok())
     }
 
     /// Utilisation of the busiest GPU, in percent, 0 to 100; `None` where the system does not report it.
-    pub fn load(&self) -> Option<f32> {
+    pub(crate) fn load(&self) -> Option<f32> {
         let nvidia = self.0.iter().flat_map(|library| {
             let numbers = 0..library.device_count().unwrap_or_default();
             numbers.filter_map(|number| library.device_by_index(number).ok()?.utilization_rates().ok())

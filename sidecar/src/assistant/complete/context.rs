@@ -35,7 +35,7 @@ const TEMPERATURE: f32 = 0.7;
 
 /// A request to the model, with its cache key, and what was left out of the prompt.
 #[derive(Debug, Clone)]
-pub struct PreparedRequest {
+pub(crate) struct PreparedRequest {
     /// The request.
     pub request: Request,
     /// The key.
@@ -46,7 +46,7 @@ pub struct PreparedRequest {
 
 /// One request per suggestion. The first is greedy; the others are sampled with different seeds.
 #[must_use]
-pub fn requests(request: &CompletionRequest, target: &Target) -> Vec<PreparedRequest> {
+pub(crate) fn requests(request: &CompletionRequest, target: &Target) -> Vec<PreparedRequest> {
     let Target { model, backend } = target;
     let context = FimContext::of(request, model);
     let prompt = context.prompt(request, model);

@@ -9,7 +9,7 @@ const MIN_DISTINCTIVE_CHARS: usize = 10;
 /// The part of `text`, from its start, that is worth inserting at the cursor; empty if nothing is. `is_complete` is
 /// whether the model stopped by itself.
 #[must_use]
-pub fn clean<'a>(text: &'a str, request: &CompletionRequest, is_complete: bool) -> &'a str {
+pub(crate) fn clean<'a>(text: &'a str, request: &CompletionRequest, is_complete: bool) -> &'a str {
     let text = if is_complete { text.trim_end() } else { drop_partial_line(text) };
     let text = without_repetition(text, &request.prefix, &request.suffix);
     if text.trim().is_empty() || repeats_the_line_above(text, &request.prefix) {

@@ -85,7 +85,7 @@ pub(super) struct RawCompletion {
 }
 
 impl RawCompletion {
-    pub fn new(source: Source) -> Self {
+    pub(crate) fn new(source: Source) -> Self {
         Self {
             text: String::new(),
             pieces: Vec::new(),
@@ -98,7 +98,7 @@ impl RawCompletion {
     }
 
     /// Appends a piece of text.
-    pub fn push(&mut self, text: &str, logprob: Option<f32>, tokens: usize) {
+    pub(crate) fn push(&mut self, text: &str, logprob: Option<f32>, tokens: usize) {
         self.text.push_str(text);
         self.tokens += tokens;
         if let Some(logarithm) = logprob.filter(|logarithm| logarithm.is_finite()) {
@@ -107,7 +107,7 @@ impl RawCompletion {
     }
 
     /// The text without the indentation that is before the cursor already.
-    pub fn after_indent(mut self, indent: &str) -> Self {
+    pub(crate) fn after_indent(mut self, indent: &str) -> Self {
         let skipped = self.text.len() - after_indent(&self.text, indent).len();
         self.text.drain(..skipped);
         self.pieces = without_start(&self.pieces, skipped);
@@ -115,13 +115,13 @@ impl RawCompletion {
     }
 
     /// Its first `end` bytes.
-    pub fn up_to(mut self, end: usize) -> Self {
+    pub(crate) fn up_to(mut self, end: usize) -> Self {
         self.text.truncate(end);
         self
     }
 
     /// The code block of a chat model's answer, without the line that the model may have repeated.
-    pub fn extract_code(mut self, request: &CompletionRequest, stop: &CompletionStop) -> Self {
+    pub(crate) fn extract_code(mut self, request: &CompletionRequest, stop: &CompletionStop) -> Self {
         let mut splitter = Splitter::new(&request.language);
         splitter.push(&self.text);
         splitter.finish();
@@ -137,7 +137,7 @@ impl RawCompletion {
     }
 
     /// Its metrics, `duration` after the request.
-    pub fn metrics(&self, duration: Duration) -> GenerationMetrics {
+    pub(crate) fn metrics(&self, duration: Duration) -> GenerationMetrics {
         GenerationMetrics {
             model_type: ModelType::CodeCompletion.as_str(),
             success: true,
@@ -151,7 +151,7 @@ impl RawCompletion {
     }
 
     /// The usage of an answer that was cut at its stop.
-    pub fn summary(&self) -> Usage {
+    pub(crate) fn summary(&self) -> Usage {
         Usage {
             finish_reason: FinishReason::Stop,
             prompt_tokens: self.prompt_tokens,

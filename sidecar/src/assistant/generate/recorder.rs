@@ -39,7 +39,7 @@ pub(super) struct PartialAnswer {
 
 impl PartialAnswer {
     /// The partial answer of this message.
-    pub fn of(message: &store::Message) -> Self {
+    pub(crate) fn of(message: &store::Message) -> Self {
         Self { answer: message.answer.clone(), tokens: message.completion_tokens, duration_ms: message.duration_ms }
     }
 }
@@ -65,7 +65,7 @@ pub(super) struct CachedAnswer {
 
 impl CachedAnswer {
     /// Collects a cached answer. `None` if it ends early after all.
-    pub async fn collect(
+    pub(crate) async fn collect(
         mut stream: Subscriber,
         mut splitter: Splitter,
         requested_at: Instant,
@@ -165,7 +165,12 @@ pub(super) struct StreamRecorder {
 
 impl StreamRecorder {
     /// Records `stream`, whose first event was received already. `splitter` must be new.
-    pub fn new(assistant: Assistant, accepted: AcceptedRequest, mut splitter: Splitter, stream: Subscriber) -> Self {
+    pub(crate) fn new(
+        assistant: Assistant,
+        accepted: AcceptedRequest,
+        mut splitter: Splitter,
+        stream: Subscriber,
+    ) -> Self {
         let answer = accepted.partial.answer.clone();
         // The client has the partial answer already.
         splitter.push(&answer);
@@ -190,7 +195,7 @@ impl StreamRecorder {
     }
 
     /// The next event; the last one is returned once everything is stored. Cancel-safe.
-    pub async fn next(&mut self) -> Event {
+    pub(crate) async fn next(&mut self) -> Event {
         loop {
             if let Some(event) = self.pending.pop_front() {
                 return event;

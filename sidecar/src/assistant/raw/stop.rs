@@ -3,7 +3,7 @@
 
 /// Filters an answer piece by piece, and passes on what is certainly before every stop sequence.
 #[derive(Debug)]
-pub struct StopSequences {
+pub(crate) struct StopSequences {
     strings: Vec<String>,
     /// What may be the start of a stop sequence.
     pending: String,
@@ -11,7 +11,7 @@ pub struct StopSequences {
 
 /// The result of a piece.
 #[derive(Debug, PartialEq, Eq)]
-pub struct StopMatch {
+pub(crate) struct StopMatch {
     /// The text that can be sent.
     pub text: String,
     /// Whether a stop sequence follows it.
@@ -21,13 +21,13 @@ pub struct StopMatch {
 impl StopSequences {
     /// For these sequences. Empty ones, which every text contains, are ignored.
     #[must_use]
-    pub fn new(mut strings: Vec<String>) -> Self {
+    pub(crate) fn new(mut strings: Vec<String>) -> Self {
         strings.retain(|string| !string.is_empty());
         Self { strings, pending: String::new() }
     }
 
     /// Adds the next piece.
-    pub fn push(&mut self, piece: String) -> StopMatch {
+    pub(crate) fn push(&mut self, piece: String) -> StopMatch {
         if self.strings.is_empty() {
             return StopMatch { text: piece, stopped: false };
         }
@@ -41,7 +41,7 @@ impl StopSequences {
     }
 
     /// Returns what was held back, at the end of the answer.
-    pub fn finish(&mut self) -> String {
+    pub(crate) fn finish(&mut self) -> String {
         std::mem::take(&mut self.pending)
     }
 

@@ -8,7 +8,7 @@ use super::schema::Shape;
 const ADDRESS: &str = "http://127.0.0.1:8000";
 
 /// The request of a `curl` command.
-pub struct Request<'a> {
+pub(crate) struct Request<'a> {
     /// The method in upper case.
     pub method: &'a str,
     /// The path with parameters in braces.
@@ -25,7 +25,7 @@ pub struct Request<'a> {
 
 impl Request<'_> {
     /// The shell command.
-    pub fn curl(&self) -> String {
+    pub(crate) fn curl(&self) -> String {
         let unbuffered = if self.streams { "-N " } else { "" };
         let default_method = if self.body.is_some() { "POST" } else { "GET" };
         let method = if self.method == default_method { String::new() } else { format!("-X {} ", self.method) };
@@ -49,7 +49,7 @@ impl Request<'_> {
 
 /// The fields of an example body: those that are required or have an example. If there are none, those with a default; if there
 /// are none either, one field with enumerated values.
-pub fn fields<'a>(shape: &Shape<'a>) -> Vec<(&'a str, Value)> {
+pub(crate) fn fields<'a>(shape: &Shape<'a>) -> Vec<(&'a str, Value)> {
     let properties = shape.properties().into_iter().map(|(name, required, schema)| (name, required, shape.to(schema)));
     let all: Vec<_> = properties.collect();
     let select = |predicate: &dyn Fn(bool, &Shape) -> bool, max: usize| -> Vec<(&'a str, Value)> {

@@ -4,7 +4,7 @@ use minijinja::HtmlEscape;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 /// Renders block elements: paragraphs, lists and tables.
-pub fn blocks(markdown: &str) -> String {
+pub(crate) fn blocks(markdown: &str) -> String {
     let mut in_head = false;
     let mut html = String::new();
     for event in Parser::new_ext(markdown, Options::ENABLE_TABLES) {
@@ -19,7 +19,7 @@ pub fn blocks(markdown: &str) -> String {
 }
 
 /// Renders inline elements only, for use within a line.
-pub fn inline(markdown: &str) -> String {
+pub(crate) fn inline(markdown: &str) -> String {
     let is_paragraph = |event: &Event| matches!(event, Event::Start(Tag::Paragraph) | Event::End(TagEnd::Paragraph));
     Parser::new(markdown).filter(|event| !is_paragraph(event)).map(|event| element(event, false)).collect()
 }

@@ -76,7 +76,7 @@ const ERROR_DESCRIPTIONS: [(ErrorCode, &str, &str); 13] = [
 ];
 
 /// Renders the page of `document` in a language.
-pub fn render(document: &OpenApi, language: Language) -> String {
+pub(crate) fn render(document: &OpenApi, language: Language) -> String {
     let document = serde_json::to_value(document).expect("the OpenAPI document has string keys");
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);

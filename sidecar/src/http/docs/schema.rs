@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use crate::base::i18n::Language;
 
 /// A schema with its references resolved: the schema itself, and all schemas that it refers to or combines.
-pub struct Shape<'a> {
+pub(crate) struct Shape<'a> {
     /// The name of the schema in the document.
     pub name: Option<&'a str>,
     /// Whether null is allowed.
@@ -19,19 +19,19 @@ pub struct Shape<'a> {
 
 impl<'a> Shape<'a> {
     /// The shape of a schema in `document`.
-    pub fn of(schema: &'a Json, document: &'a Json) -> Self {
+    pub(crate) fn of(schema: &'a Json, document: &'a Json) -> Self {
         let mut shape = Self { name: None, nullable: false, parts: Vec::new(), document };
         shape.resolve_refs(schema);
         shape
     }
 
     /// The shape of a schema within this one.
-    pub fn to(&self, schema: &'a Json) -> Self {
+    pub(crate) fn to(&self, schema: &'a Json) -> Self {
         Self::of(schema, self.document)
     }
 
     /// The shape of a named schema.
-    pub fn named(name: &'a str, document: &'a Json) -> Self {
+    pub(crate) fn named(name: &'a str, document: &'a Json) -> Self {
         Self { name: Some(name), ..Self::of(&document["components"]["schemas"][name], document) }
     }
 
@@ -50,17 +50,17 @@ impl<'a> Shape<'a> {
     }
 
     /// The value of a keyword, from the outermost schema that has it.
-    pub fn get(&self, key: &str) -> Option<&'a Json> {
+    pub(crate) fn get(&self, key: &str) -> Option<&'a Json> {
         self.parts.iter().find_map(|part| part.get(key))
     }
 
     /// The description, or an empty string.
-    pub fn description(&self) -> &'a str {
+    pub(crate) fn description(&self) -> &'a str {
         self.get("description").and_then(Json::as_str).unwrap_or_default()
     }
 
     /// The shape of the items of an array.
-    pub fn items(&self) -> Option<Self> {
+    pub(crate) fn items(&self) -> Option<Self> {
         self.get("items").map(|items| self.to(items))
     }
 
@@ -72,7 +72,7 @@ impl<'a> Shape<'a> {
     }
 
     /// The fields of an object: name, whether it is required, and schema. Required fields come first.
-    pub fn properties(&self) -> Vec<(&'a str, bool, &'a Json)> {
+    pub(crate) fn properties(&self) -> Vec<(&'a str, bool, &'a Json)> {
         let required: Vec<&Json> = self.parts.iter().flat_map(|part| list(&part["required"])).collect();
         let fields = self.parts.iter().filter_map(|part| part["properties"].as_object()).flatten();
         let mut fields: Vec<_> =
@@ -82,7 +82,7 @@ impl<'a> Shape<'a> {
     }
 
     /// The type, such as `string`, `integer | null` or `object[]`.
-    pub fn kind(&self) -> String {
+    pub(crate) fn kind(&self) -> String {
         let kinds = self.parts.iter().flat_map(|part| match &part["type"] {
             Json::Array(kinds) => kinds.iter().filter_map(Json::as_str).collect(),
             kind => Vec::from_iter(kind.as_str()),
@@ -100,7 +100,7 @@ impl<'a> Shape<'a> {
     }
 
     /// The bounds of the value in words.
-    pub fn bounds(&self, language: Language) -> String {
+    pub(crate) fn bounds(&self, language: Language) -> String {
         let korean = language == Language::Korean;
         let unit = |ko, en| if korean { ko } else { en };
         let mut bounds = Vec::new();
@@ -125,7 +125,7 @@ impl<'a> Shape<'a> {
     }
 
     /// A table row for a field of this shape.
-    pub fn row(&self, path: &str, required: bool, language: Language) -> Value {
+    pub(crate) fn row(&self, path: &str, required: bool, language: Language) -> Value {
         let (parent, leaf) = path.rfind('.').map_or(("", path), |dot| path.split_at(dot + 1));
         let (inner, kind) = (self.inner(), self.kind());
         let enum_values =
@@ -149,7 +149,7 @@ impl<'a> Shape<'a> {
     }
 
     /// The table rows of all fields, nested ones by their dotted path. A shape that occurs again refers to its first path.
-    pub fn fields(&self, language: Language) -> Vec<Value> {
+    pub(crate) fn fields(&self, language: Language) -> Vec<Value> {
         let (mut rows, mut seen) = (Vec::new(), HashMap::new());
         let (inner, suffix) = self.inner();
         let prefix = if suffix.is_empty() { suffix } else { format!("{suffix}.") };
@@ -194,7 +194,7 @@ fn range(min: Option<&Json>, max: Option<&Json>) -> Option<String> {
 }
 
 /// A number with a comma before every third digit.
-pub fn grouped(number: f64) -> String {
+pub(crate) fn grouped(number: f64) -> String {
     if number.fract() != 0.0 || number < 0.0 {
         return number.to_string();
     }

@@ -9,11 +9,11 @@ use super::Problem;
 
 /// The `4XX` responses of a route.
 #[derive(Debug)]
-pub struct ClientErrors;
+pub(crate) struct ClientErrors;
 
 /// The `5XX` responses of a route.
 #[derive(Debug)]
-pub struct ServerErrors;
+pub(crate) struct ServerErrors;
 
 impl IntoResponses for ClientErrors {
     fn responses() -> BTreeMap<String, RefOr<Response>> {

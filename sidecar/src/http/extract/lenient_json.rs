@@ -9,7 +9,7 @@ use serde_json::{Error, Value};
 const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_992.0;
 
 /// A JSON value to deserialize by these rules.
-pub struct Json(pub Value);
+pub(crate) struct Json(pub Value);
 
 impl<'de> IntoDeserializer<'de, Error> for Json {
     type Deserializer = Self;

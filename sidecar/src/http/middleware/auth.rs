@@ -29,7 +29,7 @@ impl ClientAddr {
 
 /// What a route requires: the permission of the key, the rate limit class and the content type.
 #[derive(Debug, Clone, Copy)]
-pub struct RoutePolicy {
+pub(crate) struct RoutePolicy {
     /// The permission that the key needs.
     pub permission: Permission,
     /// The rate limits that apply to the route.
@@ -41,7 +41,7 @@ pub struct RoutePolicy {
 /// The content type of request bodies, against CSRF: an HTML form cannot send either of them, so that a page of another origin
 /// needs a CORS preflight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExpectedBody {
+pub(crate) enum ExpectedBody {
     /// `application/json`.
     Json,
     /// `application/octet-stream`: a file.
@@ -67,7 +67,7 @@ impl ExpectedBody {
 
 /// Middleware that rejects requests of foreign web pages: those with a `Host` that is not accepted or an `Origin` that is not
 /// trusted.
-pub async fn check_host_and_origin(State(app): State<AppState>, request: Request, next: Next) -> Response {
+pub(crate) async fn check_host_and_origin(State(app): State<AppState>, request: Request, next: Next) -> Response {
     let headers = request.headers();
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     // HTTP/2 sends the host in the URI.
@@ -85,7 +85,7 @@ pub async fn check_host_and_origin(State(app): State<AppState>, request: Request
 
 /// Middleware that rejects requests without the permission or beyond the rate limits of `policy`, and inserts the [`Caller`]
 /// for the handler.
-pub async fn require_permission(
+pub(crate) async fn require_permission(
     State((app, policy)): State<(AppState, RoutePolicy)>,
     mut request: Request,
     next: Next,
@@ -133,7 +133,7 @@ async fn authorize(
 }
 
 /// Middleware that accepts requests from this machine without a key, and others with an admin key.
-pub async fn require_local_or_admin(State(app): State<AppState>, request: Request, next: Next) -> Response {
+pub(crate) async fn require_local_or_admin(State(app): State<AppState>, request: Request, next: Next) -> Response {
     if ClientAddr::of(&request).is_loopback() {
         return next.run(request).await;
     }
@@ -158,7 +158,7 @@ impl LimitStatus {
 }
 
 /// The body, which owns `guard` until it was sent or dropped.
-pub fn hold_until_body_end<T: Send + 'static>(body: Body, guard: T) -> Body {
+pub(crate) fn hold_until_body_end<T: Send + 'static>(body: Body, guard: T) -> Body {
     Body::from_stream(body.into_data_stream().map(move |chunk| {
         let _ = &guard;
         chunk

@@ -9,12 +9,12 @@ use uuid::Uuid;
 
 /// The request id, an extension of the request.
 #[derive(Debug, Clone)]
-pub struct RequestId(pub String);
+pub(crate) struct RequestId(pub String);
 
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Middleware that sets the id of the request and of its response.
-pub async fn stamp(mut request: Request, next: Next) -> Response {
+pub(crate) async fn stamp(mut request: Request, next: Next) -> Response {
     let is_valid = |id: &&str| {
         (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
     };

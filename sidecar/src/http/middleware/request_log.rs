@@ -30,7 +30,7 @@ fn is_polling(method: &str, endpoint: &str) -> bool {
 
 /// A response extension: the error, for metrics and the error log.
 #[derive(Debug, Clone)]
-pub struct ResponseError {
+pub(crate) struct ResponseError {
     /// The error code.
     pub code: ErrorCode,
     /// The incident id of the error in the log, if it was logged.
@@ -39,7 +39,7 @@ pub struct ResponseError {
 
 /// Reports the errors of one request to the metrics and the error log: that of its response, or one during streaming.
 #[derive(Debug, Clone)]
-pub struct ErrorReporter {
+pub(crate) struct ErrorReporter {
     app: AppState,
     method: String,
     endpoint: String,
@@ -49,7 +49,7 @@ pub struct ErrorReporter {
 
 impl ErrorReporter {
     /// Counts an error and adds it to the error log.
-    pub fn report(&self, error: ResponseError) {
+    pub(crate) fn report(&self, error: ResponseError) {
         self.app.metrics.error(error.code.as_str(), &self.endpoint);
         let status = error.code.status().as_u16();
         // Requests without a valid key and requests to unknown routes would fill the table.
@@ -69,7 +69,7 @@ impl ErrorReporter {
 }
 
 /// Middleware that counts and logs a request, and inserts its [`ErrorReporter`].
-pub async fn observe(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn observe(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().as_str().to_owned();
     let endpoint = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();

@@ -5,7 +5,7 @@ use axum::http::Uri;
 use axum::http::uri::PathAndQuery;
 
 /// Each alias with the documented path.
-pub const ALIASES: &[(&str, &str)] = &[
+pub(crate) const ALIASES: &[(&str, &str)] = &[
     ("/api/v1/code/generate", "/api/v1/generate-code"),
     ("/api/v1/code/stream-generate", "/api/v1/generate-code-streaming"),
     ("/api/v1/code/complete", "/api/v1/complete-code"),
@@ -16,7 +16,7 @@ pub const ALIASES: &[(&str, &str)] = &[
 ];
 
 /// Rewrites an alias to the documented path, before routing, so that metrics, logs and handlers see only documented paths.
-pub fn rewrite<B>(mut request: Request<B>) -> Request<B> {
+pub(crate) fn rewrite<B>(mut request: Request<B>) -> Request<B> {
     let path = request.uri().path();
     if let Some((_, documented)) = ALIASES.iter().find(|(alias, _)| *alias == path) {
         let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();

@@ -8,14 +8,14 @@ use crate::http::error::{ErrorCode, Problem};
 
 /// The body of every error response below `/v1`.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct OpenAiError {
+pub(crate) struct OpenAiError {
     error: ErrorBody,
 }
 
 /// The error.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OpenAiErrorBody)]
-pub struct ErrorBody {
+pub(crate) struct ErrorBody {
     /// The error message for users, in the language of `Accept-Language`.
     message: String,
     /// The type of the error: `invalid_request_error`, `authentication_error`, `permission_error`, `rate_limit_error` or

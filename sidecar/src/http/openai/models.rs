@@ -13,7 +13,7 @@ use crate::http::state::AppState;
 
 /// The available models.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ModelList {
+pub(crate) struct ModelList {
     /// Always `list`.
     #[schema(example = "list")]
     object: &'static str,
@@ -23,7 +23,7 @@ pub struct ModelList {
 
 /// A model.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ModelCard {
+pub(crate) struct ModelCard {
     /// The name of the model.
     id: String,
     /// Always `model`.
@@ -44,7 +44,7 @@ pub struct ModelCard {
         (status = "4XX", description = "The request was rejected", body = OpenAiError),
     )
 )]
-pub async fn list_models(State(app): State<AppState>) -> Json<ModelList> {
+pub(crate) async fn list_models(State(app): State<AppState>) -> Json<ModelList> {
     Json(ModelList { object: "list", data: card(&app).await.into_iter().collect() })
 }
 
@@ -56,7 +56,10 @@ pub async fn list_models(State(app): State<AppState>) -> Json<ModelList> {
         (status = "4XX", description = "The request was rejected", body = OpenAiError),
     )
 )]
-pub async fn retrieve_model(State(app): State<AppState>, PathId(id): PathId) -> Result<Json<ModelCard>, ApiError> {
+pub(crate) async fn retrieve_model(
+    State(app): State<AppState>,
+    PathId(id): PathId,
+) -> Result<Json<ModelCard>, ApiError> {
     let card = card(&app).await.filter(|card| card.id == id).ok_or(ApiError::NotFound);
     card.map(Json)
 }

@@ -24,11 +24,11 @@ const MAX_TOKENS: u32 = 2_147_483_647;
 const MAX_EDITOR_COMPLETION: u32 = 64;
 
 /// Maximum number of stop sequences.
-pub const MAX_STOPS: usize = 4;
+pub(crate) const MAX_STOPS: usize = 4;
 
 /// The body of `POST /v1/chat/completions`. Other fields, such as penalties, are ignored.
 #[derive(Debug, Deserialize, ToSchema)]
-pub struct ChatRequest {
+pub(crate) struct ChatRequest {
     /// The messages of the conversation, oldest first.
     #[schema(min_items = 1)]
     messages: Vec<ChatMessage>,
@@ -82,7 +82,7 @@ pub struct ChatRequest {
 /// The body of `POST /v1/completions`. Other fields, such as penalties, are ignored.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = TextCompletionRequest)]
-pub struct CompletionRequest {
+pub(crate) struct CompletionRequest {
     /// The text to continue, as a string or an array of one string. An empty text is replaced by a newline.
     #[schema(schema_with = StringOrArray::prompt)]
     prompt: StringOrArray,
@@ -131,7 +131,7 @@ pub struct CompletionRequest {
 
 /// One message of a conversation.
 #[derive(Debug, Deserialize, ToSchema)]
-pub struct ChatMessage {
+pub(crate) struct ChatMessage {
     role: ChatRole,
     /// The text of the message, as a string or an array of text parts.
     content: Option<Content>,
@@ -153,14 +153,14 @@ pub enum ChatRole {
 
 /// Options of a stream.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-pub struct StreamOptions {
+pub(crate) struct StreamOptions {
     /// Whether the last chunk has the token usage.
     include_usage: Option<bool>,
 }
 
 /// The format of the answer.
 #[derive(Debug, Deserialize, ToSchema)]
-pub struct ResponseFormat {
+pub(crate) struct ResponseFormat {
     #[serde(rename = "type")]
     #[expect(dead_code, reason = "there is only one format")]
     kind: FormatType,
@@ -169,14 +169,14 @@ pub struct ResponseFormat {
 /// The only format of an answer.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum FormatType {
+pub(crate) enum FormatType {
     /// Text.
     Text,
 }
 
 /// A function. Function calling is not supported.
 #[derive(Debug, Deserialize, ToSchema)]
-pub struct Tool {
+pub(crate) struct Tool {
     #[serde(rename = "type")]
     #[expect(dead_code, reason = "function calling is not supported")]
     kind: String,
@@ -221,7 +221,7 @@ impl From<RequestedPriority> for Priority {
 
 impl ChatRequest {
     /// How the answer is delivered.
-    pub fn delivery(&self) -> Delivery {
+    pub(crate) fn delivery(&self) -> Delivery {
         delivery(self.stream, self.stream_options.as_ref())
     }
 
@@ -229,7 +229,7 @@ impl ChatRequest {
     ///
     /// # Errors
     /// Invalid or unsupported fields, or no available model.
-    pub async fn into_raw_request(self, app: &AppState) -> Result<RawRequest, ApiError> {
+    pub(crate) async fn into_raw_request(self, app: &AppState) -> Result<RawRequest, ApiError> {
         let mut invalid = ValidationErrors::default();
         if self.messages.is_empty() {
             invalid.add("messages", LocalizedText::new("비어 있을 수 없습니다", "must not be empty"));
@@ -270,7 +270,7 @@ impl ChatRequest {
 
 impl CompletionRequest {
     /// How the answer is delivered.
-    pub fn delivery(&self) -> Delivery {
+    pub(crate) fn delivery(&self) -> Delivery {
         delivery(self.stream, self.stream_options.as_ref())
     }
 
@@ -278,7 +278,7 @@ impl CompletionRequest {
     ///
     /// # Errors
     /// Invalid or unsupported fields, or no available model.
-    pub async fn into_raw_request(self, app: &AppState) -> Result<RawRequest, ApiError> {
+    pub(crate) async fn into_raw_request(self, app: &AppState) -> Result<RawRequest, ApiError> {
         let mut invalid = ValidationErrors::default();
         if self.echo == Some(true) {
             invalid.add("echo", LocalizedText::new("false여야 합니다", "must be false"));

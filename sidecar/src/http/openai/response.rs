@@ -10,7 +10,7 @@ use crate::inference::ModelIdentity;
 
 /// A complete chat answer.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ChatCompletion {
+pub(crate) struct ChatCompletion {
     id: String,
     /// Always `chat.completion`.
     #[schema(example = "chat.completion")]
@@ -28,7 +28,7 @@ pub struct ChatCompletion {
 
 /// One answer.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ChatChoice {
+pub(crate) struct ChatChoice {
     index: u32,
     message: AssistantMessage,
     /// Always null.
@@ -39,7 +39,7 @@ pub struct ChatChoice {
 
 /// The message that the model generated.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct AssistantMessage {
+pub(crate) struct AssistantMessage {
     /// Always `assistant`.
     #[schema(example = "assistant")]
     role: &'static str,
@@ -49,7 +49,7 @@ pub struct AssistantMessage {
 /// A complete text completion.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TextCompletion)]
-pub struct Completion {
+pub(crate) struct Completion {
     id: String,
     /// Always `text_completion`.
     #[schema(example = "text_completion")]
@@ -69,7 +69,7 @@ pub struct Completion {
 
 /// One text completion.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct TextChoice {
+pub(crate) struct TextChoice {
     index: u32,
     text: String,
     /// Always null.
@@ -80,7 +80,7 @@ pub struct TextChoice {
 
 /// Token usage of a request.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Usage {
+pub(crate) struct Usage {
     prompt_tokens: usize,
     completion_tokens: usize,
     total_tokens: usize,
@@ -91,7 +91,7 @@ pub struct Usage {
 
 /// Details of the prompt tokens.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct PromptTokensDetails {
+pub(crate) struct PromptTokensDetails {
     /// Prompt tokens that were served from the KV cache.
     cached_tokens: usize,
 }
@@ -110,7 +110,7 @@ impl From<RawEnd> for Usage {
 /// One event of a chat stream. The first chunk has the role. The last one has `finish_reason`; with
 /// `stream_options.include_usage`, one more chunk without choices has `usage`.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ChatChunk {
+pub(crate) struct ChatChunk {
     id: String,
     /// Always `chat.completion.chunk`.
     object: String,
@@ -123,7 +123,7 @@ pub struct ChatChunk {
 
 /// The choice of a chat chunk.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ChatDelta {
+pub(crate) struct ChatDelta {
     index: u32,
     delta: Delta,
     finish_reason: Option<String>,
@@ -131,7 +131,7 @@ pub struct ChatDelta {
 
 /// Part of a message.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Delta {
+pub(crate) struct Delta {
     role: Option<String>,
     content: Option<String>,
 }
@@ -139,7 +139,7 @@ pub struct Delta {
 /// One event of a text completion stream. With `stream_options.include_usage`, the last chunk has `usage`.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TextChunk)]
-pub struct Chunk {
+pub(crate) struct Chunk {
     id: String,
     /// Always `text_completion`.
     object: String,
@@ -152,14 +152,14 @@ pub struct Chunk {
 
 /// Part of a text.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct TextDelta {
+pub(crate) struct TextDelta {
     index: u32,
     text: String,
     finish_reason: Option<String>,
 }
 
 /// A complete answer.
-pub struct Collected {
+pub(crate) struct Collected {
     identity: ModelIdentity,
     text: String,
     end: RawEnd,
@@ -170,7 +170,7 @@ pub struct Collected {
 ///
 /// # Errors
 /// The error that ended the stream.
-pub async fn collect(mut stream: RawStream) -> Result<Collected, ApiError> {
+pub(crate) async fn collect(mut stream: RawStream) -> Result<Collected, ApiError> {
     let mut text = String::new();
     loop {
         match stream.next().await {
@@ -185,7 +185,7 @@ pub async fn collect(mut stream: RawStream) -> Result<Collected, ApiError> {
 
 impl ChatCompletion {
     /// The response with a complete answer.
-    pub fn new(id: String, answer: Collected) -> Self {
+    pub(crate) fn new(id: String, answer: Collected) -> Self {
         let message = AssistantMessage { role: "assistant", content: answer.text };
         Self {
             id,
@@ -206,7 +206,7 @@ impl ChatCompletion {
 
 impl Completion {
     /// The response with a complete answer.
-    pub fn new(id: String, answer: Collected) -> Self {
+    pub(crate) fn new(id: String, answer: Collected) -> Self {
         let finish_reason = finish_reason(answer.end.finish);
         Self {
             id,
@@ -222,12 +222,12 @@ impl Completion {
 }
 
 /// What was truncated from a fill-in-the-middle prompt, in words.
-pub fn dropped(ends: usize) -> Vec<String> {
+pub(crate) fn dropped(ends: usize) -> Vec<String> {
     (ends > 0).then(|| "the far ends of prompt and suffix".to_owned()).into_iter().collect()
 }
 
 /// OpenAI's `finish_reason`.
-pub fn finish_reason(finish: FinishReason) -> &'static str {
+pub(crate) fn finish_reason(finish: FinishReason) -> &'static str {
     match finish {
         FinishReason::Stop => "stop",
         FinishReason::Length => "length",
@@ -235,6 +235,6 @@ pub fn finish_reason(finish: FinishReason) -> &'static str {
 }
 
 /// Unix time in seconds.
-pub fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     jiff::Timestamp::now().as_second()
 }

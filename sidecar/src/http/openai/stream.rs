@@ -20,7 +20,7 @@ use crate::http::middleware::request_log::{ErrorReporter, ResponseError};
 
 /// The kind of answer: a chat message or a text completion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub(crate) enum Form {
     /// A chat message.
     Chat,
     /// A text completion.
@@ -29,7 +29,7 @@ pub enum Form {
 
 impl Form {
     /// A new id for an answer.
-    pub fn id(self) -> String {
+    pub(crate) fn id(self) -> String {
         let prefix = if self == Self::Chat { "chatcmpl" } else { "cmpl" };
         format!("{prefix}-{}", Uuid::new_v4().simple())
     }
@@ -37,7 +37,7 @@ impl Form {
 
 /// How the client receives an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delivery {
+pub(crate) enum Delivery {
     /// In one response.
     Full,
     /// As a stream of chunks.
@@ -49,7 +49,7 @@ pub enum Delivery {
 /// A stream of chunks as server-sent events. Events have only a `data` field.
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "schema of what `Frames` writes")]
-pub struct ChunkStream {
+pub(crate) struct ChunkStream {
     /// One event: a `ChatChunk` or `TextChunk` as JSON on one line, an object with `error` if generation fails, or `[DONE]` as
     /// the last.
     data: String,
@@ -63,7 +63,7 @@ enum State {
 }
 
 /// The response that streams `answer`. When the client disconnects, the body is dropped, which cancels the request.
-pub fn response(
+pub(crate) fn response(
     answer: RawStream,
     form: Form,
     delivery: Delivery,

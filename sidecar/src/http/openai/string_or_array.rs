@@ -10,7 +10,7 @@ use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, SchemaT
 
 /// A string or an array of strings.
 #[derive(Debug)]
-pub enum StringOrArray {
+pub(crate) enum StringOrArray {
     /// A string.
     One(String),
     /// An array.
@@ -19,7 +19,7 @@ pub enum StringOrArray {
 
 impl StringOrArray {
     /// The schema of a prompt: a string or an array of one string.
-    pub fn prompt() -> OneOfBuilder {
+    pub(crate) fn prompt() -> OneOfBuilder {
         let list = ArrayBuilder::new().items(text()).min_items(Some(1)).max_items(Some(1));
         let description =
             "The text to continue, as a string or an array of one string. An empty text is replaced by a newline.";
@@ -27,7 +27,7 @@ impl StringOrArray {
     }
 
     /// The schema of stop sequences: null, a string, or an array.
-    pub fn stop() -> OneOfBuilder {
+    pub(crate) fn stop() -> OneOfBuilder {
         let list = ArrayBuilder::new().items(text()).max_items(Some(super::request::MAX_STOPS));
         let none = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Null));
         let description = "Stop sequences, at most 4. The answer ends before the first one that occurs.";
@@ -35,7 +35,7 @@ impl StringOrArray {
     }
 
     /// The only string, or `None` if there are none or several.
-    pub fn one(self) -> Option<String> {
+    pub(crate) fn one(self) -> Option<String> {
         match self {
             Self::One(text) => Some(text),
             Self::Many(mut texts) => texts.pop().filter(|_| texts.is_empty()),
@@ -43,7 +43,7 @@ impl StringOrArray {
     }
 
     /// All strings.
-    pub fn all(self) -> Vec<String> {
+    pub(crate) fn all(self) -> Vec<String> {
         match self {
             Self::One(text) => vec![text],
             Self::Many(texts) => texts,
@@ -54,7 +54,7 @@ impl StringOrArray {
 /// The content of a message: a string or an array of parts.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
-pub enum Content {
+pub(crate) enum Content {
     /// A string.
     Text(String),
     /// Parts, which are concatenated.
@@ -63,7 +63,7 @@ pub enum Content {
 
 /// A part of a message.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub struct ContentPart {
+pub(crate) struct ContentPart {
     #[serde(rename = "type")]
     #[schema(value_type = PartType)]
     kind: String,
@@ -74,7 +74,7 @@ pub struct ContentPart {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[expect(dead_code, reason = "schema of a field")]
-pub enum PartType {
+pub(crate) enum PartType {
     /// Text.
     Text,
 }
@@ -84,7 +84,7 @@ impl Content {
     ///
     /// # Errors
     /// The index of the first part that is not text.
-    pub fn into_text(self) -> Result<String, usize> {
+    pub(crate) fn into_text(self) -> Result<String, usize> {
         match self {
             Self::Text(text) => Ok(text),
             Self::Parts(parts) => match parts.iter().position(|part| part.kind != "text") {

@@ -13,7 +13,7 @@ use crate::inference::response_cache::CacheKind;
 
 /// Statistics of the response cache.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct CacheStatsResponse {
+pub(crate) struct CacheStatsResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
@@ -23,7 +23,7 @@ pub struct CacheStatsResponse {
 
 /// Statistics of the response cache since the process started.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct CacheFigures {
+pub(crate) struct CacheFigures {
     /// Requests that were served without running the model: from the cache, or coalesced with a request in progress.
     hits: u64,
     /// Of those, requests that were coalesced with an identical request in progress.
@@ -46,7 +46,7 @@ pub struct CacheFigures {
 
 impl CacheFigures {
     /// The current statistics.
-    pub fn of(app: &AppState) -> Self {
+    pub(crate) fn of(app: &AppState) -> Self {
         let (stats, settings) = (app.assistant.cache.stats(), app.settings.current());
         let total = stats.hits + stats.misses;
         Self {
@@ -71,14 +71,14 @@ impl CacheFigures {
         ClientErrors,
     )
 )]
-pub async fn cache_stats(State(app): State<AppState>) -> Json<CacheStatsResponse> {
+pub(crate) async fn cache_stats(State(app): State<AppState>) -> Json<CacheStatsResponse> {
     Json(CacheStatsResponse { status: "success", cache: CacheFigures::of(&app) })
 }
 
 /// The part of the cache to clear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum CacheType {
+pub(crate) enum CacheType {
     /// All answers.
     All,
     /// Generated answers.
@@ -90,7 +90,7 @@ pub enum CacheType {
 /// What to clear, as query parameters or in the body. The body overrides the query.
 #[derive(Debug, Default, Deserialize, IntoParams, ToSchema)]
 #[into_params(parameter_in = Query)]
-pub struct ClearRequest {
+pub(crate) struct ClearRequest {
     /// The part of the cache to clear; `all` if absent.
     #[param(inline)]
     cache_type: Option<CacheType>,
@@ -100,7 +100,7 @@ pub struct ClearRequest {
 
 /// The result of clearing the cache.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ClearResponse {
+pub(crate) struct ClearResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
@@ -122,7 +122,7 @@ pub struct ClearResponse {
         ClientErrors,
     )
 )]
-pub async fn clear_cache(
+pub(crate) async fn clear_cache(
     State(app): State<AppState>,
     language: Language,
     QueryParams(query): QueryParams<ClearRequest>,

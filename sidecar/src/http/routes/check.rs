@@ -12,7 +12,7 @@ use crate::http::error::{ApiError, ClientErrors, ServerErrors};
 use crate::http::extract::JsonBody;
 
 /// Body limit of a batch in bytes: ten times the longest code, every character escaped.
-pub const BATCH_BODY_LIMIT: usize = 8 * 1024 * 1024;
+pub(crate) const BATCH_BODY_LIMIT: usize = 8 * 1024 * 1024;
 
 /// Maximum number of items in a batch.
 const MAX_ITEMS: usize = 10;
@@ -60,7 +60,7 @@ static QUEUED: Semaphore = Semaphore::const_new(64);
         ServerErrors,
     )
 )]
-pub async fn validate_code(
+pub(crate) async fn validate_code(
     language: Language,
     JsonBody(request): JsonBody<ValidateRequest>,
 ) -> Result<Json<ValidateResponse>, ApiError> {
@@ -79,7 +79,7 @@ pub async fn validate_code(
         ServerErrors,
     )
 )]
-pub async fn validate_code_batch(
+pub(crate) async fn validate_code_batch(
     language: Language,
     JsonBody(request): JsonBody<ValidateBatchRequest>,
 ) -> Result<Json<ValidateBatchResponse>, ApiError> {
@@ -114,7 +114,7 @@ pub async fn validate_code_batch(
         ServerErrors,
     )
 )]
-pub async fn analyze_code(
+pub(crate) async fn analyze_code(
     language: Language,
     JsonBody(request): JsonBody<AnalyzeRequest>,
 ) -> Result<Json<AnalyzeResponse>, ApiError> {
@@ -134,7 +134,7 @@ const PYTHON: &str = "python";
 
 /// Code to check.
 #[derive(Debug, Deserialize, ToSchema)]
-pub struct ValidateRequest {
+pub(crate) struct ValidateRequest {
     /// The code: 1 to 50,000 characters, not blank.
     #[schema(min_length = 1, max_length = 50000, pattern = r"\S", example = "print('안녕하세요')")]
     code: String,
@@ -172,7 +172,7 @@ impl ValidateRequest {
 
 /// Several pieces of code to check.
 #[derive(Debug, Deserialize, ToSchema)]
-pub struct ValidateBatchRequest {
+pub(crate) struct ValidateBatchRequest {
     /// The pieces of code, 1 to 10. `requests` is an alias of this field.
     #[serde(alias = "requests")]
     #[schema(min_items = 1, max_items = 10)]
@@ -181,7 +181,7 @@ pub struct ValidateBatchRequest {
 
 /// Code to analyze.
 #[derive(Debug, Deserialize, ToSchema)]
-pub struct AnalyzeRequest {
+pub(crate) struct AnalyzeRequest {
     /// The code: 1 to 50,000 characters, not blank.
     #[schema(min_length = 1, max_length = 50000, pattern = r"\S", example = "def add(a, b):\n    return a + b")]
     code: String,
@@ -194,7 +194,7 @@ pub struct AnalyzeRequest {
 
 /// The findings of a check.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ValidateResponse {
+pub(crate) struct ValidateResponse {
     /// Always `success`, also if the code has errors.
     #[schema(example = "success")]
     status: &'static str,
@@ -204,7 +204,7 @@ pub struct ValidateResponse {
 
 /// The findings of a batch.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ValidateBatchResponse {
+pub(crate) struct ValidateBatchResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
@@ -217,7 +217,7 @@ pub struct ValidateBatchResponse {
 
 /// The analysis of code.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct AnalyzeResponse {
+pub(crate) struct AnalyzeResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,

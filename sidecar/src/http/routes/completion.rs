@@ -21,7 +21,7 @@ use crate::store::{Finish, SuggestionOutcome};
 
 /// The completions at the cursor.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct CompleteResponse {
+pub(crate) struct CompleteResponse {
     /// By confidence, highest first; empty if the model suggests nothing.
     completions: Vec<CompletionItem>,
     /// Always `success`.
@@ -48,7 +48,7 @@ pub struct CompleteResponse {
 
 /// One completion.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct CompletionItem {
+pub(crate) struct CompletionItem {
     /// The id, for reporting its outcome.
     id: String,
     /// The text to insert at the cursor.
@@ -72,7 +72,7 @@ pub struct CompletionItem {
 
 /// How the code around the cursor was completed.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ContextAnalysis {
+pub(crate) struct ContextAnalysis {
     language: String,
     /// `fim` (fill-in-the-middle) if the model supports it, otherwise `chat`.
     method: &'static str,
@@ -89,7 +89,7 @@ pub struct ContextAnalysis {
         ServerErrors,
     )
 )]
-pub async fn complete_code(
+pub(crate) async fn complete_code(
     State(app): State<AppState>,
     caller: Caller,
     language: Language,
@@ -189,7 +189,7 @@ fn category_name(category: CompletionCategory) -> &'static str {
 
 /// The outcome of a completion.
 #[derive(Debug, Deserialize, ToSchema)]
-pub struct CompletionEvent {
+pub(crate) struct CompletionEvent {
     event: EventKind,
     /// Number of accepted characters of an accepted completion; all if absent.
     #[schema(minimum = 0, maximum = 1_000_000)]
@@ -199,7 +199,7 @@ pub struct CompletionEvent {
 /// The type of outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum EventKind {
+pub(crate) enum EventKind {
     /// The completion was shown to the user.
     Shown,
     /// The user accepted the completion or part of it.
@@ -217,7 +217,7 @@ pub enum EventKind {
         ClientErrors,
     )
 )]
-pub async fn completion_event(
+pub(crate) async fn completion_event(
     State(app): State<AppState>,
     caller: Caller,
     language: Language,

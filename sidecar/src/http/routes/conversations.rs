@@ -18,7 +18,7 @@ use crate::store;
 /// The page of conversations to return.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct PageParameters {
+pub(crate) struct PageParameters {
     /// Maximum number of conversations, 1 to 100; 50 if absent.
     #[param(minimum = 1, maximum = 100)]
     limit: Option<i64>,
@@ -29,7 +29,7 @@ pub struct PageParameters {
 
 /// A page of conversations: pinned ones first, then by last update, newest first.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ConversationsResponse {
+pub(crate) struct ConversationsResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
@@ -42,7 +42,7 @@ pub struct ConversationsResponse {
 
 /// A conversation without its messages.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ConversationItem {
+pub(crate) struct ConversationItem {
     id: String,
     /// The start of the first question, or the title that the user set.
     title: String,
@@ -71,7 +71,7 @@ impl From<store::Conversation> for ConversationItem {
 
 /// A conversation with its messages.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ConversationResponse {
+pub(crate) struct ConversationResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
@@ -86,7 +86,7 @@ pub struct ConversationResponse {
 /// The part of the thread to return.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct ThreadParameters {
+pub(crate) struct ThreadParameters {
     /// Maximum number of messages, 1 to 1000; 1000 if absent.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<i64>,
@@ -96,7 +96,7 @@ pub struct ThreadParameters {
 
 /// A new conversation without messages.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-pub struct ConversationRequest {
+pub(crate) struct ConversationRequest {
     /// The title of the conversation; a default title if absent.
     #[serde(default)]
     #[schema(min_length = 1, max_length = 200, pattern = r"\S", nullable = true, example = "Flask 앱")]
@@ -105,7 +105,7 @@ pub struct ConversationRequest {
 
 /// Changes of a conversation. Absent fields are not changed.
 #[derive(Debug, Deserialize, ToSchema)]
-pub struct ConversationChange {
+pub(crate) struct ConversationChange {
     /// The new title.
     #[serde(default)]
     #[schema(min_length = 1, max_length = 200, pattern = r"\S", nullable = true, example = "Flask 앱")]
@@ -123,7 +123,7 @@ pub struct ConversationChange {
 
 /// The created or changed conversation.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ChangedConversation {
+pub(crate) struct ChangedConversation {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
@@ -133,7 +133,7 @@ pub struct ChangedConversation {
 
 /// The confirmation of an operation.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct DoneResponse {
+pub(crate) struct DoneResponse {
     /// Always `success`.
     #[schema(example = "success")]
     pub(super) status: &'static str,
@@ -156,7 +156,7 @@ impl DoneResponse {
         ClientErrors,
     )
 )]
-pub async fn conversations(
+pub(crate) async fn conversations(
     State(app): State<AppState>,
     caller: Caller,
     QueryParams(parameters): QueryParams<PageParameters>,
@@ -180,7 +180,7 @@ pub async fn conversations(
         ClientErrors,
     )
 )]
-pub async fn conversation(
+pub(crate) async fn conversation(
     State(app): State<AppState>,
     caller: Caller,
     PathId(id): PathId,
@@ -209,7 +209,7 @@ pub async fn conversation(
         ClientErrors,
     )
 )]
-pub async fn start_conversation(
+pub(crate) async fn start_conversation(
     State(app): State<AppState>,
     caller: Caller,
     language: Language,
@@ -231,7 +231,7 @@ pub async fn start_conversation(
         ClientErrors,
     )
 )]
-pub async fn change_conversation(
+pub(crate) async fn change_conversation(
     State(app): State<AppState>,
     caller: Caller,
     PathId(id): PathId,
@@ -273,7 +273,7 @@ async fn changed(app: &AppState, caller: &Caller, id: &str) -> Result<Json<Chang
         ClientErrors,
     )
 )]
-pub async fn delete_conversation(
+pub(crate) async fn delete_conversation(
     State(app): State<AppState>,
     caller: Caller,
     language: Language,

@@ -15,7 +15,7 @@ use crate::http::state::AppState;
 
 /// The prompt size of a question, compared with the context of the model.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct CountTokensResponse {
+pub(crate) struct CountTokensResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
@@ -35,7 +35,7 @@ pub struct CountTokensResponse {
 
 /// Tokens of a file.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct FileTokens {
+pub(crate) struct FileTokens {
     path: String,
     tokens: usize,
 }
@@ -49,7 +49,7 @@ pub struct FileTokens {
         ServerErrors,
     )
 )]
-pub async fn count_tokens(
+pub(crate) async fn count_tokens(
     State(app): State<AppState>,
     caller: Caller,
     JsonBody(request): JsonBody<GenerateRequest>,

@@ -12,7 +12,7 @@ use crate::http::state::AppState;
 
 /// The diagnostics of the installation.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct DoctorResponse {
+pub(crate) struct DoctorResponse {
     /// The status by the most severe finding.
     status: Status,
     issues: Issues,
@@ -28,7 +28,7 @@ pub struct DoctorResponse {
         ClientErrors,
     )
 )]
-pub async fn doctor(State(app): State<AppState>, language: Language) -> Json<DoctorResponse> {
+pub(crate) async fn doctor(State(app): State<AppState>, language: Language) -> Json<DoctorResponse> {
     let report = app.health.recheck().await;
     let issues = report.issues();
     Json(DoctorResponse { status: issues.status(), issues, findings: report.localized(language) })

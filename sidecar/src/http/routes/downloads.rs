@@ -25,7 +25,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// The model file to download.
 #[derive(Debug, Deserialize, ToSchema)]
-pub struct DownloadRequest {
+pub(crate) struct DownloadRequest {
     repository: Repository,
     file: FileName,
     /// Branch, tag or commit; `main` if absent.
@@ -35,14 +35,14 @@ pub struct DownloadRequest {
 
 /// Changes of a download.
 #[derive(Debug, Deserialize, ToSchema)]
-pub struct DownloadPatch {
+pub(crate) struct DownloadPatch {
     /// True pauses the download; false resumes it, or retries it if it failed.
     paused: bool,
 }
 
 /// All downloads.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct DownloadsResponse {
+pub(crate) struct DownloadsResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
@@ -52,7 +52,7 @@ pub struct DownloadsResponse {
 
 /// A download.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct DownloadItem {
+pub(crate) struct DownloadItem {
     /// The id that the model will have.
     #[schema(value_type = String, example = "qwen2.5-coder-1.5b-instruct-q4_k_m")]
     id: ModelId,
@@ -79,7 +79,7 @@ pub struct DownloadItem {
 /// The state of a download.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum DownloadState {
+pub(crate) enum DownloadState {
     /// Queued behind other downloads.
     Waiting,
     /// Downloading.
@@ -128,7 +128,7 @@ impl DownloadItem {
 /// The search of the model hub.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct HubQuery {
+pub(crate) struct HubQuery {
     /// Words in the name of the repository; if absent, the most downloaded repositories.
     #[serde(default)]
     #[param(max_length = 100, example = "qwen coder")]
@@ -137,7 +137,7 @@ pub struct HubQuery {
 
 /// Repositories with model files.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct HubResponse {
+pub(crate) struct HubResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
@@ -147,7 +147,7 @@ pub struct HubResponse {
 
 /// A repository with model files.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct HubItem {
+pub(crate) struct HubItem {
     repository: Repository,
     /// Recent downloads.
     downloads: u64,
@@ -167,7 +167,7 @@ impl From<RepoSummary> for HubItem {
 
 /// The model files of a repository.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct HubFilesResponse {
+pub(crate) struct HubFilesResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
@@ -180,7 +180,7 @@ pub struct HubFilesResponse {
 
 /// A model file in a repository.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct HubFile {
+pub(crate) struct HubFile {
     file: FileName,
     /// The id that the model will have.
     #[schema(value_type = String)]
@@ -205,7 +205,7 @@ impl From<RepoFile> for HubFile {
         ClientErrors,
     )
 )]
-pub async fn download_model(
+pub(crate) async fn download_model(
     State(app): State<AppState>,
     language: Language,
     JsonBody(DownloadRequest { repository, file, revision }): JsonBody<DownloadRequest>,
@@ -223,7 +223,7 @@ pub async fn download_model(
         ClientErrors,
     )
 )]
-pub async fn downloads(State(app): State<AppState>, language: Language) -> Response {
+pub(crate) async fn downloads(State(app): State<AppState>, language: Language) -> Response {
     let mut changes = app.hub.downloads();
     changes.mark_changed();
     let lists = stream::unfold((app, changes), move |(app, mut changes)| async move {
@@ -247,7 +247,7 @@ pub async fn downloads(State(app): State<AppState>, language: Language) -> Respo
         ClientErrors,
     )
 )]
-pub async fn change_download(
+pub(crate) async fn change_download(
     State(app): State<AppState>,
     language: Language,
     PathId(id): PathId,
@@ -266,7 +266,7 @@ pub async fn change_download(
         ClientErrors,
     )
 )]
-pub async fn give_up_download(
+pub(crate) async fn give_up_download(
     State(app): State<AppState>,
     language: Language,
     PathId(id): PathId,
@@ -284,7 +284,7 @@ pub async fn give_up_download(
         (status = 502, description = "The request to the model hub failed", body = Problem),
     )
 )]
-pub async fn search_hub(
+pub(crate) async fn search_hub(
     State(app): State<AppState>,
     QueryParams(HubQuery { query }): QueryParams<HubQuery>,
 ) -> Result<Json<HubResponse>, ApiError> {
@@ -303,7 +303,7 @@ pub async fn search_hub(
         (status = 502, description = "The request to the model hub failed", body = Problem),
     )
 )]
-pub async fn hub_files(
+pub(crate) async fn hub_files(
     State(app): State<AppState>,
     path: Result<Path<(String, String)>, axum::extract::rejection::PathRejection>,
 ) -> Result<Json<HubFilesResponse>, ApiError> {

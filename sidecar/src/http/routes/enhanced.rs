@@ -21,7 +21,7 @@ use crate::http::state::AppState;
 
 /// The answer to an enhanced generation request.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct EnhancedResponse {
+pub(crate) struct EnhancedResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
@@ -50,7 +50,7 @@ pub struct EnhancedResponse {
         ServerErrors,
     )
 )]
-pub async fn enhanced_generate(
+pub(crate) async fn enhanced_generate(
     State(app): State<AppState>,
     caller: Caller,
     Extension(RequestId(request_id)): Extension<RequestId>,
@@ -96,7 +96,7 @@ impl EnhancedResponse {
         ServerErrors,
     )
 )]
-pub async fn enhanced_stream_generate(
+pub(crate) async fn enhanced_stream_generate(
     State(app): State<AppState>,
     caller: Caller,
     language: Language,

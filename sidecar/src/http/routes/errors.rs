@@ -15,7 +15,7 @@ const HOUR: i64 = 60 * 60 * 1000;
 
 /// Statistics of recent errors.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ErrorsResponse {
+pub(crate) struct ErrorsResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
@@ -33,14 +33,14 @@ pub struct ErrorsResponse {
 
 /// Number of errors with a code.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct CodeCount {
+pub(crate) struct CodeCount {
     error_code: String,
     count: i64,
 }
 
 /// An internal error.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct RecentIncident {
+pub(crate) struct RecentIncident {
     /// The incident id in the log, if the error was logged.
     incident_id: Option<String>,
     /// RFC 3339.
@@ -73,7 +73,7 @@ impl From<Incident> for RecentIncident {
         ClientErrors,
     )
 )]
-pub async fn errors_dashboard(State(app): State<AppState>) -> Result<Json<ErrorsResponse>, ApiError> {
+pub(crate) async fn errors_dashboard(State(app): State<AppState>) -> Result<Json<ErrorsResponse>, ApiError> {
     let month = now() - 30 * 24 * HOUR;
     let total_errors = app.store.count_errors(month).await?;
     let errors_last_24h = app.store.count_errors(now() - 24 * HOUR).await?;
@@ -104,7 +104,7 @@ fn by_code(patterns: &[Pattern]) -> Vec<CodeCount> {
 
 /// The period of the statistics.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub enum Period {
+pub(crate) enum Period {
     #[serde(rename = "1h")]
     Hour,
     #[serde(rename = "24h")]
@@ -130,7 +130,7 @@ impl Period {
 /// The period of the statistics.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct PatternParameters {
+pub(crate) struct PatternParameters {
     /// The period; `7d` if absent.
     #[param(inline)]
     period: Option<Period>,
@@ -138,7 +138,7 @@ pub struct PatternParameters {
 
 /// Errors grouped by code and endpoint.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct PatternsResponse {
+pub(crate) struct PatternsResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
@@ -150,7 +150,7 @@ pub struct PatternsResponse {
 
 /// Errors of one code on one endpoint.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ErrorPattern {
+pub(crate) struct ErrorPattern {
     error_code: String,
     /// The path pattern of the route.
     endpoint: String,
@@ -169,7 +169,7 @@ pub struct ErrorPattern {
         ClientErrors,
     )
 )]
-pub async fn error_patterns(
+pub(crate) async fn error_patterns(
     State(app): State<AppState>,
     QueryParams(parameters): QueryParams<PatternParameters>,
 ) -> Result<Json<PatternsResponse>, ApiError> {

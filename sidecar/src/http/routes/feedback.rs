@@ -21,7 +21,7 @@ use crate::store::NewFeedback;
 /// The type of feedback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum FeedbackType {
+pub(crate) enum FeedbackType {
     /// The answer was good.
     Positive,
     /// The answer was bad.
@@ -47,7 +47,7 @@ impl FeedbackType {
 
 /// Feedback on an answer.
 #[derive(Debug, Deserialize, ToSchema)]
-pub struct FeedbackRequest {
+pub(crate) struct FeedbackRequest {
     /// The type of feedback.
     #[serde(rename = "type")]
     kind: FeedbackType,
@@ -75,7 +75,7 @@ pub struct FeedbackRequest {
 
 /// The saved feedback.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct FeedbackResponse {
+pub(crate) struct FeedbackResponse {
     /// Always true.
     success: bool,
     /// Always `success`.
@@ -97,7 +97,7 @@ pub struct FeedbackResponse {
         ClientErrors,
     )
 )]
-pub async fn submit_feedback(
+pub(crate) async fn submit_feedback(
     State(app): State<AppState>,
     caller: Caller,
     language: Language,
@@ -139,7 +139,7 @@ async fn save(app: &AppState, caller: &Caller, request: &FeedbackRequest) -> Res
 
 /// Feedback statistics.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct FeedbackStats {
+pub(crate) struct FeedbackStats {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
@@ -157,7 +157,7 @@ pub struct FeedbackStats {
 
 /// Feedback of one day.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct FeedbackDay {
+pub(crate) struct FeedbackDay {
     /// UTC.
     #[schema(example = "2024-12-28")]
     date: String,
@@ -172,7 +172,10 @@ pub struct FeedbackDay {
         ClientErrors,
     )
 )]
-pub async fn feedback_stats(State(app): State<AppState>, caller: Caller) -> Result<Json<FeedbackStats>, ApiError> {
+pub(crate) async fn feedback_stats(
+    State(app): State<AppState>,
+    caller: Caller,
+) -> Result<Json<FeedbackStats>, ApiError> {
     stats(&app, &caller.owner).await.map(Json)
 }
 
@@ -197,7 +200,7 @@ async fn stats(app: &AppState, owner: &str) -> Result<FeedbackStats, ApiError> {
 /// The number of entries to return.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct FeedbackParameters {
+pub(crate) struct FeedbackParameters {
     /// Maximum number of entries, 1 to 100; 10 if absent.
     #[param(minimum = 1, maximum = 100)]
     limit: Option<i64>,
@@ -205,7 +208,7 @@ pub struct FeedbackParameters {
 
 /// The latest feedback.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct RecentFeedback {
+pub(crate) struct RecentFeedback {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
@@ -215,7 +218,7 @@ pub struct RecentFeedback {
 
 /// Feedback on an answer.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct FeedbackItem {
+pub(crate) struct FeedbackItem {
     id: String,
     /// `positive`, `negative`, `suggestion` or `bug`.
     #[serde(rename = "type")]
@@ -252,7 +255,7 @@ impl From<store::Feedback> for FeedbackItem {
         ClientErrors,
     )
 )]
-pub async fn recent_feedback(
+pub(crate) async fn recent_feedback(
     State(app): State<AppState>,
     caller: Caller,
     QueryParams(parameters): QueryParams<FeedbackParameters>,
@@ -272,7 +275,7 @@ pub async fn recent_feedback(
         ClientErrors,
     )
 )]
-pub async fn delete_feedback(
+pub(crate) async fn delete_feedback(
     State(app): State<AppState>,
     caller: Caller,
     language: Language,

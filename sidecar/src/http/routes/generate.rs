@@ -28,7 +28,7 @@ use crate::http::state::AppState;
         ServerErrors,
     )
 )]
-pub async fn generate_code(
+pub(crate) async fn generate_code(
     State(app): State<AppState>,
     caller: Caller,
     Extension(RequestId(request_id)): Extension<RequestId>,
@@ -59,7 +59,7 @@ pub async fn generate_code(
         ServerErrors,
     )
 )]
-pub async fn generate_code_streaming(
+pub(crate) async fn generate_code_streaming(
     State(app): State<AppState>,
     caller: Caller,
     language: Language,
@@ -73,7 +73,7 @@ pub async fn generate_code_streaming(
 
 /// The answer to a question.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct GenerateResponse {
+pub(crate) struct GenerateResponse {
     /// The code, without markdown fences.
     pub generated_code: String,
     /// The explanation as markdown, in the language of the question.

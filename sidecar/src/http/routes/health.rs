@@ -20,7 +20,7 @@ use crate::system::Sample;
 
 /// The health of the server, without private details.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct HealthResponse {
+pub(crate) struct HealthResponse {
     status: Status,
     #[schema(example = "0.4.0")]
     version: &'static str,
@@ -32,7 +32,7 @@ pub struct HealthResponse {
 
 /// The load of the machine, in percent.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct SystemInfo {
+pub(crate) struct SystemInfo {
     cpu_usage: f32,
     memory_usage: f32,
     disk_usage: f32,
@@ -40,14 +40,14 @@ pub struct SystemInfo {
 
 impl SystemInfo {
     /// A sample of the load, rounded to tenths.
-    pub fn of(sample: &Sample) -> Self {
+    pub(crate) fn of(sample: &Sample) -> Self {
         Self { cpu_usage: tenth(sample.cpu), memory_usage: tenth(sample.memory), disk_usage: tenth(sample.disk) }
     }
 }
 
 /// The number of problems of the installation.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct EnvironmentValidation {
+pub(crate) struct EnvironmentValidation {
     status: Status,
     issues: Issues,
 }
@@ -60,7 +60,7 @@ pub struct EnvironmentValidation {
         (status = 503, description = "The database is not available", body = HealthResponse),
     )
 )]
-pub async fn health(State(app): State<AppState>) -> (StatusCode, Json<HealthResponse>) {
+pub(crate) async fn health(State(app): State<AppState>) -> (StatusCode, Json<HealthResponse>) {
     let sample = *app.system.borrow();
     let state = app.models.state();
     let status = status(&app, &state);
@@ -107,7 +107,7 @@ fn tenth(value: f32) -> f32 {
 
 /// The health of the server in detail.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct DetailedHealthResponse {
+pub(crate) struct DetailedHealthResponse {
     status: Status,
     version: &'static str,
     model: ModelHealth,
@@ -124,7 +124,7 @@ pub struct DetailedHealthResponse {
 
 /// The state of the model.
 #[derive(Debug, Default, Serialize, ToSchema)]
-pub struct ModelHealth {
+pub(crate) struct ModelHealth {
     /// `absent`, `asleep`, `loading`, `ready` or `failed`.
     state: &'static str,
     /// The name of the model file without its extension.
@@ -141,7 +141,7 @@ pub struct ModelHealth {
 
 /// Where the model runs.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct BackendHealth {
+pub(crate) struct BackendHealth {
     /// The device; null while no model is loaded.
     device: Option<String>,
     /// How the model is distributed over devices, in the language of `Accept-Language`; null while no model is loaded.
@@ -151,7 +151,7 @@ pub struct BackendHealth {
 
 /// A device that models can run on.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct DeviceHealth {
+pub(crate) struct DeviceHealth {
     /// Device name in llama.cpp, such as `CUDA0`.
     name: String,
     /// Product name of the device.
@@ -166,7 +166,7 @@ pub struct DeviceHealth {
 
 /// The request queue of the engine.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct QueueHealth {
+pub(crate) struct QueueHealth {
     /// Queued requests.
     waiting: usize,
     /// Requests in progress.
@@ -177,7 +177,7 @@ pub struct QueueHealth {
 
 impl QueueHealth {
     /// The current queue.
-    pub fn of(app: &AppState) -> Self {
+    pub(crate) fn of(app: &AppState) -> Self {
         let load = app.models.queue_depth();
         Self { waiting: load.waiting(), active: load.active, capacity: load.capacity }
     }
@@ -198,7 +198,7 @@ impl From<engine::Device> for DeviceHealth {
         ClientErrors,
     )
 )]
-pub async fn health_detailed(State(app): State<AppState>, language: Language) -> Json<DetailedHealthResponse> {
+pub(crate) async fn health_detailed(State(app): State<AppState>, language: Language) -> Json<DetailedHealthResponse> {
     let state = app.models.state();
     let status = status(&app, &state);
     let placement = app.models.plan_summary().map(|placement| placement.text(language).to_owned());

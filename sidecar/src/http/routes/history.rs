@@ -21,7 +21,7 @@ use crate::store::Query;
 /// Page and filters of the history.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct HistoryParameters {
+pub(crate) struct HistoryParameters {
     /// Maximum number of messages, 1 to 100; 10 if absent.
     #[param(minimum = 1, maximum = 100)]
     limit: Option<i64>,
@@ -47,7 +47,7 @@ pub struct HistoryParameters {
 /// The rating of an answer.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Opinion {
+pub(crate) enum Opinion {
     /// Rated 4 or 5.
     Positive,
     /// Rated 1 or 2.
@@ -56,7 +56,7 @@ pub enum Opinion {
 
 /// A page of the history, newest first.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct HistoryResponse {
+pub(crate) struct HistoryResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
@@ -69,7 +69,7 @@ pub struct HistoryResponse {
 
 /// A question with its answer.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct HistoryItem {
+pub(crate) struct HistoryItem {
     id: String,
     question: String,
     /// The answer as markdown; partial if generation did not complete.
@@ -146,7 +146,7 @@ impl From<store::Message> for HistoryItem {
         ClientErrors,
     )
 )]
-pub async fn history(
+pub(crate) async fn history(
     State(app): State<AppState>,
     caller: Caller,
     QueryParams(parameters): QueryParams<HistoryParameters>,
@@ -161,7 +161,7 @@ pub async fn history(
 
 /// One message of the history.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct HistoryItemResponse {
+pub(crate) struct HistoryItemResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
@@ -177,7 +177,7 @@ pub struct HistoryItemResponse {
         ClientErrors,
     )
 )]
-pub async fn history_item(
+pub(crate) async fn history_item(
     State(app): State<AppState>,
     caller: Caller,
     PathId(id): PathId,
@@ -195,7 +195,7 @@ pub async fn history_item(
         ClientErrors,
     )
 )]
-pub async fn delete_history_item(
+pub(crate) async fn delete_history_item(
     State(app): State<AppState>,
     caller: Caller,
     language: Language,
@@ -210,7 +210,7 @@ pub async fn delete_history_item(
 
 /// The confirmation that the history is to be deleted.
 #[derive(Debug, Deserialize, ToSchema)]
-pub struct DeleteRequest {
+pub(crate) struct DeleteRequest {
     /// Must be true.
     #[schema(schema_with = confirmed)]
     confirm: bool,
@@ -229,7 +229,7 @@ fn confirmed() -> utoipa::openapi::Object {
         ClientErrors,
     )
 )]
-pub async fn delete_history(
+pub(crate) async fn delete_history(
     State(app): State<AppState>,
     caller: Caller,
     language: Language,
@@ -249,7 +249,7 @@ pub async fn delete_history(
 }
 
 /// Whether there is a page after one that starts at `offset` and has `shown` entries.
-pub fn has_more(offset: i64, shown: usize, total: i64) -> bool {
+pub(crate) fn has_more(offset: i64, shown: usize, total: i64) -> bool {
     i64::try_from(shown).is_ok_and(|shown| offset.saturating_add(shown) < total)
 }
 
@@ -291,7 +291,12 @@ fn query(parameters: HistoryParameters) -> Result<Query, ApiError> {
 }
 
 /// Limit and offset of a page; values out of range are added to `invalid`.
-pub fn page(invalid: &mut ValidationErrors, limit: Option<i64>, offset: Option<i64>, default_limit: i64) -> (i64, i64) {
+pub(crate) fn page(
+    invalid: &mut ValidationErrors,
+    limit: Option<i64>,
+    offset: Option<i64>,
+    default_limit: i64,
+) -> (i64, i64) {
     let (limit, offset) = (limit.unwrap_or(default_limit), offset.unwrap_or(0));
     if !(1..=100).contains(&limit) {
         invalid.add("limit", LocalizedText::new("1에서 100 사이여야 합니다", "must be from 1 to 100"));

@@ -20,12 +20,12 @@ use crate::http::extract::{JsonBody, QueryParams};
 use crate::http::state::AppState;
 
 /// Body limit of an import in bytes.
-pub const IMPORT_BODY_LIMIT: usize = 64 * 1024 * 1024;
+pub(crate) const IMPORT_BODY_LIMIT: usize = 64 * 1024 * 1024;
 
 /// The format of an export.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum ExportFormat {
+pub(crate) enum ExportFormat {
     /// JSON, which can be imported.
     #[default]
     Json,
@@ -36,7 +36,7 @@ pub enum ExportFormat {
 /// Format and scope of an export.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct ExportParameters {
+pub(crate) struct ExportParameters {
     /// The format; `json` if absent.
     #[param(inline)]
     format: Option<ExportFormat>,
@@ -54,7 +54,7 @@ pub struct ExportParameters {
         ClientErrors,
     )
 )]
-pub async fn export_history(
+pub(crate) async fn export_history(
     State(app): State<AppState>,
     caller: Caller,
     QueryParams(parameters): QueryParams<ExportParameters>,
@@ -78,7 +78,7 @@ pub async fn export_history(
 
 /// The format identifier of the file.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
-pub enum FileFormat {
+pub(crate) enum FileFormat {
     /// A history exported by HAPA.
     #[serde(rename = "hapa-history")]
     History,
@@ -86,7 +86,7 @@ pub enum FileFormat {
 
 /// A history as a file.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
-pub struct HistoryFile {
+pub(crate) struct HistoryFile {
     format: FileFormat,
     /// Always 1.
     #[schema(minimum = 1, maximum = 1)]
@@ -102,7 +102,7 @@ pub struct HistoryFile {
 
 /// The result of an import.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ImportResponse {
+pub(crate) struct ImportResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
@@ -120,7 +120,7 @@ pub struct ImportResponse {
 
 /// The problem of an invalid message.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ImportProblem {
+pub(crate) struct ImportProblem {
     /// The index of the message in the file, from 0.
     index: usize,
     problem: String,
@@ -134,7 +134,7 @@ pub struct ImportProblem {
         ClientErrors,
     )
 )]
-pub async fn import_history(
+pub(crate) async fn import_history(
     State(app): State<AppState>,
     caller: Caller,
     language: Language,

@@ -17,7 +17,7 @@ use crate::store::StoredKey;
 
 /// An API key, without the secret, which is not stored.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct KeyItem {
+pub(crate) struct KeyItem {
     id: String,
     name: String,
     /// The first characters of the key.
@@ -40,7 +40,7 @@ pub struct KeyItem {
 /// The origin of a key.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum KeyKind {
+pub(crate) enum KeyKind {
     /// Created by a user.
     Made,
     /// The demo key, in development only.
@@ -72,7 +72,7 @@ impl From<StoredKey> for KeyItem {
 
 /// All keys.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct KeysResponse {
+pub(crate) struct KeysResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
@@ -82,7 +82,7 @@ pub struct KeysResponse {
 
 /// A new key.
 #[derive(Debug, Deserialize, ToSchema)]
-pub struct KeyRequest {
+pub(crate) struct KeyRequest {
     /// The name of the key.
     #[schema(min_length = 1, max_length = 100, pattern = r"\S", example = "VS Code")]
     name: String,
@@ -106,7 +106,7 @@ pub struct KeyRequest {
 
 /// The created key.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct KeyResponse {
+pub(crate) struct KeyResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
@@ -125,7 +125,7 @@ pub struct KeyResponse {
         ClientErrors,
     )
 )]
-pub async fn keys(State(app): State<AppState>) -> Result<Json<KeysResponse>, ApiError> {
+pub(crate) async fn keys(State(app): State<AppState>) -> Result<Json<KeysResponse>, ApiError> {
     let keys = app.keys.list().await?;
     Ok(Json(KeysResponse { status: "success", keys: keys.into_iter().map(KeyItem::from).collect() }))
 }
@@ -138,7 +138,7 @@ pub async fn keys(State(app): State<AppState>) -> Result<Json<KeysResponse>, Api
         ClientErrors,
     )
 )]
-pub async fn make_key(
+pub(crate) async fn make_key(
     State(app): State<AppState>,
     caller: Caller,
     JsonBody(request): JsonBody<KeyRequest>,
@@ -179,7 +179,7 @@ fn validate(request: KeyRequest) -> Result<NewKeyRequest, ApiError> {
         ClientErrors,
     )
 )]
-pub async fn revoke_key(
+pub(crate) async fn revoke_key(
     State(app): State<AppState>,
     language: Language,
     PathId(id): PathId,

@@ -15,7 +15,7 @@ use crate::logging::log_reader::{Filter, Level, Line};
 /// Page and filters of the log.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct LogParameters {
+pub(crate) struct LogParameters {
     /// Maximum number of lines, 1 to 1000; 200 if absent.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<i64>,
@@ -32,7 +32,7 @@ pub struct LogParameters {
 
 /// A page of the log.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct LogsResponse {
+pub(crate) struct LogsResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
@@ -44,7 +44,7 @@ pub struct LogsResponse {
 
 /// A line of the log.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct LogLine {
+pub(crate) struct LogLine {
     /// Position in the log; larger is newer.
     cursor: u64,
     /// RFC 3339.
@@ -80,7 +80,7 @@ impl From<Line> for LogLine {
         ClientErrors,
     )
 )]
-pub async fn logs(
+pub(crate) async fn logs(
     State(app): State<AppState>,
     QueryParams(parameters): QueryParams<LogParameters>,
 ) -> Result<Json<LogsResponse>, ApiError> {

@@ -14,7 +14,7 @@ const PRIORITIES: [&str; 3] = ["completion", "chat", "background"];
     get, path = "/metrics", tag = "system", security(()),
     responses((status = 200, description = "The metrics", body = String, content_type = "text/plain; version=0.0.4; charset=utf-8"))
 )]
-pub async fn metrics(State(app): State<AppState>) -> Response {
+pub(crate) async fn metrics(State(app): State<AppState>) -> Response {
     let metrics = &app.metrics;
     let (sample, load, cache) = (*app.system.borrow(), app.models.queue_depth(), app.assistant.cache.stats());
     metrics.set("hapa_system_cpu_usage_percent", &[], sample.cpu.into());

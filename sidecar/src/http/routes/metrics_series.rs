@@ -13,14 +13,14 @@ use crate::metrics::history::{INTERVAL, Point};
 /// The points to return.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct SeriesParameters {
+pub(crate) struct SeriesParameters {
     /// Only points after this time, in milliseconds since 1970; all of the last hour if absent.
     since: Option<i64>,
 }
 
 /// Metrics of the last hour.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct SeriesResponse {
+pub(crate) struct SeriesResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
@@ -38,7 +38,7 @@ pub struct SeriesResponse {
         ClientErrors,
     )
 )]
-pub async fn metrics_series(
+pub(crate) async fn metrics_series(
     State(app): State<AppState>,
     QueryParams(parameters): QueryParams<SeriesParameters>,
 ) -> Json<SeriesResponse> {
@@ -48,7 +48,7 @@ pub async fn metrics_series(
 
 /// Requests, errors and latency of all endpoints.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct EndpointsResponse {
+pub(crate) struct EndpointsResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
@@ -58,7 +58,7 @@ pub struct EndpointsResponse {
 
 /// Requests, errors and latency of an endpoint.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct EndpointFigures {
+pub(crate) struct EndpointFigures {
     method: &'static str,
     /// The path pattern of the route.
     #[schema(example = "/api/v1/generate-code")]
@@ -80,7 +80,7 @@ pub struct EndpointFigures {
         ClientErrors,
     )
 )]
-pub async fn metrics_endpoints(State(app): State<AppState>) -> Json<EndpointsResponse> {
+pub(crate) async fn metrics_endpoints(State(app): State<AppState>) -> Json<EndpointsResponse> {
     let endpoints = app.latency.endpoints().into_iter().map(|endpoint| EndpointFigures {
         method: endpoint.method,
         endpoint: endpoint.endpoint,

@@ -15,7 +15,7 @@ use crate::http::state::AppState;
 
 /// The imported model.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ImportedModel {
+pub(crate) struct ImportedModel {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
@@ -34,7 +34,7 @@ pub struct ImportedModel {
         ServerErrors,
     )
 )]
-pub async fn import_model(
+pub(crate) async fn import_model(
     State(app): State<AppState>,
     PathId(name): PathId,
     request: Request,

@@ -18,7 +18,7 @@ use crate::models::{Memory, ModelEntry, Role, plan_summary};
 
 /// The installed models.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ModelsResponse {
+pub(crate) struct ModelsResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
@@ -31,7 +31,7 @@ pub struct ModelsResponse {
 
 /// A recommended model.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct CatalogueItem {
+pub(crate) struct CatalogueItem {
     /// The id that the model has once it is installed.
     #[schema(value_type = String, example = "qwen2.5-coder-1.5b-instruct-q4_k_m")]
     id: ModelId,
@@ -54,7 +54,7 @@ pub struct CatalogueItem {
 
 /// The checksum of a model file.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct VerifyResponse {
+pub(crate) struct VerifyResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
@@ -70,7 +70,7 @@ pub struct VerifyResponse {
 
 /// An installed model.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ModelItem {
+pub(crate) struct ModelItem {
     #[schema(value_type = String, example = "qwen2.5-coder-0.5b-instruct-q4_k_m")]
     id: ModelId,
     /// The name in the metadata of the file.
@@ -99,7 +99,7 @@ pub struct ModelItem {
 
 /// Whether a model fits into the memory budget, and how.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ModelFit {
+pub(crate) struct ModelFit {
     fits: bool,
     /// Bytes of main memory that the model uses; if it does not fit, the minimum that it needs.
     memory_bytes: u64,
@@ -115,7 +115,7 @@ pub struct ModelFit {
 
 /// The role of a model.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-pub struct LoadRequest {
+pub(crate) struct LoadRequest {
     /// The role; `chat` if absent.
     role: Option<Role>,
 }
@@ -128,7 +128,7 @@ pub struct LoadRequest {
         ClientErrors,
     )
 )]
-pub async fn models(State(app): State<AppState>, language: Language) -> Json<ModelsResponse> {
+pub(crate) async fn models(State(app): State<AppState>, language: Language) -> Json<ModelsResponse> {
     Json(all(&app, language).await)
 }
 
@@ -141,7 +141,7 @@ pub async fn models(State(app): State<AppState>, language: Language) -> Json<Mod
         ClientErrors,
     )
 )]
-pub async fn load_model(
+pub(crate) async fn load_model(
     State(app): State<AppState>,
     language: Language,
     PathId(id): PathId,
@@ -161,7 +161,7 @@ pub async fn load_model(
         ClientErrors,
     )
 )]
-pub async fn unload_model(
+pub(crate) async fn unload_model(
     State(app): State<AppState>,
     language: Language,
     PathId(id): PathId,
@@ -179,7 +179,7 @@ pub async fn unload_model(
         ClientErrors,
     )
 )]
-pub async fn remove_model(
+pub(crate) async fn remove_model(
     State(app): State<AppState>,
     language: Language,
     PathId(id): PathId,
@@ -197,7 +197,10 @@ pub async fn remove_model(
         ClientErrors,
     )
 )]
-pub async fn verify_model(State(app): State<AppState>, PathId(id): PathId) -> Result<Json<VerifyResponse>, ApiError> {
+pub(crate) async fn verify_model(
+    State(app): State<AppState>,
+    PathId(id): PathId,
+) -> Result<Json<VerifyResponse>, ApiError> {
     let id = ModelId(id);
     let file = app.models.file(&id)?;
     let hashed = tokio::task::spawn_blocking(move || hub::hash(&file, |_| {})).await;

@@ -19,7 +19,7 @@ const MAX_KEY_LENGTH: usize = 1000;
 
 /// The remote server, without its key.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct RemoteResponse {
+pub(crate) struct RemoteResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
@@ -33,7 +33,7 @@ pub struct RemoteResponse {
 
 /// The state of the remote server.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct RemoteHealth {
+pub(crate) struct RemoteHealth {
     policy: RemotePolicy,
     /// `off` if the policy does not use it, `unknown` before the first check, `up` or `down`.
     #[schema(example = "off")]
@@ -48,7 +48,7 @@ pub struct RemoteHealth {
 
 impl RemoteHealth {
     /// The latest known state.
-    pub fn of(app: &AppState, language: Language) -> Self {
+    pub(crate) fn of(app: &AppState, language: Language) -> Self {
         Self::from_state(app, &app.remote.state(), language)
     }
 
@@ -72,7 +72,7 @@ impl RemoteHealth {
 
 /// The API key of the remote server.
 #[derive(Deserialize, ToSchema)]
-pub struct RemoteKeyRequest {
+pub(crate) struct RemoteKeyRequest {
     /// The API key. It is never returned.
     #[schema(min_length = 1, max_length = 1000, pattern = "^[!-~]+$", example = "sk-0123456789")]
     key: String,
@@ -86,7 +86,7 @@ pub struct RemoteKeyRequest {
         ClientErrors,
     )
 )]
-pub async fn remote(State(app): State<AppState>, language: Language) -> Json<RemoteResponse> {
+pub(crate) async fn remote(State(app): State<AppState>, language: Language) -> Json<RemoteResponse> {
     Json(response(&app, &app.remote.state(), language).await)
 }
 
@@ -100,7 +100,7 @@ pub async fn remote(State(app): State<AppState>, language: Language) -> Json<Rem
         ClientErrors,
     )
 )]
-pub async fn try_remote(State(app): State<AppState>, language: Language) -> Json<RemoteResponse> {
+pub(crate) async fn try_remote(State(app): State<AppState>, language: Language) -> Json<RemoteResponse> {
     let state = app.remote.probe().await;
     Json(response(&app, &state, language).await)
 }
@@ -115,7 +115,7 @@ pub async fn try_remote(State(app): State<AppState>, language: Language) -> Json
         ClientErrors,
     )
 )]
-pub async fn save_remote_key(
+pub(crate) async fn save_remote_key(
     State(app): State<AppState>,
     language: Language,
     JsonBody(RemoteKeyRequest { key }): JsonBody<RemoteKeyRequest>,
@@ -133,7 +133,7 @@ pub async fn save_remote_key(
         ClientErrors,
     )
 )]
-pub async fn remove_remote_key(
+pub(crate) async fn remove_remote_key(
     State(app): State<AppState>,
     language: Language,
 ) -> Result<Json<RemoteResponse>, ApiError> {

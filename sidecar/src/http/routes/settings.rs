@@ -15,7 +15,7 @@ use crate::settings::{Patch, Settings};
 
 /// The effective settings.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct SettingsResponse {
+pub(crate) struct SettingsResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
@@ -43,7 +43,7 @@ impl SettingsResponse {
         ClientErrors,
     )
 )]
-pub async fn settings(State(app): State<AppState>) -> Json<SettingsResponse> {
+pub(crate) async fn settings(State(app): State<AppState>) -> Json<SettingsResponse> {
     SettingsResponse::new(&app, app.settings.current())
 }
 
@@ -55,7 +55,7 @@ pub async fn settings(State(app): State<AppState>) -> Json<SettingsResponse> {
         ClientErrors,
     )
 )]
-pub async fn change_settings(
+pub(crate) async fn change_settings(
     State(app): State<AppState>,
     JsonBody(patch): JsonBody<Patch>,
 ) -> Result<Json<SettingsResponse>, ApiError> {

@@ -14,7 +14,7 @@ use crate::store::AcceptanceStats;
 
 /// Statistics of the server.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct StatsResponse {
+pub(crate) struct StatsResponse {
     performance: Performance,
     response_times: ResponseTimeFigures,
     cache: CacheFigures,
@@ -28,14 +28,14 @@ pub struct StatsResponse {
 
 /// Load of the machine and of the process.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Performance {
+pub(crate) struct Performance {
     system: SystemInfo,
     application: ApplicationFigures,
 }
 
 /// Load of the process.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ApplicationFigures {
+pub(crate) struct ApplicationFigures {
     /// Memory of the process in bytes, including models.
     memory_bytes: u64,
     /// Percent of one core.
@@ -44,7 +44,7 @@ pub struct ApplicationFigures {
 
 /// Response times in milliseconds.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ResponseTimeFigures {
+pub(crate) struct ResponseTimeFigures {
     /// Requests since the process started.
     total_requests: u64,
     average: f64,
@@ -60,7 +60,7 @@ pub struct ResponseTimeFigures {
 
 /// Tokens of all messages in the history.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct TokenFigures {
+pub(crate) struct TokenFigures {
     prompt_tokens: i64,
     completion_tokens: i64,
     total_tokens: i64,
@@ -76,7 +76,7 @@ pub struct TokenFigures {
         ClientErrors,
     )
 )]
-pub async fn stats(State(app): State<AppState>) -> Result<Json<StatsResponse>, ApiError> {
+pub(crate) async fn stats(State(app): State<AppState>) -> Result<Json<StatsResponse>, ApiError> {
     let (times, sample) = (app.latency.response_times(), *app.system.borrow());
     let tokens = app.store.token_totals().await?;
     let completions = app.store.acceptance_stats().await?;

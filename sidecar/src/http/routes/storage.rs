@@ -10,7 +10,7 @@ use crate::http::state::AppState;
 
 /// Disk usage of the data folder.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct StorageResponse {
+pub(crate) struct StorageResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
@@ -23,7 +23,7 @@ pub struct StorageResponse {
 
 /// A part of the data folder.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct StoragePart {
+pub(crate) struct StoragePart {
     /// `models`, `database`, `states` (the KV cache of conversations) or `logs`.
     name: &'static str,
     bytes: u64,
@@ -37,7 +37,7 @@ pub struct StoragePart {
         ClientErrors,
     )
 )]
-pub async fn storage(State(app): State<AppState>) -> Result<Json<StorageResponse>, ApiError> {
+pub(crate) async fn storage(State(app): State<AppState>) -> Result<Json<StorageResponse>, ApiError> {
     let storage = app.disk_usage.clone();
     let usage = tokio::task::spawn_blocking(move || storage.measure()).await;
     let usage = usage.map_err(|error| ApiError::internal("could not measure the data folder", error))?;

@@ -14,7 +14,7 @@ use crate::http::state::AppState;
 
 /// The user's profile.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ProfileResponse {
+pub(crate) struct ProfileResponse {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
@@ -30,7 +30,7 @@ pub struct ProfileResponse {
         ClientErrors,
     )
 )]
-pub async fn profile(State(app): State<AppState>, caller: Caller) -> Result<Json<ProfileResponse>, ApiError> {
+pub(crate) async fn profile(State(app): State<AppState>, caller: Caller) -> Result<Json<ProfileResponse>, ApiError> {
     let profile = app.assistant.profiles.get(&caller.owner).await?;
     Ok(Json(ProfileResponse { status: "success", profile }))
 }
@@ -43,7 +43,7 @@ pub async fn profile(State(app): State<AppState>, caller: Caller) -> Result<Json
         ClientErrors,
     )
 )]
-pub async fn save_profile(
+pub(crate) async fn save_profile(
     State(app): State<AppState>,
     caller: Caller,
     JsonBody(fields): JsonBody<ProfileFields>,

@@ -9,7 +9,7 @@ use crate::inference::event::{Event, EventStream, ModelIdentity};
 
 /// The events of an answer so far, and a channel that wakes its subscribers.
 #[derive(Debug)]
-pub struct ReplayBroadcast {
+pub(crate) struct ReplayBroadcast {
     events: Mutex<Vec<Result<Event, Error>>>,
     /// The number of events.
     count: watch::Sender<usize>,
@@ -40,14 +40,14 @@ pub struct Subscriber {
 
 impl ReplayBroadcast {
     /// An answer without events, and its first subscriber.
-    pub fn start() -> (Arc<Self>, Subscriber) {
+    pub(crate) fn start() -> (Arc<Self>, Subscriber) {
         let broadcast = Self::of(Vec::new());
         let subscriber = broadcast.subscribe(Source::Fresh);
         (broadcast, subscriber)
     }
 
     /// A complete answer; the last event is the end.
-    pub fn complete(events: Vec<Event>) -> Arc<Self> {
+    pub(crate) fn complete(events: Vec<Event>) -> Arc<Self> {
         Self::of(events.into_iter().map(Ok).collect())
     }
 
@@ -57,7 +57,7 @@ impl ReplayBroadcast {
     }
 
     /// One more subscriber.
-    pub fn subscribe(self: &Arc<Self>, source: Source) -> Subscriber {
+    pub(crate) fn subscribe(self: &Arc<Self>, source: Source) -> Subscriber {
         Subscriber {
             broadcast: Arc::clone(self),
             count: self.count.subscribe(),
@@ -69,7 +69,7 @@ impl ReplayBroadcast {
     }
 
     /// Sends an event to all subscribers. `false` if it is the last one.
-    pub fn send(&self, event: Result<Event, Error>) -> bool {
+    pub(crate) fn send(&self, event: Result<Event, Error>) -> bool {
         let continues = matches!(event, Ok(Event::Accepted(_) | Event::Prefill | Event::Delta { .. }));
         let count = {
             let mut events = self.events();
@@ -82,7 +82,7 @@ impl ReplayBroadcast {
 
     /// A copy for the cache, without prefill events. `None` if the answer failed, has no text, or comes from another
     /// model than `model`.
-    pub fn cacheable(&self, model: &ModelIdentity) -> Option<Arc<Self>> {
+    pub(crate) fn cacheable(&self, model: &ModelIdentity) -> Option<Arc<Self>> {
         let events = self.events();
         let is_complete = matches!(events.last(), Some(Ok(Event::Done(_))));
         let has_text = events.iter().any(|event| matches!(event, Ok(Event::Delta { .. })));
@@ -93,12 +93,12 @@ impl ReplayBroadcast {
     }
 
     /// Resolves when there is no subscriber.
-    pub async fn all_unsubscribed(&self) {
+    pub(crate) async fn all_unsubscribed(&self) {
         self.count.closed().await;
     }
 
     /// Whether there is no subscriber.
-    pub fn has_no_subscriber(&self) -> bool {
+    pub(crate) fn has_no_subscriber(&self) -> bool {
         self.count.receiver_count() == 0
     }
 
