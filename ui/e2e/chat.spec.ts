@@ -27,7 +27,7 @@ async function waitForAnswer(page: Page): Promise<void> {
   await expect(page.getByTestId('answer').last()).toHaveAttribute('data-state', 'done');
 }
 
-test('a slash chooses what to do, by keyboard alone, and the question keeps it', async ({ app, page }) => {
+test('a slash command selects a preset by keyboard alone, and the question keeps it', async ({ app, page }) => {
   await app.open(page, { language: 'en' });
   await page.keyboard.type('/');
   await expect(page.getByTestId('preset-option')).toHaveCount(7);
@@ -54,7 +54,7 @@ test('a slash chooses what to do, by keyboard alone, and the question keeps it',
   await expect(page.getByTestId('asked-preset')).toHaveText('Fix');
 });
 
-test('files are dropped, refused where they are no text, kept over a restart, and go with the question', async ({ app, page }) => {
+test('files are dropped, rejected if binary, restored after a restart, and sent with the question', async ({ app, page }) => {
   await app.open(page, { language: 'en' });
   await drop(page, { 'unique.py': CODE, 'picture.png': [0x89, 0x50, 0x4e, 0x47, 0, 1], 'large.log': 'x'.repeat(100_001) });
   await expect(page.getByTestId('file-chip')).toHaveCount(1);
@@ -89,7 +89,7 @@ test('files are dropped, refused where they are no text, kept over a restart, an
   await expect(page.getByTestId('file-content')).toContainText('가나');
 });
 
-test('the gauge tells how much of the context is taken, and which files have no room', async ({ app, page }) => {
+test('the gauge shows how much of the context is used, and which files do not fit', async ({ app, page }) => {
   await app.open(page, { language: 'en' });
   await expect(page.getByTestId('token-gauge')).toHaveCount(0);
   await page.keyboard.type('What is wrong here?');
@@ -123,7 +123,7 @@ test('a long text that is pasted can become a file', async ({ app, page }) => {
   await expect(page.getByTestId('question')).toBeFocused();
 });
 
-test('a deleted conversation can be taken back for a while, by keyboard too', async ({ app, page }) => {
+test('a deletion can be undone for a while, also by keyboard', async ({ app, page }) => {
   await app.open(page, { language: 'en' });
   await page.keyboard.type('first question');
   await page.keyboard.press('Enter');
@@ -228,7 +228,7 @@ test('a conversation is saved as Markdown and as JSON, all of it, and the JSON c
   expect(await taken.json()).toMatchObject({ imported: 1200, invalid: 0 });
 });
 
-test('as JSON a conversation has all versions of its questions, and is the same when it was taken in again', async ({ app, page, request }) => {
+test('a JSON export has all versions of a conversation, and imports to the same conversation', async ({ app, page, request }) => {
   const headers = { 'X-API-Key': KEY };
   await importConversation(app, request, 'Another', 1, () => ({ id: 'other', question: 'elsewhere', response: 'yes' }));
   await importConversation(app, request, 'Branched', 4, (index) => ({
@@ -288,7 +288,7 @@ test('versions of a question are turned over by keyboard, each with what followe
   await expect(asked.nth(1)).toContainText('another two');
 });
 
-test('an early question stays in sight while it is written anew, also from where the thread ends', async ({ app, page, request }) => {
+test('an early question stays in view while it is edited, also at the end of the thread', async ({ app, page, request }) => {
   await importConversation(app, request, 'Short', 40, (index) => ({ question: `question ${index}`, response: `answer ${index}` }));
   await app.open(page, { language: 'en' });
   await page.getByTitle('Short', { exact: true }).click();
@@ -338,7 +338,7 @@ test.describe('an answer that ends before its end', () => {
     },
   });
 
-  test('is gone on with in its place', async ({ app, page }) => {
+  test('is continued in place', async ({ app, page }) => {
     await app.open(page, { language: 'en' });
     await page.keyboard.type('a long answer');
     await page.keyboard.press('Enter');
@@ -360,7 +360,7 @@ test.describe('an answer that ends before its end', () => {
     await expect(page.getByTestId('answer')).toContainText('Begun. Whole.');
   });
 
-  test('outlives the sidecar as far as it came, and so does what is being written', async ({ app, page, request }) => {
+  test('survives a crash of the sidecar as far as it was stored, and so does the draft', async ({ app, page, request }) => {
     await app.open(page, { language: 'en' });
     await page.keyboard.type('an endless answer');
     await page.keyboard.press('Enter');
@@ -389,7 +389,7 @@ test.describe('an answer that ends before its end', () => {
   });
 });
 
-test('a long conversation opens at its end, stays in place when earlier messages come, and opens far up', async ({ app, page, request }) => {
+test('a long conversation opens at its end, keeps its position when earlier messages load, and opens at an early message', async ({ app, page, request }) => {
   await importConversation(app, request, 'Long', 300, (index) => ({
     question: index === 7 ? 'find the needle' : `question ${index}`,
     response: `${'Some words. '.repeat(1 + (index % 40))}\n\n\`\`\`python\n${CODE}\`\`\``,

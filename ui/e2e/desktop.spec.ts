@@ -97,7 +97,7 @@ for (const look of LOOKS) {
   });
 }
 
-test('a page whose script cannot be had says so, with a way out', async ({ app, page }) => {
+test('a page whose script fails to load shows an error with a reload button', async ({ app, page }) => {
   let broken = true;
   await page.route('**/assets/*.js', (route) => (broken ? route.abort() : route.continue()));
   await app.open(page);
@@ -109,7 +109,7 @@ test('a page whose script cannot be had says so, with a way out', async ({ app, 
   await expect(page.getByTestId('question')).toBeVisible();
 });
 
-test('a page whose script breaks before there is anything to see says so', async ({ app, page }) => {
+test('a page whose script throws before mounting shows an error', async ({ app, page }) => {
   await page.addInitScript(() => {
     Object.assign(window, { isTauri: true, __TAURI_INTERNALS__: { invoke: () => Promise.reject(new Error('no desktop')) } });
   });

@@ -3,7 +3,7 @@ import { expect, test } from './fixtures';
 
 test.use({ script: null });
 
-test('the first question is asked while the model comes, and answered as soon as it is here', async ({ app, page }) => {
+test('the first question is asked while the model downloads, and answered as soon as it is loaded', async ({ app, page }) => {
   app.storage.pause();
   await app.open(page, { language: 'en' });
   await expect(page.getByTestId('first-run')).toBeVisible();
@@ -35,7 +35,7 @@ test('the first question is asked while the model comes, and answered as soon as
   await expect(page.getByTestId('first-run')).toHaveCount(0);
 });
 
-test('a download that fails says why and is tried again; the model that then comes is ready for the first question', async ({ app, page }) => {
+test('a failed download shows its error and is retried; the downloaded model is ready for the first question', async ({ app, page }) => {
   app.storage.isAvailable = false;
   await app.open(page, { language: 'en' });
   await page.getByTestId('download-model').click();

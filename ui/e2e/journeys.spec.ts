@@ -3,7 +3,7 @@ import { expect, FILE, REPOSITORY, test } from './fixtures';
 
 const ID = FILE.replace('.gguf', '');
 
-test('a question becomes code, which is checked and judged, and is found again where it was', async ({ app, page }) => {
+test('a question is answered with code, which is checked and rated, and found again in the history', async ({ app, page }) => {
   await app.open(page, { language: 'en' });
   await page.getByTestId('question').fill('something risky');
   await page.getByTestId('send').click();
@@ -62,7 +62,7 @@ test('a conversation is renamed, pinned and deleted, and all of that lasts', asy
   await expect(page.getByTestId('undo-notice')).toHaveCount(0);
 });
 
-test('a setting and a key are in force at once, and a revoked key opens nothing', async ({ app, page, request }) => {
+test('a setting and a key take effect at once, and a revoked key is rejected', async ({ app, page, request }) => {
   await app.open(page, { language: 'en' });
   await page.keyboard.press('Control+,');
   await page.getByTestId('setting-cache_ttl').fill('0');
@@ -85,7 +85,7 @@ test('a setting and a key are in force at once, and a revoked key opens nothing'
 test.describe('without a model', () => {
   test.use({ script: null });
 
-  test('a model is found, agreed to, downloaded, answers, and is deleted', async ({ app, page }) => {
+  test('a model is found on the hub, confirmed, downloaded, used, and deleted', async ({ app, page }) => {
     await app.open(page, { language: 'en' });
     await page.getByTestId('other-model').click();
     await expect(page.getByTestId('catalogue-row').filter({ hasText: 'Best for this computer' })).toHaveCount(1);

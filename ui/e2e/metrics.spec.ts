@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 
 import { expect, KEY, test } from './fixtures';
 
-test('an answer is seen in the charts, at a time that is pointed at, in the table, by its endpoint, and in a file', async ({ app, page }) => {
+test('an answer appears in the charts, on hover, in the table, by endpoint, and in an export', async ({ app, page }) => {
   const refused: string[] = [];
   page.on('console', (message) => void (/security policy/i.test(message.text()) && refused.push(message.text())));
   await app.open(page, { language: 'en' });

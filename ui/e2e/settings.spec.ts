@@ -66,7 +66,7 @@ test('the history is saved as a file, and comes back from it', async ({ app, pag
   await expect(page.getByTestId('answer')).toContainText('조심하세요');
 });
 
-test('the log tells what happened, by weight and by words, and the health what is missing', async ({ app, page }) => {
+test('the log is filtered by level and text, and the doctor shows its diagnosis', async ({ app, page }) => {
   await app.open(page, { language: 'en' });
   await page.keyboard.press('Control+,');
   await page.getByTestId('settings-logs').click();
@@ -84,7 +84,7 @@ test('the log tells what happened, by weight and by words, and the health what i
 test.describe('without a model', () => {
   test.use({ script: null });
 
-  test('a model file of the user’s own is brought, checked and used, and what is no model is refused', async ({ app, page }) => {
+  test('a model file is imported, validated and used, and an invalid one is rejected', async ({ app, page }) => {
     await app.open(page, { language: 'en' });
     await page.getByTestId('import-file').setInputFiles({ name: 'broken.gguf', mimeType: 'application/octet-stream', buffer: Buffer.from('GGUF, but not really') });
     await expect(page.getByTestId('import')).toHaveAttribute('data-state', 'failed');

@@ -11,17 +11,17 @@
   function show(reason) {
     if (shown || document.documentElement.dataset.mounted) return;
     shown = true;
-    var words = texts[/^ko/i.test(navigator.language) ? 'ko' : 'en'];
+    var text = texts[/^ko/i.test(navigator.language) ? 'ko' : 'en'];
     var main = document.createElement('main');
     main.className = 'unopened';
     main.dataset.testid = 'page-unopened';
     var title = document.createElement('h1');
-    title.textContent = words[0];
+    title.textContent = text[0];
     var help = document.createElement('p');
-    help.textContent = words[1];
+    help.textContent = text[1];
     var button = document.createElement('button');
     button.type = 'button';
-    button.textContent = words[2];
+    button.textContent = text[2];
     button.addEventListener('click', function () {
       location.reload();
     });
@@ -30,15 +30,15 @@
     main.append(title, help, button, details);
     document.body.replaceChildren(main);
     button.focus();
-    tell('window_ready');
+    invokeHost('window_ready');
     requestAnimationFrame(function () {
       requestAnimationFrame(function () {
-        tell('window_painted');
+        invokeHost('window_painted');
       });
     });
   }
 
-  function tell(command) {
+  function invokeHost(command) {
     var desktop = window.__TAURI_INTERNALS__;
     if (desktop) desktop.invoke(command).catch(function () {});
   }

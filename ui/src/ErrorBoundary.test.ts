@@ -5,7 +5,7 @@ import ErrorBoundary from './ErrorBoundary.svelte';
 import ThrowingPage from './testing/ThrowingPage.svelte';
 import { testApp } from './testing/testApp';
 
-test('a page that breaks is followed by a word and a way out, never by an empty window', async () => {
+test('a page that throws is replaced by an error message with a reload button', async () => {
   const { app } = await testApp();
   render(ErrorBoundary, { app, page: ThrowingPage });
   expect(screen.getByTestId('page-failed').textContent).toContain('it broke');

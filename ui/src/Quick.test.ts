@@ -50,7 +50,7 @@ test('a question that was asked is selected when the window is back, so that the
   expect([field().selectionStart, field().selectionEnd]).toEqual([0, 2]);
 });
 
-test('Enter that ends a syllable asks nothing, and Ctrl+Enter goes on in the window', async () => {
+test('Enter that ends a syllable submits nothing, and Ctrl+Enter continues in the main window', async () => {
   const { api, host, user } = await open();
   await user.keyboard('질문');
   field().dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', isComposing: true, bubbles: true, cancelable: true }));
@@ -59,7 +59,7 @@ test('Enter that ends a syllable asks nothing, and Ctrl+Enter goes on in the win
   expect(host.openRequests).toEqual([{ question: '질문' }]);
 });
 
-test('what another window chooses is seen here too', async () => {
+test('a preference of another window applies here too', async () => {
   await open();
   localStorage.setItem('hapa.language', 'en');
   localStorage.setItem('hapa.theme', 'dark');

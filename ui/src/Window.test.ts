@@ -45,7 +45,7 @@ test('Shift+Enter starts a line, and Enter that ends a syllable sends nothing', 
   expect(api.questions).toEqual([]);
 });
 
-test('Escape stops the answer, and asking again writes a new one', async () => {
+test('Escape cancels the answer, and regenerating creates a new one', async () => {
   const { api, user } = await open();
   const stream = api.stream().start({ message_id: 'm1' }).code('while True:\n', 'python');
   await user.type(question(), 'forever{Enter}');
@@ -83,7 +83,7 @@ test('a question is edited in its place', async () => {
   expect(api.questions[1]).toMatchObject({ user_question: '고친 질문', replaces: 'm1' });
 });
 
-test('a block of code is copied, and the button says so', async () => {
+test('a code block is copied, and the button shows it', async () => {
   const { api, user } = await open();
   const writeText = vi.spyOn(navigator.clipboard, 'writeText').mockResolvedValue();
   api.stream().start().done({ answer: '```python\nx = 1\n```' });
@@ -94,7 +94,7 @@ test('a block of code is copied, and the button says so', async () => {
   await waitFor(() => expect(button.textContent).toContain('복사했습니다'));
 });
 
-test('a failure names what went wrong and keeps the question, which can go back into the composer', async () => {
+test('a failure shows its error and keeps the question, which can go back into the composer', async () => {
   const { api, user } = await open();
   api.stream().error('INTERNAL_SERVER_ERROR', '내부 오류가 발생했습니다');
   await user.type(question(), '내 질문{Enter}');
@@ -105,7 +105,7 @@ test('a failure names what went wrong and keeps the question, which can go back 
   expect(screen.queryByTestId('answer')).toBeNull();
 });
 
-test('an answer says how many earlier messages were left out of it', async () => {
+test('an answer shows how many earlier messages were dropped', async () => {
   const { api, app, user } = await open({ language: 'en-US' });
   api.stream().start().done({ answer: 'Yes.', context: { used: 9, limit: 9, dropped: ['2 earlier messages'], dropped_messages: 2 } });
   await user.type(question(), 'And now?{Enter}');
@@ -141,7 +141,7 @@ test('the model is named when it is ready, and its absence says what to do', asy
   expect(screen.getByTestId('model-status').dataset['state']).toBe('absent');
 });
 
-test('without a model here, the server elsewhere is named, asked, and shown beside its answers', async () => {
+test('without a local model, the remote server is named, used, and shown beside its answers', async () => {
   const { api, host, user } = await open();
   await waitFor(() => expect(screen.getByTestId('privacy').textContent).toContain('외부로 전송되지 않습니다'));
   for (const policy of ['remote', 'local_then_remote'] as const) {
@@ -159,7 +159,7 @@ test('without a model here, the server elsewhere is named, asked, and shown besi
   expect(screen.getByTestId('answer-meta').textContent).toMatch(/far-away.*원격 서버/);
 });
 
-test('a server elsewhere that is down says so, and settings that have changed are seen on coming back', async () => {
+test('a remote server that is down says so, and changed settings apply on focus', async () => {
   const { api } = await open();
   await waitFor(() => expect(screen.getByTestId('model-status').dataset['remote']).toBe('false'));
   api.remote = { policy: 'remote', state: 'down', message: '연결할 수 없습니다' };
@@ -171,7 +171,7 @@ test('a server elsewhere that is down says so, and settings that have changed ar
   await waitFor(() => expect(screen.queryByTestId('remote-notice')).toBeNull());
 });
 
-test('conversations are opened, begun and deleted from the list', async () => {
+test('conversations are opened, started and deleted from the list', async () => {
   const { api, app, user } = await open();
   api.items = [conversation('a', '첫 대화'), conversation('b', '둘째 대화')];
   api.threads['a'] = [historyItem('m1', { question: '예전 질문', response: '예전 답' })];
@@ -235,7 +235,7 @@ test('a conversation is renamed and pinned from the list, also by keyboard', asy
   expect(screen.getByText('고정됨')).toBeDefined();
 });
 
-test('the window speaks the language of the system until another is chosen', async () => {
+test("the window uses the system's language until another is selected", async () => {
   const { user } = await open({ language: 'en-US' });
   expect(screen.getByTestId('send').textContent).toContain('Send');
   expect(document.documentElement.lang).toBe('en');

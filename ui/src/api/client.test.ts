@@ -28,7 +28,7 @@ test('each request carries the key and the language of the window', async () => 
   expect(request?.headers.get('Accept-Language')).toBe('en');
 });
 
-test('a stream is yielded up to its done', async () => {
+test('a stream is yielded up to its done event', async () => {
   const api = new FakeApi();
   api.stream().start().explanation('a').code('b', 'python').done();
   const frames = await ask(api);
@@ -36,7 +36,7 @@ test('a stream is yielded up to its done', async () => {
   expect(api.questions).toEqual([{ user_question: '질문' }]);
 });
 
-test('a refusal is a problem with its reason, its words and when to come back', async () => {
+test('an error response becomes an ApiError with code, message and retry delay', async () => {
   const api = new FakeApi();
   api.answer(refusal(503, 'SERVICE_UNAVAILABLE', { reason: 'model_loading' }, { 'Retry-After': '2' }));
   const error = await ask(api).catch((error: unknown) => error);
@@ -50,25 +50,25 @@ test('what is wrong with a field is part of the words', async () => {
   await expect(ask(api)).rejects.toThrow('refused: VALIDATION_ERROR: 비어 있을 수 없습니다');
 });
 
-test('an error in the stream is a problem', async () => {
+test('an error event becomes an ApiError', async () => {
   const api = new FakeApi();
   api.stream().start().explanation('a').error('SERVICE_UNAVAILABLE', '모델이 답하지 않았습니다');
   await expect(ask(api)).rejects.toMatchObject({ name: 'ApiError', message: '모델이 답하지 않았습니다' });
 });
 
-test('a refusal that is not from the API is still a problem', async () => {
+test('an error response of another server is an ApiError too', async () => {
   const api = new FakeApi();
   api.answer(new Response('<h1>Bad gateway</h1>', { status: 502 }));
   await expect(ask(api)).rejects.toMatchObject({ name: 'ApiError', code: 'UNKNOWN' });
 });
 
-test('nobody there is unreachable', async () => {
+test('a missing server is unreachable', async () => {
   const fetch = () => Promise.reject(new TypeError('failed to fetch'));
   const client = connect('http://127.0.0.1:8000', 'hapa_0123', fetch, () => 'ko');
   await expect(client.conversations({ limit: 50, offset: 0 })).rejects.toBeInstanceOf(ApiUnreachable);
 });
 
-test('a cut line, an end without done, and nonsense are an answer that broke off', async () => {
+test('a lost connection, an end without done, and invalid JSON interrupt the stream', async () => {
   const cuts: ((stream: FakeStream) => void)[] = [
     (stream) => stream.fail(),
     (stream) => stream.end(),
@@ -81,7 +81,7 @@ test('a cut line, an end without done, and nonsense are an answer that broke off
   }
 });
 
-test('a stream that falls silent is given up', async () => {
+test('a stream that stays idle is interrupted', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   const api = new FakeApi();
   const stream = api.stream().start();

@@ -37,7 +37,7 @@ test('all three line endings are understood, also when cut between CR and LF', a
   expect(await read('data: 1\r', '\n\r', '\ndata: 2\r\rdata: 3\n\n')).toEqual(['1', '2', '3']);
 });
 
-test('comments and other fields are no events', async () => {
+test('comments and other fields yield no events', async () => {
   expect(await read(': hello\n\nevent: x\nid: 7\n\nevent: y\ndata: 1\n\n')).toEqual(['1']);
 });
 
@@ -45,11 +45,11 @@ test('several data lines are one event', async () => {
   expect(await read('data: one\ndata:two\ndata\n\n')).toEqual(['one\ntwo\n']);
 });
 
-test('a frame that was not finished is no event', async () => {
+test('an unfinished event is dropped', async () => {
   expect(await read('data: 1\n\ndata: 2\n')).toEqual(['1']);
 });
 
-test('whoever stops reading hangs up', async () => {
+test('leaving the loop cancels the stream', async () => {
   let cancelled = false;
   const endless = new ReadableStream<Uint8Array>({
     pull: (controller) => controller.enqueue(encoder.encode('data: 1\n\n')),
@@ -62,7 +62,7 @@ test('whoever stops reading hangs up', async () => {
   expect(cancelled).toBe(true);
 });
 
-test('an abort ends the reading of a stream that does not hear of it', async () => {
+test('an abort ends reading even if the stream does not react to it', async () => {
   const stop = new AbortController();
   const silent = new ReadableStream<Uint8Array>({ start: (controller) => controller.enqueue(encoder.encode('data: 1\n\n')) });
   const reading = (async () => {

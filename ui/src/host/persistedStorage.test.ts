@@ -15,7 +15,7 @@ test('what is set is read at once, and goes out at once, whatever is still on it
   expect([storage.length, storage.key(0), storage.getItem('theme')]).toEqual([1, 'draft', null]);
 });
 
-test('a value that could not be kept goes out with the next change', async () => {
+test('a value that could not be written is sent with the next change', async () => {
   const keep = vi.fn<(name: string, value: string | null) => Promise<void>>().mockRejectedValueOnce(new Error('full')).mockResolvedValue();
   const storage = new PersistedStorage({}, keep);
   storage.setItem('draft', 'a');
@@ -26,7 +26,7 @@ test('a value that could not be kept goes out with the next change', async () =>
   expect(keep).toHaveBeenCalledTimes(2);
 });
 
-test('what another window sets is here too, and is told of as browsers do', () => {
+test('a value set by another window is applied, and a storage event is dispatched', () => {
   const keep = vi.fn(() => Promise.resolve());
   const storage = new PersistedStorage({ theme: 'dark' }, keep);
   const heard = vi.fn();

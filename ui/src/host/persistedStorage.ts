@@ -1,7 +1,7 @@
 // A key-value store that the desktop app writes to disk: a web view flushes its own storage rarely, and loses what was typed just before
 // it was killed.
 
-/** A `Storage` whose values are persisted elsewhere. */
+/** A `Storage` whose values the host persists. */
 export class PersistedStorage implements Storage {
   readonly #values: Map<string, string>;
   readonly #persist: (name: string, value: string | null) => Promise<void>;

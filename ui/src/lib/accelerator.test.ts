@@ -11,7 +11,7 @@ test('keys are named by where they are, so that they are the same on a Korean la
   expect(press('F9')).toBe('F9');
 });
 
-test('keys that write something, and held ones alone, are none', () => {
+test('typing keys, and modifiers alone, are no accelerator', () => {
   expect(press('KeyJ')).toBeUndefined();
   expect(press('KeyJ', { shiftKey: true })).toBeUndefined();
   expect(press('ControlLeft', { ctrlKey: true }, 'Control')).toBeUndefined();

@@ -4,7 +4,7 @@ import { uniqueName, merge, MAX_FILES, MAX_CHARACTERS, readAttachment, decodeTex
 
 const file = (path: string, content = 'x = 1') => ({ path, content });
 
-test('a file takes the place of the one that has its name', () => {
+test('a file replaces the one with the same name', () => {
   const { files, rejected } = merge([file('a.py', 'old'), file('b.py')], [file('a.py', 'new'), file('c.py')]);
   expect(files.map(({ path, content }) => [path, content])).toEqual([['a.py', 'new'], ['b.py', 'x = 1'], ['c.py', 'x = 1']]);
   expect(rejected).toEqual([]);
@@ -32,7 +32,7 @@ test('text is read as Unicode, or as Korean Windows wrote it, and nothing else i
   expect(await readAttachment(new File(['x'.repeat(MAX_CHARACTERS * 4 + 1)], 'a.log'))).toEqual({ name: 'a.log', reason: 'large' });
 });
 
-test('a name that is taken gets a number before its ending', () => {
+test('a duplicate name gets a number before its extension', () => {
   expect(uniqueName([], 'part.py')).toBe('part.py');
   expect(uniqueName([file('part.py'), file('part 2.py')], 'part.py')).toBe('part 3.py');
   expect(uniqueName([file('.env')], '.env')).toBe('.env 2');

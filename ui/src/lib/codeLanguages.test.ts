@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 
 import { extensionOf, suggestFileName, languageOf, looksLikeCode } from './codeLanguages';
 
-test('a file is called after the first thing that its code makes', () => {
+test('a file is named after its first declaration', () => {
   const names: [code: string, language: string, name: string][] = [
     ['import os\n\nclass Stack:\n    def push(self): ...', 'python', 'Stack.py'],
     ['async def fetch(url):\n    ...', 'Python', 'fetch.py'],
@@ -25,7 +25,7 @@ test('languages and endings belong together', () => {
   for (const path of ['Makefile', 'a.unknown', '']) expect(languageOf(path), path).toBe('');
 });
 
-test('code is told from words', () => {
+test('code is distinguished from prose', () => {
   const code = ['def f(x):\n    return x', 'const a = 1;\nconsole.log(a);', '```\nx\n```', '#include <stdio.h>\nint main() {\n  return 0;\n}', 'x = 1\ny = 2'];
   for (const text of code) expect(looksLikeCode(text), text).toBe(true);
   const words = ['', '리스트에서 중복을 제거해 줘', 'What does this do?\nI do not know.', '하나\n둘\n셋', 'a = b'];

@@ -13,7 +13,7 @@ const items = [
   historyItem('m2', { model_used: '' }),
 ];
 
-test('a conversation is read as Markdown, files and code in fences of their own', () => {
+test('a conversation is exported as Markdown, with files and code in fences', () => {
   expect(toMarkdown(conversation('c', '중복\n제거'), items)).toBe(`# 중복 제거
 
 ## 2024-12-28T10:00:00Z
@@ -50,7 +50,7 @@ answer m2
 `);
 });
 
-test('a file is called after the title, as far as a file can be', () => {
+test('an export is named after the title, as far as file systems allow', () => {
   const names: [title: string, name: string][] = [
     ['리스트 중복 제거', '리스트 중복 제거.md'],
     ['../../etc/passwd', 'etc passwd.md'],

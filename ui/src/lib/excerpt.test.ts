@@ -23,6 +23,6 @@ test('of code in an answer the code is shown, not where it begins and ends', () 
   expect(shown('이렇게:\n\n```python\nx = `1`\n```\n끝', 'x')).toBe('이렇게: [x] = `1` 끝');
 });
 
-test('letters whose lower case is longer mark nothing wrongly', () => {
+test('letters whose lower case is longer cause no wrong match', () => {
   expect(shown('İİİ list', 'list')).toBe('İİİ list');
 });

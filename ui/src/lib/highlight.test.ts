@@ -11,7 +11,7 @@ test('the pieces are the code, to the letter', () => {
   }
 });
 
-test('a string over several lines has its colour on each', () => {
+test('a string over several lines is highlighted on each', () => {
   const kinds = highlight(CODE, 'python').map((line) => line.tokens.map((piece) => piece.kind));
   expect(kinds[1]).toContain('hljs-string');
   expect(kinds[2]).toContain('hljs-string');

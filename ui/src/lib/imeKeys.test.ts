@@ -11,7 +11,7 @@ test('Enter sends, with Shift or Alt it does not', () => {
   expect(isSubmit(press({ key: 'a' }))).toBe(false);
 });
 
-test('Enter that ends a Korean syllable never sends', () => {
+test('Enter that ends a Korean syllable never submits', () => {
   expect(isSubmit(press({ key: 'Enter', isComposing: true }))).toBe(false);
   expect(isSubmit(press({ key: 'Enter', keyCode: 229 }))).toBe(false);
 });

@@ -41,7 +41,7 @@ test('what is settled stays the same object', () => {
   expect(after[4]).not.toBe(before[4]);
 });
 
-test('another text is read from its beginning', () => {
+test('another text is parsed from its beginning', () => {
   expect(parse('two\n\nmore', parse('one\n\nmore'))).toEqual(parse('two\n\nmore'));
 });
 

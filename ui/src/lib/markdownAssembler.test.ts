@@ -49,7 +49,7 @@ test('fences inside the explanation stay', () => {
   expect(blocks(answer)).toEqual(['실행:', 'bash: python3 a.py']);
 });
 
-test('an answer goes on where it ended, inside of a block or after it', () => {
+test('an answer is continued where it ended, inside a block or after it', () => {
   const within = new MarkdownAssembler('Like this:\n\n```python\nx = ');
   within.code('1\n');
   within.explanation('Done.');

@@ -29,7 +29,7 @@ test('where HAPA was not there, a gap is left', () => {
   expect(toColumns(moments, named('cpu').series, 5000)).toEqual([[5, 10, 15, 60], [1, 1, null, 1]]);
 });
 
-test('a scale ends with a round number, with the whole memory, or with a hundred percent', () => {
+test('an axis ends at a round number, at the total memory, or at a hundred percent', () => {
   const top = (measure: Metric, most: number) => axisMaxOf(measure, [{ at: 0, values: [null, most] }], [point(0)]);
   expect([0, 1.4, 3, 17, 60].map((most) => top(named('requests'), most))).toEqual([2, 2, 5, 20, 100]);
   expect(top(named('cpu'), 30)).toBe(100);

@@ -10,7 +10,7 @@ test('a word after a slash at the start is completed, in either language', () =>
   for (const text of ['', 'fix', ' /fix', '/fix it', '/usr', 'a\n/fix']) expect(matchingPresets(text), text).toEqual([]);
 });
 
-test('a whole word chooses, and is no part of the question', () => {
+test('a complete slash command selects a preset and is removed from the question', () => {
   expect(parseSlashCommand('/fix this loop')).toEqual({ preset: 'bug_fix', rest: 'this loop' });
   expect(parseSlashCommand('/수정\n이 반복문')).toEqual({ preset: 'bug_fix', rest: '이 반복문' });
   expect(parseSlashCommand('/optimize')).toEqual({ preset: 'code_optimization', rest: '' });

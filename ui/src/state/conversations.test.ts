@@ -39,7 +39,7 @@ test('an opened conversation shows how each of its answers ended', async () => {
   expect(messages[0]?.answer).toMatchObject({ text: 'answer m0', model: 'scripted', backend: 'local', tokensPerSecond: 12, seconds: 1 });
 });
 
-test('a conversation that cannot be read says so, and is read when the sidecar is back', async () => {
+test('a conversation that fails to load says so, and is loaded when the sidecar is back', async () => {
   const { api, host, app } = await testApp();
   await app.conversations.open('c');
   expect(app.conversations.thread).toMatchObject({ id: 'c', loadState: 'failed' });
@@ -49,7 +49,7 @@ test('a conversation that cannot be read says so, and is read when the sidecar i
   expect(app.conversations.thread.messages).toHaveLength(1);
 });
 
-test('an answer goes on being written off the screen', async () => {
+test('an answer continues in the background', async () => {
   const { api, app } = await testApp();
   api.threads['old'] = [historyItem('m0')];
   const stream = api.stream().start({ conversation_id: 'c1' }).explanation('반');
@@ -89,7 +89,7 @@ test('a question that could not be sent stays in reach, also after a new chat', 
   expect(app.conversations.thread.messages).toHaveLength(1);
 });
 
-test('a removed conversation leaves the list and the screen at once, and is deleted after a while', async () => {
+test('a deleted conversation leaves the list and the screen at once, and is deleted after the undo time', async () => {
   const { api, app } = await withTwo();
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   app.conversations.remove('a');
@@ -103,7 +103,7 @@ test('a removed conversation leaves the list and the screen at once, and is dele
   expect(localStorage.getItem('hapa.removed')).toBeNull();
 });
 
-test('what was removed can be taken back, and is on the screen again if nothing else was begun', async () => {
+test('a deletion can be undone, and the conversation is opened again unless a new one was started', async () => {
   const { api, app } = await withTwo();
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   app.conversations.remove('b');
@@ -117,7 +117,7 @@ test('what was removed can be taken back, and is on the screen again if nothing 
   expect(api.deleted).toEqual(['b']);
 });
 
-test('each of several removed conversations can be taken back for its own while, and all at once', async () => {
+test('each of several deletions can be undone within its own time, or all at once', async () => {
   const { api, app } = await withTwo();
   api.items = [...api.items, conversation('c')];
   await app.conversations.refresh();
@@ -143,7 +143,7 @@ test('each of several removed conversations can be taken back for its own while,
   expect(api.deleted).toEqual(['b']);
 });
 
-test('what was removed can be taken back from a sidecar that was started again', async () => {
+test('a deletion can be undone after a restart of the sidecar', async () => {
   const { api, host, app } = await withTwo();
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   app.conversations.remove('a');
@@ -154,7 +154,7 @@ test('what was removed can be taken back from a sidecar that was started again',
   expect(app.conversations.items?.map(({ id }) => id)).toEqual(['a', 'b']);
 });
 
-test('a window that goes away deletes all that waits', async () => {
+test('a closing window deletes all pending conversations', async () => {
   const { api, app } = await withTwo();
   app.conversations.remove('a');
   app.conversations.remove('b');
@@ -165,7 +165,7 @@ test('a window that goes away deletes all that waits', async () => {
   expect(app.conversations.pendingDeletes.count).toBe(0);
 });
 
-test('one that cannot be deleted is told of, although another was', async () => {
+test('a failed deletion is reported, although another succeeded', async () => {
   const { api, app } = await withTwo();
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   api.refusals = [refusal(500, 'INTERNAL_SERVER_ERROR')];
@@ -177,7 +177,7 @@ test('one that cannot be deleted is told of, although another was', async () => 
   expect(app.conversations.pendingDeletes.failed).toBe(true);
 });
 
-test('nothing is deleted while somebody looks at it, and the list that is read meanwhile shows no removed ones', async () => {
+test('nothing is deleted while timers are paused, and a refreshed list hides pending deletes', async () => {
   const { api, app } = await withTwo();
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   app.conversations.remove('a');
@@ -191,7 +191,7 @@ test('nothing is deleted while somebody looks at it, and the list that is read m
   expect(api.deleted).toEqual(['a']);
 });
 
-test('a window that goes away leaves what it removed to the next', async () => {
+test('a closed window leaves its pending deletes to the next', async () => {
   const { api, app } = await withTwo();
   app.conversations.remove('a');
   expect(localStorage.getItem('hapa.removed')).toBe('["a"]');
@@ -202,7 +202,7 @@ test('a window that goes away leaves what it removed to the next', async () => {
   app.conversations.undoDelete();
 });
 
-test('a conversation that cannot be deleted is in the list again', async () => {
+test('a conversation that cannot be deleted returns to the list', async () => {
   const { api, app } = await withTwo();
   api.refusals = [refusal(500, 'INTERNAL_SERVER_ERROR')];
   app.conversations.remove('a');
@@ -219,7 +219,7 @@ test('a conversation is a file with all versions of its questions, under its tit
   expect(JSON.parse(content)).toMatchObject({ format: 'json', messages: [{ id: 'm1', replaced: true }, { id: 'm2' }] });
 });
 
-test('a long list is read page by page, and keeps what was read when its beginning changes', async () => {
+test('a long list is loaded page by page, and keeps its pages when the first one changes', async () => {
   const { api, app } = await testApp();
   const dated = (number: number) => ({ ...conversation(`c${number}`), updated_at: new Date(number * 60_000).toISOString() });
   api.items = Array.from({ length: 120 }, (_, index) => dated(120 - index));
@@ -237,14 +237,14 @@ test('a long list is read page by page, and keeps what was read when its beginni
   expect(app.conversations.hasMore).toBe(false);
 });
 
-test('a list that cannot be read says so only where there is nothing to show', async () => {
+test('a list that fails to load says so only if there is nothing to show', async () => {
   const { api, app } = await testApp();
   api.items = [conversation('a')];
   await app.conversations.refresh();
-  const nobody = { ...api, conversations: () => Promise.reject(new TypeError('failed to fetch')) };
-  await app.conversations.refresh(nobody as never);
+  const unreachable = { ...api, conversations: () => Promise.reject(new TypeError('failed to fetch')) };
+  await app.conversations.refresh(unreachable as never);
   expect(app.conversations).toMatchObject({ failed: false, items: { length: 1 } });
   const { app: other } = await testApp({ status: { state: 'starting' } });
-  await other.conversations.refresh(nobody as never);
+  await other.conversations.refresh(unreachable as never);
   expect(other.conversations.failed).toBe(true);
 });

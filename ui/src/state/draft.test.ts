@@ -13,7 +13,7 @@ test('what is typed survives a reload', () => {
   expect(new Draft(localStorage).text).toBe('리스트에서');
 });
 
-test('questions that were on their way come back, before what is typed', () => {
+test('unsent questions are restored before the current text', () => {
   const draft = new Draft(localStorage);
   const [one, other] = [{}, {}];
   draft.setUnsent(one, [written('첫 질문')]);
@@ -42,12 +42,12 @@ test('what is taken out leaves nothing behind', () => {
   expect(new Draft(localStorage)).toMatchObject({ text: '', preset: DEFAULT_PRESET, files: [] });
 });
 
-test('a question that never got through comes back with its files and what was to be done', () => {
+test('an unsent question is restored with its files and preset', () => {
   new Draft(localStorage).setUnsent({}, [{ question: '고쳐 줘', preset: 'bug_fix', files: [file] }]);
   expect(new Draft(localStorage)).toMatchObject({ text: '고쳐 줘', preset: 'bug_fix', files: [file] });
 });
 
-test('files that are too much for the storage are not kept, and the words are', () => {
+test('files over the storage quota are not stored, and the text is', () => {
   const setItem = localStorage.setItem.bind(localStorage);
   const full = Object.assign(Object.create(localStorage) as Storage, {
     getItem: (name: string) => localStorage.getItem(name),
@@ -64,14 +64,14 @@ test('files that are too much for the storage are not kept, and the words are', 
   expect(new Draft(localStorage)).toMatchObject({ text: '쓰던 것', files: [] });
 });
 
-test('a question that is taken back goes before what is typed', () => {
+test('a restored question goes before the current text', () => {
   const draft = new Draft(localStorage);
   draft.text = '쓰던 것';
   draft.restore('되돌린 질문', { preset: 'code_review', files: [file] });
   expect(draft).toMatchObject({ text: '되돌린 질문\n\n쓰던 것', preset: 'code_review', files: [file] });
 });
 
-test('what is no draft is forgotten without harm', () => {
+test('an invalid stored draft is ignored', () => {
   for (const kept of ['{', '{"a":1}', '[1, null, "질문"]', 'null']) {
     localStorage.clear();
     localStorage.setItem('hapa.unsent', kept);

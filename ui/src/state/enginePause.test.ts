@@ -4,7 +4,7 @@ import { modelItem } from '../testing/items';
 import { refusal } from '../testing/router';
 import { testApp, ready } from '../testing/testApp';
 
-test('pausing takes every model out of memory, and resuming brings them back without a choice being made', async () => {
+test('pausing unloads every model, and resuming loads them without assigning one', async () => {
   const { api, app, host } = await testApp();
   api.models = [modelItem('chat', { roles: ['chat'] }), modelItem('lines', { roles: ['completion'] }), modelItem('other', { state: 'available', roles: [] })];
   await vi.waitFor(() => expect(app.enginePause.state).toBe('ready'));
@@ -22,7 +22,7 @@ test('pausing takes every model out of memory, and resuming brings them back wit
   expect(api.settings).toMatchObject({ chat_model: null });
 });
 
-test('a model that was chosen stays the chosen one', async () => {
+test('an assigned model stays assigned', async () => {
   const { api, app } = await testApp();
   api.settings = { chat_model: 'chat' };
   api.models = [modelItem('chat', { state: 'asleep' })];
@@ -30,7 +30,7 @@ test('a model that was chosen stays the chosen one', async () => {
   expect(api.requests.some(({ path, method }) => path === '/api/v1/settings' && method === 'PATCH')).toBe(false);
 });
 
-test('a question ends the pause, and a model that falls asleep by itself later is not paused', async () => {
+test('a question ends the pause, and a later idle unload is no pause', async () => {
   const { api, app } = await testApp();
   api.models = [modelItem('chat')];
   await vi.waitFor(() => expect(app.enginePause.state).toBe('ready'));
@@ -46,7 +46,7 @@ test('a question ends the pause, and a model that falls asleep by itself later i
   app.conversations.thread.stop();
 });
 
-test('an order that cannot be followed is told of', async () => {
+test('a command that fails is reported', async () => {
   const { api, app } = await testApp();
   api.models = [modelItem('chat')];
   api.refusals = [refusal(409, 'CONFLICT')];

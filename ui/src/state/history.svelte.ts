@@ -84,8 +84,8 @@ export class History {
     return this.#feedback;
   }
 
-  set feedback(opinion: FeedbackFilter) {
-    this.#feedback = opinion;
+  set feedback(feedback: FeedbackFilter) {
+    this.#feedback = feedback;
     void this.refresh();
   }
 

@@ -35,16 +35,16 @@ beforeEach(() => {
 });
 
 const file = (name: string) => new File(['1234'], name);
-const begun = async (count: number) => {
+const startedUpload = async (count: number) => {
   await vi.waitFor(() => expect(FakeRequest.all).toHaveLength(count));
   return FakeRequest.all[count - 1] as FakeRequest;
 };
 
-test('files go one after the other, say how far they are, and bring models', async () => {
+test('files are uploaded one after the other, show their progress, and become models', async () => {
   const { api, app } = await testApp();
   app.imports.add([file('my model.gguf'), file('two.GGUF')]);
   const states = () => app.imports.items.map(({ state }) => state);
-  const first = await begun(1);
+  const first = await startedUpload(1);
   expect(first.url).toBe('http://127.0.0.1:8000/api/v1/models/imports/my%20model.gguf');
   expect(first.headers).toEqual({ 'Content-Type': 'application/octet-stream', 'X-API-Key': 'hapa_0123', 'Accept-Language': 'ko' });
   expect(states()).toEqual(['sending', 'waiting']);
@@ -53,34 +53,34 @@ test('files go one after the other, say how far they are, and bring models', asy
   first.upload.onprogress?.({ loaded: 4 });
   expect(states()).toEqual(['checking', 'waiting']);
   await first.answer(Response.json({ status: 'success' }));
-  const second = await begun(2);
+  const second = await startedUpload(2);
   expect(second.file?.name).toBe('two.GGUF');
   await second.answer(Response.json({ status: 'success' }));
   await vi.waitFor(() => expect(states()).toEqual(['done', 'done']));
   await vi.waitFor(() => expect(api.requests.filter(({ path }) => path === '/api/v1/models').length).toBeGreaterThan(0));
 });
 
-test('what is no model by its name is not sent, and what the API refuses is told in its words', async () => {
+test('a file with another extension is not uploaded, and an API error is shown', async () => {
   const { app } = await testApp({ language: 'en-US' });
   app.imports.add([file('notes.txt'), file('broken.gguf')]);
   expect(app.imports.items[0]).toMatchObject({ state: 'failed', notRetryable: true, message: expect.stringContaining('.gguf') as string });
-  await (await begun(1)).answer(refusal(422, 'VALIDATION_ERROR'));
+  await (await startedUpload(1)).answer(refusal(422, 'VALIDATION_ERROR'));
   await vi.waitFor(() => expect(app.imports.items[1]).toMatchObject({ state: 'failed', notRetryable: true, message: 'refused: VALIDATION_ERROR' }));
 });
 
-test('a line that breaks can be tried again, and a file that is not wanted any more is hung up on', async () => {
+test('a failed upload can be retried, and a removed one is cancelled', async () => {
   const { app } = await testApp();
   app.imports.add([file('one.gguf')]);
-  (await begun(1)).onerror?.();
+  (await startedUpload(1)).onerror?.();
   await vi.waitFor(() => expect(app.imports.items[0]).toMatchObject({ state: 'failed', notRetryable: false, message: undefined }));
   const [failed] = app.imports.items;
   if (failed) app.imports.retry(failed);
-  const second = await begun(2);
+  const second = await startedUpload(2);
   const hungUp = vi.spyOn(second, 'abort');
   const [sending] = app.imports.items;
   if (sending) app.imports.remove(sending);
   expect(hungUp).toHaveBeenCalled();
   expect(app.imports.items).toEqual([]);
   app.imports.add([file('next.gguf')]);
-  await begun(3);
+  await startedUpload(3);
 });

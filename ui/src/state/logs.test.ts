@@ -40,7 +40,7 @@ test('where more came than is asked for, only what is new stays, so that nothing
   logs.stopPolling();
 });
 
-test('that somebody looks at the log is told in the log, and is no news', async () => {
+test('requests of the log viewer itself are hidden', async () => {
   const { api, logs, ends } = await watching(300);
   const looks = (from: number, to: number) => lines(from, to).map((line) => ({ ...line, fields: { endpoint: '/api/v1/logs' } }));
   api.log = [...lines(0, 300), ...looks(300, 350)];
@@ -71,7 +71,7 @@ test('no more than so many lines are kept', async () => {
   logs.stopPolling();
 });
 
-test('it is looked through by weight and by words, once somebody has stopped typing', async () => {
+test('the log is filtered by level and text, debounced while typing', async () => {
   const { api, logs } = await watching(5);
   api.log = [...lines(0, 5), logLine(5, { level: 'WARN', message: 'the disk is full' })];
   logs.level = 'warn';

@@ -4,12 +4,12 @@ import { Preferences } from './preferences.svelte';
 
 beforeEach(() => localStorage.clear());
 
-test('the window speaks the language of the system', () => {
+test("the window uses the system's language", () => {
   const spoken = (language: string) => new Preferences(localStorage, language).locale;
   expect(['ko', 'ko-KR', 'KO', 'en-GB', 'fr', ''].map(spoken)).toEqual(['ko', 'ko', 'ko', 'en', 'en', 'en']);
 });
 
-test('a choice wins over the system and is kept', () => {
+test('a preference overrides the system and is stored', () => {
   const preferences = new Preferences(localStorage, 'ko-KR');
   preferences.language = 'en';
   preferences.theme = 'dark';
@@ -26,7 +26,7 @@ test('following the system means following its changes', () => {
   expect(preferences.messages.send).toBe('보내기');
 });
 
-test('a choice of another version is no choice', () => {
+test('a stored preference of another version is ignored', () => {
   localStorage.setItem('hapa.theme', 'sepia');
   expect(new Preferences(localStorage, 'ko').theme).toBe('system');
 });

@@ -14,7 +14,7 @@ async function open() {
   return { ...all, writeText, quick: new Quick(all.app) };
 }
 
-test('Enter asks, and once the answer is there it copies the code', async () => {
+test('Enter submits the question, and copies the code once it is answered', async () => {
   const { api, app, quick, writeText } = await open();
   const stream = api.stream().start();
   app.draft.text = ' 질문 ';
@@ -31,7 +31,7 @@ test('Enter asks, and once the answer is there it copies the code', async () => 
   expect(api.questions).toHaveLength(1);
 });
 
-test('another question takes the place of the one before, and an answer without code is copied whole', async () => {
+test('another question replaces the previous one, and an answer without code is copied entirely', async () => {
   const { api, app, quick, writeText } = await open();
   api.stream().start().done({ answer: '하나' });
   app.draft.text = '첫째';
@@ -44,7 +44,7 @@ test('another question takes the place of the one before, and an answer without 
   expect(writeText).toHaveBeenCalledWith('둘');
 });
 
-test('an answer that is being written opens in the window when it is there, and an open question at once', async () => {
+test('a running answer opens in the main window once finished, an unsent question at once', async () => {
   const { api, app, host, quick } = await open();
   const stream = api.stream().start();
   app.draft.text = '질문';
@@ -62,7 +62,7 @@ test('an answer that is being written opens in the window when it is there, and 
   expect(host.openRequests[1]).toEqual({ question: '아직 안 물은 것' });
 });
 
-test('the main window goes on with what it is handed', async () => {
+test('the main window continues with a quick question', async () => {
   const { app, host } = await open();
   await app.start();
   app.view = 'settings';
@@ -70,7 +70,7 @@ test('the main window goes on with what it is handed', async () => {
   expect([app.view, app.draft.text]).toEqual(['chat', '이어서']);
 });
 
-test('an answer that has come to its end is told of by the beginning of its question, and one that was stopped is not', async () => {
+test('a finished answer is announced by a summary of its question, a stopped one is not', async () => {
   const { api, app, host } = await open();
   api.stream().start().done({ answer: 'x' });
   await app.conversations.thread.ask('이 코드 봐줘\n```python\nsecret = 1\n```', 'python');

@@ -10,14 +10,14 @@ function shortcuts() {
   return new Shortcuts(localStorage);
 }
 
-test('keys are told by their place, so that a Korean layout is the same, and Command is Ctrl', () => {
+test('chords use key codes, so that a Korean layout is the same, and Command is Ctrl', () => {
   expect(chordOf(press('KeyN', { key: 'ㅜ', ctrlKey: true }))).toBe('Ctrl+KeyN');
   expect(chordOf(press('KeyM', { metaKey: true, shiftKey: true }))).toBe('Ctrl+Shift+KeyM');
   expect(chordOf(press('ControlLeft', { key: 'Control', ctrlKey: true }))).toBeUndefined();
   expect(chordOf(press('KeyN', { ctrlKey: true, isComposing: true }))).toBeUndefined();
 });
 
-test('keys are spelled as people know them', () => {
+test('shortcuts are formatted for the platform', () => {
   expect(formatChord('Ctrl+Shift+KeyM', false)).toBe('Ctrl+Shift+M');
   expect(formatChord('Ctrl+Comma', false)).toBe('Ctrl+,');
   expect(formatChord('Ctrl+Alt+Digit1', true)).toBe('⌘⌥1');
@@ -27,7 +27,7 @@ test('no two commands have the same keys at first', () => {
   expect(new Set(Object.values(defaultChords)).size).toBe(Object.values(defaultChords).length);
 });
 
-test('chosen keys do what the usual ones did, and last', () => {
+test('custom shortcuts work like the defaults, and are stored', () => {
   const first = shortcuts();
   expect(first.assign('newChat', 'Ctrl+KeyJ')).toEqual({ state: 'assigned' });
   const again = new Shortcuts(localStorage);
@@ -38,7 +38,7 @@ test('chosen keys do what the usual ones did, and last', () => {
   expect(new Shortcuts(localStorage).commandOf(press('KeyN', { ctrlKey: true }))).toBe('newChat');
 });
 
-test('keys of another command, of fields, or of typing are not given away', () => {
+test('chords of another command, of text fields, or of typing cannot be assigned', () => {
   const keys = shortcuts();
   expect(keys.assign('newChat', 'Ctrl+KeyH')).toEqual({ state: 'in-use', by: 'history' });
   expect(keys.assign('newChat', 'Ctrl+KeyC')).toEqual({ state: 'reserved' });
@@ -51,7 +51,7 @@ test('keys of another command, of fields, or of typing are not given away', () =
   expect(keys.get('newChat')).toBe('Ctrl+KeyN');
 });
 
-test('what was kept and is no keys is forgotten', () => {
+test('invalid stored shortcuts are ignored', () => {
   localStorage.setItem('hapa.shortcuts', '{"newChat":"KeyN","history":7,"models":"Ctrl+KeyL"}');
   const keys = new Shortcuts(localStorage);
   expect([keys.get('newChat'), keys.get('history'), keys.get('models')]).toEqual(['Ctrl+KeyN', 'Ctrl+KeyH', 'Ctrl+KeyL']);

@@ -14,7 +14,7 @@ test('each new sidecar is asked once for its model and its conversations', async
   expect(asked('/api/v1/conversations')).toBe(2);
 });
 
-test('a sidecar that came back is told of, one that was never gone is not', async () => {
+test('a recovered sidecar is announced, one that never crashed is not', async () => {
   const { host, app } = await testApp();
   expect(app.sidecar.recovered).toBe(false);
   host.report(ready());
@@ -24,7 +24,7 @@ test('a sidecar that came back is told of, one that was never gone is not', asyn
   expect(app.sidecar.recovered).toBe(true);
 });
 
-test('a report that overtakes the first answer is the newer one', async () => {
+test('a report that arrives before the first status is newer', async () => {
   const { host, app } = await testApp({ status: { state: 'starting' } });
   let answer: (() => void) | undefined;
   host.sidecarStatus = () => new Promise((resolve) => (answer = () => resolve({ state: 'starting' })));
@@ -36,7 +36,7 @@ test('a report that overtakes the first answer is the newer one', async () => {
   expect(app.sidecar.status.state).toBe('ready');
 });
 
-test('a plain browser finds the API in its own address', async () => {
+test('a plain browser finds the API in its URL fragment', async () => {
   const page = { reload: () => undefined };
   const status = await browserHost(page, '#base=http://127.0.0.1:8000/&key=hapa_0123').sidecarStatus();
   expect(status).toMatchObject({ state: 'ready', base_url: 'http://127.0.0.1:8000', key: 'hapa_0123' });

@@ -13,7 +13,7 @@ const shown = (messages: readonly Message[]) => messages.map(({ question, answer
 /** Waits for a condition. */
 const until = (test: () => boolean) => vi.waitFor(() => expect(test()).toBe(true));
 
-test('an answer is written as it comes', async () => {
+test('an answer is rendered as it streams', async () => {
   const { api, app } = await testApp();
   const thread = app.conversations.thread;
   const stream = api.stream();
@@ -50,7 +50,7 @@ test('the next question goes to the same conversation', async () => {
   expect(api.questions[1]).toEqual({ user_question: '둘', language: 'go', conversation_id: 'c1' });
 });
 
-test('an answer that was cut by its length, or whose prompt was shortened, says so', async () => {
+test('an answer that was truncated, or whose prompt dropped messages, says so', async () => {
   const { api, app } = await testApp();
   api.stream().start().done({ finish_reason: 'length', context: { used: 9, limit: 9, dropped: ['2 earlier messages'], dropped_messages: 2 } });
   await app.conversations.thread.ask('질문', 'python');
@@ -101,7 +101,7 @@ test('an answer whose sidecar crashes is interrupted, stays, and can be asked fo
   expect(api.questions[1]).toMatchObject({ user_question: '질문', conversation_id: 'c', replaces: 'm1' });
 });
 
-test('an error in the middle keeps what was written', async () => {
+test('an error in the middle keeps the text so far', async () => {
   const { api, app } = await testApp();
   api.stream().start().explanation('반쯤').error('SERVICE_UNAVAILABLE', '모델이 답하지 않았습니다');
   await app.conversations.thread.ask('질문', 'python');
@@ -136,7 +136,7 @@ test('a model that fails to load fails the question that waited for it', async (
   expect(app.activeModel).toMatchObject({ state: 'failed', message: 'it ends 3 MB early' });
 });
 
-test('too much to do is waited for as long as the API asks, a limited number of times', async () => {
+test('an overloaded API is retried after the delay it asks for, a limited number of times', async () => {
   const { api, app } = await testApp();
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   const overloaded = () => refusal(503, 'SERVICE_UNAVAILABLE', { reason: 'overloaded' }, { 'Retry-After': '3' });
@@ -161,7 +161,7 @@ test('a question that is asked while the sidecar starts is sent when it is there
   expect(app.conversations.thread.messages[0]?.answer.text).toBe('답');
 });
 
-test('a sidecar that is given up fails the question, which stays and is kept over a reload', async () => {
+test('a sidecar that was given up fails the question, which survives a reload', async () => {
   const { host, app } = await testApp({ status: { state: 'starting' } });
   const asked = app.conversations.thread.ask('질문', 'python');
   host.report({ state: 'failed', reason: 'crashes_too_often', log: ['panicked'] });
@@ -170,7 +170,7 @@ test('a sidecar that is given up fails the question, which stays and is kept ove
   expect(localStorage.getItem('hapa.unsent')).toContain('질문');
 });
 
-test('an accepted question is not kept as unsent', async () => {
+test('an accepted question is not stored as unsent', async () => {
   const { api, app } = await testApp();
   const stream = api.stream();
   const asked = app.conversations.thread.ask('질문', 'python');
@@ -180,7 +180,7 @@ test('an accepted question is not kept as unsent', async () => {
   expect(localStorage.getItem('hapa.unsent')).toBeNull();
 });
 
-test('an edited question takes the place of the old one and all that followed', async () => {
+test('an edited question replaces the old one and the messages after it', async () => {
   const { api, app } = await testApp();
   api.items = [conversation('c')];
   api.threads['c'] = [historyItem('m1'), historyItem('m2'), historyItem('m3')];
@@ -194,7 +194,7 @@ test('an edited question takes the place of the old one and all that followed', 
   expect(api.questions[0]).toEqual({ user_question: '고친 질문', language: 'python', conversation_id: 'c', replaces: 'm2' });
 });
 
-test('a long conversation is read from its end, and further back when somebody looks there', async () => {
+test('a long conversation is loaded from its end, and further back on scrolling up', async () => {
   const { api, app } = await testApp();
   api.threads['c'] = Array.from({ length: 200 }, (_, index) => historyItem(`m${index}`));
   await app.conversations.open('c');
@@ -208,7 +208,7 @@ test('a long conversation is read from its end, and further back when somebody l
   expect(ids()).toEqual(api.threads['c'].map(({ id }) => id));
 });
 
-test('a message far back is read as far as it is, and one that is nowhere is looked for no more', async () => {
+test('messages are loaded back to the one searched for, and an unknown one ends the search', async () => {
   const { api, app } = await testApp();
   api.threads['c'] = Array.from({ length: 2500 }, (_, index) => historyItem(`m${index}`));
   await app.conversations.open('c', 'm900');
@@ -219,7 +219,7 @@ test('a message far back is read as far as it is, and one that is nowhere is loo
   expect(thread).toMatchObject({ scrollTarget: undefined, hasEarlier: false, messages: { length: 2500 } });
 });
 
-test('a message that left its thread is seen where it was', async () => {
+test('a message on another branch is shown there', async () => {
   const { api, app } = await testApp();
   const versions = ['m2', 'm3'];
   api.threads['c'] = [historyItem('m1'), historyItem('m3', { versions })];
@@ -259,7 +259,7 @@ test('what is to be done and the files go with a question, and again when it is 
   expect(api.questions.map(({ replaces }) => replaces)).toEqual([undefined, 'm1', 'm2']);
 });
 
-test('a message of the history keeps what was to be done and its files, and code that other clients sent is one', async () => {
+test('a stored message keeps its preset and files, and code of other clients becomes a file', async () => {
   const { api, app } = await testApp();
   const files = [{ path: 'a.py', content: 'x = 1' }];
   api.threads['c'] = [historyItem('m1', { model_type: 'code_review', files, code_context: 'y = 2' }), historyItem('m2')];
@@ -270,7 +270,7 @@ test('a message of the history keeps what was to be done and its files, and code
   ]);
 });
 
-test('a question that was edited has versions, and each of them is shown with what followed it', async () => {
+test('an edited question has versions, each with its own branch', async () => {
   const { api, app } = await testApp();
   const [first, second] = [historyItem('m1'), historyItem('m2', { versions: ['m2', 'm4'] })];
   const [third, edited] = [historyItem('m3'), historyItem('m4', { versions: ['m2', 'm4'] })];
@@ -300,7 +300,7 @@ test('what an answer did not see of its conversation is still known when that is
   expect(app.conversations.thread.messages.map(({ answer }) => answer.droppedMessages)).toEqual([0, 3]);
 });
 
-test('the model goes on with an answer that was cut, in its place', async () => {
+test('a truncated answer is continued in place', async () => {
   const { api, app } = await testApp();
   api.threads['c'] = [historyItem('m1'), historyItem('m2', { response: '이렇게:\n\n```python\nx = ', finish_reason: 'length', model_type: 'bug_fix' })];
   await app.conversations.open('c');
@@ -318,7 +318,7 @@ test('the model goes on with an answer that was cut, in its place', async () => 
   expect(api.questions).toEqual([{ user_question: 'question m2', language: 'python', model_type: 'bug_fix', conversation_id: 'c', continues: 'm2' }]);
 });
 
-test('an answer that cannot be gone on with stays as it was and says why; one that is whole is left alone', async () => {
+test('an answer that cannot be continued stays and shows the error; a complete one is left alone', async () => {
   const { api, app } = await testApp();
   api.threads['c'] = [historyItem('m1', { finish_reason: 'length' }), historyItem('m2', { finish_reason: 'cancelled' })];
   await app.conversations.open('c');
@@ -344,7 +344,7 @@ test('an answer that cannot be gone on with stays as it was and says why; one th
   expect(api.questions).toHaveLength(3);
 });
 
-test('an edited question that is refused can be sent again, or taken back with nothing lost', async () => {
+test('an edited question that was rejected can be retried, or discarded with nothing lost', async () => {
   const { api, app } = await testApp();
   api.threads['c'] = [historyItem('m1'), historyItem('m2')];
   await app.conversations.open('c');

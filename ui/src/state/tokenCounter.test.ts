@@ -26,7 +26,7 @@ test('what is written is counted once it rests, with its files and the conversat
   expect(app.tokenCounter.count, 'and what went out is counted no more').toBeUndefined();
 });
 
-test('files that have no room are those after the ones that have', async () => {
+test('files exceed the limit after those that fit', async () => {
   const { api, app } = await testApp();
   fake();
   api.count = { prompt_tokens: 4500, limit: 4096, fits: false, files: [{ path: 'a', tokens: 3000 }, { path: 'b', tokens: 1400 }] };
@@ -36,7 +36,7 @@ test('files that have no room are those after the ones that have', async () => {
   expect(app.tokenCounter.ratio).toBeCloseTo(1.1, 1);
 });
 
-test('where nobody can count, nothing is told', async () => {
+test('without a model that counts, no figure is shown', async () => {
   const { api, app } = await testApp();
   fake();
   app.draft.text = '질문';

@@ -7,8 +7,8 @@ import { FakeApi } from '../testing/fakeApi';
 import { conversation, historyItem, validation } from '../testing/items';
 import { testApp } from '../testing/testApp';
 
-async function open(told: Partial<FakeApi> = {}, language = 'en-US') {
-  const all = await testApp({ api: Object.assign(new FakeApi(), told), language });
+async function open(values: Partial<FakeApi> = {}, language = 'en-US') {
+  const all = await testApp({ api: Object.assign(new FakeApi(), values), language });
   render(Window, { app: all.app });
   return { ...all, user: userEvent.setup() };
 }
@@ -21,7 +21,7 @@ const THREADS = {
   b: [historyItem('m3', { question: 'Why is <b>this</b> slow?', response: 'It is a list.', conversation_id: 'b', rating: 1 })],
 };
 
-test('everything that was asked is there, is found by its words, and opens where it was', async () => {
+test('the history lists all questions, finds them by text, and opens their conversation', async () => {
   const { user } = await open({ threads: THREADS, items: [conversation('a'), conversation('b')] });
   await user.click(screen.getByTestId('open-history'));
   expect(document.activeElement).toBe(screen.getByTestId('history-search'));
@@ -37,7 +37,7 @@ test('everything that was asked is there, is found by its words, and opens where
   expect(screen.getAllByTestId('answer')).toHaveLength(2);
 });
 
-test('it is narrowed by language, time and opinion, and says when nothing is left', async () => {
+test('the history is filtered by language, time and feedback, and says when nothing matches', async () => {
   const { api, user } = await open({ threads: THREADS });
   await user.keyboard('{Control>}[KeyH]{/Control}');
   await waitFor(() => expect(screen.getAllByTestId('history-item')).toHaveLength(3));
@@ -51,7 +51,7 @@ test('it is narrowed by language, time and opinion, and says when nothing is lef
   await waitFor(() => expect(screen.getByTestId('history-count').textContent).toContain('No results.'));
 });
 
-test('an opinion is kept, with a word on it if there is one, and is seen again', async () => {
+test('feedback is stored with an optional comment, and shown again', async () => {
   const { api, user } = await open({ threads: THREADS, items: [conversation('a'), conversation('b')] });
   await user.click(await screen.findByTitle('b'));
   const bad = await screen.findByTestId('opinion-negative');
@@ -60,14 +60,14 @@ test('an opinion is kept, with a word on it if there is one, and is seen again',
   await user.type(await screen.findByTestId('opinion-comment'), 'clear{Enter}');
   await waitFor(() => expect(screen.queryByTestId('opinion-comment')).toBeNull());
   expect(screen.getByTestId('opinion-positive').getAttribute('aria-pressed')).toBe('true');
-  const said = api.requests.filter(({ path }) => path.endsWith('submit-feedback')).map(({ body }) => body);
-  expect(said).toEqual([
+  const feedback = api.requests.filter(({ path }) => path.endsWith('submit-feedback')).map(({ body }) => body);
+  expect(feedback).toEqual([
     { type: 'positive', message_id: 'm3' },
     { type: 'positive', message_id: 'm3', comment: 'clear' },
   ]);
 });
 
-test('a block of code is checked where it stands', async () => {
+test('a code block is checked in place', async () => {
   const finding = { code: 'S307', line: 2, column: 5, end_line: 2, end_column: 9, message: 'eval is risky', severity: 'error', source_line: '' } as const;
   const fix = { applicability: 'safe' as const, edits: [], message: 'use literal_eval' };
   const code = '```python\nx = input()\neval(x)\n```';

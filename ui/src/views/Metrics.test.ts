@@ -30,8 +30,8 @@ afterEach(() => void vi.useRealTimers());
 
 const NOW = 1_800_000_000_000;
 
-async function open(told: Partial<FakeApi> = {}, language = 'en-US') {
-  const all = await testApp({ api: Object.assign(new FakeApi(), told), language });
+async function open(values: Partial<FakeApi> = {}, language = 'en-US') {
+  const all = await testApp({ api: Object.assign(new FakeApi(), values), language });
   render(Window, { app: all.app });
   const user = userEvent.setup();
   await user.keyboard('{Control>}{Shift>}[KeyM]{/Shift}{/Control}');
@@ -40,7 +40,7 @@ async function open(told: Partial<FakeApi> = {}, language = 'en-US') {
 
 const figures = (name: string) => within(screen.getByTestId(`measure-${name}`)).getAllByTestId('figure').map((figure) => figure.textContent);
 
-test('charts tell what is now, in words for whoever does not see them, and what was where somebody points', async () => {
+test('charts show the current value, as text for screen readers too, and the hovered value', async () => {
   const points = [point(NOW - 30_000, { tokens_per_second: 10, cpu: 80 }), point(NOW - 15_000, { tokens_per_second: 20 }), point(NOW, { cpu: 20, queue_chat: 2 })];
   await open({ points });
   await screen.findByTestId('charts');
@@ -73,7 +73,7 @@ test('a range is chosen, and a table tells the same', async () => {
   expect(within(screen.getByTestId('figures')).getAllByRole('row')).toHaveLength(3);
 });
 
-test('only what is new is asked for, and nothing while nobody looks', async () => {
+test('only new points are requested, and none while the window is hidden', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'], shouldAdvanceTime: true });
   const { api, app } = await open({ points: [point(NOW)] });
   await screen.findByTestId('charts');
@@ -96,7 +96,7 @@ test('only what is new is asked for, and nothing while nobody looks', async () =
   expect(api.requests).toHaveLength(then);
 });
 
-test('before the first figures, and when nothing can be told, that is said', async () => {
+test('without data, and when the API fails, the view says so', async () => {
   const api = new FakeApi();
   const { fetch } = api;
   const broken = { now: false };
@@ -126,7 +126,7 @@ test('requests by endpoint are sorted by any column, both ways', async () => {
   expect(screen.getAllByRole('columnheader')[0]?.getAttribute('aria-sort')).toBe('ascending');
 });
 
-test('errors are told with their codes, and those of our own fault with the number to look them up', async () => {
+test('errors are listed by code, and internal ones with their incident id', async () => {
   const incident = { timestamp: '2026-11-26T05:00:00Z', error_code: 'INTERNAL_SERVER_ERROR', method: 'POST', endpoint: '/x', incident_id: 'INC-1', request_id: 'r' };
   const errors = { total_errors: 4, errors_last_24h: 2, error_rate: 0, top_error_codes: [{ error_code: 'VALIDATION_ERROR', count: 3 }], recent_incidents: [incident] };
   const { user } = await open({ points: [point(NOW)], errors });
@@ -136,7 +136,7 @@ test('errors are told with their codes, and those of our own fault with the numb
   expect(screen.getByTestId('errors').textContent).toMatch(/2 in the last 24 hours, 4 in the last 30 days.*VALIDATION_ERROR 3.*POST \/x/s);
 });
 
-test('figures are saved as CSV and as JSON, and nothing is said where somebody changed their mind', async () => {
+test('metrics are exported as CSV and JSON, and a cancelled export shows nothing', async () => {
   const { host, user } = await open({ points: [point(NOW)] });
   await user.click(await screen.findByTestId('export-csv'));
   await waitFor(() => expect(screen.getByTestId('exported').textContent).toBe('Saved'));

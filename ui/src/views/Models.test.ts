@@ -9,8 +9,8 @@ import { refusal } from '../testing/router';
 import { testApp } from '../testing/testApp';
 
 /** A window whose API has these values, with the models view open. */
-async function open(told: Partial<FakeApi> = {}, language = 'en-US') {
-  const all = await testApp({ api: Object.assign(new FakeApi(), told), language });
+async function open(values: Partial<FakeApi> = {}, language = 'en-US') {
+  const all = await testApp({ api: Object.assign(new FakeApi(), values), language });
   render(Window, { app: all.app });
   const user = userEvent.setup();
   await user.click(await screen.findByTestId('open-models'));
@@ -23,7 +23,7 @@ const row = (testid: string, text: string) => {
   return within(found);
 };
 
-test('models that are here are told with what they are, and can be chosen, unloaded and checked', async () => {
+test('installed models are listed with their facts, and can be assigned, unloaded and verified', async () => {
   const { api, user } = await open({
     models: [
       modelItem('one', { roles: ['chat'], quantization: 'Q4_K_M', license: 'apache-2.0' }),
@@ -44,7 +44,7 @@ test('models that are here are told with what they are, and can be chosen, unloa
   ]);
 });
 
-test('a model is deleted only after a question, and leaves memory first', async () => {
+test('a model is deleted only after confirmation, and unloaded first', async () => {
   const { api, user } = await open({ models: [modelItem('one')] });
   await user.click(await screen.findByTestId('remove-model'));
   await user.click(within(screen.getByTestId('confirm-dialog')).getByText('Cancel'));
@@ -74,7 +74,7 @@ test('what is worth a download says how it would fit, and is downloaded with one
   await waitFor(() => expect(row('catalogue-row', 'Small').getByTestId<HTMLButtonElement>('download-model').disabled).toBe(true));
 });
 
-test('a download shows how far it is, can be paused, goes on, says what stopped it, and brings a model', async () => {
+test('a download shows its progress, is paused and resumed, reports its error, and installs a model', async () => {
   const { api, user } = await open();
   api.reportDownloads(download('small'));
   const found = await screen.findByTestId('download');
@@ -97,7 +97,7 @@ test('a download shows how far it is, can be paused, goes on, says what stopped 
   ]);
 });
 
-test('a model of strangers is downloaded only after its host and its hash were named', async () => {
+test('an unverified model is downloaded only after its host and hash were confirmed', async () => {
   const hash = 'ab'.repeat(32);
   const { api, user } = await open({
     repositories: [{ repository: 'who/<b>knows</b>', downloads: 1234, likes: 1, license: null, gated: true }],
@@ -115,7 +115,7 @@ test('a model of strangers is downloaded only after its host and its hash were n
   await waitFor(() => expect(api.modelCommands).toEqual([['POST /downloads', { repository: 'who/<b>knows</b>', file: 'q4/m.gguf' }]]));
 });
 
-test('what the API refuses is said in its words, and can be put away', async () => {
+test('an API error is shown, and can be dismissed', async () => {
   const { user } = await open({ catalogue: [catalogueItem('Small')], refusals: [refusal(409, 'CONFLICT')] });
   await user.click(await screen.findByTestId('download-model'));
   expect((await screen.findByTestId('models-trouble')).textContent).toContain('refused: CONFLICT');
@@ -134,7 +134,7 @@ test('the models open by keyboard, and Escape or a conversation leads back', asy
   expect(document.activeElement).toBe(screen.getByTestId('question'));
 });
 
-test('a file of the user’s own is chosen or dropped, and one that is no model says so', async () => {
+test('a model file is imported by choosing or dropping it, and another kind of file is rejected', async () => {
   const { app, user } = await open();
   const add = vi.spyOn(app.imports, 'add').mockImplementation(() => {});
   const file = new File(['1'], 'own.gguf');

@@ -8,8 +8,8 @@ import { keyItem, logLine } from '../testing/items';
 import { refusal } from '../testing/router';
 import { testApp, ready } from '../testing/testApp';
 
-async function open(told: Partial<FakeApi> = {}, language = 'en-US') {
-  const all = await testApp({ api: Object.assign(new FakeApi(), told), language });
+async function open(values: Partial<FakeApi> = {}, language = 'en-US') {
+  const all = await testApp({ api: Object.assign(new FakeApi(), values), language });
   render(Window, { app: all.app });
   const user = userEvent.setup();
   await user.click(await screen.findByTestId('open-settings'));
@@ -20,7 +20,7 @@ async function open(told: Partial<FakeApi> = {}, language = 'en-US') {
 const bodies = (api: FakeApi, method: string, path: string) =>
   api.requests.filter((request) => request.method === method && request.path === path).map(({ body }) => body);
 
-test('a setting is in force when it is left, says so, and empties to what HAPA does by itself', async () => {
+test('a setting is saved on blur, confirmed, and an empty one is automatic', async () => {
   const { api, user } = await open();
   const field = screen.getByTestId<HTMLInputElement>('setting-memory_budget_mb');
   expect(field.value).toBe('');
@@ -35,7 +35,7 @@ test('a setting is in force when it is left, says so, and empties to what HAPA d
   await waitFor(() => expect(screen.getByTestId('part-remote').textContent).toContain('may be sent to the server'));
 });
 
-test('what is refused is said beside it, and what the environment decides cannot be touched', async () => {
+test('a rejected change shows its error, and a setting fixed by the environment is disabled', async () => {
   const { api, user } = await open({ refusals: [refusal(422, 'VALIDATION_ERROR')], fromEnvironment: { rate_limit: 'DEFAULT_RATE_LIMIT' } });
   expect(screen.getByTestId<HTMLInputElement>('setting-rate_limit').disabled).toBe(true);
   expect(screen.getByTestId('part-limits').textContent).toContain('Set by the environment variable DEFAULT_RATE_LIMIT');
@@ -53,7 +53,7 @@ test('every field of the profile can be chosen', async () => {
   expect(screen.getByTestId('outcome-profile').textContent).toBe('Saved');
 });
 
-test('a key is made, shown once with ways to use it, and revoked after a question', async () => {
+test('an API key is created, shown once with snippets, and revoked after confirmation', async () => {
   const { api, user } = await open({ keys: [keyItem('i', { kind: 'installation', name: '', expires_at: null })] });
   expect(screen.queryByTestId('revoke-key')).toBeNull();
   await user.type(screen.getByTestId('key-name'), 'Editor{Enter}');
@@ -76,7 +76,7 @@ test('language and theme change at once', async () => {
   expect(document.documentElement.dataset['theme']).toBe('dark');
 });
 
-test('another port is in force after a restart, which is said and offered', async () => {
+test('another port takes effect after a restart, which is offered', async () => {
   const { api, host, user } = await open({ restartRequired: [] });
   expect(screen.getByTestId('part-server').textContent).toContain('http://127.0.0.1:8000');
   expect(screen.queryByTestId('restart-required')).toBeNull();
@@ -91,7 +91,7 @@ test('another port is in force after a restart, which is said and offered', asyn
   await waitFor(() => expect(screen.queryByTestId('restart-required')).toBeNull());
 });
 
-test('the data folder tells what lies in it, and opens on a desktop', async () => {
+test('the data folder shows its disk usage, and opens on a desktop', async () => {
   const parts = [{ name: 'models', bytes: 2 * 1024 ** 3 }];
   const stored = { status: 'success', folder: '/home/me/hapa', parts, free_bytes: 50 * 1024 ** 3 };
   const { host, user } = await open({ stored });
@@ -100,7 +100,7 @@ test('the data folder tells what lies in it, and opens on a desktop', async () =
   expect(host.foldersOpened).toBe(1);
 });
 
-test('the history is saved as a file and taken in from one, and a file that is something else is named', async () => {
+test('the history is exported and imported, and another kind of file is rejected', async () => {
   const { api, host, user } = await open();
   await user.click(screen.getByTestId('export-history-markdown'));
   await waitFor(() => expect(host.saved).toEqual([{ name: 'hapa-history.md', content: '{"format":"markdown"}' }]));
@@ -120,7 +120,7 @@ test('the history is saved as a file and taken in from one, and a file that is s
   expect(api.importedHistories).toEqual([{ format: 'hapa', messages: [] }]);
 });
 
-test('the log is told with the details of each line, filtered, and copied', async () => {
+test('log lines show their fields, are filtered, and copied', async () => {
   const log = [logLine(1), logLine(2, { level: 'WARN', message: 'slow', fields: { duration_ms: 900 } })];
   const { user } = await open({ log });
   const writeText = vi.spyOn(navigator.clipboard, 'writeText').mockResolvedValue();
@@ -135,7 +135,7 @@ test('the log is told with the details of each line, filtered, and copied', asyn
   await screen.findByTestId('logs-empty');
 });
 
-test('the diagnosis names troubles with what helps, and is copied as text', async () => {
+test('the diagnosis lists problems with fixes, and is copied as text', async () => {
   const diagnosis = {
     status: 'degraded' as const,
     issues: { critical: 0, errors: 0, warnings: 1 },

@@ -7,7 +7,7 @@ import { App } from '../../state/app.svelte';
 import { modelItem } from '../../testing/items';
 import { testApp } from '../../testing/testApp';
 
-test('what the desktop lacks is said once', async () => {
+test('missing capabilities are shown once', async () => {
   const { app, api, host } = await testApp();
   host.currentCapabilities = { tray: false, shortcut: 'taken' };
   await app.desktop.load();

@@ -10,9 +10,9 @@ import { refusal } from '../../testing/router';
 import { testApp, ready } from '../../testing/testApp';
 
 /** A window over a sidecar without a model, whose API has these values. */
-async function open(told: Partial<FakeApi> = {}, language = 'en-US') {
+async function open(values: Partial<FakeApi> = {}, language = 'en-US') {
   const catalogue = [catalogueItem('Small', { suggested: true }), catalogueItem('Large')];
-  const all = await testApp({ api: Object.assign(new FakeApi(), { model: { state: 'absent' }, catalogue, ...told }), language });
+  const all = await testApp({ api: Object.assign(new FakeApi(), { model: { state: 'absent' }, catalogue, ...values }), language });
   render(Window, { app: all.app });
   return { ...all, user: userEvent.setup() };
 }
@@ -32,13 +32,13 @@ test('without a model and a conversation the window introduces itself, offers on
   expect(api.modelCommands).toEqual([['POST /downloads', { repository: 'Qwen/Small', file: 'small.gguf' }]]);
 });
 
-test('a model that a GPU holds as a whole is offered for that', async () => {
+test('a model that fits entirely on the GPU is recommended for that reason', async () => {
   const item = catalogueItem('Small', { suggested: true });
   await open({ catalogue: [{ ...item, fit: { ...item.fit, layers: 24, gpu_layers: 24 } }] });
   expect((await screen.findByTestId('catalogue-row')).textContent).toContain('fits entirely into this computer’s GPU memory');
 });
 
-test('a question that is asked before the model waits for it, and the download is followed in the chat', async () => {
+test('a question asked before there is a model waits for it, and the chat shows the download', async () => {
   const { api, user } = await open();
   await screen.findByTestId('catalogue-row');
   api.answer(refusal(503, 'SERVICE_UNAVAILABLE', { reason: 'model_missing' }));
@@ -61,7 +61,7 @@ test('a question that is asked before the model waits for it, and the download i
   expect(screen.queryByTestId('model-coming')).toBeNull();
 });
 
-test('a file that is brought is followed in the chat too', async () => {
+test('an import shows its progress in the chat too', async () => {
   const { app, api } = await open();
   vi.stubGlobal('XMLHttpRequest', class { upload = {}; open() {} setRequestHeader() {} send() {} abort() {} });
   app.imports.add([new File(['1'.repeat(100)], 'own.gguf')]);
@@ -71,7 +71,7 @@ test('a file that is brought is followed in the chat too', async () => {
   expect((await screen.findByTestId('model-bringing')).textContent).toContain('own.gguf');
 });
 
-test('a question that waits for a model can be taken back', async () => {
+test('a question that waits for a model can be discarded', async () => {
   const { api, app, user } = await open();
   api.answer(refusal(503, 'SERVICE_UNAVAILABLE', { reason: 'model_missing' }));
   await user.type(screen.getByTestId('question'), 'My first question{Enter}');
@@ -80,7 +80,7 @@ test('a question that waits for a model can be taken back', async () => {
   await waitFor(() => expect(screen.getByTestId('answer').dataset['state']).toBe('stopped'));
 });
 
-test('a download that failed says why, also in the chat, and goes on from there', async () => {
+test('a failed download shows its error, also in the chat, and is resumed', async () => {
   const { api, app, user } = await open();
   api.reportDownloads(download('small', { state: 'failed', message: 'the disk needs room' }));
   await waitFor(() => expect(screen.getByTestId('download').textContent).toContain('the disk needs room'));
@@ -104,16 +104,16 @@ test('it stays until the first question when the model comes, and never comes ag
   await waitFor(() => expect(screen.queryByTestId('first-run')).toBeNull());
 });
 
-test('whoever has a model, conversations or a server elsewhere is not introduced to anything', async () => {
-  for (const told of [{ model: { state: 'ready' } }, { items: [conversation('a')] }, { remote: { policy: 'remote', state: 'up' } }] as const) {
-    const { app } = await testApp({ api: Object.assign(new FakeApi(), { model: { state: 'absent' }, ...told }) });
+test('with a model, conversations or a remote server there is no first run', async () => {
+  for (const values of [{ model: { state: 'ready' } }, { items: [conversation('a')] }, { remote: { policy: 'remote', state: 'up' } }] as const) {
+    const { app } = await testApp({ api: Object.assign(new FakeApi(), { model: { state: 'absent' }, ...values }) });
     await vi.waitFor(() => expect(app.conversations.items).toBeDefined());
     await vi.waitFor(() => expect(app.activeModel.state).not.toBe('unknown'));
     await vi.waitFor(() => expect(app.firstRun.state).toBe('done'));
   }
 });
 
-test('a first start is not told from others before the API has told, and never again once it is over', async () => {
+test('a first run is unknown until the API has responded, and never comes back', async () => {
   const { app, host } = await open({}, 'ko-KR');
   await waitFor(() => expect(app.firstRun.state).toBe('active'));
   const starting = await testApp({ status: { state: 'starting' } });
@@ -126,14 +126,14 @@ test('a first start is not told from others before the API has told, and never a
   expect(again.firstRun.state).toBe('done');
 });
 
-test('when nothing fits, that is said, and the other ways stay', async () => {
+test('when no model fits, that is shown, and the alternatives stay', async () => {
   const { app, user } = await open({ catalogue: [catalogueItem('Large')] }, 'ko-KR');
   await waitFor(() => expect(screen.getByTestId('offer').textContent).toContain('이 컴퓨터에 맞는 모델이 없습니다'));
   await user.click(screen.getByTestId('use-remote'));
   expect(app.view).toBe('settings');
 });
 
-test('a sidecar that starts again does not forget who waits for a model', async () => {
+test('a question that waits for a model survives a restart of the sidecar', async () => {
   const { api, app, host, user } = await open();
   api.answer(refusal(503, 'SERVICE_UNAVAILABLE', { reason: 'model_missing' }));
   await user.type(screen.getByTestId('question'), 'Q{Enter}');

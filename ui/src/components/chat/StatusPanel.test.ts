@@ -11,8 +11,8 @@ import { testApp, ready } from '../../testing/testApp';
 const MIB = 1024 ** 2;
 
 /** A window whose API has these values, with the panel open. */
-async function open(told: Partial<FakeApi>, language = 'en-US') {
-  const all = await testApp({ api: Object.assign(new FakeApi(), told), language });
+async function open(values: Partial<FakeApi>, language = 'en-US') {
+  const all = await testApp({ api: Object.assign(new FakeApi(), values), language });
   render(Window, { app: all.app });
   const user = userEvent.setup();
   await user.click(await screen.findByTestId('model-status'));
@@ -21,7 +21,7 @@ async function open(told: Partial<FakeApi>, language = 'en-US') {
 
 const panel = () => screen.getByTestId('machine');
 
-test('it tells the models with their places, the devices, and the memory in its parts', async () => {
+test('it shows the models with their placement, the devices, and the memory by part', async () => {
   await open({
     models: [
       modelItem('chats', { roles: ['chat'] }),
@@ -83,14 +83,14 @@ test('without a model it says what to do', async () => {
   expect(within(panel()).queryAllByRole('definition')).toEqual([]);
 });
 
-test('a model that loads is followed until it is there, and one that failed says why', async () => {
+test('a loading model is polled until it is ready, and a failed one shows its error', async () => {
   const { api } = await open({ models: [modelItem('one', { state: 'loading', progress: 0.42 })] });
   expect((await screen.findByTestId('machine-model')).textContent).toContain('Loading model 42%');
   api.models = [modelItem('one', { state: 'failed', message: 'it ends 3 MB early' })];
   await waitFor(() => expect(screen.getByTestId('machine-model').textContent).toContain('it ends 3 MB early'));
 });
 
-test('it says when nothing can be told, and looks again', async () => {
+test('it shows a failed poll, and polls again', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'], shouldAdvanceTime: true });
   const api = new FakeApi();
   const broken = { now: true };
@@ -111,7 +111,7 @@ test('it says when nothing can be told, and looks again', async () => {
   vi.useRealTimers();
 });
 
-test('nobody looks on when it is closed', async () => {
+test('polling stops when it is closed', async () => {
   const { api, user } = await open({ models: [modelItem('one')] });
   await screen.findByTestId('machine-model');
   await user.click(screen.getByTestId('close-machine'));
@@ -122,7 +122,7 @@ test('nobody looks on when it is closed', async () => {
   vi.useRealTimers();
 });
 
-test('it waits for a sidecar that is on its way', async () => {
+test('it waits for a sidecar that is starting', async () => {
   const { host, app, api } = await testApp({ status: { state: 'starting' }, language: 'en-US' });
   app.hardware.startPolling();
   expect(app.hardware.assigned).toBeUndefined();
@@ -132,7 +132,7 @@ test('it waits for a sidecar that is on its way', async () => {
   app.hardware.stopPolling();
 });
 
-test('the models are asked for once, also where somebody else looks at them too', async () => {
+test('the models are polled once, also with several pollers', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   const { app, api } = await testApp({ language: 'en-US' });
   api.models = [modelItem('one')];

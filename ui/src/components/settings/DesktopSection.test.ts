@@ -15,21 +15,21 @@ async function open(prepare: (host: Awaited<ReturnType<typeof testApp>>['host'])
   return { ...all, user: userEvent.setup() };
 }
 
-const said = () => screen.getByTestId('outcome-desktop').textContent;
+const outcome = () => screen.getByTestId('outcome-desktop').textContent;
 
-test('what is chosen is in force at once', async () => {
+test('a changed preference takes effect at once', async () => {
   const { host, user } = await open();
   await user.click(screen.getByTestId('setting-background'));
   await user.click(screen.getByTestId('setting-notifications'));
   await user.click(screen.getByTestId('setting-login'));
   await waitFor(() => expect(host.atLogin).toBe(true));
   expect(host.preferences).toEqual({ background: true, notifications: false, shortcut: 'Ctrl+Shift+Space', updates: 'stable' });
-  await waitFor(() => expect(said()).toBe('저장했습니다'));
+  await waitFor(() => expect(outcome()).toBe('저장했습니다'));
   await user.click(await screen.findByTestId('open-folder'));
   expect(host.foldersOpened).toBe(1);
 });
 
-test('keys are pressed to be chosen, given up by Escape, and taken away', async () => {
+test('a global shortcut is recorded, cancelled by Escape, and removed', async () => {
   const { host, user } = await open();
   const keys = screen.getByTestId('setting-keys');
   expect(keys.textContent).toMatch(/Ctrl\s*Shift\s*Space/);
@@ -45,11 +45,11 @@ test('keys are pressed to be chosen, given up by Escape, and taken away', async 
   await waitFor(() => expect(keys.textContent).toContain('없음'));
 });
 
-test('keys that another program has are refused with a word', async () => {
+test('a shortcut that another program has is rejected with a message', async () => {
   const { host, user } = await open((host) => (host.updateDesktopPreferences = () => host.desktopPreferences()));
   await user.click(screen.getByTestId('setting-keys'));
   await user.keyboard('{Control>}[KeyJ]{/Control}');
-  await waitFor(() => expect(said()).toContain('다른 프로그램'));
+  await waitFor(() => expect(outcome()).toContain('다른 프로그램'));
   expect(host.preferences.shortcut).toBe('Ctrl+Shift+Space');
 });
 

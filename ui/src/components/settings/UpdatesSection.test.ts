@@ -18,7 +18,7 @@ async function open(update: UpdateStatus) {
 
 const part = () => screen.getByTestId('part-updates').textContent;
 
-test('a new version is asked for, told of with a mark at the settings, and installed', async () => {
+test('an update is checked for, announced by a dot at the settings, and installed', async () => {
   const { host, user } = await open({ state: 'unknown' });
   expect(screen.queryByTestId('update-is-there')).toBeNull();
   await user.click(screen.getByTestId('check-for-update'));
@@ -33,19 +33,19 @@ test('a new version is asked for, told of with a mark at the settings, and insta
   expect(host.updateCommands).toEqual(['check', 'install', 'cancel']);
 });
 
-test('what goes wrong is said with what it means', async () => {
+test('a failed update shows its reason and detail', async () => {
   await open({ state: 'failed', reason: 'not_trusted', detail: 'The signature verification failed' });
   expect(part()).toContain('서명이 올바르지 않아 설치하지 않았습니다');
   expect(screen.getByTestId('update-detail').textContent).toBe('The signature verification failed');
 });
 
-test('where HAPA cannot replace itself, the way is told', async () => {
+test('where HAPA cannot update itself, instructions are shown', async () => {
   await open({ state: 'found', version: '0.5.0', notes: null, installable: false });
   expect(part()).toContain('패키지 관리자');
   expect(screen.queryByTestId('install-update')).toBeNull();
 });
 
-test('nobody is asked once that is switched off', async () => {
+test('nothing is checked once updates are off', async () => {
   const { host, user } = await open({ state: 'unknown' });
   await user.selectOptions(screen.getByTestId('setting-updates'), 'off');
   await waitFor(() => expect(screen.queryByTestId('check-for-update')).toBeNull());
@@ -53,7 +53,7 @@ test('nobody is asked once that is switched off', async () => {
   expect(part()).toContain('확인하지 않습니다');
 });
 
-test('a HAPA that was built from source says so and offers nothing', async () => {
+test('a build from source offers no updates', async () => {
   await open({ state: 'unannounced' });
   expect(part()).toContain('소스에서 빌드한');
   expect(screen.queryByTestId('setting-updates')).toBeNull();
