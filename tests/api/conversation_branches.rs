@@ -134,7 +134,7 @@ async fn an_import_with_a_cycle_of_parents_is_harmless() {
 fn truncated() -> Value {
     json!({"answers": [
         {"when": "x = 1", "pieces": ["0\n", "```\n", "끝입니다."]},
-        {"when": "complete", "pieces": ["다 썼습니다."]},
+        {"when": "untruncated", "pieces": ["다 썼습니다."]},
         {"pieces": ["보세요.\n\n", "```python\n", "x = 1"], "end": "length"}
     ]})
 }
@@ -170,7 +170,7 @@ async fn only_the_last_answer_of_a_branch_can_be_continued_and_only_if_truncated
     let server = Server::with_script(&truncated()).await;
     let first = ask(&server, json!({"user_question": "길게"})).await;
     let (id, message) = (&first["conversation_id"], &first["message_id"]);
-    let last = ask(&server, json!({"user_question": "complete", "conversation_id": id})).await["message_id"].clone();
+    let last = ask(&server, json!({"user_question": "untruncated", "conversation_id": id})).await["message_id"].clone();
     for (body, expected) in [
         (json!({"user_question": "x", "conversation_id": id, "continues": message}), 404),
         (json!({"user_question": "x", "conversation_id": id, "continues": last}), 409),

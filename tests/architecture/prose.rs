@@ -24,3 +24,55 @@ fn every_source_file_of_the_window_opens_by_saying_what_it_is() {
         }
     }
 }
+
+/// Words of an earlier vocabulary that have no ordinary meaning in this code, and the term to use instead.
+const OLD_VOCABULARY: [(&str, &str); 10] = [
+    ("begun", "started, or partial"),
+    ("dice", "the sampler"),
+    ("keeper", "the loader"),
+    ("nobody", "name who: no client, no request"),
+    ("seat", "the role, or the assignment"),
+    ("sitter", "the load state"),
+    ("somebody", "name who: the client, the user"),
+    ("spoken", "sent, or generated"),
+    ("untold", "unknown, as an `Option`"),
+    ("whoever", "name who: the client, the user"),
+];
+
+/// The words of a text in lower case. `SeatOf` and `seat_of` are the words `seat` and `of` each.
+fn words(text: &str) -> Vec<String> {
+    let (mut words, mut word, mut after_lower) = (Vec::new(), String::new(), false);
+    for char in text.chars().chain([' ']) {
+        if !char.is_alphabetic() || (char.is_uppercase() && after_lower) {
+            words.extend(Some(std::mem::take(&mut word)).filter(|word| !word.is_empty()));
+        }
+        if char.is_alphabetic() {
+            word.extend(char.to_lowercase());
+        }
+        after_lower = char.is_lowercase();
+    }
+    words
+}
+
+#[test]
+fn the_old_vocabulary_is_gone() {
+    let mut found = Vec::new();
+    for (path, text) in ["sidecar", "src-tauri"].iter().flat_map(|folder| files(folder, &[".rs"])) {
+        for (number, line) in text.lines().enumerate() {
+            for word in words(line) {
+                let singular = word.strip_suffix('s').unwrap_or(&word);
+                if let Some((old, term)) = OLD_VOCABULARY.iter().find(|(old, _)| *old == singular) {
+                    found.push(format!("{path}:{}: `{old}`; instead: {term}", number + 1));
+                }
+            }
+        }
+    }
+    assert!(found.is_empty(), "\n{}\n{} found", found.join("\n"), found.len());
+}
+
+#[test]
+fn identifiers_are_split_into_words() {
+    assert_eq!(words("SeatOf seat_of(Nobody's)"), ["seat", "of", "seat", "of", "nobody", "s"]);
+    assert_eq!(words("// Whoever asks: dice, seats."), ["whoever", "asks", "dice", "seats"]);
+    assert_eq!(words("HTTPServer x2 지금"), ["httpserver", "x", "지금"]);
+}
