@@ -155,7 +155,7 @@ const HEAD: &str = "\
 # Configuration
 
 HAPA reads these environment variables at startup. An empty variable counts as not set. A variable that is set overrides
-the setting of the same description in the window, where that setting becomes read-only. Switches accept `true` or `false`, `1`
+the setting of the same meaning in the window, where that setting becomes read-only. Switches accept `true` or `false`, `1`
 or `0`, `yes` or `no`, `on` or `off`. HAPA does not start with an invalid value; a misspelt name is reported as a warning.
 
 | Variable | Default | Meaning |

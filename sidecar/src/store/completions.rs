@@ -31,6 +31,7 @@ pub(super) struct SuggestionRow {
 
 /// The acceptance of completions, as far as editors report it.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = Receptions)]
 pub struct AcceptanceStats {
     /// The total over all languages; its own `language` is `all`.
     pub total: Acceptance,
@@ -40,6 +41,7 @@ pub struct AcceptanceStats {
 
 /// The acceptance of completions in one language.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = Reception)]
 pub struct Acceptance {
     /// The programming language.
     pub language: String,
