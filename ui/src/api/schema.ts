@@ -14,11 +14,12 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Takes code apart: figures, functions, classes, imports, and what there is to improve. It is read and never run.
-         * @description `analysis_type` selects issues and recommendations; the rest is always there. Issues of ours: HAPA101 a complexity above 10,
-         *     HAPA102 nested more than 4 deep, HAPA103 a function of more than 60 lines, HAPA104 more than 6 parameters, HAPA105 a class with more than 20
-         *     methods, HAPA106 more than 2 loops inside one another. The maintainability index is Coleman and Oman's (1994) without its term
-         *     for comments, scaled to 0 to 100: (171 - 5.2 ln V - 0.23 G - 16.2 ln L) / 1.71 with Halstead's volume V, McCabe's number G and L lines of code.
+         * Analyzes code: metrics, functions, classes, imports and recommendations. The code is parsed, never run.
+         * @description `analysis_type` selects the issues and recommendations; the rest is always included. HAPA's own issues: HAPA101 complexity
+         *     above 10, HAPA102 nesting deeper than 4, HAPA103 function of more than 60 lines, HAPA104 more than 6 parameters, HAPA105 class
+         *     with more than 20 methods, HAPA106 more than 2 nested loops. The maintainability index is Coleman and Oman's (1994) without its
+         *     term for comments, scaled to 0 to 100: (171 - 5.2 ln V - 0.23 G - 16.2 ln L) / 1.71 with Halstead's volume V, McCabe's number G
+         *     and L lines of code.
          */
         post: operations["analyze_code"];
         delete?: never;
@@ -37,7 +38,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Forgets answers that could be given again. The history stays. */
+        /** Clears the response cache. The history is not affected. */
         delete: operations["clear_cache"];
         options?: never;
         head?: never;
@@ -51,7 +52,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Shows how the cache does. */
+        /** Returns statistics of the response cache. */
         get: operations["cache_stats"];
         put?: never;
         post?: never;
@@ -70,7 +71,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Does what the model type says: writes, completes, explains, reviews, corrects, speeds up, tests or documents code. */
+        /** Generates, completes, explains, reviews, fixes, optimizes, tests or documents code, depending on `model_type`. */
         post: operations["enhanced_generate"];
         delete?: never;
         options?: never;
@@ -87,7 +88,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Does what the model type says, piece by piece, as server-sent events. The last one also has what is known of the code. */
+        /** Streams the answer of `enhanced-generate` as server-sent events. The `done` event also contains the checks of the code. */
         post: operations["enhanced_stream_generate"];
         delete?: never;
         options?: never;
@@ -121,7 +122,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Tells what became of a completion. This is kept on this machine only. */
+        /** Reports the outcome of a completion. It is stored on this machine only. */
         post: operations["completion_event"];
         delete?: never;
         options?: never;
@@ -136,10 +137,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists conversations, pinned ones and then the latest first. */
+        /** Lists conversations: pinned ones first, then by last update, newest first. */
         get: operations["conversations"];
         put?: never;
-        /** Begins a conversation without a question. */
+        /** Creates a conversation without messages. */
         post: operations["start_conversation"];
         delete?: never;
         options?: never;
@@ -154,7 +155,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Shows one conversation with its messages. */
+        /** Returns a conversation with its messages. */
         get: operations["conversation"];
         put?: never;
         post?: never;
@@ -162,7 +163,7 @@ export interface paths {
         delete: operations["delete_conversation"];
         options?: never;
         head?: never;
-        /** Renames or pins a conversation, or goes to another version of a question in it. */
+        /** Renames or pins a conversation, or switches to another version of a question. */
         patch: operations["change_conversation"];
         trace?: never;
     };
@@ -175,7 +176,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Counts the tokens that a question would take, without asking it. It may be blank here, as one that is still being written. */
+        /** Counts the tokens of a question without generating an answer. The question may be blank, as it may still be edited. */
         post: operations["count_tokens"];
         delete?: never;
         options?: never;
@@ -190,7 +191,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Looks at the installation as `hapa doctor` does, from inside: data folder, database, model, remote server, environment. */
+        /** Runs the checks of `hapa doctor`: data folder, database, model, remote server and environment. */
         get: operations["doctor"];
         put?: never;
         post?: never;
@@ -207,7 +208,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Shows what went wrong lately. */
+        /** Returns statistics of recent errors. */
         get: operations["errors_dashboard"];
         put?: never;
         post?: never;
@@ -224,7 +225,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Shows errors by what they have in common. */
+        /** Returns errors grouped by code and endpoint. */
         get: operations["error_patterns"];
         put?: never;
         post?: never;
@@ -241,7 +242,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Shows what this key's user said last. */
+        /** Returns the user's latest feedback. */
         get: operations["recent_feedback"];
         put?: never;
         post?: never;
@@ -258,7 +259,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Shows this key's user's feedback in figures. */
+        /** Returns statistics of the user's feedback. */
         get: operations["feedback_stats"];
         put?: never;
         post?: never;
@@ -278,7 +279,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Deletes what was said. */
+        /** Deletes a feedback entry. */
         delete: operations["delete_feedback"];
         options?: never;
         head?: never;
@@ -294,7 +295,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Writes code that answers a question, and waits until it is whole. */
+        /** Generates code for a question and returns the complete answer. */
         post: operations["generate_code"];
         delete?: never;
         options?: never;
@@ -311,7 +312,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Writes code that answers a question, piece by piece, as server-sent events. */
+        /** Generates code for a question and streams the answer as server-sent events. */
         post: operations["generate_code_streaming"];
         delete?: never;
         options?: never;
@@ -326,10 +327,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists all keys, the latest first. */
+        /** Lists all keys, newest first. */
         get: operations["keys"];
         put?: never;
-        /** Makes a key. It is shown once and kept as a hash. */
+        /** Creates a key. The secret is returned once and stored as a hash. */
         post: operations["make_key"];
         delete?: never;
         options?: never;
@@ -347,7 +348,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Revokes a key: from now on it opens nothing. */
+        /** Revokes a key. It takes effect immediately. */
         delete: operations["revoke_key"];
         options?: never;
         head?: never;
@@ -361,7 +362,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Shows the newest lines of the log, or those before a place in it. */
+        /** Returns the newest lines of the log, or those before a cursor. */
         get: operations["logs"];
         put?: never;
         post?: never;
@@ -378,7 +379,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Shows how each endpoint does, since the process started. */
+        /** Returns requests, errors and latency of each endpoint since the process started. */
         get: operations["metrics_endpoints"];
         put?: never;
         post?: never;
@@ -395,7 +396,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Shows how HAPA did in the last hour, point by point. */
+        /** Returns the metrics of the last hour as a time series. */
         get: operations["metrics_series"];
         put?: never;
         post?: never;
@@ -412,7 +413,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists the models that there are. */
+        /** Lists the installed models and the recommended ones. */
         get: operations["models"];
         put?: never;
         post?: never;
@@ -429,10 +430,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Streams the list of downloads: now, and whenever something about it changes. */
+        /** Streams the list of downloads: once immediately, then after each change. */
         get: operations["downloads"];
         put?: never;
-        /** Begins to download a model. It goes on when HAPA is started again, and is a model here once every byte was checked. */
+        /**
+         * Starts the download of a model.
+         * @description The download resumes after a restart of HAPA. The model is installed once its checksum was verified.
+         */
         post: operations["download_model"];
         delete?: never;
         options?: never;
@@ -450,11 +454,11 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Gives up a download and what there is of it. One that is over is only taken off the list. */
+        /** Cancels a download and deletes its partial file. A completed download is only removed from the list; the model stays. */
         delete: operations["give_up_download"];
         options?: never;
         head?: never;
-        /** Pauses a download, or lets it go on. */
+        /** Pauses, resumes or retries a download. */
         patch: operations["change_download"];
         trace?: never;
     };
@@ -465,7 +469,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Searches the hub for repositories with model files. */
+        /** Searches the model hub for repositories with model files. */
         get: operations["search_hub"];
         put?: never;
         post?: never;
@@ -500,7 +504,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Takes in a model file, which is the body. It is checked as a download is, and then one of the models. */
+        /** Imports a model file, which is the body. The file is validated like a download, then installed. */
         put: operations["import_model"];
         post?: never;
         delete?: never;
@@ -519,7 +523,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Removes a model's file from the disk. One that is in memory has to be unloaded first. */
+        /** Deletes a model file. A loaded model must be unloaded first. */
         delete: operations["remove_model"];
         options?: never;
         head?: never;
@@ -535,7 +539,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Chooses a model for chats or completions, and begins to load it. The one before finishes what it is at. */
+        /** Assigns a role to a model and starts to load it. The previous model completes its running requests first. */
         post: operations["load_model"];
         delete?: never;
         options?: never;
@@ -552,7 +556,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Takes a model out of memory. The next request that needs it brings it back. */
+        /** Unloads a model. The next request for it loads it again. */
         post: operations["unload_model"];
         delete?: never;
         options?: never;
@@ -569,7 +573,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Reads a model's whole file, and compares its bytes with what they were when it was downloaded. Takes some seconds for each GiB. */
+        /** Computes the checksum of a model file and compares it with that of its download. Takes some seconds per GiB. */
         post: operations["verify_model"];
         delete?: never;
         options?: never;
@@ -584,7 +588,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Shows the remote server: which it is, how it was when it was looked at last, and where its key is kept. */
+        /** Returns configuration and latest known state of the remote server, and where its key is stored. */
         get: operations["remote"];
         put?: never;
         post?: never;
@@ -603,12 +607,12 @@ export interface paths {
         };
         get?: never;
         /**
-         * Saves the key for the remote server that is set, in place of the one before: in the system's keychain, or in a file that only
-         *     you can read.
+         * Saves the API key of the configured remote server in the system keychain, or in a file that only the user can read.
+         * @description It replaces the previous key.
          */
         put: operations["save_remote_key"];
         post?: never;
-        /** Removes the key for the remote server. */
+        /** Deletes the API key of the remote server. */
         delete: operations["remove_remote_key"];
         options?: never;
         head?: never;
@@ -625,8 +629,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Looks now whether the remote server answers, by asking for its models. This is done whatever the policy is, since somebody
-         *     asks for it; no question goes out.
+         * Checks the connection to the remote server by listing its models.
+         * @description The check ignores the policy, since the user requested it. No question is sent.
          */
         post: operations["try_remote"];
         delete?: never;
@@ -642,14 +646,14 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Shows the settings. */
+        /** Returns the effective settings. */
         get: operations["settings"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        /** Changes settings. They are kept, and in force at once but for those that `restart_required` names; null brings a default back. */
+        /** Changes settings. Null resets a setting to its default. Changes take effect immediately, except those in `restart_required`. */
         patch: operations["change_settings"];
         trace?: never;
     };
@@ -660,7 +664,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Shows where HAPA keeps its data, and how much room it takes. */
+        /** Returns path and disk usage of the data folder. */
         get: operations["storage"];
         put?: never;
         post?: never;
@@ -679,7 +683,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Keeps what you think of an answer, on this machine only. */
+        /** Saves feedback on an answer. It is stored on this machine only. */
         post: operations["submit_feedback"];
         delete?: never;
         options?: never;
@@ -694,11 +698,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Shows what this key's user asked, newest first. */
+        /** Lists the user's questions and answers, newest first. */
         get: operations["history"];
         put?: never;
         post?: never;
-        /** Deletes all that this key's user asked and was answered. */
+        /** Deletes all questions and answers of the user. */
         delete: operations["delete_history"];
         options?: never;
         head?: never;
@@ -712,7 +716,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Gives out all that this key's user asked and was answered, or one conversation of it, oldest first, as a file. */
+        /** Exports the user's history or one conversation as a file, oldest messages first. */
         get: operations["export_history"];
         put?: never;
         post?: never;
@@ -731,7 +735,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Takes in a file that `export` gave out. What is here already is never changed. */
+        /** Imports an exported file. Existing messages are never changed. */
         post: operations["import_history"];
         delete?: never;
         options?: never;
@@ -746,11 +750,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Shows one message. */
+        /** Returns a message. */
         get: operations["history_item"];
         put?: never;
         post?: never;
-        /** Deletes one message, and its conversation if nothing is left of it. */
+        /** Deletes a message, and its conversation if it has no other messages. */
         delete: operations["delete_history_item"];
         options?: never;
         head?: never;
@@ -764,9 +768,9 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Shows the profile of this key's user. */
+        /** Returns the user's profile. */
         get: operations["profile"];
-        /** Saves the profile of this key's user, for all questions that do not say otherwise. Absent fields have their defaults. */
+        /** Saves the user's profile. It applies to all requests that do not override it. Absent fields have their defaults. */
         put: operations["save_profile"];
         post?: never;
         delete?: never;
@@ -785,8 +789,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Checks code: is it well formed, what is risky, slow or untidy in it. It is read and never run.
-         * @description `validation_type` selects what is looked at; syntax always is:
+         * Checks code for syntax errors, security risks, performance problems and style. The code is parsed, never run.
+         * @description `validation_type` selects the checks in addition to syntax:
          *
          *     | `validation_type` | also |
          *     |---|---|
@@ -796,23 +800,23 @@ export interface paths {
          *     | `style` | style |
          *     | `all` | security, performance and style |
          *
-         *     `security_check` and `performance_check` switch theirs off in any case. Python is checked by Ruff's stable rules with its
+         *     `security_check` and `performance_check` set to false disable theirs in any case. Python is checked by Ruff's stable rules with its
          *     defaults: security by S; performance by PERF and C901; style by F, E, W, B, C4, SIM, RET, PIE, PLE, PLW, A, ASYNC and UP. `noqa`
-         *     comments are honoured except for security. JavaScript, TypeScript, Java, Go, Rust, C and C++ have their syntax checked; what else
-         *     was asked for is named in `not_checked`, as is everything for any other language.
+         *     comments are honoured except for security. For JavaScript, TypeScript, Java, Go, Rust, C and C++, only the syntax is checked;
+         *     `not_checked` lists the other requested checks. For other languages it lists all of them.
          *
-         *     `code_quality_score` is 10 less, for each finding, by its severity:
+         *     `code_quality_score` is 10 minus a deduction for each finding, by severity:
          *
-         *     | | error | warning | info | at most |
+         *     | | error | warning | info | maximum |
          *     |---|---|---|---|---|
          *     | syntax | 4 | | | 8 |
          *     | security | 3 | 1 | 0.2 | 6 |
          *     | performance | 1 | 0.5 | 0.1 | 3 |
          *     | style | 1 | 0.3 | 0.1 | 4 |
          *
-         *     and 5 where nothing could be checked. `execution_safety` is `dangerous` with one of S102, S301, S302, S307, S506, S602, S604, S605,
-         *     S609, S612, HAPA001 (runs a command), HAPA002 (runs code that comes as data) or HAPA003 (deletes or changes a folder of the system or
-         *     the user), and `warning` with any other security finding above `info`, or where security was not checked.
+         *     It is 5 if nothing could be checked. `execution_safety` is `dangerous` with one of S102, S301, S302, S307, S506, S602, S604, S605,
+         *     S609, S612, HAPA001 (runs a command), HAPA002 (runs code from data) or HAPA003 (deletes or changes a system or user
+         *     folder), and `warning` with any other security finding above `info`, or if security was not checked.
          */
         post: operations["validate_code"];
         delete?: never;
@@ -830,7 +834,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Checks up to ten pieces of code, each as `validate-code` does. */
+        /** Checks up to 10 pieces of code, each as `validate-code` does. */
         post: operations["validate_code_batch"];
         delete?: never;
         options?: never;
@@ -845,7 +849,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Tells how HAPA is, to anybody. */
+        /** Returns the health of the server. Needs no key. */
         get: operations["health"];
         put?: never;
         post?: never;
@@ -862,7 +866,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Tells how HAPA is in detail: the model, the device, the queue. */
+        /** Returns the health of the server in detail: model, devices, remote server, queue and memory. */
         get: operations["health_detailed"];
         put?: never;
         post?: never;
@@ -879,7 +883,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Shows all figures in Prometheus's text format. Open without a key: there are numbers in it, and no names. */
+        /** Returns all metrics in Prometheus's text format. Needs no key from this machine: the metrics contain no user data. */
         get: operations["metrics"];
         put?: never;
         post?: never;
@@ -896,7 +900,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Shows how HAPA does. */
+        /** Returns statistics of the server. */
         get: operations["stats"];
         put?: never;
         post?: never;
@@ -916,8 +920,9 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Goes on with a conversation, as `POST /v1/chat/completions` of OpenAI's API. With `stream`, the answer comes piece by piece:
-         *     `chat.completion.chunk` objects as server-sent events, and `[DONE]` at the end. Nothing is kept in the history.
+         * Generates the next message of a conversation, compatible with OpenAI's `POST /v1/chat/completions`.
+         * @description With `stream`, the answer is sent as server-sent events: `chat.completion.chunk` objects, and `[DONE]` at the end. Nothing is
+         *     stored in the history.
          */
         post: operations["chat_completions"];
         delete?: never;
@@ -936,8 +941,9 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Goes on with a text, or fills the gap before `suffix`, as `POST /v1/completions` of OpenAI's API. With `stream`, the answer
-         *     comes piece by piece: `text_completion` objects as server-sent events, and `[DONE]` at the end. Nothing is kept in the history.
+         * Continues a text, or fills in the middle before `suffix`, compatible with OpenAI's `POST /v1/completions`.
+         * @description With `stream`, the answer is sent as server-sent events: `text_completion` objects, and `[DONE]` at the end. Nothing is stored
+         *     in the history.
          */
         post: operations["completions"];
         delete?: never;
@@ -953,7 +959,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Shows the model that answers, as `GET /v1/models` of OpenAI's API. */
+        /** Lists the model that serves requests, compatible with OpenAI's `GET /v1/models`. */
         get: operations["list_models"];
         put?: never;
         post?: never;
@@ -970,7 +976,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Shows one model by its name, as `GET /v1/models/{model}` of OpenAI's API. */
+        /** Returns a model by name, compatible with OpenAI's `GET /v1/models/{model}`. */
         get: operations["retrieve_model"];
         put?: never;
         post?: never;
@@ -984,69 +990,69 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description What is told of every finished answer, beside the answer. */
+        /** @description Metadata of a completed answer. */
         Additions: {
-            /** @description The whole answer, markdown. */
+            /** @description The complete answer as markdown. */
             answer: string;
-            /** @description Where it ran: `local` or `remote`. */
+            /** @description Where the model ran: `local` or `remote`. */
             backend: string;
-            /** @description Whether the answer comes from the cache. */
+            /** @description Whether the answer comes from the response cache. */
             cached: boolean;
             context: components["schemas"]["Context"];
-            /** @description The conversation that the question became part of. */
+            /** @description The conversation that contains the message. */
             conversation_id: string;
-            /** @description Why the answer ended: `stop`, `length` or `cancelled`. */
+            /** @description Why generation ended: `stop`, `length` or `cancelled`. */
             finish_reason: components["schemas"]["Finish"];
-            /** @description The question's own id. */
+            /** @description The message's id. */
             message_id: string;
-            /** @description The model that answered. */
+            /** @description The model that generated the answer. */
             model_used: string;
             /**
              * Format: double
-             * @description Seconds from the question to the last token.
+             * @description Seconds from the request to the last token.
              */
             processing_time: number;
-            /** @description The id of the request, also in the header `X-Request-ID`. */
+            /** @description The request id, also sent in the header `X-Request-ID`. */
             request_id: string;
             /**
              * Format: double
-             * @description Seconds from the question to the first token.
+             * @description Seconds from the request to the first token.
              */
             time_to_first_token?: number | null;
             token_usage: components["schemas"]["TokenUsage"];
             /**
              * Format: double
-             * @description Tokens per second, once the answer had begun.
+             * @description Generated tokens per second, measured from the first token.
              */
             tokens_per_second?: number | null;
         };
-        /** @description What analyzing found. */
+        /** @description The result of an analysis. */
         Analysis: {
-            /** @description What it was about. */
+            /** @description The requested type. */
             analysis_type: components["schemas"]["AnalysisType"];
-            /** @description Classes and what other languages have in their place; at most 500. */
+            /** @description Classes, structs, interfaces, traits and enums; at most 500. */
             classes: components["schemas"]["Class"][];
-            /** @description Functions and methods in the order of the text; at most 500. */
+            /** @description Functions and methods in source order; at most 500. */
             functions: components["schemas"]["Function"][];
-            /** @description What is imported; at most 500. */
+            /** @description Imports; at most 500. */
             imports: components["schemas"]["Import"][];
-            /** @description What was found, in the order of the text; at most 200. */
+            /** @description Issues in source order; at most 200. */
             issues: components["schemas"]["Finding"][];
-            /** @description The code in figures. */
+            /** @description Code metrics. */
             metrics: components["schemas"]["Metrics"];
-            /** @description What was asked for and could not be checked: for this language, or because the code is not well formed. */
+            /** @description Requested categories that were not checked, because the language does not support them or the code has syntax errors. */
             not_checked: components["schemas"]["Area"][];
-            /** @description What to do next, the most urgent first. */
+            /** @description Recommendations, most urgent first. */
             recommendations: string[];
-            /** @description The result in one or two sentences. */
+            /** @description Summary in one or two sentences. */
             summary: string;
         };
         /**
-         * @description What an analysis is about: it selects issues and recommendations, the figures are always there.
+         * @description Selects the issues and recommendations of an analysis. Metrics and outline are always included.
          * @enum {string}
          */
         AnalysisType: "performance" | "complexity" | "security" | "quality" | "structure" | "all";
-        /** @description Code to be taken apart. */
+        /** @description Code to analyze. */
         AnalyzeRequest: {
             analysis_type?: components["schemas"]["AnalysisType"] | null;
             /**
@@ -1061,7 +1067,7 @@ export interface components {
              */
             language?: string | null;
         };
-        /** @description Code taken apart. */
+        /** @description The analysis of code. */
         AnalyzeResponse: components["schemas"]["Analysis"] & {
             /**
              * @description Always `success`.
@@ -1070,11 +1076,11 @@ export interface components {
             status: string;
         };
         /**
-         * @description Whether a fix may be made without looking.
+         * @description Whether a fix can be applied automatically, as defined by Ruff.
          * @enum {string}
          */
         Applicability: "safe" | "unsafe" | "display";
-        /** @description The process itself. */
+        /** @description Load of the process. */
         ApplicationFigures: {
             /**
              * Format: float
@@ -1083,16 +1089,16 @@ export interface components {
             cpu_usage: number;
             /**
              * Format: int64
-             * @description Bytes of memory that the process holds, model included.
+             * @description Memory of the process in bytes, including models.
              */
             memory_bytes: number;
         };
         /**
-         * @description What can be checked about code.
+         * @description A category of checks.
          * @enum {string}
          */
         Area: "syntax" | "security" | "performance" | "style";
-        /** @description What the model said. */
+        /** @description The message that the model generated. */
         AssistantMessage: {
             content: string;
             /**
@@ -1103,19 +1109,19 @@ export interface components {
         };
         /** @description Where the model runs. */
         BackendHealth: {
-            /** @description The device; null while nothing is loaded. */
+            /** @description The device; null while no model is loaded. */
             device?: string | null;
             /**
-             * @description How the model was fitted into this machine, in the language of `Accept-Language`; null while nothing is loaded.
+             * @description How the model is distributed over devices, in the language of `Accept-Language`; null while no model is loaded.
              * @example 24 of 24 layers on the processor
              */
             placement?: string | null;
         };
-        /** @description The cache in figures, since the process started. */
+        /** @description Statistics of the response cache since the process started. */
         CacheFigures: {
             /**
              * Format: int64
-             * @description Of those, answers to questions.
+             * @description Of those, generated answers.
              */
             code_generation: number;
             /**
@@ -1125,41 +1131,41 @@ export interface components {
             completion: number;
             /**
              * Format: int64
-             * @description Answers that are kept now.
+             * @description Cached answers.
              */
             entries: number;
             /**
              * Format: double
-             * @description The share of hits, 0 to 1.
+             * @description Hits divided by all requests, 0 to 1.
              */
             hit_rate: number;
             /**
              * Format: int64
-             * @description Questions and completions that were answered without the model.
+             * @description Requests that were served without running the model: from the cache, or coalesced with a request in progress.
              */
             hits: number;
             /**
              * Format: int32
-             * @description Answers of each kind that are kept at most.
+             * @description Maximum number of cached answers of each kind.
              */
             max_entries: number;
             /**
              * Format: int64
-             * @description Questions and completions that were put to the model.
+             * @description Requests that ran the model.
              */
             misses: number;
             /**
              * Format: int64
-             * @description Of those, how many waited for an answer that the model was making for somebody else.
+             * @description Of those, requests that were coalesced with an identical request in progress.
              */
             shared: number;
             /**
              * Format: int32
-             * @description Seconds that an answer is kept.
+             * @description Seconds until a cached answer expires.
              */
             ttl_seconds: number;
         };
-        /** @description How the cache does. */
+        /** @description Statistics of the response cache. */
         CacheStatsResponse: components["schemas"]["CacheFigures"] & {
             /**
              * @description Always `success`.
@@ -1168,22 +1174,22 @@ export interface components {
             status: string;
         };
         /**
-         * @description Which part of the cache to forget.
+         * @description The part of the cache to clear.
          * @enum {string}
          */
         CacheType: "all" | "code_generation" | "completion";
-        /** @description A model that is worth a download. */
+        /** @description A recommended model. */
         CatalogueItem: {
             file: components["schemas"]["HubFileName"];
             fit: components["schemas"]["ModelFit"];
-            /** @description Whether the licence lets everybody use it for everything, work included. */
+            /** @description Whether the licence permits all uses, including commercial use. */
             free: boolean;
             /**
-             * @description Its id, once it is here.
+             * @description The id that the model has once it is installed.
              * @example qwen2.5-coder-1.5b-instruct-q4_k_m
              */
             id: string;
-            /** @description Whether it is here. */
+            /** @description Whether the model is installed. */
             installed: boolean;
             /** @example apache-2.0 */
             license: string;
@@ -1192,18 +1198,18 @@ export interface components {
             repository: components["schemas"]["Repository"];
             /**
              * Format: int64
-             * @description Bytes of its file, roughly.
+             * @description Approximate file size in bytes.
              */
             size_bytes: number;
-            /** @description Whether it is the one that suits this machine best. */
+            /** @description Whether the model is the best choice for this machine. */
             suggested: boolean;
         };
         /**
-         * @description What a completion makes or goes on with.
+         * @description The kind of symbol or statement that a completion inserts or continues.
          * @enum {string}
          */
         Category: "function" | "class" | "variable" | "import" | "method" | "property" | "keyword";
-        /** @description A conversation that was made or changed. */
+        /** @description The created or changed conversation. */
         ChangedConversation: components["schemas"]["ConversationItem"] & {
             /**
              * @description Always `success`.
@@ -1222,8 +1228,8 @@ export interface components {
             message: components["schemas"]["AssistantMessage"];
         };
         /**
-         * @description One event of a streamed conversation. The first has the role, the last but one has `finish_reason`, and the last has
-         *     `usage` and no choices, where `stream_options.include_usage` asks for it.
+         * @description One event of a chat stream. The first chunk has the role. The last one has `finish_reason`; with
+         *     `stream_options.include_usage`, one more chunk without choices has `usage`.
          */
         ChatChunk: {
             backend: string;
@@ -1236,19 +1242,19 @@ export interface components {
             object: string;
             usage?: components["schemas"]["Usage"] | null;
         };
-        /** @description The answer to a conversation. */
+        /** @description A complete chat answer. */
         ChatCompletion: {
-            /** @description Where it ran: `local` or `remote`. */
+            /** @description Where the model ran: `local` or `remote`. */
             backend: string;
-            /** @description One answer. */
+            /** @description Exactly one answer. */
             choices: components["schemas"]["ChatChoice"][];
             /**
              * Format: int64
-             * @description Seconds since 1970.
+             * @description Unix time in seconds.
              */
             created: number;
             id: string;
-            /** @description The model that answered, whatever the request named. */
+            /** @description The model that generated the answer, whatever name the request has in `model`. */
             model: string;
             /**
              * @description Always `chat.completion`.
@@ -1257,7 +1263,7 @@ export interface components {
             object: string;
             usage: components["schemas"]["Usage"];
         };
-        /** @description What a chunk adds. */
+        /** @description The choice of a chat chunk. */
         ChatDelta: {
             delta: components["schemas"]["Delta"];
             finish_reason?: string | null;
@@ -1269,134 +1275,134 @@ export interface components {
             content?: components["schemas"]["Content"] | null;
             role: components["schemas"]["ChatRole"];
         };
-        /** @description The body of `POST /v1/chat/completions`. What it does not name, such as penalties, is ignored. */
+        /** @description The body of `POST /v1/chat/completions`. Other fields, such as penalties, are ignored. */
         ChatRequest: {
-            /** @description Whether the answer may be guessed ahead, which changes its speed and not its words; true if absent. */
+            /** @description Whether to use speculative decoding (prompt lookup). It changes the speed of the answer, not its text. True if absent. */
             drafts?: boolean | null;
-            /** @description Whether the model must go on up to `max_tokens` when it has said all, as benchmarks ask for. */
+            /** @description Whether to ignore the end-of-sequence token and generate up to `max_tokens`, for benchmarks. */
             ignore_eos?: boolean | null;
             lane?: components["schemas"]["Lane"] | null;
             /** @enum {boolean|null} */
             logprobs?: false | null;
             /**
              * Format: int32
-             * @description The answer ends after so many tokens; where the model's room ends if absent.
+             * @description Maximum number of generated tokens; limited by the context only if absent.
              */
             max_completion_tokens?: number | null;
             /**
              * Format: int32
-             * @description The older name of `max_completion_tokens`, which counts where both are there.
+             * @description The older name of `max_completion_tokens`. If both are present, this one applies.
              */
             max_tokens?: number | null;
-            /** @description The conversation, oldest first. */
+            /** @description The messages of the conversation, oldest first. */
             messages: components["schemas"]["ChatMessage"][];
             /**
-             * @description Any name: the model that is loaded answers.
+             * @description Ignored: the configured model serves the request.
              * @example default
              */
             model?: string | null;
             /**
              * Format: int32
-             * @description Answers to give: one.
+             * @description Number of answers; must be 1.
              */
             n?: number | null;
             response_format?: components["schemas"]["ResponseFormat"] | null;
             /**
              * Format: int64
-             * @description The same seed, prompt and model give the same answer; a random one if absent.
+             * @description Seed of the sampler: the same seed, prompt and model give the same answer. Random if absent.
              */
             seed?: number | null;
-            /** @description The answer ends before the first of these, at most four. */
+            /** @description Stop sequences, at most 4. The answer ends before the first one that occurs. */
             stop?: null | string | string[];
-            /** @description Whether the answer comes piece by piece. */
+            /** @description Whether to stream the answer as server-sent events. */
             stream?: boolean | null;
             stream_options?: components["schemas"]["StreamOptions"] | null;
             /**
              * Format: float
-             * @description 0 takes the likeliest word each time, 2 is wild; 1 if absent.
+             * @description Sampling temperature; 0 always selects the most likely token. 1 if absent.
              */
             temperature?: number | null;
-            /** @description Functions that the model may call: none, for it calls no functions. */
+            /** @description Must be empty: function calling is not supported. */
             tools?: components["schemas"]["Tool"][] | null;
             /**
              * Format: float
-             * @description Only the likeliest words that together have this probability are drawn from; 1 if absent.
+             * @description Nucleus sampling: samples from the most likely tokens whose probabilities sum up to this. 1 if absent.
              */
             top_p?: number | null;
         };
         /**
-         * @description Who said a message.
+         * @description The author of a message.
          * @enum {string}
          */
         ChatRole: "system" | "developer" | "user" | "assistant";
-        /** @description A stream of chunks as its parser sees it: each event has data, and nothing else. */
+        /** @description A stream of chunks as server-sent events. Events have only a `data` field. */
         ChunkStream: {
             /**
-             * @description One event: a `ChatChunk` or `TextChunk` as JSON on one line, an object with `error` if the answer breaks off, or
-             *     `[DONE]` as the last.
+             * @description One event: a `ChatChunk` or `TextChunk` as JSON on one line, an object with `error` if generation fails, or `[DONE]` as
+             *     the last.
              */
             data: string;
         };
-        /** @description A class, or what another language has in its place. */
+        /** @description A class, struct, interface, trait or enum. */
         Class: {
             /**
              * Format: int32
-             * @description Its last line.
+             * @description Last line, 1-based.
              */
             end_line: number;
             /**
              * Format: int32
-             * @description The line where it begins, from 1.
+             * @description First line, 1-based.
              */
             line: number;
-            /** @description How many functions are directly in it. */
+            /** @description Number of methods. */
             methods: number;
-            /** @description Its name. */
+            /** @description Name. */
             name: string;
         };
-        /** @description What to forget, in the address or in the body; the body counts where both say something. */
+        /** @description What to clear, as query parameters or in the body. The body overrides the query. */
         ClearRequest: {
             cache_type?: components["schemas"]["CacheType"] | null;
-            /** @description False forgets nothing, for clients that ask their user first. */
+            /** @description If false, nothing is cleared, for clients that ask the user for confirmation. */
             confirm?: boolean | null;
         };
-        /** @description What was forgotten. */
+        /** @description The result of clearing the cache. */
         ClearResponse: {
-            /** @description Whether answers of the model were forgotten. */
+            /** @description Whether cached answers were removed. */
             ai_cache_cleared: boolean;
             /**
              * Format: int64
-             * @description How many answers there were.
+             * @description Number of removed answers.
              */
             entries_cleared: number;
-            /** @description What was done, for a person. */
+            /** @description The result, for users. */
             message: string;
             /**
              * @description Always `success`.
              * @example success
              */
             status: string;
-            /** @description Whether the memory that the database uses for speed was given back. */
+            /** @description Whether the memory of the database cache was released. */
             system_cache_cleared: boolean;
         };
-        /** @description How often an error was answered. */
+        /** @description Number of errors with a code. */
         CodeCount: {
             /** Format: int64 */
             count: number;
             error_code: string;
         };
         /**
-         * @description What the code of the enhanced endpoints should be above all.
+         * @description The code style that the enhanced endpoints ask for.
          * @enum {string}
          */
         CodeStyle: "clean" | "performance" | "readable" | "pythonic";
         /** @description The body of `POST /api/v1/complete-code`. */
         CompleteRequest: {
-            /** @description Anything that helps, such as what the project is: at most 50,000 characters. */
+            /** @description Extra context, such as what the project is: at most 50,000 characters. */
             context?: string | null;
             /**
              * Format: int64
-             * @description Where the cursor is, for information only: the completion goes after `prefix`.
+             * @description The position of the cursor, for information only: the completion is inserted after `prefix`.
              * @example 13
              */
             cursor_position?: number | null;
@@ -1411,7 +1417,7 @@ export interface components {
             language?: string | null;
             /**
              * Format: int32
-             * @description How many different completions are wanted at most; 1 if absent.
+             * @description Maximum number of different suggestions; 1 if absent.
              */
             max_suggestions?: number | null;
             multiline?: components["schemas"]["Multiline"] | null;
@@ -1420,35 +1426,35 @@ export interface components {
              * @example def fibonacci(
              */
             prefix: string;
-            /** @description The editor session: a newer request of a session ends the older one. */
+            /** @description The editor session: a newer request of a session supersedes the older one. */
             session_id?: string | null;
             /** @description The text after the cursor: at most 50,000 characters. */
             suffix?: string | null;
-            /** @description What was typed to ask for this, such as `.`: at most 10 characters. */
+            /** @description The text that triggered the request, such as `.`: at most 10 characters. */
             trigger_character?: string | null;
-            /** @description Whether an earlier completion of the same text may be given again; true if absent. */
+            /** @description Whether a cached completion of the same text may be returned; true if absent. */
             use_cache?: boolean | null;
         };
-        /** @description What can be inserted at the cursor. */
+        /** @description The completions at the cursor. */
         CompleteResponse: {
-            /** @description Where it ran: `local` or `remote`. */
+            /** @description Where the model ran: `local` or `remote`. */
             backend: string;
-            /** @description Whether all completions come from the cache. */
+            /** @description Whether all completions come from the response cache. */
             cached: boolean;
-            /** @description The surest first; empty where the model has nothing to say. */
+            /** @description By confidence, highest first; empty if the model suggests nothing. */
             completions: components["schemas"]["CompletionItem"][];
             context: components["schemas"]["Context"];
             context_analysis: components["schemas"]["ContextAnalysis"];
-            /** @description `stop`, or `cancelled` where a newer request of the same session took this one's place. */
+            /** @description `stop`, or `cancelled` if a newer request of the same session superseded this one. */
             finish_reason: components["schemas"]["Finish"];
-            /** @description The model that answered. */
+            /** @description The model that generated the completions. */
             model_used: string;
             /**
              * Format: double
-             * @description Seconds from the request to its end.
+             * @description Seconds from the request to the last token.
              */
             processing_time: number;
-            /** @description The id of the request, also in the header `X-Request-ID`. */
+            /** @description The request id, also sent in the header `X-Request-ID`. */
             request_id: string;
             /**
              * @description Always `success`.
@@ -1456,14 +1462,14 @@ export interface components {
              */
             status: string;
             token_usage: components["schemas"]["TokenUsage"];
-            /** @description How many there are. */
+            /** @description Number of completions. */
             total_suggestions: number;
         };
-        /** @description What became of a completion. */
+        /** @description The outcome of a completion. */
         CompletionEvent: {
             /**
              * Format: int64
-             * @description Of an accepted completion, how many characters were taken; all of them if absent.
+             * @description Number of accepted characters of an accepted completion; all if absent.
              */
             accepted_characters?: number | null;
             event: components["schemas"]["EventKind"];
@@ -1471,56 +1477,56 @@ export interface components {
         /** @description One completion. */
         CompletionItem: {
             category: components["schemas"]["Category"];
-            /** @description What to insert at the cursor, and nothing that is there already. */
+            /** @description The text to insert at the cursor. */
             code: string;
             complexity: components["schemas"]["Complexity"];
             /**
              * Format: double
-             * @description How sure the model is: the geometric mean of the probabilities of its tokens; 0.5 where a remote server does not tell them.
+             * @description The geometric mean of the token probabilities; 0.5 if a remote server does not report them.
              */
             confidence: number;
-            /** @description What it is, in a sentence. */
+            /** @description Category and number of lines, for users. */
             description: string;
-            /** @description Its first line. */
+            /** @description The first line of the completion. */
             detail: string;
             /** @description The same as `description`, for older clients. */
             explanation: string;
-            /** @description Its id, for telling what became of it. */
+            /** @description The id, for reporting its outcome. */
             id: string;
             /** @description The same as `code`, for older clients. */
             insertion_text: string;
-            /** @description A few words for a list. */
+            /** @description A short label for lists. */
             label: string;
         };
         /**
-         * @description How involved a completion is.
+         * @description Size class of a completion, by its non-blank lines and decision points.
          * @enum {string}
          */
         Complexity: "simple" | "moderate" | "complex";
-        /** @description What was said: a text, or a list of parts. */
+        /** @description The content of a message: a string or an array of parts. */
         Content: string | components["schemas"]["ContentPart"][];
         /** @description A part of a message. */
         ContentPart: {
             text: string;
             type: components["schemas"]["PartType"];
         };
-        /** @description How much of the model's window was used, and what did not fit. */
+        /** @description Context usage of a request, and what was truncated to fit. */
         Context: {
-            /** @description What was left out of the prompt for want of room; never the question itself. */
+            /** @description What was truncated from the prompt to fit the context, in words. The question itself is never truncated. */
             dropped: string[];
-            /** @description Earlier messages of the conversation that were left out. */
+            /** @description Earlier messages of the conversation that were left out of the prompt. */
             dropped_messages: number;
-            /** @description Tokens there are; null where a remote server does not tell. */
+            /** @description The context size in tokens; null if a remote server does not report it. */
             limit?: number | null;
-            /** @description Tokens in use. */
+            /** @description Tokens of prompt and answer. */
             used: number;
         };
-        /** @description What was understood of the place. */
+        /** @description How the code around the cursor was completed. */
         ContextAnalysis: {
             language: string;
-            /** @description `fim` where the model was trained to fill gaps, `chat` where it was asked in words. */
+            /** @description `fim` (fill-in-the-middle) if the model supports it, otherwise `chat`. */
             method: string;
-            /** @description Whether a completion could have several lines. */
+            /** @description Whether completions of several lines were allowed. */
             multiline: boolean;
         };
         /** @description A file that a question is about. */
@@ -1528,22 +1534,22 @@ export interface components {
             /** @description Its text. */
             content: string;
             /**
-             * @description Its name or path, for the model to know: 1 to 1,000 characters.
+             * @description Its name or path, as context: 1 to 1,000 characters.
              * @example shop/cart.py
              */
             path: string;
         };
-        /** @description What to change of a conversation. Absent fields stay. */
+        /** @description Changes of a conversation. Absent fields are not changed. */
         ConversationChange: {
-            /** @description Whether it stays at the top of the list. */
+            /** @description Whether the conversation is pinned to the top of the list. */
             pinned?: boolean | null;
             /**
-             * @description A message that the thread is to lead through from now on, of any version: with what it follows, and with the latest
+             * @description The id of a message to show, of any version: the thread then contains this message, its ancestors, and the newest
              *     messages that follow it.
              */
             shown?: string | null;
             /**
-             * @description What it is called from now on.
+             * @description The new title.
              * @example Flask 앱
              */
             title?: string | null;
@@ -1555,29 +1561,29 @@ export interface components {
             id: string;
             /**
              * Format: int64
-             * @description Messages that are part of the thread now.
+             * @description Number of messages in the current thread, without replaced versions.
              */
             message_count: number;
-            /** @description Whether it stays at the top of the list. */
+            /** @description Whether the conversation is pinned to the top of the list. */
             pinned: boolean;
-            /** @description The beginning of its first question, or what it was renamed to. */
+            /** @description The start of the first question, or the title that the user set. */
             title: string;
             /** @description RFC 3339. */
             updated_at: string;
         };
-        /** @description A conversation that is to begin without a question. */
+        /** @description A new conversation without messages. */
         ConversationRequest: {
             /**
-             * @description What it is called.
+             * @description The title of the conversation; a default title if absent.
              * @example Flask 앱
              */
             title?: string | null;
         };
         /** @description A conversation with its messages. */
         ConversationResponse: components["schemas"]["ConversationItem"] & {
-            /** @description Whether there are earlier messages: ask again with `before` set to the id of the first one here. */
+            /** @description Whether there are earlier messages. To get them, set `before` to the id of the first message here. */
             has_more: boolean;
-            /** @description The newest part of the thread, oldest first. */
+            /** @description The newest messages of the current thread, oldest first. */
             messages: components["schemas"]["HistoryItem"][];
             /**
              * @description Always `success`.
@@ -1585,9 +1591,9 @@ export interface components {
              */
             status: string;
         };
-        /** @description A page of conversations, pinned ones and then the latest first. */
+        /** @description A page of conversations: pinned ones first, then by last update, newest first. */
         ConversationsResponse: {
-            /** @description Whether there are more after these. */
+            /** @description Whether there is a next page. */
             has_more: boolean;
             items: components["schemas"]["ConversationItem"][];
             /**
@@ -1597,23 +1603,23 @@ export interface components {
             status: string;
             /**
              * Format: int64
-             * @description How many there are in all.
+             * @description Number of conversations on all pages.
              */
             total_count: number;
         };
-        /** @description What a question takes of the model's window. */
+        /** @description The prompt size of a question, compared with the context of the model. */
         CountTokensResponse: {
-            /** @description Earlier messages that would be left out for want of room. */
+            /** @description Number of earlier messages that do not fit and would be left out. */
             dropped_messages: number;
-            /** @description Whether the model itself has counted; tokens of a remote server are estimated. */
+            /** @description Whether the counts are exact. They are estimates for a remote server. */
             exact: boolean;
-            /** @description Tokens of each file, in their order. */
+            /** @description Tokens of each file, in the order of the request. */
             files: components["schemas"]["FileTokens"][];
-            /** @description Whether the question with its code and files has room at all; if not, asking it is an error. */
+            /** @description Whether the question with its code and files fits; if not, generation fails with `context_too_long`. */
             fits: boolean;
-            /** @description Tokens that prompt and answer may have together; null where a remote server does not tell. */
+            /** @description The context size: maximum tokens of prompt and answer; null if a remote server does not report it. */
             limit?: number | null;
-            /** @description Tokens of the whole prompt, with the conversation so far and without what would be left out of it. */
+            /** @description Tokens of the prompt, with the messages of the conversation that fit. */
             prompt_tokens: number;
             /**
              * @description Always `success`.
@@ -1621,7 +1627,7 @@ export interface components {
              */
             status: string;
         };
-        /** @description That all is to be deleted. */
+        /** @description The confirmation that the history is to be deleted. */
         DeleteRequest: {
             /**
              * @description Must be true.
@@ -1629,7 +1635,7 @@ export interface components {
              */
             confirm: true;
         };
-        /** @description A piece of a message. */
+        /** @description Part of a message. */
         Delta: {
             content?: string | null;
             role?: string | null;
@@ -1639,11 +1645,11 @@ export interface components {
          * @enum {string}
          */
         Detail: "minimal" | "standard" | "detailed" | "comprehensive";
-        /** @description How HAPA is, for its owner. */
+        /** @description The health of the server in detail. */
         DetailedHealthResponse: {
             backend: components["schemas"]["BackendHealth"];
             devices: components["schemas"]["DeviceHealth"][];
-            /** @description What was looked at in the installation, good things too, in the language of `Accept-Language`. */
+            /** @description The results of all checks of the installation, including passed ones, in the language of `Accept-Language`. */
             findings: components["schemas"]["HealthFinding"][];
             memory: components["schemas"]["ModelMemory"];
             model: components["schemas"]["ModelHealth"];
@@ -1659,34 +1665,34 @@ export interface components {
         };
         /** @description A device that models can run on. */
         DeviceHealth: {
-            /** @description What its maker calls it. */
+            /** @description Product name of the device. */
             description: string;
             /**
              * Format: int64
-             * @description Of those, bytes that are free.
+             * @description Free memory in bytes.
              */
             free_bytes: number;
-            /** @description Whether it is a GPU. */
+            /** @description Whether the device is a GPU. */
             gpu: boolean;
             /**
              * Format: int64
-             * @description Bytes of its memory.
+             * @description Memory of the device in bytes.
              */
             memory_bytes: number;
-            /** @description What llama.cpp calls it, such as `CUDA0`. */
+            /** @description Device name in llama.cpp, such as `CUDA0`. */
             name: string;
         };
-        /** @description How the installation is. */
+        /** @description The diagnostics of the installation. */
         DoctorResponse: {
-            /** @description All that was looked at, good things too. */
+            /** @description The results of all checks, including passed ones. */
             findings: components["schemas"]["HealthFinding"][];
             issues: components["schemas"]["Issues"];
-            /** @description The worst of the findings in one word. */
+            /** @description The status by the most severe finding. */
             status: components["schemas"]["Status"];
         };
-        /** @description That something was done. */
+        /** @description The confirmation of an operation. */
         DoneResponse: {
-            /** @description What was done, for a person. */
+            /** @description The confirmation, for users. */
             message: string;
             /**
              * @description Always `success`.
@@ -1698,60 +1704,60 @@ export interface components {
         DownloadItem: {
             /**
              * Format: int64
-             * @description While bytes come, how many a second.
+             * @description While downloading, bytes per second.
              */
             bytes_per_second?: number | null;
             /**
              * Format: double
-             * @description While the bytes are checked, the share that is, 0 to 1.
+             * @description While verifying the checksum, the verified share, 0 to 1.
              */
             checked?: number | null;
-            /** @description The same in one word. */
+            /** @description The failure code, for programs. */
             failure?: string | null;
             file: components["schemas"]["HubFileName"];
             /**
-             * @description The model's id, once it is there.
+             * @description The id that the model will have.
              * @example qwen2.5-coder-1.5b-instruct-q4_k_m
              */
             id: string;
-            /** @description Why it broke off. */
+            /** @description Why the download was interrupted, for users. */
             message?: string | null;
             /**
              * Format: int64
-             * @description Bytes that are there.
+             * @description Downloaded bytes.
              */
             received_bytes: number;
             repository: components["schemas"]["Repository"];
             revision: components["schemas"]["Revision"];
-            /** @description The SHA-256 that the bytes must have; null until the hub was asked. */
+            /** @description The expected SHA-256; null until the hub reports it. */
             sha256?: string | null;
             state: components["schemas"]["DownloadState"];
             /**
              * Format: int64
-             * @description Bytes of the file; null until the hub was asked.
+             * @description Size of the file in bytes; null until the hub reports it.
              */
             total_bytes?: number | null;
         };
-        /** @description What is to become of a download. */
+        /** @description Changes of a download. */
         DownloadPatch: {
-            /** @description Whether it waits until it is let go on. What failed is tried again with `false`. */
+            /** @description True pauses the download; false resumes it, or retries it if it failed. */
             paused: boolean;
         };
-        /** @description What is to be downloaded. */
+        /** @description The model file to download. */
         DownloadRequest: {
             file: components["schemas"]["HubFileName"];
             repository: components["schemas"]["Repository"];
-            /** @description A branch, a tag or a commit; `main` if absent. */
+            /** @description Branch, tag or commit; `main` if absent. */
             revision?: components["schemas"]["Revision"];
         };
         /**
-         * @description What a download is at.
+         * @description The state of a download.
          * @enum {string}
          */
         DownloadState: "waiting" | "downloading" | "retrying" | "checking" | "paused" | "failed" | "done";
         /** @description All downloads. */
         DownloadsResponse: {
-            /** @description In the order in which they began. */
+            /** @description In the order of their start. */
             downloads: components["schemas"]["DownloadItem"][];
             /**
              * @description Always `success`.
@@ -1759,60 +1765,60 @@ export interface components {
              */
             status: string;
         };
-        /** @description Text to put in place of other text. Positions as in a finding. */
+        /** @description Replacement of a range of the code. Positions are as in a diagnostic. */
         Edit: {
-            /** @description The new text; empty to delete. */
+            /** @description The replacement; empty for a deletion. */
             content: string;
             /**
              * Format: int32
-             * @description The column after the old text.
+             * @description Column after the replaced text.
              */
             end_column: number;
             /**
              * Format: int32
-             * @description The line where the old text ends.
+             * @description Last line of the replaced text, 1-based.
              */
             end_line: number;
             /**
              * Format: int32
-             * @description The column where the old text begins, in characters from 1.
+             * @description First column of the replaced text, 1-based, in characters.
              */
             start_column: number;
             /**
              * Format: int32
-             * @description The line where the old text begins, from 1.
+             * @description First line of the replaced text, 1-based.
              */
             start_line: number;
         };
-        /** @description How an endpoint does. */
+        /** @description Requests, errors and latency of an endpoint. */
         EndpointFigures: {
             /**
              * Format: double
-             * @description Mean of the milliseconds until the response begins.
+             * @description Mean time until the response headers, in milliseconds.
              */
             average_ms: number;
             /**
-             * @description The route's pattern.
+             * @description The path pattern of the route.
              * @example /api/v1/generate-code
              */
             endpoint: string;
             /**
              * Format: int64
-             * @description Of those, how many were answered with an error.
+             * @description Of those, requests with an error response.
              */
             errors: number;
             method: string;
             /**
              * Format: double
-             * @description 95 % of the responses took no longer to begin, to one digit.
+             * @description 95th percentile of the time until the response headers, in milliseconds, to one significant digit.
              */
             p95_ms: number;
             /** Format: int64 */
             requests: number;
         };
-        /** @description How each endpoint does. */
+        /** @description Requests, errors and latency of all endpoints. */
         EndpointsResponse: {
-            /** @description Those that were asked since the process started. */
+            /** @description The endpoints with requests since the process started. */
             endpoints: components["schemas"]["EndpointFigures"][];
             /**
              * @description Always `success`.
@@ -1825,7 +1831,7 @@ export interface components {
             code_style?: components["schemas"]["CodeStyle"] | null;
             /** @description The code that it is about: at most 50,000 characters. Older clients may call it `code_context`. */
             context?: string | null;
-            /** @description The conversation to go on with; a new one if absent. */
+            /** @description The conversation to continue; a new one if absent. */
             conversation_id?: string | null;
             explanation_detail?: components["schemas"]["Detail"] | null;
             /** @description The file that is being worked on: at most 1,000 characters. */
@@ -1843,7 +1849,7 @@ export interface components {
             language?: string | null;
             /**
              * Format: int32
-             * @description The answer ends after so many tokens; 1024 if absent.
+             * @description Maximum number of tokens of the answer; 1024 if absent.
              */
             max_tokens?: number | null;
             model_type?: components["schemas"]["ModelType"] | null;
@@ -1857,56 +1863,56 @@ export interface components {
             prompt: string;
             /**
              * Format: int64
-             * @description The same seed, question and model give the same answer; a random one if absent.
+             * @description Random seed: the same seed, question and model give the same answer; random if absent.
              */
             seed?: number | null;
-            /** @description Accepted for older clients: which endpoint is asked decides whether the answer is streamed. */
+            /** @description Accepted for older clients, without effect: the endpoint decides whether the answer is streamed. */
             stream?: boolean | null;
             /**
              * Format: float
-             * @description 0 takes the likeliest word each time, 2 is wild; 0.3 if absent.
+             * @description Sampling temperature, 0 to 2: 0 always takes the most probable token; 0.3 if absent.
              */
             temperature?: number | null;
             /**
              * Format: float
-             * @description Only the likeliest words that together have this probability are drawn from; 0.95 if absent.
+             * @description Nucleus sampling (top-p), 0 to 1; 0.95 if absent.
              */
             top_p?: number | null;
-            /** @description Whether an earlier answer to the same question may be given again; true if absent. */
+            /** @description Whether a cached answer to the same question may be returned; true if absent. */
             use_cache?: boolean | null;
             userProfile?: components["schemas"]["ProfileFields"] | null;
             user_profile?: components["schemas"]["ProfileFields"] | null;
         };
-        /** @description The answer to an enhanced question. */
+        /** @description The answer to an enhanced generation request. */
         EnhancedResponse: components["schemas"]["Review"] & components["schemas"]["Additions"] & {
             /** @description Always null here. */
             error_message?: string | null;
-            /** @description What there is to say, in the question's language; markdown. */
+            /** @description The explanation as markdown, in the language of the question. */
             explanation: string;
-            /** @description Code alone, without fences; empty for an explanation and a review. */
+            /** @description The code, without markdown fences; empty for explanations and reviews. */
             generated_code: string;
             /**
              * @description Always `success`.
              * @example success
              */
             status: string;
-            /** @description Always true; what fails is answered with an error. */
+            /** @description Always true; failures return an error response. */
             success: boolean;
-            /** @description When the answer was whole, RFC 3339. */
+            /** @description When the answer was completed, RFC 3339. */
             timestamp: string;
         };
-        /** @description What is wrong with the installation, counted. */
+        /** @description The number of problems of the installation. */
         EnvironmentValidation: {
             issues: components["schemas"]["Issues"];
             status: components["schemas"]["Status"];
         };
         /**
-         * @description The word for an error that clients branch on, one for each HTTP status.
+         * @description The error code, for programs: one for each HTTP status.
          * @enum {string}
          */
         ErrorCode: "BAD_REQUEST" | "UNAUTHORIZED" | "FORBIDDEN" | "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "CONFLICT" | "PAYLOAD_TOO_LARGE" | "UNSUPPORTED_MEDIA_TYPE" | "VALIDATION_ERROR" | "TOO_MANY_REQUESTS" | "INTERNAL_SERVER_ERROR" | "BAD_GATEWAY" | "SERVICE_UNAVAILABLE";
         /**
-         * @description How errors should be handled.
+         * @description How thorough the error handling should be.
          * @enum {string}
          */
         ErrorHandling: "minimal" | "basic" | "comprehensive" | "production_ready";
@@ -1914,7 +1920,7 @@ export interface components {
         ErrorPattern: {
             /** Format: int64 */
             count: number;
-            /** @description The route's pattern. */
+            /** @description The path pattern of the route. */
             endpoint: string;
             error_code: string;
             /** @description RFC 3339. */
@@ -1922,42 +1928,42 @@ export interface components {
             /** @description RFC 3339. */
             last_seen: string;
         };
-        /** @description What went wrong lately. */
+        /** @description Statistics of recent errors. */
         ErrorsResponse: {
             /**
              * Format: double
-             * @description Errors of the last 24 hours for each request since the process started, 0 to 1.
+             * @description Errors of the last 24 hours divided by the requests of the last 24 hours since the process started, 0 to 1.
              */
             error_rate: number;
             /** Format: int64 */
             errors_last_24h: number;
-            /** @description The latest errors that were our own fault, newest first; at most 20. */
+            /** @description The latest internal errors, newest first; at most 20. */
             recent_incidents: components["schemas"]["RecentIncident"][];
             /**
              * @description Always `success`.
              * @example success
              */
             status: string;
-            /** @description The most frequent first. */
+            /** @description By frequency, highest first. */
             top_error_codes: components["schemas"]["CodeCount"][];
             /**
              * Format: int64
-             * @description Errors of the last 30 days. Refused keys and addresses that do not exist are not among them.
+             * @description Errors of the last 30 days, except rejected keys and unknown routes.
              */
             total_errors: number;
         };
         /**
-         * @description The kinds of events.
+         * @description The type of outcome.
          * @enum {string}
          */
         EventKind: "shown" | "accepted" | "rejected";
-        /** @description A stream of events as its parser sees it: each event has data, and nothing else. */
+        /** @description A stream of server-sent events. Events have only a `data` field. */
         EventStream: {
             /** @description One event: a `Frame` as JSON on one line. */
             data: string;
         };
         /**
-         * @description What running the code could do, as far as reading it tells.
+         * @description How safe the code is to execute, judged by static analysis only.
          * @enum {string}
          */
         ExecutionSafety: "safe" | "warning" | "dangerous";
@@ -1981,7 +1987,7 @@ export interface components {
              */
             date: string;
         };
-        /** @description What somebody thought of an answer. */
+        /** @description Feedback on an answer. */
         FeedbackItem: {
             code_snippet: string;
             comment: string;
@@ -1995,35 +2001,35 @@ export interface components {
             type: string;
             user_question: string;
         };
-        /** @description What somebody thinks of an answer. */
+        /** @description Feedback on an answer. */
         FeedbackRequest: {
-            /** @description The code it is about. */
+            /** @description The code that the feedback refers to. */
             code_snippet?: string | null;
             /**
-             * @description What there is to say.
+             * @description A comment.
              * @example 정확한 코드였습니다
              */
             comment?: string | null;
             /**
-             * @description The message it is about. What was said of the same message before gives way.
+             * @description The message that the feedback refers to. It replaces earlier feedback on the same message.
              * @example null
              */
             message_id?: string | null;
             /**
              * Format: int64
-             * @description 1 to 5; where it is absent, `positive` counts as 5 and `negative` as 1.
+             * @description Rating from 1 to 5; if absent, `positive` counts as 5 and `negative` as 1.
              */
             rating?: number | null;
-            /** @description What kind of feedback it is. */
+            /** @description The type of feedback. */
             type: components["schemas"]["FeedbackType"];
-            /** @description The question it is about. */
+            /** @description The question that the feedback refers to. */
             user_question?: string | null;
         };
-        /** @description That feedback was kept. */
+        /** @description The saved feedback. */
         FeedbackResponse: {
             /** @example fb_0198c5a0-0000-7000-8000-000000000000 */
             feedback_id: string;
-            /** @description What was done, for a person. */
+            /** @description The confirmation, for users. */
             message: string;
             /**
              * @description Always `success`.
@@ -2035,15 +2041,15 @@ export interface components {
             /** @description RFC 3339. */
             timestamp: string;
         };
-        /** @description Feedback in figures. */
+        /** @description Feedback statistics. */
         FeedbackStats: {
             /**
              * Format: double
-             * @description 1 to 5; null where nothing was rated.
+             * @description Mean rating from 1 to 5; null without ratings.
              */
             average_rating?: number | null;
             /**
-             * @description How often there was each type.
+             * @description Number of entries of each type.
              * @example {
              *       "bug": 0,
              *       "negative": 1,
@@ -2056,10 +2062,10 @@ export interface components {
             };
             /**
              * Format: int64
-             * @description How much there was in the last seven days.
+             * @description Number of entries in the last 7 days.
              */
             last_7_days: number;
-            /** @description Days of the last 30 with feedback, the latest first. */
+            /** @description The days of the last 30 that have feedback, newest first. */
             last_days: components["schemas"]["FeedbackDay"][];
             /**
              * @description Always `success`.
@@ -2070,125 +2076,125 @@ export interface components {
             total_feedback: number;
         };
         /**
-         * @description What kind of feedback it is.
+         * @description The type of feedback.
          * @enum {string}
          */
         FeedbackType: "positive" | "negative" | "suggestion" | "bug";
         /**
-         * @description What names the form of the file.
+         * @description The format identifier of the file.
          * @enum {string}
          */
         FileFormat: "hapa-history";
-        /** @description What a file takes. */
+        /** @description Tokens of a file. */
         FileTokens: {
             path: string;
             tokens: number;
         };
         /**
-         * @description What was found at one place. Lines and columns count from 1, columns in characters; the end is the column after the last.
-         *     A byte order mark at the beginning is not counted.
+         * @description A diagnostic at a range of the code. Lines and columns are 1-based, columns count characters, and the end is exclusive. A
+         *     leading byte order mark is not counted.
          */
         Finding: {
             /**
-             * @description Ruff's code of the rule, such as `S307`; `invalid-syntax` for a syntax error; ours begin with `HAPA`.
+             * @description Rule code: Ruff's, such as `S307`; `invalid-syntax` for a syntax error; HAPA's own start with `HAPA`.
              * @example S307
              */
             code: string;
             /**
              * Format: int32
-             * @description The column where it begins, in characters from 1.
+             * @description First column, 1-based, in characters.
              */
             column: number;
             /**
              * Format: int32
-             * @description The column after its last character.
+             * @description Column after the last character.
              */
             end_column: number;
             /**
              * Format: int32
-             * @description The line where it ends.
+             * @description Last line, 1-based.
              */
             end_line: number;
             fix?: components["schemas"]["Fix"] | null;
             /**
              * Format: int32
-             * @description The line where it begins, from 1.
+             * @description First line, 1-based.
              */
             line: number;
-            /** @description What is wrong, for a person. Ruff's sentences are in English. */
+            /** @description Human-readable message. Messages of Ruff's rules are in English. */
             message: string;
-            /** @description How bad it is. */
+            /** @description Severity. */
             severity: components["schemas"]["Severity"];
-            /** @description The text of the line where it begins, at most 200 characters of it. */
+            /** @description Text of the first line, truncated to 200 characters. */
             source_line: string;
         };
         /**
-         * @description How an answer ended.
+         * @description The finish reason of an answer.
          * @enum {string}
          */
         Finish: "stop" | "length" | "cancelled" | "interrupted" | "failed";
-        /** @description A change that puts a finding right. */
+        /** @description A code change that resolves a diagnostic. */
         Fix: {
-            /** @description Whether it may be made without looking. */
+            /** @description Whether it can be applied automatically. */
             applicability: components["schemas"]["Applicability"];
-            /** @description The parts of the change. They do not overlap, and are in the order of the text. */
+            /** @description Edits, in the order of the code and without overlap. */
             edits: components["schemas"]["Edit"][];
-            /** @description What the change does, for a person. */
+            /** @description Human-readable description of the change. */
             message: string;
         };
         /**
-         * @description The only form of an answer.
+         * @description The only format of an answer.
          * @enum {string}
          */
         FormatType: "text";
-        /** @description One event of a stream. */
+        /** @description One event of a generation stream. */
         Frame: {
-            /** @description The text of the piece. */
+            /** @description The text of a `code` or `explanation` event. */
             content: string;
             /**
-             * @description For `start` and `done`, what is known of the answer; for `error`, the error's body; for the first `code` piece of a
-             *     block, the block's number and language; otherwise null.
+             * @description `start` and `done`: metadata of the answer. `error`: the error body. First `code` event of a code block: the block's
+             *     number and language. Otherwise null.
              */
             metadata?: {
                 [key: string]: unknown;
             } | null;
             /**
              * Format: int64
-             * @description Counts the events of a stream from 0 without gaps.
+             * @description Number of the event in its stream, from 0 without gaps.
              */
             sequence: number;
-            /** @description When it was sent, RFC 3339. */
+            /** @description When the event was sent, RFC 3339. */
             timestamp: string;
-            /** @description What kind of event it is. */
+            /** @description The type of the event. */
             type: components["schemas"]["FrameType"];
         };
         /**
-         * @description The kinds of events.
+         * @description The type of a stream event.
          * @enum {string}
          */
         FrameType: "start" | "token" | "code" | "explanation" | "done" | "error";
         /** @description A function or method. */
         Function: {
             /**
-             * @description How its work could grow with its input, judged by nested loops alone, such as `O(n)`. Null where that cannot be told.
+             * @description Estimated time complexity, such as `O(n)`, from nested loops only. Null if it cannot be estimated.
              * @example O(n)
              */
             big_o_hint?: string | null;
-            /** @description McCabe's number: one, and one more for each point where the way parts. */
+            /** @description Cyclomatic complexity (McCabe): number of decision points plus one. */
             complexity: number;
             /**
              * Format: int32
-             * @description Its last line.
+             * @description Last line, 1-based.
              */
             end_line: number;
             /**
              * Format: int32
-             * @description The line where it begins, from 1.
+             * @description First line, 1-based.
              */
             line: number;
-            /** @description Its name; with its class before a dot for a method. One without a name counts to what it is in. */
+            /** @description Name, as `Class.method` for a method. Anonymous functions are counted as part of the enclosing one. */
             name: string;
-            /** @description How many parameters it has, `self` included where it is written. */
+            /** @description Number of parameters, including an explicit `self`. */
             parameters: number;
         };
         /** @description The body of `POST /api/v1/generate-code` and its streaming form. */
@@ -2196,13 +2202,13 @@ export interface components {
             /** @description Code that the question is about: at most 50,000 characters. */
             code_context?: string | null;
             /**
-             * @description The last message of that conversation's thread, whose answer was cut: it goes on where it ended, and what is asked is what
-             *     was asked there. A stream carries only what is new. Not together with `replaces`.
+             * @description The last message of that conversation's thread, whose answer was cut: the answer continues where it ended, and
+             *     the question is that message's. A stream carries only what is new. Not together with `replaces`.
              */
             continues?: string | null;
-            /** @description The conversation to go on with; a new one if absent. */
+            /** @description The conversation to continue; a new one if absent. */
             conversation_id?: string | null;
-            /** @description The file that is being worked on, for the model to know: at most 1,000 characters. */
+            /** @description The file that is being edited, as context: at most 1,000 characters. */
             file_path?: string | null;
             /** @description Other files that the question is about: at most 20, with 100,000 characters together. */
             files?: components["schemas"]["ContextFile"][] | null;
@@ -2219,33 +2225,36 @@ export interface components {
             language?: string | null;
             /**
              * Format: int32
-             * @description The answer ends after so many tokens; 1024 if absent.
+             * @description Maximum number of tokens of the answer; 1024 if absent.
              */
             max_tokens?: number | null;
             model_type?: components["schemas"]["ModelType"] | null;
             /**
-             * @description A message of that conversation whose place this question takes: it and all after it leave the thread, and stay as another
-             *     version of it.
+             * @description The message of that conversation that this question replaces: it and all messages after it leave the thread, and
+             *     remain as another version of it.
              */
             replaces?: string | null;
             /**
              * Format: int64
-             * @description The same seed, question and model give the same answer; a random one if absent.
+             * @description Random seed: the same seed, question and model give the same answer; random if absent.
              */
             seed?: number | null;
-            /** @description Accepted for older clients: which endpoint is asked decides whether the answer is streamed. */
+            /** @description Accepted for older clients, without effect: the endpoint decides whether the answer is streamed. */
             stream?: boolean | null;
             /**
              * Format: float
-             * @description 0 takes the likeliest word each time, 2 is wild; 0.3 if absent.
+             * @description Sampling temperature, 0 to 2: 0 always takes the most probable token; 0.3 if absent.
              */
             temperature?: number | null;
             /**
              * Format: float
-             * @description Only the likeliest words that together have this probability are drawn from; 0.95 if absent.
+             * @description Nucleus sampling (top-p), 0 to 1; 0.95 if absent.
              */
             top_p?: number | null;
-            /** @description Whether an earlier answer to the same question may be given again; true if absent, unless the question `replaces` one. */
+            /**
+             * @description Whether a cached answer to the same question may be returned; true if absent, unless the question `replaces` a
+             *     message.
+             */
             use_cache?: boolean | null;
             userProfile?: components["schemas"]["ProfileFields"] | null;
             user_profile?: components["schemas"]["ProfileFields"] | null;
@@ -2257,9 +2266,9 @@ export interface components {
         };
         /** @description The answer to a question. */
         GenerateResponse: components["schemas"]["Additions"] & {
-            /** @description What there is to say about it, in the question's language; markdown. */
+            /** @description The explanation as markdown, in the language of the question. */
             explanation: string;
-            /** @description Code alone, without fences. */
+            /** @description The code, without markdown fences. */
             generated_code: string;
             /**
              * @description Always `success`.
@@ -2267,20 +2276,20 @@ export interface components {
              */
             status: string;
         };
-        /** @description A finding as it is told to people and programs. */
+        /** @description A finding in one language. */
         HealthFinding: {
-            /** @description What to do; null where nothing is to be done. */
+            /** @description How to fix it; null if there is nothing to do. */
             help?: string | null;
             /**
-             * @description What was looked at.
+             * @description The check.
              * @example model
              */
             id: string;
-            /** @description What was found. */
+            /** @description The result. */
             message: string;
             severity: components["schemas"]["Weight"];
         };
-        /** @description HAPA's health, without anything private. */
+        /** @description The health of the server, without private details. */
         HealthResponse: {
             environment_validation: components["schemas"]["EnvironmentValidation"];
             status: components["schemas"]["Status"];
@@ -2295,7 +2304,7 @@ export interface components {
             /** @description Conversations: `id`, `title`, `pinned`, `created_at`, `updated_at`. */
             conversations?: unknown[];
             format: components["schemas"]["FileFormat"];
-            /** @description Messages: `id`, `conversation_id`, `timestamp`, `question`, `response` and what else `export` tells of them. */
+            /** @description Messages: `id`, `conversation_id`, `timestamp`, `question`, `response` and the other fields of the export. */
             messages: unknown[];
             /**
              * Format: int32
@@ -2307,23 +2316,23 @@ export interface components {
         HistoryItem: {
             /** @description Where the model ran: `local` or `remote`. */
             backend: string;
-            /** @description The code that the question was about. */
+            /** @description The code that was sent with the question. */
             code_context?: string | null;
             conversation_id: string;
             /**
              * Format: int64
-             * @description How many earlier messages were left out of the prompt, so that it fitted.
+             * @description Number of earlier messages that were left out of the prompt to fit the context.
              */
             dropped_messages: number;
             /**
              * Format: double
-             * @description Seconds from the question to the end of the answer.
+             * @description Seconds from the request to the last token.
              */
             duration: number;
             explanation: string;
-            /** @description The files that the question was about. */
+            /** @description The files that were sent with the question. */
             files: components["schemas"]["ContextFile"][];
-            /** @description `stop`, `length`, `cancelled`, `interrupted` or `failed`; null while the model works. */
+            /** @description `stop`, `length`, `cancelled`, `interrupted` or `failed`; null during generation. */
             finish_reason?: string | null;
             generated_code: string;
             id: string;
@@ -2333,16 +2342,16 @@ export interface components {
             question: string;
             /**
              * Format: int64
-             * @description 1 to 5, where it was rated.
+             * @description Rating from 1 to 5; null if not rated.
              */
             rating?: number | null;
-            /** @description Whether another version has its place in the thread now. */
+            /** @description Whether another version is shown instead of this one. */
             replaced: boolean;
-            /** @description The whole answer, markdown, as far as it came. */
+            /** @description The answer as markdown; partial if generation did not complete. */
             response: string;
-            /** @description Whether the answer came to its end. */
+            /** @description Whether generation completed. */
             success: boolean;
-            /** @description When it was asked, RFC 3339. */
+            /** @description When the question was sent, RFC 3339. */
             timestamp: string;
             /**
              * Format: int64
@@ -2351,12 +2360,12 @@ export interface components {
             tokens: number;
             /**
              * Format: double
-             * @description Tokens per second, once the answer had begun.
+             * @description Generated tokens per second, measured from the first token.
              */
             tokens_per_second?: number | null;
             /**
-             * @description The ids of all versions of this question at its place in the conversation, oldest first, its own too. Versions come from
-             *     `replaces`; `shown` goes to another one.
+             * @description The ids of all versions of this question, oldest first, including this one. A request with `replaces` creates a version;
+             *     `shown` of a conversation switches to another one.
              */
             versions: string[];
         };
@@ -2370,7 +2379,7 @@ export interface components {
         };
         /** @description A page of the history, newest first. */
         HistoryResponse: {
-            /** @description Whether there are more after these. */
+            /** @description Whether there is a next page. */
             has_more: boolean;
             items: components["schemas"]["HistoryItem"][];
             /**
@@ -2380,14 +2389,14 @@ export interface components {
             status: string;
             /**
              * Format: int64
-             * @description How many there are in all.
+             * @description Number of messages on all pages.
              */
             total_count: number;
         };
         /** @description A model file in a repository. */
         HubFile: {
             file: components["schemas"]["HubFileName"];
-            /** @description The model's id, once it is here. */
+            /** @description The id that the model will have. */
             id: string;
             sha256?: string | null;
             /** Format: int64 */
@@ -2400,10 +2409,10 @@ export interface components {
         HubFileName: string;
         /** @description The model files of a repository. */
         HubFilesResponse: {
-            /** @description The smallest first. Models in several files are left out. */
+            /** @description By size, smallest first. Models that are split into several files are not listed. */
             files: components["schemas"]["HubFile"][];
             /**
-             * @description Who has them.
+             * @description The host of the model hub.
              * @example huggingface.co
              */
             host: string;
@@ -2417,10 +2426,10 @@ export interface components {
         HubItem: {
             /**
              * Format: int64
-             * @description How often it was downloaded of late.
+             * @description Recent downloads.
              */
             downloads: number;
-            /** @description Whether the hub asks for an account that has agreed to something. */
+            /** @description Whether the download requires an account that accepted the terms. */
             gated: boolean;
             /** @example apache-2.0 */
             license?: string | null;
@@ -2430,7 +2439,7 @@ export interface components {
         };
         /** @description Repositories with model files. */
         HubResponse: {
-            /** @description The most downloaded first. */
+            /** @description By downloads, highest first. */
             repositories: components["schemas"]["HubItem"][];
             /**
              * @description Always `success`.
@@ -2438,41 +2447,41 @@ export interface components {
              */
             status: string;
         };
-        /** @description Something imported. */
+        /** @description An import. */
         Import: {
             /**
              * Format: int32
-             * @description The line, from 1.
+             * @description Line, 1-based.
              */
             line: number;
-            /** @description What is imported from, as written. */
+            /** @description The imported module, as written. */
             module: string;
         };
-        /** @description What is wrong with a message of a file. */
+        /** @description The problem of an invalid message. */
         ImportProblem: {
-            /** @description Its place among the file's messages, from 0. */
+            /** @description The index of the message in the file, from 0. */
             index: number;
             problem: string;
         };
-        /** @description What came of taking a file in. */
+        /** @description The result of an import. */
         ImportResponse: {
             /**
              * Format: int64
-             * @description Messages that are here now and were not before.
+             * @description Number of imported messages.
              */
             imported: number;
             /**
              * Format: int64
-             * @description Messages that cannot be taken in.
+             * @description Number of invalid messages.
              */
             invalid: number;
-            /** @description What was done, for a person. */
+            /** @description The result, for users. */
             message: string;
-            /** @description What is wrong with the first 20 of those. */
+            /** @description The problems of the first 20 invalid messages. */
             problems: components["schemas"]["ImportProblem"][];
             /**
              * Format: int64
-             * @description Messages that were here before; they stay as they are.
+             * @description Number of messages that existed already. They are not changed.
              */
             skipped: number;
             /**
@@ -2481,9 +2490,9 @@ export interface components {
              */
             status: string;
         };
-        /** @description A model that was taken in. */
+        /** @description The imported model. */
         ImportedModel: {
-            /** @description Its id in the list of models. */
+            /** @description The id of the model. */
             id: components["schemas"]["ModelId"];
             /**
              * @description Always `success`.
@@ -2491,7 +2500,7 @@ export interface components {
              */
             status: string;
         };
-        /** @description Problems by weight. */
+        /** @description The number of problems by severity. */
         Issues: {
             /**
              * Format: int32
@@ -2500,65 +2509,68 @@ export interface components {
             critical: number;
             /**
              * Format: int32
-             * @description Something that was asked for does not work.
+             * @description A configured feature does not work.
              */
             errors: number;
             /**
              * Format: int32
-             * @description Something could be better.
+             * @description Something could be improved.
              */
             warnings: number;
         };
-        /** @description What is known of a key. The key itself is not kept. */
+        /** @description An API key, without the secret, which is not stored. */
         KeyItem: {
             /** @description RFC 3339. */
             created_at: string;
-            /** @description Whether its time is over. */
+            /** @description Whether the key has expired. */
             expired: boolean;
-            /** @description RFC 3339; null if it does not end. */
+            /** @description RFC 3339; null if the key does not expire. */
             expires_at?: string | null;
             /**
-             * @description The key's first characters.
+             * @description The first characters of the key.
              * @example hapa_1a2b3c…
              */
             hint: string;
             id: string;
             kind: components["schemas"]["KeyKind"];
-            /** @description RFC 3339, to the minute; null if it was never used. */
+            /** @description RFC 3339, to the minute; null if the key was never used. */
             last_used_at?: string | null;
             name: string;
             permissions: components["schemas"]["Permission"][];
-            /** @description Whose history its requests belong to. */
+            /** @description The user whose history the requests of the key belong to. */
             user: string;
         };
         /**
-         * @description What a key is for.
+         * @description The origin of a key.
          * @enum {string}
          */
         KeyKind: "made" | "demo" | "installation";
-        /** @description A key that is to be made. */
+        /** @description A new key. */
         KeyRequest: {
-            /** @description Makes the demo key, which takes the place of the one before; in development only. */
+            /** @description Creates the demo key, which replaces the previous one; in development only. */
             demo?: boolean;
             /**
              * Format: int32
-             * @description Days until it ends; API_KEY_EXPIRY_DAYS if absent.
+             * @description Days until the key expires; API_KEY_EXPIRY_DAYS if absent.
              */
             expires_in_days?: number | null;
             /**
-             * @description What you will call it.
+             * @description The name of the key.
              * @example VS Code
              */
             name: string;
-            /** @description What it may be used for; all but `admin` if absent. No key may do more than the one that makes it. */
+            /** @description The permissions of the key; all but `admin` if absent. They cannot exceed those of the key that creates it. */
             permissions?: components["schemas"]["Permission"][] | null;
-            /** @description Whose history its requests belong to; yours if absent. Only the app's own user may name another. */
+            /**
+             * @description The user whose history the requests of the key belong to; your own if absent. Only the installation's own user may name
+             *     another one.
+             */
             user?: string | null;
         };
-        /** @description A key that was made. */
+        /** @description The created key. */
         KeyResponse: components["schemas"]["KeyItem"] & {
             /**
-             * @description The key itself, shown here and never again.
+             * @description The secret. It is returned only once.
              * @example hapa_00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff
              */
             key: string;
@@ -2570,7 +2582,7 @@ export interface components {
         };
         /** @description All keys. */
         KeysResponse: {
-            /** @description The latest first. */
+            /** @description Newest first. */
             keys: components["schemas"]["KeyItem"][];
             /**
              * @description Always `success`.
@@ -2579,16 +2591,16 @@ export interface components {
             status: string;
         };
         /**
-         * @description How urgent a request is. Each lane overtakes those below it; none of them starves.
+         * @description Priority of a request. Higher priorities are scheduled first; the lower ones keep a share.
          * @enum {string}
          */
         Lane: "completion" | "chat" | "background";
-        /** @description What to load a model for. */
+        /** @description The role of a model. */
         LoadRequest: {
             role?: components["schemas"]["ModelRole"] | null;
         };
         /**
-         * @description Which log lines are written: a level, also by room.
+         * @description A log filter: a level, also per module.
          * @example info
          */
         LogLevel: string;
@@ -2596,26 +2608,26 @@ export interface components {
         LogLine: {
             /**
              * Format: int64
-             * @description Its place in the log; one that is larger is newer.
+             * @description Position in the log; larger is newer.
              */
             cursor: number;
-            /** @description What else it carries, such as `request_id` and `duration_ms`. */
+            /** @description Other fields, such as `request_id` and `duration_ms`. */
             fields: Record<string, never>;
             /** @description `TRACE`, `DEBUG`, `INFO`, `WARN` or `ERROR`. */
             level: string;
             message: string;
-            /** @description The part of HAPA that wrote it. */
+            /** @description The module that wrote the line. */
             target: string;
             /** @description RFC 3339. */
             time: string;
         };
-        /** @description A part of the log. */
+        /** @description A page of the log. */
         LogsResponse: {
-            /** @description Oldest first. There are no questions, no code and no keys in them. */
+            /** @description Oldest first. Lines contain no questions, no code and no keys. */
             lines: components["schemas"]["LogLine"][];
             /**
              * Format: int64
-             * @description What to give as `before` for the lines before these; null at the beginning of the log.
+             * @description The value of `before` for the previous page; null at the start of the log.
              */
             next?: number | null;
             /**
@@ -2624,35 +2636,35 @@ export interface components {
              */
             status: string;
         };
-        /** @description Code in figures. What could not be counted for a language is null. */
+        /** @description Code metrics. A metric that is not available for the language is null. */
         Metrics: {
-            /** @description Classes and what other languages have in their place. */
+            /** @description Number of classes, structs, interfaces, traits and enums. */
             classes?: number | null;
-            /** @description Lines with code on them. */
+            /** @description Lines with code. */
             code_lines?: number | null;
-            /** @description Lines with a comment on them, beside code or alone. */
+            /** @description Lines with a comment, with or without code. */
             comment_lines?: number | null;
-            /** @description McCabe's number of the whole: one, and one more for each point where the way parts. */
+            /** @description Cyclomatic complexity of the file (McCabe): number of decision points plus one. */
             cyclomatic_complexity?: number | null;
-            /** @description Functions and methods. */
+            /** @description Number of functions and methods. */
             functions?: number | null;
-            /** @description Imported modules. */
+            /** @description Number of imported modules. */
             imports?: number | null;
-            /** @description Lines in all. */
+            /** @description Total number of lines. */
             lines: number;
             /**
              * Format: double
-             * @description 0 (hard to keep up) to 100 (easy).
+             * @description Maintainability index (Coleman and Oman, without the comment term): 0 (hard to maintain) to 100 (easy).
              */
             maintainability_index?: number | null;
-            /** @description The deepest nesting of branches and loops within a function or at the top. */
+            /** @description Deepest nesting of branches and loops in any function or at file level. */
             max_nesting?: number | null;
         };
-        /** @description How HAPA did at a time, and since the point before. Counts are of that interval. */
+        /** @description The metrics at one time. Counts are those since the previous point. */
         MetricsPoint: {
             /**
              * Format: int64
-             * @description Requests that the model works on.
+             * @description Requests that the model is running.
              * @default 0
              */
             active: number;
@@ -2664,25 +2676,25 @@ export interface components {
             at: number;
             /**
              * Format: int64
-             * @description Bytes of main memory that models may take.
+             * @description The main memory budget of models, in bytes.
              * @default 0
              */
             budget_limit: number;
             /**
              * Format: int64
-             * @description Bytes of main memory that models take of their budget.
+             * @description Main memory that models use of their budget, in bytes.
              * @default 0
              */
             budget_used: number;
             /**
              * Format: int64
-             * @description Questions and completions that were answered without the model.
+             * @description Response cache hits.
              * @default 0
              */
             cache_hits: number;
             /**
              * Format: int64
-             * @description Questions and completions that were put to the model.
+             * @description Response cache misses.
              * @default 0
              */
             cache_misses: number;
@@ -2694,91 +2706,91 @@ export interface components {
             completion_tokens: number;
             /**
              * Format: float
-             * @description Percent of all processor cores, 0 to 100.
+             * @description CPU usage over all cores, in percent, 0 to 100.
              * @default 0
              */
             cpu: number;
             /**
              * Format: int64
-             * @description Errors that were answered.
+             * @description Error responses.
              * @default 0
              */
             errors: number;
             /**
              * Format: float
-             * @description Percent of its time that the busiest graphics card works, 0 to 100; null where the system does not tell.
+             * @description Utilisation of the busiest GPU, in percent, 0 to 100; null where the system does not report it.
              * @default null
              */
             gpu: number | null;
             /**
              * Format: int64
-             * @description Bytes that models take of a GPU's memory; null where none is used.
+             * @description GPU memory that models use, in bytes; null where none is used.
              * @default null
              */
             gpu_memory: number | null;
             /**
              * Format: int64
-             * @description Bytes of the machine's memory that are in use.
+             * @description Used memory of the machine, in bytes.
              * @default 0
              */
             memory: number;
             /**
              * Format: int64
-             * @description Bytes of the machine's memory in all.
+             * @description Total memory of the machine, in bytes.
              * @default 0
              */
             memory_total: number;
             /**
              * Format: int64
-             * @description Bytes of memory that HAPA holds, models included.
+             * @description Memory of HAPA's process, in bytes, models included.
              * @default 0
              */
             process_memory: number;
             /**
              * Format: int64
-             * @description Tokens of prompts.
+             * @description Prompt tokens.
              * @default 0
              */
             prompt_tokens: number;
             /**
              * Format: int64
-             * @description Requests in the background that wait for the model.
+             * @description Queued background requests.
              * @default 0
              */
             queue_background: number;
             /**
              * Format: int64
-             * @description Chats that wait for the model.
+             * @description Queued chats.
              * @default 0
              */
             queue_chat: number;
             /**
              * Format: int64
-             * @description Completions that wait for the model.
+             * @description Queued completions.
              * @default 0
              */
             queue_completion: number;
             /**
              * Format: int64
-             * @description Requests that were answered, without those of somebody who watches HAPA.
+             * @description Responses, without those to clients that poll HAPA's own state.
              * @default 0
              */
             requests: number;
             /**
              * Format: int64
-             * @description Of those, tokens that were in the model's memory already.
+             * @description Of those, tokens served from the KV cache.
              * @default 0
              */
             reused_tokens: number;
             /**
              * Format: double
-             * @description Mean of the seconds from question to first token of the answers that were finished; null if none was.
+             * @description Mean time to first token of the answers that finished, in seconds; null if none did.
              * @default null
              */
             time_to_first_token: number | null;
             /**
              * Format: double
-             * @description Mean speed of the answers that were finished; null if none was.
+             * @description Mean decode speed of the answers that finished, in tokens per second; null if none did.
              * @default null
              */
             tokens_per_second: number | null;
@@ -2790,7 +2802,7 @@ export interface components {
              * @description When HAPA started, in seconds since 1970.
              */
             created: number;
-            /** @description Its name. */
+            /** @description The name of the model. */
             id: string;
             /**
              * @description Always `model`.
@@ -2807,93 +2819,93 @@ export interface components {
         ModelFit: {
             /**
              * Format: int32
-             * @description Tokens of one conversation.
+             * @description The context size in tokens.
              */
             context?: number | null;
             /**
-             * @description The same in one sentence, in the language of `Accept-Language`.
+             * @description A summary for users, in the language of `Accept-Language`.
              * @example 24 of 24 layers on the processor
              */
             explanation: string;
             fits: boolean;
             /**
              * Format: int32
-             * @description Of those, layers on the GPU.
+             * @description Of those, layers that are offloaded to the GPU.
              */
             gpu_layers?: number | null;
             /** Format: int32 */
             layers?: number | null;
             /**
              * Format: int64
-             * @description Bytes of main memory that it takes, or needs at least if it does not fit.
+             * @description Bytes of main memory that the model uses; if it does not fit, the minimum that it needs.
              */
             memory_bytes: number;
         };
-        /** @description The model, and what it is doing. */
+        /** @description The state of the model. */
         ModelHealth: {
             /**
              * Format: int32
-             * @description Tokens that question and answer may have together.
+             * @description The context size: maximum tokens of prompt and answer.
              */
             context?: number | null;
-            /** @description Why it failed. */
+            /** @description Why loading failed. */
             message?: string | null;
-            /** @description The model file's name without its ending. */
+            /** @description The name of the model file without its extension. */
             name?: string | null;
             /**
              * Format: float
-             * @description While it loads, the share that is in memory, 0 to 1.
+             * @description While loading, the loaded share, 0 to 1.
              */
             progress?: number | null;
             /**
              * Format: int64
-             * @description Bytes of weights.
+             * @description Size of the weights in bytes.
              */
             size_bytes?: number | null;
             /** @description `absent`, `asleep`, `loading`, `ready` or `failed`. */
             state: string;
         };
-        /** @description A model by its id: the name of its file without the ending. */
+        /** @description The id of a model: its file name without the extension. */
         ModelId: string;
-        /** @description A model. */
+        /** @description An installed model. */
         ModelItem: {
-            /** @description Its kind, such as `qwen2`. */
+            /** @description Model architecture, such as `qwen2`. */
             architecture?: string | null;
             /**
              * Format: int32
-             * @description Tokens of the longest text that it was trained on.
+             * @description The context size of training, in tokens.
              */
             context?: number | null;
-            /** @description Whether it can fill a gap in a text, which completions are best made with. */
+            /** @description Whether the model supports fill-in-the-middle, which gives better completions. */
             fills?: boolean | null;
             fit?: components["schemas"]["ModelFit"] | null;
             /** @example qwen2.5-coder-0.5b-instruct-q4_k_m */
             id: string;
             license?: string | null;
-            /** @description Why it cannot be used. */
+            /** @description Why the model cannot be used. */
             message?: string | null;
-            /** @description What its file calls it. */
+            /** @description The name in the metadata of the file. */
             name?: string | null;
             /**
              * Format: float
-             * @description While it loads, the share that is in memory, 0 to 1.
+             * @description While loading, the loaded share, 0 to 1.
              */
             progress?: number | null;
-            /** @description How its weights are kept, such as `Q4_K_M`. */
+            /** @description Quantization of the weights, such as `Q4_K_M`. */
             quantization?: string | null;
-            /** @description What it was chosen for. */
+            /** @description The roles of the model. */
             roles: components["schemas"]["ModelRole"][];
             /**
              * Format: int64
-             * @description Bytes of its file.
+             * @description File size in bytes.
              */
             size_bytes: number;
-            /** @description `available` where it was not chosen, or `loading`, `ready`, `asleep` or `failed`. */
+            /** @description `available` without a role; otherwise `loading`, `ready`, `asleep` (unloaded when idle) or `failed`. */
             state: string;
         };
-        /** @description The models that can be asked. */
+        /** @description The available models. */
         ModelList: {
-            /** @description The model that answers, whatever name a request has in `model`; none while there is no model to answer. */
+            /** @description The model that serves requests, whatever name they have in `model`; empty while no model is available. */
             data: components["schemas"]["ModelCard"][];
             /**
              * @description Always `list`.
@@ -2901,51 +2913,51 @@ export interface components {
              */
             object: string;
         };
-        /** @description The memory of models, in bytes. What they may come to take is counted, so that the budget holds whatever is asked of them. */
+        /** @description Memory of the models, in bytes. Maximums are counted, so that the budget holds under any load. */
         ModelMemory: {
             /**
              * Format: int64
-             * @description What models may take of main memory together.
+             * @description Budget of main memory for all models.
              */
             budget_bytes: number;
             /**
              * Format: int64
-             * @description The models' memory of what they have read.
+             * @description KV cache.
              */
             conversations_bytes: number;
             /**
              * Format: int64
-             * @description What models take of the GPU's memory.
+             * @description GPU memory of the models.
              */
             gpu_bytes: number;
             /**
              * Format: int64
-             * @description Conversations that had to leave the models' memory, at most.
+             * @description Maximum of the KV cache that is offloaded to host memory.
              */
             saved_bytes: number;
             /**
              * Format: int64
-             * @description Of that, what is taken just now.
+             * @description Of that, currently used.
              */
             saved_now_bytes: number;
             /**
              * Format: int64
-             * @description What those that are there take at most: the four parts below, and not the GPU's.
+             * @description Maximum main memory of the loaded models: the sum of the four parts below, without GPU memory.
              */
             used_bytes: number;
             /**
              * Format: int64
-             * @description Weights.
+             * @description Model weights.
              */
             weights_bytes: number;
             /**
              * Format: int64
-             * @description What a step is calculated in, and the process itself.
+             * @description Compute buffers, and the process itself.
              */
             work_bytes: number;
         };
         /**
-         * @description What a model is wanted for.
+         * @description What a model is assigned to.
          * @enum {string}
          */
         ModelRole: "chat" | "completion";
@@ -2954,12 +2966,12 @@ export interface components {
          * @enum {string}
          */
         ModelType: "code_completion" | "code_generation" | "code_explanation" | "code_review" | "bug_fix" | "code_optimization" | "unit_test_generation" | "documentation";
-        /** @description All models. */
+        /** @description The installed models. */
         ModelsResponse: {
-            /** @description Models that are worth a download, smallest first. */
+            /** @description Recommended models to download, smallest first. */
             catalogue: components["schemas"]["CatalogueItem"][];
             memory: components["schemas"]["ModelMemory"];
-            /** @description Those that were chosen come first. */
+            /** @description The installed models; those with a role come first. */
             models: components["schemas"]["ModelItem"][];
             /**
              * @description Always `success`.
@@ -2972,37 +2984,37 @@ export interface components {
          * @enum {string}
          */
         Multiline: "auto" | "always" | "never";
-        /** @description The body of every error below `/v1`. */
+        /** @description The body of every error response below `/v1`. */
         OpenAiError: {
             error: components["schemas"]["OpenAiErrorBody"];
         };
-        /** @description What went wrong. */
+        /** @description The error. */
         OpenAiErrorBody: {
-            /** @description What a program can act on, such as `context_length_exceeded` or `model_loading`. */
+            /** @description The error code for programs, such as `context_length_exceeded` or `model_loading`. */
             code: string;
-            /** @description What is wrong, for a person, in the language of `Accept-Language`. */
+            /** @description The error message for users, in the language of `Accept-Language`. */
             message: string;
             /**
              * Format: int64
-             * @description Where the prompt was too long: the tokens that fit.
+             * @description The context size in tokens, if the prompt is too long.
              */
             n_ctx?: number | null;
             /**
              * Format: int64
-             * @description Where the prompt was too long: its tokens.
+             * @description Tokens of the prompt, if it is too long.
              */
             n_prompt_tokens?: number | null;
-            /** @description The field that is wrong, where it is one. */
+            /** @description The invalid field, if a field is invalid. */
             param?: string | null;
             /**
-             * @description The kind of error: `invalid_request_error`, `authentication_error`, `permission_error`, `rate_limit_error` or
+             * @description The type of the error: `invalid_request_error`, `authentication_error`, `permission_error`, `rate_limit_error` or
              *     `server_error`.
              */
             type: string;
         };
         /** @description A file that is open in the editor. */
         OpenFile: {
-            /** @description Its text, or the part that matters: at most 20,000 characters. */
+            /** @description Its text, or the relevant part: at most 20,000 characters. */
             content: string;
             /** @description Its path: at most 1,000 characters. */
             path: string;
@@ -3013,75 +3025,75 @@ export interface components {
          */
         OutputStructure: "minimal" | "standard" | "detailed" | "comprehensive";
         /**
-         * @description The only kind of part that is read.
+         * @description The only supported type of part.
          * @enum {string}
          */
         PartType: "text";
-        /** @description What to change. Absent fields stay; null brings the default back. */
+        /** @description A change of settings. Absent fields are unchanged; null resets a field to its default. */
         Patch: {
             /**
              * Format: int32
-             * @description Answers in the cache at most; 0 turns the cache off.
+             * @description Maximum number of cached answers; 0 turns the response cache off.
              */
             cache_size?: number | null;
             /**
              * Format: int32
-             * @description Seconds that a finished answer can be given again; 0 turns the cache off.
+             * @description Lifetime of cached answers in seconds; 0 turns the response cache off.
              */
             cache_ttl?: number | null;
             chat_model?: components["schemas"]["ModelId"] | null;
             completion_model?: components["schemas"]["ModelId"] | null;
             /**
              * Format: int32
-             * @description Days that the history is kept; null for ever.
+             * @description Days until history entries are deleted; null for never.
              */
             history_retention_days?: number | null;
             /**
              * Format: int32
-             * @description Minutes without a request after which a model leaves memory; the next request brings it back. Null for never.
+             * @description Minutes without a request after which a model is unloaded; the next request loads it again. Null for never.
              */
             idle_unload_minutes?: number | null;
             log_level?: components["schemas"]["LogLevel"] | null;
             /**
              * Format: int32
-             * @description Mebibytes of main memory that models may take with everything around them; null for six tenths of this machine's.
+             * @description Memory budget of models in MiB, KV cache and buffers included; null for 60% of this machine's memory.
              */
             memory_budget_mb?: number | null;
             /**
              * Format: int32
-             * @description The port of the API; null for 8000, or the next one that is free. A change counts from the next start on.
+             * @description Port of the API; null for 8000, or the next free port. A change takes effect at the next start.
              */
             port?: number | null;
             /**
              * Format: int32
-             * @description Requests of a key in a window.
+             * @description Maximum number of requests per key and window.
              */
             rate_limit?: number | null;
             /**
              * Format: int32
-             * @description Completions of a key in a window; null for any number.
+             * @description Maximum number of completions per key and window; null for no limit.
              */
             rate_limit_completion?: number | null;
-            /** @description Whether requests are limited. The app's own key never is. */
+            /** @description Whether rate limits apply. They never apply to the app's own key. */
             rate_limit_enabled?: boolean | null;
             /**
              * Format: int32
-             * @description Generations of a key in a window.
+             * @description Maximum number of generations per key and window.
              */
             rate_limit_generation?: number | null;
             /**
              * Format: int32
-             * @description Requests from one address in a day.
+             * @description Maximum number of requests per address and day.
              */
             rate_limit_per_address?: number | null;
             /**
              * Format: int32
-             * @description Streams that a key may have open at a time.
+             * @description Maximum number of open streams per key.
              */
             rate_limit_streams?: number | null;
             /**
              * Format: int32
-             * @description Minutes of a window.
+             * @description Length of the rate limit window, in minutes.
              */
             rate_limit_window_minutes?: number | null;
             remote_endpoint?: components["schemas"]["RemoteEndpoint"] | null;
@@ -3089,18 +3101,18 @@ export interface components {
             remote_policy?: components["schemas"]["RemotePolicy"] | null;
             /**
              * Format: int32
-             * @description A generation ends when no token comes for so many seconds.
+             * @description Idle timeout of a generation in seconds: it stops if no token arrives for this long.
              */
             request_timeout?: number | null;
             /**
              * Format: int32
-             * @description Mebibytes on the disk for what the model has read of conversations, so that they go on quickly after a restart; 0 for none.
+             * @description Maximum size of the KV cache on disk in MiB, which speeds up conversations after a restart; 0 turns it off.
              */
             saved_states_mb?: number | null;
         };
-        /** @description Errors by what they have in common. */
+        /** @description Errors grouped by code and endpoint. */
         PatternsResponse: {
-            /** @description The most frequent first; at most 100. */
+            /** @description By frequency, highest first; at most 100. */
             patterns: components["schemas"]["ErrorPattern"][];
             period: components["schemas"]["Period"];
             /**
@@ -3111,13 +3123,13 @@ export interface components {
             /** Format: int64 */
             total_errors: number;
         };
-        /** @description The machine and the process. */
+        /** @description Load of the machine and of the process. */
         Performance: {
             application: components["schemas"]["ApplicationFigures"];
             system: components["schemas"]["SystemInfo"];
         };
         /**
-         * @description How far to look back.
+         * @description The period of the statistics.
          * @enum {string}
          */
         Period: "1h" | "24h" | "7d" | "30d";
@@ -3126,16 +3138,19 @@ export interface components {
          * @enum {string}
          */
         Permission: "code_generation" | "code_completion" | "feedback" | "history" | "admin";
-        /** @description The body of every error. */
+        /** @description The body of every error response. */
         Problem: {
-            /** @description What is wrong, for a program. */
+            /** @description The error code for programs. */
             error_code: components["schemas"]["ErrorCode"];
-            /** @description For a 422, field paths with their messages; otherwise what a client can act on, such as `reason`. Null if there is nothing. */
+            /**
+             * @description For status 422, the messages of each invalid field by its path; otherwise details such as `reason`. Null if there are
+             *     none.
+             */
             error_details?: {
                 [key: string]: unknown;
             } | null;
             /**
-             * @description What is wrong, for a person, in the language of `Accept-Language`.
+             * @description The error message for users, in the language of `Accept-Language`.
              * @example 입력값이 올바르지 않습니다
              */
             error_message: string;
@@ -3153,7 +3168,7 @@ export interface components {
              */
             codeOutputStructure: components["schemas"]["OutputStructure"];
             /**
-             * @description How errors should be handled.
+             * @description How thorough the error handling should be.
              * @default basic
              */
             errorHandlingPreference: components["schemas"]["ErrorHandling"];
@@ -3168,7 +3183,7 @@ export interface components {
              */
             isOnboardingCompleted: boolean | null;
             /**
-             * @description Which features of the language they like.
+             * @description Preferred features of the language.
              * @default [
              *       "type_hints",
              *       "f_strings"
@@ -3181,24 +3196,24 @@ export interface components {
              */
             projectContext: components["schemas"]["ProjectContext"];
             /**
-             * @description How well they know Python.
+             * @description The user's Python skill level.
              * @default intermediate
              */
             pythonSkillLevel: components["schemas"]["SkillLevel"];
         };
-        /** @description The parts of a profile that a request names; the rest comes from the saved one. */
+        /** @description The profile fields of a request; the rest comes from the saved profile. */
         ProfileFields: {
             codeOutputStructure?: components["schemas"]["OutputStructure"] | null;
             errorHandlingPreference?: components["schemas"]["ErrorHandling"] | null;
             explanationStyle?: components["schemas"]["ExplanationStyle"] | null;
             /** @description Accepted for older clients, without effect on answers. */
             isOnboardingCompleted?: boolean | null;
-            /** @description Which features of the language they like; at most 8. */
+            /** @description Preferred features of the language; at most 8. */
             preferredLanguageFeatures?: components["schemas"]["Feature"][] | null;
             projectContext?: components["schemas"]["ProjectContext"] | null;
             pythonSkillLevel?: components["schemas"]["SkillLevel"] | null;
         };
-        /** @description A saved profile. */
+        /** @description The user's profile. */
         ProfileResponse: components["schemas"]["Profile"] & {
             /**
              * @description Always `success`.
@@ -3211,22 +3226,22 @@ export interface components {
          * @enum {string}
          */
         ProjectContext: "web_development" | "data_science" | "automation" | "general_purpose" | "academic" | "enterprise";
-        /** @description More about the prompt. */
+        /** @description Details of the prompt tokens. */
         PromptTokensDetails: {
-            /** @description Tokens that were in the model's memory already. */
+            /** @description Prompt tokens that were served from the KV cache. */
             cached_tokens: number;
         };
-        /** @description Requests in the house. */
+        /** @description The request queue of the engine. */
         QueueHealth: {
-            /** @description Requests that the model works on. */
+            /** @description Requests in progress. */
             active: number;
-            /** @description Requests that may wait or be worked on at a time. */
+            /** @description Maximum number of queued and active requests. */
             capacity: number;
-            /** @description Requests that wait for their turn. */
+            /** @description Queued requests. */
             waiting: number;
         };
         /**
-         * @description What more a client can act on: the values of `error_details.reason`.
+         * @description The cause of an error, for programs: the values of `error_details.reason`.
          * @enum {string}
          */
         Reason: "key_missing" | "key_unknown" | "key_expired" | "model_missing" | "model_loading" | "overloaded" | "context_too_long" | "remote_failed" | "hub_failed";
@@ -3240,104 +3255,104 @@ export interface components {
              */
             status: string;
         };
-        /** @description An error that was our own fault. */
+        /** @description An internal error. */
         RecentIncident: {
-            /** @description The route's pattern. */
+            /** @description The path pattern of the route. */
             endpoint: string;
             error_code: string;
-            /** @description The id under which it is in the log, if it is. */
+            /** @description The incident id in the log, if the error was logged. */
             incident_id?: string | null;
             method: string;
             request_id: string;
             /** @description RFC 3339. */
             timestamp: string;
         };
-        /** @description How completions in one language were received. */
+        /** @description The acceptance of completions in one language. */
         Reception: {
             /**
              * Format: double
-             * @description The share of those shown that was taken, 0 to 1; null where none was shown.
+             * @description The share of the shown completions that were accepted, 0 to 1; null where none was shown.
              */
             acceptance_rate?: number | null;
             /**
              * Format: int64
-             * @description How many were taken, or a part of them.
+             * @description Completions that were accepted, completely or in part.
              */
             accepted: number;
             /**
              * Format: int64
-             * @description Characters that were taken.
+             * @description Characters that were accepted.
              */
             accepted_characters: number;
             /** @description The programming language. */
             language: string;
             /**
              * Format: int64
-             * @description Completions that were offered.
+             * @description Completions that were suggested.
              */
             offered: number;
             /**
              * Format: int64
-             * @description How many were turned down.
+             * @description Completions that were rejected.
              */
             rejected: number;
             /**
              * Format: int64
-             * @description Of those, how many somebody saw.
+             * @description Of those, completions that were shown.
              */
             shown: number;
         };
-        /** @description How completions were received, as far as editors told. */
+        /** @description The acceptance of completions, as far as editors report it. */
         Receptions: {
-            /** @description In each, the most used first. */
+            /** @description By language, most frequent first. */
             by_language: components["schemas"]["Reception"][];
-            /** @description In all languages; its own `language` is `all`. */
+            /** @description The total over all languages; its own `language` is `all`. */
             total: components["schemas"]["Reception"];
         };
         /**
-         * @description The address of an OpenAI-compatible server: its base, or that with `/v1`, or the whole address of one of its endpoints.
+         * @description The URL of an OpenAI-compatible server: the base URL, or one that ends in `/v1` or in one of its endpoints.
          * @example https://models.example/v1
          */
         RemoteEndpoint: string;
-        /** @description How the remote server is. */
+        /** @description The state of the remote server. */
         RemoteHealth: {
-            /** @description Its address; null where none is set. */
+            /** @description The server URL; null if not set. */
             endpoint?: string | null;
-            /** @description Why it is down, in the language of `Accept-Language`; null otherwise. */
+            /** @description Why the server is down, in the language of `Accept-Language`; null otherwise. */
             message?: string | null;
-            /** @description The model that is asked for; null while that is not known. */
+            /** @description The requested model; null while unknown. */
             model?: string | null;
             policy: components["schemas"]["RemotePolicy"];
             /**
-             * @description `off` where the policy is to ask nobody elsewhere, `unknown` until the first look, `up`, or `down`.
+             * @description `off` if the policy does not use it, `unknown` before the first check, `up` or `down`.
              * @example off
              */
             state: string;
         };
         /**
-         * @description Where a key is kept.
+         * @description Where the API key is stored.
          * @enum {string}
          */
         RemoteKeyPlace: "environment" | "keychain" | "file";
-        /** @description The key for the remote server. */
+        /** @description The API key of the remote server. */
         RemoteKeyRequest: {
             /**
-             * @description The key, as the server's owner gave it. It is never shown again.
+             * @description The API key. It is never returned.
              * @example sk-0123456789
              */
             key: string;
         };
-        /** @description A model of the remote server, by the name that the server knows. */
+        /** @description The name of a model on the remote server. */
         RemoteModel: string;
         /**
-         * @description Who answers questions and completes code.
+         * @description Which models answer questions and complete code.
          * @enum {string}
          */
         RemotePolicy: "local_only" | "local_then_remote" | "remote";
         /** @description The remote server, without its key. */
         RemoteResponse: components["schemas"]["RemoteHealth"] & {
             key?: components["schemas"]["RemoteKeyPlace"] | null;
-            /** @description The models that the server lists, by name. */
+            /** @description The names of the models that the server lists. */
             models: string[];
             /**
              * @description Always `success`.
@@ -3346,15 +3361,15 @@ export interface components {
             status: string;
         };
         /**
-         * @description A repository: its owner and its name.
+         * @description A repository of the hub, as `owner/name`.
          * @example Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF
          */
         Repository: string;
-        /** @description The form of an answer. */
+        /** @description The format of the answer. */
         ResponseFormat: {
             type: components["schemas"]["FormatType"];
         };
-        /** @description How long requests took, in milliseconds. */
+        /** @description Response times in milliseconds. */
         ResponseTimeFigures: {
             /** Format: double */
             average: number;
@@ -3369,12 +3384,12 @@ export interface components {
             min: number;
             /**
              * Format: double
-             * @description Half of the requests took no longer.
+             * @description Median.
              */
             p50: number;
             /**
              * Format: double
-             * @description 95 % of the requests took no longer.
+             * @description 95th percentile.
              */
             p95: number;
             /**
@@ -3383,29 +3398,29 @@ export interface components {
              */
             total_requests: number;
         };
-        /** @description What is known of an answer after reading it; in a stream, part of the last event. */
+        /** @description Checks of the completed answer; in a stream, part of the `done` event. */
         Review: {
-            /** @description What a review found, line by line, first by reading the code and then by the model; null for everything else. */
+            /** @description Findings of a code review by line, those of static analysis before those of the model; null for other model types. */
             findings?: components["schemas"]["ReviewFinding"][] | null;
             /**
              * Format: double
-             * @description The quality of the code, 0 to 1, as `validate-code` scores it; null without code.
+             * @description Code quality from 0 to 1, scored as `validate-code` does; null without code.
              */
             quality_score?: number | null;
             security_info: components["schemas"]["SecurityInfo"];
         };
-        /** @description Something that a review found. */
+        /** @description A finding of a review. */
         ReviewFinding: {
             /**
              * Format: int32
              * @description The line of the submitted code, from 1; null where the review names none that exists.
              */
             line?: number | null;
-            /** @description What is wrong. */
+            /** @description The problem. */
             message: string;
-            /** @description Who found it. */
+            /** @description The source of the finding. */
             source: components["schemas"]["Source"];
-            /** @description How to put it right, where the review says so. */
+            /** @description How to fix it, where the review suggests something. */
             suggestion?: string | null;
         };
         /**
@@ -3413,29 +3428,29 @@ export interface components {
          * @example main
          */
         Revision: string;
-        /** @description What the generated code would do. It is reported, never blocked. */
+        /** @description Security findings in the generated code. They are reported; the code is never blocked. */
         SecurityInfo: {
-            /** @description Whether the generated code was checked: false without code, and for languages whose security is not checked. */
+            /** @description Whether the generated code was checked; false without code and for languages without security checks. */
             code_validated: boolean;
-            /** @description Whether the request was within its bounds; always true here. */
+            /** @description Whether the request passed validation; always true here. */
             input_validated: boolean;
             /**
              * Format: double
-             * @description 1 where nothing was found, 0.5 where something deserves a look, 0 where running the code could do harm; null where
-             *     nothing was checked.
+             * @description 1 without findings, 0.5 with findings to check by hand, 0 if running the code could do harm; null if the code was not
+             *     checked.
              */
             safety_score?: number | null;
             /** @description Whether running the code could do harm. */
             threat_detected: boolean;
         };
-        /** @description How HAPA did in the last hour. */
+        /** @description Metrics of the last hour. */
         SeriesResponse: {
             /**
              * Format: int64
-             * @description Milliseconds from one point to the next while HAPA runs.
+             * @description Milliseconds between two points.
              */
             interval_ms: number;
-            /** @description Oldest first. While HAPA did not run, there are none. */
+            /** @description Oldest first. There are no points for times when HAPA did not run. */
             points: components["schemas"]["MetricsPoint"][];
             /**
              * @description Always `success`.
@@ -3443,96 +3458,99 @@ export interface components {
              */
             status: string;
         };
-        /** @description What is in force. */
+        /** @description The effective settings. */
         Settings: {
             /**
              * Format: int32
-             * @description Answers in the cache at most; 0 turns the cache off.
+             * @description Maximum number of cached answers; 0 turns the response cache off.
              */
             cache_size: number;
             /**
              * Format: int32
-             * @description Seconds that a finished answer can be given again; 0 turns the cache off.
+             * @description Lifetime of cached answers in seconds; 0 turns the response cache off.
              */
             cache_ttl: number;
             chat_model?: components["schemas"]["ModelId"] | null;
             completion_model?: components["schemas"]["ModelId"] | null;
             /**
              * Format: int32
-             * @description Days that the history is kept; null for ever.
+             * @description Days until history entries are deleted; null for never.
              */
             history_retention_days?: number | null;
             /**
              * Format: int32
-             * @description Minutes without a request after which a model leaves memory; the next request brings it back. Null for never.
+             * @description Minutes without a request after which a model is unloaded; the next request loads it again. Null for never.
              */
             idle_unload_minutes?: number | null;
-            /** @description Which log lines are written, such as `info` or `info,sqlx=warn`. */
+            /** @description Log filter, such as `info` or `info,sqlx=warn`. */
             log_level: components["schemas"]["LogLevel"];
             /**
              * Format: int32
-             * @description Mebibytes of main memory that models may take with everything around them; null for six tenths of this machine's.
+             * @description Memory budget of models in MiB, KV cache and buffers included; null for 60% of this machine's memory.
              */
             memory_budget_mb?: number | null;
             /**
              * Format: int32
-             * @description The port of the API; null for 8000, or the next one that is free. A change counts from the next start on.
+             * @description Port of the API; null for 8000, or the next free port. A change takes effect at the next start.
              */
             port?: number | null;
             /**
              * Format: int32
-             * @description Requests of a key in a window.
+             * @description Maximum number of requests per key and window.
              */
             rate_limit: number;
             /**
              * Format: int32
-             * @description Completions of a key in a window; null for any number.
+             * @description Maximum number of completions per key and window; null for no limit.
              */
             rate_limit_completion?: number | null;
-            /** @description Whether requests are limited. The app's own key never is. */
+            /** @description Whether rate limits apply. They never apply to the app's own key. */
             rate_limit_enabled: boolean;
             /**
              * Format: int32
-             * @description Generations of a key in a window.
+             * @description Maximum number of generations per key and window.
              */
             rate_limit_generation: number;
             /**
              * Format: int32
-             * @description Requests from one address in a day.
+             * @description Maximum number of requests per address and day.
              */
             rate_limit_per_address: number;
             /**
              * Format: int32
-             * @description Streams that a key may have open at a time.
+             * @description Maximum number of open streams per key.
              */
             rate_limit_streams: number;
             /**
              * Format: int32
-             * @description Minutes of a window.
+             * @description Length of the rate limit window, in minutes.
              */
             rate_limit_window_minutes: number;
             remote_endpoint?: components["schemas"]["RemoteEndpoint"] | null;
             remote_model?: components["schemas"]["RemoteModel"] | null;
-            /** @description Who answers: the models of this machine only, these and then the remote server, or the remote server. */
+            /**
+             * @description Which models answer: local ones only, local ones with the remote server as the fallback, or the remote server
+             *     only.
+             */
             remote_policy: components["schemas"]["RemotePolicy"];
             /**
              * Format: int32
-             * @description A generation ends when no token comes for so many seconds.
+             * @description Idle timeout of a generation in seconds: it stops if no token arrives for this long.
              */
             request_timeout: number;
             /**
              * Format: int32
-             * @description Mebibytes on the disk for what the model has read of conversations, so that they go on quickly after a restart; 0 for none.
+             * @description Maximum size of the KV cache on disk in MiB, which speeds up conversations after a restart; 0 turns it off.
              */
             saved_states_mb: number;
         };
-        /** @description The settings that are in force. */
+        /** @description The effective settings. */
         SettingsResponse: {
-            /** @description Settings that a variable of the environment decides, each with that variable. They cannot be changed here. */
+            /** @description Settings that are overridden by an environment variable, with the name of the variable. They cannot be changed here. */
             from_environment: {
                 [key: string]: string;
             };
-            /** @description Settings that have changed and count from the next start of HAPA on. */
+            /** @description Changed settings that take effect after a restart. */
             restart_required: string[];
             settings: components["schemas"]["Settings"];
             /**
@@ -3542,21 +3560,21 @@ export interface components {
             status: string;
         };
         /**
-         * @description How bad a finding is.
+         * @description Severity of a diagnostic.
          * @enum {string}
          */
         Severity: "info" | "warning" | "error";
         /**
-         * @description How well somebody knows Python.
+         * @description A user's Python skill level.
          * @enum {string}
          */
         SkillLevel: "beginner" | "intermediate" | "advanced" | "expert";
         /**
-         * @description Who found something.
+         * @description The source of a finding.
          * @enum {string}
          */
         Source: "check" | "model";
-        /** @description How HAPA does. */
+        /** @description Statistics of the server. */
         StatsResponse: {
             cache: components["schemas"]["CacheFigures"];
             completions: components["schemas"]["Receptions"];
@@ -3572,7 +3590,7 @@ export interface components {
             uptime: number;
         };
         /**
-         * @description How HAPA is, in one word.
+         * @description The health of HAPA, in one word.
          * @enum {string}
          */
         Status: "healthy" | "degraded" | "unhealthy";
@@ -3580,16 +3598,16 @@ export interface components {
         StoragePart: {
             /** Format: int64 */
             bytes: number;
-            /** @description `models`, `database`, `states` (what models have read of conversations) or `logs`. */
+            /** @description `models`, `database`, `states` (the KV cache of conversations) or `logs`. */
             name: string;
         };
-        /** @description What the data folder holds. */
+        /** @description Disk usage of the data folder. */
         StorageResponse: {
-            /** @description The folder's place. */
+            /** @description The path of the data folder. */
             folder: string;
             /**
              * Format: int64
-             * @description Bytes that are free on its disk; null where the system does not tell.
+             * @description Free space on its disk in bytes; null if unknown.
              */
             free_bytes?: number | null;
             parts: components["schemas"]["StoragePart"][];
@@ -3599,12 +3617,12 @@ export interface components {
              */
             status: string;
         };
-        /** @description More about a stream. */
+        /** @description Options of a stream. */
         StreamOptions: {
-            /** @description Whether the stream ends with what the answer cost. */
+            /** @description Whether the last chunk has the token usage. */
             include_usage?: boolean | null;
         };
-        /** @description How busy the machine is, in percent. */
+        /** @description The load of the machine, in percent. */
         SystemInfo: {
             /** Format: float */
             cpu_usage: number;
@@ -3613,7 +3631,7 @@ export interface components {
             /** Format: float */
             memory_usage: number;
         };
-        /** @description One way in which a text goes on. */
+        /** @description One text completion. */
         TextChoice: {
             /** @description `stop` or `length`. */
             finish_reason: string;
@@ -3623,7 +3641,7 @@ export interface components {
             logprobs?: boolean | null;
             text: string;
         };
-        /** @description One event of a streamed text; as with conversations, usage comes last where it is asked for. */
+        /** @description One event of a text completion stream. With `stream_options.include_usage`, the last chunk has `usage`. */
         TextChunk: {
             backend: string;
             choices: components["schemas"]["TextDelta"][];
@@ -3635,21 +3653,21 @@ export interface components {
             object: string;
             usage?: components["schemas"]["Usage"] | null;
         };
-        /** @description How a text goes on. */
+        /** @description A complete text completion. */
         TextCompletion: {
-            /** @description Where it ran: `local` or `remote`. */
+            /** @description Where the model ran: `local` or `remote`. */
             backend: string;
-            /** @description One answer. */
+            /** @description Exactly one answer. */
             choices: components["schemas"]["TextChoice"][];
             /**
              * Format: int64
-             * @description Seconds since 1970.
+             * @description Unix time in seconds.
              */
             created: number;
-            /** @description What was left out of the prompt for want of room. */
+            /** @description What was truncated from the prompt to fit the context, in words. */
             dropped: string[];
             id: string;
-            /** @description The model that answered, whatever the request named. */
+            /** @description The model that generated the answer, whatever name the request has in `model`. */
             model: string;
             /**
              * @description Always `text_completion`.
@@ -3658,64 +3676,64 @@ export interface components {
             object: string;
             usage: components["schemas"]["Usage"];
         };
-        /** @description The body of `POST /v1/completions`. What it does not name, such as penalties, is ignored. */
+        /** @description The body of `POST /v1/completions`. Other fields, such as penalties, are ignored. */
         TextCompletionRequest: {
-            /** @description Whether the answer may be guessed ahead, which changes its speed and not its words; true if absent. */
+            /** @description Whether to use speculative decoding (prompt lookup). It changes the speed of the answer, not its text. True if absent. */
             drafts?: boolean | null;
             /** @enum {boolean|null} */
             echo?: false | null;
-            /** @description Whether the model must go on up to `max_tokens` when it has said all, as benchmarks ask for. */
+            /** @description Whether to ignore the end-of-sequence token and generate up to `max_tokens`, for benchmarks. */
             ignore_eos?: boolean | null;
             lane?: components["schemas"]["Lane"] | null;
             logprobs?: null;
             /**
              * Format: int32
-             * @description The answer ends after so many tokens; where the model's room ends if absent.
+             * @description Maximum number of generated tokens; limited by the context only if absent.
              */
             max_tokens?: number | null;
             /**
-             * @description Any name: the model that is loaded answers.
+             * @description Ignored: the configured model serves the request.
              * @example default
              */
             model?: string | null;
             /**
              * Format: int32
-             * @description Answers to give: one.
+             * @description Number of answers; must be 1.
              */
             n?: number | null;
-            /** @description The text to go on with, also as a list of one text. An empty one begins with an empty line. */
+            /** @description The text to continue, as a string or an array of one string. An empty text is replaced by a newline. */
             prompt: string | string[];
             /**
              * Format: int64
-             * @description The same seed, prompt and model give the same answer; a random one if absent.
+             * @description Seed of the sampler: the same seed, prompt and model give the same answer. Random if absent.
              */
             seed?: number | null;
-            /** @description The answer ends before the first of these, at most four. */
+            /** @description Stop sequences, at most 4. The answer ends before the first one that occurs. */
             stop?: null | string | string[];
-            /** @description Whether the answer comes piece by piece. */
+            /** @description Whether to stream the answer as server-sent events. */
             stream?: boolean | null;
             stream_options?: components["schemas"]["StreamOptions"] | null;
-            /** @description What stands after the gap that is to be filled, for models that can fill gaps. */
+            /** @description The text after the gap, for models that support fill-in-the-middle. */
             suffix?: string | null;
             /**
              * Format: float
-             * @description 0 takes the likeliest word each time, 2 is wild; 1 if absent.
+             * @description Sampling temperature; 0 always selects the most likely token. 1 if absent.
              */
             temperature?: number | null;
             /**
              * Format: float
-             * @description Only the likeliest words that together have this probability are drawn from; 1 if absent.
+             * @description Nucleus sampling: samples from the most likely tokens whose probabilities sum up to this. 1 if absent.
              */
             top_p?: number | null;
         };
-        /** @description A piece of text. */
+        /** @description Part of a text. */
         TextDelta: {
             finish_reason?: string | null;
             /** Format: int32 */
             index: number;
             text: string;
         };
-        /** @description What the history holds, in tokens. */
+        /** @description Tokens of all messages in the history. */
         TokenFigures: {
             /** Format: int64 */
             completion_tokens: number;
@@ -3723,47 +3741,47 @@ export interface components {
             prompt_tokens: number;
             /**
              * Format: double
-             * @description Mean speed of the latest 100 answers, in tokens per second; null before the first.
+             * @description Mean tokens per second of the latest 100 answers; null without answers.
              */
             tokens_per_second?: number | null;
             /** Format: int64 */
             total_tokens: number;
         };
-        /** @description What an answer cost, in tokens. */
+        /** @description Token usage of a request. */
         TokenUsage: {
             completion_tokens: number;
             prompt_tokens: number;
             total_tokens: number;
         };
-        /** @description A function that the model could call. */
+        /** @description A function. Function calling is not supported. */
         Tool: {
             type: string;
         };
-        /** @description What an answer cost. */
+        /** @description Token usage of a request. */
         Usage: {
             completion_tokens: number;
             prompt_tokens: number;
             prompt_tokens_details?: components["schemas"]["PromptTokensDetails"] | null;
             total_tokens: number;
         };
-        /** @description Several pieces of code to be checked. */
+        /** @description Several pieces of code to check. */
         ValidateBatchRequest: {
-            /** @description The pieces, 1 to 10. `requests` is another name for this field. */
+            /** @description The pieces of code, 1 to 10. `requests` is an alias of this field. */
             items: components["schemas"]["ValidateRequest"][];
         };
-        /** @description What was found in several pieces of code. */
+        /** @description The findings of a batch. */
         ValidateBatchResponse: {
-            /** @description One for each piece, in their order. */
+            /** @description One result for each item, in the order of the request. */
             results: components["schemas"]["ValidateResponse"][];
             /**
              * @description Always `success`.
              * @example success
              */
             status: string;
-            /** @description How many there are. */
+            /** @description Number of results. */
             total_count: number;
         };
-        /** @description Code to be checked. */
+        /** @description Code to check. */
         ValidateRequest: {
             /**
              * @description The code: 1 to 50,000 characters, not blank.
@@ -3775,61 +3793,61 @@ export interface components {
              * @example python
              */
             language?: string | null;
-            /** @description Whether performance is looked at; true if absent. */
+            /** @description Whether to check performance; true if absent. */
             performance_check?: boolean | null;
-            /** @description Whether security is looked at; true if absent. */
+            /** @description Whether to check security; true if absent. */
             security_check?: boolean | null;
-            /** @description Whether warnings make the code invalid, too; false if absent. */
+            /** @description Whether warnings also make the code invalid; false if absent. */
             strict_mode?: boolean | null;
             validation_type?: components["schemas"]["ValidationType"] | null;
         };
-        /** @description What was found in a piece of code. */
+        /** @description The findings of a check. */
         ValidateResponse: components["schemas"]["Validation"] & {
             /**
-             * @description Always `success`: that the code has errors is a success of checking.
+             * @description Always `success`, also if the code has errors.
              * @example success
              */
             status: string;
         };
-        /** @description What validating found. */
+        /** @description The result of a validation. */
         Validation: {
             /**
              * Format: double
-             * @description 0 to 10, by a documented table of costs. 5 where nothing could be checked.
+             * @description Quality score from 0 to 10, by a documented table of penalties. 5 if nothing could be checked.
              */
             code_quality_score: number;
-            /** @description What running the code could do. */
+            /** @description How safe the code is to execute. */
             execution_safety: components["schemas"]["ExecutionSafety"];
-            /** @description Whether there is no syntax error and, with `strict_mode`, no other error or warning among what was asked for. */
+            /** @description Whether the code has no syntax errors and, with `strict_mode`, no other error or warning in the requested categories. */
             is_valid: boolean;
-            /** @description What was asked for and could not be checked: for this language, or because the code is not well formed. */
+            /** @description Requested categories that were not checked, because the language does not support them or the code has syntax errors. */
             not_checked: components["schemas"]["Area"][];
-            /** @description How many findings were left out because a list was full. */
+            /** @description Number of diagnostics omitted because a list was full. */
             omitted: number;
-            /** @description What is slower or more tangled than it needs to be; at most 200. */
+            /** @description Slow or overly complex code; at most 200. */
             performance_warnings: components["schemas"]["Finding"][];
-            /** @description What to do next, the most urgent first. */
+            /** @description Recommendations, most urgent first. */
             recommendations: string[];
-            /** @description What is risky to run; at most 200. `noqa` comments do not hide these. */
+            /** @description Security issues; at most 200. `noqa` comments do not suppress them. */
             security_issues: components["schemas"]["Finding"][];
-            /** @description What is likely a mistake, outdated or untidy; at most 200. */
+            /** @description Likely bugs, outdated syntax and style violations; at most 200. */
             style_issues: components["schemas"]["Finding"][];
-            /** @description Where the code is not well formed, in the order of the text; at most 100. */
+            /** @description Syntax errors in source order; at most 100. */
             syntax_errors: components["schemas"]["Finding"][];
         };
         /**
-         * @description Which findings are wanted. Syntax is always checked.
+         * @description Selects the categories of a validation. Syntax is always checked.
          * @enum {string}
          */
         ValidationType: "syntax" | "security" | "performance" | "style" | "all";
-        /** @description What a model's file consists of. */
+        /** @description The checksum of a model file. */
         VerifyResponse: {
-            /** @description The SHA-256 that they must have; null where nobody said. */
+            /** @description The expected SHA-256; null if unknown. */
             expected?: string | null;
-            /** @description Whether they are the same; null where nobody said. */
+            /** @description Whether the checksums match; null if the expected one is unknown. */
             matches?: boolean | null;
             repository?: components["schemas"]["Repository"] | null;
-            /** @description The SHA-256 of its bytes. */
+            /** @description The SHA-256 of the file. */
             sha256: string;
             /**
              * @description Always `success`.
@@ -3838,7 +3856,7 @@ export interface components {
             status: string;
         };
         /**
-         * @description How much a finding weighs.
+         * @description The severity of a finding.
          * @enum {string}
          */
         Weight: "critical" | "error" | "warning" | "info" | "ok";
@@ -3864,7 +3882,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description What was found */
+            /** @description The analysis */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3873,7 +3891,7 @@ export interface operations {
                     "application/json": components["schemas"]["AnalyzeResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -3882,7 +3900,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The request could not be answered */
+            /** @description The request failed */
             "5XX": {
                 headers: {
                     [name: string]: unknown;
@@ -3896,9 +3914,9 @@ export interface operations {
     clear_cache: {
         parameters: {
             query?: {
-                /** @description Which part; `all` if absent. */
+                /** @description The part of the cache to clear; `all` if absent. */
                 cache_type?: "all" | "code_generation" | "completion";
-                /** @description False forgets nothing, for clients that ask their user first. */
+                /** @description If false, nothing is cleared, for clients that ask the user for confirmation. */
                 confirm?: boolean;
             };
             header?: never;
@@ -3911,7 +3929,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description What was forgotten */
+            /** @description The result */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3920,7 +3938,7 @@ export interface operations {
                     "application/json": components["schemas"]["ClearResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -3940,7 +3958,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The figures */
+            /** @description The statistics */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3949,7 +3967,7 @@ export interface operations {
                     "application/json": components["schemas"]["CacheStatsResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -3973,7 +3991,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The answer, and what is known of its code */
+            /** @description The answer and the checks of its code */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3982,7 +4000,7 @@ export interface operations {
                     "application/json": components["schemas"]["EnhancedResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -3991,7 +4009,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The request could not be answered */
+            /** @description The request failed */
             "5XX": {
                 headers: {
                     [name: string]: unknown;
@@ -4024,7 +4042,7 @@ export interface operations {
                     "text/event-stream": components["schemas"]["EventStream"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -4033,7 +4051,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The request could not be answered */
+            /** @description The request failed */
             "5XX": {
                 headers: {
                     [name: string]: unknown;
@@ -4057,7 +4075,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description What can be inserted */
+            /** @description The completions */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4066,7 +4084,7 @@ export interface operations {
                     "application/json": components["schemas"]["CompleteResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -4075,7 +4093,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The request could not be answered */
+            /** @description The request failed */
             "5XX": {
                 headers: {
                     [name: string]: unknown;
@@ -4102,7 +4120,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description It is noted */
+            /** @description The outcome was recorded */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4111,7 +4129,7 @@ export interface operations {
                     "application/json": components["schemas"]["DoneResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -4125,9 +4143,9 @@ export interface operations {
     conversations: {
         parameters: {
             query?: {
-                /** @description At most so many, 1 to 100; 50 if absent. */
+                /** @description Maximum number of conversations, 1 to 100; 50 if absent. */
                 limit?: number;
-                /** @description Leaving out so many of the latest. */
+                /** @description Number of conversations to skip; 0 if absent. */
                 offset?: number;
             };
             header?: never;
@@ -4145,7 +4163,7 @@ export interface operations {
                     "application/json": components["schemas"]["ConversationsResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -4178,7 +4196,7 @@ export interface operations {
                     "application/json": components["schemas"]["ChangedConversation"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -4192,9 +4210,9 @@ export interface operations {
     conversation: {
         parameters: {
             query?: {
-                /** @description At most so many messages, 1 to 1000; 1000 if absent. */
+                /** @description Maximum number of messages, 1 to 1000; 1000 if absent. */
                 limit?: number;
-                /** @description Only those before the message with this id. */
+                /** @description Only messages before the one with this id. */
                 before?: string;
             };
             header?: never;
@@ -4215,7 +4233,7 @@ export interface operations {
                     "application/json": components["schemas"]["ConversationResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -4238,7 +4256,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It is gone */
+            /** @description The conversation was deleted */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4247,7 +4265,7 @@ export interface operations {
                     "application/json": components["schemas"]["DoneResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -4274,7 +4292,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The conversation as it is now */
+            /** @description The changed conversation */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4283,7 +4301,7 @@ export interface operations {
                     "application/json": components["schemas"]["ChangedConversation"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -4307,7 +4325,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description How much room it takes */
+            /** @description The token counts */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4316,7 +4334,7 @@ export interface operations {
                     "application/json": components["schemas"]["CountTokensResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -4325,7 +4343,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No model can count */
+            /** @description The request failed */
             "5XX": {
                 headers: {
                     [name: string]: unknown;
@@ -4345,7 +4363,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What was found */
+            /** @description The diagnostics */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4354,7 +4372,7 @@ export interface operations {
                     "application/json": components["schemas"]["DoctorResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -4374,7 +4392,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The errors */
+            /** @description The statistics */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4383,7 +4401,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorsResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -4397,7 +4415,7 @@ export interface operations {
     error_patterns: {
         parameters: {
             query?: {
-                /** @description `7d` if absent. */
+                /** @description The period; `7d` if absent. */
                 period?: "1h" | "24h" | "7d" | "30d";
             };
             header?: never;
@@ -4415,7 +4433,7 @@ export interface operations {
                     "application/json": components["schemas"]["PatternsResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -4429,7 +4447,7 @@ export interface operations {
     recent_feedback: {
         parameters: {
             query?: {
-                /** @description At most so much, 1 to 100; 10 if absent. */
+                /** @description Maximum number of entries, 1 to 100; 10 if absent. */
                 limit?: number;
             };
             header?: never;
@@ -4447,7 +4465,7 @@ export interface operations {
                     "application/json": components["schemas"]["RecentFeedback"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -4467,7 +4485,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The figures */
+            /** @description The statistics */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4476,7 +4494,7 @@ export interface operations {
                     "application/json": components["schemas"]["FeedbackStats"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -4499,7 +4517,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It is gone */
+            /** @description The feedback was deleted */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4508,7 +4526,7 @@ export interface operations {
                     "application/json": components["schemas"]["DoneResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -4532,7 +4550,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The code, and what there is to say about it */
+            /** @description The code and its explanation */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4541,7 +4559,7 @@ export interface operations {
                     "application/json": components["schemas"]["GenerateResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -4550,7 +4568,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The request could not be answered */
+            /** @description The request failed */
             "5XX": {
                 headers: {
                     [name: string]: unknown;
@@ -4583,7 +4601,7 @@ export interface operations {
                     "text/event-stream": components["schemas"]["EventStream"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -4592,7 +4610,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The request could not be answered */
+            /** @description The request failed */
             "5XX": {
                 headers: {
                     [name: string]: unknown;
@@ -4621,7 +4639,7 @@ export interface operations {
                     "application/json": components["schemas"]["KeysResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -4654,7 +4672,7 @@ export interface operations {
                     "application/json": components["schemas"]["KeyResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -4677,7 +4695,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It is revoked */
+            /** @description The key was revoked */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4686,7 +4704,7 @@ export interface operations {
                     "application/json": components["schemas"]["DoneResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -4700,13 +4718,13 @@ export interface operations {
     logs: {
         parameters: {
             query?: {
-                /** @description At most so many, 1 to 1000; 200 if absent. */
+                /** @description Maximum number of lines, 1 to 1000; 200 if absent. */
                 limit?: number;
-                /** @description Of this level or a worse one; all if absent. */
+                /** @description Minimum level; all if absent. */
                 level?: "trace" | "debug" | "info" | "warn" | "error";
-                /** @description With this text in them, in any case. */
+                /** @description Only lines that contain this text; ignores case. */
                 search?: string;
-                /** @description Only lines before this place: `next` of a page, or the `cursor` of a line. */
+                /** @description Only lines before this cursor: `next` of a page, or the `cursor` of a line. */
                 before?: number;
             };
             header?: never;
@@ -4715,7 +4733,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A part of the log */
+            /** @description A page of the log */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4724,7 +4742,7 @@ export interface operations {
                     "application/json": components["schemas"]["LogsResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -4753,7 +4771,7 @@ export interface operations {
                     "application/json": components["schemas"]["EndpointsResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -4767,7 +4785,7 @@ export interface operations {
     metrics_series: {
         parameters: {
             query?: {
-                /** @description Those after this time only, in milliseconds since 1970; the whole last hour if absent. */
+                /** @description Only points after this time, in milliseconds since 1970; all of the last hour if absent. */
                 since?: number;
             };
             header?: never;
@@ -4785,7 +4803,7 @@ export interface operations {
                     "application/json": components["schemas"]["SeriesResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -4814,7 +4832,7 @@ export interface operations {
                     "application/json": components["schemas"]["ModelsResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -4843,7 +4861,7 @@ export interface operations {
                     "text/event-stream": components["schemas"]["EventStream"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -4867,7 +4885,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description It is on the list */
+            /** @description All downloads */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4876,7 +4894,7 @@ export interface operations {
                     "application/json": components["schemas"]["DownloadsResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -4899,7 +4917,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It is not on the list any more */
+            /** @description The remaining downloads */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4908,7 +4926,7 @@ export interface operations {
                     "application/json": components["schemas"]["DownloadsResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -4935,7 +4953,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description It does as asked */
+            /** @description All downloads */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4944,7 +4962,7 @@ export interface operations {
                     "application/json": components["schemas"]["DownloadsResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -4959,7 +4977,7 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description Words of a repository's name; the most downloaded ones if absent.
+                 * @description Words in the name of the repository; if absent, the most downloaded repositories.
                  * @example qwen coder
                  */
                 query?: string;
@@ -4970,7 +4988,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What was found */
+            /** @description The repositories */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4979,7 +4997,7 @@ export interface operations {
                     "application/json": components["schemas"]["HubResponse"];
                 };
             };
-            /** @description The hub did not answer in order */
+            /** @description The request to the model hub failed */
             502: {
                 headers: {
                     [name: string]: unknown;
@@ -4988,7 +5006,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -5006,14 +5024,14 @@ export interface operations {
             path: {
                 /** @description The repository's owner */
                 owner: string;
-                /** @description Its name */
+                /** @description The name of the repository */
                 name: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Its files */
+            /** @description The model files */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5022,7 +5040,7 @@ export interface operations {
                     "application/json": components["schemas"]["HubFilesResponse"];
                 };
             };
-            /** @description The hub did not answer in order */
+            /** @description The request to the model hub failed */
             502: {
                 headers: {
                     [name: string]: unknown;
@@ -5031,7 +5049,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -5048,7 +5066,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description The file's name, which ends in `.gguf`
+                 * @description The name of the file, which ends in `.gguf`
                  * @example my-model.gguf
                  */
                 name: string;
@@ -5062,7 +5080,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description It is one of the models */
+            /** @description The model was imported */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5071,7 +5089,7 @@ export interface operations {
                     "application/json": components["schemas"]["ImportedModel"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -5080,7 +5098,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The file could not be kept */
+            /** @description The request failed */
             "5XX": {
                 headers: {
                     [name: string]: unknown;
@@ -5103,7 +5121,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It is gone */
+            /** @description The remaining models */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5112,7 +5130,7 @@ export interface operations {
                     "application/json": components["schemas"]["ModelsResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -5139,7 +5157,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description It loads; the list tells how far */
+            /** @description The models; loading continues in the background */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5148,7 +5166,7 @@ export interface operations {
                     "application/json": components["schemas"]["ModelsResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -5171,7 +5189,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It leaves memory when it has finished what it is at */
+            /** @description The models; unloading waits for running requests */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5180,7 +5198,7 @@ export interface operations {
                     "application/json": components["schemas"]["ModelsResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -5203,7 +5221,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What it consists of */
+            /** @description The checksum */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5212,7 +5230,7 @@ export interface operations {
                     "application/json": components["schemas"]["VerifyResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -5232,7 +5250,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The server */
+            /** @description The remote server */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5241,7 +5259,7 @@ export interface operations {
                     "application/json": components["schemas"]["RemoteResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -5265,7 +5283,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description It is kept */
+            /** @description The key was saved */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5274,7 +5292,7 @@ export interface operations {
                     "application/json": components["schemas"]["RemoteResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -5294,7 +5312,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description There is none any more */
+            /** @description The key was deleted */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5303,7 +5321,7 @@ export interface operations {
                     "application/json": components["schemas"]["RemoteResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -5323,7 +5341,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description How the server is; `state` is `up` or `down` */
+            /** @description The remote server; `state` is `up` or `down` */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5332,7 +5350,7 @@ export interface operations {
                     "application/json": components["schemas"]["RemoteResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -5352,7 +5370,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The settings that are in force */
+            /** @description The effective settings */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5361,7 +5379,7 @@ export interface operations {
                     "application/json": components["schemas"]["SettingsResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -5385,7 +5403,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The settings that are in force now */
+            /** @description The effective settings */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5394,7 +5412,7 @@ export interface operations {
                     "application/json": components["schemas"]["SettingsResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -5414,7 +5432,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What the data folder holds */
+            /** @description The disk usage */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5423,7 +5441,7 @@ export interface operations {
                     "application/json": components["schemas"]["StorageResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -5447,7 +5465,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description It is kept */
+            /** @description The feedback was saved */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5456,7 +5474,7 @@ export interface operations {
                     "application/json": components["schemas"]["FeedbackResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -5470,19 +5488,19 @@ export interface operations {
     history: {
         parameters: {
             query?: {
-                /** @description At most so many, 1 to 100; 10 if absent. */
+                /** @description Maximum number of messages, 1 to 100; 10 if absent. */
                 limit?: number;
-                /** @description Leaving out so many of the newest. */
+                /** @description Number of messages to skip; 0 if absent. */
                 offset?: number;
-                /** @description With all these words in the question or the answer, as parts of words too, in any case. */
+                /** @description Only messages with all these words in question or answer. Matches parts of words and ignores case. */
                 search?: string;
-                /** @description In this programming language. */
+                /** @description Only messages in this programming language. */
                 language?: string;
-                /** @description Not before this time, RFC 3339. */
+                /** @description Only messages since this time, RFC 3339. */
                 from?: string;
-                /** @description Before this time, RFC 3339. */
+                /** @description Only messages before this time, RFC 3339. */
                 to?: string;
-                /** @description With an answer that was thought well or ill of: rated 4 or 5, or 1 or 2. */
+                /** @description Only messages with a rating of 4 or 5 (`positive`), or of 1 or 2 (`negative`). */
                 opinion?: "positive" | "negative";
             };
             header?: never;
@@ -5500,7 +5518,7 @@ export interface operations {
                     "application/json": components["schemas"]["HistoryResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -5524,7 +5542,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description It is gone */
+            /** @description The history was deleted */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5533,7 +5551,7 @@ export interface operations {
                     "application/json": components["schemas"]["DoneResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -5547,9 +5565,9 @@ export interface operations {
     export_history: {
         parameters: {
             query?: {
-                /** @description `json` if absent. */
+                /** @description The format; `json` if absent. */
                 format?: "json" | "markdown";
-                /** @description Only the conversation with this id, with all versions of its questions. */
+                /** @description The id of a conversation to export, with all versions of its questions; all conversations if absent. */
                 conversation?: string;
             };
             header?: never;
@@ -5568,7 +5586,7 @@ export interface operations {
                     "text/markdown": string;
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -5592,7 +5610,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description What came of it */
+            /** @description The result */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5601,7 +5619,7 @@ export interface operations {
                     "application/json": components["schemas"]["ImportResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -5633,7 +5651,7 @@ export interface operations {
                     "application/json": components["schemas"]["HistoryItemResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -5656,7 +5674,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It is gone */
+            /** @description The message was deleted */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5665,7 +5683,7 @@ export interface operations {
                     "application/json": components["schemas"]["DoneResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -5685,7 +5703,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The profile; the default one where none was saved */
+            /** @description The profile, or the default profile if none was saved */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5694,7 +5712,7 @@ export interface operations {
                     "application/json": components["schemas"]["ProfileResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -5718,7 +5736,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The profile as it was saved */
+            /** @description The saved profile */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5727,7 +5745,7 @@ export interface operations {
                     "application/json": components["schemas"]["ProfileResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -5751,7 +5769,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description What was found, also where the code has errors */
+            /** @description The findings, also if the code has errors */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5760,7 +5778,7 @@ export interface operations {
                     "application/json": components["schemas"]["ValidateResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -5769,7 +5787,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The request could not be answered */
+            /** @description The request failed */
             "5XX": {
                 headers: {
                     [name: string]: unknown;
@@ -5793,7 +5811,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description What was found, in the order of the items */
+            /** @description The findings, in the order of the items */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5802,7 +5820,7 @@ export interface operations {
                     "application/json": components["schemas"]["ValidateBatchResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -5811,7 +5829,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The request could not be answered */
+            /** @description The request failed */
             "5XX": {
                 headers: {
                     [name: string]: unknown;
@@ -5831,7 +5849,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The API answers */
+            /** @description The server is available */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5840,7 +5858,7 @@ export interface operations {
                     "application/json": components["schemas"]["HealthResponse"];
                 };
             };
-            /** @description The database does not answer */
+            /** @description The database is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5869,7 +5887,7 @@ export interface operations {
                     "application/json": components["schemas"]["DetailedHealthResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -5889,7 +5907,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The figures */
+            /** @description The metrics */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5909,7 +5927,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The figures */
+            /** @description The statistics */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5918,7 +5936,7 @@ export interface operations {
                     "application/json": components["schemas"]["StatsResponse"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -5952,7 +5970,7 @@ export interface operations {
                     "text/event-stream": components["schemas"]["ChunkStream"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -5961,7 +5979,7 @@ export interface operations {
                     "application/json": components["schemas"]["OpenAiError"];
                 };
             };
-            /** @description The request could not be answered */
+            /** @description The request failed */
             "5XX": {
                 headers: {
                     [name: string]: unknown;
@@ -5995,7 +6013,7 @@ export interface operations {
                     "text/event-stream": components["schemas"]["ChunkStream"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -6004,7 +6022,7 @@ export interface operations {
                     "application/json": components["schemas"]["OpenAiError"];
                 };
             };
-            /** @description The request could not be answered */
+            /** @description The request failed */
             "5XX": {
                 headers: {
                     [name: string]: unknown;
@@ -6033,7 +6051,7 @@ export interface operations {
                     "application/json": components["schemas"]["ModelList"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -6065,7 +6083,7 @@ export interface operations {
                     "application/json": components["schemas"]["ModelCard"];
                 };
             };
-            /** @description The request was refused */
+            /** @description The request was rejected */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
