@@ -52,7 +52,7 @@ fn main() -> ExitCode {
 }
 
 /// The Tauri configuration and the front end, as embedded by `build.rs`.
-#[expect(clippy::unwrap_used, reason = "tauri-build writes this code")]
+#[expect(clippy::exit, clippy::print_stderr, clippy::unwrap_used, reason = "tauri-build writes this code")]
 fn context() -> tauri::Context {
     tauri::tauri_build_context!()
 }

@@ -16,6 +16,7 @@ fn corpora() -> PathBuf {
 }
 
 /// Replays the corpus of a target and names each file first, so that the output of a failure ends with its name.
+#[expect(clippy::print_stdout, reason = "the output of a failed test shows the last file")]
 fn replay(name: &str) {
     let target = TARGETS.iter().find(|target| target.name == name).expect("the target exists");
     let files = entries(&corpora().join(name));

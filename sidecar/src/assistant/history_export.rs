@@ -350,7 +350,7 @@ async fn import_conversation(
     let messages = entries.iter().zip(&files);
     let messages: Vec<Imported<'_>> =
         messages.map(|((entry, time), files)| imported(entry, *time, files.as_deref())).collect();
-    Ok(store.import(owner, conversation, &messages).await?)
+    store.import(owner, conversation, &messages).await
 }
 
 fn imported<'a>(entry: &'a ExportedMessage, created_at: i64, files: Option<&'a str>) -> Imported<'a> {
