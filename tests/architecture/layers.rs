@@ -23,6 +23,7 @@ const LAYERS: &[&[&str]] = &[
     &["http"],
     &["server"],
     &["cli"],
+    &["fuzzing"],
 ];
 
 /// Arrows that point upwards still: module -> module. This list only shrinks: an exception that no import needs fails the test.

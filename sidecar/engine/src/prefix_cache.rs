@@ -30,7 +30,7 @@ pub(crate) struct PrefixMatch<K> {
     pub is_entire: bool,
 }
 
-/// How the KV cache of a sequence was computed, or may have been.
+/// How the KV cache of a sequence was computed, or may have been. The better fidelity is the smaller value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum KvFidelity {
     /// By prefill from the first token to the last.

@@ -55,7 +55,8 @@ pub enum Priority {
     Background,
 }
 
-/// Speculative decoding. The model verifies every draft token, so it changes the speed and never the text.
+/// Speculative decoding. The model verifies every draft token, so it changes the speed; the text can differ only where two tokens are
+/// about equally likely, since batched arithmetic rounds differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Speculation {
     /// One token per step.

@@ -1,4 +1,4 @@
-//! Rate limits by key and by address: token buckets that refill over a window, and permits for open streams.
+//! Rate limits by key and by address: token limits that refill over a window, and permits for open streams.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -44,7 +44,7 @@ pub enum Limit {
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Maximum number of buckets of a class. Addresses beyond that share one until earlier ones have refilled.
+/// Maximum number of limits of a class. Addresses beyond that share one until earlier ones have refilled.
 const MAX_BUCKETS: usize = 10_000;
 
 /// The class of a request, which decides the limits that apply to it.
@@ -85,7 +85,7 @@ impl LimitStatus {
 #[derive(Debug, Clone)]
 pub struct RateLimiters {
     settings: settings::Handle,
-    buckets: Arc<Mutex<Buckets>>,
+    limits: Arc<Mutex<Limits>>,
     streams: Arc<Mutex<HashMap<String, u32>>>,
 }
 
@@ -93,8 +93,8 @@ impl RateLimiters {
     /// Rate limiters with the limits of the settings, which are reconfigured when the settings change.
     #[must_use]
     pub fn new(settings: settings::Handle) -> Self {
-        let buckets = Buckets::new(&settings.current());
-        Self { settings, buckets: Arc::new(Mutex::new(buckets)), streams: Arc::default() }
+        let limits = Limits::new(&settings.current());
+        Self { settings, limits: Arc::new(Mutex::new(limits)), streams: Arc::default() }
     }
 
     /// Counts a request of `caller` from `address`. Where no limit applies, nothing is counted and `None` is returned.
@@ -109,28 +109,28 @@ impl RateLimiters {
     ) -> Result<Option<LimitStatus>, RateLimited> {
         let settings = self.settings.current();
         let Some(key) = caller.limited.as_ref().filter(|_| settings.rate_limit_enabled) else { return Ok(None) };
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        buckets.reconfigure(&settings);
+        let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        limits.reconfigure(&settings);
         let local = address.is_loopback();
         let mut statuses = Vec::with_capacity(3);
         match class {
             RequestClass::Plain => {}
             RequestClass::Generation | RequestClass::Stream => {
-                statuses.push(buckets.generations.check(key, Limit::Generations)?)
+                statuses.push(limits.generations.check(key, Limit::Generations)?)
             }
             RequestClass::Report if local => return Ok(None),
-            RequestClass::Report => return buckets.check_address(address).map(Some),
-            RequestClass::Completion => match &buckets.completions {
+            RequestClass::Report => return limits.check_address(address).map(Some),
+            RequestClass::Completion => match &limits.completions {
                 Some(bucket) => statuses.push(bucket.check(key, Limit::Completions)?),
                 None if local => return Ok(None),
                 None => {}
             },
         }
         if class != RequestClass::Completion || statuses.is_empty() {
-            statuses.push(buckets.requests.check(key, Limit::Requests)?);
+            statuses.push(limits.requests.check(key, Limit::Requests)?);
         }
         if !(local && class == RequestClass::Completion) {
-            statuses.push(buckets.check_address(address)?);
+            statuses.push(limits.check_address(address)?);
         }
         Ok(statuses.into_iter().min_by_key(|status| status.remaining))
     }
@@ -172,27 +172,27 @@ impl Drop for StreamPermit {
     }
 }
 
-/// All buckets, with the limits that they were created with.
+/// All limits, with the limits that they were created with.
 #[derive(Debug)]
-struct Buckets {
-    requests: Bucket<String>,
-    generations: Bucket<String>,
-    completions: Option<Bucket<String>>,
-    addresses: Bucket<IpAddr>,
+struct Limits {
+    requests: KeyedLimit<String>,
+    generations: KeyedLimit<String>,
+    completions: Option<KeyedLimit<String>>,
+    addresses: KeyedLimit<IpAddr>,
 }
 
-impl Buckets {
+impl Limits {
     fn new(settings: &Settings) -> Self {
         let window = window(settings);
         Self {
-            requests: Bucket::new(settings.rate_limit, window),
-            generations: Bucket::new(settings.rate_limit_generation, window),
-            completions: settings.rate_limit_completion.map(|max| Bucket::new(max, window)),
-            addresses: Bucket::new(settings.rate_limit_per_address, DAY),
+            requests: KeyedLimit::new(settings.rate_limit, window),
+            generations: KeyedLimit::new(settings.rate_limit_generation, window),
+            completions: settings.rate_limit_completion.map(|max| KeyedLimit::new(max, window)),
+            addresses: KeyedLimit::new(settings.rate_limit_per_address, DAY),
         }
     }
 
-    /// Replaces the buckets whose limits have changed in the settings.
+    /// Replaces the limits whose limits have changed in the settings.
     fn reconfigure(&mut self, settings: &Settings) {
         let window = window(settings);
         self.requests.reconfigure(settings.rate_limit, window);
@@ -200,7 +200,7 @@ impl Buckets {
         self.addresses.reconfigure(settings.rate_limit_per_address, DAY);
         match (&mut self.completions, settings.rate_limit_completion) {
             (Some(bucket), Some(max)) => bucket.reconfigure(max, window),
-            (bucket, max) => *bucket = max.map(|max| Bucket::new(max, window)),
+            (bucket, max) => *bucket = max.map(|max| KeyedLimit::new(max, window)),
         }
     }
 
@@ -227,16 +227,16 @@ fn window(settings: &Settings) -> Duration {
 
 type Limiter<K> = RateLimiter<K, HashMapStateStore<K>, DefaultClock, StateInformationMiddleware>;
 
-/// A bucket per key or address: a burst of so many requests, refilled evenly over the window (the generic cell rate
-/// algorithm).
+/// One limit for many keys or addresses, each with its own count: a burst of `max` requests, refilled evenly over the window (the
+/// generic cell rate algorithm).
 #[derive(Debug)]
-struct Bucket<K: std::hash::Hash + Eq + Clone> {
+struct KeyedLimit<K: std::hash::Hash + Eq + Clone> {
     max: u32,
     window: Duration,
     limiter: Limiter<K>,
 }
 
-impl<K: std::hash::Hash + Eq + Clone> Bucket<K> {
+impl<K: std::hash::Hash + Eq + Clone> KeyedLimit<K> {
     fn new(max: u32, window: Duration) -> Self {
         let burst = NonZeroU32::new(max).unwrap_or(NonZeroU32::MIN);
         let quota =

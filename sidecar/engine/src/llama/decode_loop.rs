@@ -148,7 +148,7 @@ impl<'model> DecodeLoop<'model> {
     /// Does one unit of idle work: offloads or persists a sequence. Returns how long to wait for requests before the next.
     fn idle_work(&mut self, waited: Duration) -> Duration {
         let immediately = waited.is_zero();
-        if immediately == self.kv_cache.offloads_eagerly() && self.kv_cache.offload_one() {
+        if immediately == self.kv_cache.offloads_eagerly() && self.kv_cache.copy_one_to_host() {
             return if immediately { Duration::ZERO } else { IDLE_TICK };
         }
         if !immediately && self.kv_cache.persist_one() { IDLE_TICK } else { IDLE_BEFORE_PERSIST }

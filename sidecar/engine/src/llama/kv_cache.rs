@@ -142,7 +142,7 @@ impl<'model> KvCache<'model> {
         hit
     }
 
-    /// Minimum length of the cached prefix of a prompt, in tokens.
+    /// Length of the longest cached prefix of a prompt, in tokens; a reusable chunk can add to it.
     pub(crate) fn cached_prefix_len(&self, prompt: &[LlamaToken], allowed: KvFidelity) -> usize {
         let in_context = self.cached.find(prompt, self.partial_reuse, allowed).map_or(0, |hit| hit.shared);
         let offloaded = self.host_cache.index().find(prompt, self.partial_reuse, allowed).map_or(0, |hit| hit.shared);

@@ -295,6 +295,7 @@ impl Sequence {
                 finish = Some(FinishReason::Length);
                 break;
             }
+            // A draft token that the sampler did not choose is rejected, with all that follow it.
             if drafted != Some(token) {
                 break;
             }

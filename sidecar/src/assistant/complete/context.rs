@@ -95,7 +95,7 @@ impl<'a> FimContext<'a> {
         let cut = &closed[..closed.len() - before.len()];
         let scopes = check::enclosing_scopes(cut, before).into_iter().flat_map(|line| [line, "\n"]);
         let above: String = imports(cut).into_iter().flat_map(|line| [line, "\n"]).chain(scopes).collect();
-        let after = prefix_of(&request.suffix, MAX_SUFFIX);
+        let after = truncated(&request.suffix, MAX_SUFFIX);
         let mut comments = String::new();
         let mark = comment_marker(&request.language);
         let mut comment = |line: &str| comments.extend([mark, " ", line.trim_end(), "\n"]);
@@ -110,7 +110,7 @@ impl<'a> FimContext<'a> {
             }
         }
         let full_length = comments.len();
-        comments.truncate(prefix_of(&comments, MAX_EXTRA_CONTEXT).len());
+        comments.truncate(truncated(&comments, MAX_EXTRA_CONTEXT).len());
         let (files, files_cut) = if model.supports_repo_context {
             files(&request.files, MAX_EXTRA_CONTEXT - comments.chars().count())
         } else {
@@ -151,7 +151,7 @@ impl<'a> FimContext<'a> {
 fn files(open: &[OpenFile], mut budget: usize) -> (Vec<RepoFile>, bool) {
     let (mut files, mut cut) = (Vec::new(), false);
     for OpenFile { path, content } in open {
-        let text = prefix_of(content, budget.saturating_sub(path.chars().count()));
+        let text = truncated(content, budget.saturating_sub(path.chars().count()));
         cut |= text.len() < content.len();
         if !text.trim().is_empty() {
             budget -= path.chars().count() + text.chars().count();
@@ -169,8 +169,8 @@ fn comment_marker(language: &str) -> &'static str {
     }
 }
 
-/// The end of a text, from the start of a line where possible. It stays the same while the text grows by up to
-/// [`WINDOW_STEP`] characters.
+/// The last part of a text, at most [`MAX_PREFIX`] characters, from the start of a line where possible. Where it starts stays the
+/// same while the text grows by up to [`WINDOW_STEP`] characters, so that the KV cache is reused.
 fn window(text: &str) -> &str {
     let count = text.chars().count();
     if count <= MAX_PREFIX {
@@ -183,7 +183,7 @@ fn window(text: &str) -> &str {
 }
 
 /// The first `count` characters at most, up to the end of a line where possible.
-fn prefix_of(text: &str, count: usize) -> &str {
+fn truncated(text: &str, count: usize) -> &str {
     let Some((end, _)) = text.char_indices().nth(count) else { return text };
     let cut = &text[..end];
     cut.rfind('\n').map(|end| &cut[..=end]).filter(|rest| !rest.trim().is_empty()).unwrap_or(cut)
@@ -234,9 +234,9 @@ mod tests {
 
     #[test]
     fn a_prefix_ends_with_a_line_and_never_inside_a_character() {
-        assert_eq!(prefix_of("가나다", 2), "가나");
-        assert_eq!(prefix_of("가\n나다라", 4), "가\n");
-        assert_eq!(prefix_of("가\n나", 3), "가\n나");
+        assert_eq!(truncated("가나다", 2), "가나");
+        assert_eq!(truncated("가\n나다라", 4), "가\n");
+        assert_eq!(truncated("가\n나", 3), "가\n나");
     }
 
     #[test]

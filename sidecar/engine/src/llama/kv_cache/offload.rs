@@ -34,8 +34,9 @@ impl KvCache<'_> {
         }
     }
 
-    /// Offloads one idle sequence, so that the next request does not wait for it. Returns `false` if all are offloaded.
-    pub(crate) fn offload_one(&mut self) -> bool {
+    /// Copies one idle sequence to the host cache, so that the next request does not wait for it; it stays in the context until then.
+    /// Returns `false` if all are copied.
+    pub(crate) fn copy_one_to_host(&mut self) -> bool {
         let is_resident_only = |(seq_id, tokens): &(SeqId, &[LlamaToken])| {
             tokens.len() >= MIN_OFFLOAD_TOKENS
                 && !self.host_cache.index().contains_prefix(tokens, self.cached.fidelity(*seq_id))
@@ -85,7 +86,7 @@ impl KvCache<'_> {
     }
 
     /// Writes one idle sequence to disk, the most recently used first, so that it outlives the process. Returns `false` if none is
-    /// left to write.
+    /// left to write, or if the write failed.
     pub(crate) fn persist_one(&mut self) -> bool {
         let Some(disk_cache) = &mut self.disk_cache else { return false };
         let is_due = |tokens: &[LlamaToken]| tokens.len() >= MIN_PERSIST_TOKENS && !disk_cache.contains(tokens);
