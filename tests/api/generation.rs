@@ -145,7 +145,8 @@ async fn a_prompt_that_exceeds_the_context_is_an_error_not_a_stream() {
 #[tokio::test]
 async fn a_stalled_model_times_out() {
     let data = tests::process::data_dir_with(&tests::script());
-    let server = Server::start_in(data, |config| config.settings.request_timeout = Some(1)).await;
+    // Longer than the interval in which the partial answer is stored, which must not extend the timeout.
+    let server = Server::start_in(data, |config| config.settings.request_timeout = Some(2)).await;
     let events = Frames::new(server.open_stream(&json!({"user_question": "forever"})).await).rest().await;
     assert_eq!(events.last().unwrap()["metadata"]["error_code"], "SERVICE_UNAVAILABLE");
     server.wait_idle().await;

@@ -166,7 +166,7 @@ impl RawStream {
             duration: self.requested_at.elapsed(),
             first_token: self.first_token.map(|first| first - self.requested_at),
             tokens_per_second: self.first_token.and_then(|first| tokens_per_second(tokens, self.last_token - first)),
-            prompt_tokens: self.prompt_tokens as u64,
+            prompt_tokens: end.map_or(self.prompt_tokens, |end| end.prompt_tokens) as u64,
             reused_tokens: end.and_then(|end| end.reused_tokens).unwrap_or_default() as u64,
             completion_tokens: tokens as u64,
         });

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use engine::{Error, Usage};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 /// Where a model runs.
@@ -110,27 +111,58 @@ pub enum Interrupted {
     ShuttingDown,
 }
 
+/// How far a stream is, from which the deadline of the next event follows.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    /// Whether an event after [`Event::Accepted`] was returned, so that the request is not queued any more.
+    pub is_running: bool,
+    /// When the latest event was returned; before the first one, when the stream was created.
+    pub last_event: Instant,
+}
+
+impl Progress {
+    /// Of a new stream.
+    #[must_use]
+    pub fn start() -> Self {
+        Self { is_running: false, last_event: Instant::now() }
+    }
+
+    /// Records that this event is returned.
+    pub fn record(&mut self, event: &Result<Event, Error>) {
+        self.is_running |= !matches!(event, Ok(Event::Accepted(_)));
+        self.last_event = Instant::now();
+    }
+}
+
 /// A stream of [`Event`]s.
 pub trait EventStream: Send {
     /// The next event; `None` after [`Event::Done`] or an error. Cancel-safe: no event is lost when the future is dropped.
     fn next(&mut self) -> impl Future<Output = Option<Result<Event, Error>>> + Send;
 
-    /// Whether an event after [`Event::Accepted`] was returned, so that the request is not queued any more.
-    fn is_running(&self) -> bool;
+    /// How far the stream is.
+    fn progress(&self) -> Progress;
 
-    /// The next event within `limits`. Cancel-safe like [`EventStream::next`].
+    /// The next event within `limits`. Cancel-safe like [`EventStream::next`]: the limits count from the latest event, however often
+    /// the future is dropped meanwhile.
     ///
     /// # Errors
     /// Why there is none. A stream that has ended counts as one whose engine has stopped.
     fn next_within(&mut self, limits: &WaitLimits) -> impl Future<Output = Result<Event, Interrupted>> + Send {
         async {
-            let limit = if self.is_running() { limits.idle } else { limits.queued };
+            let Progress { is_running, last_event } = self.progress();
+            let limit = if is_running { limits.idle } else { limits.queued };
+            let next = async {
+                match last_event.checked_add(limit) {
+                    Some(deadline) => timeout_at(deadline, self.next()).await.ok(),
+                    None => Some(self.next().await),
+                }
+            };
             tokio::select! {
                 biased;
-                event = tokio::time::timeout(limit, self.next()) => match event {
-                    Err(_) => Err(Interrupted::Timeout { seconds: limit.as_secs() }),
-                    Ok(None) => Err(Error::EngineStopped.into()),
-                    Ok(Some(event)) => Ok(event?),
+                event = next => match event {
+                    None => Err(Interrupted::Timeout { seconds: limit.as_secs() }),
+                    Some(None) => Err(Error::EngineStopped.into()),
+                    Some(Some(event)) => Ok(event?),
                 },
                 () = limits.shutdown.cancelled() => Err(Interrupted::ShuttingDown),
             }

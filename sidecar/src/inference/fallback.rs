@@ -6,7 +6,7 @@ use std::time::Duration;
 use engine::{Error, Request};
 use tokio_util::sync::CancellationToken;
 
-use super::event::{Event, EventStream, Interrupted, WaitLimits};
+use super::event::{Event, EventStream, Interrupted, Progress, WaitLimits};
 use super::router::{BackendStream, ModelRouter, Target};
 
 /// A request to a local model whose events are held back until the first token, when it is certain which model answers.
@@ -21,6 +21,8 @@ pub struct Fallback {
     /// Events that were held back.
     first: VecDeque<Event>,
     accepted: bool,
+    /// Until a backend answers, the request counts as queued.
+    progress: Progress,
 }
 
 #[derive(Debug)]
@@ -46,7 +48,16 @@ impl Fallback {
     ) -> Self {
         let phase = first.map_or_else(Phase::Failed, Phase::Waiting);
         let idle = Duration::from_secs(idle.into());
-        Self { router, target, request, idle, phase, first: VecDeque::new(), accepted: false }
+        Self {
+            router,
+            target,
+            request,
+            idle,
+            phase,
+            first: VecDeque::new(),
+            accepted: false,
+            progress: Progress::start(),
+        }
     }
 }
 
@@ -97,8 +108,11 @@ impl EventStream for Fallback {
         }
     }
 
-    fn is_running(&self) -> bool {
-        matches!(&self.phase, Phase::Settled(stream) if stream.is_running())
+    fn progress(&self) -> Progress {
+        match &self.phase {
+            Phase::Settled(stream) => stream.progress(),
+            Phase::Waiting(_) | Phase::Failed(_) | Phase::Over => self.progress,
+        }
     }
 }
 

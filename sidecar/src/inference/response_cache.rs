@@ -150,7 +150,6 @@ impl ResponseCache {
                 return Some(self.join(broadcast));
             }
         }
-        self.inner.misses.fetch_add(1, Ordering::Relaxed);
         None
     }
 
@@ -164,6 +163,7 @@ impl ResponseCache {
         {
             return self.join(broadcast);
         }
+        self.inner.misses.fetch_add(1, Ordering::Relaxed);
         let (broadcast, subscriber) = ReplayBroadcast::start();
         if lookup.policy == CachePolicy::Use {
             in_flight.insert(lookup.key, Arc::clone(&broadcast));

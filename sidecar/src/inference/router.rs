@@ -6,7 +6,7 @@
 
 use engine::{Error, Model, Priority, Prompt, PromptAccepted, PromptTokens, Request, TokenStream};
 
-use super::event::{Accepted, BackendKind, Event, EventStream, ModelIdentity};
+use super::event::{Accepted, BackendKind, Event, EventStream, ModelIdentity, Progress};
 use super::fallback::Fallback;
 use crate::models::Models;
 use crate::remote::Remote;
@@ -121,7 +121,7 @@ impl ModelRouter {
             BackendKind::Local => self.models.submit(request)?,
             BackendKind::Remote => self.remote.submit(request, target.model.name.clone())?,
         };
-        Ok(BackendStream { stream, backend: target.backend, is_running: false })
+        Ok(BackendStream { stream, backend: target.backend, progress: Progress::start() })
     }
 
     fn has_fallback(&self, target: &Target) -> bool {
@@ -162,10 +162,10 @@ impl EventStream for ModelStream {
         }
     }
 
-    fn is_running(&self) -> bool {
+    fn progress(&self) -> Progress {
         match self {
-            Self::Direct(stream) => stream.is_running(),
-            Self::WithFallback(fallback) => fallback.is_running(),
+            Self::Direct(stream) => stream.progress(),
+            Self::WithFallback(fallback) => fallback.progress(),
         }
     }
 }
@@ -175,7 +175,7 @@ impl EventStream for ModelStream {
 pub struct BackendStream {
     stream: TokenStream,
     backend: BackendKind,
-    is_running: bool,
+    progress: Progress,
 }
 
 impl EventStream for BackendStream {
@@ -183,18 +183,18 @@ impl EventStream for BackendStream {
         let event = match self.stream.next().await? {
             Ok(engine::Event::PromptAccepted(PromptAccepted { model, prompt_tokens, limit, dropped })) => {
                 let model = ModelIdentity { model: model.as_ref().to_owned(), backend: self.backend };
-                return Some(Ok(Event::Accepted(Accepted { model, prompt_tokens, limit, dropped })));
+                Ok(Event::Accepted(Accepted { model, prompt_tokens, limit, dropped }))
             }
             Ok(engine::Event::Prefill { .. }) => Ok(Event::Prefill),
             Ok(engine::Event::Delta { text, logprob, tokens }) => Ok(Event::Delta { text, logprob, tokens }),
             Ok(engine::Event::Done(summary)) => Ok(Event::Done(summary)),
             Err(error) => Err(error),
         };
-        self.is_running = true;
+        self.progress.record(&event);
         Some(event)
     }
 
-    fn is_running(&self) -> bool {
-        self.is_running
+    fn progress(&self) -> Progress {
+        self.progress
     }
 }

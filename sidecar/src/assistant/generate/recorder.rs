@@ -216,7 +216,7 @@ impl StreamRecorder {
                     }
                 }
                 event = stream.next_within(&limits) => match event {
-                    Ok(StreamEvent::Delta { text, .. }) => self.receive(&text),
+                    Ok(StreamEvent::Delta { text, tokens, .. }) => self.receive(&text, tokens),
                     Ok(StreamEvent::Done(summary)) => self.complete(&summary),
                     Ok(StreamEvent::Accepted(_) | StreamEvent::Prefill) => {}
                     Err(interrupted) => self.fail(interrupted.into()),
@@ -225,10 +225,10 @@ impl StreamRecorder {
         }
     }
 
-    fn receive(&mut self, text: &str) {
+    fn receive(&mut self, text: &str, tokens: usize) {
         self.last_token = Some(Instant::now());
         self.first_token = self.first_token.or(self.last_token);
-        self.tokens += 1;
+        self.tokens += tokens;
         self.answer.push_str(text);
         self.pending.extend(self.splitter.push(text).into_iter().map(Event::from));
     }

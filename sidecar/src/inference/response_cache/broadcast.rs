@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use engine::Error;
 use tokio::sync::watch;
 
-use crate::inference::event::{Event, EventStream, ModelIdentity};
+use crate::inference::event::{Event, EventStream, ModelIdentity, Progress};
 
 /// The events of an answer so far, and a channel that wakes its subscribers.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub struct Subscriber {
     count: watch::Receiver<usize>,
     received: usize,
     has_ended: bool,
-    is_running: bool,
+    progress: Progress,
     /// Where the answer comes from.
     pub source: Source,
 }
@@ -63,7 +63,7 @@ impl ReplayBroadcast {
             count: self.count.subscribe(),
             received: 0,
             has_ended: false,
-            is_running: false,
+            progress: Progress::start(),
             source,
         }
     }
@@ -115,7 +115,7 @@ impl EventStream for Subscriber {
             if let Some(event) = event {
                 self.received += 1;
                 self.has_ended = matches!(event, Ok(Event::Done(_)) | Err(_));
-                self.is_running |= !matches!(event, Ok(Event::Accepted(_)));
+                self.progress.record(&event);
                 return Some(event);
             }
             // The sender lives as long as the broadcast, which this subscriber holds.
@@ -124,7 +124,7 @@ impl EventStream for Subscriber {
         None
     }
 
-    fn is_running(&self) -> bool {
-        self.is_running
+    fn progress(&self) -> Progress {
+        self.progress
     }
 }
