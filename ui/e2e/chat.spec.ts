@@ -296,10 +296,16 @@ test('an early question stays in view while it is edited, also at the end of the
 
   // The first visible question: content that grows below must not push it out of view.
   const { y: top } = (await page.getByRole('log').locator('..').boundingBox()) ?? { y: 0 };
-  const asked = await page.getByTestId('asked-question').all();
-  const tops = await Promise.all(asked.map(async (question) => (await question.boundingBox())?.y ?? 0));
+  const asked = page.getByTestId('asked-question');
+  // The list replaces estimated heights by measured ones after it was opened: wait until nothing moves any more.
+  let tops: number[] = [];
+  await expect.poll(async () => {
+    const before = tops;
+    tops = await Promise.all((await asked.all()).map(async (question) => (await question.boundingBox())?.y ?? 0));
+    return tops.length > 0 && String(tops) === String(before);
+  }).toBe(true);
   const index = tops.findIndex((y) => y >= top);
-  await asked[index]?.getByTestId('edit-question').click();
+  await asked.nth(index).getByTestId('edit-question').click();
   const field = page.getByTestId('edited-question');
   await expect(field).toBeFocused();
   const place = async () => (await page.locator('form', { has: field }).boundingBox())?.y ?? 0;

@@ -41,7 +41,7 @@ test('a failed download shows its error and is retried; the downloaded model is 
   await page.getByTestId('download-model').click();
   const download = page.getByTestId('download');
   await expect(download).toHaveAttribute('data-state', 'failed');
-  await expect(download).toContainText('the model hub has nothing by that name');
+  await expect(download).toContainText('the model hub has no such file');
   app.storage.isAvailable = true;
   await page.getByTestId('resume-download').click();
   await expect(page.getByTestId('offer-ready')).toBeVisible({ timeout: 45_000 });
