@@ -26,13 +26,12 @@ fn every_source_file_of_the_window_opens_by_saying_what_it_is() {
 }
 
 /// Words of an earlier vocabulary that have no ordinary meaning in this code, and the term to use instead.
-const OLD_VOCABULARY: [(&str, &str); 10] = [
+const OLD_VOCABULARY: [(&str, &str); 9] = [
     ("begun", "started, or partial"),
     ("dice", "the sampler"),
     ("keeper", "the loader"),
     ("nobody", "name who: no client, no request"),
     ("seat", "the role, or the assignment"),
-    ("sitter", "the load state"),
     ("somebody", "name who: the client, the user"),
     ("spoken", "sent, or generated"),
     ("untold", "unknown, as an `Option`"),

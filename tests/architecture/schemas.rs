@@ -16,7 +16,8 @@ fn each_schema_of_the_api_description_has_its_own_name() {
                 .split_once("#[schema(as = ")
                 .and_then(|(_, rest)| rest.split_once([',', ')']))
                 .map(|(name, _)| name);
-            let own = head.split_once("pub ").and_then(|(_, kind)| kind.split_whitespace().nth(1));
+            let item = ["pub ", "pub(crate) "].iter().find_map(|visibility| head.split_once(visibility));
+            let own = item.and_then(|(_, kind)| kind.split_whitespace().nth(1));
             let own = own.and_then(|name| name.split(['(', ';']).next());
             let name = alias.or(own).expect("a type has a name").to_owned();
             if let Some(other) = seen.insert(name.clone(), path.clone()) {
