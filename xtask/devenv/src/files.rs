@@ -6,12 +6,17 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-/// Creates a folder with its parents, unless it exists.
+/// Creates a folder with its parents, unless it exists. Only the current user can read what is created: HAPA's data folder may be among
+/// it.
 ///
 /// # Errors
 /// The folder could not be created.
 pub fn create_folder(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder).with_context(|| format!("could not create `{}`", folder.display()))
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).with_context(|| format!("could not create `{}`", folder.display()))
 }
 
 /// Removes a folder with its content, unless it is missing.
