@@ -146,11 +146,11 @@ fn invalid_files_are_rejected_with_the_reason() {
         ("five dimensions", GgufBuilder::valid().tensor("a", &[1; 5], 0, 0), "dimensions"),
         ("a dimension of zero", GgufBuilder::valid().tensor("a", &[8, 0], 0, 0), "dimensions"),
         ("an overflowing size", GgufBuilder::valid().tensor("a", &[1 << 40, 1 << 40], 0, 0), "dimensions"),
-        ("half a quantization block", GgufBuilder::valid().tensor("a", &[16], 2, 0), "whole blocks"),
+        ("half a quantization block", GgufBuilder::valid().tensor("a", &[16], 2, 0), "block size"),
         ("an unknown tensor type", GgufBuilder::valid().tensor("a", &[8], 4, 0), "type 4"),
         ("a tensor beyond the end", GgufBuilder::valid().tensor("a", &[8], 0, 64), "beyond the end"),
         ("an overflowing offset", GgufBuilder::valid().tensor("a", &[8], 0, u64::MAX - 31), "beyond the end"),
-        ("an unaligned tensor", GgufBuilder::valid().tensor("a", &[8], 0, 4), "no tensor may begin"),
+        ("an unaligned tensor", GgufBuilder::valid().tensor("a", &[8], 0, 4), "not aligned"),
         (
             "overlapping tensors",
             GgufBuilder::valid().tensor("a", &[16], 0, 0).tensor("b", &[8], 0, 32),
