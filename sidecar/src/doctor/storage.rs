@@ -169,5 +169,5 @@ fn quarantine(database: &Path) -> Option<Finding> {
         "필요한 데이터를 복구했거나 필요 없으면 그 파일을 삭제하세요",
         "delete that file once you have recovered what you need from it",
     );
-    Some(Finding::new("quarantine", Severity::Warning, message).help(help))
+    Some(Finding::new("set_aside", Severity::Warning, message).help(help))
 }
